@@ -1,0 +1,65 @@
+"""fkit: a functional, immutable kit for vision research.
+
+Names are loaded when they are first asked for, so that ``import fkit`` opens no framework.
+"""
+
+import importlib
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from fkit.config.config import Config as Config
+    from fkit.config.load import load_config as load_config
+    from fkit.data.source import Source as Source
+    from fkit.registry.build import Built as Built
+    from fkit.registry.build import build as build
+    from fkit.registry.builtin import registry as registry
+    from fkit.registry.plugin import component as component
+    from fkit.registry.registry import Registry as Registry
+    from fkit.run.hook.hook import Hook as Hook
+    from fkit.run.loop import train as train
+    from fkit.run.plan import open_data as open_data
+    from fkit.run.plan import plan as plan
+    from fkit.run.plan import program as program
+    from fkit.run.state import begin as begin
+    from fkit.run.state import restore as restore
+    from fkit.structures.batch import Batch as Batch
+    from fkit.train.program import TrainState as TrainState
+    from fkit.tree.error import FkitError as FkitError
+
+__version__ = "0.1.0"
+
+# name -> "module:attribute"; a tuple of pairs, for nothing at module level is mutable
+_NAMES = (
+    ("Config", "fkit.config.config:Config"),
+    ("FkitError", "fkit.tree.error:FkitError"),
+    ("load_config", "fkit.config.load:load_config"),
+    ("Registry", "fkit.registry.registry:Registry"),
+    ("Built", "fkit.registry.build:Built"),
+    ("registry", "fkit.registry.builtin:registry"),
+    ("build", "fkit.registry.build:build"),
+    ("component", "fkit.registry.plugin:component"),
+    ("Batch", "fkit.structures.batch:Batch"),
+    ("TrainState", "fkit.train.program:TrainState"),
+    ("program", "fkit.run.plan:program"),
+    ("plan", "fkit.run.plan:plan"),
+    ("open_data", "fkit.run.plan:open_data"),
+    ("begin", "fkit.run.state:begin"),
+    ("restore", "fkit.run.state:restore"),
+    ("train", "fkit.run.loop:train"),
+    ("Hook", "fkit.run.hook.hook:Hook"),
+    ("Source", "fkit.data.source:Source"),
+)
+
+__all__ = ["__version__", *(name for name, _ in _NAMES)]  # noqa: PLE0604
+
+
+def __getattr__(name: str) -> Any:
+    for known, target in _NAMES:
+        if known == name:
+            module, attribute = target.split(":")
+            return getattr(importlib.import_module(module), attribute)
+    raise AttributeError(f"module 'fkit' has no attribute {name!r}")
+
+
+def __dir__() -> list[str]:
+    return sorted(__all__)
