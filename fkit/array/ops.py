@@ -1,0 +1,112 @@
+"""The operations whose spelling differs between numpy, torch and jax.numpy, as a protocol; and numpy's instance.
+
+Functions of this floor take an instance as their first argument ``xp``. Each backend's room holds its own.
+
+Unsigned 32-bit words are what random bits are made of. numpy and JAX hold them as uint32, torch (which multiplies no
+uint32) as int32 of the same bits, Python as an int below 2**32; `Words` is whichever of these the instance uses.
+"""
+
+from collections.abc import Sequence
+from typing import Any, Protocol
+
+import numpy as np
+
+__all__ = ["Host", "Numpy", "Ops", "Words"]
+
+Words = Any
+
+_MASK = 0xFFFFFFFF
+
+
+class Ops(Protocol):
+    """What arithmetic that is written once may ask of an array library."""
+
+    @property
+    def name(self) -> str:
+        """The library: "numpy", "torch" or "jax"."""
+        ...
+
+    def word(self, value: int) -> Words:
+        """A constant below 2**32, in the form that takes part in word arithmetic."""
+        ...
+
+    def words(self, start: Words, shape: Sequence[int]) -> Words:
+        """``start, start + 1, ...`` modulo 2**32, in C order, as an array of ``shape``."""
+        ...
+
+    def mul(self, a: Words, b: Words) -> Words:
+        """``a * b`` modulo 2**32."""
+        ...
+
+    def add(self, a: Words, b: Words) -> Words:
+        """``a + b`` modulo 2**32."""
+        ...
+
+    def xor(self, a: Words, b: Words) -> Words:
+        """``a ^ b``."""
+        ...
+
+    def shr(self, a: Words, n: int) -> Words:
+        """``a >> n``, zeros coming in from the left; 0 < n < 32."""
+        ...
+
+    def unit(self, a: Words) -> Any:
+        """The upper 24 bits as float32 in [0, 1), exact."""
+        ...
+
+
+class Host:
+    """Python ints: the keys of a run, before any array exists."""
+
+    name = "host"
+
+    def word(self, value: int) -> int:
+        return value & _MASK
+
+    def words(self, start: int, shape: Sequence[int]) -> int:
+        if tuple(shape):
+            raise TypeError("Python ints have no shape; use Numpy() for arrays of words")
+        return start & _MASK
+
+    def mul(self, a: int, b: int) -> int:
+        return (a * b) & _MASK
+
+    def add(self, a: int, b: int) -> int:
+        return (a + b) & _MASK
+
+    def xor(self, a: int, b: int) -> int:
+        return a ^ b
+
+    def shr(self, a: int, n: int) -> int:
+        return a >> n
+
+    def unit(self, a: int) -> float:
+        return (a >> 8) * 2.0**-24
+
+
+class Numpy:
+    """numpy arrays of uint32 (arrays, not scalars: numpy's scalars warn when they wrap)."""
+
+    name = "numpy"
+
+    def word(self, value: int) -> Words:
+        return np.array(value & _MASK, np.uint32)
+
+    def words(self, start: Words, shape: Sequence[int]) -> Words:
+        count = int(np.prod(shape, dtype=np.int64))
+        return (np.arange(count, dtype=np.uint32) + np.asarray(start, np.uint32)).reshape(tuple(shape))
+
+    def mul(self, a: Words, b: Words) -> Words:
+        return np.multiply(a, b, dtype=np.uint32)
+
+    def add(self, a: Words, b: Words) -> Words:
+        return np.add(a, b, dtype=np.uint32)
+
+    def xor(self, a: Words, b: Words) -> Words:
+        return np.bitwise_xor(a, b)
+
+    def shr(self, a: Words, n: int) -> Words:
+        return np.right_shift(a, np.uint32(n))
+
+    def unit(self, a: Words) -> Any:
+        return self.shr(a, 8).astype(np.float32) * np.float32(2.0**-24)

@@ -1,0 +1,131 @@
+"""Counter-based randomness: a key and a counter decide every bit, on every library, in any order.
+
+There is no state to save and none to share. A stream is a function of its key (which run, which layer, which step) and
+of a counter (which element), so a mask is the same on torch, on JAX and on numpy, for any number of devices and
+workers, and after any resume. The mixer is the multiply-xorshift finalizer "lowbias32" (C. Wellons, hash-prospector,
+2018), run twice with a word of the key before each run.
+"""
+
+import hashlib
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from fkit.array.ops import Host, Ops, Words
+
+__all__ = ["Key", "bits", "fold", "generator", "keep", "key", "permutation", "tag", "uniform"]
+
+Key = tuple[Words, Words]
+"""Two words. On the host Python ints; inside a compiled step, arrays of the library."""
+
+_GOLDEN = 0x9E3779B9  # 2**32 / golden ratio: spreads neighbouring counters
+_TURN = 0x85EBCA6B  # parts the two words of a folded key
+
+
+def key(seed: int, *path: str | int) -> tuple[int, int]:
+    """The key of one stream of a run: ``key(seed, "data", epoch, index)``.
+
+    Args:
+        seed: the run's seed, any int.
+        path: what the stream is for; ints and strings, told apart ("1" is not 1).
+
+    Returns:
+        Two ints below 2**32: the first 64 bits of BLAKE2b over the words.
+
+    Example:
+        >>> key(0, "init", "conv1.weight") == key(0, "init", "conv1.weight")
+        True
+        >>> key(0, "data", 1) == key(0, "data", "1")
+        False
+    """
+    digest = hashlib.blake2b(repr((seed, *path)).encode(), digest_size=8).digest()
+    return int.from_bytes(digest[:4], "little"), int.from_bytes(digest[4:], "little")
+
+
+def tag(name: str) -> int:
+    """A 32-bit word for a name, to fold into a key where only words can go (inside a compiled step).
+
+    Example:
+        >>> 0 <= tag("backbone.drop") < 2**32
+        True
+    """
+    return int.from_bytes(hashlib.blake2b(name.encode(), digest_size=4).digest(), "little")
+
+
+def bits(xp: Ops, of: Key, counter: Words, shape: tuple[int, ...] = ()) -> Words:
+    """Random words: element i of the answer is decided by ``of`` and ``counter + i`` alone.
+
+    Args:
+        xp: the library's `fkit.array.ops.Ops`.
+        of: the stream's key.
+        counter: the first counter (a word of ``xp``; counters go modulo 2**32).
+        shape: of the answer; C order.
+
+    Example:
+        >>> from fkit.array.ops import Numpy
+        >>> whole = bits(Numpy(), key(0, "x"), 0, (4,))
+        >>> bool((whole[2:] == bits(Numpy(), key(0, "x"), 2, (2,))).all())
+        True
+    """
+    return scramble(xp, of, xp.words(counter, shape))
+
+
+def scramble(xp: Ops, of: Key, counters: Words) -> Words:
+    """Random words for counters that are laid out already (an array in another order of axes, say)."""
+    first, second = (xp.word(word) if isinstance(word, int) else word for word in of)
+    x = _mix(xp, xp.add(xp.mul(counters, xp.word(_GOLDEN)), first))
+    return _mix(xp, xp.xor(x, second))
+
+
+def fold(xp: Ops, of: Key, number: Words) -> Key:
+    """The key of a sub-stream: of step ``number``, or of the layer whose `tag` is ``number``.
+
+    Example:
+        >>> from fkit.array.ops import Host
+        >>> fold(Host(), key(0, "train"), 3) != fold(Host(), key(0, "train"), 4)
+        True
+    """
+    first, second = of
+    other = (xp.xor(second if not isinstance(second, int) else xp.word(second), xp.word(_TURN)), first)
+    return scramble(xp, of, number), scramble(xp, other, number)
+
+
+def uniform(xp: Ops, of: Key, counter: Words, shape: tuple[int, ...] = ()) -> Any:
+    """float32 in [0, 1), 24 random bits each, equal on every library."""
+    return xp.unit(bits(xp, of, counter, shape))
+
+
+def keep(xp: Ops, counters: Words, of: Key, rate: float) -> Any:
+    """A boolean mask, False with probability ``rate``: which elements a dropout keeps.
+
+    Args:
+        counters: each element's place in the whole (global) batch, in torch's layout.
+    """
+    return xp.unit(scramble(xp, of, counters)) >= rate
+
+
+def generator(of: tuple[int, int]) -> np.random.Generator:
+    """A numpy Generator (Philox) that the key decides: for draws on the host, augmentation among them.
+
+    Example:
+        >>> bool(generator(key(0, "data", 1)).integers(100) == generator(key(0, "data", 1)).integers(100))
+        True
+    """
+    return np.random.Generator(np.random.Philox(key=of[0] | of[1] << 32))
+
+
+def permutation(of: tuple[int, int], count: int) -> NDArray[np.int64]:
+    """The numbers below ``count`` in an order that the key decides; (count,) int64."""
+    return generator(of).permutation(count)
+
+
+def host_fold(of: tuple[int, int], number: int) -> tuple[int, int]:
+    """`fold` on Python ints: what a step that runs on the host derives its keys by."""
+    return fold(Host(), of, number)
+
+
+def _mix(xp: Ops, x: Words) -> Words:
+    x = xp.mul(xp.xor(x, xp.shr(x, 16)), xp.word(0x7FEB352D))
+    x = xp.mul(xp.xor(x, xp.shr(x, 15)), xp.word(0x846CA68B))
+    return xp.xor(x, xp.shr(x, 16))

@@ -1,0 +1,48 @@
+"""Backends are rooms that no floor below imports: they are opened by name."""
+
+import importlib
+from importlib.metadata import entry_points
+from typing import Any
+
+from fkit.tree.error import FkitImportError, FkitValueError
+
+__all__ = ["names", "open"]
+
+_OWN = ("torch", "jax")
+_GROUP = "fkit.backends"
+
+
+def names() -> tuple[str, ...]:
+    """The backends that can be opened: the kit's own, then those of installed packages.
+
+    Example:
+        >>> names()[:2]
+        ('torch', 'jax')
+    """
+    return _OWN + tuple(point.name for point in entry_points(group=_GROUP) if point.name not in _OWN)
+
+
+def open(name: str) -> Any:  # noqa: A001  the verb of the design
+    """The backend ``name``: the value ``backend`` of `fkit.backend.<name>`, or of an entry point of ``fkit.backends``.
+
+    Returns a `fkit.train.backend.Backend`. Opening a room imports its framework and registers the kit's structures
+    as pytrees with it.
+
+    Raises:
+        FkitValueError: no backend has that name.
+        FkitImportError: its framework is not installed.
+    """
+    if name in _OWN:
+        try:
+            return importlib.import_module(f"fkit.backend.{name}").backend
+        except ModuleNotFoundError as cause:
+            if cause.name is not None and cause.name.split(".")[0] == "fkit":
+                raise
+            repair = "pip install 'fkit[jax]'" if name == "jax" else "pip install torch"
+            raise FkitImportError(
+                f"backend {name!r} needs the package {cause.name!r}, which is not installed.", repair=repair
+            ) from cause
+    for point in entry_points(group=_GROUP):
+        if point.name == name:
+            return point.load()
+    raise FkitValueError(f"backend = {name!r} is unknown.", value=name, choices=names(), label="Backends")

@@ -1,0 +1,57 @@
+"""A batch of samples, and what of it a model sees beside the inputs."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, NamedTuple
+
+from frozendict import frozendict
+
+__all__ = ["Batch", "Samples"]
+
+_EMPTY: Mapping[str, Any] = frozendict()
+
+
+class Samples(NamedTuple):
+    """A batch's targets and valid masks as one frozen structure: the ``samples`` that a model is given.
+
+    Attributes:
+        targets: {name: array}, the first axis counting samples; ``targets["gt_label"]`` is (N,) int64.
+        valid: {name: (N, ...) bool}, what of a padded target is real.
+    """
+
+    targets: Mapping[str, Any] = _EMPTY
+    valid: Mapping[str, Any] = _EMPTY
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Batch:
+    """Arrays for one step. As a pytree it is (inputs, targets, valid): ``meta`` stays on the host.
+
+    Attributes:
+        inputs: (N, C, H, W) images, or any array or mapping of arrays that the model takes.
+        targets: {name: array}; numbers that arithmetic needs (image shape, scale factor) are arrays here.
+        valid: {name: (N, ...) bool}, where objects are padded to a declared bucket.
+        meta: one mapping a sample (``sample_idx``, ``img_path``, ...), neither leaf nor auxiliary data.
+
+    Example:
+        >>> import numpy as np
+        >>> batch = Batch(np.zeros((2, 1, 8, 8), np.float32), {"gt_label": np.array([3, 1])})
+        >>> len(batch), batch.samples.targets["gt_label"].tolist()
+        (2, [3, 1])
+    """
+
+    inputs: Any
+    targets: Mapping[str, Any] = field(default=_EMPTY)
+    valid: Mapping[str, Any] = field(default=_EMPTY)
+    meta: tuple[Mapping[str, Any], ...] = ()
+
+    @property
+    def samples(self) -> Samples:
+        """What the model is given beside the inputs."""
+        return Samples(self.targets, self.valid)
+
+    def __len__(self) -> int:
+        first = self.inputs
+        while isinstance(first, Mapping):
+            first = next(iter(first.values()))
+        return int(first.shape[0])

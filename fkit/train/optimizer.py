@@ -1,0 +1,166 @@
+"""Optimizers and parameter groups as values, with torch's semantics; a room turns them into updates."""
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, NamedTuple
+
+import numpy as np
+from frozendict import frozendict
+from numpy.typing import NDArray
+
+from fkit.tree.error import FkitTypeError, FkitValueError
+
+__all__ = ["TWINS", "Group", "Optimizer"]
+
+# what torch.optim takes and with which defaults; numbers are hyperparameters, the rest is fixed for a run
+TWINS: Mapping[str, Mapping[str, Any]] = frozendict(
+    SGD=frozendict(lr=1e-3, momentum=0.0, weight_decay=0.0, nesterov=False),
+    Adam=frozendict(lr=1e-3, betas=(0.9, 0.999), eps=1e-8, weight_decay=0.0, amsgrad=False),
+    AdamW=frozendict(lr=1e-3, betas=(0.9, 0.999), eps=1e-8, weight_decay=1e-2, amsgrad=False),
+)
+"""Optimizers that exist on both backends with equal numbers; any other is looked up on its own backend by name."""
+
+
+class Group(NamedTuple):
+    """Parameters that share settings.
+
+    Attributes:
+        patterns: regular expressions over parameter names (``re.search``); () is every one left over.
+        options: what differs from the optimizer's own options.
+    """
+
+    patterns: tuple[str, ...] = ()
+    options: Mapping[str, Any] = frozendict()
+
+
+@dataclass(frozen=True)
+class Optimizer:
+    """An optimizer by name, its options and its parameter groups.
+
+    Attributes:
+        type: "SGD", "Adam", "AdamW" (twins), or a name in torch.optim or optax.
+        options: its arguments; for a twin, with torch's defaults filled in.
+        groups: in order; the last one takes what no other matched.
+
+    Example:
+        >>> sgd = Optimizer.of("SGD", {"lr": 0.1, "momentum": 0.9}, [{"params": "bias$", "weight_decay": 0.0}])
+        >>> sgd.hyperparams()["lr"].tolist(), sgd.assign(["fc.weight", "fc.bias"])
+        ([0.1, 0.1], (('fc.bias',), ('fc.weight',)))
+    """
+
+    type: str
+    options: Mapping[str, Any]
+    groups: tuple[Group, ...] = (Group(),)
+
+    @staticmethod
+    def of(type: str, options: Mapping[str, Any], groups: Any = ()) -> "Optimizer":
+        """An optimizer of its config.
+
+        Args:
+            options: the config's arguments.
+            groups: a list of dicts, each ``params`` (a pattern or a list of them) and options of its own.
+
+        Raises:
+            FkitTypeError: an argument that a twin does not take, or a group without ``params``.
+        """
+        twin = TWINS.get(type)
+        given = dict(options)
+        parsed = tuple(_group(group, type, twin) for group in groups)
+        if twin is not None:
+            _check(given, type, twin)
+            given = {**twin, **given}
+        if not parsed or parsed[-1].patterns:
+            parsed = (*parsed, Group())
+        return Optimizer(type, frozendict(given), parsed)
+
+    @property
+    def twin(self) -> bool:
+        """Whether both backends know it, with equal numbers."""
+        return self.type in TWINS
+
+    def assign(self, names: list[str] | tuple[str, ...]) -> tuple[tuple[str, ...], ...]:
+        """The parameter names of each group, every name in the first group that matches it.
+
+        Raises:
+            FkitValueError: a group matches no parameter.
+        """
+        taken: list[list[str]] = [[] for _ in self.groups]
+        for name in names:
+            for members, group in zip(taken, self.groups, strict=True):
+                if not group.patterns or any(re.search(pattern, name) for pattern in group.patterns):
+                    members.append(name)
+                    break
+        for members, group in zip(taken, self.groups, strict=True):
+            if group.patterns and not members:
+                raise FkitValueError(
+                    f"param_groups: params={list(group.patterns)} matches no trainable parameter that is left.",
+                    choices=names,
+                    label="Parameters",
+                )
+        return tuple(tuple(members) for members in taken)
+
+    def settings(self, index: int) -> Mapping[str, Any]:
+        """The options in force for group ``index``."""
+        return {**self.options, **self.groups[index].options}
+
+    def hyperparams(self) -> dict[str, NDArray[np.float64]]:
+        """The numbers a step takes as arguments, (G,) float64 each: ``lr``, ``weight_decay``, ``momentum``, ``eps``;
+        ``betas`` are ``beta1`` and ``beta2``."""
+        rows = [dict(_numbers(self.settings(index))) for index in range(len(self.groups))]
+        return {name: np.array([row[name] for row in rows], np.float64) for name in rows[0]}
+
+    def fixed(self) -> Mapping[str, Any]:
+        """The options that are no number: part of the program, not of the hyperparameters."""
+        return {name: value for name, value in self.options.items() if name not in dict(_covered(self.options))}
+
+    def slots(self) -> tuple[str, ...]:
+        """The names of a twin's state arrays, torch's own; each is shaped like its parameter but ``step``, 0-d."""
+        if self.type == "SGD":
+            momentum = any(self.settings(index)["momentum"] for index in range(len(self.groups)))
+            return ("momentum_buffer",) if momentum else ()
+        extra = ("max_exp_avg_sq",) if self.options.get("amsgrad") else ()
+        return ("step", "exp_avg", "exp_avg_sq", *extra)
+
+
+def _number(value: Any) -> bool:
+    return isinstance(value, (int, float)) and not isinstance(value, bool)
+
+
+def _covered(options: Mapping[str, Any]) -> list[tuple[str, tuple[str, ...]]]:
+    found: list[tuple[str, tuple[str, ...]]] = []
+    for name, value in options.items():
+        if _number(value):
+            found.append((name, (name,)))
+        elif name == "betas" and isinstance(value, (tuple, list)):
+            found.append((name, tuple(f"beta{i + 1}" for i in range(len(value)))))  # pyright: ignore[reportUnknownArgumentType]
+    return found
+
+
+def _numbers(options: Mapping[str, Any]) -> list[tuple[str, float]]:
+    found: list[tuple[str, float]] = []
+    for name, keys in _covered(options):
+        values = (options[name],) if len(keys) == 1 and keys[0] == name else tuple(options[name])
+        found += [(key, float(value)) for key, value in zip(keys, values, strict=True)]
+    return found
+
+
+def _check(options: Mapping[str, Any], type: str, twin: Mapping[str, Any]) -> None:
+    for name in options:
+        if name not in twin:
+            raise FkitTypeError(
+                f"optimizer {type} takes no argument {name!r}.", value=name, choices=tuple(twin), label="Arguments"
+            )
+
+
+def _group(group: Mapping[str, Any], type: str, twin: Mapping[str, Any] | None) -> Group:
+    options = dict(group)
+    params = options.pop("params", None)
+    if params is None:
+        raise FkitTypeError(
+            f"optimizer {type}: a parameter group needs 'params', a pattern over parameter names or a list of them."
+        )
+    patterns = (params,) if isinstance(params, str) else tuple(params)
+    if twin is not None:
+        _check(options, type, twin)
+    return Group(patterns, frozendict(options))
