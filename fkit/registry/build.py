@@ -1,0 +1,298 @@
+"""A config node to an object: look the type up, call the maker, say what went wrong and where."""
+
+import warnings
+from collections.abc import Mapping
+from functools import partial
+from typing import Any, Protocol, TypeAlias, cast
+
+from fkit.registry.entry import Built, Entry, Lazy, Recipe, recipe_of
+from fkit.registry.registry import Registry
+from fkit.registry.report import (
+    bad_config,
+    bad_type,
+    failed,
+    is_reported,
+    locate,
+    no_type,
+    not_found,
+    origin_of,
+    place,
+    reported,
+)
+from fkit.tree.error import FkitError, FkitTypeError
+
+__all__ = ["Builder", "Built", "build"]
+
+# where a node stands: the path of the outermost config, or (the trail of the config around it, that config)
+Trail: TypeAlias = "str | tuple[Trail, Any]"
+
+
+class Builder(Protocol):
+    """What a maker's keyword-only parameter ``build`` gets: the builder of its parts.
+
+    It is bound to the registry, the backend, the scope and the config's path. Keywords are defaults: a key of the
+    config goes before them.
+    """
+
+    def __call__(self, kind: str, cfg: Any, /, **defaults: Any) -> Any: ...
+
+
+def build(
+    cfg: Any,
+    registry: Registry,
+    kind: str,
+    *,
+    backend: str | None = None,
+    defaults: Mapping[str, Any] | None = None,
+    scope: str | None = None,
+    path: str = "",
+) -> Any:
+    """Build the object that a config node describes.
+
+    The maker named by ``type`` is called with the other keys. Mappings reach it as they are, lists as fresh lists,
+    tuples as tuples. A maker that builds parts names a keyword-only parameter ``build``; a parameter annotated
+    ``Built[kind]`` is built before the call. Nothing else is built inside-out.
+
+    Args:
+        cfg: a mapping with ``type``: a name, ``scope.Name``, a class or function, or a dotted path to import. For
+            "models" also a list of them, which becomes the registered ``Sequential``.
+        registry: where names are looked up.
+        kind: "models", "hooks", ...
+        backend: the backend the object is for; None takes what is there for any.
+        defaults: arguments for keys that ``cfg`` lacks, ``type`` among them.
+        scope: where lookups begin (OpenMMLab's default scope); ``_scope_`` in the config goes before it, and parts
+            inherit it.
+        path: where ``cfg`` stands in the whole config, for messages.
+
+    Raises:
+        FkitKeyError: the type is missing or unknown.
+        FkitTypeError: an argument is unknown or missing, or ``cfg`` is not a mapping.
+        FkitError: the maker raised; of the class of its error, which is the cause.
+
+    Example:
+        >>> def conv(width, bias=True): return ("conv", width, bias)
+        >>> def net(stem, *, build): return [build("models", stem, width=64)]
+        >>> reg = Registry().register("models", conv, name="Conv").register("models", net, name="Net")
+        >>> build({"type": "Net", "stem": {"type": "Conv", "bias": False}}, reg, "models")
+        [('conv', 64, False)]
+        >>> build({"type": "Net", "stem": {"type": "Conv", "widht": 3}}, reg, "models", path="model")
+        Traceback (most recent call last):
+        fkit.tree.error.FkitTypeError: model.stem.widht = 3: 'Conv' takes no argument 'widht'.
+          Did you mean 'width'? Arguments: width, bias
+          Signature: Conv(width, bias=True)
+    """
+    return _build(cfg, kind, defaults, registry, backend, scope, path)
+
+
+def _build(
+    cfg: Any, kind: str, defaults: Any, registry: Registry, backend: str | None, scope: str | None, trail: Trail
+) -> Any:
+    own = registry.makers.get(registry.kind(kind)) if registry.makers else None
+    if own is not None:
+        return _own(own, cfg, kind, defaults, registry, backend, scope, trail)
+    args: dict[str, Any]
+    if isinstance(cfg, dict):
+        args = dict.copy(cast("dict[str, Any]", cfg))
+    elif isinstance(cfg, Mapping):
+        args = dict(cast("Mapping[str, Any]", cfg))
+    else:
+        return _sequence(cfg, kind, defaults, registry, backend, scope, trail)
+    if defaults is not None:
+        if not isinstance(defaults, Mapping):
+            raise FkitTypeError(f"Defaults are a mapping, not {defaults!r}.")
+        for key, value in cast("Mapping[str, Any]", defaults).items():
+            args.setdefault(key, value)
+    if "type" not in args:
+        raise reported(no_type(registry, kind, cfg, path_of(trail, cfg)))
+    name = args.pop("type")
+    if "_scope_" in args:
+        wanted = args.pop("_scope_")
+        scope = wanted if wanted in registry.scopes or wanted == registry.scope else scope
+
+    if isinstance(name, str):
+        entry = registry.look(kind, name, scope, backend)
+        if entry is None:
+            recipe = _dotted(name, kind, cfg, registry, backend, scope, trail)
+        else:
+            recipe = entry.known or _load(entry, cfg, trail)
+            if entry.deprecated is not None:
+                _warn(entry, name, cfg, trail)
+    else:
+        recipe = _given(name, kind, cfg, registry, backend, scope, trail)
+    call, wants_build, built = recipe
+
+    for key, value in args.items():
+        if isinstance(value, (list, tuple)):
+            args[key] = fresh(value)
+    for key, part_kind in built:
+        if key in args:
+            args[key] = _parts(args[key], part_kind, registry, backend, scope, (trail, cfg))
+    if wants_build and "build" not in args:
+        args["build"] = partial(_part, registry, backend, scope, (trail, cfg))
+    try:
+        return call(**args)
+    except Exception as error:
+        if is_reported(error):
+            raise
+        raise reported(failed(error, call, name, args, cfg, path_of(trail, cfg))) from error
+
+
+def _part(
+    registry: Registry, backend: str | None, scope: str | None, trail: Trail, kind: str, cfg: Any, /, **defaults: Any
+) -> Any:
+    return _build(cfg, kind, defaults, registry, backend, scope, trail)
+
+
+def _parts(value: Any, kind: str, registry: Registry, backend: str | None, scope: str | None, trail: Trail) -> Any:
+    """Build a parameter annotated `Built`: a mapping, or each mapping of a list; what is built already stays."""
+    if isinstance(value, Mapping):
+        return _build(value, kind, None, registry, backend, scope, trail)
+    if isinstance(value, (list, tuple)):
+        return [_parts(item, kind, registry, backend, scope, trail) for item in cast("list[Any]", value)]
+    return value
+
+
+def fresh(value: Any) -> Any:
+    """A list or tuple that the maker may keep: lists become new plain lists, inside tuples and lists too.
+
+    Example:
+        >>> fresh(([1], 2))
+        ([1], 2)
+    """
+    if isinstance(value, list):
+        return [fresh(item) if isinstance(item, (list, tuple)) else item for item in cast("list[Any]", value)]
+    items = cast("tuple[Any, ...]", value)
+    if type(value) is tuple and any(isinstance(item, (list, tuple)) for item in items):
+        return tuple(fresh(item) if isinstance(item, (list, tuple)) else item for item in items)
+    return value
+
+
+def path_of(trail: Trail, cfg: Any) -> str:
+    """The path of ``cfg`` in the whole config: worked out from the trail, only when there is something to report."""
+    if isinstance(trail, str):
+        return trail
+    around, outer = trail
+    return place(path_of(around, outer), locate(outer, cfg))
+
+
+def _own(
+    own: Any,
+    cfg: Any,
+    kind: str,
+    defaults: Any,
+    registry: Registry,
+    backend: str | None,
+    scope: str | None,
+    trail: Trail,
+) -> Any:
+    """A kind with its own build function."""
+    path = path_of(trail, cfg)
+    try:
+        return own(cfg, registry, kind, backend=backend, defaults=defaults, scope=scope, path=path)
+    except Exception as error:
+        if is_reported(error):
+            raise
+        given = {"cfg": cfg, "backend": backend, "defaults": defaults, "scope": scope}
+        raise reported(failed(error, own, f"the build function of {kind!r}", given, cfg, path)) from error
+
+
+def _sequence(
+    cfg: Any, kind: str, defaults: Any, registry: Registry, backend: str | None, scope: str | None, trail: Trail
+) -> Any:
+    """A list of models is the registered ``Sequential`` of them; anything else is no config."""
+    if registry.kind(kind) != "models" or not isinstance(cfg, (list, tuple)):
+        raise reported(bad_config(kind, cfg, path_of(trail, cfg)))
+    entry = registry.look("models", "Sequential", scope, backend)
+    if entry is None:
+        raise reported(not_found(registry, kind, "Sequential", scope, backend, path=path_of(trail, cfg)))
+    inside: Trail = (trail, cfg)
+    parts = [_build(item, kind, defaults, registry, backend, scope, inside) for item in cast("list[Any]", cfg)]
+    return entry.recipe.call(*parts)
+
+
+def _load(entry: Entry, cfg: Any, trail: Trail) -> Recipe:
+    """The recipe of an entry met for the first time; a lazy one is imported."""
+    try:
+        return entry.recipe
+    except FkitError as error:
+        path = path_of(trail, cfg)
+        what = f"{place(path, 'type')} = {entry.name!r}: {error.what}"
+        raise reported(
+            type(error)(what, path=path, origin=origin_of(cfg, "type"), repair=error.repair)
+        ) from error.__cause__
+
+
+def _given(
+    name: Any, kind: str, cfg: Any, registry: Registry, backend: str | None, scope: str | None, trail: Trail
+) -> Recipe:
+    """``type`` is not a name: a class, a function, or a name that a new-style config imported."""
+    target = getattr(cast(Any, type(name)), "target", None) and name.target
+    if isinstance(target, str) and not isinstance(name, Lazy):
+        return _dotted(target.replace(":", "."), kind, cfg, registry, backend, scope, trail, imported=True)
+    if isinstance(name, Lazy):
+        return recipe_of(name.load())
+    if callable(name):
+        return recipe_of(name)
+    raise reported(bad_type(kind, name, cfg, path_of(trail, cfg)))
+
+
+def _dotted(
+    name: str,
+    kind: str,
+    cfg: Any,
+    registry: Registry,
+    backend: str | None,
+    scope: str | None,
+    trail: Trail,
+    imported: bool = False,
+) -> Recipe:
+    """``package.module.Name`` in place of a name: the maker registered under its last word, else what is imported.
+
+    New-style configs import their classes, and are dumped with such paths. ``scope.Name`` that no scope holds is not
+    one of them: the last word alone would hide a wrong scope.
+    """
+    head, _, last = name.rpartition(".")
+    if head and (imported or "." in head):
+        first = head.partition(".")[0]
+        entry = registry.look(kind, last, first if first in registry.scopes else scope, backend)
+        if entry is not None:
+            return entry.known or _load(entry, cfg, trail)
+    found = imported_object(name) if head else None
+    if callable(found):
+        return recipe_of(found)
+    raise reported(
+        not_found(registry, kind, name, scope, backend, path_of(trail, cfg), origin_of(cfg, "type"), in_config=True)
+    )
+
+
+def imported_object(name: str) -> Any:
+    """What a dotted path names, or None where there is no such module or attribute.
+
+    Example:
+        >>> imported_object("collections.OrderedDict").__name__, imported_object("collections.Nope")
+        ('OrderedDict', None)
+    """
+    import importlib.util
+
+    parts = name.split(".")
+    if not all(part.isidentifier() for part in parts):
+        return None
+    for count in range(len(parts) - 1, 0, -1):
+        module = ".".join(parts[:count])
+        try:
+            if importlib.util.find_spec(module) is None:
+                continue
+        except (ModuleNotFoundError, ValueError):  # a package on the way is not there, or is no package
+            continue
+        found: Any = importlib.import_module(module)
+        for part in parts[count:]:
+            found = getattr(found, part, None)
+        return found
+    return None
+
+
+def _warn(entry: Entry, name: str, cfg: Any, trail: Trail) -> None:
+    at = place(path_of(trail, cfg), "type")
+    origin = origin_of(cfg, "type")
+    where = f"{origin}: {at}" if origin else at
+    warnings.warn(f"{where} = {name!r} is deprecated: use {entry.deprecated}.", DeprecationWarning, stacklevel=4)

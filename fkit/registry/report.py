@@ -1,0 +1,249 @@
+"""What a failed lookup or build says: the config path, the file and line, what was given, the nearest name."""
+
+import inspect
+from collections.abc import Iterator, Mapping
+from typing import TYPE_CHECKING, Any, cast
+
+from fkit.tree.error import FkitError, FkitKeyError, FkitTypeError, like, nearest, quoted
+
+if TYPE_CHECKING:
+    from fkit.registry.registry import Registry
+
+__all__ = [
+    "bad_config",
+    "bad_type",
+    "failed",
+    "is_reported",
+    "locate",
+    "no_type",
+    "not_found",
+    "origin_of",
+    "place",
+    "reported",
+]
+
+
+def reported(error: FkitError) -> FkitError:
+    """Mark an error as one that says where in the config it is: builds further out pass it on as it is."""
+    error.__dict__["reported"] = True
+    return error
+
+
+def is_reported(error: BaseException) -> bool:
+    """Does the error say already where in the config it is?"""
+    return bool(error.__dict__.get("reported"))
+
+
+def place(path: str, key: str) -> str:
+    """Two parts of a path, joined.
+
+    Example:
+        >>> place("model", "backbone"), place("", "type"), place("hooks", "[1]")
+        ('model.backbone', 'type', 'hooks[1]')
+    """
+    return f"{path}{key}" if not path or not key or key.startswith("[") else f"{path}.{key}"
+
+
+def locate(outer: Any, node: Any) -> str:
+    """The path from ``outer`` to ``node`` in it: the very object, else the one part with the same ``type``.
+
+    A maker may hand on a changed copy of a part's config; where two parts could be meant, the path stays that of the
+    whole.
+
+    Example:
+        >>> part = {"type": "A"}
+        >>> locate({"x": [{"type": "A"}, part]}, part)
+        'x[1]'
+    """
+    found = list(_inside(outer, ""))
+    for path, value in found:
+        if value is node:
+            return path
+    kind = cast("Mapping[str, Any]", node).get("type") if isinstance(node, Mapping) else None
+    same = [path for path, value in found if _type_of(value) is not None and _type_of(value) == kind]
+    return same[0] if len(same) == 1 else ""
+
+
+def _inside(value: Any, path: str) -> Iterator[tuple[str, Any]]:
+    if isinstance(value, Mapping):
+        for key, item in cast("Mapping[Any, Any]", value).items():
+            at = place(path, key if isinstance(key, str) and "." not in key else f"[{key!r}]")
+            yield at, item
+            yield from _inside(item, at)
+    elif isinstance(value, (list, tuple)):
+        for index, item in enumerate(cast("list[Any]", value)):
+            yield f"{path}[{index}]", item
+            yield from _inside(item, f"{path}[{index}]")
+
+
+def _type_of(value: Any) -> Any:
+    return cast("Mapping[str, Any]", value).get("type") if isinstance(value, Mapping) else None
+
+
+def origin_of(cfg: Any, key: str = "") -> str | None:
+    """``file:line`` of a key of a config node, where it keeps that; the node's own for a key it lacks."""
+    ask = getattr(type(cfg), "origin", None)
+    if not callable(ask):
+        return None
+    found: Any = ask(cfg, key) if key and key in cfg else None
+    if found is None and len(cfg):
+        # a node's own line is that of its first key
+        found = ask(cfg, next(iter(cfg)))
+    return found
+
+
+def not_found(
+    reg: "Registry",
+    kind: str,
+    name: str,
+    scope: str | None = None,
+    backend: str | None = None,
+    path: str = "",
+    origin: str | None = None,
+    in_config: bool = False,
+) -> FkitError:
+    """No entry for a name: it is unknown, or there for other backends only, or for several and none was said."""
+    from fkit.registry.registry import places
+
+    kind = reg.kind(kind)
+    at = f"{place(path, 'type')} = {name!r}" if in_config or path else repr(name)
+    start = scope if scope in reg.scopes else reg.scope
+    table = reg.table(kind)
+    entries = next((table[key] for key in places(reg, cast(str, start), name) if key in table), ())
+    if entries:
+        backends = sorted(e.backend for e in entries if e.backend is not None)
+        if backend is None:
+            what = f"{at} is in the registry {kind!r} for several backends, and none was said."
+        else:
+            what = f"{at} is in the registry {kind!r}, but not for the backend {backend!r}."
+        return FkitKeyError(what, path=path, origin=origin, value=backend, choices=backends, label="Backends")
+    choices = _reachable(reg, kind, cast(str, start), backend)
+    from_scope = f" from the scope {start!r}" if start != reg.scope else ""
+    word = name if name in choices or nearest(name, choices) or "." not in name else name.rpartition(".")[2]
+    return FkitKeyError(
+        f"{at} is not in the registry {kind!r}{from_scope}.",
+        path=path,
+        origin=origin,
+        value=word,
+        choices=choices,
+        label="Registered",
+        more=f"fkit registry {kind}",
+        repair="" if choices else f"Nothing is registered there: `reg.register({kind!r}, maker)`.",
+    )
+
+
+def _reachable(reg: "Registry", kind: str, start: str, backend: str | None) -> tuple[str, ...]:
+    """The names that a lookup from ``start`` can give, bare where they need no scope."""
+    from fkit.registry.registry import chain
+
+    bare = {name for place in chain(reg, start) for name in reg.names(kind, place, backend)}
+    return tuple(sorted(bare | {name for name in reg.names(kind, None, backend) if "." in name}))
+
+
+def no_type(reg: "Registry", kind: str, cfg: Any, path: str) -> FkitError:
+    """A config without ``type``."""
+    keys = list(cast("Mapping[str, Any]", cfg))
+    close = nearest("type", [str(key) for key in keys])
+    return FkitKeyError(
+        f"{path or 'The config'} has no key 'type', so nothing says which of {kind!r} it is: {quoted(cfg)}.",
+        path=path,
+        origin=origin_of(cfg),
+        repair=f"Is {close!r} meant to be 'type'?" if close else f"Name one: type={_some(reg, kind)}.",
+    )
+
+
+def _some(reg: "Registry", kind: str) -> str:
+    names = reg.names(kind)
+    return repr(names[0]) if names else "..."
+
+
+def bad_type(kind: str, name: Any, cfg: Any, path: str) -> FkitError:
+    """``type`` is neither a name nor something to call."""
+    return FkitTypeError(
+        f"{place(path, 'type')} = {quoted(name)}: a type is a name in {kind!r}, a class or a function.",
+        path=path,
+        origin=origin_of(cfg, "type"),
+    )
+
+
+def bad_config(kind: str, cfg: Any, path: str) -> FkitError:
+    """What was given is no config node."""
+    many = isinstance(cfg, (list, tuple))
+    return FkitTypeError(
+        f"{path + ': a' if path else 'A'} config of {kind!r} is a mapping with 'type', not {type(cfg).__name__}: "
+        f"{quoted(cfg)}.",
+        path=path,
+        repair="Build its items one by one: only a list of models has a meaning of its own." if many else "",
+    )
+
+
+def failed(error: Exception, call: Any, name: Any, args: Mapping[str, Any], cfg: Any, path: str) -> FkitError:
+    """A maker that raised: an argument it does not take, one it lacks, or its own error."""
+    label = name if isinstance(name, str) else getattr(name, "__name__", repr(name))
+    shown = repr(label) if isinstance(name, str) and " " not in name else label
+    given = {key: value for key, value in args.items() if key != "build"}
+    signature = _signature(call)
+    written = f"Signature: {_call_text(label, signature)}" if signature is not None else ""
+    if isinstance(error, TypeError) and signature is not None:
+        wrong = _misfit(signature, args)
+        if wrong:
+            argument, what = wrong
+            at = (
+                f"{place(path, argument)} = {quoted(given[argument])}: "
+                if argument in given
+                else f"{path}: "
+                if path
+                else ""
+            )
+            return FkitTypeError(
+                f"{at}{shown} {what}.",
+                path=place(path, argument) if argument in given else path,
+                origin=origin_of(cfg, argument),
+                value=argument if argument in given else None,
+                choices=_takes(signature) if argument in given else (),
+                label="Arguments",
+                repair=written,
+            )
+    kind = type(error).__name__
+    said = str(error).strip() or "no message"
+    lead = said if isinstance(error, FkitError) else f"{kind}: {said}"
+    listed = ", ".join(f"{key}={quoted(value)}" for key, value in given.items()) or "nothing"
+    return like(error)(
+        f"{path + ': ' if path else ''}{shown} could not be built: {lead}",
+        path=path,
+        origin=origin_of(cfg, "type"),
+        repair="\n  ".join(part for part in (f"Given: {listed}", written) if part),
+    )
+
+
+def _signature(call: Any) -> inspect.Signature | None:
+    try:
+        return inspect.signature(call)
+    except (ValueError, TypeError):
+        return None
+
+
+def _takes(signature: inspect.Signature) -> tuple[str, ...]:
+    """The names of the arguments a config may give."""
+    kinds = (inspect.Parameter.POSITIONAL_OR_KEYWORD, inspect.Parameter.KEYWORD_ONLY)
+    return tuple(name for name, p in signature.parameters.items() if p.kind in kinds and name != "build")
+
+
+def _misfit(signature: inspect.Signature, args: Mapping[str, Any]) -> tuple[str, str] | None:
+    """The argument that the signature does not take, or lacks, with what to say of it."""
+    parameters = signature.parameters.values()
+    if not any(p.kind is inspect.Parameter.VAR_KEYWORD for p in parameters):
+        takes = (*_takes(signature), "build")
+        for key in args:
+            if key not in takes:
+                return key, f"takes no argument {key!r}"
+    for p in parameters:
+        variadic = p.kind in (inspect.Parameter.VAR_KEYWORD, inspect.Parameter.VAR_POSITIONAL)
+        if not variadic and p.default is inspect.Parameter.empty and p.name not in args:
+            return p.name, f"needs the argument {p.name!r}"
+    return None
+
+
+def _call_text(label: str, signature: inspect.Signature) -> str:
+    text = f"{label}{signature}"
+    return text if len(text) <= 300 else text[:297] + "..."
