@@ -1,9 +1,11 @@
 """A config node to an object: look the type up, call the maker, say what went wrong and where."""
 
+import importlib
+import importlib.util
 import warnings
 from collections.abc import Mapping
 from functools import partial
-from typing import Any, Protocol, TypeAlias, cast
+from typing import Any, NamedTuple, Protocol, TypeAlias, cast
 
 from fkit.registry.entry import Built, Entry, Lazy, Recipe, recipe_of
 from fkit.registry.registry import Registry
@@ -84,41 +86,49 @@ def build(
     return _build(cfg, kind, defaults, registry, backend, scope, path)
 
 
+class Site(NamedTuple):
+    """One build: what is built and where; the paths that need more than the happy path take it whole."""
+
+    cfg: Any
+    kind: str
+    registry: Registry
+    backend: str | None
+    scope: str | None
+    trail: Trail
+
+    @property
+    def path(self) -> str:
+        """Where the config stands in the whole one."""
+        return path_of(self.trail, self.cfg)
+
+
 def _build(
     cfg: Any, kind: str, defaults: Any, registry: Registry, backend: str | None, scope: str | None, trail: Trail
 ) -> Any:
-    own = registry.makers.get(registry.kind(kind)) if registry.makers else None
-    if own is not None:
-        return _own(own, cfg, kind, defaults, registry, backend, scope, trail)
-    args: dict[str, Any]
+    if registry.makers and registry.kind(kind) in registry.makers:
+        return _own(Site(cfg, kind, registry, backend, scope, trail), defaults)
     if isinstance(cfg, dict):
-        args = dict.copy(cast("dict[str, Any]", cfg))
+        args = dict[str, Any].copy(cast("dict[str, Any]", cfg))
     elif isinstance(cfg, Mapping):
         args = dict(cast("Mapping[str, Any]", cfg))
     else:
-        return _sequence(cfg, kind, defaults, registry, backend, scope, trail)
+        return _sequence(Site(cfg, kind, registry, backend, scope, trail), defaults)
     if defaults is not None:
-        if not isinstance(defaults, Mapping):
-            raise FkitTypeError(f"Defaults are a mapping, not {defaults!r}.")
-        for key, value in cast("Mapping[str, Any]", defaults).items():
-            args.setdefault(key, value)
+        _fill(args, defaults)
     if "type" not in args:
-        raise reported(no_type(registry, kind, cfg, path_of(trail, cfg)))
+        raise reported(no_type(registry, kind, cast(Any, cfg), path_of(trail, cfg)))
     name = args.pop("type")
     if "_scope_" in args:
         wanted = args.pop("_scope_")
         scope = wanted if wanted in registry.scopes or wanted == registry.scope else scope
 
-    if isinstance(name, str):
-        entry = registry.look(kind, name, scope, backend)
-        if entry is None:
-            recipe = _dotted(name, kind, cfg, registry, backend, scope, trail)
-        else:
-            recipe = entry.known or _load(entry, cfg, trail)
-            if entry.deprecated is not None:
-                _warn(entry, name, cfg, trail)
+    entry = registry.look(kind, name, scope, backend) if isinstance(name, str) else None
+    if entry is None:
+        recipe = _unnamed(name, Site(cfg, kind, registry, backend, scope, trail))
     else:
-        recipe = _given(name, kind, cfg, registry, backend, scope, trail)
+        recipe = entry.known or _load(entry, cfg, trail)
+        if entry.deprecated is not None:
+            _warn(entry, name, cfg, trail)
     call, wants_build, built = recipe
 
     for key, value in args.items():
@@ -126,7 +136,7 @@ def _build(
             args[key] = fresh(value)
     for key, part_kind in built:
         if key in args:
-            args[key] = _parts(args[key], part_kind, registry, backend, scope, (trail, cfg))
+            args[key] = _parts(args[key], part_kind, registry, backend, scope, (trail, cast(Any, cfg)))
     if wants_build and "build" not in args:
         args["build"] = partial(_part, registry, backend, scope, (trail, cfg))
     try:
@@ -152,6 +162,13 @@ def _parts(value: Any, kind: str, registry: Registry, backend: str | None, scope
     return value
 
 
+def _fill(args: dict[str, Any], defaults: Any) -> None:
+    if not isinstance(defaults, Mapping):
+        raise FkitTypeError(f"Defaults are a mapping, not {defaults!r}.")
+    for key, value in cast("Mapping[str, Any]", defaults).items():
+        args.setdefault(key, value)
+
+
 def fresh(value: Any) -> Any:
     """A list or tuple that the maker may keep: lists become new plain lists, inside tuples and lists too.
 
@@ -159,12 +176,12 @@ def fresh(value: Any) -> Any:
         >>> fresh(([1], 2))
         ([1], 2)
     """
-    if isinstance(value, list):
-        return [fresh(item) if isinstance(item, (list, tuple)) else item for item in cast("list[Any]", value)]
     items = cast("tuple[Any, ...]", value)
+    if isinstance(value, list):
+        return [fresh(item) if isinstance(item, (list, tuple)) else item for item in items]
     if type(value) is tuple and any(isinstance(item, (list, tuple)) for item in items):
         return tuple(fresh(item) if isinstance(item, (list, tuple)) else item for item in items)
-    return value
+    return items
 
 
 def path_of(trail: Trail, cfg: Any) -> str:
@@ -175,39 +192,31 @@ def path_of(trail: Trail, cfg: Any) -> str:
     return place(path_of(around, outer), locate(outer, cfg))
 
 
-def _own(
-    own: Any,
-    cfg: Any,
-    kind: str,
-    defaults: Any,
-    registry: Registry,
-    backend: str | None,
-    scope: str | None,
-    trail: Trail,
-) -> Any:
+def _own(site: Site, defaults: Any) -> Any:
     """A kind with its own build function."""
-    path = path_of(trail, cfg)
+    kind = site.registry.kind(site.kind)
+    own = site.registry.makers[kind]
+    path = site.path
     try:
-        return own(cfg, registry, kind, backend=backend, defaults=defaults, scope=scope, path=path)
+        return own(site.cfg, site.registry, kind, backend=site.backend, defaults=defaults, scope=site.scope, path=path)
     except Exception as error:
         if is_reported(error):
             raise
-        given = {"cfg": cfg, "backend": backend, "defaults": defaults, "scope": scope}
-        raise reported(failed(error, own, f"the build function of {kind!r}", given, cfg, path)) from error
+        given = {"cfg": site.cfg, "backend": site.backend, "defaults": defaults, "scope": site.scope}
+        raise reported(failed(error, own, f"the build function of {kind!r}", given, site.cfg, path)) from error
 
 
-def _sequence(
-    cfg: Any, kind: str, defaults: Any, registry: Registry, backend: str | None, scope: str | None, trail: Trail
-) -> Any:
+def _sequence(site: Site, defaults: Any) -> Any:
     """A list of models is the registered ``Sequential`` of them; anything else is no config."""
+    cfg, kind, registry, backend, scope, trail = site
     if registry.kind(kind) != "models" or not isinstance(cfg, (list, tuple)):
-        raise reported(bad_config(kind, cfg, path_of(trail, cfg)))
+        raise reported(bad_config(kind, cfg, site.path))
     entry = registry.look("models", "Sequential", scope, backend)
     if entry is None:
-        raise reported(not_found(registry, kind, "Sequential", scope, backend, path=path_of(trail, cfg)))
-    inside: Trail = (trail, cfg)
-    parts = [_build(item, kind, defaults, registry, backend, scope, inside) for item in cast("list[Any]", cfg)]
-    return entry.recipe.call(*parts)
+        raise reported(not_found(registry, kind, "Sequential", scope, backend, path=site.path))
+    items = cast("list[Any]", cfg)
+    parts = [_build(item, kind, defaults, registry, backend, scope, (trail, items)) for item in items]
+    return _load(entry, cfg, trail).call(*parts)
 
 
 def _load(entry: Entry, cfg: Any, trail: Trail) -> Recipe:
@@ -222,47 +231,35 @@ def _load(entry: Entry, cfg: Any, trail: Trail) -> Recipe:
         ) from error.__cause__
 
 
-def _given(
-    name: Any, kind: str, cfg: Any, registry: Registry, backend: str | None, scope: str | None, trail: Trail
-) -> Recipe:
-    """``type`` is not a name: a class, a function, or a name that a new-style config imported."""
-    target = getattr(cast(Any, type(name)), "target", None) and name.target
-    if isinstance(target, str) and not isinstance(name, Lazy):
-        return _dotted(target.replace(":", "."), kind, cfg, registry, backend, scope, trail, imported=True)
+def _unnamed(name: Any, site: Site) -> Recipe:
+    """``type`` is no registered name: a class, a function, a name that a config imported, a path to import."""
+    if isinstance(name, str):
+        return _dotted(name, site, imported=False)
     if isinstance(name, Lazy):
         return recipe_of(name.load())
     if callable(name):
         return recipe_of(name)
-    raise reported(bad_type(kind, name, cfg, path_of(trail, cfg)))
+    raise reported(bad_type(site.kind, name, site.cfg, site.path))
 
 
-def _dotted(
-    name: str,
-    kind: str,
-    cfg: Any,
-    registry: Registry,
-    backend: str | None,
-    scope: str | None,
-    trail: Trail,
-    imported: bool = False,
-) -> Recipe:
+def _dotted(name: str, site: Site, imported: bool) -> Recipe:
     """``package.module.Name`` in place of a name: the maker registered under its last word, else what is imported.
 
     New-style configs import their classes, and are dumped with such paths. ``scope.Name`` that no scope holds is not
     one of them: the last word alone would hide a wrong scope.
     """
+    registry = site.registry
     head, _, last = name.rpartition(".")
     if head and (imported or "." in head):
         first = head.partition(".")[0]
-        entry = registry.look(kind, last, first if first in registry.scopes else scope, backend)
+        entry = registry.look(site.kind, last, first if first in registry.scopes else site.scope, site.backend)
         if entry is not None:
-            return entry.known or _load(entry, cfg, trail)
+            return entry.known or _load(entry, site.cfg, site.trail)
     found = imported_object(name) if head else None
     if callable(found):
         return recipe_of(found)
-    raise reported(
-        not_found(registry, kind, name, scope, backend, path_of(trail, cfg), origin_of(cfg, "type"), in_config=True)
-    )
+    origin = origin_of(site.cfg, "type")
+    raise reported(not_found(registry, site.kind, name, site.scope, site.backend, site.path, origin, in_config=True))
 
 
 def imported_object(name: str) -> Any:
@@ -272,22 +269,20 @@ def imported_object(name: str) -> Any:
         >>> imported_object("collections.OrderedDict").__name__, imported_object("collections.Nope")
         ('OrderedDict', None)
     """
-    import importlib.util
-
     parts = name.split(".")
     if not all(part.isidentifier() for part in parts):
         return None
     for count in range(len(parts) - 1, 0, -1):
         module = ".".join(parts[:count])
         try:
-            if importlib.util.find_spec(module) is None:
-                continue
+            known = importlib.util.find_spec(module) is not None
         except (ModuleNotFoundError, ValueError):  # a package on the way is not there, or is no package
             continue
-        found: Any = importlib.import_module(module)
-        for part in parts[count:]:
-            found = getattr(found, part, None)
-        return found
+        if known:
+            found: Any = importlib.import_module(module)
+            for part in parts[count:]:
+                found = getattr(found, part, None)
+            return found
     return None
 
 

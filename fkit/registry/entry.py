@@ -135,10 +135,10 @@ def entry_of(
         if own is None:
             raise FkitTypeError(f"{maker!r} has no name of its own.", repair="Pass name=...")
         name = (cast(str, own),)
-    names = (name,) if isinstance(name, str) else tuple(name) if isinstance(cast(Any, name), Iterable) else (name,)
-    for word in cast("tuple[Any, ...]", names):
-        if not isinstance(word, str):
-            raise FkitTypeError(f"A name in {kind!r} is a string, or several; got {name!r}.")
+    several = not isinstance(name, str) and isinstance(cast(Any, name), Iterable)
+    names = cast("tuple[Any, ...]", tuple(name) if several else (name,))
+    if not all(isinstance(word, str) for word in names):
+        raise FkitTypeError(f"A name in {kind!r} is a string, or several; got {name!r}.")
     return tuple(Entry(kind, word, scope, backend, maker, deprecated) for word in names)
 
 

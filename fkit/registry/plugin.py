@@ -3,13 +3,14 @@
 import importlib
 import warnings
 from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import replace
 from importlib.metadata import entry_points
 from types import ModuleType
 from typing import Any, NamedTuple, TypeVar, cast
 
 from fkit.registry.entry import entry_of
 from fkit.registry.registry import Registry
-from fkit.tree.error import FkitError, FkitImportError, FkitTypeError
+from fkit.tree.error import FkitImportError, FkitTypeError
 
 __all__ = ["Mark", "component", "include", "include_custom", "installed"]
 
@@ -154,8 +155,8 @@ def _marked(module: ModuleType) -> Iterator[Any]:
     seen: tuple[int, ...] = ()
     for value in tuple(vars(module).values()):
         # vars, not getattr: a subclass does not inherit the mark of the class it is made from
-        own = getattr(cast(Any, value), "__dict__", ())
-        home = getattr(cast(Any, value), "__module__", None)
+        own = getattr(value, "__dict__", ())
+        home = getattr(value, "__module__", None)
         inside = isinstance(home, str) and f"{home}.".startswith(f"{module.__name__}.")
         if _ATTRIBUTE in own and inside and id(value) not in seen:
             seen = (*seen, id(value))
@@ -163,10 +164,7 @@ def _marked(module: ModuleType) -> Iterator[Any]:
 
 
 def _registered(register: Any, reg: Registry, label: str) -> Registry:
-    try:
-        found: Any = register(reg)
-    except FkitError:
-        raise
+    found: Any = register(reg)
     if not isinstance(found, Registry):
         raise FkitTypeError(
             f"{label}(registry) returned {type(found).__name__}: it returns the registry with its makers.",
@@ -176,6 +174,4 @@ def _registered(register: Any, reg: Registry, label: str) -> Registry:
 
 
 def _included(reg: Registry, name: str) -> Registry:
-    from dataclasses import replace
-
     return replace(reg, included=reg.included | {name})

@@ -27,60 +27,17 @@ there (mmcv, mmengine)                                here
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from types import ModuleType
-from typing import Any, NamedTuple, TypeAlias
+from typing import Any, TypeAlias, cast
 
 from frozendict import frozendict
 
 from fkit.registry.entry import Entry, Lazy, Maker, entry_of
+from fkit.registry.scope import ALIASES, KINDS, Scope, checked, places
 from fkit.tree.error import FkitKeyError, FkitTypeError, FkitValueError
 
-__all__ = ["ALIASES", "KINDS", "Registry", "Scope"]
+__all__ = ["Registry"]
 
-Table: TypeAlias = "frozendict[tuple[str, str], tuple[Entry, ...]]"  # (scope, name) -> one entry a backend
-
-# mmengine's root registries in lower case
-KINDS = (
-    "data_samplers", "datasets", "evaluators", "file_backends", "file_handlers", "functions", "hooks", "inferencers",
-    "log_processors", "loops", "metrics", "model_wrappers", "models", "optim_wrapper_constructors", "optim_wrappers",
-    "optimizers", "param_schedulers", "runner_constructors", "runners", "strategies", "task_utils", "transforms",
-    "vis_backends", "visualizers", "weight_initializers",
-)  # fmt: skip
-
-# the registries of mmcv 1.x and of the packages built on it -> the kind that took them in
-ALIASES: frozendict[str, str] = frozendict(
-    {
-        old: new
-        for new, olds in (
-            (
-                "models",
-                "backbones necks roi_extractors shared_heads heads losses detectors segmentors posenets classifiers "
-                "conv_layers norm_layers activation_layers padding_layers upsample_layers plugin_layers dropout_layers "
-                "attention feedforward_network positional_encoding transformer_layer transformer_layer_sequence",
-            ),
-            ("transforms", "pipelines"),
-            ("task_utils", "bbox_assigners bbox_samplers bbox_coders anchor_generators prior_generators match_cost"),
-            ("optim_wrapper_constructors", "optimizer_builders"),
-            ("runner_constructors", "runner_builders"),
-            ("model_wrappers", "module_wrappers"),
-            ("weight_initializers", "initializers"),
-            ("evaluators", "evaluator"),
-            ("vis_backends", "visbackends"),
-        )
-        for old in olds.split()
-    }
-)
-
-
-class Scope(NamedTuple):
-    """Where a scope hangs: under ``parent``.
-
-    ``declared`` is False for a scope that only a registration named. ``open`` lets ``scope.Name``, asked for from the
-    scope itself, fall back to the parents, where OpenMMLab's rule looks in the scope alone.
-    """
-
-    parent: str
-    declared: bool = True
-    open: bool = False
+Table: TypeAlias = frozendict[tuple[str, str], tuple[Entry, ...]]  # (scope, name) -> one entry a backend
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,9 +57,9 @@ class Registry:
     """
 
     scope: str = "fkit"
-    tables: frozendict[str, Table] = field(default_factory=lambda: frozendict({kind: frozendict() for kind in KINDS}))
-    scopes: frozendict[str, Scope] = field(default_factory=frozendict)
-    makers: frozendict[str, Callable[..., Any]] = field(default_factory=frozendict)  # kind -> its own build function
+    tables: frozendict[str, Table] = field(default_factory=lambda: frozendict({kind: Table() for kind in KINDS}))
+    scopes: frozendict[str, Scope] = field(default_factory=frozendict[str, Scope])
+    makers: frozendict[str, Callable[..., Any]] = field(default_factory=frozendict[str, Callable[..., Any]])  # of kinds
     included: frozenset[str] = frozenset()  # names of the modules taken in
 
     # ------------------------------------------------------------------------------------------------ adding
@@ -137,7 +94,7 @@ class Registry:
             >>> reg.names("models")
             ('my.Net', 'my.OldNet')
         """
-        if not isinstance(replace, bool):
+        if not isinstance(cast(Any, replace), bool):
             raise FkitTypeError(f"`replace` is a bool, not {replace!r}.")
         scope = self.scope if scope is None else checked(scope)
         entries = entry_of(self.kind(kind), maker, name, scope, backend, deprecated)
@@ -150,7 +107,7 @@ class Registry:
         for entry in entries:
             table = by_kind.get(entry.kind)
             if table is None:
-                table = by_kind.setdefault(entry.kind, dict(self.tables.get(entry.kind, frozendict())))
+                table = by_kind.setdefault(entry.kind, dict(self.tables.get(entry.kind, Table())))
             key = (entry.scope, entry.name)
             old = table.get(key, ())
             same = next((e for e in old if e.backend == entry.backend), None)
@@ -159,7 +116,7 @@ class Registry:
             table[key] = (*(e for e in old if e is not same), entry)
             if entry.scope != self.scope and entry.scope not in scopes:
                 scopes = scopes.set(entry.scope, Scope(self.scope, declared=False))
-        tables = frozendict({**self.tables, **{kind: frozendict(table) for kind, table in by_kind.items()}})
+        tables = frozendict[str, Table]({**self.tables, **{kind: Table(table) for kind, table in by_kind.items()}})
         return _with(self, tables=tables, scopes=scopes)
 
     def declare(self, kind: str, build: Callable[..., Any] | None = None) -> "Registry":
@@ -176,7 +133,7 @@ class Registry:
             ('pairs', {'a': 1})
         """
         kind = self.kind(kind)
-        tables = self.tables if kind in self.tables else self.tables.set(kind, frozendict())
+        tables = self.tables if kind in self.tables else self.tables.set(kind, Table())
         makers = self.makers if build is None else self.makers.set(kind, build)
         return _with(self, tables=tables, makers=makers)
 
@@ -223,7 +180,7 @@ class Registry:
             FkitKeyError: both have one name with different makers.
             FkitValueError: both declare a scope, or build a kind, in different ways.
         """
-        if not isinstance(other, Registry):
+        if not isinstance(cast(Any, other), Registry):
             return NotImplemented
         from fkit.registry.union import union
 
@@ -280,7 +237,10 @@ class Registry:
         table = self.table(kind)
         if scope is None or scope not in self.scopes:  # a scope that nothing declared has no names: the root answers
             scope = self.scope
-        for place, short in places(self, scope, name):
+        entries = table.get((scope, name))
+        if entries and len(entries) == 1 and "." not in name and backend in (None, entries[0].backend):
+            return entries[0]  # nearly every lookup
+        for place, short in places(self.scopes, self.scope, scope, name):
             entries = table.get((place, short))
             if entries:
                 chosen = choose(entries, backend)
@@ -350,11 +310,12 @@ class Registry:
 
     def __contains__(self, item: object) -> bool:
         """``(kind, name) in reg``, for any backend."""
-        if not (isinstance(item, tuple) and len(item) == 2 and all(isinstance(part, str) for part in item)):  # pyright: ignore[reportUnknownArgumentType]
+        parts = cast("tuple[Any, ...]", item) if isinstance(item, tuple) else ()
+        if len(parts) != 2 or not all(isinstance(part, str) for part in parts):
             return False
-        kind, name = item  # pyright: ignore[reportUnknownVariableType]
+        kind, name = parts
         table = self.tables.get(self.kind(kind))
-        return table is not None and any(place in table for place in places(self, self.scope, name))
+        return table is not None and any(place in table for place in places(self.scopes, self.scope, self.scope, name))
 
     def __len__(self) -> int:
         """How many names there are, over all kinds and scopes."""
@@ -380,42 +341,6 @@ def choose(entries: tuple[Entry, ...], backend: str | None) -> Entry | None:
         elif entry.backend == backend:
             return entry
     return wide
-
-
-def places(reg: Registry, scope: str, name: str) -> tuple[tuple[str, str], ...]:
-    """Where OpenMMLab's rules look for ``name`` from ``scope``: (scope, bare name), first to last.
-
-    A bare name: its own scope, then the parents up to the root. ``own.Name``: the own scope alone (an open one goes on
-    to the parents). ``child.Name``: from that child. Another prefix is asked of the root, if the root knows it.
-    """
-    prefix, dot, rest = name.partition(".")
-    if not dot:
-        return tuple((place, name) for place in chain(reg, scope))
-    if prefix == scope:
-        at = reg.scopes.get(scope)
-        return tuple((place, rest) for place in chain(reg, scope)) if at is not None and at.open else ((scope, rest),)
-    below = reg.scopes.get(prefix)
-    if below is not None and below.parent == scope:
-        return places(reg, prefix, rest)
-    if scope != reg.scope and (prefix == reg.scope or (below is not None and below.parent == reg.scope)):
-        return places(reg, reg.scope, name)
-    return ()
-
-
-def chain(reg: Registry, scope: str) -> tuple[str, ...]:
-    """A scope and its parents, up to the root."""
-    found = (scope,)
-    while scope in reg.scopes:
-        scope = reg.scopes[scope].parent
-        found = (*found, scope)
-    return found
-
-
-def checked(scope: str) -> str:
-    """A scope's name, if it can be one."""
-    if not scope or "." in scope:
-        raise FkitValueError(f"A scope is one word without dots, not {scope!r}.")
-    return scope
 
 
 def _taken(entry: Entry, old: Entry) -> FkitKeyError:

@@ -4,6 +4,7 @@ import inspect
 from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Any, cast
 
+from fkit.registry.scope import chain, places
 from fkit.tree.error import FkitError, FkitKeyError, FkitTypeError, like, nearest, quoted
 
 if TYPE_CHECKING:
@@ -82,7 +83,7 @@ def _type_of(value: Any) -> Any:
 
 def origin_of(cfg: Any, key: str = "") -> str | None:
     """``file:line`` of a key of a config node, where it keeps that; the node's own for a key it lacks."""
-    ask = getattr(type(cfg), "origin", None)
+    ask = getattr(cast(Any, type(cfg)), "origin", None)
     if not callable(ask):
         return None
     found: Any = ask(cfg, key) if key and key in cfg else None
@@ -103,13 +104,11 @@ def not_found(
     in_config: bool = False,
 ) -> FkitError:
     """No entry for a name: it is unknown, or there for other backends only, or for several and none was said."""
-    from fkit.registry.registry import places
-
     kind = reg.kind(kind)
     at = f"{place(path, 'type')} = {name!r}" if in_config or path else repr(name)
     start = scope if scope in reg.scopes else reg.scope
     table = reg.table(kind)
-    entries = next((table[key] for key in places(reg, cast(str, start), name) if key in table), ())
+    entries = next((table[key] for key in places(reg.scopes, reg.scope, cast(str, start), name) if key in table), ())
     if entries:
         backends = sorted(e.backend for e in entries if e.backend is not None)
         if backend is None:
@@ -134,9 +133,7 @@ def not_found(
 
 def _reachable(reg: "Registry", kind: str, start: str, backend: str | None) -> tuple[str, ...]:
     """The names that a lookup from ``start`` can give, bare where they need no scope."""
-    from fkit.registry.registry import chain
-
-    bare = {name for place in chain(reg, start) for name in reg.names(kind, place, backend)}
+    bare = {name for place in chain(reg.scopes, start) for name in reg.names(kind, place, backend)}
     return tuple(sorted(bare | {name for name in reg.names(kind, None, backend) if "." in name}))
 
 

@@ -7,7 +7,8 @@ from typing import TypeVar
 from frozendict import frozendict
 
 from fkit.registry.entry import Entry
-from fkit.registry.registry import Registry, Scope
+from fkit.registry.registry import Registry
+from fkit.registry.scope import Scope
 from fkit.tree.error import FkitKeyError, FkitValueError
 
 __all__ = ["union"]
