@@ -3,7 +3,7 @@
 import importlib
 import importlib.util
 import warnings
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from functools import partial
 from typing import Any, NamedTuple, Protocol, TypeAlias, cast
 
@@ -24,6 +24,9 @@ from fkit.registry.report import (
 from fkit.tree.error import FkitError, FkitTypeError
 
 __all__ = ["Builder", "Built", "build"]
+
+# unlike the method of a frozen node, which answers itself
+_copy: Callable[[Any], dict[str, Any]] = dict[str, Any].copy
 
 # where a node stands: the path of the outermost config, or (the trail of the config around it, that config)
 Trail: TypeAlias = "str | tuple[Trail, Any]"
@@ -108,7 +111,7 @@ def _build(
     if registry.makers and registry.kind(kind) in registry.makers:
         return _own(Site(cfg, kind, registry, backend, scope, trail), defaults)
     if isinstance(cfg, dict):
-        args = dict[str, Any].copy(cast("dict[str, Any]", cfg))
+        args = _copy(cfg)
     elif isinstance(cfg, Mapping):
         args = dict(cast("Mapping[str, Any]", cfg))
     else:
@@ -234,7 +237,10 @@ def _load(entry: Entry, cfg: Any, trail: Trail) -> Recipe:
 def _unnamed(name: Any, site: Site) -> Recipe:
     """``type`` is no registered name: a class, a function, a name that a config imported, a path to import."""
     if isinstance(name, str):
-        return _dotted(name, site, imported=False)
+        return _dotted(name, site, known=name.count(".") > 1)
+    lazy: Any = getattr(cast(Any, type(name)), "__lazy__", None)
+    if lazy is not None:
+        return _dotted(lazy(name), site, known=True)
     if isinstance(name, Lazy):
         return recipe_of(name.load())
     if callable(name):
@@ -242,22 +248,24 @@ def _unnamed(name: Any, site: Site) -> Recipe:
     raise reported(bad_type(site.kind, name, site.cfg, site.path))
 
 
-def _dotted(name: str, site: Site, imported: bool) -> Recipe:
-    """``package.module.Name`` in place of a name: the maker registered under its last word, else what is imported.
+def _dotted(name: str, site: Site, known: bool) -> Recipe:
+    """``package.module.Name`` in place of a name: new-style configs import their parts, and are dumped with such paths.
 
-    New-style configs import their classes, and are dumped with such paths. ``scope.Name`` that no scope holds is not
-    one of them: the last word alone would hide a wrong scope.
+    Where the package is a scope (``mmdet.models.ResNet``, ``torch.optim.SGD``) its last word is looked up there. Any
+    other is imported, now; one that is not installed is looked up too, if it is ``known`` to be a path: of
+    ``scope.Name`` the last word alone would hide a wrong scope.
     """
     registry = site.registry
     head, _, last = name.rpartition(".")
-    if head and (imported or "." in head):
-        first = head.partition(".")[0]
-        entry = registry.look(site.kind, last, first if first in registry.scopes else site.scope, site.backend)
-        if entry is not None:
-            return entry.known or _load(entry, site.cfg, site.trail)
-    found = imported_object(name) if head else None
-    if callable(found):
-        return recipe_of(found)
+    first = head.partition(".")[0]
+    scoped = first == registry.scope or first in registry.scopes
+    entry = registry.look(site.kind, last, first if scoped else site.scope, site.backend) if known else None
+    if entry is None or not scoped:
+        found = imported_object(name) if head else None
+        if callable(found):
+            return recipe_of(found)
+    if entry is not None:
+        return entry.known or _load(entry, site.cfg, site.trail)
     origin = origin_of(site.cfg, "type")
     raise reported(not_found(registry, site.kind, name, site.scope, site.backend, site.path, origin, in_config=True))
 

@@ -32,10 +32,11 @@ _ROWS: tuple[tuple[str, str, str, str | None, str | None], ...] = (
     *_MODELS_TORCH, *_MODELS_JAX, *_HOOKS, *_DATA, *_METRICS, *_FILES,
 )  # fmt: skip
 
-# OpenMMLab's packages are scopes below the root, open: `mmdet.ResNet` is the kit's ResNet, from mmdet too
+# OpenMMLab's packages are scopes below the root, open: `mmdet.ResNet` is the kit's ResNet, from mmdet too. So is torch:
+# new-style configs import their optimizers from it (`torch.optim.SGD`)
 _SCOPES = (
     "mmaction", "mmagic", "mmcls", "mmcv", "mmdet", "mmdet3d", "mmedit", "mmengine", "mmocr", "mmpose", "mmpretrain",
-    "mmrazor", "mmrotate", "mmseg", "mmselfsup", "mmtrack", "mmyolo",
+    "mmrazor", "mmrotate", "mmseg", "mmselfsup", "mmtrack", "mmyolo", "torch",
 )  # fmt: skip
 
 
