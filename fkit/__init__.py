@@ -20,8 +20,8 @@ if TYPE_CHECKING:
     from fkit.run.plan import open_data as open_data
     from fkit.run.plan import plan as plan
     from fkit.run.plan import program as program
-    from fkit.run.state import begin as begin
-    from fkit.run.state import restore as restore
+    from fkit.run.start import begin as begin
+    from fkit.run.start import restore as restore
     from fkit.structures.batch import Batch as Batch
     from fkit.train.program import TrainState as TrainState
     from fkit.tree.error import FkitError as FkitError
@@ -43,8 +43,8 @@ _NAMES = (
     ("program", "fkit.run.plan:program"),
     ("plan", "fkit.run.plan:plan"),
     ("open_data", "fkit.run.plan:open_data"),
-    ("begin", "fkit.run.state:begin"),
-    ("restore", "fkit.run.state:restore"),
+    ("begin", "fkit.run.start:begin"),
+    ("restore", "fkit.run.start:restore"),
     ("train", "fkit.run.loop:train"),
     ("Hook", "fkit.run.hook.hook:Hook"),
     ("Source", "fkit.data.source:Source"),

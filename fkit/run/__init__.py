@@ -1,0 +1,1 @@
+"""Floor 10: runs as folds of events over a plan."""

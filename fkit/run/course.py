@@ -1,0 +1,98 @@
+"""The course of a run: given a loop and a position, what comes next is a value."""
+
+from typing import NamedTuple
+
+from fkit.run.state import Position
+
+__all__ = ["Course", "upcoming"]
+
+
+class Course(NamedTuple):
+    """How a run goes through its data.
+
+    Attributes:
+        by_epoch: whole epochs, or iterations over data that begins again as often as needed.
+        limit: epochs or iterations of training.
+        workflow: ((mode, count), ...): train epochs (or iterations) alternating with "val" ones, which compute losses
+            without updates; mmcv's sense.
+    """
+
+    by_epoch: bool
+    limit: int
+    workflow: tuple[tuple[str, int], ...] = (("train", 1),)
+
+    def total(self, length: int) -> int:
+        """Training iterations of the whole run; ``length`` is an epoch's."""
+        return self.limit * length if self.by_epoch else self.limit
+
+
+def upcoming(course: Course, at: Position, length: int) -> tuple[str, Position]:
+    """What comes next, and the position after it.
+
+    Args:
+        length: iterations of an epoch (0: endless, for iteration-based runs only).
+
+    Returns:
+        ("before_train_epoch" | "iterate" | "after_train_epoch" | "val_losses" | "validate" | "after_train" | "after_run"
+        | "done", position).
+
+    Example:
+        >>> course, at, words = Course(True, 1), Position(), []
+        >>> while not words or words[-1] != "done":
+        ...     word, at = upcoming(course, at, 2)
+        ...     words.append(word)
+        >>> words
+        ['before_train_epoch', 'iterate', 'iterate', 'after_train_epoch', 'after_train', 'after_run', 'done']
+    """
+    if at.validate:
+        return "validate", at._replace(validate=False)
+    if at.stage == "iterate":
+        return _iterate(course, at, length)
+    if at.stage == "begin":
+        return _begin(course, at)
+    if at.stage == "after_train":
+        return "after_train", at._replace(stage="after_run")
+    if at.stage == "after_run":
+        return "after_run", at._replace(stage="done")
+    return "done", at
+
+
+def _begin(course: Course, at: Position) -> tuple[str, Position]:
+    """Between epochs; an iteration-based run passes here once."""
+    if not course.by_epoch:
+        return "before_train_epoch", at._replace(stage="iterate")
+    full = at.epoch >= course.limit or at.stop
+    while full and course.workflow[at.flow][0] == "train":
+        if at.flow == 0:
+            return "after_train", at._replace(stage="after_run")
+        at = _next_item(course, at)
+    if course.workflow[at.flow][0] == "val":
+        return "val_losses", _count(course, at)
+    return "before_train_epoch", at._replace(stage="iterate", inner=0)
+
+
+def _iterate(course: Course, at: Position, length: int) -> tuple[str, Position]:
+    if course.by_epoch:
+        if at.inner >= length:
+            return "after_train_epoch", _count(course, at._replace(stage="begin", epoch=at.epoch + 1))
+        return "iterate", Position(
+            "iterate", at.iteration + 1, at.epoch, at.inner + 1, at.flow, at.flow_done, at.val_done, False, at.stop
+        )
+    if at.stop or (at.iteration >= course.limit and (at.flow == 0 or course.workflow[at.flow][0] == "train")):
+        return "after_train_epoch", at._replace(stage="after_train")
+    if course.workflow[at.flow][0] == "val":
+        return "val_losses", _count(course, at._replace(val_done=at.val_done + 1))
+    after = at._replace(iteration=at.iteration + 1, inner=at.inner + 1)
+    if length and after.inner >= length:
+        after = after._replace(inner=0)
+    return "iterate", _count(course, after)
+
+
+def _count(course: Course, at: Position) -> Position:
+    """One more epoch (or iteration) of the workflow's item."""
+    done = at.flow_done + 1
+    return at._replace(flow_done=done) if done < course.workflow[at.flow][1] else _next_item(course, at)
+
+
+def _next_item(course: Course, at: Position) -> Position:
+    return at._replace(flow=(at.flow + 1) % len(course.workflow), flow_done=0)

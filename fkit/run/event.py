@@ -1,0 +1,84 @@
+"""What happens in a run, as values: events that hooks see, and what a run observes of the world."""
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, Literal, NamedTuple
+
+from frozendict import frozendict
+
+from fkit.structures.batch import Batch
+
+__all__ = ["EVENTS", "Event", "Observed", "read_floats"]
+
+EVENTS = (
+    "before_run",
+    "after_load_checkpoint",
+    "before_train",
+    "before_train_epoch",
+    "before_train_iter",
+    "after_train_iter",
+    "after_train_epoch",
+    "before_val",
+    "before_val_epoch",
+    "before_val_iter",
+    "after_val_iter",
+    "after_val_epoch",
+    "after_val",
+    "after_train",
+    "on_interrupt",
+    "after_run",
+)
+"""The names of a hook's handlers. ``before_run`` to ``before_train`` fire at each start of the process, so their handlers
+must give the same memory when they run again; ``on_interrupt`` fires once, when a signal ends the process early."""
+
+
+def read_floats(arrays: Sequence[Any]) -> list[float]:
+    """Lazy values as floats, one by one; a program's backend reads many in one wait."""
+    return [float(array) for array in arrays]
+
+
+class Event(NamedTuple):
+    """One event.
+
+    Attributes:
+        name: one of `EVENTS`.
+        mode: "train" or "val".
+        iteration: training iterations done; ``after_train_iter`` counts its own.
+        epoch: training epochs done; ``after_train_epoch`` counts its own.
+        inner: iterations done in this pass over the data; an ``iter`` event counts its own.
+        length: iterations of this pass (0 where it is endless).
+        total: training iterations of the whole run.
+        batch: of an ``iter`` event.
+        logs: lazy 0-d device values of an ``iter`` event; `read` makes floats of them, which waits for the device.
+        metrics: of ``after_val_epoch``: floats.
+        time: seconds on the run's clock when the step was issued; None where no clock is observed.
+        data_time: seconds on that clock when the batch had arrived.
+        reason: of ``on_interrupt``.
+        read: turns lazy values into floats in one wait.
+    """
+
+    name: str
+    mode: Literal["train", "val"] = "train"
+    iteration: int = 0
+    epoch: int = 0
+    inner: int = 0
+    length: int = 0
+    total: int = 0
+    batch: Batch | None = None
+    logs: Mapping[str, Any] = frozendict()
+    metrics: Mapping[str, float] = frozendict()
+    time: float | None = None
+    data_time: float | None = None
+    reason: str = ""
+    read: Callable[[Sequence[Any]], list[float]] = read_floats
+
+
+class Observed(NamedTuple):
+    """One thing a run is told about the world.
+
+    Attributes:
+        kind: "time" (seconds on a clock that never goes back), "signal" (its name) or "failure" (what failed).
+        value: the seconds, or the words.
+    """
+
+    kind: Literal["time", "signal", "failure"]
+    value: Any

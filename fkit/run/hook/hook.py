@@ -1,0 +1,102 @@
+"""What a hook is, and how hooks are ordered and fired."""
+
+from collections.abc import Callable, Iterable, Mapping
+from typing import ClassVar
+
+from frozendict import frozendict
+
+from fkit.run.effect import Effect
+from fkit.run.event import EVENTS, Event
+from fkit.run.state import Memory, RunState
+from fkit.tree.error import FkitError, FkitTypeError, FkitValueError, RunError
+
+__all__ = ["PRIORITIES", "Answer", "Handler", "Hook", "fire", "handlers", "priority_number"]
+
+PRIORITIES: Mapping[str, int] = frozendict(
+    HIGHEST=0, VERY_HIGH=10, HIGH=30, ABOVE_NORMAL=40, NORMAL=50, BELOW_NORMAL=60, LOW=70, VERY_LOW=90, LOWEST=100
+)
+
+
+Answer = tuple[Memory, tuple[Effect, ...]]
+Handler = Callable[[Memory, RunState, Event], Answer]
+
+
+class Hook:
+    """A frozen value with a priority and pure handlers named for the events they answer.
+
+    Derive a frozen dataclass and write a method for each event (`fkit.run.event.EVENTS`) it cares for::
+
+        @dataclass(frozen=True)
+        class Shout(Hook):
+            every: int = 10
+
+            def after_train_iter(self, memory, run, event):
+                if event.iteration % self.every:
+                    return memory, ()
+                return memory, (WriteText(f"step {event.iteration}!"),)
+
+    A handler gets its memory, the run after the event, and the event; it returns its memory and effects, and touches
+    nothing else. Hooks fire by priority (a small number first), ties in order of registration.
+    """
+
+    priority: ClassVar[str | int] = "NORMAL"
+
+    def memory(self) -> Memory:
+        """The memory before the first event."""
+        return Memory()
+
+
+def priority_number(priority: str | int) -> int:
+    """A priority's number: 0 fires first, 100 last.
+
+    Example:
+        >>> priority_number("VERY_LOW"), priority_number(42)
+        (90, 42)
+    """
+    if isinstance(priority, bool) or not isinstance(priority, (int, str)):  # pyright: ignore[reportUnnecessaryIsInstance]
+        raise FkitTypeError(f"priority = {priority!r} is neither a name nor a number from 0 to 100.")
+    if isinstance(priority, int):
+        if 0 <= priority <= 100:
+            return priority
+        raise FkitValueError(f"priority = {priority} is not from 0 to 100.")
+    if priority.upper() not in PRIORITIES:
+        raise FkitValueError(f"priority = {priority!r} is unknown.", value=priority, choices=tuple(PRIORITIES))
+    return PRIORITIES[priority.upper()]
+
+
+def handlers(hooks: Iterable[tuple[str, Hook]]) -> Mapping[str, tuple[tuple[str, Handler], ...]]:
+    """event name -> ((hook name, handler), ...) for hooks in firing order; an event nobody answers has ()."""
+    rows = tuple(hooks)
+    return frozendict(
+        {
+            event: tuple((name, getattr(hook, event)) for name, hook in rows if hasattr(hook, event))
+            for event in EVENTS
+        }
+    )
+
+
+def fire(
+    answering: tuple[tuple[str, Handler], ...], memory: Mapping[str, Memory], run: RunState, event: Event
+) -> tuple[Mapping[str, Memory], tuple[Effect, ...]]:
+    """Let handlers answer an event in order; each sees its own memory.
+
+    Raises:
+        RunError: a handler raised; the message names the hook and the event.
+    """
+    effects: tuple[Effect, ...] = ()
+    changed: dict[str, Memory] | None = None
+    for name, handler in answering:
+        before = memory[name]
+        try:
+            after, asked = handler(before, run, event)
+        except FkitError:
+            raise
+        except Exception as cause:
+            raise RunError(f"hook {name!r} raised at {event.name}, iteration {event.iteration}: {cause!r}") from cause
+        if asked:
+            effects += asked
+        if after is not before:
+            if changed is None:
+                changed = dict(memory)
+            changed[name] = after
+    return (memory if changed is None else changed), effects

@@ -1,0 +1,229 @@
+"""A run as a fold of events over a plan: pure but for the device."""
+
+from collections.abc import Generator, Iterable, Iterator, Mapping
+from typing import Any
+
+from fkit.data.source import Source
+from fkit.run.course import upcoming
+from fkit.run.effect import DeleteCheckpoint, Effect, Fail, SaveCheckpoint, SetHyperparams, Stop, Validate, WriteStatus
+from fkit.run.event import Event, Observed
+from fkit.run.hook.hook import fire
+from fkit.run.plan import Plan
+from fkit.run.state import RunState
+from fkit.run.validation import losses_of, validation
+from fkit.structures.batch import Batch
+from fkit.tree.error import FkitError, RunError
+
+__all__ = ["train"]
+
+Item = tuple[RunState, tuple[Effect, ...]]
+
+
+def train(
+    plan: Plan, run: RunState, data: Mapping[str, Source], inbox: Iterable[tuple[Observed, ...]] = ()
+) -> Generator[Item, None, RunState]:
+    """Fold the plan's events over a run.
+
+    Args:
+        plan: what to do (`fkit.plan`).
+        run: where to start (`fkit.begin` or `fkit.restore`).
+        data: {"train": source, "val": source}.
+        inbox: what the run observes: one item when a batch has arrived, one when its step was issued. An exhausted inbox
+            observes nothing.
+
+    Yields:
+        (run, effects) after each iteration, and after each other event that asked for something. The run's train state
+        lives until the next item is asked for.
+
+    Raises:
+        RunError: a loss was not finite, a hook or the data raised.
+    """
+    source = data["train"]
+    length = source.length or 0
+    if not length and plan.course.by_epoch:
+        raise FkitError("an epoch-based run needs data of a known length.", repair="Use train_cfg=dict(by_epoch=False, max_iters=...).")
+    seen = iter(inbox)
+    context = _Context(plan, data, seen, length, plan.course.total(length))
+    for name in ("before_run", "after_load_checkpoint", "before_train"):
+        if name != "after_load_checkpoint" or run.restored:
+            run, effects = context.tell(run, name)
+            yield from _shown(run, effects)
+    batches: Iterator[Batch] | None = None
+    try:
+        while True:
+            word, after = upcoming(plan.course, run.position, length)
+            if word == "iterate":
+                if batches is None or (not plan.course.by_epoch and length and run.position.inner == 0):
+                    batches = _batches(plan, source, run, length)
+                run, effects, signal = context.iterate(run, after, batches)
+                yield run, effects
+                _stop_if_failed(effects)
+                if signal:
+                    run, effects = context.tell(run._replace(status="interrupted"), "on_interrupt", reason=signal)
+                    yield run, effects
+                    return run
+                continue
+            if word == "done":
+                run = run._replace(status="finished")
+                yield run, (WriteStatus("finished"),)
+                return run
+            if word in ("validate", "val_losses"):
+                part = validation if word == "validate" else losses_of
+                before = run
+                signal = ""
+                for run, effects, signal in part(plan, run._replace(position=after), data, seen, context.total):
+                    if signal:
+                        break
+                    yield from _shown(*context.answer(run, effects))
+                if signal:  # what was begun of it is forgotten, and begins again on resume
+                    run, effects = context.tell(before._replace(status="interrupted"), "on_interrupt", reason=signal)
+                    yield run, effects
+                    return run
+                continue
+            if word == "before_train_epoch":
+                batches = None
+            run, effects = context.tell(run._replace(position=after), word)
+            yield from _shown(run, effects)
+    finally:
+        close = getattr(batches, "close", None)
+        if close is not None:
+            close()
+
+
+def _shown(run: RunState, effects: tuple[Effect, ...]) -> Iterator[Item]:
+    if effects:
+        yield run, effects
+        _stop_if_failed(effects)
+
+
+def _stop_if_failed(effects: tuple[Effect, ...]) -> None:
+    if effects and isinstance(effects[-1], Fail):
+        raise RunError(effects[-1].what)
+
+
+def _batches(plan: Plan, source: Source, run: RunState, length: int) -> Iterator[Batch]:
+    at = run.position
+    if plan.course.by_epoch:
+        return iter(source.batches(at.epoch, at.inner))
+    return iter(source.batches(at.iteration // length, at.iteration % length) if length else source.batches(0, at.iteration))
+
+
+class _Context:
+    """What stays the same through one fold, so that a step looks nothing up."""
+
+    __slots__ = ("after_iter", "before_iter", "clock", "fetch", "handlers", "length", "plan", "seen", "step", "total")
+
+    def __init__(
+        self, plan: Plan, data: Mapping[str, Source], seen: Iterator[tuple[Observed, ...]], length: int, total: int
+    ) -> None:
+        self.plan = plan
+        self.seen = seen
+        self.length = length
+        self.total = total
+        self.handlers = plan.handlers
+        self.before_iter = plan.handlers["before_train_iter"]
+        self.after_iter = plan.handlers["after_train_iter"]
+        self.step = plan.program.train_step
+        self.fetch = plan.room.fetch
+
+    def tell(self, run: RunState, name: str, **more: Any) -> Item:
+        """Fire an event that is no iteration, and answer what concerns the loop."""
+        at = run.position
+        epoch = at.epoch if self.plan.course.by_epoch or not self.length else at.iteration // self.length
+        event = Event(
+            name,
+            "train",
+            at.iteration,
+            epoch,
+            at.inner,
+            self.length,
+            self.total,
+            metrics=run.metrics,
+            read=self.fetch,
+            **more,
+        )
+        memory, effects = fire(self.handlers[name], run.memory, run, event)
+        return self.answer(run._replace(memory=memory), effects)
+
+    def iterate(self, run: RunState, after: Any, batches: Iterator[Batch]) -> tuple[RunState, tuple[Effect, ...], str]:
+        """One training iteration: a batch, ``before_train_iter``, the step, ``after_train_iter``."""
+        try:
+            batch = next(batches)
+        except StopIteration:
+            raise RunError(
+                f"the training data ended after {run.position.inner} of {self.length} batches of epoch {run.position.epoch}."
+            ) from None
+        signal = ""
+        arrived = issued = None
+        for observed in next(self.seen, ()):
+            if observed.kind == "time":
+                arrived = observed.value
+            else:
+                signal = _alarm(observed)
+        position, state, hyperparams, memory, metrics, status, restored = run
+        inner = after.inner or self.length
+        epoch = after.epoch if self.plan.course.by_epoch or not self.length else (after.iteration - 1) // self.length
+        effects: tuple[Effect, ...] = ()
+        if self.before_iter:
+            event = Event(
+                "before_train_iter", "train", position.iteration, epoch, inner - 1, self.length, self.total, batch
+            )
+            memory, effects = fire(self.before_iter, memory, run, event)
+            run = RunState(position, state, hyperparams, memory, metrics, status, restored)
+            if effects:
+                run, effects = self.answer(run, effects)
+                position, state, hyperparams, memory, metrics, status, restored = run
+                after = after._replace(stop=position.stop) if position.stop else after
+        state, logs = self.step(state, batch, hyperparams)
+        for observed in next(self.seen, ()):
+            if observed.kind == "time":
+                issued = observed.value
+            else:
+                signal = _alarm(observed)
+        run = RunState(after, state, hyperparams, memory, metrics, status, restored)
+        event = Event(
+            "after_train_iter",
+            "train",
+            after.iteration,
+            epoch,
+            inner,
+            self.length,
+            self.total,
+            batch,
+            logs,
+            metrics,
+            issued,
+            arrived,
+            "",
+            self.fetch,
+        )
+        memory, asked = fire(self.after_iter, memory, run, event)
+        run = RunState(after, state, hyperparams, memory, metrics, status, restored)
+        if asked:
+            run, asked = self.answer(run, asked)
+        return run, effects + asked, signal
+
+    def answer(self, run: RunState, effects: tuple[Effect, ...]) -> Item:
+        """Answer what concerns the loop; the rest is for the edge. A Fail comes last, and nothing is saved beside it."""
+        if not effects:
+            return run, effects
+        rest: list[Effect] = []
+        for effect in effects:
+            if isinstance(effect, Validate):
+                run = run._replace(position=run.position._replace(validate=True))
+            elif isinstance(effect, Stop):
+                run = run._replace(position=run.position._replace(stop=True))
+            elif isinstance(effect, SetHyperparams):
+                run = run._replace(hyperparams=effect.values)
+            else:
+                rest.append(effect)
+        failed = [effect for effect in rest if isinstance(effect, Fail)]
+        if failed:
+            rest = [e for e in rest if not isinstance(e, SaveCheckpoint | DeleteCheckpoint | Fail)] + failed[:1]
+        return run, tuple(rest)
+
+
+def _alarm(observed: Observed) -> str:
+    if observed.kind == "failure":
+        raise RunError(str(observed.value))
+    return str(observed.value)

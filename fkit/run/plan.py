@@ -1,0 +1,288 @@
+"""A plan: all that a config says of a run, as one frozen value."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from frozendict import frozendict
+
+from fkit.array.room import open as open_room
+from fkit.config.config import Config
+from fkit.data.source import Source, open_loader
+from fkit.registry.build import build
+from fkit.registry.builtin import registry as builtin_registry
+from fkit.registry.plugin import include_custom
+from fkit.registry.registry import Registry
+from fkit.run.course import Course
+from fkit.run.hook.hook import Handler, Hook, handlers, priority_number
+from fkit.run.hook.log import RecordHook
+from fkit.run.hook.schedule import ParamSchedulerHook
+from fkit.run.hook.timer import ProgressHook
+from fkit.run.hook.validation import ValidationHook
+from fkit.run.settings import refuse, settle_with_notes
+from fkit.train.backend import Backend
+from fkit.train.evaluator import Evaluator
+from fkit.train.optimizer import Optimizer
+from fkit.train.program import Program, Spec
+from fkit.train.schedule import Schedule
+from fkit.train.schedule import parse as parse_schedule
+from fkit.tree.error import FkitKeyError, FkitTypeError, FkitValueError
+
+__all__ = ["Plan", "open_data", "plan", "program"]
+
+
+@dataclass(frozen=True, eq=False)
+class Plan:
+    """What a run does.
+
+    Attributes:
+        config: as its author wrote it.
+        settings: the same in mmengine's vocabulary, with defaults.
+        notes: what became of keys that were translated, a sentence each.
+        registry: where parts come from.
+        backend: the room's name; ``room`` is the room.
+        program: the pure functions.
+        hooks: (name, hook) in firing order.
+        handlers: event -> ((hook name, handler), ...).
+        course: how it goes through its data.
+        evaluator: of validation, None without ``val_evaluator``.
+        seed: of the order and augmentation of data.
+    """
+
+    config: Config
+    settings: Config
+    notes: tuple[str, ...]
+    registry: Registry
+    backend: str
+    room: Backend
+    program: Program
+    hooks: tuple[tuple[str, Hook], ...]
+    handlers: Mapping[str, tuple[tuple[str, Handler], ...]]
+    course: Course
+    evaluator: Evaluator | None
+    seed: int
+
+
+def program(
+    cfg: Config, registry: Registry | None = None, *, backend: str | None = None, donate: bool = True, example: Any = None
+) -> Program:
+    """The pure functions of a config's model and optimizer on a backend.
+
+    Args:
+        cfg: with ``model``, and ``optim_wrapper`` to train.
+        registry: by default the built-in one.
+        backend: "torch" or "jax"; by default the config's ``backend``.
+        donate: False leaves each state that a step is given as it was.
+        example: one batch of inputs, (N, C, H, W), for backends that learn shapes by tracing; by default the first of
+            the config's data.
+
+    Raises:
+        FkitError: a key is unknown, a part is missing, or has no twin on the backend.
+    """
+    settings, _ = settle_with_notes(cfg)
+    reg = _registry(settings, registry)
+    name = backend or str(settings["backend"])
+    return Program.of(_spec(settings, reg, donate, example), name)
+
+
+def plan(cfg: Config, registry: Registry | None = None, *, backend: str | None = None, donate: bool = True) -> Plan:
+    """All that a config says of a training run, checked: program, hooks, loop, schedules, evaluator.
+
+    Raises:
+        FkitError: as `program`; and where ``train_cfg``, ``train_dataloader`` or ``seed`` is missing.
+    """
+    settings, notes = settle_with_notes(cfg)
+    _refuse_unsupported(settings)
+    reg = _registry(settings, registry)
+    name = backend or str(settings["backend"])
+    if settings.get("seed") is None:
+        raise FkitValueError("seed is None.", repair="Give one: cfg.merge({'seed': 0}); `fkit train` draws and records one.")
+    made = Program.of(_spec(settings, reg, donate, None), name)
+    course = _course(settings)
+    hooks = _hooks(settings, reg, name, course, made)
+    return Plan(
+        cfg, settings, notes, reg, name, open_room(name), made, hooks, handlers(hooks), course,
+        _evaluator(settings, reg, "val_evaluator"), int(settings["seed"]),
+    )  # fmt: skip
+
+
+def open_data(plan: Plan, *parts: str) -> Mapping[str, Source]:
+    """The config's sources: {"train": ..., "val": ..., "test": ...}, those that it has.
+
+    Args:
+        parts: which; by default "train" and "val".
+    """
+    found: dict[str, Source] = {}
+    for part in parts or ("train", "val"):
+        node = plan.settings.get(f"{part}_dataloader")
+        if node is not None:
+            found[part] = _loader(plan.settings, plan.registry, f"{part}_dataloader", plan.seed)
+    return frozendict(found)
+
+
+def _loader(settings: Config, reg: Registry, name: str, seed: int, **changes: Any) -> Source:
+    scope = settings.get("default_scope")
+
+    def make(kind: str, node: Any) -> Any:
+        return build(node, reg, kind, scope=scope, path=name)
+
+    return open_loader({**settings[name], **changes}, build=make, seed=seed)
+
+
+def _registry(settings: Config, registry: Registry | None) -> Registry:
+    reg = registry if registry is not None else builtin_registry()
+    custom = settings.get("custom_imports")
+    return reg if custom is None else include_custom(reg, custom)
+
+
+def _spec(settings: Config, reg: Registry, donate: bool, example: Any) -> Spec:
+    if settings.get("model") is None:
+        raise FkitKeyError("the config has no model.", value="model", choices=tuple(settings), label="Keys")
+    for path in ("data_preprocessor",):
+        if settings.get(path) is not None:
+            raise refuse(settings, path, "is not supported yet; normalise in the pipeline.")
+    node, scope = settings["model"], settings.get("default_scope")
+
+    def model(name: str) -> Any:
+        return build(node, reg, "models", backend=name, scope=scope, path="model")
+
+    def first() -> Any:
+        if example is not None:
+            return example
+        for part in ("train_dataloader", "val_dataloader", "test_dataloader"):
+            if settings.get(part) is not None:
+                source = _loader(settings, reg, part, 0, num_workers=0, batch_size=1, persistent_workers=False)
+                return next(iter(source.batches(0, 0))).inputs
+        raise FkitValueError(
+            "this backend learns the model's shapes from an example, and the config has no data to take one from.",
+            repair="Give fkit.program(..., example=inputs), or a train_dataloader.",
+        )
+
+    masks = settings.get("randomness.masks") or "counter"
+    if masks not in ("counter", "backend"):
+        raise FkitValueError(f"randomness.masks = {masks!r} is unknown.", value=str(masks), choices=("counter", "backend"))
+    return Spec(
+        model, frozendict(_optimizers(settings)), dtype=str(settings["dtype"]), device=settings.get("device"), donate=donate,
+        compile=bool(settings["compile"]), masks=masks, example=first,
+    )  # fmt: skip
+
+
+def _optimizers(settings: Config) -> dict[str, Optimizer]:
+    wrapper = settings.get("optim_wrapper")
+    if wrapper is None:
+        return {}
+    for key in ("paramwise_cfg", "constructor", "clip_grad", "loss_scale", "dtype", "use_fsdp"):
+        if wrapper.get(key) is not None:
+            raise refuse(settings, f"optim_wrapper.{key}", "is not supported yet.")
+    if wrapper.get("accumulative_counts", 1) != 1:
+        raise refuse(settings, "optim_wrapper.accumulative_counts", "is not supported yet.")
+    if wrapper.get("type", "OptimWrapper") != "OptimWrapper":
+        raise refuse(settings, "optim_wrapper.type", "is not supported yet; there is OptimWrapper.")
+    node = wrapper.get("optimizer")
+    if node is None or node.get("type") is None:
+        raise FkitKeyError("optim_wrapper needs optimizer=dict(type=...).", origin=settings.origin("optim_wrapper"))
+    options = {name: value for name, value in node.items() if name != "type"}
+    try:
+        return {"main": Optimizer.of(str(node["type"]), options, wrapper.get("param_groups") or ())}
+    except FkitTypeError as cause:
+        raise FkitTypeError(
+            f"optim_wrapper.optimizer: {cause.what}", origin=settings.origin("optim_wrapper.optimizer.type"),
+            value=cause.value, choices=cause.choices, label=cause.label,
+        ) from cause  # fmt: skip
+
+
+def _course(settings: Config) -> Course:
+    node = settings.get("train_cfg")
+    if node is None:
+        raise FkitKeyError("training needs train_cfg.", repair="Set train_cfg=dict(by_epoch=True, max_epochs=...).")
+    kind = node.get("type")
+    if kind not in (None, "EpochBasedTrainLoop", "IterBasedTrainLoop"):
+        raise refuse(settings, "train_cfg.type", "is unknown: EpochBasedTrainLoop or IterBasedTrainLoop.")
+    by_epoch = bool(node.get("by_epoch", kind == "EpochBasedTrainLoop" if kind else "max_epochs" in node))
+    name = "max_epochs" if by_epoch else "max_iters"
+    limit = node.get(name)
+    if not isinstance(limit, int) or limit < 1:
+        raise FkitValueError(f"train_cfg.{name} = {limit!r}: at least 1.", origin=settings.origin(f"train_cfg.{name}"))
+    workflow = tuple((str(mode), int(count)) for mode, count in settings["workflow"])
+    if not workflow or workflow[0][0] != "train" or any(m not in ("train", "val") or n < 1 for m, n in workflow):
+        raise FkitValueError(
+            f"workflow = {settings['workflow']!r}: pairs of 'train' or 'val' and a count of at least 1, train first.",
+            origin=settings.origin("workflow"),
+        )
+    return Course(by_epoch, limit, workflow)
+
+
+def _schedules(settings: Config, reg: Registry, course: Course) -> tuple[Schedule, ...]:
+    node = settings.get("param_scheduler")
+    if node is None:
+        return ()
+    length = None
+    found: list[Schedule] = []
+    for index, policy in enumerate(node if isinstance(node, (list, tuple)) else (node,)):
+        path = f"param_scheduler.{index}" if isinstance(node, (list, tuple)) else "param_scheduler"
+        kind = reg.get("param_schedulers", str(policy.get("type")), scope=settings.get("default_scope")).maker()
+        options = {name: value for name, value in policy.items() if name != "type"}
+        needs = options.get("convert_to_iter_based") or (not options.get("by_epoch", True) and "end" not in options)
+        if length is None and course.by_epoch and needs:
+            length = _loader(settings, reg, "train_dataloader", 0).length or 0
+        total = course.total(length or 0)
+        epochs = course.limit if course.by_epoch else 1
+        try:
+            found.append(parse_schedule(kind, options, epochs, total, length or 1))
+        except (FkitTypeError, FkitValueError) as cause:
+            raise type(cause)(
+                f"{path}: {cause.what}", origin=settings.origin(f"{path}.type"), value=cause.value, choices=cause.choices,
+                label=cause.label,
+            ) from cause  # fmt: skip
+    return tuple(found)
+
+
+def _hooks(
+    settings: Config, reg: Registry, backend: str, course: Course, made: Program
+) -> tuple[tuple[str, Hook], ...]:
+    """Default hooks, then custom ones, in firing order: by priority, ties as they stand."""
+    rows: list[tuple[int, str, Hook]] = []
+
+    def add(name: str, hook: Hook, priority: str | int | None = None) -> None:
+        rows.append((priority_number(hook.priority if priority is None else priority), name, hook))
+
+    def make(path: str, node: Any) -> None:
+        options = {key: value for key, value in node.items() if key != "priority"}
+        hook = build(Config(options), reg, "hooks", backend=backend, scope=settings.get("default_scope"), path=path)
+        if isinstance(hook, ParamSchedulerHook):
+            hook = ParamSchedulerHook(_schedules(settings, reg, course), made.hyperparams())
+        add(path.rsplit(".", 1)[1] if path.startswith("default") else path, hook, node.get("priority"))
+
+    for name, node in settings["default_hooks"].items():
+        if node is not None:
+            make(f"default_hooks.{name}", node)
+    if settings.get("val_dataloader") is not None and settings.get("val_evaluator") is not None:
+        node = settings["train_cfg"]
+        add("validation", ValidationHook(node.get("val_interval", 1), node.get("val_begin", 1), course.by_epoch))
+    add("progress", ProgressHook())
+    add("record", RecordHook())
+    for index, node in enumerate(settings["custom_hooks"]):
+        make(f"custom_hooks.{index}", node)
+    return tuple((name, hook) for _, name, hook in sorted(rows, key=lambda row: row[0]))
+
+
+def _evaluator(settings: Config, reg: Registry, name: str) -> Evaluator | None:
+    node = settings.get(name)
+    if node is None:
+        return None
+    return Evaluator.of(
+        node, build=lambda kind, cfg: build(cfg, reg, kind, scope=settings.get("default_scope"), path=name)
+    )
+
+
+def _refuse_unsupported(settings: Config) -> None:
+    """Keys whose work comes with a later version: named, never dropped."""
+    for path in ("strategy", "model_wrapper_cfg", "sync_bn", "tta_model", "tta_pipeline", "parallel", "runner_type"):
+        if settings.get(path) is not None:
+            raise refuse(settings, path, "is not supported yet.")
+    if settings.get("auto_scale_lr.enable"):
+        raise refuse(settings, "auto_scale_lr.enable", "is not supported yet.")
+    if settings["launcher"] != "none":
+        raise refuse(settings, "launcher", "is not supported yet: one process.")
+    if settings.get("train_cfg.dynamic_intervals") is not None:
+        raise refuse(settings, "train_cfg.dynamic_intervals", "is not supported yet.")

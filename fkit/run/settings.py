@@ -1,0 +1,191 @@
+"""The run's keys: mmengine's vocabulary, closed and typed, with documented defaults."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from frozendict import frozendict
+
+from fkit.config.config import Config
+from fkit.config.dialect import translate
+from fkit.tree.error import FkitError, FkitKeyError, FkitTypeError, FkitValueError, quoted
+
+__all__ = ["DEFAULTS", "TABLES", "check", "settle"]
+
+_HOOKS: Mapping[str, Any] = frozendict(
+    runtime_info=frozendict(type="RuntimeInfoHook"),
+    timer=frozendict(type="IterTimerHook"),
+    sampler_seed=frozendict(type="DistSamplerSeedHook"),
+    logger=frozendict(type="LoggerHook"),
+    param_scheduler=frozendict(type="ParamSchedulerHook"),
+    checkpoint=frozendict(type="CheckpointHook"),
+)
+
+DEFAULTS: Mapping[str, Any] = frozendict(
+    {
+        # what is trained, on what, how long
+        "model": None,
+        "data_preprocessor": None,
+        "train_dataloader": None,
+        "val_dataloader": None,
+        "test_dataloader": None,
+        "train_cfg": None,
+        "val_cfg": None,
+        "test_cfg": None,
+        "optim_wrapper": None,
+        "param_scheduler": None,
+        "val_evaluator": None,
+        "test_evaluator": None,
+        "workflow": (("train", 1),),
+        "auto_scale_lr": None,
+        # what happens beside
+        "default_hooks": _HOOKS,
+        "custom_hooks": (),
+        "log_processor": None,
+        "log_level": "INFO",
+        "visualizer": None,
+        "vis_backends": None,
+        # how it is run
+        "seed": None,
+        "randomness": None,
+        "backend": "torch",
+        "dtype": "float32",
+        "device": None,
+        "parallel": None,
+        "compile": False,
+        "env_cfg": None,
+        "launcher": "none",
+        "strategy": None,
+        "runner_type": None,
+        "model_wrapper_cfg": None,
+        "find_unused_parameters": False,
+        "sync_bn": None,
+        "tta_model": None,
+        "tta_pipeline": None,
+        # where it comes from and goes
+        "load_from": None,
+        "resume": False,
+        "work_dir": None,
+        "experiment_name": None,
+        "default_scope": None,
+        "custom_imports": None,
+    }
+)
+"""Every known top-level key with its default; any other is the user's own variable, and is kept."""
+
+TABLES: Mapping[str, tuple[str, ...]] = frozendict(
+    train_cfg=("type", "by_epoch", "max_epochs", "max_iters", "val_interval", "val_begin", "dynamic_intervals"),
+    val_cfg=("type", "fp16"),
+    test_cfg=("type", "fp16"),
+    optim_wrapper=(
+        "type", "optimizer", "param_groups", "paramwise_cfg", "constructor", "clip_grad", "accumulative_counts",
+        "loss_scale", "dtype", "use_fsdp", "optimizer_cfg",
+    ),
+    randomness=("seed", "diff_rank_seed", "deterministic", "masks"),
+    auto_scale_lr=("enable", "base_batch_size"),
+    env_cfg=("cudnn_benchmark", "mp_cfg", "dist_cfg", "resource_limit"),
+)  # fmt: skip
+"""Keys of the tables that are closed; a key beside them is an error."""
+
+_TYPES: Mapping[str, tuple[type, ...]] = frozendict(
+    model=(Mapping,), train_dataloader=(Mapping,), val_dataloader=(Mapping,), test_dataloader=(Mapping,),
+    train_cfg=(Mapping,), val_cfg=(Mapping,), test_cfg=(Mapping,), optim_wrapper=(Mapping,),
+    param_scheduler=(Mapping, list, tuple), val_evaluator=(Mapping, list, tuple), test_evaluator=(Mapping, list, tuple),
+    workflow=(list, tuple), auto_scale_lr=(Mapping,), default_hooks=(Mapping,), custom_hooks=(list, tuple),
+    log_level=(str,), seed=(int,), randomness=(Mapping,), backend=(str,), dtype=(str,), device=(str,), compile=(bool,),
+    env_cfg=(Mapping,), launcher=(str,), work_dir=(str,), load_from=(str,), resume=(bool, str), experiment_name=(str,),
+    default_scope=(str,), custom_imports=(Mapping,),
+)  # fmt: skip
+
+_DTYPES = ("float32", "float64", "bfloat16")
+
+
+def settle(cfg: Config) -> Config:
+    """The config in mmengine's vocabulary, checked, with every default that is not None filled in.
+
+    Raises:
+        FkitError: a known key with a letter added, dropped, changed or swapped; a key that its table does not take; a
+            value of the wrong type.
+    """
+    return settle_with_notes(cfg)[0]
+
+
+def settle_with_notes(cfg: Config) -> tuple[Config, tuple[str, ...]]:
+    """`settle`, and what a reader should know of the translation, a sentence each."""
+    known, notes = translate(cfg)
+    check(known)
+    hooks = {**_HOOKS, **(known.get("default_hooks") or {})}
+    missing = {name: value for name, value in DEFAULTS.items() if value is not None and known.get(name) is None}
+    filled = known.merge({**missing, "default_hooks": Config(hooks)})
+    seed = _seed(filled)
+    return (filled if seed is None else filled.merge({"seed": seed})), tuple(notes)
+
+
+def check(cfg: Config) -> None:
+    """Refuse what is nearly a known key, what a closed table does not take, and values of the wrong type."""
+    for name in cfg:
+        if name not in DEFAULTS and isinstance(name, str):
+            meant = next((known for known in DEFAULTS if _one_slip(name, known)), None)
+            if meant is not None:
+                raise FkitKeyError(
+                    f"{name!r} is no key of a run.",
+                    path=name,
+                    origin=cfg.origin(name),
+                    value=name,
+                    choices=(meant,),
+                    label="Meant",
+                    repair="Rename it, or take a name that is not a letter away from a known one.",
+                )
+    for name, kinds in _TYPES.items():
+        value = cfg[name] if name in cfg else None
+        if value is not None and not (isinstance(value, kinds) and not (isinstance(value, bool) and bool not in kinds)):
+            wanted = " or ".join(kind.__name__ for kind in kinds)
+            raise FkitTypeError(f"{name} = {quoted(value)} is no {wanted}.", path=name, origin=cfg.origin(name))
+    for table, keys in TABLES.items():
+        for key in cfg.get(table) or ():
+            if key not in keys:
+                raise FkitKeyError(
+                    f"{table}.{key} is unknown.",
+                    path=f"{table}.{key}",
+                    origin=cfg.origin(f"{table}.{key}"),
+                    value=key,
+                    choices=keys,
+                    label="Keys",
+                )
+    if cfg.get("dtype") is not None and cfg["dtype"] not in _DTYPES:
+        raise FkitValueError(
+            f"dtype = {cfg['dtype']!r} is no compute type.", origin=cfg.origin("dtype"), value=cfg["dtype"], choices=_DTYPES
+        )
+
+
+def refuse(cfg: Config, path: str, why: str) -> FkitError:
+    """The error for a key that this version reads but does not act on, so that nothing is dropped in silence."""
+    return FkitValueError(f"{path} = {quoted(cfg.get(path))} {why}", path=path, origin=cfg.origin(path))
+
+
+def _seed(cfg: Config) -> int | None:
+    """One value with ``randomness.seed``."""
+    own, other = cfg.get("seed"), cfg.get("randomness.seed")
+    if own is not None and other is not None and own != other:
+        raise FkitValueError(
+            f"seed = {own} and randomness.seed = {other} are one value.", origin=cfg.origin("seed"), repair="Set one of them."
+        )
+    return own if own is not None else other
+
+
+def _one_slip(word: str, known: str) -> bool:
+    """Whether ``word`` is ``known`` with a letter added, dropped, changed, or swapped with its neighbour.
+
+    Example:
+        >>> _one_slip("modle", "model"), _one_slip("models", "model"), _one_slip("my_model", "model")
+        (True, True, False)
+    """
+    if word == known or abs(len(word) - len(known)) > 1:
+        return False
+    i = next((k for k, (a, b) in enumerate(zip(word, known, strict=False)) if a != b), min(len(word), len(known)))
+    rest, other = word[i:], known[i:]
+    return (
+        rest[1:] == other[1:]
+        or rest[1:] == other
+        or rest == other[1:]
+        or (rest[:2] == other[1::-1] and len(other) > 1 and rest[2:] == other[2:])
+    )

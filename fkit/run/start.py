@@ -1,0 +1,97 @@
+"""Where a run starts: at the beginning, or at what a checkpoint holds."""
+
+from collections.abc import Mapping
+from typing import Any, NamedTuple
+
+import numpy as np
+from frozendict import frozendict
+
+from fkit.run.plan import Plan
+from fkit.run.state import Memory, Position, RunState
+from fkit.train.program import Arrays
+from fkit.tree.error import FkitValueError
+
+__all__ = ["Saved", "begin", "exact", "restore", "save"]
+
+
+class Saved(NamedTuple):
+    """What a checkpoint holds of a run.
+
+    Attributes:
+        arrays: the train state, by path, in torch's names and layout.
+        record: the rest, as JSON can hold it: "position", "hyperparams", "metrics", "exact" and "observed" memory.
+    """
+
+    arrays: Arrays
+    record: Mapping[str, Any]
+
+
+def begin(plan: Plan, seed: int | None = None) -> RunState:
+    """The run before its first event.
+
+    Args:
+        seed: of the weights and of dropout; by default the plan's, which also orders the data.
+    """
+    state = plan.program.init(plan.seed if seed is None else seed)
+    memory = frozendict({name: hook.memory() for name, hook in plan.hooks})
+    return RunState(Position(), state, frozendict(plan.program.hyperparams()), memory)
+
+
+def save(plan: Plan, run: RunState) -> Saved:
+    """A run as data: arrays, and a record that JSON can hold."""
+    record = {
+        "position": run.position._asdict(),
+        "hyperparams": {name: value.tolist() for name, value in run.hyperparams.items()},
+        "metrics": dict(run.metrics),
+        "exact": {name: memory.exact for name, memory in run.memory.items()},
+        "observed": {name: memory.observed for name, memory in run.memory.items() if _plain(memory.observed)},
+    }
+    return Saved(plan.program.arrays(run.train), record)
+
+
+def exact(record: Mapping[str, Any]) -> dict[str, Any]:
+    """What of a record decides later states: all but observed memory."""
+    return {name: value for name, value in record.items() if name != "observed"}
+
+
+def restore(plan: Plan, saved: Saved) -> RunState:
+    """The run that `save` wrote, on the plan's backend.
+
+    Raises:
+        FkitValueError: the record is of another layout.
+        FkitError: the arrays are another model's.
+    """
+    record = saved.record
+    try:
+        position = Position(**record["position"])
+        hyperparams = {name: np.array(value, np.float64) for name, value in record["hyperparams"].items()}
+        known, observed = record["exact"], record["observed"]
+        memory: dict[str, Memory] = {}
+        for name, hook in plan.hooks:
+            fresh = hook.memory()
+            memory[name] = Memory(
+                _tuples(known[name]) if name in known else fresh.exact,
+                _tuples(observed[name]) if name in observed else fresh.observed,
+            )
+        metrics = frozendict(record["metrics"])
+    except (KeyError, TypeError) as cause:
+        raise FkitValueError(f"the checkpoint's record is of another layout: {cause!r}.") from cause
+    state = plan.program.restore(saved.arrays)
+    return RunState(position, state, frozendict(hyperparams), frozendict(memory), metrics, "running", True)
+
+
+def _plain(value: Any) -> bool:
+    """Whether JSON holds it."""
+    if isinstance(value, tuple | list):
+        return all(_plain(item) for item in value)  # pyright: ignore[reportUnknownVariableType]
+    if isinstance(value, Mapping):
+        return all(isinstance(k, str) and _plain(v) for k, v in value.items())  # pyright: ignore[reportUnknownVariableType]
+    return value is None or isinstance(value, str | int | float | bool)
+
+
+def _tuples(value: Any) -> Any:
+    if isinstance(value, list | tuple):
+        return tuple(_tuples(item) for item in value)  # pyright: ignore[reportUnknownVariableType]
+    if isinstance(value, Mapping):
+        return frozendict({name: _tuples(item) for name, item in value.items()})  # pyright: ignore[reportUnknownVariableType]
+    return value

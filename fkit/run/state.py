@@ -1,0 +1,80 @@
+"""The state of a run: where it is, what it trains, what is in force, what its hooks remember."""
+
+from collections.abc import Mapping
+from typing import Any, NamedTuple
+
+from frozendict import frozendict
+
+from fkit.train.program import Hyperparams, TrainState
+
+__all__ = ["Memory", "Position", "RunState"]
+
+
+class Memory(NamedTuple):
+    """What a hook remembers between events, saved with the run.
+
+    Attributes:
+        exact: decides later states; in the fingerprint. Data that JSON can hold, tuples for lists.
+        observed: wall times, lazy values between log events and the like: never in the fingerprint. What of it JSON can
+            hold is saved.
+    """
+
+    exact: Any = ()
+    observed: Any = ()
+
+
+class Position(NamedTuple):
+    """The program counter of a run: with the plan's loop it decides what comes next.
+
+    Attributes:
+        stage: "begin", "iterate", "after_train", "after_run" or "done".
+        iteration: training iterations done.
+        epoch: training epochs done; 0 throughout an iteration-based run.
+        inner: iterations done in this epoch.
+        flow: index of the workflow item in progress; ``flow_done`` of its epochs (or iterations) are done.
+        val_done: batches that workflow's val items have used, in an iteration-based run.
+        validate: the validation loop comes next.
+        stop: training ends at the end of the epoch, or at once in an iteration-based run.
+    """
+
+    stage: str = "begin"
+    iteration: int = 0
+    epoch: int = 0
+    inner: int = 0
+    flow: int = 0
+    flow_done: int = 0
+    val_done: int = 0
+    validate: bool = False
+    stop: bool = False
+
+
+class RunState(NamedTuple):
+    """A run at one moment; `fkit.train` yields one after each event that asked for something and after each iteration.
+
+    Attributes:
+        position: where it is.
+        train: what it trains; lives until the next item is asked for.
+        hyperparams: what is in force for the next step.
+        memory: {hook name: Memory}.
+        metrics: the newest validation result.
+        status: "running", "interrupted" or "finished".
+        restored: whether it came from a checkpoint.
+    """
+
+    position: Position
+    train: TrainState
+    hyperparams: Hyperparams
+    memory: Mapping[str, Memory]
+    metrics: Mapping[str, float] = frozendict()
+    status: str = "running"
+    restored: bool = False
+
+    @property
+    def iteration(self) -> int:
+        """Training iterations done."""
+        return self.position.iteration
+
+    @property
+    def epoch(self) -> int:
+        """Training epochs done; 0 throughout an iteration-based run."""
+        return self.position.epoch
