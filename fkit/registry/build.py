@@ -7,6 +7,7 @@ from collections.abc import Callable, Mapping
 from functools import partial
 from typing import Any, NamedTuple, Protocol, TypeAlias, cast
 
+from fkit.config.config import Config
 from fkit.registry.entry import Built, Entry, Lazy, Recipe, recipe_of
 from fkit.registry.registry import Registry
 from fkit.registry.report import (
@@ -22,14 +23,18 @@ from fkit.registry.report import (
     reported,
 )
 from fkit.tree.error import FkitError, FkitTypeError
+from fkit.tree.node import freeze
 
 __all__ = ["Builder", "Built", "build"]
+
+_NESTED = (list, tuple, dict)
 
 # unlike the method of a frozen node, which answers itself
 _copy: Callable[[Any], dict[str, Any]] = dict[str, Any].copy
 
-# where a node stands: the path of the outermost config, or (the trail of the config around it, that config)
-Trail: TypeAlias = "str | tuple[Trail, Any]"
+# where a node stands: the path of the outermost config; or the trail of the config around it, that config, and the
+# arguments made of it, among which the node is
+Trail: TypeAlias = "str | tuple[Trail, Any, Any]"
 
 
 class Builder(Protocol):
@@ -108,6 +113,7 @@ class Site(NamedTuple):
 def _build(
     cfg: Any, kind: str, defaults: Any, registry: Registry, backend: str | None, scope: str | None, trail: Trail
 ) -> Any:
+    whole: Any = cfg
     if registry.makers and registry.kind(kind) in registry.makers:
         return _own(Site(cfg, kind, registry, backend, scope, trail), defaults)
     if isinstance(cfg, dict):
@@ -116,6 +122,9 @@ def _build(
         args = dict(cast("Mapping[str, Any]", cfg))
     else:
         return _sequence(Site(cfg, kind, registry, backend, scope, trail), defaults)
+    for key, value in args.items():
+        if isinstance(value, (list, tuple)) or type(value) is dict:
+            args[key] = handed(value)
     if defaults is not None:
         _fill(args, defaults)
     if "type" not in args:
@@ -134,15 +143,12 @@ def _build(
             _warn(entry, name, cfg, trail)
     call, wants_build, built = recipe
 
-    for key, value in args.items():
-        if isinstance(value, (list, tuple)):
-            args[key] = fresh(value)
     for key, part_kind in built:
         if key in args:
-            args[key] = _parts(args[key], part_kind, registry, backend, scope, (trail, cast(Any, cfg)))
-    if wants_build and "build" not in args:
-        args["build"] = partial(_part, registry, backend, scope, (trail, cfg))
+            args[key] = _parts(args[key], part_kind, registry, backend, scope, (trail, whole, args))
     try:
+        if wants_build and "build" not in args:
+            return call(**args, build=partial(_part, registry, backend, scope, (trail, cfg, args)))
         return call(**args)
     except Exception as error:
         if is_reported(error):
@@ -172,27 +178,29 @@ def _fill(args: dict[str, Any], defaults: Any) -> None:
         args.setdefault(key, value)
 
 
-def fresh(value: Any) -> Any:
-    """A list or tuple that the maker may keep: lists become new plain lists, inside tuples and lists too.
+def handed(value: Any) -> Any:
+    """A config's value as a maker gets it: lists are new plain lists, inside tuples too, plain mappings Config nodes.
 
     Example:
-        >>> fresh(([1], 2))
-        ([1], 2)
+        >>> handed(([1, {"a": 2}], 3))
+        ([1, {'a': 2}], 3)
     """
-    items = cast("tuple[Any, ...]", value)
+    kind: Any = type(value)
+    if kind is dict:
+        return freeze(value, Config)
     if isinstance(value, list):
-        return [fresh(item) if isinstance(item, (list, tuple)) else item for item in items]
-    if type(value) is tuple and any(isinstance(item, (list, tuple)) for item in items):
-        return tuple(fresh(item) if isinstance(item, (list, tuple)) else item for item in items)
-    return items
+        return [handed(item) if isinstance(item, _NESTED) else item for item in cast("list[Any]", value)]
+    if kind is tuple and any(isinstance(item, _NESTED) for item in value):
+        return tuple(handed(item) for item in value)
+    return value
 
 
 def path_of(trail: Trail, cfg: Any) -> str:
     """The path of ``cfg`` in the whole config: worked out from the trail, only when there is something to report."""
     if isinstance(trail, str):
         return trail
-    around, outer = trail
-    return place(path_of(around, outer), locate(outer, cfg))
+    around, outer, args = trail
+    return place(path_of(around, outer), locate(args, cfg))
 
 
 def _own(site: Site, defaults: Any) -> Any:
@@ -218,7 +226,7 @@ def _sequence(site: Site, defaults: Any) -> Any:
     if entry is None:
         raise reported(not_found(registry, kind, "Sequential", scope, backend, path=site.path))
     items = cast("list[Any]", cfg)
-    parts = [_build(item, kind, defaults, registry, backend, scope, (trail, items)) for item in items]
+    parts = [_build(item, kind, defaults, registry, backend, scope, (trail, items, items)) for item in items]
     return _load(entry, cfg, trail).call(*parts)
 
 

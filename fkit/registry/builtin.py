@@ -20,9 +20,25 @@ _HOOKS = (
 )  # fmt: skip
 
 _DATA = (
+    ("datasets", "Digits", "fkit.data.dataset:Digits", None, None),
+    ("datasets", "ImageFiles", "fkit.data.dataset:ImageFiles", None, None),
+    ("datasets", "ImageFolder", "fkit.data.dataset:ImageFolder", None, None),
+    ("data_samplers", "DefaultSampler", "fkit.data.sampler:DefaultSampler", None, None),
+    ("data_samplers", "InfiniteSampler", "fkit.data.sampler:InfiniteSampler", None, None),
+    ("transforms", "Compose", "fkit.data.transform.transform:Compose", None, None),
+    ("transforms", "LoadImageFromFile", "fkit.data.transform.loading:LoadImageFromFile", None, None),
+    ("transforms", "Normalize", "fkit.data.transform.photometry:Normalize", None, None),
+    ("transforms", "PackInputs", "fkit.data.transform.formatting:PackInputs", None, None),
+    ("transforms", "RandomFlip", "fkit.data.transform.geometry:RandomFlip", None, None),
+    ("transforms", "Resize", "fkit.data.transform.geometry:Resize", None, None),
+    ("transforms", "ShiftScaleRotate", "fkit.data.transform.geometry:ShiftScaleRotate", None, None),
+    ("transforms", "ToUnit", "fkit.data.transform.photometry:ToUnit", None, None),
+    ("functions", "default_collate", "fkit.data.collate:stacking", None, None),
+    ("functions", "pseudo_collate", "fkit.data.collate:stacking", None, None),
 )  # fmt: skip
 
 _METRICS = (
+    ("metrics", "Accuracy", "fkit.train.metric:Accuracy", None, None),
 )  # fmt: skip
 
 _FILES = (

@@ -82,15 +82,15 @@ def _type_of(value: Any) -> Any:
 
 
 def origin_of(cfg: Any, key: str = "") -> str | None:
-    """``file:line`` of a key of a config node, where it keeps that; the node's own for a key it lacks."""
+    """``file:line`` of a key of a config node, where it keeps that; for a key it lacks, that of its type."""
     ask = getattr(cast(Any, type(cfg)), "origin", None)
     if not callable(ask):
         return None
-    found: Any = ask(cfg, key) if key and key in cfg else None
-    if found is None and len(cfg):
-        # a node's own line is that of its first key
-        found = ask(cfg, next(iter(cfg)))
-    return found
+    # a node has no line of its own: its type's, else its first key's, stands for it
+    for known in (key, "type", *tuple(cfg)[:1]):
+        if known in cfg:
+            return cast("str | None", ask(cfg, (known,)))
+    return None
 
 
 def not_found(
@@ -236,7 +236,7 @@ def _misfit(signature: inspect.Signature, args: Mapping[str, Any]) -> tuple[str,
                 return key, f"takes no argument {key!r}"
     for p in parameters:
         variadic = p.kind in (inspect.Parameter.VAR_KEYWORD, inspect.Parameter.VAR_POSITIONAL)
-        if not variadic and p.default is inspect.Parameter.empty and p.name not in args:
+        if not variadic and p.name != "build" and p.default is inspect.Parameter.empty and p.name not in args:
             return p.name, f"needs the argument {p.name!r}"
     return None
 
