@@ -1,0 +1,214 @@
+"""The frozen config: a mapping with attribute access that merges, prints and fingerprints."""
+
+import os
+from collections.abc import Mapping
+from typing import Any, NamedTuple, Self
+
+from fkit.tree import tree
+from fkit.tree.error import FkitTypeError
+from fkit.tree.node import Node
+from fkit.tree.path import Path, parse, step
+
+__all__ = ["Config", "Meta"]
+
+_ABSENT: Any = object()
+
+
+class Meta(NamedTuple):
+    """What is known of a whole config beside its values."""
+
+    filename: str | None = None
+    environment: tuple[tuple[str, str], ...] = ()  # variables that `{{$NAME:default}}` read, with their values
+    imported: tuple[str, ...] = ()  # names that a new-style config imported
+
+
+class Config(Node):
+    """A frozen, hashable config tree with attribute access.
+
+    Args:
+        content: any mapping; nested mappings become Configs, lists frozen lists. Keys stay as they are.
+
+    Raises:
+        FkitTypeError: ``content`` is no mapping.
+
+    Example:
+        >>> cfg = Config({"model": {"depth": 50, "stages": [1, 2]}})
+        >>> cfg.model.depth, cfg["model"]["stages"], cfg.get("model.stages.1")
+        (50, [1, 2], 2)
+        >>> cfg.merge({"model.depth": 18}).model.depth, cfg.model.depth
+        (18, 50)
+    """
+
+    __slots__ = ()
+
+    def get(self, path: Any, default: Any = None, /) -> Any:
+        """The value at a dotted path, or ``default``.
+
+        Example:
+            >>> Config({"a": [{"b": 1}]}).get("a.0.b"), Config({}).get("a.b", 7)
+            (1, 7)
+        """
+        if not isinstance(path, (str, tuple)):
+            return dict.get(self, path, default)  # pyright: ignore
+        keys: Path = parse(path) if isinstance(path, str) else path
+        node: Any = self
+        try:
+            for key in keys:
+                node = step(node, key)
+        except (KeyError, IndexError):
+            return default
+        return node
+
+    def pop(self, path: Any, default: Any = _ABSENT, /) -> tuple[Self, Any]:  # pyright: ignore
+        """The config without what is at the path, and that value.
+
+        Returns:
+            (rest, value); with a default, (self, default) where nothing is there.
+
+        Raises:
+            FkitAttributeError, FkitIndexError: nothing is there, and no default was given.
+
+        Example:
+            >>> rest, value = Config({"a": 1, "b": 2}).pop("a")
+            >>> dict(rest), value
+            ({'b': 2}, 1)
+        """
+        keys: Path = parse(path) if isinstance(path, str) else (path,)
+        if default is not _ABSENT:
+            found = tree.get(self, keys, _ABSENT)
+            if found is _ABSENT:
+                return self, default
+        value = tree.get(self, keys)
+        return tree.drop(self, keys), value
+
+    def merge(self, delta: Any = (), /, *, allow_list_keys: bool = True, source: str = "merge()") -> Self:
+        """A new config with the changes; neither argument is touched, and what does not change is shared.
+
+        Args:
+            delta: a ``Delta``, or a mapping as mmengine's ``merge_from_dict`` takes it: dots in its top-level keys
+                lead down, digits select items of lists, ``_delete_=True`` replaces a mapping whole.
+            allow_list_keys: whether digits select items of lists.
+            source: what origins name as the place of the change.
+
+        Raises:
+            FkitTypeError: a mapping over something that is none.
+            FkitKeyError: an index beyond its list.
+
+        Example:
+            >>> cfg = Config({"model": {"type": "A", "depth": 1}, "l": [{"k": 1}]})
+            >>> cfg.merge({"model": {"_delete_": True, "type": "B"}, "l.0.k": 2}).text("canonical")
+            '{"model": {"type": "B"}, "l": [{"k": 2}]}'
+        """
+        from fkit.config.delta import merge, overrides
+
+        return merge(self, overrides(delta, allow_list_keys=allow_list_keys, source=source))
+
+    def text(self, form: str = "python") -> str:
+        """The config as text.
+
+        Args:
+            form: "python" (lines up to 88), "yaml", "json" (tuples and other tagged values as in canonical), or
+                "canonical" (one line of tagged JSON).
+
+        Example:
+            >>> print(Config({"model": {"type": "ResNet", "depth": 50}}).text("python"), end="")
+            model = dict(type='ResNet', depth=50)
+        """
+        from fkit.config.show import text
+
+        return text(self, form)
+
+    @property
+    def pretty_text(self) -> str:
+        """The config as Python text."""
+        return self.text("python")
+
+    def dump(self, path: str | os.PathLike[str] | None = None) -> str | None:
+        """Write the config to a file, whole or not at all; the suffix (.py, .yaml, .yml, .json) says how.
+
+        Args:
+            path: the file; None returns the Python text, and writes nothing.
+
+        Raises:
+            FkitOSError: another suffix, or a folder that cannot be written to.
+        """
+        from fkit.config.show import write
+
+        if path is None:
+            return self.pretty_text
+        write(self, os.fspath(path))
+        return None
+
+    @property
+    def fingerprint(self) -> str:
+        """The sha256 hex digest of the canonical text with sorted keys."""
+        return tree.fingerprint(self)
+
+    @property
+    def filename(self) -> str | None:
+        """The file that the config was read from."""
+        return self._meta.filename if self._meta is not None else None
+
+    @property
+    def env_variables(self) -> dict[str, str]:
+        """The environment variables that the files read, with the values they had."""
+        return dict(self._meta.environment) if self._meta is not None else {}
+
+    def origin(self, path: str | Path) -> str | None:
+        """``file:line`` of who set the value at a path last, or None where it is not known."""
+        found = self.origins(path)
+        return found[0].place if found else None
+
+    def origins(self, path: str | Path) -> "tuple[Any, ...]":
+        """Who set the value at a path, newest first: a tuple of (place, value, path)."""
+        from fkit.config.origin import chain
+
+        return chain(self, path)
+
+    def to_dict(self) -> dict[str, Any]:
+        """The tree as plain, fresh dicts and lists."""
+        return tree.thaw(self)
+
+    @staticmethod
+    def fromfile(path: str | os.PathLike[str], **options: Any) -> "Config":
+        """The config of a file: ``fkit.load_config`` under OpenMMLab's name."""
+        from fkit.config.load import load_config
+
+        return load_config(path, **options)
+
+    @staticmethod
+    def fromstring(text: str, file_format: str = ".py", **options: Any) -> "Config":
+        """The config that a text holds; relative bases are looked for in the working folder.
+
+        Args:
+            text: the text of a config file.
+            file_format: ".py", ".yaml", ".yml" or ".json".
+
+        Raises:
+            FkitOSError: another format.
+
+        Example:
+            >>> Config.fromstring("a = dict(b=(1, 2))").a.b
+            (1, 2)
+        """
+        from fkit.config.load import load_string
+
+        return load_string(text, file_format, **options)
+
+    def __repr__(self) -> str:
+        if self.filename is not None:
+            return f"Config (path: {self.filename}): {dict.__repr__(self)}"
+        return dict.__repr__(self)
+
+
+def as_config(value: Mapping[Any, Any]) -> Config:
+    """A Config of any mapping.
+
+    Raises:
+        FkitTypeError: the value is no mapping.
+    """
+    if isinstance(value, Config):
+        return value
+    if not isinstance(value, Mapping):  # pyright: ignore
+        raise FkitTypeError(f"A config must be a mapping, got {type(value).__name__}.")
+    return Config(value)

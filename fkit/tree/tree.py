@@ -1,0 +1,228 @@
+"""Pure functions over frozen trees; what does not change is shared between the old tree and the new."""
+
+from collections.abc import Callable
+from typing import Any, NamedTuple, TypeVar
+
+from fkit.tree.canonical import fingerprint
+from fkit.tree.error import FkitIndexError, FkitTypeError
+from fkit.tree.node import Items, Node, freeze, same
+from fkit.tree.path import Path, follow, parse, show
+
+__all__ = ["Change", "diff", "drop", "fingerprint", "freeze", "get", "loosen", "map", "put", "same", "thaw"]
+
+_ABSENT: Any = object()
+T = TypeVar("T", bound=Node)
+
+
+class Change(NamedTuple):
+    """One difference of two trees; ``old`` or ``new`` is ``absent`` where there is nothing."""
+
+    path: Path
+    old: Any
+    new: Any
+    kind: str  # "added", "removed" or "changed"
+
+
+def thaw(value: Any) -> Any:
+    """The same tree of plain dicts, lists and sets, all fresh.
+
+    Example:
+        >>> thaw(freeze({"a": [1, {"b": {2}}]}))
+        {'a': [1, {'b': {2}}]}
+    """
+    if isinstance(value, dict):
+        return {k: thaw(v) for k, v in value.items()}  # pyright: ignore
+    if isinstance(value, list):
+        return [thaw(v) for v in value]  # pyright: ignore
+    if isinstance(value, tuple):
+        return _same_tuple(value, [thaw(v) for v in value])  # pyright: ignore
+    if isinstance(value, frozenset):
+        return set(value)  # pyright: ignore
+    return value
+
+
+def loosen(value: Any) -> Any:
+    """What a maker gets: lists as fresh lists, at any depth of lists and tuples; mappings stay nodes.
+
+    Example:
+        >>> loosen(freeze([1, {"a": [2]}]))
+        [1, Node({'a': [2]})]
+    """
+    if isinstance(value, list):
+        return [loosen(v) for v in value]  # pyright: ignore
+    if isinstance(value, tuple):
+        return _same_tuple(value, [loosen(v) for v in value])  # pyright: ignore
+    return value
+
+
+def _same_tuple(value: tuple[Any, ...], items: list[Any]) -> Any:
+    make: Any = getattr(type(value), "_make", None)
+    return make(items) if make is not None else tuple(items)
+
+
+def get(tree: Any, path: str | Path, default: Any = _ABSENT) -> Any:
+    """The value at a dotted path, or ``default``.
+
+    Raises:
+        FkitAttributeError, FkitIndexError: nothing is there, and no default was given.
+
+    Example:
+        >>> get(freeze({"a": [{"b": 1}]}), "a.0.b"), get(freeze({}), "a.b", None)
+        (1, None)
+    """
+    if default is _ABSENT:
+        return follow(tree, path)
+    try:
+        return follow(tree, path)
+    except (KeyError, IndexError):
+        return default
+
+
+def put(tree: Any, path: str | Path, value: Any, mark: Any = None) -> Any:
+    """The tree with ``value`` at the path; missing mappings on the way are made.
+
+    Args:
+        tree: a frozen tree.
+        path: where; an index must lie inside its list.
+        value: frozen on entry.
+        mark: the origin of the value, for the node that holds it.
+
+    Raises:
+        FkitTypeError: the path leads through a leaf.
+        FkitIndexError: a list is shorter.
+
+    Example:
+        >>> put(freeze({"a": {"b": 1}, "c": 2}), "a.b", 3)
+        Node({'a': Node({'b': 3}), 'c': 2})
+    """
+    keys = parse(path) if isinstance(path, str) else path
+    kind = type(tree) if isinstance(tree, Node) else Node
+    return _put(tree, keys, 0, freeze(value, kind), mark, kind)
+
+
+def _put(node: Any, keys: Path, depth: int, value: Any, mark: Any, kind: type[Node]) -> Any:
+    if depth == len(keys):
+        return value
+    key = keys[depth]
+    if isinstance(node, (list, tuple)):
+        index = _index(node, keys, depth)  # pyright: ignore
+        items: list[Any] = [*node[:index], _put(node[index], keys, depth + 1, value, mark, kind), *node[index + 1 :]]
+        return Items(items) if isinstance(node, list) else _same_tuple(node, items)  # pyright: ignore
+    if not isinstance(node, dict):
+        raise FkitTypeError(f"{show(keys[:depth])} is {node!r}, so nothing can be set below it.", path=show(keys))
+    below = dict.get(node, key, _ABSENT)  # pyright: ignore
+    new = _put(kind.of({}) if below is _ABSENT and depth + 1 < len(keys) else below, keys, depth + 1, value, mark, kind)
+    marks: dict[Any, Any] | None = node._marks if isinstance(node, Node) else None  # pyright: ignore
+    if depth + 1 == len(keys) and (mark is not None or marks):
+        marks = {**(marks or {}), key: mark}
+    return kind.of({**node, key: new}, marks, getattr(node, "_meta", None))  # pyright: ignore
+
+
+def _index(node: Any, keys: Path, depth: int) -> int:
+    key = keys[depth]
+    if isinstance(key, str) and key.isdecimal() and key.isascii() and len(key) < 10:
+        key = int(key)
+    if type(key) is not int:
+        raise FkitTypeError(f"{show(keys[:depth])} is a {_kind(node)}: {key!r} is no index.", path=show(keys))
+    if not -len(node) <= key < len(node):
+        raise FkitIndexError(f"{show(keys[:depth])} has {len(node)} items, none at {key}.", path=show(keys))
+    return key % len(node)
+
+
+def _kind(node: Any) -> str:
+    return "list" if isinstance(node, list) else "tuple"
+
+
+def drop(tree: Any, path: str | Path) -> Any:
+    """The tree without what is at the path.
+
+    Raises:
+        FkitAttributeError, FkitIndexError: nothing is there.
+
+    Example:
+        >>> drop(freeze({"a": {"b": 1, "c": 2}}), "a.b")
+        Node({'a': Node({'c': 2})})
+    """
+    keys = parse(path) if isinstance(path, str) else path
+    if not keys:
+        raise FkitTypeError("An empty path drops nothing.")
+    follow(tree, keys)
+    parent = follow(tree, keys[:-1])
+    kind = type(tree) if isinstance(tree, Node) else Node
+    if isinstance(parent, (list, tuple)):
+        at = _index(parent, keys, len(keys) - 1)
+        kept: list[Any] = [*parent[:at], *parent[at + 1 :]]
+        rest: Any = Items(kept) if isinstance(parent, list) else tuple(kept)
+    else:
+        marks = getattr(parent, "_marks", None)
+        left = {k: m for k, m in marks.items() if k != keys[-1]} if marks else None
+        rest = kind.of({k: v for k, v in parent.items() if k != keys[-1]}, left, getattr(parent, "_meta", None))
+    return _put(tree, keys[:-1], 0, rest, None, kind) if len(keys) == 1 else _graft(tree, keys[:-1], 0, rest, kind)
+
+
+def _graft(node: Any, keys: Path, depth: int, value: Any, kind: type[Node]) -> Any:
+    """As ``_put``, but marks stay: a node with one key less was set where it was set."""
+    if depth == len(keys):
+        return value
+    if isinstance(node, (list, tuple)):
+        at = _index(node, keys, depth)  # pyright: ignore
+        items: list[Any] = [*node[:at], _graft(node[at], keys, depth + 1, value, kind), *node[at + 1 :]]
+        return Items(items) if isinstance(node, list) else _same_tuple(node, items)  # pyright: ignore
+    below = _graft(node[keys[depth]], keys, depth + 1, value, kind)
+    return kind.of({**node, keys[depth]: below}, getattr(node, "_marks", None), getattr(node, "_meta", None))
+
+
+def map(function: Callable[[Any], Any], tree: Any) -> Any:
+    """The tree with every leaf replaced by ``function(leaf)``; a tree in which none changes is returned itself.
+
+    Example:
+        >>> map(lambda x: x * 2, freeze({"a": [1, (2,)]}))
+        Node({'a': [2, (4,)]})
+    """
+    if isinstance(tree, dict):
+        items: dict[Any, Any] = {k: map(function, v) for k, v in tree.items()}  # pyright: ignore
+        if all(items[k] is v for k, v in tree.items()):  # pyright: ignore
+            return tree  # pyright: ignore
+        kind: type[Node] = type(tree) if isinstance(tree, Node) else Node  # pyright: ignore
+        return kind.of(items, getattr(tree, "_marks", None), getattr(tree, "_meta", None))  # pyright: ignore
+    if isinstance(tree, (list, tuple)):
+        parts: list[Any] = [map(function, v) for v in tree]  # pyright: ignore
+        if all(new is old for new, old in zip(parts, tree, strict=True)):  # pyright: ignore
+            return tree  # pyright: ignore
+        return Items(parts) if isinstance(tree, list) else _same_tuple(tree, parts)  # pyright: ignore
+    return freeze(function(tree))
+
+
+def diff(old: Any, new: Any) -> tuple[Change, ...]:
+    """What changed, leaf by leaf, in the order of the old tree and then of what is new.
+
+    Example:
+        >>> for change in diff({"a": 1, "b": [1]}, {"a": 2, "b": [1, 3]}):
+        ...     print(change.kind, show(change.path), change.new)
+        changed a 2
+        added b.1 3
+    """
+    found: list[Change] = []
+    _diff(old, new, (), found)
+    return tuple(found)
+
+
+def _diff(old: Any, new: Any, path: Path, found: list[Change]) -> None:
+    if old is new:
+        return
+    if isinstance(old, dict) and isinstance(new, dict):
+        for key, value in old.items():  # pyright: ignore
+            other: Any = dict.get(new, key, _ABSENT)  # pyright: ignore
+            if other is _ABSENT:
+                found.append(Change((*path, key), value, _ABSENT, "removed"))
+            else:
+                _diff(value, other, (*path, key), found)
+        found += [Change((*path, k), _ABSENT, v, "added") for k, v in new.items() if k not in old]  # pyright: ignore
+    elif (isinstance(old, list) and isinstance(new, list)) or (isinstance(old, tuple) and isinstance(new, tuple)):
+        for at, (left, right) in enumerate(zip(old, new, strict=False)):  # pyright: ignore
+            _diff(left, right, (*path, str(at)), found)
+        shared = min(len(old), len(new))  # pyright: ignore
+        found += [Change((*path, str(at)), old[at], _ABSENT, "removed") for at in range(shared, len(old))]  # pyright: ignore
+        found += [Change((*path, str(at)), _ABSENT, new[at], "added") for at in range(shared, len(new))]  # pyright: ignore
+    elif not same(old, new):
+        found.append(Change(path, old, new, "changed"))
