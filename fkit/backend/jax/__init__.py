@@ -1,0 +1,7 @@
+"""The JAX room: flax.linen models, optax updates, one jitted step over explicit state."""
+
+from fkit.backend.jax.room import Jax
+
+__all__ = ["backend"]
+
+backend = Jax()

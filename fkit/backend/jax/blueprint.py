@@ -1,0 +1,203 @@
+"""What a flax module holds, by torch's names, learnt by tracing ``module.init`` once (no arithmetic is done)."""
+
+from collections.abc import Callable, Mapping
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from flax import linen as nn
+from flax import traverse_util
+
+from fkit.array.random import key, tag
+from fkit.backend.jax.naming import kind_of, leaf_of, to_torch, torch_path
+from fkit.train.inventory import Entry, Inventory
+from fkit.tree.error import FkitTypeError, FkitValueError
+
+__all__ = ["Blueprint", "Site", "blueprint", "cast_inputs", "own_values"]
+
+_RANDOM = "random"
+_TRANSIENT = (_RANDOM, "intermediates", "perturbations")
+
+
+class Site(NamedTuple):
+    """Where a named array lives in flax's variables.
+
+    Attributes:
+        name: torch's name.
+        collection: "params", "batch_stats", ...; "" for a counter that torch's layer has and flax's lacks.
+        path: inside the collection.
+        layout: see `fkit.backend.jax.naming.Leaf`.
+        computes: whether it takes the compute type (kernels and biases of convolutions and linear layers).
+    """
+
+    name: str
+    collection: str
+    path: tuple[str, ...]
+    layout: str
+    computes: bool
+
+
+class Blueprint(NamedTuple):
+    """A flax module as the engine sees it.
+
+    Attributes:
+        inventory: in torch's names and layouts.
+        params, buffers: sites, in the inventory's order.
+        masks: (path of a layer that takes the run's bits, the tag of its name).
+    """
+
+    inventory: Inventory
+    params: tuple[Site, ...]
+    buffers: tuple[Site, ...]
+    masks: tuple[tuple[tuple[str, ...], int], ...]
+
+
+def blueprint(module: nn.Module, example: Callable[[], Any] | None, dtype: str) -> Blueprint:
+    """Trace a module.
+
+    Args:
+        example: makes a batch of inputs; the module's own ``example_inputs()`` goes first.
+        dtype: the run's, "float32", "float64" or "bfloat16".
+
+    Raises:
+        FkitTypeError: it is no flax module.
+        FkitValueError: there is no example, or two arrays come to the same name.
+    """
+    if not isinstance(module, nn.Module):
+        raise FkitTypeError(
+            f"a model on backend 'jax' is a flax.linen.Module, found {type(module).__name__}.",
+            repair="Register the flax twin under the same name with backend='jax'.",
+        )
+    modules: dict[tuple[str, ...], nn.Module] = {}
+
+    def note(call: Callable[..., Any], args: Any, kwargs: Any, context: nn.module.InterceptorContext) -> Any:
+        modules.setdefault(tuple(context.module.path), context.module)
+        return call(*args, **kwargs)
+
+    with nn.intercept_methods(note):
+        shapes = nn.meta.unbox(jax.eval_shape(_init(module, example), _rngs((0, 0))))
+    params, buffers, entries = [], [], []
+    for path, layer in _owners(shapes, modules):
+        for site, entry in _arrays(path, layer, shapes, dtype):
+            (buffers if entry.buffer else params).append(site)
+            entries.append(entry)
+    names = [entry.name for entry in entries]
+    if len(set(names)) != len(names):
+        double = next(name for name in names if names.count(name) > 1)
+        raise FkitValueError(f"two arrays of {type(module).__name__} come to the name {double!r}; rename a module.")
+    rules = tuple(
+        (torch_path(path), found.init_cfg)
+        for path, found in modules.items()
+        if getattr(found, "init_cfg", None) is not None
+    )
+    masks = traverse_util.flatten_dict(dict(shapes.get(_RANDOM, {})))
+    tags = tuple((path, tag(torch_path(path[:-1]))) for path in masks)
+    return Blueprint(Inventory(tuple(entries), rules), tuple(params), tuple(buffers), tags)
+
+
+def own_values(
+    module: nn.Module, example: Callable[[], Any] | None, plan: Blueprint, seed: int
+) -> dict[str, np.ndarray[Any, Any]]:
+    """The module's own initial values of what the kit does not know, in torch's layout, float32."""
+    layers = {entry.name: entry.layer for entry in plan.inventory.entries}
+    wanted = [site for site in (*plan.params, *plan.buffers) if not layers[site.name]]
+
+    def draw(rngs: Any) -> list[Any]:
+        variables = nn.meta.unbox(_init(module, example)(rngs))
+        # XLA drops the forward pass, for nothing of it is asked for
+        return [_follow(variables, site) for site in wanted]
+
+    values = jax.jit(draw)(_rngs(key(seed, "init")))
+    kinds = {site.name: "buffers/" for site in plan.buffers}
+    return {
+        kinds.get(site.name, "params/") + site.name: np.array(to_torch(np.asarray(value), site.layout), order="C")
+        for site, value in zip(wanted, values, strict=True)
+    }
+
+
+def cast_inputs(inputs: Any, dtype: Any) -> Any:
+    """Images of bytes and numbers of any float type, in the compute type; other integers (tokens) as they are."""
+
+    def cast(array: Any) -> Any:
+        array = jnp.asarray(array)
+        bytes_or_float = array.dtype == jnp.uint8 or jnp.issubdtype(array.dtype, jnp.floating)
+        return array.astype(dtype) if bytes_or_float else array
+
+    return jax.tree.map(cast, inputs)
+
+
+def _init(module: nn.Module, example: Callable[[], Any] | None) -> Callable[[Any], Any]:
+    source = getattr(module, "example_inputs", None) or example
+    if source is None:
+        raise FkitValueError(
+            f"backend 'jax' learns the shapes of {type(module).__name__} by tracing it, and has no inputs to trace.",
+            repair="Give the model a method example_inputs(), or the run a train_dataloader.",
+        )
+    inputs = source()
+
+    def init(rngs: Any) -> Any:
+        return module.init(rngs, cast_inputs(inputs, jnp.float32), None, mode="tensor", train=False)
+
+    return init
+
+
+def _rngs(words: tuple[int, int]) -> dict[str, Any]:
+    of = jax.random.wrap_key_data(jnp.array(words, jnp.uint32), impl="threefry2x32")
+    return {"params": of, "dropout": jax.random.fold_in(of, 1)}
+
+
+def _owners(shapes: Mapping[str, Any], modules: Mapping[tuple[str, ...], nn.Module]) -> list[tuple[Any, Any]]:
+    """Module paths that own arrays, in the order of their first call; then those never called by a method."""
+    owned = {
+        path[1:-1]
+        for path in traverse_util.flatten_dict({name: dict(tree) for name, tree in shapes.items()})
+        if path[0] not in _TRANSIENT
+    }
+    called = [(path, found) for path, found in modules.items() if path in owned]
+    return called + [(path, None) for path in sorted(owned - set(modules))]
+
+
+def _arrays(
+    path: tuple[str, ...], layer: nn.Module | None, shapes: Mapping[str, Any], dtype: str
+) -> list[tuple[Site, Entry]]:
+    kind, prefix = kind_of(layer), torch_path(path)
+    known = getattr(layer, "torch_class", "") if kind else ""
+    found: list[tuple[Site, Entry]] = []
+    for collection in sorted(set(shapes) - set(_TRANSIENT), key=lambda name: name != "params"):
+        for name, shape in _child(shapes[collection], path).items():
+            if isinstance(shape, Mapping):
+                continue
+            leaf = leaf_of(kind, collection, name)
+            full = f"{prefix}.{leaf.name}" if prefix else leaf.name
+            computes = kind in ("conv", "linear", "conv_transpose", "conv_transpose_swapped")
+            site = Site(full, collection, (*path, name), leaf.layout, computes)
+            torch_shape = to_torch(np.broadcast_to(np.zeros((), np.bool_), shape.shape), leaf.layout).shape
+            trainable = not leaf.buffer and bool(getattr(layer, "trainable", True))
+            found.append((site, Entry(full, torch_shape, _type(shape.dtype, dtype), known, leaf.buffer, trainable)))
+    if isinstance(layer, nn.BatchNorm):
+        full = f"{prefix}.num_batches_tracked" if prefix else "num_batches_tracked"
+        found.append((Site(full, "", (), "same", False), Entry(full, (), "int64", "BatchNorm2d", True, False)))
+    return sorted(found, key=lambda pair: _rank(pair[1]))
+
+
+def _rank(entry: Entry) -> tuple[int, int]:
+    order = ("weight", "bias", "running_mean", "running_var", "num_batches_tracked")
+    last = entry.name.rpartition(".")[2]
+    return int(entry.buffer), order.index(last) if last in order else len(order)
+
+
+def _type(given: Any, dtype: str) -> str:
+    if np.issubdtype(given, np.integer):
+        return "int64" if np.issubdtype(given, np.signedinteger) else str(given)
+    return "float64" if dtype == "float64" and str(given) == "float32" else str(given)
+
+
+def _child(tree: Any, path: tuple[str, ...]) -> Mapping[str, Any]:
+    for token in path:
+        tree = tree.get(token, {})
+    return tree
+
+
+def _follow(variables: Any, site: Site) -> Any:
+    return _child(variables[site.collection], site.path[:-1])[site.path[-1]]

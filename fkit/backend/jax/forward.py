@@ -1,0 +1,121 @@
+"""A flax module as pure functions of flat tuples of arrays: losses, predictions."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+from flax import linen as nn
+from flax import traverse_util
+from frozendict import frozendict
+
+from fkit.array.random import fold
+from fkit.backend.jax.blueprint import Blueprint, Site, cast_inputs
+from fkit.backend.jax.ops import JaxOps
+from fkit.tree.error import FkitTypeError, FkitValueError
+
+__all__ = ["Forward"]
+
+Words = tuple[Any, Any]
+
+
+@dataclass(frozen=True)
+class Forward:
+    """The model's passes, traced by the engine's jitted functions.
+
+    Attributes:
+        module: the flax module.
+        plan: what it holds.
+        compute: the type that it computes in.
+        masks: "counter" or "backend", see `fkit.train.program.Spec`.
+    """
+
+    module: nn.Module
+    plan: Blueprint
+    compute: Any
+    masks: str
+
+    def losses(
+        self,
+        params: Mapping[str, Any],
+        buffers: Mapping[str, Any],
+        inputs: Any,
+        samples: Any,
+        words: Words,
+        train: bool,
+    ) -> tuple[dict[str, Any], dict[str, Any]]:
+        """The model's losses, each one number, and the new buffers (the same ones when not training)."""
+        variables = self._variables(params, buffers, words if train else None)
+        inputs = cast_inputs(inputs, self.compute)
+        if not train:
+            found = self.module.apply(variables, inputs, samples, mode="loss", train=False)
+            return _numbers(found), dict(buffers)
+        changing = sorted({site.collection for site in self.plan.buffers if site.collection})
+        found, changed = self.module.apply(
+            variables, inputs, samples, mode="loss", train=True, mutable=changing, rngs={"params": _generator(words)}
+        )
+        return _numbers(found), self._buffers(buffers, changed)
+
+    def predict(self, params: Mapping[str, Any], buffers: Mapping[str, Any], inputs: Any, samples: Any) -> Any:
+        """Outputs of mode="predict"."""
+        variables = self._variables(params, buffers, None)
+        return self.module.apply(variables, cast_inputs(inputs, self.compute), samples, mode="predict", train=False)
+
+    def _variables(self, params: Mapping[str, Any], buffers: Mapping[str, Any], words: Words | None) -> dict[str, Any]:
+        flat: dict[tuple[str, ...], Any] = {}
+        for site in self.plan.params:
+            value = params[site.name]
+            flat[(site.collection, *site.path)] = value.astype(self.compute) if site.computes else value
+        for site in self.plan.buffers:
+            if site.collection:
+                flat[(site.collection, *site.path)] = buffers[site.name]
+        if words is not None and self.masks == "counter":
+            for path, name in self.plan.masks:
+                flat[("random", *path)] = jnp.stack(fold(JaxOps(), words, JaxOps().word(name)))
+        return traverse_util.unflatten_dict(flat)
+
+    def _buffers(self, buffers: Mapping[str, Any], changed: Mapping[str, Any]) -> dict[str, Any]:
+        flat = traverse_util.flatten_dict({name: dict(tree) for name, tree in changed.items()})
+
+        def value(site: Site) -> Any:
+            held = buffers[site.name]
+            if not site.collection:  # torch's counter, of a layer of flax that has none
+                return held + 1
+            return flat.get((site.collection, *site.path), held).astype(held.dtype)
+
+        return {site.name: value(site) for site in self.plan.buffers}
+
+
+def _generator(words: Words) -> Any:
+    """flax's own generator for a step: of layers that the kit does not know, and of masks="backend"."""
+    return jax.random.wrap_key_data(jnp.stack(words), impl="threefry2x32")
+
+
+def _numbers(found: Any) -> dict[str, Any]:
+    if not isinstance(found, Mapping):
+        raise FkitTypeError(f'mode="loss" must return a mapping of losses, found {type(found).__name__}.')
+    answer = {str(name): _number(value) for name, value in found.items()}
+    return answer
+
+
+def _number(value: Any) -> Any:
+    if isinstance(value, (list, tuple)):
+        return sum((_number(part) for part in value), jnp.zeros(()))
+    value = jnp.asarray(value)
+    return value.astype(jnp.promote_types(value.dtype, jnp.float32)).mean()
+
+
+def total(losses: Mapping[str, Any], key: str | None) -> Any:
+    """What is differentiated: one loss, or the sum of those whose key contains "loss"."""
+    if key is not None:
+        if key not in losses:
+            raise FkitValueError(f"phase: the model gives no loss {key!r}.", value=key, choices=tuple(losses))
+        return losses[key]
+    parts = [value for name, value in losses.items() if "loss" in name]
+    if not parts:
+        raise FkitValueError(
+            f'the model\'s losses {sorted(losses)} hold no key that contains "loss".',
+            repair='Name what is to be differentiated "loss" or "loss_...".',
+        )
+    return sum(parts[1:], parts[0])

@@ -1,0 +1,165 @@
+"""flax.linen layers with torch's arithmetic; channels last. Fields and parameter names stay flax's.
+
+Each has ``trainable``: False keeps its parameters as they are. Kernels and biases that the engine hands over in
+bfloat16 decide the type that a layer computes in.
+"""
+
+from collections.abc import Sequence
+from typing import Any, ClassVar
+
+import jax
+import jax.numpy as jnp
+from flax import linen as nn
+
+from fkit.array.random import keep
+from fkit.backend.jax.ops import JaxOps
+
+__all__ = ["BatchNorm", "Conv2d", "Dropout", "GroupNorm", "Linear", "avg_pool", "max_pool"]
+
+Array = jax.Array
+
+# torch's kaiming_uniform_(a=sqrt(5)): U(-b, b), b = 1 / sqrt(fan_in)
+_KERNEL = nn.initializers.variance_scaling(1 / 3, "fan_in", "uniform")
+
+
+def in_weight_dtype(*arrays: Any, dtype: Any = None, inexact: bool = True) -> list[Any]:
+    """Inputs, kernel and bias in the kernel's type, which is the run's compute type (flax's ``promote_dtype``)."""
+    del inexact
+    dtype = arrays[1].dtype if dtype is None else dtype
+    return [None if array is None else jnp.asarray(array, dtype) for array in arrays]
+
+
+class Conv2d(nn.Conv):
+    """`nn.Conv` with torch's defaults: no padding unless it is given, and then on both sides.
+
+    Example:
+        >>> Conv2d(8, (3, 3), padding=1, strides=2).init_with_output(jax.random.key(0), jnp.ones((1, 6, 6, 4)))[0].shape
+        (1, 3, 3, 8)
+    """
+
+    padding: Any = 0
+    kernel_init: Any = _KERNEL
+    promote_dtype: Any = in_weight_dtype
+    trainable: bool = True
+    torch_class: ClassVar[str] = "Conv2d"
+
+
+class Linear(nn.Dense):
+    """`nn.Dense` as a torch ``Linear``."""
+
+    kernel_init: Any = _KERNEL
+    promote_dtype: Any = in_weight_dtype
+    trainable: bool = True
+    torch_class: ClassVar[str] = "Linear"
+
+
+class BatchNorm(nn.Module):
+    """Batch normalisation with torch's semantics (``torch.nn.BatchNorm2d``); the last axis holds channels.
+
+    The variance takes two passes (one pass loses precision at mean/std above some tens), the running variance is the
+    unbiased one, and ``momentum`` is the weight of the new value; None averages over all batches. Under a sharded
+    jit the statistics are those of the global batch, so that this is SyncBN too.
+    """
+
+    eps: float = 1e-5
+    momentum: float | None = 0.1
+    affine: bool = True
+    trainable: bool = True
+    torch_class: ClassVar[str] = "BatchNorm2d"
+
+    @nn.compact
+    def __call__(self, x: Array, train: bool = False) -> Array:
+        width = x.shape[-1]
+        scale = self.param("scale", nn.initializers.ones, (width,)) if self.affine else None
+        bias = self.param("bias", nn.initializers.zeros, (width,)) if self.affine else None
+        kept_mean = self.variable("batch_stats", "mean", jnp.zeros, (width,))
+        kept_var = self.variable("batch_stats", "var", jnp.ones, (width,))
+        count = self.variable("batch_stats", "num_batches_tracked", jnp.zeros, (), jnp.int32)
+        given, x = x.dtype, x.astype(jnp.promote_types(x.dtype, jnp.float32))
+        mean, var = kept_mean.value, kept_var.value
+        if train:
+            axes = tuple(range(x.ndim - 1))
+            mean = x.mean(axes)
+            var = jnp.square(x - mean).mean(axes)
+        if train and not self.is_initializing():
+            size = x.size // width
+            count.value = count.value + 1
+            share = self.momentum if self.momentum is not None else 1.0 / count.value.astype(mean.dtype)
+            kept_mean.value = (1 - share) * kept_mean.value + share * mean
+            kept_var.value = (1 - share) * kept_var.value + share * (var * (size / max(size - 1, 1)))
+        y = (x - mean) * jax.lax.rsqrt(var + self.eps)
+        if scale is not None:
+            y = y * scale + bias
+        return y.astype(given)
+
+
+class SyncBatchNorm(BatchNorm):
+    """`BatchNorm` under the name that ``norm_cfg=dict(type='SyncBN')`` gives it."""
+
+    torch_class: ClassVar[str] = "SyncBatchNorm"
+
+
+class GroupNorm(nn.Module):
+    """Group normalisation (Wu and He 2018) with torch's epsilon; the last axis holds channels."""
+
+    num_groups: int
+    eps: float = 1e-5
+    affine: bool = True
+    trainable: bool = True
+    torch_class: ClassVar[str] = "GroupNorm"
+
+    @nn.compact
+    def __call__(self, x: Array, train: bool = False) -> Array:
+        del train
+        width = x.shape[-1]
+        given, x = x.dtype, x.astype(jnp.promote_types(x.dtype, jnp.float32))
+        grouped = x.reshape(*x.shape[:-1], self.num_groups, width // self.num_groups)
+        axes = (*range(1, grouped.ndim - 2), grouped.ndim - 1)
+        centred = grouped - grouped.mean(axes, keepdims=True)
+        y = centred * jax.lax.rsqrt(jnp.square(centred).mean(axes, keepdims=True) + self.eps)
+        y = y.reshape(x.shape)
+        if self.affine:
+            scale = self.param("scale", nn.initializers.ones, (width,))
+            y = y * scale + self.param("bias", nn.initializers.zeros, (width,))
+        return y.astype(given)
+
+
+class Dropout(nn.Module):
+    """Element-wise dropout whose mask is the run's own: the same on torch and JAX, and on any number of devices.
+
+    The engine supplies the collection ``random`` with this layer's key; element i of the activation in torch's layout
+    (N, C, H, W) has counter i. Without it the mask comes from flax's ``dropout`` generator.
+    """
+
+    rate: float = 0.5
+
+    @nn.compact
+    def __call__(self, x: Array, train: bool = False) -> Array:
+        if self.is_initializing():
+            self.variable("random", "key", jnp.zeros, (2,), jnp.uint32)
+        if not train or self.rate == 0.0 or self.is_initializing():
+            return x
+        if self.has_variable("random", "key"):
+            words = self.get_variable("random", "key")
+            mask = keep(JaxOps(), _places(x.shape), (words[0], words[1]), self.rate)
+        else:
+            mask = jax.random.bernoulli(self.make_rng("dropout"), 1.0 - self.rate, x.shape)
+        return jnp.where(mask, x * (1.0 / (1.0 - self.rate)), jnp.zeros_like(x))
+
+
+def _places(shape: tuple[int, ...]) -> Array:
+    """Each element's place in torch's order of axes (channels second), laid out channels last."""
+    moved = (shape[0], shape[-1], *shape[1:-1])
+    return jnp.moveaxis(JaxOps().words(0, moved), 1, -1) if len(shape) == 4 else JaxOps().words(0, shape)
+
+
+def max_pool(x: Array, size: int, stride: int | None = None, padding: int = 0) -> Array:
+    """torch's ``max_pool2d`` on (N, H, W, C): explicit padding (never "SAME"), whole windows only."""
+    pad = ((padding, padding),) * 2
+    return nn.max_pool(x, (size, size), (stride or size,) * 2, pad)
+
+
+def avg_pool(x: Array, size: int) -> Array:
+    """torch's ``avg_pool2d(size, size, ceil_mode=True, count_include_pad=False)`` on (N, H, W, C)."""
+    pad: Sequence[tuple[int, int]] = tuple((0, -edge % size) for edge in x.shape[1:3])
+    return nn.avg_pool(x, (size, size), (size, size), pad, count_include_pad=False)

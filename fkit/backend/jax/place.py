@@ -1,0 +1,212 @@
+"""States from host arrays in torch's layout and back, exactly."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from operator import itemgetter
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from frozendict import frozendict
+from numpy.typing import NDArray
+
+from fkit.backend.jax.blueprint import Blueprint
+from fkit.backend.jax.naming import to_flax, to_torch
+from fkit.backend.jax.optimizer import Update
+from fkit.train.program import Arrays, TrainState
+from fkit.tree.error import FkitValueError
+
+__all__ = ["Template", "collect", "place", "template"]
+
+_SHOWN = 6
+
+
+@dataclass(frozen=True, eq=False)
+class Template:
+    """The tree of a program's state, and how to walk it quickly.
+
+    Attributes:
+        params, buffers: names, in order.
+        dtypes: {name: dtype} on the device.
+        layouts: {name: layout}.
+        opt: ((optimizer, slot, names), ...), in order.
+        shapes: {(optimizer, slot, name): shape and dtype}.
+        sizes: {name: shape}, in flax's layout.
+        fresh: params -> {optimizer: {slot: {name: array}}}.
+    """
+
+    params: tuple[str, ...]
+    buffers: tuple[str, ...]
+    dtypes: Mapping[str, Any]
+    layouts: Mapping[str, str]
+    opt: tuple[tuple[str, str, tuple[str, ...]], ...]
+    shapes: Mapping[tuple[str, str, str], Any]
+    sizes: Mapping[str, tuple[int, ...]]
+    fresh: Callable[[Mapping[str, Any]], dict[str, Any]]
+    pick_params: Callable[[Mapping[str, Any]], tuple[Any, ...]]
+    pick_buffers: Callable[[Mapping[str, Any]], tuple[Any, ...]]
+    pickers: tuple[Callable[[Mapping[str, Any]], tuple[Any, ...]], ...]
+    optimizers: tuple[str, ...]
+
+    def pick_opt(self, opt: Mapping[str, Any]) -> tuple[Any, ...]:
+        """The slots as tuples, for jit."""
+        return tuple(pick(opt[name][slot]) for (name, slot, _), pick in zip(self.opt, self.pickers, strict=True))
+
+    def tree_opt(self, flat: Any) -> dict[str, Any]:
+        """The inverse of `pick_opt`, as dicts."""
+        found: dict[str, Any] = {name: {} for name in self.optimizers}
+        for (name, slot, names), values in zip(self.opt, flat, strict=True):
+            found[name][slot] = dict(zip(names, values, strict=True))
+        return found
+
+    def flat_opt(self, opt: Mapping[str, Any]) -> tuple[Any, ...]:
+        """`pick_opt`, while tracing."""
+        return tuple(tuple(opt[name][slot][key] for key in names) for name, slot, names in self.opt)
+
+    def wrap_opt(self, flat: Any) -> Mapping[str, Any]:
+        """The inverse of `pick_opt`, frozen."""
+        found: dict[str, dict[str, Any]] = {name: {} for name in self.optimizers}
+        for (name, slot, names), values in zip(self.opt, flat, strict=True):
+            found[name][slot] = frozendict(zip(names, values, strict=True))
+        return frozendict({name: frozendict(slots) for name, slots in found.items()})
+
+
+def template(plan: Blueprint, updates: Mapping[str, tuple[Update, tuple[str, ...]]]) -> Template:
+    """The tree of the state of a model under its optimizers. Under float64, called inside JAX's x64 context."""
+    sites = (*plan.params, *plan.buffers)
+    dtypes = {entry.name: _on_device(entry.dtype) for entry in plan.inventory.entries}
+    layouts = {site.name: site.layout for site in sites}
+    flax = {
+        entry.name: jax.ShapeDtypeStruct(
+            to_flax(np.broadcast_to(np.False_, entry.shape), layouts[entry.name]).shape, dtypes[entry.name]
+        )
+        for entry in plan.inventory.entries
+    }
+
+    def fresh(params: Mapping[str, Any]) -> dict[str, Any]:
+        return {name: rule.init({key: params[key] for key in names}) for name, (rule, names) in updates.items()}
+
+    shapes = jax.eval_shape(fresh, {site.name: flax[site.name] for site in plan.params})
+    opt = tuple((name, slot, tuple(held)) for name, slots in shapes.items() for slot, held in slots.items())
+    params, buffers = tuple(site.name for site in plan.params), tuple(site.name for site in plan.buffers)
+    return Template(
+        params,
+        buffers,
+        frozendict(dtypes),
+        frozendict(layouts),
+        opt,
+        frozendict({(name, slot, key): shapes[name][slot][key] for name, slot, names in opt for key in names}),
+        frozendict({name: one.shape for name, one in flax.items()}),
+        fresh,
+        _picker(params),
+        _picker(buffers),
+        tuple(_picker(names) for _, _, names in opt),
+        tuple(updates),
+    )
+
+
+def place(held: Template, arrays: Arrays, device: Any) -> TrainState:
+    """A state of host arrays; see `fkit.train.program.Engine.place`. Copies: what JAX donates is never the caller's."""
+    parts: dict[str, dict[str, Any]] = {"params": {}, "buffers": {}, "opt": {}, "slots": {}}
+    for path, array in arrays.items():
+        kind, _, rest = path.partition("/")
+        if rest:
+            parts[kind][rest] = array
+
+    def put(array: Any, dtype: Any, layout: str) -> Any:
+        made = jnp.array(np.asarray(to_flax(np.asarray(array), layout), order="C"), dtype=dtype, copy=True)
+        return made if device is None else jax.device_put(made, device)
+
+    def named(kind: str, names: tuple[str, ...]) -> Any:
+        return frozendict({name: put(parts[kind][name], held.dtypes[name], held.layouts[name]) for name in names})
+
+    params, buffers = named("params", held.params), named("buffers", held.buffers)
+    if parts["opt"]:
+        opt = held.wrap_opt(_given(held, parts["opt"], put))
+    else:
+        fresh = held.fresh(params)
+        opt = held.wrap_opt(tuple(tuple(fresh[name][slot][key] for key in names) for name, slot, names in held.opt))
+        opt = opt if device is None else jax.device_put(opt, device)
+    slots: dict[str, dict[str, Any]] = {}
+    for rest, array in parts["slots"].items():
+        name, _, path = rest.partition("/")
+        slots.setdefault(name, {})[path] = put(array, None, _slot_layout(held, path, array))
+    return TrainState(
+        params,
+        buffers,
+        opt,
+        frozendict({name: frozendict(found) for name, found in slots.items()}),
+        put(np.asarray(arrays["iteration"]), jnp.int32, "same"),
+        put(np.asarray(arrays["updates"]), jnp.int32, "same"),
+        put(np.asarray(arrays["key"]), jnp.uint32, "same"),
+    )
+
+
+def collect(held: Template, state: TrainState) -> dict[str, NDArray[Any]]:
+    """The arrays of a state on the host, in torch's layout; see `fkit.train.program.Engine.collect`."""
+    found: dict[str, tuple[Any, str]] = {}
+    for name in held.params:
+        found[f"params/{name}"] = (state.params[name], held.layouts[name])
+    for name in held.buffers:
+        found[f"buffers/{name}"] = (state.buffers[name], held.layouts[name])
+    for optimizer, slot, names in held.opt:
+        for name in names:
+            layout = held.layouts[name] if held.shapes[optimizer, slot, name].shape == held.sizes[name] else "same"
+            found[f"opt/{optimizer}/{slot}/{name}"] = (state.opt[optimizer][slot][name], layout)
+    for slot, tree in state.slots.items():
+        for path, array in tree.items():
+            found[f"slots/{slot}/{path}"] = (array, _slot_layout(held, path, array))
+    host = jax.device_get([array for array, _ in found.values()])
+    # a copy: what device_get gives may be the device's own memory, which the next step takes over
+    answer = {
+        path: np.array(to_torch(array, layout), order="C", copy=True)
+        for (path, (_, layout)), array in zip(found.items(), host, strict=True)
+    }
+    counters = [path for path in answer if path.startswith("buffers/") and answer[path].dtype == np.int32]
+    answer.update({path: answer[path].astype(np.int64) for path in counters})
+    answer["iteration"] = np.array(state.iteration, np.int64)
+    answer["updates"] = np.array(state.updates, np.int64)
+    answer["key"] = np.array(state.key, np.uint32)
+    return answer
+
+
+def _given(held: Template, given: Mapping[str, Any], put: Callable[..., Any]) -> tuple[tuple[Any, ...], ...]:
+    wanted = {f"{name}/{slot}/{key}": (name, slot, key) for name, slot, names in held.opt for key in names}
+    missing = [path for path in wanted if path not in given]
+    unknown = [path for path in given if path not in wanted]
+    if missing or unknown:
+        rows = (("missing", missing), ("unknown", unknown))
+        told = "; ".join(f"{title} ({len(found)}): {', '.join(found[:_SHOWN])}" for title, found in rows if found)
+        raise FkitValueError(
+            f"the optimizer state does not fit the optimizers. {told}.",
+            repair="Resume with the optimizer that wrote it, or load the weights alone with load_from.",
+        )
+
+    def one(name: str, slot: str, key: str) -> Any:
+        shape = held.shapes[name, slot, key]
+        array = given[f"{name}/{slot}/{key}"]
+        layout = held.layouts[key] if shape.shape == held.sizes[key] else "same"
+        made = put(array, shape.dtype, layout)
+        if made.shape != shape.shape:
+            raise FkitValueError(f"opt/{name}/{slot}/{key}: shape {np.shape(array)} does not fit the parameter.")
+        return made
+
+    return tuple(tuple(one(name, slot, key) for key in names) for name, slot, names in held.opt)
+
+
+def _slot_layout(held: Template, path: str, array: Any) -> str:
+    name = path.rpartition("/")[2]
+    return held.layouts.get(name, "same") if np.ndim(array) > 1 else "same"
+
+
+def _on_device(dtype: str) -> Any:
+    return jnp.int32 if dtype == "int64" else jnp.dtype(dtype)
+
+
+def _picker(names: tuple[str, ...]) -> Callable[[Mapping[str, Any]], tuple[Any, ...]]:
+    if not names:
+        return lambda tree: ()
+    if len(names) == 1:
+        return lambda tree: (tree[names[0]],)
+    return itemgetter(*names)

@@ -1,0 +1,73 @@
+"""The room's door: what `fkit.array.room.open("jax")` gives."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from importlib.metadata import PackageNotFoundError, version
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from numpy.typing import NDArray
+
+from fkit.backend.jax.device import device_of
+from fkit.backend.jax.engine import JaxEngine, engine
+from fkit.backend.jax.ops import JaxOps
+from fkit.backend.jax.pytree import register
+from fkit.train.program import Spec
+
+__all__ = ["Jax"]
+
+
+@dataclass(frozen=True)
+class Jax:
+    """The JAX backend (`fkit.train.backend.Backend`).
+
+    Example:
+        >>> from fkit.array.room import open
+        >>> open("jax").fetch([jnp.ones(()), jnp.zeros(())])
+        [1.0, 0.0]
+    """
+
+    name: str = "jax"
+    ops: JaxOps = JaxOps()
+
+    def __post_init__(self) -> None:
+        register()
+
+    def engine(self, spec: Spec) -> JaxEngine:
+        """The spec made runnable; see `fkit.backend.jax.engine.engine`."""
+        return engine(spec)
+
+    def numpy(self, array: Any) -> NDArray[Any]:
+        """A host copy; bfloat16 comes as float32."""
+        found = np.array(array)
+        return found.astype(np.float32) if found.dtype == jnp.bfloat16 else found
+
+    def fetch(self, arrays: list[Any]) -> list[float]:
+        """Many lazy 0-d values at once, in one wait."""
+        return [float(value) for value in jax.device_get(arrays)]
+
+    def asarray(self, array: NDArray[Any]) -> Any:
+        """A device array of a host one; float64 and int64 become 32 bits wide outside a float64 program."""
+        return jnp.array(array)
+
+    def to_device(self, array: Any, device: str | None) -> Any:
+        """``array`` on a device by name; None is JAX's default."""
+        return jax.device_put(array, device_of(device))
+
+    def environment(self) -> Mapping[str, str]:
+        """Rows for `collect_env`: versions and devices."""
+        rows = {title: _version(name) for title, name in (("JAX", "jax"), ("jaxlib", "jaxlib"))}
+        rows |= {title: _version(name) for title, name in (("Flax", "flax"), ("Optax", "optax"))}
+        devices = jax.devices()
+        kinds = sorted({device.device_kind for device in devices})
+        rows["JAX devices"] = f"{len(devices)} x {jax.default_backend()} ({', '.join(kinds)})"
+        return rows
+
+
+def _version(name: str) -> str:
+    try:
+        return version(name)
+    except PackageNotFoundError:
+        return "not installed"
