@@ -1,0 +1,1 @@
+"""Floor 7: datasets, transforms, samplers, batches. numpy only."""

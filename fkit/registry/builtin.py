@@ -42,6 +42,25 @@ _METRICS = (
 )  # fmt: skip
 
 _FILES = (
+    ("file_handlers", "json", "fkit.fileio.handler:json_handler", None, None),
+    ("file_handlers", "npy", "fkit.fileio.handler:npy_handler", None, None),
+    ("file_handlers", "npz", "fkit.fileio.handler:npz_handler", None, None),
+    ("file_handlers", "pickle", "fkit.fileio.handler:pickle_handler", None, None),
+    ("file_handlers", "pkl", "fkit.fileio.handler:pickle_handler", None, None),
+    ("file_handlers", "safetensors", "fkit.fileio.handler:safetensors_handler", None, None),
+    ("file_handlers", "txt", "fkit.fileio.handler:txt_handler", None, None),
+    ("file_handlers", "yaml", "fkit.fileio.yaml:yaml_handler", None, None),
+    ("file_handlers", "yml", "fkit.fileio.yaml:yaml_handler", None, None),
+    ("file_backends", "local", "fkit.fileio.backend:local_storage", None, None),
+    ("file_backends", "disk", "fkit.fileio.backend:local_storage", None, None),
+    ("file_backends", "file", "fkit.fileio.backend:local_storage", None, None),
+    ("file_backends", "http", "fkit.fileio.backend:http_storage", None, None),
+    ("file_backends", "https", "fkit.fileio.backend:http_storage", None, None),
+    ("file_backends", "memory", "fkit.fileio.backend:memory_storage", None, None),
+    ("file_backends", "zip", "fkit.fileio.backend:zip_storage", None, None),
+    ("file_backends", "lmdb", "fkit.fileio.backend:lmdb_storage", None, None),
+    ("file_backends", "s3", "fkit.fileio.backend:s3_storage", None, None),
+    ("file_backends", "petrel", "fkit.fileio.backend:s3_storage", None, None),
 )  # fmt: skip
 
 _ROWS: tuple[tuple[str, str, str, str | None, str | None], ...] = (

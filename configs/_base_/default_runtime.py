@@ -1,0 +1,5 @@
+"""What every run of this folder shares: names are looked up in fkit, and the seed is fixed."""
+
+default_scope = 'fkit'
+seed = 0
+work_dir = None

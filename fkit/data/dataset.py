@@ -1,0 +1,240 @@
+"""Datasets: frozen, indexed, giving raw samples; and the digits that ship with the kit."""
+
+import importlib.resources
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Annotated, Any, NamedTuple, Protocol, cast
+
+import numpy as np
+from frozendict import frozendict
+from numpy.typing import NDArray
+
+from fkit.data.transform.transform import Compose, Sample, frozen
+from fkit.registry.entry import Built
+from fkit.tree.error import FkitFileNotFoundError, FkitIndexError, FkitValueError
+
+__all__ = ["Dataset", "Digits", "ImageFiles", "ImageFolder", "read_digits"]
+
+_EXTENSIONS = (".jpg", ".jpeg", ".png", ".ppm", ".bmp", ".pgm", ".tif", ".tiff", ".webp")
+_SPLITS = ("train", "test")
+
+Pipeline = Annotated[Iterable[Any], Built("transforms")]
+
+
+class Dataset(Protocol):
+    """What `fkit.data.source.Loader` reads: a length, raw samples, and the pipeline that makes them ready.
+
+    ``pipeline`` and ``metainfo`` may be absent: the samples are then ready as they come.
+    """
+
+    def __len__(self) -> int: ...
+
+    def __getitem__(self, index: int) -> Sample:
+        """The raw sample ``index``, the same at every call; it has ``sample_idx``."""
+        ...
+
+
+class DigitArrays(NamedTuple):
+    """One split of the shipped digits; read-only.
+
+    Attributes:
+        images: (N, 8, 8, 1) uint8, 0 (paper) to 16 (ink).
+        labels: (N,) int64, 0..9.
+        numbers: (N,) int64, their places among all 1,797.
+    """
+
+    images: NDArray[np.uint8]
+    labels: NDArray[np.int64]
+    numbers: NDArray[np.int64]
+
+
+@dataclass(frozen=True)
+class Digits:
+    """The 1,797 handwritten digits that ship with the kit (UCI, CC BY 4.0; see shipped/LICENSE-digits.md).
+
+    Args:
+        split: "train" (1,437 samples) or "test" (360, held out).
+        pipeline: transforms that the loader runs; ``digits[i]`` is the raw sample.
+
+    A raw sample: ``img`` (8, 8, 1) uint8 from 0 (paper) to 16 (ink), ``img_max`` 16, ``gt_label`` int 0..9,
+    ``sample_idx`` its place in the split, ``digit_idx`` its place among all, ``img_shape`` and ``ori_shape`` (8, 8).
+
+    Example:
+        >>> digits = Digits("test")
+        >>> len(digits), digits[0]["img"].shape, int(digits[0]["img"].max()), digits.metainfo["classes"][:3]
+        (360, (8, 8, 1), 16, ('0', '1', '2'))
+    """
+
+    split: str = "train"
+    pipeline: Pipeline = ()
+    metainfo: Mapping[str, Any] = field(default=frozen({"classes": tuple("0123456789")}), repr=False)
+    arrays: DigitArrays = field(init=False, repr=False, compare=False)
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "pipeline", compose(self.pipeline))
+        object.__setattr__(self, "metainfo", frozen(self.metainfo))
+        object.__setattr__(self, "arrays", read_digits(self.split))
+
+    def __len__(self) -> int:
+        return len(self.arrays.labels)
+
+    def __getitem__(self, index: int) -> Sample:
+        place = checked(index, len(self), "Digits")
+        arrays = self.arrays
+        return frozendict(
+            img=arrays.images[place],
+            img_max=16,
+            gt_label=int(arrays.labels[place]),
+            sample_idx=place,
+            digit_idx=int(arrays.numbers[place]),
+            img_shape=(8, 8),
+            ori_shape=(8, 8),
+        )
+
+
+def read_digits(split: str) -> DigitArrays:
+    """The arrays of one split, "train" or "test".
+
+    Raises:
+        FkitValueError: another split.
+
+    Example:
+        >>> read_digits("test").images.shape
+        (360, 8, 8, 1)
+    """
+    if split not in _SPLITS:
+        raise FkitValueError(f"Digits: split = {split!r} is unknown.", value=split, choices=_SPLITS)
+    with (importlib.resources.files("fkit.data.shipped") / "digits.npz").open("rb") as file, np.load(file) as found:
+        numbers = found[f"{split}_idx"].astype(np.int64)
+        arrays = DigitArrays(found["images"][numbers][..., None], found["labels"][numbers].astype(np.int64), numbers)
+    for array in arrays:
+        array.setflags(write=False)
+    return arrays
+
+
+@dataclass(frozen=True)
+class ImageFiles:
+    """Image files of one's own, with no labels: what ``fkit infer`` reads.
+
+    Args:
+        paths: of the images, in the order in which they are wanted.
+        pipeline: transforms, the first of which reads ``img_path`` (LoadImageFromFile).
+        metainfo: ``classes`` and the like.
+
+    Raises:
+        FkitValueError: no paths.
+        FkitFileNotFoundError: a file is not there.
+
+    Example:
+        >>> ImageFiles(["a.png"])
+        Traceback (most recent call last):
+        fkit.tree.error.FkitFileNotFoundError: the image a.png is not there.
+    """
+
+    paths: Iterable[str | Path]
+    pipeline: Pipeline = ()
+    metainfo: Mapping[str, Any] = field(default=frozen({}), repr=False)
+
+    def __post_init__(self) -> None:
+        paths = tuple(str(path) for path in self.paths)
+        if not paths:
+            raise FkitValueError("no image was named.", repair="Name at least one image file.")
+        for path in paths:
+            if not Path(path).is_file():
+                what = "is a folder" if Path(path).is_dir() else "is not there"
+                raise FkitFileNotFoundError(f"the image {path} {what}.")
+        object.__setattr__(self, "paths", paths)
+        object.__setattr__(self, "pipeline", compose(self.pipeline))
+        object.__setattr__(self, "metainfo", frozen(self.metainfo))
+
+    def __len__(self) -> int:
+        assert isinstance(self.paths, tuple)
+        return len(self.paths)
+
+    def __getitem__(self, index: int) -> Sample:
+        assert isinstance(self.paths, tuple)
+        place = checked(index, len(self), "ImageFiles")
+        return frozendict(img_path=self.paths[place], sample_idx=place)
+
+
+@dataclass(frozen=True)
+class ImageFolder:
+    """A folder with one folder of images a class: ``data_root/CLASS/.../NAME.png``.
+
+    Args:
+        data_root: the folder.
+        classes: the classes in the order of their labels; None takes the folders' names, sorted.
+        extensions: of the files taken, in lower case.
+        pipeline: transforms, the first of which reads ``img_path`` (LoadImageFromFile).
+
+    Files are sorted by class and path, so that a sample's number does not hang on the file system.
+
+    Raises:
+        FkitFileNotFoundError: the folder, or a class's folder, is not there.
+        FkitValueError: no image was found.
+    """
+
+    data_root: str | Path
+    classes: Iterable[str] | None = None
+    extensions: Iterable[str] = _EXTENSIONS
+    pipeline: Pipeline = ()
+    metainfo: Mapping[str, Any] = field(default=frozen({}), repr=False)
+    records: tuple[tuple[str, int], ...] = field(init=False, repr=False, compare=False)
+
+    def __post_init__(self) -> None:
+        root, endings = Path(self.data_root), tuple(self.extensions)
+        if not root.is_dir():
+            raise FkitFileNotFoundError(f"ImageFolder: data_root = {str(root)!r} is no folder.")
+        names = tuple(sorted(path.name for path in root.iterdir() if path.is_dir()))
+        if self.classes is not None:
+            there, names = names, tuple(self.classes)
+            for name in names:
+                if name not in there:
+                    raise FkitFileNotFoundError(
+                        f"ImageFolder: {root} has no folder {name!r}.", value=name, choices=there, label="Folders"
+                    )
+        records = tuple(
+            (str(path), label)
+            for label, name in enumerate(names)
+            for path in sorted((root / name).rglob("*"))
+            if path.suffix.lower() in endings and path.is_file()
+        )
+        if not records:
+            raise FkitValueError(
+                f"ImageFolder: {root} holds no images in folders of classes.",
+                repair=f"Expected {root}/CLASS/NAME with one of {', '.join(endings)}.",
+            )
+        object.__setattr__(self, "classes", names)
+        object.__setattr__(self, "extensions", endings)
+        object.__setattr__(self, "pipeline", compose(self.pipeline))
+        object.__setattr__(self, "metainfo", frozen({**self.metainfo, "classes": names}))
+        object.__setattr__(self, "records", records)
+
+    def __len__(self) -> int:
+        return len(self.records)
+
+    def __getitem__(self, index: int) -> Sample:
+        place = checked(index, len(self), "ImageFolder")
+        path, label = self.records[place]
+        return frozendict(img_path=path, gt_label=label, sample_idx=place)
+
+
+def compose(pipeline: Any) -> Compose:
+    """A pipeline as one transform: a list of transforms, or one transform, put into a Compose."""
+    if isinstance(pipeline, Compose):
+        return pipeline
+    if isinstance(pipeline, Iterable) and not isinstance(pipeline, Mapping):
+        return Compose(cast("Iterable[Any]", pipeline))
+    return Compose((cast(Any, pipeline),))
+
+
+def checked(index: int, count: int, name: str) -> int:
+    """``index`` among ``count``, negative ones counted from the end.
+
+    Raises:
+        FkitIndexError: it is outside; an IndexError, so that a ``for`` over a dataset ends.
+    """
+    if not -count <= index < count:
+        raise FkitIndexError(f"{name}[{index}]: there are {count} samples.")
+    return int(index) % count

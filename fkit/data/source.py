@@ -1,0 +1,269 @@
+"""Sources: batches by (epoch, number). Where a run's data comes from, and why resuming it costs nothing."""
+
+import itertools
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+from frozendict import frozendict
+from numpy.typing import NDArray
+
+from fkit.array.room import open as open_room
+from fkit.data.collate import collate as default_collate
+from fkit.data.dataset import Dataset
+from fkit.data.job import Job, Maker, Workers
+from fkit.data.sampler import DefaultSampler, Sampler
+from fkit.structures.batch import Batch
+from fkit.tree.error import FkitIndexError, FkitTypeError, FkitValueError
+
+__all__ = ["Listed", "Loader", "Source", "open_loader"]
+
+# mmengine's keys of a dataloader (torch's among them) -> what fits; the last four change no batch
+_KEYS: frozendict[str, tuple[type, ...]] = frozendict(
+    dataset=(object,),
+    batch_size=(int,),
+    global_batch_size=(int,),
+    sampler=(object,),
+    shuffle=(bool,),
+    batch_sampler=(object,),
+    collate_fn=(object,),
+    drop_last=(bool,),
+    num_batch_per_epoch=(int,),
+    num_workers=(int,),
+    prefetch_factor=(int,),
+    persistent_workers=(bool,),
+    pin_memory=(bool,),
+)
+
+
+class Source(ABC):
+    """Batches of one split. Batch k of epoch e is always the same.
+
+    Example:
+        >>> batch = Batch(np.zeros((2, 1, 8, 8), np.float32))
+        >>> source = Source.of([batch, batch])
+        >>> source.length, len(list(source.batches(0, 1)))
+        (2, 1)
+    """
+
+    @property
+    @abstractmethod
+    def length(self) -> int | None:
+        """Batches an epoch; None if endless."""
+
+    @abstractmethod
+    def batches(self, epoch: int, start: int = 0) -> Iterator[Batch]:
+        """The batches of ``epoch`` from number ``start`` on. Close the iterator to let its workers go."""
+
+    @staticmethod
+    def of(batches: Iterable[Batch]) -> "Source":
+        """A source of these very batches, the same in every epoch."""
+        return Listed(tuple(batches))
+
+
+@dataclass(frozen=True)
+class Listed(Source):
+    """Batches that are there already; see `Source.of`."""
+
+    items: tuple[Batch, ...]
+
+    def __post_init__(self) -> None:
+        if not self.items:
+            raise FkitValueError("a source of no batches.", repair="Give at least one batch.")
+
+    @property
+    def length(self) -> int:
+        return len(self.items)
+
+    def batches(self, epoch: int, start: int = 0) -> Iterator[Batch]:
+        return iter(self.items[start:])
+
+
+@dataclass(frozen=True)
+class Loader(Source):
+    """A dataset as batches.
+
+    Args:
+        dataset: what is read; its ``pipeline`` is run on every sample.
+        batch_size: samples a batch.
+        sampler: the order.
+        drop_last: leave out a last batch that is not full.
+        seed: of the run.
+        collate: samples -> Batch.
+        workers: processes that make batches; 0 makes them in this one. Of no effect on the batches.
+        ahead: batches that each worker prepares in advance.
+        limit: batches an epoch at most; None for no limit.
+        spread: how jobs get to the workers; None takes torch's room's, opened when ``workers`` is above 0.
+
+    Raises:
+        FkitValueError: an empty dataset, no full batch to give, or a number out of range.
+
+    Example:
+        >>> class Squares:
+        ...     def __len__(self): return 5
+        ...     def __getitem__(self, index): return {"inputs": np.float32([index**2])}
+        >>> loader = Loader(Squares(), batch_size=2, sampler=DefaultSampler(shuffle=False))
+        >>> [batch.inputs.ravel().tolist() for batch in loader.batches(0, 1)]
+        [[4.0, 9.0], [16.0]]
+    """
+
+    dataset: Dataset
+    batch_size: int = 1
+    sampler: Sampler = DefaultSampler()  # noqa: RUF009  frozen
+    drop_last: bool = False
+    seed: int = 0
+    collate: Callable[[list[Any]], Batch] = default_collate
+    workers: int = 0
+    ahead: int = 2
+    limit: int | None = None
+    spread: Workers | None = field(default=None, repr=False)
+
+    def __post_init__(self) -> None:
+        name = type(self.dataset).__name__
+        if self.batch_size < 1:
+            raise FkitValueError(f"batch_size = {self.batch_size}: at least 1.")
+        if self.workers < 0 or self.ahead < 1:
+            raise FkitValueError(f"num_workers = {self.workers}, prefetch_factor = {self.ahead}: at least 0 and 1.")
+        if len(self.dataset) == 0:
+            raise FkitValueError(f"the dataset {name} is empty.", repair="Check its paths and its filters.")
+        if self.length == 0:
+            raise FkitValueError(
+                f"the dataset {name} of {len(self.dataset)} samples gives no full batch of {self.batch_size}.",
+                repair="Lower batch_size, or set drop_last=False.",
+            )
+        if self.workers > 0 and self.spread is None:
+            object.__setattr__(self, "spread", open_room("torch").workers)
+
+    @property
+    def length(self) -> int | None:
+        if self.sampler.endless:
+            return self.limit
+        count = self.sampler.count(len(self.dataset))
+        found = count // self.batch_size if self.drop_last else -(-count // self.batch_size)
+        return found if self.limit is None else min(found, self.limit)
+
+    @property
+    def make(self) -> Maker:
+        """What makes a batch of a job; picklable where the dataset is."""
+        return Maker(self.dataset, self.seed, self.collate)
+
+    def batch(self, epoch: int, number: int) -> Batch:
+        """Batch ``number`` of ``epoch``, made in this process.
+
+        Raises:
+            FkitIndexError: the epoch has fewer batches.
+        """
+        for job in self.jobs(epoch, number):
+            return self.make(job)
+        raise FkitIndexError(f"batch {number} of an epoch of {self.length} batches.")
+
+    def batches(self, epoch: int, start: int = 0) -> Iterator[Batch]:
+        make, jobs = self.make, self.jobs(epoch, start)
+        if self.spread is None or self.workers == 0:
+            return map(make, jobs)
+        return self.spread(make, jobs, self.workers, self.ahead)
+
+    def jobs(self, epoch: int, start: int = 0) -> Iterator[Job]:
+        """The jobs of ``epoch`` from number ``start`` on; no sample is read."""
+        if self.sampler.endless:
+            if epoch != 0 and self.limit is None:
+                raise FkitValueError(
+                    f"epoch {epoch} of an endless source: its one epoch is 0, and batches are counted."
+                )
+            first = start + epoch * (self.limit or 0)
+            return self._endless(first, None if self.limit is None else self.limit - start)
+        return self._epoch(epoch, start)
+
+    def _order(self, epoch: int) -> NDArray[np.int64]:
+        return self.sampler.indices(epoch, len(self.dataset), self.seed)
+
+    def _epoch(self, epoch: int, start: int) -> Iterator[Job]:
+        order = self._order(epoch).tolist()
+        for number in range(start, self.length or 0):
+            indices = tuple(order[number * self.batch_size : (number + 1) * self.batch_size])
+            yield Job((epoch,) * len(indices), indices)
+
+    def _endless(self, start: int, count: int | None) -> Iterator[Job]:
+        size = self.sampler.count(len(self.dataset))
+        turn, place = divmod(start * self.batch_size, size)
+
+        def stream() -> Iterator[tuple[int, int]]:
+            for number in itertools.count(turn):
+                for index in self._order(number)[place if number == turn else 0 :].tolist():
+                    yield number, index
+
+        pairs = stream()
+        for _ in itertools.count() if count is None else range(count):
+            chosen = tuple(itertools.islice(pairs, self.batch_size))
+            yield Job(tuple(pair[0] for pair in chosen), tuple(pair[1] for pair in chosen))
+
+
+def open_loader(
+    cfg: Mapping[str, Any], build: Callable[[str, Any], Any], seed: int, *, path: str = "dataloader"
+) -> Loader:
+    """The source that a dataloader config describes.
+
+    Args:
+        cfg: mmengine's keys: ``batch_size`` (a device; ``global_batch_size`` in its place fixes the product over the
+            devices), ``dataset``, ``sampler`` (default: DefaultSampler, which ``shuffle`` may set), ``collate_fn``,
+            ``drop_last``, ``num_batch_per_epoch``, ``num_workers``, ``prefetch_factor``; ``persistent_workers`` and
+            ``pin_memory``, which change no batch.
+        build: ``(kind, cfg) -> part``: builds datasets, data_samplers and functions. What is built already is taken.
+        seed: of the run.
+        path: where ``cfg`` stands in the whole config, for messages.
+
+    Raises:
+        FkitError: a key is unknown, of the wrong type, or excludes another; the dataset is empty.
+
+    Example:
+        >>> from fkit.data.dataset import Digits
+        >>> open_loader({"batch_size": 100, "dataset": Digits("test")}, lambda kind, cfg: cfg, seed=0).length
+        4
+    """
+    _check(cfg, path)
+    size = cfg.get("global_batch_size") or cfg.get("batch_size", 1)
+    dataset, sampler = (
+        _part(cfg.get(name), kind, build) for name, kind in (("dataset", "datasets"), ("sampler", "data_samplers"))
+    )
+    if sampler is None:
+        sampler = DefaultSampler(shuffle=cfg.get("shuffle", False))
+    joined = _part(cfg.get("collate_fn"), "functions", build)
+    return Loader(
+        dataset,
+        batch_size=size,
+        sampler=sampler,
+        drop_last=cfg.get("drop_last", False),
+        seed=seed,
+        collate=default_collate if joined is None else joined,
+        workers=cfg.get("num_workers", 0),
+        ahead=cfg.get("prefetch_factor") or 2,
+        limit=cfg.get("num_batch_per_epoch"),
+    )
+
+
+def _part(cfg: Any, kind: str, build: Callable[[str, Any], Any]) -> Any:
+    return build(kind, cfg) if isinstance(cfg, Mapping) else cfg
+
+
+def _check(cfg: Mapping[str, Any], path: str) -> None:
+    for word, value in cfg.items():
+        if word not in _KEYS:
+            raise FkitTypeError(f"{path} takes no key {word!r}.", value=word, choices=_KEYS, label="Keys", path=path)
+        wrong = type(value) is bool and _KEYS[word] == (int,)
+        if value is not None and (wrong or not isinstance(value, _KEYS[word])):
+            raise FkitTypeError(
+                f"{path}.{word} = {value!r}: expected {_KEYS[word][0].__name__}.", path=f"{path}.{word}"
+            )
+    if cfg.get("dataset") is None:
+        raise FkitTypeError(f"{path} has no 'dataset'.", path=path, repair="Say dataset=dict(type=...).")
+    for one, other in (("batch_size", "global_batch_size"), ("sampler", "shuffle")):
+        if cfg.get(one) is not None and cfg.get(other) is not None:
+            raise FkitValueError(f"{path}: {one} and {other} exclude each other.", path=path)
+    if cfg.get("batch_sampler") is not None:
+        raise FkitValueError(
+            f"{path}.batch_sampler: batches are cut from the sampler's order; no other way is offered yet.",
+            path=f"{path}.batch_sampler",
+            repair="Say batch_size and sampler.",
+        )

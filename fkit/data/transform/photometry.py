@@ -1,0 +1,82 @@
+"""Transforms of values: to the unit range, and to zero mean and unit deviation."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from fkit.data.transform.transform import Sample, Transform, frozen, replaced
+from fkit.tree.error import FkitValueError
+
+__all__ = ["Normalize", "ToUnit"]
+
+
+@dataclass(frozen=True)
+class ToUnit(Transform):
+    """``img`` as float32 in [0, 1]: divided by ``img_max``, the value of full ink that the sample states.
+
+    A dataset states its own (the shipped digits: 16); LoadImageFromFile that of the file's dtype (255, 65535). So one
+    pipeline serves both. Without ``img_max``, that of the image's dtype counts; floats are taken to be in [0, 1].
+
+    Example:
+        >>> ToUnit()({"img": np.full((1, 1, 1), 8, np.uint8), "img_max": 16})["img"].item()
+        0.5
+    """
+
+    def apply(self, sample: Sample, params: Any) -> Sample:
+        img: NDArray[Any] = sample["img"]
+        largest = sample.get("img_max")
+        if largest is None:
+            largest = 1 if img.dtype.kind == "f" else int(np.iinfo(str(img.dtype)).max)
+        return replaced(sample, img=img.astype(np.float32) * np.float32(1 / largest), img_max=1)
+
+
+@dataclass(frozen=True)
+class Normalize(Transform):
+    """``img`` as float32, ``(img - mean) / std`` a channel; mmcv 2.x's Normalize.
+
+    Args:
+        mean: one number a channel, in the units and channel order of the answer.
+        std: one number a channel.
+        to_rgb: turn three channels round (BGR to RGB) first.
+
+    Sets ``img`` and ``img_norm_cfg``.
+
+    Example:
+        >>> Normalize(mean=[1.0], std=[2.0])({"img": np.full((1, 1, 1), 5, np.uint8)})["img"].item()
+        2.0
+    """
+
+    mean: Sequence[float] = (0.0,)
+    std: Sequence[float] = (1.0,)
+    to_rgb: bool = False
+    offset: NDArray[np.float32] = field(init=False, repr=False, compare=False)
+    factor: NDArray[np.float32] = field(init=False, repr=False, compare=False)
+    note: Sample = field(init=False, repr=False, compare=False)
+
+    def __post_init__(self) -> None:
+        mean, std = tuple(float(one) for one in self.mean), tuple(float(one) for one in self.std)
+        if len(mean) != len(std) or not mean:
+            raise FkitValueError(f"Normalize: mean has {len(mean)} numbers and std {len(std)}; both one a channel.")
+        if min(std) <= 0:
+            raise FkitValueError(f"Normalize: std = {list(std)}: each is above 0.")
+        object.__setattr__(self, "mean", mean)
+        object.__setattr__(self, "std", std)
+        object.__setattr__(self, "offset", np.array(mean, np.float32))
+        object.__setattr__(self, "factor", np.array([1 / one for one in std], np.float32))
+        object.__setattr__(self, "note", frozen({"mean": mean, "std": std, "to_rgb": self.to_rgb}))
+
+    def apply(self, sample: Sample, params: Any) -> Sample:
+        img: NDArray[Any] = sample["img"]
+        channels = img.shape[2] if img.ndim == 3 else 1
+        if channels != len(self.mean):
+            raise FkitValueError(
+                f"the image has {channels} channels and mean {len(self.mean)} numbers.",
+                repair="Give one number a channel, or load with the color_type that has as many channels.",
+            )
+        if self.to_rgb and channels == 3:
+            img = img[:, :, ::-1]
+        done = (img.astype(np.float32, copy=False) - self.offset) * self.factor
+        return replaced(sample, img=done, img_norm_cfg=self.note)

@@ -1,0 +1,215 @@
+"""What a transform is: a frozen value of two functions, one that decides and one that does."""
+
+import random
+import warnings
+from collections.abc import Callable, Generator, Iterable, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from typing import Annotated, Any, Protocol, cast
+
+import numpy as np
+from frozendict import frozendict
+
+from fkit.registry.entry import Built
+from fkit.tree.error import FkitError, FkitTypeError, like, quoted
+
+__all__ = ["Compose", "Fetch", "Foreign", "Sample", "Transform", "as_transform", "frozen", "is_random", "replaced"]
+
+Sample = Mapping[str, Any]
+"""One sample: a frozen mapping. ``img`` (H, W, C), ``gt_label`` int, ``sample_idx`` int, ``img_path`` str, ..."""
+
+
+def frozen(values: Mapping[str, Any]) -> Sample:
+    """The mapping, frozen.
+
+    Example:
+        >>> frozen({"a": 1})["a"]
+        1
+    """
+    return cast("type[dict[str, Any]]", frozendict)(values)
+
+
+class Fetch(Protocol):
+    """Other samples of the dataset, for transforms that mix several (mosaic, mix-up)."""
+
+    def __call__(self, index: int) -> Sample: ...
+
+    def __len__(self) -> int: ...
+
+
+class Transform:
+    """One step of a pipeline; subclasses are frozen dataclasses.
+
+    Calling it decides and does: ``t(sample, rng, fetch) == t.apply(sample, t.draw(sample, rng, fetch))``. The two
+    parts are apart so that a draw can be recorded, handed in by a test, or shared by several images.
+
+    Example:
+        >>> from fkit.data.transform.geometry import RandomFlip
+        >>> flip = RandomFlip(prob=0.5)
+        >>> sample = {"img": np.arange(2).reshape(1, 2, 1)}
+        >>> flip.apply(sample, "horizontal")["img"].ravel().tolist()
+        [1, 0]
+    """
+
+    def draw(self, sample: Sample, rng: np.random.Generator | None, fetch: Fetch | None) -> Any:
+        """The random decisions for ``sample``; None where there are none to make. Never changes the sample."""
+        return None
+
+    def apply(self, sample: Sample, params: Any) -> Sample:
+        """The sample with ``params`` carried out: a new mapping; arrays of the old one are not written to."""
+        raise NotImplementedError(f"{type(self).__name__} defines no apply(sample, params)")
+
+    def __call__(self, sample: Sample, rng: np.random.Generator | None = None, fetch: Fetch | None = None) -> Sample:
+        return self.apply(sample, self.draw(sample, rng, fetch))
+
+
+@dataclass(frozen=True)
+class Compose(Transform):
+    """Transforms one after the other.
+
+    Args:
+        transforms: the steps; each a `Transform`, or a callable that takes and returns a dict as OpenMMLab's do.
+
+    Raises:
+        FkitError: a step failed: names the step and its place, of the same class as the cause.
+
+    Example:
+        >>> from fkit.data.transform.geometry import RandomFlip
+        >>> len(Compose([RandomFlip(prob=1.0), RandomFlip(prob=1.0)]).transforms)
+        2
+    """
+
+    transforms: Annotated[Iterable[Any], Built("transforms")] = ()
+    steps: tuple[Transform, ...] = field(init=False, repr=False, compare=False)
+
+    def __post_init__(self) -> None:
+        steps = tuple(as_transform(step) for step in self.transforms)
+        object.__setattr__(self, "transforms", steps)
+        object.__setattr__(self, "steps", steps)
+
+    @property
+    def random(self) -> bool:
+        """Whether any step draws."""
+        return any(is_random(step) for step in self.steps)
+
+    def draw(self, sample: Sample, rng: np.random.Generator | None, fetch: Fetch | None) -> tuple[Any, ...]:
+        """The steps' draws in order; a later one sees what the earlier made of the sample."""
+        drawn: list[Any] = []
+        for step in self.steps:
+            drawn.append(step.draw(sample, rng, fetch))
+            sample = step.apply(sample, drawn[-1])
+        return tuple(drawn)
+
+    def apply(self, sample: Sample, params: tuple[Any, ...]) -> Sample:
+        for step, drawn in zip(self.steps, params, strict=True):
+            sample = step.apply(sample, drawn)
+        return sample
+
+    def __call__(self, sample: Sample, rng: np.random.Generator | None = None, fetch: Fetch | None = None) -> Sample:
+        for place, step in enumerate(self.steps):
+            try:
+                sample = step(sample, rng, fetch)
+            except Exception as cause:
+                raise _failed(step, place, sample, cause) from cause
+        return sample
+
+
+@dataclass(frozen=True)
+class Foreign(Transform):
+    """A callable written for OpenMMLab's pipelines: it takes a dict, may change it, and returns it.
+
+    Such a transform draws from numpy's and ``random``'s global generators, so they are seeded from the sample's key
+    around each call and put back afterwards. It is given a dict of its own with copies of the arrays.
+
+    Args:
+        transform: ``transform(results) -> results``.
+
+    Warns:
+        UserWarning: once, when the pipeline is made.
+    """
+
+    transform: Callable[[Any], Any]
+
+    def __post_init__(self) -> None:
+        warnings.warn(
+            f"{_name(self.transform)} has no draw and apply: numpy's and random's global generators are seeded from the"
+            " sample's key around each call of it, and arrays are copied for it. Derive it from"
+            " fkit.data.transform.transform.Transform to draw from the `rng` it is given.",
+            stacklevel=2,
+        )
+
+    def draw(self, sample: Sample, rng: np.random.Generator | None, fetch: Fetch | None) -> int:
+        """The seed of the global generators."""
+        return 0 if rng is None else int(rng.integers(2**32))
+
+    def apply(self, sample: Sample, params: int) -> Sample:
+        own = {
+            key: cast(Any, value).copy() if isinstance(value, np.ndarray) else value for key, value in sample.items()
+        }
+        with _seeded(params):
+            found = self.transform(own)
+        if not isinstance(found, Mapping):
+            raise FkitTypeError(
+                f"it returned {quoted(found)}, not a dict.", repair="Return the dict that it was given, changed or not."
+            )
+        return frozen(cast("Mapping[str, Any]", found))
+
+
+def as_transform(step: Any) -> Transform:
+    """``step`` as a `Transform`: itself where it has ``draw`` and ``apply``, else wrapped in `Foreign`.
+
+    Raises:
+        FkitTypeError: it cannot be called, or is a config that was not built.
+    """
+    if isinstance(step, Transform) or (hasattr(step, "draw") and hasattr(step, "apply") and callable(step)):
+        return cast(Transform, step)
+    if isinstance(step, Mapping):
+        raise FkitTypeError(
+            f"a step of a pipeline is the config {quoted(cast(Any, step))}, not a transform.",
+            repair='Build it first: fkit.build(cfg, registry, "transforms").',
+        )
+    if not callable(step):
+        raise FkitTypeError(f"a step of a pipeline is {quoted(step)}, which cannot be called.")
+    return Foreign(step)
+
+
+def is_random(step: Any) -> bool:
+    """Whether a transform draws: a generator is made only for a pipeline that does."""
+    if isinstance(step, Compose):
+        return step.random
+    return not isinstance(step, Transform) or type(step).draw is not Transform.draw
+
+
+def replaced(sample: Sample, **changes: Any) -> Sample:
+    """The sample with some keys changed or added.
+
+    Example:
+        >>> replaced({"a": 1, "b": 2}, b=3)["b"]
+        3
+    """
+    return frozen({**sample, **changes})
+
+
+@contextmanager
+def _seeded(seed: int) -> Generator[None]:
+    before = np.random.get_state(), random.getstate()
+    np.random.seed(seed)
+    random.seed(seed)
+    try:
+        yield
+    finally:
+        np.random.set_state(before[0])
+        random.setstate(before[1])
+
+
+def _name(step: Any) -> str:
+    return getattr(step, "__name__", None) or type(step).__name__
+
+
+def _failed(step: Transform, place: int, sample: Sample, cause: Exception) -> FkitError:
+    name = _name(step.transform) if isinstance(step, Foreign) else _name(step)
+    said = str(cause) if isinstance(cause, FkitError) else f"{type(cause).__name__}: {cause}"
+    if type(cause) is KeyError and cause.args and cause.args[0] not in sample:
+        said = f"the sample has no {cause.args[0]!r}; it has {', '.join(sample)}."
+    kind = type(cause) if isinstance(cause, FkitError) else like(cause)
+    return kind(f"pipeline[{place}], {name}: {said}")

@@ -1,0 +1,117 @@
+"""Several metrics as one monoid, made from a config."""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, cast
+
+import numpy as np
+from numpy.typing import NDArray
+
+from fkit.structures.batch import Batch
+from fkit.train.metric import Metric
+from fkit.tree.error import FkitTypeError, FkitValueError
+
+__all__ = ["Evaluator", "open_evaluator", "sample_ids"]
+
+
+@dataclass(frozen=True)
+class Evaluator:
+    """Metrics, observed together.
+
+    Args:
+        metrics: each a `fkit.train.metric.Metric`.
+
+    Example:
+        >>> from fkit.train.metric import Accuracy
+        >>> evaluator = Evaluator((Accuracy(),))
+        >>> batch = Batch(np.zeros((2, 1)), {"gt_label": np.array([0, 1])})
+        >>> state = evaluator.observe(evaluator.empty(), {"pred_label": np.array([0, 0])}, batch, sample_ids(batch, 0))
+        >>> evaluator.compute(evaluator.merge(state, evaluator.empty()))
+        {'accuracy/top1': 0.5}
+    """
+
+    metrics: tuple[Metric, ...] = ()
+
+    def empty(self) -> tuple[Any, ...]:
+        """The state that has seen nothing: one a metric."""
+        return tuple(metric.empty() for metric in self.metrics)
+
+    def observe(
+        self, state: tuple[Any, ...], outputs: Any, batch: Batch, ids: Any, valid: Any = None
+    ) -> tuple[Any, ...]:
+        """The state that has also seen one batch.
+
+        Args:
+            outputs: what ``program.predict`` gave, as host arrays.
+            batch: what it was given.
+            ids: (N,) int64, which samples they are; see `sample_ids`.
+            valid: (N,) bool, which samples are real; None for all.
+        """
+        return tuple(
+            metric.observe(one, outputs, batch.targets, ids, valid)
+            for metric, one in zip(self.metrics, state, strict=True)
+        )
+
+    def merge(self, a: tuple[Any, ...], b: tuple[Any, ...]) -> tuple[Any, ...]:
+        """The state that has seen what both saw."""
+        return tuple(metric.merge(x, y) for metric, x, y in zip(self.metrics, a, b, strict=True))
+
+    def compute(self, state: tuple[Any, ...]) -> dict[str, float]:
+        """All numbers by name.
+
+        Raises:
+            FkitValueError: two metrics give a number of the same name, or nothing was observed.
+        """
+        found: dict[str, float] = {}
+        for metric, one in zip(self.metrics, state, strict=True):
+            for name, value in metric.compute(one).items():
+                if name in found:
+                    raise FkitValueError(
+                        f"two metrics give {name!r}.",
+                        repair="Set the prefix of one of them: dict(type=..., prefix='b').",
+                    )
+                found[name] = value
+        return found
+
+
+def open_evaluator(cfg: Any, build: Callable[[str, Any], Any]) -> Evaluator:
+    """The evaluator that a config describes.
+
+    Args:
+        cfg: a metric's config, a list of them, ``dict(metrics=...)``, or what is built already.
+        build: ``(kind, cfg) -> part``.
+
+    Raises:
+        FkitTypeError: it is none of these.
+
+    Example:
+        >>> from fkit.train.metric import Accuracy
+        >>> open_evaluator([{"topk": 5}], lambda kind, cfg: Accuracy(**cfg)).metrics
+        (Accuracy(topk=(5,), prefix='accuracy'),)
+    """
+    if isinstance(cfg, Evaluator):
+        return cfg
+    if isinstance(cfg, Mapping):
+        node = cast("Mapping[str, Any]", cfg)
+        if "metrics" in node:
+            extra = [word for word in node if word not in ("type", "metrics")]
+            if extra or node.get("type", "Evaluator") != "Evaluator":
+                raise FkitTypeError(
+                    f"an evaluator is dict(metrics=...) or dict(type='Evaluator', metrics=...), not {cfg!r}."
+                )
+            return open_evaluator(node["metrics"], build)
+        return Evaluator((build("metrics", node),))
+    if isinstance(cfg, Sequence) and not isinstance(cfg, str):
+        parts = cast("Sequence[Any]", cfg)
+        return Evaluator(tuple(build("metrics", one) if isinstance(one, Mapping) else one for one in parts))
+    if hasattr(cfg, "observe"):
+        return Evaluator((cast(Metric, cfg),))
+    raise FkitTypeError(f"an evaluator is a metric's config or a list of them, not {cfg!r}.")
+
+
+def sample_ids(batch: Batch, first: int) -> NDArray[np.int64]:
+    """Which samples a batch holds, (N,) int64: ``sample_idx`` of its meta, or where that is absent numbers from
+    ``first`` on."""
+    if batch.meta and all("sample_idx" in meta for meta in batch.meta):
+        return np.array([meta["sample_idx"] for meta in batch.meta], np.int64)
+    return np.arange(first, first + len(batch), dtype=np.int64)
