@@ -1,15 +1,16 @@
 """A config node to an object: look the type up, call the maker, say what went wrong and where."""
 
+from __future__ import annotations
+
 import importlib
 import importlib.util
 import warnings
 from collections.abc import Callable, Mapping
 from functools import partial
-from typing import Any, NamedTuple, Protocol, TypeAlias, cast
+from typing import TYPE_CHECKING, Any, NamedTuple, Protocol, TypeAlias, cast
 
 from fkit.config.config import Config
 from fkit.registry.entry import Built, Entry, Lazy, Recipe, recipe_of
-from fkit.registry.registry import Registry
 from fkit.registry.report import (
     bad_config,
     bad_type,
@@ -25,7 +26,10 @@ from fkit.registry.report import (
 from fkit.tree.error import FkitError, FkitTypeError
 from fkit.tree.node import freeze
 
-__all__ = ["Builder", "Built", "build"]
+if TYPE_CHECKING:
+    from fkit.registry.registry import Registry  # it calls this module
+
+__all__ = ["Builder", "Built", "build", "build_part"]
 
 _NESTED = (list, tuple, dict)
 
@@ -80,6 +84,7 @@ def build(
         FkitError: the maker raised; of the class of its error, which is the cause.
 
     Example:
+        >>> from fkit.registry.registry import Registry
         >>> def conv(width, bias=True): return ("conv", width, bias)
         >>> def net(stem, *, build): return [build("models", stem, width=64)]
         >>> reg = Registry().register("models", conv, name="Conv").register("models", net, name="Net")
@@ -91,7 +96,7 @@ def build(
           Did you mean 'width'? Arguments: width, bias
           Signature: Conv(width, bias=True)
     """
-    return _build(cfg, kind, defaults, registry, backend, scope, path)
+    return build_part(cfg, kind, defaults, registry, backend, scope, path)
 
 
 class Site(NamedTuple):
@@ -110,7 +115,7 @@ class Site(NamedTuple):
         return path_of(self.trail, self.cfg)
 
 
-def _build(
+def build_part(
     cfg: Any, kind: str, defaults: Any, registry: Registry, backend: str | None, scope: str | None, trail: Trail
 ) -> Any:
     whole: Any = cfg
@@ -159,13 +164,13 @@ def _build(
 def _part(
     registry: Registry, backend: str | None, scope: str | None, trail: Trail, kind: str, cfg: Any, /, **defaults: Any
 ) -> Any:
-    return _build(cfg, kind, defaults, registry, backend, scope, trail)
+    return build_part(cfg, kind, defaults, registry, backend, scope, trail)
 
 
 def _parts(value: Any, kind: str, registry: Registry, backend: str | None, scope: str | None, trail: Trail) -> Any:
     """Build a parameter annotated `Built`: a mapping, or each mapping of a list; what is built already stays."""
     if isinstance(value, Mapping):
-        return _build(value, kind, None, registry, backend, scope, trail)
+        return build_part(value, kind, None, registry, backend, scope, trail)
     if isinstance(value, (list, tuple)):
         return [_parts(item, kind, registry, backend, scope, trail) for item in cast("list[Any]", value)]
     return value
@@ -185,7 +190,7 @@ def handed(value: Any) -> Any:
         >>> handed(([1, {"a": 2}], 3))
         ([1, {'a': 2}], 3)
     """
-    kind: Any = type(value)
+    kind = cast(Any, type(value))
     if kind is dict:
         return freeze(value, Config)
     if isinstance(value, list):
@@ -226,7 +231,7 @@ def _sequence(site: Site, defaults: Any) -> Any:
     if entry is None:
         raise reported(not_found(registry, kind, "Sequential", scope, backend, path=site.path))
     items = cast("list[Any]", cfg)
-    parts = [_build(item, kind, defaults, registry, backend, scope, (trail, items, items)) for item in items]
+    parts = [build_part(item, kind, defaults, registry, backend, scope, (trail, items, items)) for item in items]
     return _load(entry, cfg, trail).call(*parts)
 
 

@@ -31,7 +31,9 @@ from typing import Any, TypeAlias, cast
 
 from frozendict import frozendict
 
+from fkit.registry.build import build_part
 from fkit.registry.entry import Entry, Lazy, Maker, entry_of
+from fkit.registry.report import not_found
 from fkit.registry.scope import ALIASES, KINDS, Scope, checked, places
 from fkit.tree.error import FkitKeyError, FkitTypeError, FkitValueError
 
@@ -228,13 +230,11 @@ class Registry:
         found = self.look(kind, name, scope, backend)
         if isinstance(found, Entry):
             return found
-        from fkit.registry.report import not_found
-
         raise not_found(self, kind, name, scope, backend)
 
     def look(self, kind: str, name: str, scope: str | None = None, backend: str | None = None) -> Entry | None:
         """What `find` gives, or None where it raises for a name."""
-        table = self.table(kind)
+        table = self.tables.get(kind) or self.table(kind)
         if scope is None or scope not in self.scopes:  # a scope that nothing declared has no names: the root answers
             scope = self.scope
         entries = table.get((scope, name))
@@ -273,9 +273,7 @@ class Registry:
         path: str = "",
     ) -> Any:
         """`fkit.build` with this registry."""
-        from fkit.registry.build import build
-
-        return build(cfg, self, kind, backend=backend, defaults=defaults, scope=scope, path=path)
+        return build_part(cfg, kind, defaults, self, backend, scope, path)
 
     def entries(self, kind: str, scope: str | None = None, backend: str | None = None) -> tuple[Entry, ...]:
         """The entries of a kind, by scope and name; of one scope or backend where one is given."""
