@@ -1,0 +1,170 @@
+"""``fkit train CONFIG``: from a config to a trained model, in a work folder."""
+
+import argparse
+import secrets
+import signal
+import sys
+from pathlib import Path
+from typing import Any
+
+from fkit.cli.option import add_config, add_place, read_config
+from fkit.config.config import Config
+from fkit.tree.error import FkitError, FkitValueError, RunError
+
+__all__ = ["add", "train"]
+
+
+def add(commands: Any) -> None:
+    """Add the command to the command line."""
+    command = commands.add_parser(
+        "train",
+        help="train a model from a config",
+        description="Train a model from a config, in a work folder.",
+        epilog="example: fkit train configs/digits/convnet.py --work-dir work_dirs/a --cfg-options train_cfg.max_epochs=5",
+    )
+    add_config(command)
+    add_place(command)
+    command.add_argument("--work-dir", metavar="DIR", help="default: work_dirs/NAME_OF_CONFIG")
+    command.add_argument("--seed", type=int, metavar="N", help="default: the config's, else one is drawn and recorded")
+    command.add_argument(
+        "--resume", nargs="?", const=True, default=None, metavar="PATH", help="go on with the run in the work folder, or from PATH"
+    )
+    command.add_argument("--load-from", metavar="PATH", help="begin with the weights of a checkpoint")
+    command.add_argument("--devices", type=int, metavar="N", help="number of devices (one, in this version)")
+    command.add_argument("--launcher", choices=("none", "pytorch", "slurm", "mpi"), help="one process, in this version")
+    command.add_argument("--amp", action="store_true", help="compute in bfloat16; parameters stay float32")
+    command.set_defaults(run=_run)
+
+
+def _run(arguments: argparse.Namespace) -> int:
+    cfg = read_config(arguments)
+    if arguments.devices not in (None, 1):
+        raise FkitValueError(f"--devices {arguments.devices}: this version trains on one device.")
+    changes: dict[str, Any] = {}
+    for name in ("work_dir", "seed", "load_from", "launcher", "resume"):
+        if getattr(arguments, name) is not None:
+            changes[name] = getattr(arguments, name)
+    if arguments.amp:
+        changes["dtype"] = "bfloat16"
+    return train(cfg.merge(changes) if changes else cfg, Path(arguments.config).stem)
+
+
+def train(cfg: Config, name: str) -> int:
+    """Train in the config's work folder; `fkit.train` with an edge around it.
+
+    Args:
+        name: of the work folder under ``work_dirs``, where the config names none.
+
+    Returns:
+        0 when the run ended, 130 or 143 when a signal ended it; the state is saved.
+    """
+    import fkit
+    from fkit.edge.folder import open_folder, run_record
+    from fkit.edge.perform import Edge
+    from fkit.edge.progress import Screen
+    from fkit.edge.signal import inbox
+
+    folder = Path(cfg.get("work_dir") or f"work_dirs/{name}")
+    cfg = _seeded(cfg, folder)
+    opened = open_folder(folder, cfg, cfg.get("resume") or False)
+    screen = Screen()
+    edge: Edge | None = None
+    plan = fkit.plan(cfg)
+    try:
+        if opened.found is not None:
+            run = fkit.restore(plan, opened.found.saved)
+            finished = run.position.stage in ("after_run", "done") and run.iteration >= _total(plan)
+            if finished:
+                screen.say(f"{folder}: the run is finished already ({run.iteration} iterations); nothing to do.")
+                return 0
+            if run.position.stage in ("after_train", "after_run", "done"):  # it ended, and its length has grown
+                run = run._replace(position=run.position._replace(stage="begin" if plan.course.by_epoch else "iterate"))
+        else:
+            run = fkit.begin(plan)
+            if cfg.get("load_from"):
+                run = _loaded(plan, run, str(cfg["load_from"]), screen)
+        data = fkit.open_data(plan)
+        record = run_record(cfg, plan.backend, plan.seed, sys.argv, plan.room.environment())
+        rows = int(opened.found.meta.get("rows", 0)) if opened.found else 0
+        edge = Edge(folder, plan, record, screen=screen, rows=rows)
+        for note in (*opened.said, *plan.notes):
+            screen.say(note, "WARNING" if "passed over" in note else "INFO")
+        status = "running"
+        with inbox() as seen:
+            for run, effects in fkit.train(plan, run, data, seen):
+                for effect in effects:
+                    edge.perform(effect, run)
+                status = run.status
+        edge.close()
+        return _end(folder, run, status)
+    except RunError:
+        if edge is not None and folder.exists():
+            edge.close()
+            _failed(edge)
+        raise
+    finally:
+        screen.close()
+
+
+def _failed(edge: Any) -> None:
+    """Record the failure where the disk still takes it; the error itself is what is shown."""
+    try:
+        edge.status("failed")
+    except (OSError, FkitError):
+        return
+
+
+def _total(plan: Any) -> int:
+    """Iterations of the whole run, as far as the checkpoint's position can tell."""
+    import fkit
+
+    if not plan.course.by_epoch:
+        return plan.course.limit
+    return plan.course.total(fkit.open_data(plan, "train")["train"].length or 0)
+
+
+def _end(folder: Path, run: Any, status: str) -> int:
+    if status == "interrupted":
+        number = run.position and _signal_of(folder)
+        return 128 + number
+    words = [f"{name} {value:.4f}" for name, value in run.metrics.items()]
+    sys.stdout.write(f"{folder}: {run.iteration} iterations; {', '.join(words) or 'no validation'}\n")
+    return 0
+
+
+def _signal_of(folder: Path) -> int:
+    """Which signal ended the run, as its newest checkpoint records."""
+    from fkit.edge.checkpoint import newest
+
+    found = newest(folder / "checkpoints")
+    return signal.Signals[str(found.meta["reason"])].value if found and found.meta.get("reason") else signal.SIGINT.value
+
+
+def _seeded(cfg: Config, folder: Path) -> Config:
+    """The config with a seed: its own, the one of the run that the folder holds, or one drawn now."""
+    import json
+
+    if cfg.get("seed") is not None or cfg.get("randomness.seed") is not None:
+        return cfg
+    path = folder / "run.json"
+    if cfg.get("resume") and path.exists():
+        try:
+            return cfg.merge({"seed": int(json.loads(path.read_text())["seed"])})
+        except (ValueError, KeyError, TypeError) as cause:
+            raise FkitValueError(f"{path}: records no seed.") from cause
+    return cfg.merge({"seed": secrets.randbelow(2**31)})
+
+
+def _loaded(plan: Any, run: Any, path: str, screen: Any) -> Any:
+    from fkit.edge.checkpoint import locate, read_checkpoint
+    from fkit.train.weight import fit
+
+    arrays = {
+        name.split("/", 1)[1]: array
+        for name, array in read_checkpoint(locate(path)).saved.arrays.items()
+        if name.startswith(("params/", "buffers/"))
+    }
+    report = fit(plan.program.engine.inventory, arrays, strict=False, bare=True).report()
+    if report:
+        screen.say(f"{path}: not all weights fit.\n  {report}", "WARNING")
+    return run._replace(train=plan.program.load(run.train, arrays, strict=False))

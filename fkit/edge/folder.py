@@ -1,0 +1,132 @@
+"""A work folder: what may begin in it, and what may go on."""
+
+import json
+import subprocess
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from fkit.config.config import Config
+from fkit.config.load import load_config
+from fkit.config.origin import diff_text
+from fkit.edge.checkpoint import Found, locate, newest, read_checkpoint
+from fkit.run.settings import settle
+from fkit.tree.error import FkitFileNotFoundError, FkitValueError
+
+__all__ = ["FREE", "Opened", "open_folder"]
+
+FREE = (
+    "work_dir", "backend", "device", "launcher", "parallel", "compile", "resume", "load_from", "log_level",
+    "log_processor", "visualizer", "vis_backends", "experiment_name", "env_cfg",
+)  # fmt: skip
+"""Keys that may differ when a run goes on; so may workers, prefetching, logging, and the length, which may grow."""
+
+_LOADER = ("num_workers", "prefetch_factor", "persistent_workers", "pin_memory")
+
+
+class Opened(NamedTuple):
+    """How a run begins in a folder.
+
+    Attributes:
+        found: the checkpoint it goes on from; None begins anew.
+        record: run.json of before, where there is one.
+        said: what a person should be told.
+    """
+
+    found: Found | None
+    record: Mapping[str, Any] | None = None
+    said: tuple[str, ...] = ()
+
+
+def open_folder(folder: Path, cfg: Config, resume: bool | str) -> Opened:
+    """Decide how a run of ``cfg`` begins in ``folder``; reads, and writes nothing.
+
+    Args:
+        resume: go on with the run that the folder holds; a path goes on from that checkpoint.
+
+    Raises:
+        FkitValueError: the folder holds a run and ``resume`` is off, or it holds a run of another config (with the diff).
+        FkitFileNotFoundError: the checkpoint to go on from is not there.
+    """
+    record = _record(folder)
+    if record is None:
+        if isinstance(resume, str):
+            return Opened(read_checkpoint(locate(resume)), None, (f"going on from {resume}",))
+        if folder.exists() and any(folder.iterdir()) and not resume:
+            raise FkitValueError(f"{folder}: is not empty and holds no run.", repair="Name another --work-dir.")
+        return Opened(None, None, ("there is no run to resume: it begins now",) if resume else ())
+    if not resume:
+        raise FkitValueError(
+            f"{folder}: holds a run already ({record.get('status')}).", repair="Go on with --resume, or name another --work-dir."
+        )
+    _same_run(folder, cfg)
+    if isinstance(resume, str):
+        found = read_checkpoint(locate(resume))
+    else:
+        found = newest(folder / "checkpoints")
+    if found is None:
+        return Opened(None, record, (f"{folder}: no checkpoint was written yet: the run starts over",))
+    said = tuple(f"passed over {name}: {why}" for name, why in found.passed)
+    return Opened(found, record, (*said, f"going on from {found.folder.name}"))
+
+
+def run_record(cfg: Config, backend: str, seed: int, command: list[str], versions: Mapping[str, str]) -> dict[str, Any]:
+    """What run.json says of a run at its start."""
+    return {
+        "fingerprint": comparable(cfg).fingerprint,
+        "seed": seed,
+        "backend": backend,
+        "versions": dict(versions),
+        "git": _git(),
+        "command": command,
+        "status": "running",
+    }
+
+
+def comparable(cfg: Config) -> Config:
+    """The part of a config that a resumed run must share, settled."""
+    tree = {name: value for name, value in settle(cfg).items() if name not in FREE}
+    for name in ("train_dataloader", "val_dataloader", "test_dataloader"):
+        if tree.get(name):
+            tree[name] = {key: value for key, value in tree[name].items() if key not in _LOADER}
+    hooks = dict(tree.get("default_hooks") or {})
+    tree["default_hooks"] = {name: value for name, value in hooks.items() if name not in ("logger", "timer", "runtime_info")}
+    if tree.get("train_cfg"):
+        tree["train_cfg"] = {k: v for k, v in tree["train_cfg"].items() if k not in ("max_epochs", "max_iters")}
+    tree["randomness"] = {k: v for k, v in (tree.get("randomness") or {}).items() if k != "seed"}
+    return Config(tree)
+
+
+def _same_run(folder: Path, cfg: Config) -> None:
+    path = folder / "config.py"
+    if not path.exists():
+        raise FkitFileNotFoundError(f"{path}: is missing, so nobody knows whose run this folder holds.")
+    then = load_config(str(path))
+    old, new = comparable(then), comparable(cfg)
+    if old != new:
+        raise FkitValueError(
+            f"{folder}: holds a run of another config:\n{diff_text(old, new)}",
+            repair="Name another --work-dir, or give the config that this run was started with.",
+        )
+    for name in ("max_epochs", "max_iters"):
+        was, now = then.get(f"train_cfg.{name}"), cfg.get(f"train_cfg.{name}")
+        if isinstance(was, int) and isinstance(now, int) and now < was:
+            raise FkitValueError(f"{folder}: train_cfg.{name} was {was} and may only grow, not become {now}.")
+
+
+def _record(folder: Path) -> Mapping[str, Any] | None:
+    path = folder / "run.json"
+    if not path.exists():
+        return None
+    try:
+        return json.loads(path.read_text())
+    except ValueError as cause:
+        raise FkitValueError(f"{path}: is no JSON; the folder is not one that fkit wrote.") from cause
+
+
+def _git() -> str | None:
+    try:
+        done = subprocess.run(["git", "rev-parse", "HEAD"], capture_output=True, text=True, timeout=5, check=False)
+    except (OSError, subprocess.TimeoutExpired):
+        return None
+    return done.stdout.strip() if done.returncode == 0 else None

@@ -1,0 +1,67 @@
+"""What a run writes line by line: metrics.jsonl and log.txt."""
+
+import json
+import time
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from fkit.edge.files import Files
+from fkit.run.effect import WriteScalars
+from fkit.tree.error import FkitValueError
+from fkit.tree.write import atomic_write
+
+__all__ = ["Journal", "read_rows"]
+
+
+class Journal:
+    """The two files of a run's work folder that grow.
+
+    Attributes:
+        rows: lines of metrics.jsonl written so far, those of earlier processes counted in.
+    """
+
+    def __init__(self, folder: Path, files: Files, rows: int = 0) -> None:
+        self._metrics = folder / "metrics.jsonl"
+        self._log = folder / "log.txt"
+        self._files = files
+        self.rows = rows
+
+    def write(self, effect: WriteScalars) -> None:
+        """A line of metrics, in full precision."""
+        row = {"step": effect.step, "epoch": effect.epoch, "mode": effect.mode, **effect.scalars}
+        self._files.append(self._metrics, (json.dumps(row) + "\n").encode())
+        self.rows += 1
+
+    def say(self, text: str, level: str = "INFO") -> None:
+        """A line that a person reads."""
+        line = f"{time.strftime('%Y-%m-%d %H:%M:%S')} {level:<7} {text}\n"
+        self._files.append(self._log, line.encode())
+
+    def keep(self, rows: int) -> None:
+        """Drop the lines beyond ``rows``: what came after the checkpoint that a run goes on from."""
+        if self._metrics.exists():
+            lines = self._metrics.read_bytes().splitlines(keepends=True)
+            if len(lines) > rows:
+                atomic_write(self._metrics, b"".join(lines[:rows]))
+            self.rows = min(rows, len(lines))
+        else:
+            self.rows = 0
+
+
+def read_rows(path: Path) -> list[Mapping[str, Any]]:
+    """The rows of a metrics.jsonl; a last line that a crash cut short is left out.
+
+    Raises:
+        FkitValueError: a line before the last is no JSON.
+    """
+    rows: list[Mapping[str, Any]] = []
+    lines = path.read_text().splitlines() if path.exists() else []
+    for number, line in enumerate(lines, 1):
+        try:
+            rows.append(json.loads(line))
+        except ValueError as cause:
+            if number == len(lines):
+                break
+            raise FkitValueError(f"{path}:{number}: is no JSON line.") from cause
+    return rows

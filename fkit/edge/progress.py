@@ -1,0 +1,74 @@
+"""Progress on standard error: a bar on a terminal, plain lines elsewhere."""
+
+import sys
+import time
+from typing import Any
+
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+from fkit.run.effect import ShowProgress
+
+__all__ = ["Screen"]
+
+_PLAIN_SECONDS = 10.0  # from line to line where there is no terminal
+
+
+class Screen:
+    """What a person watches while a run goes on.
+
+    Args:
+        console: where to write; by default standard error.
+    """
+
+    def __init__(self, console: Console | None = None) -> None:
+        self.console = console or Console(stderr=True, highlight=False)
+        self._bar: Progress | None = None
+        self._tasks: dict[str, Any] = {}
+        self._said = -1e9
+
+    def show(self, effect: ShowProgress) -> None:
+        """Where the run stands."""
+        values = "  ".join(f"{name} {_short(name, value)}" for name, value in effect.values.items())
+        if not self.console.is_terminal:
+            now = time.monotonic()
+            if effect.mode == "train" and (now - self._said >= _PLAIN_SECONDS or effect.done == effect.total):
+                self._said = now
+                rate = f"  {effect.rate:.1f} it/s" if effect.rate else ""
+                self.console.print(f"{effect.mode} {effect.done}/{effect.total}  {values}{rate}")
+            return
+        if self._bar is None:
+            self._bar = Progress(
+                TextColumn("{task.description:<5}"),
+                BarColumn(),
+                MofNCompleteColumn(),
+                TextColumn("{task.fields[values]}"),
+                TextColumn("{task.fields[rate]}"),
+                TimeRemainingColumn(),
+                console=self.console,
+                transient=True,
+            )
+            self._bar.start()
+        if effect.mode not in self._tasks:
+            self._tasks[effect.mode] = self._bar.add_task(effect.mode, total=effect.total or None, values="", rate="")
+        rate = f"{effect.rate:.1f} it/s" if effect.rate else ""
+        self._bar.update(self._tasks[effect.mode], completed=effect.done, values=values, rate=rate)
+        if effect.mode == "val" and effect.done == effect.total:
+            self._bar.remove_task(self._tasks.pop("val"))
+
+    def say(self, text: str, level: str = "INFO") -> None:
+        """A line above the bar."""
+        style = {"ERROR": "bold red", "WARNING": "yellow"}.get(level)
+        self.console.print(text, style=style, markup=False, soft_wrap=True)
+
+    def close(self) -> None:
+        """Take the bar off the screen."""
+        if self._bar is not None:
+            self._bar.stop()
+            self._bar = None
+            self._tasks = {}
+        sys.stderr.flush()
+
+
+def _short(name: str, value: float) -> str:
+    return f"{value:.2e}" if name == "lr" else f"{value:.4f}"
