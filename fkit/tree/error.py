@@ -132,14 +132,14 @@ class RunError(FkitRuntimeError):
 
 
 _KINDS: tuple[type[FkitError], ...] = (
-    FkitAttributeError,
+    # the general before the special: the first that has a class is the least that has it
     FkitKeyError,
+    FkitAttributeError,
     FkitIndexError,
-    FrozenError,
     FkitTypeError,
     FkitValueError,
-    FkitFileNotFoundError,
     FkitOSError,
+    FkitFileNotFoundError,
     FkitImportError,
     FkitRuntimeError,
 )
