@@ -32,6 +32,7 @@ if TYPE_CHECKING:
 __all__ = ["Builder", "Built", "build", "build_part"]
 
 _NESTED = (list, tuple, dict)
+_LEAVES = frozenset((str, int, float, bool, type(None)))
 
 # unlike the method of a frozen node, which answers itself
 _copy: Callable[[Any], dict[str, Any]] = dict[str, Any].copy
@@ -192,12 +193,26 @@ def handed(value: Any) -> Any:
     """
     kind = cast(Any, type(value))
     if kind is dict:
-        return freeze(value, Config)
+        return _node(value)
     if isinstance(value, list):
         return [handed(item) if isinstance(item, _NESTED) else item for item in cast("list[Any]", value)]
     if kind is tuple and any(isinstance(item, _NESTED) for item in value):
         return tuple(handed(item) for item in value)
     return value
+
+
+def _node(value: dict[Any, Any]) -> Config:
+    """`freeze` of a plain dict; most values are leaves, and need no look at what else they could be."""
+    return Config.of(
+        {
+            key: item
+            if type(item) in _LEAVES
+            else _node(cast(Any, item))
+            if type(item) is dict
+            else freeze(item, Config)
+            for key, item in value.items()
+        }
+    )
 
 
 def path_of(trail: Trail, cfg: Any) -> str:
