@@ -8,10 +8,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fkit.structures.batch import Batch
-from fkit.train.metric import Metric
-from fkit.tree.error import FkitTypeError, FkitValueError
+from fkit.train.metric import Metric, Targets
+from fkit.tree.error import FkitTypeError, FkitValueError, quoted
 
-__all__ = ["Evaluator", "open_evaluator", "sample_ids"]
+__all__ = ["Evaluator", "sample_ids"]
 
 
 @dataclass(frozen=True)
@@ -25,31 +25,59 @@ class Evaluator:
         >>> from fkit.train.metric import Accuracy
         >>> evaluator = Evaluator((Accuracy(),))
         >>> batch = Batch(np.zeros((2, 1)), {"gt_label": np.array([0, 1])})
-        >>> state = evaluator.observe(evaluator.empty(), {"pred_label": np.array([0, 0])}, batch, sample_ids(batch, 0))
+        >>> outputs = {"pred_label": np.array([0, 0])}
+        >>> state = evaluator.observe(evaluator.empty(), outputs, batch.targets, sample_ids(batch, 0))
         >>> evaluator.compute(evaluator.merge(state, evaluator.empty()))
         {'accuracy/top1': 0.5}
     """
 
     metrics: tuple[Metric, ...] = ()
 
+    @staticmethod
+    def of(cfg: Any, build: Callable[[str, Any], Any]) -> "Evaluator":
+        """The evaluator that a config describes.
+
+        Args:
+            cfg: a metric's config, a list of them, ``dict(metrics=...)``, or what is built already.
+            build: ``(kind, cfg) -> part``.
+
+        Raises:
+            FkitTypeError: it is none of these.
+
+        Example:
+            >>> from fkit.train.metric import Accuracy
+            >>> Evaluator.of([{"topk": 5}], lambda kind, cfg: Accuracy(**cfg)).metrics
+            (Accuracy(topk=(5,), prefix='accuracy'),)
+        """
+        if isinstance(cfg, Evaluator):
+            return cfg
+        if isinstance(cfg, Mapping) and "metrics" in cfg:
+            node = cast("Mapping[str, Any]", cfg)
+            if node.get("type", "Evaluator") != "Evaluator" or any(word not in ("type", "metrics") for word in node):
+                raise FkitTypeError(f"an evaluator is dict(type='Evaluator', metrics=...), not {quoted(cfg)}.")
+            return Evaluator.of(node["metrics"], build)
+        if isinstance(cfg, str) or not (isinstance(cfg, Mapping | Sequence) or hasattr(cfg, "observe")):
+            raise FkitTypeError(f"an evaluator is a metric's config or a list of them, not {quoted(cfg)}.")
+        parts = cast("Sequence[Any]", cfg) if isinstance(cfg, Sequence) else (cast(Any, cfg),)
+        return Evaluator(tuple(build("metrics", part) if isinstance(part, Mapping) else part for part in parts))
+
     def empty(self) -> tuple[Any, ...]:
         """The state that has seen nothing: one a metric."""
         return tuple(metric.empty() for metric in self.metrics)
 
     def observe(
-        self, state: tuple[Any, ...], outputs: Any, batch: Batch, ids: Any, valid: Any = None
+        self, state: tuple[Any, ...], outputs: Any, targets: Targets, ids: Any, valid: Targets | None = None
     ) -> tuple[Any, ...]:
         """The state that has also seen one batch.
 
         Args:
             outputs: what ``program.predict`` gave, as host arrays.
-            batch: what it was given.
+            targets: the batch's.
             ids: (N,) int64, which samples they are; see `sample_ids`.
-            valid: (N,) bool, which samples are real; None for all.
+            valid: the batch's masks; None where all is real.
         """
         return tuple(
-            metric.observe(one, outputs, batch.targets, ids, valid)
-            for metric, one in zip(self.metrics, state, strict=True)
+            metric.observe(one, outputs, targets, ids, valid) for metric, one in zip(self.metrics, state, strict=True)
         )
 
     def merge(self, a: tuple[Any, ...], b: tuple[Any, ...]) -> tuple[Any, ...]:
@@ -72,41 +100,6 @@ class Evaluator:
                     )
                 found[name] = value
         return found
-
-
-def open_evaluator(cfg: Any, build: Callable[[str, Any], Any]) -> Evaluator:
-    """The evaluator that a config describes.
-
-    Args:
-        cfg: a metric's config, a list of them, ``dict(metrics=...)``, or what is built already.
-        build: ``(kind, cfg) -> part``.
-
-    Raises:
-        FkitTypeError: it is none of these.
-
-    Example:
-        >>> from fkit.train.metric import Accuracy
-        >>> open_evaluator([{"topk": 5}], lambda kind, cfg: Accuracy(**cfg)).metrics
-        (Accuracy(topk=(5,), prefix='accuracy'),)
-    """
-    if isinstance(cfg, Evaluator):
-        return cfg
-    if isinstance(cfg, Mapping):
-        node = cast("Mapping[str, Any]", cfg)
-        if "metrics" in node:
-            extra = [word for word in node if word not in ("type", "metrics")]
-            if extra or node.get("type", "Evaluator") != "Evaluator":
-                raise FkitTypeError(
-                    f"an evaluator is dict(metrics=...) or dict(type='Evaluator', metrics=...), not {cfg!r}."
-                )
-            return open_evaluator(node["metrics"], build)
-        return Evaluator((build("metrics", node),))
-    if isinstance(cfg, Sequence) and not isinstance(cfg, str):
-        parts = cast("Sequence[Any]", cfg)
-        return Evaluator(tuple(build("metrics", one) if isinstance(one, Mapping) else one for one in parts))
-    if hasattr(cfg, "observe"):
-        return Evaluator((cast(Metric, cfg),))
-    raise FkitTypeError(f"an evaluator is a metric's config or a list of them, not {cfg!r}.")
 
 
 def sample_ids(batch: Batch, first: int) -> NDArray[np.int64]:

@@ -6,7 +6,7 @@ id and drops the repeats that padding made, so order, split and the number of pr
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, NamedTuple, Protocol, cast
+from typing import Any, NamedTuple, Protocol, TypeAlias, cast
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,6 +14,8 @@ from numpy.typing import NDArray
 from fkit.tree.error import FkitKeyError, FkitTypeError, FkitValueError
 
 __all__ = ["Accuracy", "Metric", "Rows", "ranks"]
+
+Targets: TypeAlias = Mapping[str, Any]
 
 
 class Rows(NamedTuple):
@@ -27,12 +29,12 @@ class Rows(NamedTuple):
     ids: tuple[NDArray[np.int64], ...] = ()
     values: tuple[NDArray[Any], ...] = ()
 
-    def add(self, ids: Any, values: Any, valid: Any = None) -> "Rows":
-        """These rows and more; ``valid`` (n,) bool says which of them are real."""
+    def add(self, ids: Any, values: Any, real: Any = None) -> "Rows":
+        """These rows and more; ``real`` (n,) bool says which of them count, None all."""
         numbers, found = np.asarray(ids, np.int64), np.asarray(values)
-        if valid is not None:
-            real = np.asarray(valid, bool)
-            numbers, found = numbers[real], found[real]
+        if real is not None:
+            kept = np.asarray(real, bool)
+            numbers, found = numbers[kept], found[kept]
         return Rows((*self.ids, numbers), (*self.values, found))
 
     def join(self, other: "Rows") -> "Rows":
@@ -62,14 +64,14 @@ class Metric(Protocol):
         """The state that has seen nothing; merging it changes nothing."""
         ...
 
-    def observe(self, state: Any, outputs: Any, targets: Mapping[str, Any], ids: Any, valid: Any = None) -> Any:
+    def observe(self, state: Any, outputs: Any, targets: Targets, ids: Any, valid: Targets | None = None) -> Any:
         """The state that has also seen one batch.
 
         Args:
             outputs: what the model predicted, as host arrays.
             targets: the batch's targets.
             ids: (N,) int64, which samples they are.
-            valid: (N,) bool, which are real; None for all.
+            valid: the batch's masks by target's name: which of ``targets[name]`` is real; one that is absent, all.
         """
         ...
 
@@ -118,13 +120,13 @@ class Accuracy:
     def empty(self) -> Rows:
         return Rows()
 
-    def observe(self, state: Rows, outputs: Any, targets: Mapping[str, Any], ids: Any, valid: Any = None) -> Rows:
+    def observe(self, state: Rows, outputs: Any, targets: Targets, ids: Any, valid: Targets | None = None) -> Rows:
         if "gt_label" not in targets:
             raise FkitKeyError(
                 "Accuracy needs the target 'gt_label'.", value="gt_label", choices=targets, label="Targets"
             )
         labels = np.asarray(targets["gt_label"])
-        return state.add(ids, self._ranks(outputs, labels), valid)
+        return state.add(ids, self._ranks(outputs, labels), None if valid is None else valid.get("gt_label"))
 
     def merge(self, a: Rows, b: Rows) -> Rows:
         return a.join(b)
@@ -173,7 +175,7 @@ def ranks(scores: NDArray[Any], labels: NDArray[Any]) -> NDArray[np.int64]:
             f"label {int(labels.max() if labels.max() >= count else labels.min())} is none of {count} classes.",
             repair="Let the head's num_classes be the dataset's number of classes.",
         )
-    own = np.take_along_axis(scores, labels[:, None], axis=1)
-    above = ~(scores <= own)  # true for nan on either side
-    tied: NDArray[np.bool_] = np.equal(scores, own) & (np.arange(count) < labels[:, None])
-    return np.count_nonzero(above | tied, axis=1).astype(np.int64)
+    own: NDArray[Any] = np.take_along_axis(scores, labels[:, None], axis=1)
+    above: NDArray[np.bool_] = np.logical_not(np.less_equal(scores, own))  # true for nan on either side
+    tied: NDArray[np.bool_] = np.logical_and(np.equal(scores, own), np.less(np.arange(count), labels[:, None]))
+    return np.count_nonzero(np.logical_or(above, tied), axis=1).astype(np.int64)
