@@ -14,9 +14,29 @@ _MODELS_TORCH = (
 )  # fmt: skip
 
 _MODELS_JAX = (
+    ("models", "ConvNet", "fkit.zoo.flax.small:ConvNet", "jax", None),
+    ("models", "CrossEntropyLoss", "fkit.zoo.flax.classifier:CrossEntropyLoss", "jax", None),
+    ("models", "GlobalAveragePooling", "fkit.zoo.flax.classifier:GlobalAveragePooling", "jax", None),
+    ("models", "ImageClassifier", "fkit.zoo.flax.classifier:ImageClassifier", "jax", None),
+    ("models", "LinearClsHead", "fkit.zoo.flax.classifier:linear_cls_head", "jax", None),
+    ("models", "MLP", "fkit.zoo.flax.small:MLP", "jax", None),
+    ("models", "ResNet", "fkit.zoo.flax.resnet:ResNet", "jax", None),
+    ("models", "ResNet", "fkit.zoo.flax.resnet:DetResNet", "jax", "mmdet"),
+    ("models", "ResNet_CIFAR", "fkit.zoo.flax.resnet:ResNetCifar", "jax", None),
 )  # fmt: skip
 
 _HOOKS = (
+    ("hooks", "CheckpointHook", "fkit.run.hook.checkpoint:CheckpointHook", None, None),
+    ("hooks", "DistSamplerSeedHook", "fkit.run.hook.log:DistSamplerSeedHook", None, None),
+    ("hooks", "IterTimerHook", "fkit.run.hook.timer:IterTimerHook", None, None),
+    ("hooks", "LoggerHook", "fkit.run.hook.log:LoggerHook", None, None),
+    ("hooks", "ParamSchedulerHook", "fkit.run.hook.schedule:ParamSchedulerHook", None, None),
+    ("hooks", "RuntimeInfoHook", "fkit.run.hook.log:RuntimeInfoHook", None, None),
+    ("param_schedulers", "ConstantLR", "fkit.train.schedule:ConstantLR", None, None),
+    ("param_schedulers", "CosineAnnealingLR", "fkit.train.schedule:CosineAnnealingLR", None, None),
+    ("param_schedulers", "LinearLR", "fkit.train.schedule:LinearLR", None, None),
+    ("param_schedulers", "MultiStepLR", "fkit.train.schedule:MultiStepLR", None, None),
+    ("param_schedulers", "StepLR", "fkit.train.schedule:StepLR", None, None),
 )  # fmt: skip
 
 _DATA = (

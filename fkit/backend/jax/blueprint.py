@@ -86,11 +86,8 @@ def blueprint(module: nn.Module, example: Callable[[], Any] | None, dtype: str) 
     if len(set(names)) != len(names):
         double = next(name for name in names if names.count(name) > 1)
         raise FkitValueError(f"two arrays of {type(module).__name__} come to the name {double!r}; rename a module.")
-    rules = tuple(
-        (torch_path(path), found.init_cfg)
-        for path, found in modules.items()
-        if getattr(found, "init_cfg", None) is not None
-    )
+    given = ((path, _rules(found)) for path, found in modules.items())
+    rules = tuple((torch_path(path), rule) for path, rule in given if rule is not None)
     masks = traverse_util.flatten_dict(dict(shapes.get(_RANDOM, {})))
     tags = tuple((path, tag(torch_path(path[:-1]))) for path in masks)
     return Blueprint(Inventory(tuple(entries), rules), tuple(params), tuple(buffers), tags)
@@ -179,6 +176,11 @@ def _arrays(
         full = f"{prefix}.num_batches_tracked" if prefix else "num_batches_tracked"
         found.append((Site(full, "", (), "same", False), Entry(full, (), "int64", "BatchNorm2d", True, False)))
     return sorted(found, key=lambda pair: _rank(pair[1]))
+
+
+def _rules(module: nn.Module) -> Any:
+    """A module's ``init_cfg``, or what its ``init_rules`` makes of it (a default that depends on other arguments)."""
+    return getattr(module, "init_rules", getattr(module, "init_cfg", None))
 
 
 def _rank(entry: Entry) -> tuple[int, int]:

@@ -8,14 +8,13 @@ import jax
 import jax.numpy as jnp
 from flax import linen as nn
 from flax import traverse_util
-from frozendict import frozendict
 
 from fkit.array.random import fold
 from fkit.backend.jax.blueprint import Blueprint, Site, cast_inputs
 from fkit.backend.jax.ops import JaxOps
 from fkit.tree.error import FkitTypeError, FkitValueError
 
-__all__ = ["Forward"]
+__all__ = ["Forward", "total"]
 
 Words = tuple[Any, Any]
 

@@ -4,17 +4,33 @@ Each has ``trainable``: False keeps its parameters as they are. Kernels and bias
 bfloat16 decide the type that a layer computes in.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from typing import Any, ClassVar
 
 import jax
 import jax.numpy as jnp
 from flax import linen as nn
+from frozendict import frozendict
 
 from fkit.array.random import keep
 from fkit.backend.jax.ops import JaxOps
+from fkit.tree.error import FkitTypeError, FkitValueError
 
-__all__ = ["BatchNorm", "Conv2d", "Dropout", "GroupNorm", "Linear", "avg_pool", "max_pool"]
+__all__ = [
+    "BatchNorm",
+    "BatchNorm1d",
+    "BatchNorm3d",
+    "Conv2d",
+    "Dropout",
+    "GroupNorm",
+    "Linear",
+    "SyncBatchNorm",
+    "avg_pool",
+    "conv_layer",
+    "max_pool",
+    "norm_layer",
+]
 
 Array = jax.Array
 
@@ -64,33 +80,51 @@ class BatchNorm(nn.Module):
     eps: float = 1e-5
     momentum: float | None = 0.1
     affine: bool = True
+    track_running_stats: bool = True
     trainable: bool = True
     torch_class: ClassVar[str] = "BatchNorm2d"
 
     @nn.compact
     def __call__(self, x: Array, train: bool = False) -> Array:
-        width = x.shape[-1]
-        scale = self.param("scale", nn.initializers.ones, (width,)) if self.affine else None
-        bias = self.param("bias", nn.initializers.zeros, (width,)) if self.affine else None
-        kept_mean = self.variable("batch_stats", "mean", jnp.zeros, (width,))
-        kept_var = self.variable("batch_stats", "var", jnp.ones, (width,))
-        count = self.variable("batch_stats", "num_batches_tracked", jnp.zeros, (), jnp.int32)
         given, x = x.dtype, x.astype(jnp.promote_types(x.dtype, jnp.float32))
-        mean, var = kept_mean.value, kept_var.value
-        if train:
-            axes = tuple(range(x.ndim - 1))
+        axes = tuple(range(x.ndim - 1))
+        scale, bias = _affine(self, x.shape[-1]) if self.affine else (None, None)
+        mean, var = (None, None) if not self.track_running_stats else self._kept(x, axes, train)
+        if train or mean is None:
             mean = x.mean(axes)
             var = jnp.square(x - mean).mean(axes)
-        if train and not self.is_initializing():
-            size = x.size // width
-            count.value = count.value + 1
-            share = self.momentum if self.momentum is not None else 1.0 / count.value.astype(mean.dtype)
-            kept_mean.value = (1 - share) * kept_mean.value + share * mean
-            kept_var.value = (1 - share) * kept_var.value + share * (var * (size / max(size - 1, 1)))
         y = (x - mean) * jax.lax.rsqrt(var + self.eps)
         if scale is not None:
             y = y * scale + bias
         return y.astype(given)
+
+    def _kept(self, x: Array, axes: tuple[int, ...], train: bool) -> tuple[Array, Array]:
+        """The running statistics, moved on by this batch when training."""
+        width = (x.shape[-1],)
+        mean = self.variable("batch_stats", "mean", jnp.zeros, width)
+        var = self.variable("batch_stats", "var", jnp.ones, width)
+        count = self.variable("batch_stats", "num_batches_tracked", jnp.zeros, (), jnp.int32)
+        if train and not self.is_initializing():
+            size = x.size // x.shape[-1]
+            batch_mean = jax.lax.stop_gradient(x.mean(axes))
+            batch_var = jax.lax.stop_gradient(jnp.square(x - batch_mean).sum(axes) / max(size - 1, 1))
+            count.value = count.value + 1
+            share = self.momentum if self.momentum is not None else 1.0 / count.value.astype(x.dtype)
+            mean.value = (1 - share) * mean.value + share * batch_mean
+            var.value = (1 - share) * var.value + share * batch_var
+        return mean.value, var.value
+
+
+class BatchNorm1d(BatchNorm):
+    """`BatchNorm` on (N, C) or (N, L, C), named as torch names it."""
+
+    torch_class: ClassVar[str] = "BatchNorm1d"
+
+
+class BatchNorm3d(BatchNorm):
+    """`BatchNorm` on (N, D, H, W, C), named as torch names it."""
+
+    torch_class: ClassVar[str] = "BatchNorm3d"
 
 
 class SyncBatchNorm(BatchNorm):
@@ -119,8 +153,8 @@ class GroupNorm(nn.Module):
         y = centred * jax.lax.rsqrt(jnp.square(centred).mean(axes, keepdims=True) + self.eps)
         y = y.reshape(x.shape)
         if self.affine:
-            scale = self.param("scale", nn.initializers.ones, (width,))
-            y = y * scale + self.param("bias", nn.initializers.zeros, (width,))
+            scale, bias = _affine(self, width)
+            y = y * scale + bias
         return y.astype(given)
 
 
@@ -132,6 +166,11 @@ class Dropout(nn.Module):
     """
 
     rate: float = 0.5
+
+    def __post_init__(self) -> None:
+        if not 0 <= self.rate < 1:
+            raise FkitValueError(f"a dropout rate lies in [0, 1), found {self.rate}.")
+        super().__post_init__()
 
     @nn.compact
     def __call__(self, x: Array, train: bool = False) -> Array:
@@ -145,6 +184,10 @@ class Dropout(nn.Module):
         else:
             mask = jax.random.bernoulli(self.make_rng("dropout"), 1.0 - self.rate, x.shape)
         return jnp.where(mask, x * (1.0 / (1.0 - self.rate)), jnp.zeros_like(x))
+
+
+def _affine(layer: nn.Module, width: int) -> tuple[Array, Array]:
+    return layer.param("scale", nn.initializers.ones, (width,)), layer.param("bias", nn.initializers.zeros, (width,))
 
 
 def _places(shape: tuple[int, ...]) -> Array:
@@ -163,3 +206,62 @@ def avg_pool(x: Array, size: int) -> Array:
     """torch's ``avg_pool2d(size, size, ceil_mode=True, count_include_pad=False)`` on (N, H, W, C)."""
     pad: Sequence[tuple[int, int]] = tuple((0, -edge % size) for edge in x.shape[1:3])
     return nn.avg_pool(x, (size, size), (size, size), pad, count_include_pad=False)
+
+
+# config name -> (the layer's short name in a state_dict, the layer)
+_NORMS: Mapping[str, tuple[str, Any]] = frozendict(
+    BN=("bn", BatchNorm),
+    BN1d=("bn", BatchNorm1d),
+    BN2d=("bn", BatchNorm),
+    BN3d=("bn", BatchNorm3d),
+    SyncBN=("bn", SyncBatchNorm),
+    GN=("gn", GroupNorm),
+)
+_CONVS = ("Conv2d", "Conv")
+
+
+def norm_layer(cfg: Mapping[str, Any] | None) -> tuple[str, Callable[..., nn.Module]]:
+    """A norm layer's short name and its maker, as mmcv's ``build_norm_layer``.
+
+    Args:
+        cfg: ``type`` ("BN", "SyncBN", "GN", ...), ``requires_grad``, and the layer's own arguments (``eps``,
+            ``momentum``, ``num_groups``). Under a jit over many devices BN is SyncBN.
+
+    Raises:
+        FkitError: the type is unknown, or an argument is unknown or missing.
+
+    Example:
+        >>> short, make = norm_layer({"type": "GN", "num_groups": 2})
+        >>> short, make(name="gn1").num_groups
+        ('gn', 2)
+    """
+    options = dict(cfg or {"type": "BN"})
+    kind = str(options.pop("type", "BN"))
+    trainable = bool(options.pop("requires_grad", True))
+    if kind not in _NORMS:
+        raise FkitValueError(f"norm_cfg.type={kind!r} is unknown.", value=kind, choices=_NORMS, label="Norms")
+    short, layer = _NORMS[kind]
+    if kind == "GN" and "num_groups" not in options:
+        raise FkitTypeError("norm_cfg: GN needs 'num_groups'.", repair="norm_cfg=dict(type='GN', num_groups=32)")
+    known = [name for name in layer.__dataclass_fields__ if name not in ("parent", "name", "trainable")]
+    for name in options:
+        if name not in known:
+            raise FkitTypeError(f"norm_cfg: {kind} takes no argument {name!r}.", value=name, choices=known)
+
+    def make(name: str, frozen: bool = False) -> nn.Module:
+        return layer(**options, trainable=trainable and not frozen, name=name)
+
+    return short, make
+
+
+def conv_layer(cfg: Mapping[str, Any] | None) -> Callable[..., nn.Module]:
+    """The maker of a convolution by mmcv's ``conv_cfg``: None or ``dict(type="Conv2d")``.
+
+    Raises:
+        FkitValueError: another type.
+    """
+    options = dict(cfg or {"type": "Conv2d"})
+    kind = str(options.pop("type", "Conv2d"))
+    if kind not in _CONVS:
+        raise FkitValueError(f"conv_cfg.type={kind!r} is not supported.", value=kind, choices=_CONVS, label="Layers")
+    return partial(Conv2d, **options)

@@ -1,7 +1,7 @@
 """The room's door: what `fkit.array.room.open("jax")` gives."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from importlib.metadata import PackageNotFoundError, version
 from typing import Any
 
@@ -30,7 +30,7 @@ class Jax:
     """
 
     name: str = "jax"
-    ops: JaxOps = JaxOps()
+    ops: JaxOps = field(default_factory=JaxOps)
 
     def __post_init__(self) -> None:
         register()
