@@ -63,6 +63,7 @@ def train(cfg: Config, name: str) -> int:
     from fkit.edge.perform import Edge
     from fkit.edge.progress import Screen
     from fkit.edge.signal import inbox
+    from fkit.run.course import reopened
 
     folder = Path(cfg.get("work_dir") or f"work_dirs/{name}")
     cfg = _seeded(cfg, folder)
@@ -73,12 +74,10 @@ def train(cfg: Config, name: str) -> int:
     try:
         if opened.found is not None:
             run = fkit.restore(plan, opened.found.saved)
-            finished = run.position.stage in ("after_run", "done") and run.iteration >= _total(plan)
-            if finished:
+            run = run._replace(position=reopened(plan.course, run.position))
+            if run.position.stage == "after_run" and (opened.record or {}).get("status") == "finished":
                 screen.say(f"{folder}: the run is finished already ({run.iteration} iterations); nothing to do.")
                 return 0
-            if run.position.stage in ("after_train", "after_run", "done"):  # it ended, and its length has grown
-                run = run._replace(position=run.position._replace(stage="begin" if plan.course.by_epoch else "iterate"))
         else:
             run = fkit.begin(plan)
             if cfg.get("load_from"):
@@ -89,14 +88,12 @@ def train(cfg: Config, name: str) -> int:
         edge = Edge(folder, plan, record, screen=screen, rows=rows)
         for note in (*opened.said, *plan.notes):
             screen.say(note, "WARNING" if "passed over" in note else "INFO")
-        status = "running"
         with inbox() as seen:
             for run, effects in fkit.train(plan, run, data, seen):
                 for effect in effects:
                     edge.perform(effect, run)
-                status = run.status
         edge.close()
-        return _end(folder, run, status)
+        return _end(folder, run)
     except RunError:
         if edge is not None and folder.exists():
             edge.close()
@@ -114,30 +111,12 @@ def _failed(edge: Any) -> None:
         return
 
 
-def _total(plan: Any) -> int:
-    """Iterations of the whole run, as far as the checkpoint's position can tell."""
-    import fkit
-
-    if not plan.course.by_epoch:
-        return plan.course.limit
-    return plan.course.total(fkit.open_data(plan, "train")["train"].length or 0)
-
-
-def _end(folder: Path, run: Any, status: str) -> int:
-    if status == "interrupted":
-        number = run.position and _signal_of(folder)
-        return 128 + number
+def _end(folder: Path, run: Any) -> int:
+    if run.signal:
+        return 128 + signal.Signals[run.signal].value
     words = [f"{name} {value:.4f}" for name, value in run.metrics.items()]
     sys.stdout.write(f"{folder}: {run.iteration} iterations; {', '.join(words) or 'no validation'}\n")
     return 0
-
-
-def _signal_of(folder: Path) -> int:
-    """Which signal ended the run, as its newest checkpoint records."""
-    from fkit.edge.checkpoint import newest
-
-    found = newest(folder / "checkpoints")
-    return signal.Signals[str(found.meta["reason"])].value if found and found.meta.get("reason") else signal.SIGINT.value
 
 
 def _seeded(cfg: Config, folder: Path) -> Config:

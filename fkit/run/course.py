@@ -4,7 +4,7 @@ from typing import NamedTuple
 
 from fkit.run.state import Position
 
-__all__ = ["Course", "upcoming"]
+__all__ = ["Course", "reopened", "upcoming"]
 
 
 class Course(NamedTuple):
@@ -57,15 +57,27 @@ def upcoming(course: Course, at: Position, length: int) -> tuple[str, Position]:
     return "done", at
 
 
+def reopened(course: Course, at: Position) -> Position:
+    """Where a run that had ended goes on, its length having grown; any other position as it is.
+
+    Example:
+        >>> reopened(Course(True, 3), Position("after_run", iteration=4, epoch=2)).stage
+        'begin'
+    """
+    done = at.epoch if course.by_epoch else at.iteration
+    if at.stage not in ("after_train", "after_run", "done") or at.stop or done >= course.limit:
+        return at
+    return at._replace(stage="begin" if course.by_epoch else "iterate")
+
+
 def _begin(course: Course, at: Position) -> tuple[str, Position]:
     """Between epochs; an iteration-based run passes here once."""
     if not course.by_epoch:
         return "before_train_epoch", at._replace(stage="iterate")
-    full = at.epoch >= course.limit or at.stop
-    while full and course.workflow[at.flow][0] == "train":
-        if at.flow == 0:
-            return "after_train", at._replace(stage="after_run")
-        at = _next_item(course, at)
+    due = _due(course, at, at.epoch >= course.limit or at.stop)
+    if due is None:
+        return "after_train", at._replace(stage="after_run")
+    at = due
     if course.workflow[at.flow][0] == "val":
         return "val_losses", _count(course, at)
     return "before_train_epoch", at._replace(stage="iterate", inner=0)
@@ -78,14 +90,26 @@ def _iterate(course: Course, at: Position, length: int) -> tuple[str, Position]:
         return "iterate", Position(
             "iterate", at.iteration + 1, at.epoch, at.inner + 1, at.flow, at.flow_done, at.val_done, False, at.stop
         )
-    if at.stop or (at.iteration >= course.limit and (at.flow == 0 or course.workflow[at.flow][0] == "train")):
+    due = None if at.stop else _due(course, at, at.iteration >= course.limit)
+    if due is None:
         return "after_train_epoch", at._replace(stage="after_train")
+    at = due
     if course.workflow[at.flow][0] == "val":
         return "val_losses", _count(course, at._replace(val_done=at.val_done + 1))
     after = at._replace(iteration=at.iteration + 1, inner=at.inner + 1)
     if length and after.inner >= length:
         after = after._replace(inner=0)
     return "iterate", _count(course, after)
+
+
+def _due(course: Course, at: Position, full: bool) -> Position | None:
+    """The position at the workflow's next item that has work: a run that is ``full`` skips training, and ends (None) when
+    the workflow would begin again."""
+    while full and course.workflow[at.flow][0] == "train":
+        if at.flow == 0 and at.flow_done == 0:
+            return None
+        at = _next_item(course, at)
+    return at
 
 
 def _count(course: Course, at: Position) -> Position:

@@ -59,8 +59,8 @@ def train(
                 yield run, effects
                 _stop_if_failed(effects)
                 if signal:
-                    run, effects = context.tell(run._replace(status="interrupted"), "on_interrupt", reason=signal)
-                    yield run, effects
+                    run, effects = context.interrupt(run, signal)
+                    yield from _shown(run, effects)
                     return run
                 continue
             if word == "done":
@@ -76,8 +76,8 @@ def train(
                         break
                     yield from _shown(*context.answer(run, effects))
                 if signal:  # what was begun of it is forgotten, and begins again on resume
-                    run, effects = context.tell(before._replace(status="interrupted"), "on_interrupt", reason=signal)
-                    yield run, effects
+                    run, effects = context.interrupt(before, signal)
+                    yield from _shown(run, effects)
                     return run
                 continue
             if word == "before_train_epoch":
@@ -145,6 +145,10 @@ class _Context:
         memory, effects = fire(self.handlers[name], run.memory, run, event)
         return self.answer(run._replace(memory=memory), effects)
 
+    def interrupt(self, run: RunState, signal: str) -> Item:
+        """What is done before a process that got a signal ends."""
+        return self.tell(run._replace(status="interrupted", signal=signal), "on_interrupt", reason=signal)
+
     def iterate(self, run: RunState, after: Any, batches: Iterator[Batch]) -> tuple[RunState, tuple[Effect, ...], str]:
         """One training iteration: a batch, ``before_train_iter``, the step, ``after_train_iter``."""
         try:
@@ -160,7 +164,7 @@ class _Context:
                 arrived = observed.value
             else:
                 signal = _alarm(observed)
-        position, state, hyperparams, memory, metrics, status, restored = run
+        position, state, hyperparams, memory, metrics, status, restored, _ = run
         inner = after.inner or self.length
         epoch = after.epoch if self.plan.course.by_epoch or not self.length else (after.iteration - 1) // self.length
         effects: tuple[Effect, ...] = ()
@@ -172,7 +176,7 @@ class _Context:
             run = RunState(position, state, hyperparams, memory, metrics, status, restored)
             if effects:
                 run, effects = self.answer(run, effects)
-                position, state, hyperparams, memory, metrics, status, restored = run
+                position, state, hyperparams, memory, metrics, status, restored, _ = run
                 after = after._replace(stop=position.stop) if position.stop else after
         state, logs = self.step(state, batch, hyperparams)
         for observed in next(self.seen, ()):

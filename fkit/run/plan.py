@@ -25,10 +25,9 @@ from fkit.train.evaluator import Evaluator
 from fkit.train.optimizer import Optimizer
 from fkit.train.program import Program, Spec
 from fkit.train.schedule import Schedule
-from fkit.train.schedule import parse as parse_schedule
 from fkit.tree.error import FkitKeyError, FkitTypeError, FkitValueError
 
-__all__ = ["Plan", "open_data", "plan", "program"]
+__all__ = ["Plan", "open_data", "open_evaluator", "open_source", "plan", "program"]
 
 
 @dataclass(frozen=True, eq=False)
@@ -118,6 +117,29 @@ def open_data(plan: Plan, *parts: str) -> Mapping[str, Source]:
         if node is not None:
             found[part] = _loader(plan.settings, plan.registry, f"{part}_dataloader", plan.seed)
     return frozendict(found)
+
+
+def open_source(cfg: Config, registry: Registry | None, part: str, **changes: Any) -> Source:
+    """One of the config's sources, with no plan around it.
+
+    Args:
+        part: "train", "val" or "test".
+        changes: keys of the dataloader to change.
+
+    Raises:
+        FkitKeyError: the config has no such dataloader.
+    """
+    settings, _ = settle_with_notes(cfg)
+    name = f"{part}_dataloader"
+    if settings.get(name) is None:
+        raise FkitKeyError(f"the config has no {name}.", value=name, choices=tuple(settings), label="Keys")
+    return _loader(settings, _registry(settings, registry), name, int(settings.get("seed") or 0), **changes)
+
+
+def open_evaluator(cfg: Config, registry: Registry | None, part: str) -> Evaluator | None:
+    """The config's evaluator for a part, with no plan around it; None where it has none."""
+    settings, _ = settle_with_notes(cfg)
+    return _evaluator(settings, _registry(settings, registry), f"{part}_evaluator")
 
 
 def _loader(settings: Config, reg: Registry, name: str, seed: int, **changes: Any) -> Source:
@@ -216,24 +238,22 @@ def _schedules(settings: Config, reg: Registry, course: Course) -> tuple[Schedul
     node = settings.get("param_scheduler")
     if node is None:
         return ()
-    length = None
+    several = isinstance(node, (list, tuple))
+    nodes: Any = node if several else (node,)
+    by_step = any(not n.get("by_epoch", True) or n.get("convert_to_iter_based") for n in nodes)
+    length = _loader(settings, reg, "train_dataloader", 0).length or 0 if by_step and course.by_epoch else 0
     found: list[Schedule] = []
-    for index, policy in enumerate(node if isinstance(node, (list, tuple)) else (node,)):
-        path = f"param_scheduler.{index}" if isinstance(node, (list, tuple)) else "param_scheduler"
-        kind = reg.get("param_schedulers", str(policy.get("type")), scope=settings.get("default_scope")).maker()
-        options = {name: value for name, value in policy.items() if name != "type"}
-        needs = options.get("convert_to_iter_based") or (not options.get("by_epoch", True) and "end" not in options)
-        if length is None and course.by_epoch and needs:
-            length = _loader(settings, reg, "train_dataloader", 0).length or 0
-        total = course.total(length or 0)
+    for index, policy in enumerate(nodes):
+        rest, convert = policy.pop("convert_to_iter_based", False)
+        for ignored in ("verbose", "last_step"):
+            rest, _ = rest.pop(ignored, None)
+        by_epoch = rest.get("by_epoch", True)
         epochs = course.limit if course.by_epoch else 1
-        try:
-            found.append(parse_schedule(kind, options, epochs, total, length or 1))
-        except (FkitTypeError, FkitValueError) as cause:
-            raise type(cause)(
-                f"{path}: {cause.what}", origin=settings.origin(f"{path}.type"), value=cause.value, choices=cause.choices,
-                label=cause.label,
-            ) from cause  # fmt: skip
+        made = build(
+            rest, reg, "param_schedulers", defaults={"end": epochs if by_epoch else course.total(length)},
+            scope=settings.get("default_scope"), path=f"param_scheduler.{index}" if several else "param_scheduler",
+        )  # fmt: skip
+        found.append(made.in_iterations(length) if convert else made)
     return tuple(found)
 
 

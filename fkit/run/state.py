@@ -59,6 +59,7 @@ class RunState(NamedTuple):
         metrics: the newest validation result.
         status: "running", "interrupted" or "finished".
         restored: whether it came from a checkpoint.
+        signal: the name of the signal that ended the process, "" where none did.
     """
 
     position: Position
@@ -68,6 +69,7 @@ class RunState(NamedTuple):
     metrics: Mapping[str, float] = frozendict()
     status: str = "running"
     restored: bool = False
+    signal: str = ""
 
     @property
     def iteration(self) -> int:

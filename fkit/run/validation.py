@@ -3,8 +3,6 @@
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-import numpy as np
-
 from fkit.array.random import host_fold, key
 from fkit.data.source import Source
 from fkit.run.effect import Effect
@@ -13,10 +11,12 @@ from fkit.run.hook.hook import fire
 from fkit.run.plan import Plan
 from fkit.run.state import RunState
 from fkit.structures.batch import Batch
-from fkit.train.program import TrainState
+from fkit.train.backend import Backend
+from fkit.train.evaluator import Evaluator, sample_ids
+from fkit.train.program import Program, TrainState
 from fkit.tree.error import FkitValueError
 
-__all__ = ["evaluate", "losses_of", "validation"]
+__all__ = ["evaluate", "host", "losses_of", "observe", "validation"]
 
 Item = tuple[RunState, tuple[Effect, ...], str]
 
@@ -32,15 +32,15 @@ def validation(
     source = _source(data)
     evaluator = plan.evaluator
     if evaluator is None:
-        raise FkitValueError("validation needs val_evaluator.", repair="Set val_evaluator=dict(type='Accuracy'), say.")
+        raise FkitValueError("validation needs an evaluator.", repair="Set val_evaluator=dict(type='Accuracy'), say.")
     for name in ("before_val", "before_val_epoch"):
         run, effects = _tell(plan, run, name, source, total)
         yield run, effects, ""
-    scores = evaluator.empty()
+    scores, count = evaluator.empty(), 0
     for inner, batch in enumerate(source.batches(0, 0), 1):
         run, effects = _tell(plan, run, "before_val_iter", source, total, inner=inner - 1, batch=batch)
         outputs = plan.program.predict(run.train, batch)
-        scores = observe(plan, scores, batch, outputs)
+        scores, count = observe(evaluator, plan.room, scores, batch, outputs, count)
         run, more = _tell(plan, run, "after_val_iter", source, total, inner=inner, batch=batch)
         signal = _signal(seen)
         if effects or more or signal:
@@ -52,28 +52,23 @@ def validation(
         yield run, effects, ""
 
 
-def evaluate(plan: Plan, state: TrainState, source: Source) -> Iterator[tuple[int, Any]]:
-    """Score a state on a source with no run around it.
+def evaluate(program: Program, evaluator: Evaluator, room: Backend, state: TrainState, source: Source) -> Iterator[Any]:
+    """Score a state on a source, with no run around it.
 
     Yields:
-        (batches done, None), and at last (batches done, metrics).
+        after each batch, how many are done; at last the metrics, {name: float}.
     """
-    evaluator = plan.evaluator
-    if evaluator is None:
-        raise FkitValueError("a test needs test_evaluator or val_evaluator.")
-    scores = evaluator.empty()
-    done = 0
+    scores, count = evaluator.empty(), 0
     for done, batch in enumerate(source.batches(0, 0), 1):
-        scores = observe(plan, scores, batch, plan.program.predict(state, batch))
-        yield done, None
-    yield done, evaluator.compute(scores)
+        scores, count = observe(evaluator, room, scores, batch, program.predict(state, batch), count)
+        yield done
+    yield evaluator.compute(scores)
 
 
-def observe(plan: Plan, scores: Any, batch: Batch, outputs: Any) -> Any:
-    """A batch's predictions, brought to the host, added to the evaluator's state."""
-    assert plan.evaluator is not None
-    ids = np.array([row["sample_idx"] for row in batch.meta], np.int64) if batch.meta else np.arange(len(batch))
-    return plan.evaluator.observe(scores, _host(plan.room.numpy, outputs), batch.targets, ids, batch.valid)
+def observe(evaluator: Evaluator, room: Backend, scores: Any, batch: Batch, outputs: Any, count: int) -> tuple[Any, int]:
+    """A batch's predictions, brought to the host, added to the evaluator's state; and the samples seen so far."""
+    ids = sample_ids(batch, count)
+    return evaluator.observe(scores, host(room, outputs), batch.targets, ids, batch.valid), count + len(batch)
 
 
 def losses_of(
@@ -131,9 +126,10 @@ def _source(data: Mapping[str, Source]) -> Source:
     return data["val"]
 
 
-def _host(numpy: Any, outputs: Any) -> Any:
+def host(room: Backend, outputs: Any) -> Any:
+    """Predictions with host arrays in place of the device's; mappings and sequences keep their shape."""
     if isinstance(outputs, Mapping):
-        return {name: _host(numpy, value) for name, value in outputs.items()}  # pyright: ignore[reportUnknownVariableType]
+        return {name: host(room, value) for name, value in outputs.items()}  # pyright: ignore[reportUnknownVariableType]
     if isinstance(outputs, tuple | list):
-        return tuple(_host(numpy, value) for value in outputs)  # pyright: ignore[reportUnknownVariableType]
-    return numpy(outputs)
+        return tuple(host(room, value) for value in outputs)  # pyright: ignore[reportUnknownVariableType]
+    return room.numpy(outputs)

@@ -8,7 +8,7 @@ schedulers, whose ranges are ``begin <= t < end`` and which reach their last val
 import bisect
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass, fields, replace
+from dataclasses import dataclass, replace
 from typing import Any, NamedTuple, Protocol
 
 import numpy as np
@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 
 from fkit.tree.error import FkitTypeError, FkitValueError
 
-__all__ = ["ConstantLR", "CosineAnnealingLR", "LinearLR", "MultiStepLR", "Schedule", "StepLR", "Time", "chain", "parse"]
+__all__ = ["ConstantLR", "CosineAnnealingLR", "LinearLR", "MultiStepLR", "Schedule", "StepLR", "Time", "chain"]
 
 Value = NDArray[np.float64]
 
@@ -60,6 +60,10 @@ class _Ranged:
     by_epoch: bool = True
     param: str = "lr"
 
+    def __post_init__(self) -> None:
+        if not 0 <= self.begin < self.end:
+            raise FkitValueError(f"{type(self).__name__}: begin={self.begin} and end={self.end} make no range.")
+
     def init(self) -> tuple[()]:
         return ()
 
@@ -72,7 +76,13 @@ class _Ranged:
         raise FkitTypeError(f"{type(self).__name__} has no formula.")
 
     def in_iterations(self, epoch_length: int) -> "_Ranged":
-        """The same policy counted in iterations (mmengine's ``convert_to_iter_based``)."""
+        """The same policy counted in iterations (mmengine's ``convert_to_iter_based``).
+
+        Raises:
+            FkitValueError: it counts iterations already.
+        """
+        if not self.by_epoch:
+            raise FkitValueError(f"{type(self).__name__}: convert_to_iter_based is for a policy with by_epoch=True.")
         return replace(self, begin=self.begin * epoch_length, end=self.end * epoch_length, by_epoch=False)
 
 
@@ -136,6 +146,7 @@ class MultiStepLR(_Ranged):
     gamma: float = 0.1
 
     def __post_init__(self) -> None:
+        super().__post_init__()
         object.__setattr__(self, "milestones", tuple(sorted(self.milestones)))
 
     def apply(self, t: int, value: Value) -> Value:
@@ -159,6 +170,7 @@ class CosineAnnealingLR(_Ranged):
     eta_min_ratio: float | None = None
 
     def __post_init__(self) -> None:
+        super().__post_init__()
         if self.eta_min is not None and self.eta_min_ratio is not None:
             raise FkitValueError("CosineAnnealingLR: give eta_min or eta_min_ratio, not both.")
 
@@ -170,39 +182,6 @@ class CosineAnnealingLR(_Ranged):
     def in_iterations(self, epoch_length: int) -> "_Ranged":
         longer = super().in_iterations(epoch_length)
         return longer if self.T_max is None else replace(longer, T_max=self.T_max * epoch_length)
-
-
-def parse(kind: type[_Ranged], options: Mapping[str, Any], total_epochs: int, total_iterations: int, length: int) -> _Ranged:
-    """A policy of its config, with the open end closed by the length of the run.
-
-    Args:
-        kind: the policy's class.
-        options: the config's arguments; ``convert_to_iter_based`` counts an epoch policy in iterations.
-        total_epochs, total_iterations: of the run.
-        length: iterations of an epoch.
-
-    Raises:
-        FkitTypeError: an argument that the policy does not take, or one it lacks.
-        FkitValueError: a range that is empty.
-    """
-    given = {name: tuple(value) if isinstance(value, list) else value for name, value in options.items()}
-    convert = bool(given.pop("convert_to_iter_based", False))
-    given.pop("verbose", None)
-    given.pop("last_step", None)
-    names = tuple(field.name for field in fields(kind))
-    for name in given:
-        if name not in names:
-            raise FkitTypeError(f"{kind.__name__} takes no argument {name!r}.", value=name, choices=names, label="Arguments")
-    given.setdefault("end", total_epochs if given.get("by_epoch", True) else total_iterations)
-    try:
-        policy = kind(**given)
-    except TypeError as cause:
-        raise FkitTypeError(f"{kind.__name__}: {cause}") from cause
-    if not 0 <= policy.begin < policy.end:
-        raise FkitValueError(f"{kind.__name__}: begin={policy.begin} and end={policy.end} make no range.")
-    if convert and not policy.by_epoch:
-        raise FkitValueError(f"{kind.__name__}: convert_to_iter_based is for a policy with by_epoch=True.")
-    return policy.in_iterations(length) if convert else policy
 
 
 def chain(

@@ -1,0 +1,71 @@
+"""``fkit test CONFIG CHECKPOINT``: score a checkpoint on held-out data."""
+
+import argparse
+import json
+import sys
+from pathlib import Path
+from typing import Any
+
+from fkit.cli.option import add_config, add_place, read_config
+from fkit.tree.error import FkitValueError
+
+__all__ = ["add"]
+
+
+def add(commands: Any) -> None:
+    """Add the command to the command line."""
+    command = commands.add_parser(
+        "test",
+        help="score a checkpoint on held-out data",
+        description="Score a checkpoint on the config's test data.",
+        epilog="example: fkit test configs/digits/convnet.py work_dirs/convnet --out scores.json",
+    )
+    add_config(command)
+    command.add_argument("checkpoint", metavar="CHECKPOINT", help="a step_... folder, `latest`, or a work folder")
+    add_place(command)
+    command.add_argument("--out", metavar="FILE", help="write the scores as JSON")
+    command.set_defaults(run=_run)
+
+
+def _run(arguments: argparse.Namespace) -> int:
+    import fkit
+    from fkit.array.room import open as open_room
+    from fkit.edge.progress import Screen
+    from fkit.run.effect import ShowProgress
+    from fkit.run.plan import open_evaluator, open_source
+    from fkit.run.validation import evaluate
+    from fkit.tree.write import atomic_write
+
+    cfg = read_config(arguments)
+    program = fkit.program(cfg)
+    state = load_state(program, arguments.checkpoint)
+    part = "test" if cfg.get("test_dataloader") is not None else "val"
+    evaluator = open_evaluator(cfg, None, part) or open_evaluator(cfg, None, "val")
+    if evaluator is None:
+        raise FkitValueError("a test needs test_evaluator.", repair="Set test_evaluator=dict(type='Accuracy'), say.")
+    source = open_source(cfg, None, part)
+    screen = Screen()
+    scores: Any = {}
+    try:
+        for scores in evaluate(program, evaluator, open_room(program.backend), state, source):
+            if isinstance(scores, int):
+                screen.show(ShowProgress("test", scores, source.length or 0, 0))
+    finally:
+        screen.close()
+    for name, value in scores.items():
+        sys.stdout.write(f"{name} {value:.4f}\n")
+    if arguments.out:
+        atomic_write(Path(arguments.out), (json.dumps(scores, indent=1) + "\n").encode())
+    return 0
+
+
+def load_state(program: Any, checkpoint: str) -> Any:
+    """The weights of a checkpoint, as a state of ``program``; the optimizer starts fresh.
+
+    Raises:
+        FkitError: there is no checkpoint, or it is another model's.
+    """
+    from fkit.edge.checkpoint import locate, read_checkpoint
+
+    arrays = read_checkpoint(locate(checkpoint)).saved.arrays
+    return program.restore({name: array for name, array in arrays.items() if not name.startswith(("opt/", "slots/"))})

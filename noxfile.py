@@ -1,0 +1,67 @@
+"""What a newcomer, a developer and CI run: ``nox -s train``, ``nox -s tests``, ``nox -s lint types``, ``nox -s bench``."""
+
+import os
+
+import nox
+
+nox.options.sessions = ["tests", "lint", "types"]
+nox.options.reuse_existing_virtualenvs = True
+
+PINNED = ("-c", "constraints.txt")
+ONE_THREAD = {"OMP_NUM_THREADS": "1", "MKL_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1"}
+STRICT = ("tree", "array", "config", "registry", "fileio", "image", "structures", "data", "train", "visualize", "run", "edge")
+
+
+@nox.session
+def train(session: nox.Session) -> None:
+    """Train the digit classifier: ``nox -s train``, or ``nox -s train -- --backend jax``."""
+    session.install(*PINNED, "-e", ".[jax]")
+    session.run("fkit", "train", "configs/digits/convnet.py", *session.posargs)
+
+
+@nox.session
+def tests(session: nox.Session) -> None:
+    """The whole suite: ``nox -s tests``; arguments go to pytest."""
+    session.install(*PINNED, "-e", ".[jax,test]")
+    session.run("python", "-m", "pytest", "-n", "2", *session.posargs, env=ONE_THREAD)
+
+
+@nox.session
+def lint(session: nox.Session) -> None:
+    """ruff: rules, and format."""
+    session.install(*PINNED, "ruff")
+    session.run("ruff", "check", ".")
+    session.run("ruff", "format", "--check", ".")
+
+
+@nox.session
+def types(session: nox.Session) -> None:
+    """pyright, strict on floors 0 to 11."""
+    session.install(*PINNED, "-e", ".[jax,test]", "pyright[nodejs]")
+    session.run("pyright")
+
+
+@nox.session
+def fuzz(session: nox.Session) -> None:
+    """Mutated configs, for longer than the suite does: ``nox -s fuzz -- 20000`` examples."""
+    session.install(*PINNED, "-e", ".[test]")
+    env = {"FKIT_FUZZ_EXAMPLES": session.posargs[0] if session.posargs else "5000"}
+    session.run("python", "-m", "pytest", "tests/config", "-k", "fuzz", "-q", env=env)
+
+
+@nox.session
+def bench(session: nox.Session) -> None:
+    """A benchmark of experiments/bench against its peers: ``nox -s bench -- loop``; arguments go to the script.
+
+    The peers live in an environment of their own, for they pin other packages.
+    """
+    session.install(*PINNED, "-e", ".[jax,test]")
+    peer = os.path.join(session.create_tmp(), "peer")
+    python = os.path.join(peer, "bin", "python")
+    if not os.path.exists(python):
+        session.run("python", "-m", "venv", peer)
+        pinned = ("torch==2.13.0", "numpy==2.4.6", "opencv-python==5.0.0.93")
+        session.run(python, "-m", "pip", "install", "-q", *pinned, "mmengine==0.10.7", "mmcv-lite==2.2.0", "setuptools<81", external=True)
+        session.run(python, "-m", "pip", "install", "-q", *PINNED, "-e", ".", external=True)
+    name, *rest = session.posargs or ["loop"]
+    session.run("python", f"experiments/bench/{name}.py", "--peer", python, *rest, env=ONE_THREAD)

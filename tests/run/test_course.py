@@ -1,0 +1,91 @@
+"""What comes next in a run is a value: loops tested by printing it."""
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from fkit.run.course import Course, reopened, upcoming
+from fkit.run.state import Position
+
+
+def words(course, length, at=None, limit=10_000):
+    at, found = at or Position(), []
+    while not found or found[-1] != "done":
+        word, at = upcoming(course, at, length)
+        found.append(word)
+        assert len(found) < limit
+    return found
+
+
+def test_epochs_one_after_the_other():
+    assert words(Course(True, 2), 1) == [
+        "before_train_epoch", "iterate", "after_train_epoch",
+        "before_train_epoch", "iterate", "after_train_epoch",
+        "after_train", "after_run", "done",
+    ]  # fmt: skip
+
+
+def test_a_workflow_validates_after_every_second_epoch_the_last_one_too():
+    short = [w for w in words(Course(True, 4, (("train", 2), ("val", 1))), 1) if w in ("iterate", "val_losses")]
+    assert short == ["iterate", "iterate", "val_losses", "iterate", "iterate", "val_losses"]
+
+
+def test_a_workflow_whose_train_epochs_run_out_still_ends_with_its_val_items():
+    short = [w for w in words(Course(True, 3, (("train", 2), ("val", 1))), 1) if w in ("iterate", "val_losses")]
+    assert short == ["iterate", "iterate", "val_losses", "iterate", "val_losses"]
+
+
+def test_iterations_go_through_the_data_again_and_again():
+    course, at, inner = Course(False, 5), Position(), []
+    for _ in range(6):
+        word, at = upcoming(course, at, 2)
+        inner.append((word, at.iteration, at.inner))
+    assert inner == [
+        ("before_train_epoch", 0, 0), ("iterate", 1, 1), ("iterate", 2, 0), ("iterate", 3, 1), ("iterate", 4, 0), ("iterate", 5, 1),
+    ]  # fmt: skip
+
+
+def test_a_workflow_in_iterations():
+    short = [w for w in words(Course(False, 4, (("train", 2), ("val", 1))), 9) if w in ("iterate", "val_losses")]
+    assert short == ["iterate", "iterate", "val_losses", "iterate", "iterate", "val_losses"]
+
+
+def test_stop_ends_an_epoch_run_at_the_end_of_the_epoch_and_an_iteration_run_at_once():
+    epoch = Position("iterate", iteration=1, inner=1, stop=True)
+    assert words(Course(True, 9), 3, epoch) == [
+        "iterate", "iterate", "after_train_epoch", "after_train", "after_run", "done",
+    ]  # fmt: skip
+    assert words(Course(False, 9), 3, epoch) == ["after_train_epoch", "after_train", "after_run", "done"]
+
+
+def test_a_validation_that_was_asked_for_comes_first():
+    at = Position("begin", iteration=3, epoch=1, validate=True)
+    word, after = upcoming(Course(True, 2), at, 3)
+    assert (word, after.validate) == ("validate", False)
+
+
+@given(
+    st.booleans(),
+    st.integers(1, 6),
+    st.integers(1, 4),
+    st.lists(st.tuples(st.sampled_from(["train", "val"]), st.integers(1, 3)), max_size=3),
+)
+def test_every_run_ends_and_trains_exactly_its_length(by_epoch, limit, length, rest):
+    course = Course(by_epoch, limit, (("train", 1), *rest))
+    assert words(course, length).count("iterate") == course.total(length)
+
+
+@given(st.booleans(), st.integers(1, 5), st.integers(1, 4), st.integers(0, 60))
+def test_a_run_continues_from_any_position_as_if_it_had_not_stopped(by_epoch, limit, length, cut):
+    course, at, seen = Course(by_epoch, limit), Position(), []
+    for _ in range(cut):
+        word, at = upcoming(course, at, length)
+        seen.append(word)
+    whole = words(course, length)
+    if "done" not in seen:
+        assert seen + words(course, length, Position(**at._asdict())) == whole
+
+
+def test_a_longer_run_goes_on_where_the_shorter_one_ended():
+    ended = Position("after_run", iteration=6, epoch=2, inner=3)
+    assert reopened(Course(True, 2), ended) == ended
+    assert words(Course(True, 3), 3, reopened(Course(True, 3), ended)).count("iterate") == 3
