@@ -176,6 +176,10 @@ def ranks(scores: NDArray[Any], labels: NDArray[Any]) -> NDArray[np.int64]:
             repair="Let the head's num_classes be the dataset's number of classes.",
         )
     own: NDArray[Any] = np.take_along_axis(scores, labels[:, None], axis=1)
-    above: NDArray[np.bool_] = np.logical_not(np.less_equal(scores, own))  # true for nan on either side
-    tied: NDArray[np.bool_] = np.logical_and(np.equal(scores, own), np.less(np.arange(count), labels[:, None]))
+    above: NDArray[np.bool_] = np.logical_not(scores <= own)  # true for nan on either side
+    tied: NDArray[np.bool_] = np.logical_and(scores == own, _below(count) < labels[:, None])
     return np.count_nonzero(np.logical_or(above, tied), axis=1).astype(np.int64)
+
+
+def _below(count: int) -> NDArray[np.int64]:
+    return np.arange(count, dtype=np.int64)

@@ -9,7 +9,7 @@ norm_cfg = dict(mean=[0.3054], std=[0.3759])
 
 train_pipeline = [
     dict(type='ToUnit'),
-    dict(type='ShiftScaleRotate', shift_limit=0.08, rotate_limit=10),
+    dict(type='ShiftScaleRotate', shift_limit=0.05, rotate_limit=6),
     dict(type='Normalize', **norm_cfg),
     dict(type='PackInputs'),
 ]

@@ -1,0 +1,283 @@
+"""A run's curves: what its metrics say, as one picture."""
+
+import math
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any, NamedTuple, TypeAlias
+
+import numpy as np
+from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.figure import Figure
+from matplotlib.gridspec import GridSpec
+from matplotlib.ticker import FuncFormatter, MaxNLocator, NullFormatter
+from numpy.typing import NDArray
+
+from fkit.tree.error import FkitValueError
+
+__all__ = ["Series", "curves", "series_of", "smooth"]
+
+Row = Mapping[str, Any]
+Axes: TypeAlias = Any  # matplotlib's; its methods take keywords without types, which strict pyright refuses
+
+_INK, _SOFT, _GRID, _PAPER = "#1f2933", "#7b8794", "#e4e7eb", "#ffffff"
+_COLOURS = ("#2563eb", "#d97706", "#059669", "#c026d3", "#dc2626", "#0891b2")
+_NOT_CURVES = frozenset({"step", "epoch", "mode", "time", "data_time", "eta", "memory", "iter"})
+_DPI = 110
+
+
+class Series(NamedTuple):
+    """One curve.
+
+    Attributes:
+        name: its key in the rows.
+        mode: "train" or "val".
+        steps: (N,) int64.
+        values: (N,) float64.
+    """
+
+    name: str
+    mode: str
+    steps: NDArray[np.int64]
+    values: NDArray[np.float64]
+
+
+def curves(rows: Iterable[Row], title: str = "") -> NDArray[np.uint8]:
+    """Draw metrics as panels: losses, the learning rate, and a panel for the held-out scores with the best marked.
+
+    Args:
+        rows: as in metrics.jsonl: ``{"step": 50, "epoch": 2, "mode": "train", "loss": 0.31, "lr": 0.01}``. Numbers
+            that are not finite leave gaps.
+        title: above the picture.
+
+    Returns:
+        (H, W, 3) uint8, RGB.
+
+    Raises:
+        FkitValueError: no row holds a number to draw.
+
+    Example:
+        >>> curves([{"step": s, "mode": "train", "loss": 1 / s} for s in range(1, 9)], "a run").shape[2]
+        3
+    """
+    rows = tuple(rows)
+    found = series_of(rows)
+    if not found:
+        raise FkitValueError("there is nothing to draw: no row holds a number.", repair="Log at least one step.")
+    losses = [one for one in found if "loss" in one.name]
+    rates = [one for one in found if one.mode == "train" and (one.name == "lr" or one.name.endswith((".lr", "/lr")))]
+    scores = [one for one in found if one.mode == "val" and "loss" not in one.name]
+    rest = [one for one in found if one.mode == "train" and one not in losses and one not in rates]
+    figure: Any = Figure(figsize=(11, 6.2), dpi=_DPI, facecolor=_PAPER)
+    canvas = FigureCanvasAgg(figure)
+    for axes, kind, shown in _panels(figure, losses, scores, rates, rest):
+        _style(axes)
+        if kind == "loss":
+            _draw_losses(axes, shown)
+        elif kind == "score":
+            _draw_scores(axes, shown)
+        else:
+            _draw_plain(axes, shown, "Learning rate" if kind == "rate" else "", smoothed=kind != "rate")
+        axes.set_xlim(left=0)
+        if axes.get_subplotspec() is None or axes.get_subplotspec().is_last_row():
+            axes.set_xlabel("step", fontsize=9, color=_SOFT)
+    _heading(figure, title, found, scores)
+    canvas.draw()
+    return np.asarray(canvas.buffer_rgba())[..., :3].copy()
+
+
+def series_of(rows: Iterable[Row]) -> list[Series]:
+    """The curves that rows hold, by mode and name, in order of step; of rows of one step the last counts.
+
+    Example:
+        >>> [one.name for one in series_of([{"step": 1, "mode": "train", "loss": 2.0, "lr": 0.1, "time": 3.0}])]
+        ['loss', 'lr']
+    """
+    points: dict[tuple[str, str], dict[int, float]] = {}
+    for row in rows:
+        mode, step = str(row.get("mode", "train")), row.get("step")
+        if not isinstance(step, int):
+            continue
+        for name, value in row.items():
+            if name not in _NOT_CURVES and isinstance(value, int | float) and not isinstance(value, bool):
+                points.setdefault((mode, name), {})[step] = float(value)
+    found: list[Series] = []
+    for (mode, name), by_step in points.items():
+        steps = sorted(by_step)
+        found.append(Series(name, mode, np.array(steps, np.int64), np.array([by_step[step] for step in steps])))
+    return found
+
+
+def smooth(values: NDArray[np.float64], window: int) -> NDArray[np.float64]:
+    """A centred moving mean over ``window`` values, over fewer at the ends and where values are not finite; (N,).
+
+    Example:
+        >>> smooth(np.array([0.0, 3.0, 6.0]), 3).tolist()
+        [1.5, 3.0, 4.5]
+    """
+    real = np.isfinite(values)
+    sums = np.concatenate(([0.0], np.cumsum(np.where(real, values, 0.0))))
+    counts = np.concatenate(([0], np.cumsum(real)))
+    places = np.arange(len(values))
+    low, high = np.maximum(places - window // 2, 0), np.minimum(places + window // 2 + 1, len(values))
+    number = counts[high] - counts[low]
+    return np.where(number > 0, (sums[high] - sums[low]) / np.maximum(number, 1), np.nan)
+
+
+def _panels(
+    figure: Any, losses: Sequence[Series], scores: Sequence[Series], rates: Sequence[Series], rest: Sequence[Series]
+) -> list[tuple[Axes, str, Sequence[Series]]]:
+    """The panels that have something to show: the first large on the left, the others stacked on the right."""
+    wanted = [("loss", losses), ("score", scores), ("rate", rates), ("rest", rest)]
+    wanted = [(kind, shown) for kind, shown in wanted if shown]
+    if len(wanted) == 1:
+        grid = GridSpec(1, 1, figure, left=0.065, right=0.975, top=0.82, bottom=0.105)
+        return [(figure.add_subplot(grid[0, 0]), *wanted[0])]
+    others = wanted[1:]
+    heights = [2.0 if kind == "score" else 1.0 for kind, _ in others]
+    grid = GridSpec(
+        len(others), 2, figure, width_ratios=(1.35, 1), height_ratios=heights,
+        left=0.065, right=0.975, top=0.82, bottom=0.105, wspace=0.17, hspace=0.42,
+    )  # fmt: skip
+    first = (figure.add_subplot(grid[:, 0]), *wanted[0])
+    return [first, *((figure.add_subplot(grid[place, 1]), *other) for place, other in enumerate(others))]
+
+
+def _style(axes: Axes) -> None:
+    axes.set_facecolor(_PAPER)
+    for side in ("top", "right"):
+        axes.spines[side].set_visible(False)
+    for side in ("left", "bottom"):
+        axes.spines[side].set_color("#cbd2d9")
+    axes.grid(True, color=_GRID, linewidth=0.8)
+    axes.set_axisbelow(True)
+    axes.tick_params(colors=_SOFT, labelcolor="#52606d", labelsize=8.5, length=0)
+    axes.tick_params(which="minor", length=0)
+    axes.xaxis.set_major_locator(MaxNLocator(6, integer=True, steps=(1, 2, 5, 10)))
+    axes.xaxis.set_major_formatter(FuncFormatter(_whole))
+    axes.margins(x=0.015)
+
+
+def _name(axes: Axes, text: str, note: str = "") -> None:
+    axes.set_title(text, loc="left", fontsize=10.5, fontweight="bold", color=_INK, pad=8)
+    if note:
+        axes.set_title(note, loc="right", fontsize=8.5, color=_SOFT, pad=8)
+
+
+def _legend(axes: Axes, loc: str) -> None:
+    axes.legend(frameon=False, fontsize=8.5, labelcolor=_INK, loc=loc, handlelength=1.4, borderaxespad=0.3)
+
+
+def _draw_losses(axes: Axes, shown: Sequence[Series]) -> None:
+    values = np.concatenate([one.values for one in shown])
+    positive = values[np.isfinite(values) & (values > 0)]
+    finite = values[np.isfinite(values)]
+    logarithmic = len(positive) == len(finite) > 0 and float(positive.max()) > 8 * float(positive.min())
+    window, smoothed = 1, False
+    for one, colour in zip(shown, _colours(len(shown)), strict=True):
+        label = one.name if one.mode == "train" else f"{one.mode} {one.name}"
+        window = max(1, min(51, len(one.values) // 12)) if one.mode == "train" else 1
+        if window > 2:
+            smoothed = True
+            axes.plot(one.steps, one.values, color=colour, alpha=0.22, linewidth=0.9)
+            # on a log scale the mean of logarithms runs through the middle of what is seen
+            drawn = np.exp(smooth(np.log(one.values), window)) if logarithmic else smooth(one.values, window)
+            axes.plot(one.steps, drawn, color=colour, linewidth=2.0, label=label, solid_capstyle="round")
+        else:
+            marker = "o" if len(one.values) < 40 else ""
+            axes.plot(one.steps, one.values, color=colour, linewidth=1.8, marker=marker, markersize=3.5, label=label)
+    if logarithmic:
+        axes.set_yscale("log")
+        axes.yaxis.set_major_formatter(FuncFormatter(_plain))
+        # a range of less than two decades has too few labelled ticks, so label some in between
+        narrow = float(positive.max()) < 60 * float(positive.min())
+        axes.yaxis.set_minor_formatter(FuncFormatter(_some) if narrow else NullFormatter())
+        axes.tick_params(which="minor", labelsize=8, labelcolor="#7b8794")
+    notes = ("log scale" if logarithmic else "", "raw and smoothed" if smoothed else "")
+    _name(axes, "Loss", ", ".join(note for note in notes if note))
+    if len(shown) > 1:
+        _legend(axes, "upper right")
+
+
+def _draw_scores(axes: Axes, shown: Sequence[Series]) -> None:
+    finite = np.concatenate([one.values for one in shown])
+    finite = finite[np.isfinite(finite)]
+    fractions = len(finite) > 0 and float(finite.min()) >= 0 and float(finite.max()) <= 1
+    for one, colour in zip(shown, _colours(len(shown)), strict=True):
+        marker = "o" if len(one.values) < 60 else ""
+        axes.plot(one.steps, one.values, color=colour, linewidth=1.8, marker=marker, markersize=3.5, label=one.name)
+        if np.isfinite(one.values).any():
+            place = int(np.nanargmax(one.values))
+            axes.plot(
+                one.steps[place], one.values[place], "o", markersize=8, markerfacecolor="none",
+                markeredgecolor=colour, markeredgewidth=1.6,
+            )  # fmt: skip
+    if fractions:
+        # the first, untrained scores would squeeze the rest against the top
+        low, high = float(np.quantile(finite, 0.12)), float(finite.max())
+        pad = max(high - low, 0.01) * 0.25
+        if low > float(finite.min()):
+            axes.set_ylim(max(0.0, low - pad), min(1.0, high) + pad * 0.6)
+        axes.yaxis.set_major_locator(MaxNLocator(6, steps=(1, 2, 5, 10)))
+        axes.yaxis.set_major_formatter(FuncFormatter(_percent))
+    first = shown[0]
+    note = ""
+    if np.isfinite(first.values).any():
+        place = int(np.nanargmax(first.values))
+        note = f"best {_score(float(first.values[place]), fractions)} at step {int(first.steps[place]):,}"
+    _name(axes, first.name if len(shown) == 1 else "Held-out scores", note)
+    if len(shown) > 1:
+        _legend(axes, "lower right")
+
+
+def _draw_plain(axes: Axes, shown: Sequence[Series], title: str, smoothed: bool) -> None:
+    for one, colour in zip(shown, _colours(len(shown)), strict=True):
+        window = max(1, min(51, len(one.values) // 12)) if smoothed else 1
+        if window > 2:
+            axes.plot(one.steps, one.values, color=colour, alpha=0.22, linewidth=0.9)
+        axes.plot(one.steps, smooth(one.values, window), color=colour, linewidth=1.8, label=one.name)
+    if not smoothed:
+        axes.set_ylim(bottom=min(0.0, *(float(np.nanmin(one.values, initial=0.0)) for one in shown)))
+    axes.yaxis.set_major_locator(MaxNLocator(4, steps=(1, 2, 5, 10)))
+    axes.yaxis.set_major_formatter(FuncFormatter(_plain))
+    _name(axes, title or (shown[0].name if len(shown) == 1 else "Other values"))
+    if len(shown) > 1:
+        _legend(axes, "upper right")
+
+
+def _heading(figure: Any, title: str, found: Sequence[Series], scores: Sequence[Series]) -> None:
+    last = max(int(one.steps[-1]) for one in found)
+    parts = [f"{last:,} steps"]
+    for one in scores[:2]:
+        if np.isfinite(one.values[-1]):
+            fraction = 0 <= one.values[-1] <= 1
+            parts.append(f"last {one.name} {_score(float(one.values[-1]), bool(fraction))}")
+    figure.text(0.03, 0.95, title or "Training curves", fontsize=14, fontweight="bold", color=_INK, va="center")
+    figure.text(0.03, 0.908, "   ·   ".join(parts), fontsize=9.5, color=_SOFT, va="center")
+
+
+def _colours(count: int) -> list[str]:
+    return [_COLOURS[place % len(_COLOURS)] for place in range(count)]
+
+
+def _score(value: float, fraction: bool) -> str:
+    return f"{100 * value:.2f}%" if fraction else f"{value:.4g}"
+
+
+def _whole(value: float, _: int) -> str:
+    return f"{value:,.0f}"
+
+
+def _percent(value: float, _: int) -> str:
+    return f"{100 * value:.4g}%" if value <= 1 + 1e-9 else ""
+
+
+def _plain(value: float, _: int) -> str:
+    """A tick as people write numbers: 0.02, 1e-05."""
+    return f"{value:.4g}" if value == 0 or abs(value) >= 1e-3 else f"{value:.2g}"
+
+
+def _some(value: float, _: int) -> str:
+    """Minor ticks of a log axis: 2 and 5 of each decade."""
+    if value <= 0:
+        return ""
+    digit = round(value / 10 ** math.floor(math.log10(value) + 1e-9))
+    return f"{value:.2g}" if digit in (2, 5) else ""
