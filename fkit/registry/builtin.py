@@ -10,6 +10,15 @@ __all__ = ["registry"]
 # backend None: any; scope None: the root, which every OpenMMLab scope falls back to.
 # A package's own part of a name (mmpretrain's ResNet has other defaults than mmdet's) gets a row with its scope.
 _MODELS_TORCH = (
+    ("models", "ConvNet", "fkit.zoo.torch.small:ConvNet", "torch", None),
+    ("models", "CrossEntropyLoss", "fkit.zoo.torch.classifier:CrossEntropyLoss", "torch", None),
+    ("models", "GlobalAveragePooling", "fkit.zoo.torch.classifier:GlobalAveragePooling", "torch", None),
+    ("models", "ImageClassifier", "fkit.zoo.torch.classifier:ImageClassifier", "torch", None),
+    ("models", "LinearClsHead", "fkit.zoo.torch.classifier:LinearClsHead", "torch", None),
+    ("models", "MLP", "fkit.zoo.torch.small:MLP", "torch", None),
+    ("models", "ResNet", "fkit.zoo.torch.resnet:ResNet", "torch", None),
+    ("models", "ResNet", "fkit.zoo.torch.resnet:DetResNet", "torch", "mmdet"),
+    ("models", "ResNet_CIFAR", "fkit.zoo.torch.resnet:ResNetCifar", "torch", None),
     ("models", "Sequential", "torch.nn:Sequential", "torch", None),
 )  # fmt: skip
 

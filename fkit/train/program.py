@@ -148,6 +148,7 @@ class Spec:
     compile: bool = False
     masks: str = "counter"
     example: Callable[[], Any] | None = None
+    threads: int | None = None
 
 
 class Engine(Protocol):

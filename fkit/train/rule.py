@@ -167,8 +167,7 @@ def _rule(where: str, path: str, given: Mapping[str, Any], layers: tuple[str, ..
             raise FkitValueError(f"{where}: {key}={options[key]!r}.", value=str(options[key]), choices=allowed)
     # the bias whose sigmoid is `bias_prob` (focal loss, Lin et al. 2017, section 4.1)
     bias = float(bias) if prob is None else -math.log((1 - prob) / prob)
-    chosen: Mapping[str, Any] = frozendict(options)
-    return Rule(short, chosen, bias, path, layers)
+    return Rule(short, frozendict[str, Any](options), bias, path, layers)
 
 
 def _weight(rule: Rule, shape: tuple[int, ...], rng: np.random.Generator) -> Array:

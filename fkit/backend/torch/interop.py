@@ -1,0 +1,173 @@
+"""Between numpy on the host and torch on a device, and the kit's structures as torch pytrees."""
+
+import importlib
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import numpy as np
+import torch
+from frozendict import frozendict
+from numpy.typing import NDArray
+from torch import Tensor
+from torch.utils import _pytree as pytree
+
+from fkit.structures.batch import Batch, Samples
+from fkit.train.program import TrainState
+from fkit.tree.error import FkitValueError
+
+__all__ = ["Feed", "device_of", "register", "tensor_of", "to_numpy", "walk"]
+
+
+def device_of(name: str | None) -> torch.device:
+    """The device of "cpu", "cuda", "cuda:1", "mps"; None is CUDA where there is one, else the CPU.
+
+    Raises:
+        FkitValueError: there is no such device.
+
+    Example:
+        >>> device_of("cpu")
+        device(type='cpu')
+    """
+    if name is None:
+        return torch.device("cuda", torch.cuda.current_device()) if torch.cuda.is_available() else torch.device("cpu")
+    here = ["cpu", *(f"cuda:{i}" for i in range(torch.cuda.device_count()))]
+    try:
+        device = torch.device(name)
+    except RuntimeError as cause:
+        raise FkitValueError(
+            f"device={name!r} is no device.", value=name, choices=here, label="Devices here"
+        ) from cause
+    if device.type == "cuda":
+        if not torch.cuda.is_available():
+            raise FkitValueError(
+                f"device={name!r}, but torch sees no CUDA device.",
+                choices=here,
+                label="Devices here",
+                repair="Take --device cpu, or install a build of torch for your driver (`fkit env` shows both).",
+            )
+        index = torch.cuda.current_device() if device.index is None else device.index
+        if index >= torch.cuda.device_count():
+            raise FkitValueError(f"device={name!r} is not there.", choices=here, label="Devices here")
+        return torch.device("cuda", index)
+    if device.type == "mps" and not torch.backends.mps.is_available():
+        raise FkitValueError(f"device={name!r} is not there.", choices=here, label="Devices here")
+    return device
+
+
+def to_numpy(array: Any) -> NDArray[Any]:
+    """A copy on the host, C order; bfloat16, which numpy lacks, as float32."""
+    if not isinstance(array, Tensor):
+        return np.array(array, order="C")
+    array = array.detach()
+    if array.dtype == torch.bfloat16:
+        array = array.float()
+    return np.array(array.cpu().numpy(), order="C")
+
+
+def tensor_of(array: Any) -> Tensor:
+    """A CPU tensor of a numpy (or JAX) array; shares memory where the array may be written to."""
+    if isinstance(array, Tensor):
+        return array
+    host = np.asarray(array)
+    # torch warns of memory that it must not write to, and refuses negative strides
+    if not host.flags.writeable or any(stride < 0 for stride in host.strides):
+        host = host.copy()
+    return torch.from_numpy(host)
+
+
+def walk(tree: Any, change: Callable[[Any], Any]) -> Any:
+    """``change`` on every array of nested mappings, sequences and structures; the rest stays as it is."""
+    if isinstance(tree, (Tensor, np.ndarray)):
+        return change(tree)
+    if isinstance(tree, Mapping):
+        return frozendict({key: walk(value, change) for key, value in tree.items()})
+    if isinstance(tree, tuple):
+        values = [walk(value, change) for value in tree]
+        return type(tree)(*values) if hasattr(tree, "_fields") else tuple(values)
+    if isinstance(tree, list):
+        return [walk(value, change) for value in tree]
+    if hasattr(tree, "tree_flatten") and hasattr(type(tree), "tree_unflatten"):
+        children, auxiliary = tree.tree_flatten()
+        return type(tree).tree_unflatten(auxiliary, tuple(walk(child, change) for child in children))
+    return change(tree) if hasattr(tree, "__array__") and hasattr(tree, "shape") else tree
+
+
+class Feed:
+    """Batches to a device: floats in the run's type; bytes (images) too where they are inputs; other integers as is.
+
+    Args:
+        device: where the model is.
+        dtype: of floats, and of uint8 inputs where ``bytes_as`` does not say otherwise.
+        bytes_as: the type of uint8 inputs.
+    """
+
+    __slots__ = ("bytes_as", "device", "dtype", "pinned")
+
+    def __init__(self, device: torch.device, dtype: torch.dtype, bytes_as: torch.dtype | None = None) -> None:
+        self.device = device
+        self.dtype = dtype
+        self.bytes_as = dtype if bytes_as is None else bytes_as
+        self.pinned = device.type == "cuda"
+
+    def __call__(self, batch: Batch) -> tuple[Any, Samples]:
+        """The inputs and the samples, on the device."""
+        given = batch.inputs
+        inputs = self._input(given) if isinstance(given, (np.ndarray, Tensor)) else walk(given, self._input)
+        targets = frozendict({name: walk(value, self._target) for name, value in batch.targets.items()})
+        valid = frozendict({name: walk(value, self._target) for name, value in batch.valid.items()})
+        return inputs, Samples(targets, valid)
+
+    def _move(self, array: Any) -> Tensor:
+        tensor = tensor_of(array)
+        if not self.pinned or tensor.device == self.device:
+            return tensor if tensor.device == self.device else tensor.to(self.device)
+        # from pinned memory the copy runs beside the step before
+        return (tensor.pin_memory() if tensor.device.type == "cpu" else tensor).to(self.device, non_blocking=True)
+
+    def _input(self, array: Any) -> Tensor:
+        tensor = self._move(array)
+        if tensor.dtype == torch.uint8:
+            return tensor.to(self.bytes_as)
+        return self._float(tensor)
+
+    def _target(self, array: Any) -> Tensor:
+        return self._float(self._move(array))
+
+    def _float(self, tensor: Tensor) -> Tensor:
+        if tensor.dtype != self.dtype and tensor.is_floating_point():
+            return tensor.to(self.dtype)
+        return tensor
+
+
+def register() -> None:
+    """Register frozendict, TrainState, Batch and the structures of ``fkit.structures.PYTREES``; done once, by the room."""
+    pytree.register_pytree_node(
+        frozendict,
+        lambda tree: (list(tree.values()), tuple(tree)),
+        lambda values, keys: frozendict(zip(keys, values, strict=True)),
+        serialized_type_name="frozendict.frozendict",
+    )
+    pytree.register_pytree_node(
+        TrainState,
+        lambda state: (list(state.parts), None),
+        lambda parts, _: TrainState(*parts),
+        serialized_type_name="fkit.TrainState",
+    )
+    pytree.register_pytree_node(
+        Batch,
+        lambda batch: ([batch.inputs, batch.targets, batch.valid], None),
+        lambda parts, _: Batch(*parts),
+        serialized_type_name="fkit.Batch",
+    )
+    for cls in getattr(importlib.import_module("fkit.structures"), "PYTREES", ()):
+        pytree.register_pytree_node(
+            cls,
+            _children,
+            lambda children, auxiliary: auxiliary[0].tree_unflatten(auxiliary[1], tuple(children)),
+            serialized_type_name=f"fkit.{cls.__name__}",
+        )
+
+
+def _children(value: Any) -> tuple[list[Any], Any]:
+    children, auxiliary = value.tree_flatten()
+    return list(children), (type(value), auxiliary)

@@ -1,0 +1,64 @@
+"""The array operations of `fkit.array.ops`, on torch tensors."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from math import prod
+from typing import Any
+
+import torch
+
+from fkit.array.ops import Words
+
+__all__ = ["Torch"]
+
+_MASK = 0xFFFFFFFF
+
+
+@dataclass(frozen=True, slots=True)
+class Torch:
+    """torch multiplies no uint32: words are int32 of the same bits, whose arithmetic wraps alike.
+
+    Attributes:
+        device: where new arrays are made.
+
+    Example:
+        >>> from fkit.array.ops import Numpy
+        >>> from fkit.array.random import bits, key
+        >>> ours = bits(Torch(), key(0, "x"), 5, (3,)).numpy().view("uint32")
+        >>> bool((ours == bits(Numpy(), key(0, "x"), 5, (3,))).all())
+        True
+    """
+
+    device: Any = "cpu"
+
+    @property
+    def name(self) -> str:
+        return "torch"
+
+    def word(self, value: int) -> Words:
+        value &= _MASK
+        return value - (1 << 32) if value >> 31 else value
+
+    def words(self, start: Words, shape: Sequence[int]) -> Words:
+        count = prod(shape)
+        if count < 1 << 31:
+            counters = torch.arange(count, dtype=torch.int32, device=self.device)
+        else:
+            counters = torch.arange(count, device=self.device).to(torch.int32)
+        first = self.word(start) if isinstance(start, int) else start
+        return (counters if isinstance(first, int) and first == 0 else counters.add_(first)).view(tuple(shape))
+
+    def mul(self, a: Words, b: Words) -> Words:
+        return a * b
+
+    def add(self, a: Words, b: Words) -> Words:
+        return a + b
+
+    def xor(self, a: Words, b: Words) -> Words:
+        return a ^ b
+
+    def shr(self, a: Words, n: int) -> Words:
+        return (a >> n) & (_MASK >> n)
+
+    def unit(self, a: Words) -> Any:
+        return self.shr(a, 8).to(torch.float32) * 2.0**-24

@@ -1,0 +1,121 @@
+"""A state of host arrays, and back."""
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+import torch
+from frozendict import frozendict
+from numpy.typing import NDArray
+from torch import Tensor
+
+from fkit.backend.torch.interop import to_numpy
+from fkit.backend.torch.optimizer import Slots, Update
+from fkit.train.inventory import Inventory
+from fkit.train.program import Arrays, TrainState
+from fkit.tree.error import FkitValueError
+
+__all__ = ["collect", "place"]
+
+_SHOWN = 8
+
+
+def place(inventory: Inventory, updates: Mapping[str, Update], arrays: Arrays, device: torch.device) -> TrainState:
+    """A state of arrays, which are copied.
+
+    Args:
+        updates: the optimizers, by name.
+        arrays: by path, whole; without ``opt/`` the optimizers start fresh.
+
+    Raises:
+        FkitValueError: slots of an optimizer that are missing, unknown, or of another shape.
+    """
+
+    def put(array: Any, dtype: str | None = None) -> Tensor:
+        # a copy: a step may write into it
+        return torch.from_numpy(np.array(array, dtype, order="C", copy=True)).to(device)
+
+    def named(kind: str, buffer: bool) -> Mapping[str, Tensor]:
+        mine = [entry for entry in inventory.entries if entry.buffer is buffer]
+        return frozendict({entry.name: put(arrays[f"{kind}/{entry.name}"], entry.dtype) for entry in mine})
+
+    params, buffers = named("params", False), named("buffers", True)
+    given = {path.removeprefix("opt/"): array for path, array in arrays.items() if path.startswith("opt/")}
+    opt: dict[str, Slots] = {name: update.init(params) for name, update in updates.items()}
+    if given:
+        opt = _resumed(updates, opt, given, params, put)
+    slots: dict[str, dict[str, Tensor]] = {}
+    for path, array in arrays.items():
+        if path.startswith("slots/"):
+            _, name, rest = path.split("/", 2)
+            slots.setdefault(name, {})[rest] = put(array)
+    return TrainState(
+        params,
+        buffers,
+        frozendict(opt),
+        frozendict({name: frozendict(held) for name, held in slots.items()}),
+        torch.tensor(int(arrays["iteration"])),
+        torch.tensor(int(arrays["updates"])),
+        # torch has next to no uint32: int32 of the same bits
+        torch.from_numpy(np.array(arrays["key"], np.uint32).view(np.int32)),
+    )
+
+
+def collect(state: TrainState) -> dict[str, NDArray[Any]]:
+    """The arrays of a state by path, on the host; a copy."""
+    params, buffers, opt, slots, iteration, updates, key = state.parts
+    found = {f"params/{name}": to_numpy(array) for name, array in params.items()}
+    found.update({f"buffers/{name}": to_numpy(array) for name, array in buffers.items()})
+    for optimizer, held in opt.items():
+        for slot, tensors in held.items():
+            found.update({f"opt/{optimizer}/{slot}/{name}": to_numpy(array) for name, array in tensors.items()})
+    for name, tree in slots.items():
+        found.update({f"slots/{name}/{path}": to_numpy(array) for path, array in tree.items()})
+    found["iteration"] = to_numpy(iteration).astype(np.int64)
+    found["updates"] = to_numpy(updates).astype(np.int64)
+    found["key"] = to_numpy(key).view(np.uint32)
+    return found
+
+
+def _resumed(
+    updates: Mapping[str, Update],
+    fresh: Mapping[str, Slots],
+    given: Mapping[str, NDArray[Any]],
+    params: Mapping[str, Tensor],
+    put: Any,
+) -> dict[str, Slots]:
+    want = {
+        f"{name}/{slot}/{key}": tensor
+        for name, held in fresh.items()
+        for slot, tensors in held.items()
+        for key, tensor in tensors.items()
+    }
+    found: dict[str, dict[str, dict[str, Tensor]]] = {name: {} for name in updates}
+    unknown: list[str] = []
+    for path, array in given.items():
+        name, slot, key = (*path.split("/", 2), "", "")[:3]
+        lazy = name in updates and updates[name].lazy and key in updates[name].names
+        if path not in want and not lazy:
+            unknown.append(path)
+            continue
+        if path in want and tuple(want[path].shape) != tuple(array.shape):
+            raise FkitValueError(f"opt/{path} has shape {tuple(array.shape)}, its parameter {tuple(want[path].shape)}.")
+        dtype = str(want[path].dtype).removeprefix("torch.") if path in want else _like(array, params[key])
+        found[name].setdefault(slot, {})[key] = put(array, dtype)
+    missing = [path for path in want if path not in given]
+    if missing or unknown:
+        rows = (("missing", missing), ("unknown", unknown))
+        raise FkitValueError(
+            "the saved optimizer state is not that of this run's optimizers.\n  "
+            + "\n  ".join(f"{title} ({len(all_)}): {', '.join(all_[:_SHOWN])}" for title, all_ in rows if all_),
+            repair="Resume with the optimizer that the run had, or take its weights alone with load_from.",
+        )
+    return {
+        name: frozendict({slot: frozendict(tensors) for slot, tensors in held.items()}) for name, held in found.items()
+    }
+
+
+def _like(array: NDArray[Any], param: Tensor) -> str | None:
+    """A slot of a parameter's shape has its type; a counter keeps its own."""
+    same = tuple(array.shape) == tuple(param.shape) and np.issubdtype(array.dtype, np.floating) and array.ndim > 0
+    return str(param.dtype).removeprefix("torch.") if same else None

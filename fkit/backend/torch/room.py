@@ -1,0 +1,96 @@
+"""The torch room as a value: `fkit.train.backend.Backend`."""
+
+import sys
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from fkit.array.ops import Ops
+from fkit.backend.torch.interop import device_of, register, tensor_of, to_numpy
+from fkit.backend.torch.ops import Torch
+from fkit.backend.torch.program import TorchEngine
+from fkit.structures.batch import Batch
+from fkit.train.program import Spec
+
+__all__ = ["TorchBackend"]
+
+
+@dataclass(frozen=True, slots=True)
+class TorchBackend:
+    """torch, behind the kit's own vocabulary. Making one registers the kit's structures as torch pytrees."""
+
+    def __post_init__(self) -> None:
+        register()
+
+    @property
+    def name(self) -> str:
+        return "torch"
+
+    @property
+    def ops(self) -> Ops:
+        return Torch()
+
+    def engine(self, spec: Spec) -> TorchEngine:
+        """The spec made runnable."""
+        return TorchEngine(spec)
+
+    def numpy(self, array: Any) -> NDArray[Any]:
+        """A host copy."""
+        return to_numpy(array)
+
+    def fetch(self, arrays: list[Any]) -> list[float]:
+        """Many lazy numbers, in one wait."""
+        if not arrays:
+            return []
+        if any(isinstance(array, Tensor) and array.device.type != "cpu" for array in arrays):
+            tensors = [torch.as_tensor(array).detach().reshape(()).double() for array in arrays]
+            device = next(tensor.device for tensor in tensors if tensor.device.type != "cpu")
+            return torch.stack([tensor.to(device, non_blocking=True) for tensor in tensors]).tolist()
+        return [float(array) for array in arrays]
+
+    def asarray(self, array: NDArray[Any]) -> Tensor:
+        """A tensor on the CPU; it may share memory with the array."""
+        return tensor_of(array)
+
+    def to_device(self, array: Any, device: str | None) -> Tensor:
+        """A tensor on a device; None is CUDA where there is one."""
+        return tensor_of(array).to(device_of(device))
+
+    def workers(
+        self, make: Callable[[Any], Batch], jobs: Iterator[Any], workers: int, ahead: int = 2
+    ) -> Iterator[Batch]:
+        """Batches made in worker processes; see `fkit.backend.torch.loader.workers`."""
+        from fkit.backend.torch.loader import workers as start
+
+        return start(make, jobs, workers, ahead)
+
+    def environment(self) -> Mapping[str, str]:
+        """Versions and devices, in the words of mmengine's ``collect_env``."""
+        rows = {"PyTorch": torch.__version__, "PyTorch compiling details": torch.__config__.show().strip()}
+        rows["CUDA available"] = str(torch.cuda.is_available())
+        if torch.cuda.is_available():
+            for index in range(torch.cuda.device_count()):
+                rows[f"GPU {index}"] = torch.cuda.get_device_name(index)
+            rows["CUDA runtime"] = str(torch.version.cuda)
+            rows["cuDNN"] = str(torch.backends.cudnn.version())
+        rows["PyTorch threads"] = str(torch.get_num_threads())
+        vision = sys.modules.get("torchvision")
+        if vision is not None or _installed("torchvision"):
+            rows["TorchVision"] = _version("torchvision")
+        return rows
+
+
+def _installed(package: str) -> bool:
+    from importlib.util import find_spec
+
+    return find_spec(package) is not None
+
+
+def _version(package: str) -> str:
+    from importlib.metadata import version
+
+    return version(package)
