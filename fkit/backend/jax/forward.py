@@ -46,7 +46,7 @@ class Forward:
     ) -> tuple[dict[str, Any], dict[str, Any]]:
         """The model's losses, each one number, and the new buffers (the same ones when not training)."""
         variables = self._variables(params, buffers, words if train else None)
-        inputs = cast_inputs(inputs, self.compute)
+        inputs, samples = cast_inputs(inputs, self.compute), self._targets(samples)
         if not train:
             found = self.module.apply(variables, inputs, samples, mode="loss", train=False)
             return _numbers(found), dict(buffers)
@@ -59,7 +59,18 @@ class Forward:
     def predict(self, params: Mapping[str, Any], buffers: Mapping[str, Any], inputs: Any, samples: Any) -> Any:
         """Outputs of mode="predict"."""
         variables = self._variables(params, buffers, None)
-        return self.module.apply(variables, cast_inputs(inputs, self.compute), samples, mode="predict", train=False)
+        inputs, samples = cast_inputs(inputs, self.compute), self._targets(samples)
+        return self.module.apply(variables, inputs, samples, mode="predict", train=False)
+
+    def _targets(self, samples: Any) -> Any:
+        """Targets of any float type in the type of the parameters."""
+        dtype = jnp.promote_types(self.compute, jnp.float32)
+
+        def cast(array: Any) -> Any:
+            array = jnp.asarray(array)
+            return array.astype(dtype) if jnp.issubdtype(array.dtype, jnp.floating) else array
+
+        return jax.tree.map(cast, samples)
 
     def _variables(self, params: Mapping[str, Any], buffers: Mapping[str, Any], words: Words | None) -> dict[str, Any]:
         flat: dict[tuple[str, ...], Any] = {}

@@ -13,7 +13,6 @@ from numpy.typing import NDArray
 from fkit.backend.jax.device import device_of
 from fkit.backend.jax.engine import JaxEngine, engine
 from fkit.backend.jax.ops import JaxOps
-from fkit.backend.jax.pytree import register
 from fkit.train.program import Spec
 
 __all__ = ["Jax"]
@@ -31,9 +30,6 @@ class Jax:
 
     name: str = "jax"
     ops: JaxOps = field(default_factory=JaxOps)
-
-    def __post_init__(self) -> None:
-        register()
 
     def engine(self, spec: Spec) -> JaxEngine:
         """The spec made runnable; see `fkit.backend.jax.engine.engine`."""
