@@ -29,20 +29,23 @@ class Described(NamedTuple):
     summary: str
 
 
-def describe(entry: Entry, root: str = "fkit") -> Described:
+def describe(entry: Entry, name: str | None = None) -> Described:
     """Where an entry's maker is defined, and its signature. The source of a lazy one is read, never run.
+
+    Args:
+        entry: the entry.
+        name: the name to show, ``registry.full_name(entry)``; None is the entry's bare one.
 
     Example:
         >>> from fkit.registry.entry import entry_of
         >>> describe(*entry_of("models", "colorsys:rgb_to_hsv", None, "fkit", None)).signature
         '(r, g, b)'
     """
-    name = entry.name if entry.scope == root else f"{entry.scope}.{entry.name}"
     if isinstance(entry.maker, Lazy):
         where, signature, summary = _read(entry.maker.target)
     else:
         where, signature, summary = _inspect(entry)
-    return Described(entry.kind, name, entry.backend, where, signature, summary)
+    return Described(entry.kind, name or entry.name, entry.backend, where, signature, summary)
 
 
 def _inspect(entry: Entry) -> tuple[str, str, str]:

@@ -161,7 +161,7 @@ def built_kind(annotation: Any) -> str | None:
     """The kind that an annotation names with `Built`: as an object, inside a union, or as source text."""
     if isinstance(annotation, str):
         # text, under `from __future__ import annotations`; read, not evaluated: the name may be imported for types only
-        found = re.search(r"\bBuilt\[\s*['\"](\w+)['\"]\s*\]", annotation)
+        found = re.search(r"\bBuilt\[\s*['\"]?(\w+)['\"]?\s*\]", annotation)
         return found.group(1) if found else None
     for part in (*getattr(annotation, "__metadata__", ()), *get_args(annotation)):
         if isinstance(part, Built):

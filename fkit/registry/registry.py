@@ -34,7 +34,7 @@ from frozendict import frozendict
 from fkit.registry.build import build_part
 from fkit.registry.entry import Entry, Lazy, Maker, entry_of
 from fkit.registry.report import not_found
-from fkit.registry.scope import ALIASES, KINDS, Scope, checked, places
+from fkit.registry.scope import ALIASES, KINDS, Scope, chain, checked, places
 from fkit.tree.error import FkitKeyError, FkitTypeError, FkitValueError
 
 __all__ = ["Registry"]
@@ -115,7 +115,7 @@ class Registry:
             same = next((e for e in old if e.backend == entry.backend), None)
             if same is not None and not replace:
                 raise _taken(entry, same)
-            table[key] = (*(e for e in old if e is not same), entry)
+            table[key] = twins(*(e for e in old if e is not same), entry)
             if entry.scope != self.scope and entry.scope not in scopes:
                 scopes = scopes.set(entry.scope, Scope(self.scope, declared=False))
         tables = frozendict[str, Table]({**self.tables, **{kind: Table(table) for kind, table in by_kind.items()}})
@@ -286,15 +286,24 @@ class Registry:
         )
 
     def names(self, kind: str, scope: str | None = None, backend: str | None = None) -> tuple[str, ...]:
-        """The names of a kind, sorted; with no ``scope``, those outside the root are written ``scope.Name``.
+        """The names of a kind, sorted; with no ``scope``, as the root finds them: ``Name``, ``scope.Name``, ...
 
         Example:
             >>> Registry().register("hooks", dict, name="Mine").names("hooks")
             ('Mine',)
         """
         found = self.entries(kind, scope, backend)
-        bare = {e.name if scope is not None or e.scope == self.scope else f"{e.scope}.{e.name}" for e in found}
-        return tuple(sorted(bare))
+        return tuple(sorted({e.name if scope is not None else self.full_name(e) for e in found}))
+
+    def full_name(self, entry: Entry) -> str:
+        """The name by which the root finds an entry: ``Name``, or the scopes down to it and its name.
+
+        Example:
+            >>> reg = Registry().child("det").child("my", parent="det").register("models", dict, name="Net", scope="my")
+            >>> reg.full_name(reg.find("models", "Net", scope="my"))
+            'det.my.Net'
+        """
+        return ".".join((*reversed(chain(self.scopes, entry.scope)[:-1]), entry.name))
 
     @property
     def kinds(self) -> tuple[str, ...]:
@@ -325,6 +334,11 @@ class Registry:
     def __repr__(self) -> str:
         counts = ", ".join(f"{kind}: {len(table)}" for kind, table in sorted(self.tables.items()) if table)
         return f"Registry({self.scope}; {counts or 'empty'})"
+
+
+def twins(*entries: Entry) -> tuple[Entry, ...]:
+    """Entries of one name, one a backend, in an order that does not tell who came first."""
+    return entries if len(entries) == 1 else tuple(sorted(entries, key=lambda entry: entry.backend or ""))
 
 
 def choose(entries: tuple[Entry, ...], backend: str | None) -> Entry | None:

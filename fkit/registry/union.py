@@ -7,7 +7,7 @@ from typing import TypeVar
 from frozendict import frozendict
 
 from fkit.registry.entry import Entry
-from fkit.registry.registry import Registry
+from fkit.registry.registry import Registry, twins
 from fkit.registry.scope import Scope
 from fkit.tree.error import FkitKeyError, FkitValueError
 
@@ -62,8 +62,7 @@ def _table(
                     f"{', backend ' + repr(entry.backend) if entry.backend else ''}): {same.where} and {entry.where}.",
                     repair="Register one of them under another name or scope, or with replace=True after the union.",
                 )
-        # one order whatever was united first, so that the union is associative
-        found[key] = tuple(sorted(old, key=lambda e: e.backend or ""))
+        found[key] = twins(*old)
     return frozendict(found)
 
 
