@@ -1,0 +1,188 @@
+"""Boxes on pictures, the patches they cut out, and cutout."""
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from fkit.image.refuse import Image, form, image
+from fkit.tree.error import FkitTypeError, FkitValueError
+
+__all__ = ["bbox_clip", "bbox_scaling", "cutout", "cutout_at", "draw_cutout", "imcrop"]
+
+
+def bbox_clip(bboxes: NDArray[Any], img_shape: Sequence[int]) -> NDArray[Any]:
+    """Bring boxes inside a picture: x into 0..W-1, y into 0..H-1.
+
+    Args:
+        bboxes: (..., 4 K), x y x y ..., pixels, any real dtype.
+        img_shape: (H, W) or (H, W, C).
+
+    Returns:
+        Same shape and dtype.
+
+    Raises:
+        FkitValueError: a last axis that is no multiple of 4.
+
+    Example:
+        >>> bbox_clip(np.array([[-5, 3, 99, 7]]), (6, 50)).tolist()
+        [[0, 3, 49, 5]]
+    """
+    if not bboxes.ndim or bboxes.shape[-1] % 4:
+        raise FkitValueError(f"bbox_clip takes boxes of (..., 4 K); got {form(bboxes)}.")
+    high = np.array([img_shape[1] - 1, img_shape[0] - 1] * (bboxes.shape[-1] // 2), bboxes.dtype)
+    return np.maximum(np.minimum(bboxes, high), np.zeros_like(high))
+
+
+def bbox_scaling(bboxes: NDArray[Any], scale: float, clip_shape: Sequence[int] | None = None) -> NDArray[Any]:
+    """Scale boxes about their centres; the width counts both end pixels, ``x2 - x1 + 1``.
+
+    Args:
+        bboxes: (..., 4), x1 y1 x2 y2, pixels.
+        scale: factor of both sides.
+        clip_shape: (H, W) to clip to, or None.
+
+    Returns:
+        Same shape; the dtype of ``bboxes``, or float64 for integers that were scaled.
+
+    Example:
+        >>> bbox_scaling(np.array([10.0, 10.0, 19.0, 29.0]), 2).tolist()
+        [5.0, 0.0, 24.0, 39.0]
+    """
+    if float(scale) == 1.0:
+        scaled = bboxes.copy()
+    else:
+        width = bboxes[..., 2] - bboxes[..., 0] + 1
+        height = bboxes[..., 3] - bboxes[..., 1] + 1
+        by_x, by_y = width * (scale - 1) * 0.5, height * (scale - 1) * 0.5
+        scaled = bboxes + np.stack((-by_x, -by_y, by_x, by_y), axis=-1)
+    return scaled if clip_shape is None else bbox_clip(scaled, clip_shape)
+
+
+def imcrop(
+    img: Image, bboxes: NDArray[Any], scale: float = 1.0, pad_fill: float | Sequence[float] | None = None
+) -> Image | list[Image]:
+    """Cut patches out; both corners belong to a patch.
+
+    Args:
+        img: (H, W) or (H, W, C), any dtype.
+        bboxes: (4,) or (N, 4), x1 y1 x2 y2, pixels; truncated to integers after scaling.
+        scale: factor of the boxes about their centres.
+        pad_fill: None cuts a patch at the picture's edge; a number, or C of them, fills what lies outside.
+
+    Returns:
+        One patch for (4,), a list of N for (N, 4). Without ``pad_fill`` they are views of ``img``.
+
+    Raises:
+        FkitValueError: as many fill values as there are not channels, or boxes of another shape.
+
+    Example:
+        >>> img = np.arange(12).reshape(3, 4)
+        >>> imcrop(img, np.array([1, 1, 2, 9])).tolist()
+        [[5, 6], [9, 10]]
+    """
+    channels = 1 if image("imcrop", img).ndim == 2 else img.shape[2]
+    fill: tuple[float, ...] | None = None
+    if pad_fill is not None:
+        fill = (pad_fill,) * channels if isinstance(pad_fill, (int, float)) else tuple(pad_fill)
+        if len(fill) != channels:
+            raise FkitValueError(f"imcrop: pad_fill has {len(fill)} numbers for {channels} channels.")
+    boxes = bboxes[None] if bboxes.ndim == 1 else bboxes
+    if boxes.ndim != 2 or boxes.shape[1] != 4:
+        raise FkitValueError(f"imcrop takes boxes of (4,) or (N, 4); got {form(bboxes)}.")
+    scaled = bbox_scaling(boxes, scale).astype(np.int32)
+    inside = bbox_clip(scaled, img.shape)
+    patches: list[Image] = []
+    for wanted, (x1, y1, x2, y2) in zip(scaled.tolist(), inside.tolist(), strict=True):
+        patch = img[y1 : y2 + 1, x1 : x2 + 1]
+        patches.append(patch if fill is None else _laid_on(patch, wanted, fill))
+    return patches[0] if bboxes.ndim == 1 else patches
+
+
+def cutout(
+    img: Image, shape: int | tuple[int, int], pad_val: float | tuple[float, ...] = 0, *, rng: np.random.Generator
+) -> Image:
+    """Fill a rectangle about a random point (DeVries and Taylor 2017).
+
+    Args:
+        img: (H, W) or (H, W, C), any dtype.
+        shape: (height, width) of the rectangle, or one number for both; what lies outside the picture is lost.
+        pad_val: one number, or C of them in a tuple.
+        rng: where the two draws come from.
+
+    Returns:
+        A copy, same shape and dtype.
+
+    Raises:
+        FkitTypeError: a shape or fill that is neither number nor tuple.
+        FkitValueError: as many fill values as there are not channels.
+
+    Example:
+        >>> int((cutout(np.ones((9, 9)), 3, rng=np.random.default_rng(0)) == 0).sum())
+        9
+    """
+    return cutout_at(img, shape, draw_cutout(rng, image("cutout", img).shape), pad_val)
+
+
+def draw_cutout(rng: np.random.Generator, img_shape: Sequence[int]) -> tuple[float, float]:
+    """The draws of ``cutout``: a point (y, x), uniform over the picture.
+
+    Example:
+        >>> y, x = draw_cutout(np.random.default_rng(0), (10, 20))
+        >>> 0 <= y < 10 and 0 <= x < 20
+        True
+    """
+    return float(rng.uniform(0, img_shape[0])), float(rng.uniform(0, img_shape[1]))
+
+
+def cutout_at(
+    img: Image,
+    shape: int | tuple[int, int],
+    center: tuple[float, float],
+    pad_val: float | tuple[float, ...] = 0,
+) -> Image:
+    """``cutout`` with its draws given.
+
+    Args:
+        img: (H, W) or (H, W, C), any dtype.
+        shape: (height, width) of the rectangle, or one number for both.
+        center: (y, x).
+        pad_val: one number, or C of them in a tuple.
+
+    Returns:
+        A copy, same shape and dtype.
+
+    Raises:
+        FkitTypeError: a shape or fill that is neither number nor tuple.
+        FkitValueError: as many fill values as there are not channels.
+
+    Example:
+        >>> cutout_at(np.ones((2, 4), int), (9, 2), (1.0, 2.0)).tolist()
+        [[1, 0, 0, 1], [1, 0, 0, 1]]
+    """
+    channels = 1 if image("cutout", img).ndim == 2 else img.shape[2]
+    size: Any = (shape, shape) if isinstance(shape, int) else shape
+    if not isinstance(size, tuple) or len(size) != 2:  # pyright: ignore[reportUnknownArgumentType]
+        raise FkitTypeError(f"cutout: shape must be an integer or a tuple of two; got {shape!r}.")
+    if not isinstance(pad_val, (int, float, tuple)):  # pyright: ignore[reportUnnecessaryIsInstance]
+        raise FkitTypeError(f"cutout: pad_val must be a number or a tuple; got {pad_val!r}.")
+    if isinstance(pad_val, tuple) and len(pad_val) != channels:
+        raise FkitValueError(f"cutout: pad_val has {len(pad_val)} numbers for {channels} channels.")
+    height, width = img.shape[:2]
+    high, wide = int(size[0]), int(size[1])  # pyright: ignore[reportUnknownArgumentType]
+    top, left = int(max(0, center[0] - high / 2)), int(max(0, center[1] - wide / 2))
+    out = img.copy()
+    out[top : min(height, top + high), left : min(width, left + wide)] = pad_val
+    return out
+
+
+def _laid_on(patch: Image, wanted: Sequence[int], fill: tuple[float, ...]) -> Image:
+    """The patch on a canvas of the wanted box's size."""
+    x1, y1, x2, y2 = wanted
+    left, top = max(0, -x1), max(0, -y1)
+    high, wide = patch.shape[:2]
+    canvas = np.empty((y2 - y1 + 1, x2 - x1 + 1, *patch.shape[2:]), patch.dtype)
+    canvas[...] = np.array(fill if patch.ndim == 3 else fill[0], patch.dtype)
+    canvas[top : top + high, left : left + wide] = patch
+    return canvas

@@ -1,0 +1,95 @@
+"""What the image functions say when they refuse: one wording for OpenCV's errors and for arrays of the wrong form."""
+
+from types import TracebackType
+from typing import Any
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from fkit.tree.error import FkitImportError, FkitTypeError, FkitValueError
+
+__all__ = ["Image", "form", "image", "one_of", "optional", "refusing"]
+
+Image = NDArray[Any]  # (H, W) or (H, W, C); each function says which dtypes it takes
+
+
+def form(value: object) -> str:
+    """Shape and dtype of an array in words; the type of anything else.
+
+    Example:
+        >>> form(np.zeros((4, 6, 3), np.uint8)), form("a.png")
+        ('(4, 6, 3) uint8', 'str')
+    """
+    return f"{value.shape} {value.dtype}" if isinstance(value, np.ndarray) else type(value).__name__
+
+
+def image(name: str, value: Any, repair: str = "") -> Image:
+    """``value`` if it is an array of two or three axes; an error that names the function otherwise.
+
+    Example:
+        >>> image("imflip", np.zeros((4, 6))).shape
+        (4, 6)
+    """
+    if isinstance(value, np.ndarray) and value.ndim in (2, 3):
+        return value
+    raise FkitTypeError(f"{name} takes an image, a (H, W) or (H, W, C) array; got {form(value)}.", repair=repair)
+
+
+def one_of(name: str, parameter: str, value: object, choices: tuple[str, ...]) -> None:
+    """Raise unless ``value`` is among ``choices``.
+
+    Example:
+        >>> one_of("imflip", "direction", "horizontal", ("horizontal", "vertical"))
+    """
+    if value not in choices:
+        raise FkitValueError(f"{name}: {parameter} = {value!r} is unknown.", value=str(value), choices=choices)
+
+
+class refusing:  # a context manager that is named like the verb it is
+    """Turn an error of OpenCV in the block into one that says which function refused which array.
+
+    Args:
+        name: the fkit function.
+        value: the image it was given.
+
+    Example:
+        >>> with refusing("imresize", np.zeros((4, 6, 3), bool)):
+        ...     cv2.resize(np.zeros((4, 6, 3), bool), (2, 2))
+        Traceback (most recent call last):
+        fkit.tree.error.FkitValueError: imresize: OpenCV refuses an image of (4, 6, 3) bool...
+    """
+
+    __slots__ = ("name", "value")
+
+    def __init__(self, name: str, value: object) -> None:
+        self.name = name
+        self.value = value
+
+    def __enter__(self) -> None:
+        return None
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if isinstance(error, cv2.error):
+            said = str(error).strip().replace("\n", " ")
+            raise FkitValueError(
+                f"{self.name}: OpenCV refuses an image of {form(self.value)} with these arguments.", repair=said
+            ) from error
+
+
+def optional(package: str, purpose: str) -> Any:
+    """An installed package that fkit does not require, or an error that says how to get it.
+
+    Example:
+        >>> optional("PIL.Image", "backend='pillow'").__name__
+        'PIL.Image'
+    """
+    import importlib
+
+    try:
+        return importlib.import_module(package)
+    except ImportError as cause:
+        root = package.split(".")[0]
+        raise FkitImportError(f"{purpose} needs the package {root!r}.", repair=f"pip install {root}") from cause

@@ -1,0 +1,320 @@
+"""Sizes and their rules: resize, rescale, to a multiple, like another picture. Sizes are (width, height)."""
+
+import math
+from collections.abc import Sequence
+from typing import Any, Literal, overload
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from fkit.image.refuse import Image, form, image, one_of, optional, refusing
+from fkit.tree.error import FkitTypeError, FkitValueError
+
+__all__ = [
+    "imrescale",
+    "imresize",
+    "imresize_like",
+    "imresize_to_multiple",
+    "interpolation_code",
+    "rescale_size",
+]
+
+Scale = float | tuple[float, float]
+
+_CV2_CODES = (
+    ("nearest", cv2.INTER_NEAREST),
+    ("bilinear", cv2.INTER_LINEAR),
+    ("bicubic", cv2.INTER_CUBIC),
+    ("area", cv2.INTER_AREA),
+    ("lanczos", cv2.INTER_LANCZOS4),
+)
+_PILLOW_NAMES = ("nearest", "bilinear", "bicubic", "box", "lanczos", "hamming")
+
+
+def interpolation_code(name: str, interpolation: str) -> int:
+    """OpenCV's number for the name of an interpolation.
+
+    Args:
+        name: the function that asks, for the message.
+        interpolation: "nearest", "bilinear", "bicubic", "area" or "lanczos".
+
+    Example:
+        >>> interpolation_code("imresize", "bilinear") == cv2.INTER_LINEAR
+        True
+    """
+    for known, code in _CV2_CODES:
+        if known == interpolation:
+            return code
+    choices = [known for known, _ in _CV2_CODES]
+    raise FkitValueError(
+        f"{name}: interpolation = {interpolation!r} is unknown.", value=str(interpolation), choices=choices
+    )
+
+
+@overload
+def imresize(
+    img: Image,
+    size: tuple[int, int],
+    return_scale: Literal[False] = False,
+    interpolation: str = "bilinear",
+    out: Image | None = None,
+    backend: str | None = None,
+) -> Image: ...
+@overload
+def imresize(
+    img: Image,
+    size: tuple[int, int],
+    return_scale: Literal[True],
+    interpolation: str = "bilinear",
+    out: Image | None = None,
+    backend: str | None = None,
+) -> tuple[Image, float, float]: ...
+@overload
+def imresize(
+    img: Image,
+    size: tuple[int, int],
+    return_scale: bool,
+    interpolation: str = "bilinear",
+    out: Image | None = None,
+    backend: str | None = None,
+) -> Image | tuple[Image, float, float]: ...
+def imresize(
+    img: Image,
+    size: tuple[int, int],
+    return_scale: bool = False,
+    interpolation: str = "bilinear",
+    out: Image | None = None,
+    backend: str | None = None,
+) -> Image | tuple[Image, float, float]:
+    """Resize to a given width and height.
+
+    Args:
+        img: (H, W) or (H, W, C), uint8, uint16, int16, float32 or float64. A channel axis of one is dropped.
+        size: (width, height) in pixels.
+        return_scale: also return the two factors.
+        interpolation: "nearest", "bilinear", "bicubic", "area" or "lanczos"; under Pillow "box" and "hamming" in
+            place of "area".
+        out: a buffer of the result's shape and dtype to write into (cv2 only).
+        backend: "cv2" (None means it) or "pillow" (uint8 only).
+
+    Returns:
+        (height, width[, C]); with ``return_scale`` the triple (image, width factor, height factor).
+
+    Raises:
+        FkitValueError: an unknown interpolation or backend, an empty size, or a dtype that OpenCV refuses.
+        FkitTypeError: another dtype than uint8 under Pillow.
+
+    Example:
+        >>> resized, w_scale, h_scale = imresize(np.zeros((4, 6, 3), np.uint8), (12, 2), return_scale=True)
+        >>> resized.shape, w_scale, h_scale
+        ((2, 12, 3), 2.0, 0.5)
+    """
+    if backend is None or backend == "cv2":
+        code = interpolation_code("imresize", interpolation)
+        with refusing("imresize", img):
+            resized = cv2.resize(img, size, dst=out, interpolation=code)
+    else:
+        one_of("imresize", "backend", backend, ("cv2", "pillow"))
+        resized = _by_pillow(img, size, interpolation)
+    if not return_scale:
+        return resized
+    height, width = img.shape[:2]
+    return resized, size[0] / width, size[1] / height
+
+
+def imresize_to_multiple(
+    img: Image,
+    divisor: int | tuple[int, int],
+    size: int | tuple[int, int] | None = None,
+    scale_factor: float | tuple[float, float] | None = None,
+    keep_ratio: bool = False,
+    return_scale: bool = False,
+    interpolation: str = "bilinear",
+    out: Image | None = None,
+    backend: str | None = None,
+) -> Image | tuple[Image, float, float]:
+    """Resize to a size or by a factor, each side rounded up to a multiple.
+
+    Args:
+        img: as ``imresize``.
+        divisor: of both sides, or (of width, of height).
+        size: (width, height), or one number for both; or
+        scale_factor: (width factor, height factor), or one for both: exactly one of the two.
+        keep_ratio: fit into ``size`` with the ratio kept, before rounding up.
+        return_scale: also return the two factors.
+        interpolation: as ``imresize``.
+        out: as ``imresize``.
+        backend: as ``imresize``.
+
+    Returns:
+        As ``imresize``.
+
+    Raises:
+        FkitValueError: both or neither of ``size`` and ``scale_factor``; what ``imresize`` refuses.
+
+    Example:
+        >>> imresize_to_multiple(np.zeros((48, 64), np.uint8), 16, size=(50, 30)).shape
+        (32, 64)
+    """
+    if (size is None) == (scale_factor is None):
+        raise FkitValueError("imresize_to_multiple takes exactly one of size and scale_factor.")
+    height, width = image("imresize_to_multiple", img).shape[:2]
+    if size is not None:
+        wide, high = _pair(size)
+    else:
+        wide, high = _scaled((width, height), _pair(scale_factor))
+    if keep_ratio:
+        wide, high = rescale_size((width, height), (wide, high))
+    by_width, by_height = _pair(divisor)
+    target = (math.ceil(wide / by_width) * by_width, math.ceil(high / by_height) * by_height)
+    return imresize(img, target, return_scale, interpolation, out, backend)
+
+
+def imresize_like(
+    img: Image,
+    dst_img: Image,
+    return_scale: bool = False,
+    interpolation: str = "bilinear",
+    backend: str | None = None,
+) -> Image | tuple[Image, float, float]:
+    """Resize to the height and width of another picture.
+
+    Args:
+        img: as ``imresize``.
+        dst_img: (H, W) or (H, W, C); only its shape is read.
+        return_scale: also return the two factors.
+        interpolation: as ``imresize``.
+        backend: as ``imresize``.
+
+    Returns:
+        As ``imresize``.
+
+    Example:
+        >>> imresize_like(np.zeros((4, 6), np.uint8), np.zeros((2, 3, 3))).shape
+        (2, 3)
+    """
+    height, width = image("imresize_like", dst_img).shape[:2]
+    return imresize(img, (width, height), return_scale, interpolation, backend=backend)
+
+
+@overload
+def rescale_size(old_size: tuple[int, int], scale: Scale, return_scale: Literal[False] = False) -> tuple[int, int]: ...
+@overload
+def rescale_size(
+    old_size: tuple[int, int], scale: Scale, return_scale: Literal[True]
+) -> tuple[tuple[int, int], float]: ...
+@overload
+def rescale_size(
+    old_size: tuple[int, int], scale: Scale, return_scale: bool
+) -> tuple[int, int] | tuple[tuple[int, int], float]: ...
+def rescale_size(
+    old_size: tuple[int, int], scale: Scale, return_scale: bool = False
+) -> tuple[int, int] | tuple[tuple[int, int], float]:
+    """The size after scaling with the ratio kept: ``int(side factor + 0.5)``.
+
+    Args:
+        old_size: (width, height).
+        scale: a factor above 0; or two lengths, of which the larger bounds the longer side and the smaller the
+            shorter one, in either order.
+        return_scale: also return the factor.
+
+    Returns:
+        (width, height), with ``return_scale`` ((width, height), factor).
+
+    Raises:
+        FkitValueError: a factor that is not above 0.
+        FkitTypeError: neither number nor tuple.
+
+    Example:
+        >>> rescale_size((640, 427), (1333, 800), return_scale=True)
+        ((1199, 800), 1.873536299765808)
+    """
+    width, height = old_size
+    if isinstance(scale, (int, float)):
+        if not scale > 0:
+            raise FkitValueError(f"rescale_size: a factor must be above 0; got {scale}.")
+        factor = scale
+    elif isinstance(scale, tuple) and scale:  # pyright: ignore[reportUnnecessaryIsInstance]
+        factor = min(max(scale) / max(height, width), min(scale) / min(height, width))
+    else:
+        raise FkitTypeError(f"rescale_size: scale must be a number or a tuple; got {scale!r}.")
+    size = _scaled((width, height), (factor, factor))
+    return (size, factor) if return_scale else size
+
+
+@overload
+def imrescale(
+    img: Image,
+    scale: Scale,
+    return_scale: Literal[False] = False,
+    interpolation: str = "bilinear",
+    backend: str | None = None,
+) -> Image: ...
+@overload
+def imrescale(
+    img: Image,
+    scale: Scale,
+    return_scale: Literal[True],
+    interpolation: str = "bilinear",
+    backend: str | None = None,
+) -> tuple[Image, float]: ...
+@overload
+def imrescale(
+    img: Image, scale: Scale, return_scale: bool, interpolation: str = "bilinear", backend: str | None = None
+) -> Image | tuple[Image, float]: ...
+def imrescale(
+    img: Image,
+    scale: Scale,
+    return_scale: bool = False,
+    interpolation: str = "bilinear",
+    backend: str | None = None,
+) -> Image | tuple[Image, float]:
+    """Resize with the ratio kept, by the rule of ``rescale_size``.
+
+    Args:
+        img: as ``imresize``.
+        scale: a factor, or the two lengths that bound the sides.
+        return_scale: also return the factor.
+        interpolation: as ``imresize``.
+        backend: as ``imresize``.
+
+    Returns:
+        The picture, or (picture, factor).
+
+    Raises:
+        FkitValueError: a factor that is not above 0; what ``imresize`` refuses.
+        FkitTypeError: ``scale`` neither number nor tuple.
+
+    Example:
+        >>> imrescale(np.zeros((48, 64), np.uint8), (100, 60)).shape
+        (60, 80)
+    """
+    height, width = image("imrescale", img).shape[:2]
+    size, factor = rescale_size((width, height), scale, return_scale=True)
+    resized = imresize(img, size, interpolation=interpolation, backend=backend)
+    return (resized, factor) if return_scale else resized
+
+
+def _by_pillow(img: Image, size: tuple[int, int], interpolation: str) -> Image:
+    pillow = optional("PIL.Image", "backend='pillow'")
+    if image("imresize", img).dtype != np.uint8:
+        raise FkitTypeError(f"imresize: backend='pillow' takes uint8; got {form(img)}.")
+    one_of("imresize", "interpolation under 'pillow'", interpolation, _PILLOW_NAMES)
+    method: Any = getattr(pillow.Resampling, interpolation.upper())
+    try:
+        resized: NDArray[Any] = np.array(pillow.fromarray(img).resize(size, method))
+    except (ValueError, TypeError) as cause:
+        raise FkitValueError(f"imresize: Pillow refuses {form(img)} to {size}: {cause}.") from cause
+    return resized
+
+
+def _scaled(size: tuple[int, int], factors: tuple[float, float]) -> tuple[int, int]:
+    return int(size[0] * float(factors[0]) + 0.5), int(size[1] * float(factors[1]) + 0.5)
+
+
+def _pair(value: Any) -> tuple[Any, Any]:
+    if isinstance(value, Sequence):
+        first, second = value
+        return first, second
+    return value, value

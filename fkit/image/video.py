@@ -1,0 +1,308 @@
+"""Reading videos frame by frame, and videos from and to folders of pictures."""
+
+from collections import OrderedDict
+from collections.abc import Hashable, Iterator
+from pathlib import Path
+from types import TracebackType
+from typing import Any, overload
+
+import cv2
+
+from fkit.image.io import imread, imwrite
+from fkit.image.refuse import Image
+from fkit.image.writer import opened_writer
+from fkit.tree.error import FkitFileNotFoundError, FkitIndexError, FkitOSError, FkitValueError
+
+__all__ = ["Cache", "VideoReader", "frames2video"]
+
+
+class Cache:
+    """The last few values by key: first in, first out; neither a lookup nor a repeated ``put`` renews an entry.
+
+    Args:
+        capacity: how many values it holds, 1 or more.
+
+    Example:
+        >>> cache = Cache(2)
+        >>> for key in "abc":
+        ...     cache.put(key, key.upper())
+        >>> cache.get("a", "gone"), cache.get("c"), cache.size
+        ('gone', 'C', 2)
+    """
+
+    def __init__(self, capacity: int) -> None:
+        if int(capacity) <= 0:
+            raise FkitValueError(f"Cache: capacity must be 1 or more; got {capacity}.")
+        self._capacity = int(capacity)
+        self._entries: OrderedDict[Hashable, Any] = OrderedDict()
+
+    @property
+    def capacity(self) -> int:
+        """How many values it holds at most."""
+        return self._capacity
+
+    @property
+    def size(self) -> int:
+        """How many values it holds now."""
+        return len(self._entries)
+
+    def put(self, key: Hashable, val: Any) -> None:
+        """Keep ``val`` under a new key, dropping the oldest when full; a key that is there stays as it is."""
+        if key in self._entries:
+            return
+        if len(self._entries) >= self._capacity:
+            self._entries.popitem(last=False)
+        self._entries[key] = val
+
+    def get(self, key: Hashable, default: Any = None) -> Any:
+        """The value of ``key``, or ``default``."""
+        return self._entries.get(key, default)
+
+
+class VideoReader:
+    """A video as a sequence of frames: ``len``, ``[i]``, ``[-1]``, ``[2:9:3]``, iteration, ``read``.
+
+    It holds an open capture, a position and a cache, so, unlike the rest of ``fkit.image``, it is no value: one
+    reader serves one thread, and ``close`` (or a ``with`` block) frees the file. Frames are (H, W, 3) uint8 BGR;
+    those that come from the cache are shared: copy one before writing into it.
+
+    Args:
+        filename: the video's path (or a URL that OpenCV's FFmpeg opens).
+        cache_capacity: how many decoded frames to keep, first in first out; 0 keeps none.
+
+    Raises:
+        FkitFileNotFoundError: no such file.
+        FkitOSError: a file that OpenCV cannot open as a video.
+
+    Example:
+        >>> VideoReader("absent.mp4")
+        Traceback (most recent call last):
+        fkit.tree.error.FkitFileNotFoundError: absent.mp4 is not there.
+    """
+
+    def __init__(self, filename: str | Path, cache_capacity: int = 10) -> None:
+        name = str(filename)
+        if "://" not in name and not Path(name).is_file():
+            raise FkitFileNotFoundError(f"{name} is not there.")
+        self._name = name
+        self._capture = cv2.VideoCapture(name)
+        if not self._capture.isOpened():
+            raise FkitOSError(f"{name} cannot be opened as a video.")
+        self._cache = Cache(cache_capacity) if cache_capacity > 0 else None
+        self._position = 0
+        self._width = int(self._capture.get(cv2.CAP_PROP_FRAME_WIDTH))
+        self._height = int(self._capture.get(cv2.CAP_PROP_FRAME_HEIGHT))
+        self._fps = float(self._capture.get(cv2.CAP_PROP_FPS))
+        self._frame_cnt = int(self._capture.get(cv2.CAP_PROP_FRAME_COUNT))
+        self._fourcc = int(self._capture.get(cv2.CAP_PROP_FOURCC))
+
+    @property
+    def vcap(self) -> cv2.VideoCapture:
+        """OpenCV's capture."""
+        return self._capture
+
+    @property
+    def opened(self) -> bool:
+        """Whether the file is open."""
+        return self._capture.isOpened()
+
+    @property
+    def width(self) -> int:
+        """Of a frame, pixels."""
+        return self._width
+
+    @property
+    def height(self) -> int:
+        """Of a frame, pixels."""
+        return self._height
+
+    @property
+    def resolution(self) -> tuple[int, int]:
+        """(width, height), pixels."""
+        return self._width, self._height
+
+    @property
+    def fps(self) -> float:
+        """Frames per second."""
+        return self._fps
+
+    @property
+    def frame_cnt(self) -> int:
+        """How many frames the container says it has."""
+        return self._frame_cnt
+
+    @property
+    def fourcc(self) -> int:
+        """The codec's four letters as one number."""
+        return self._fourcc
+
+    @property
+    def position(self) -> int:
+        """Index of the frame that ``read`` gives next."""
+        return self._position
+
+    def read(self) -> Image | None:
+        """The frame at the position, which moves on by one; None at the end."""
+        kept = self._cache.get(self._position) if self._cache else None
+        if kept is None:
+            kept = self._decoded()
+            if kept is None:
+                return None
+            if self._cache:
+                self._cache.put(self._position, kept)
+        self._position += 1
+        return kept
+
+    def get_frame(self, frame_id: int) -> Image:
+        """The frame of an index in 0..len - 1; the position is behind it afterwards.
+
+        Raises:
+            FkitIndexError: an index outside the video.
+            FkitOSError: a frame that cannot be decoded.
+        """
+        if not 0 <= frame_id < self._frame_cnt:
+            raise FkitIndexError(f"{self._name} has frames 0 to {self._frame_cnt - 1}; got {frame_id}.")
+        self._position = frame_id
+        frame = self.read()
+        if frame is None:
+            raise FkitOSError(f"Frame {frame_id} of {self._name} cannot be decoded.")
+        return frame
+
+    def current_frame(self) -> Image | None:
+        """The frame read last, as long as the cache holds it; None before the first."""
+        return self._cache.get(self._position - 1) if self._cache and self._position else None
+
+    def cvt2frames(
+        self,
+        frame_dir: str | Path,
+        file_start: int = 0,
+        filename_tmpl: str = "{:06d}.jpg",
+        start: int = 0,
+        max_num: int = 0,
+    ) -> list[Path]:
+        """Write frames as pictures.
+
+        Args:
+            frame_dir: folder, made if missing.
+            file_start: number of the first file.
+            filename_tmpl: name of a file by its number.
+            start: index of the first frame.
+            max_num: how many; 0: to the end.
+
+        Returns:
+            The paths written.
+        """
+        if not 0 <= start < max(self._frame_cnt, 1):
+            raise FkitValueError(f"{self._name} has {self._frame_cnt} frames; cannot start at {start}.")
+        stop = self._frame_cnt if max_num <= 0 else min(start + max_num, self._frame_cnt)
+        paths: list[Path] = []
+        self._position = start
+        for number in range(stop - start):
+            frame = self.read()
+            if frame is None:
+                break
+            paths.append(Path(frame_dir) / filename_tmpl.format(file_start + number))
+            imwrite(frame, paths[-1])
+        return paths
+
+    def close(self) -> None:
+        """Free the file."""
+        self._capture.release()
+
+    def __len__(self) -> int:
+        return self._frame_cnt
+
+    @overload
+    def __getitem__(self, index: int) -> Image: ...
+    @overload
+    def __getitem__(self, index: slice) -> list[Image]: ...
+    def __getitem__(self, index: int | slice) -> Image | list[Image]:
+        if isinstance(index, slice):
+            return [self.get_frame(i) for i in range(*index.indices(self._frame_cnt))]
+        at = index + self._frame_cnt if index < 0 else index
+        if not 0 <= at < self._frame_cnt:
+            raise FkitIndexError(f"{self._name} has frames 0 to {self._frame_cnt - 1}; got {index}.")
+        return self.get_frame(at)
+
+    def __iter__(self) -> Iterator[Image]:
+        self._position = 0
+        return self
+
+    def __next__(self) -> Image:
+        frame = self.read()
+        if frame is None:
+            raise StopIteration
+        return frame
+
+    next = __next__
+
+    def __enter__(self) -> "VideoReader":
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def _decoded(self) -> Image | None:
+        """Decode the frame at the position, seeking when the capture stands elsewhere."""
+        if round(self._capture.get(cv2.CAP_PROP_POS_FRAMES)) != self._position:
+            self._capture.set(cv2.CAP_PROP_POS_FRAMES, self._position)
+            # some containers seek to a key frame before it only: read on up to the frame
+            for _ in range(self._position - round(self._capture.get(cv2.CAP_PROP_POS_FRAMES))):
+                self._capture.grab()
+        good, frame = self._capture.read()
+        return frame if good else None
+
+
+def frames2video(
+    frame_dir: str | Path,
+    video_file: str | Path,
+    fps: float = 30,
+    fourcc: str = "XVID",
+    filename_tmpl: str = "{:06d}.jpg",
+    start: int = 0,
+    end: int = 0,
+) -> int:
+    """Join numbered pictures into a video, by OpenCV.
+
+    Args:
+        frame_dir: folder of the pictures.
+        video_file: where to write.
+        fps: frames per second.
+        fourcc: the codec's four letters ("XVID" and "MJPG" for .avi, "mp4v" for .mp4).
+        filename_tmpl: name of a picture by its number.
+        start: first number.
+        end: one past the last number; 0: up to the first number that has no picture.
+
+    Returns:
+        How many frames were written.
+
+    Raises:
+        FkitFileNotFoundError: the first picture, or one before ``end``, is not there.
+        FkitValueError: pictures of different sizes.
+        FkitOSError: OpenCV cannot write such a video.
+
+    Example:
+        >>> import tempfile, numpy as np
+        >>> folder = Path(tempfile.mkdtemp())
+        >>> for i in range(3):
+        ...     _ = imwrite(np.full((16, 16, 3), 80 * i, np.uint8), folder / f"{i:06d}.png")
+        >>> frames2video(folder, folder / "a.avi", fourcc="MJPG", filename_tmpl="{:06d}.png")
+        3
+    """
+    folder = Path(frame_dir)
+    first = imread(folder / filename_tmpl.format(start))
+    size = (first.shape[1], first.shape[0])
+    written = 0
+    with opened_writer(video_file, fourcc, fps, size) as writer:
+        while not end or start + written < end:
+            path = folder / filename_tmpl.format(start + written)
+            if not end and not path.is_file():
+                break
+            frame = imread(path)
+            if frame.shape != first.shape:
+                raise FkitValueError(f"{path} is {frame.shape[1]}x{frame.shape[0]}; the video is {size[0]}x{size[1]}.")
+            writer.write(frame)
+            written += 1
+    return written
