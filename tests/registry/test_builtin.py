@@ -1,0 +1,55 @@
+"""The registry the kit ships."""
+
+import importlib.util
+import time
+
+import pytest
+
+import fkit
+from fkit.registry.builtin import registry
+from fkit.registry.describe import source_of
+from fkit.registry.entry import Entry, Lazy
+from fkit.registry.scope import KINDS
+
+ENTRIES = tuple(entry for kind in registry().kinds for entry in registry().entries(kind))
+
+
+def label(entry: Entry) -> str:
+    return f"{entry.kind}/{entry.name}/{entry.backend}"
+
+
+def test_it_is_a_value() -> None:
+    assert fkit.registry() == registry()
+    assert set(KINDS) == set(registry().kinds)
+
+
+def test_it_is_made_fast() -> None:
+    registry()
+    spent = []
+    for _ in range(20):
+        start = time.perf_counter()
+        registry()
+        spent.append(time.perf_counter() - start)
+    assert min(spent) < 2e-3
+
+
+@pytest.mark.parametrize("entry", ENTRIES, ids=label)
+def test_every_row_names_something_that_is_there(entry: Entry) -> None:
+    """The module is found without importing it; one of the kit is read for the name."""
+    assert isinstance(entry.maker, Lazy)
+    module, _, attribute = entry.maker.target.partition(":")
+    package = module.partition(".")[0]
+    if importlib.util.find_spec(package) is None:
+        pytest.skip(f"{package} is not installed")
+    if package == "fkit":
+        file = source_of(module)
+        assert file is not None, f"there is no module {module}"
+        assert attribute.partition(".")[0] in file.read_text(encoding="utf-8")
+
+
+def test_twins_have_both_backends() -> None:
+    reg = registry()
+    by_name: dict[str, set[str | None]] = {}
+    for entry in reg.entries("models"):
+        by_name.setdefault(reg.full_name(entry), set()).add(entry.backend)
+    assert by_name and all(backends <= {None, "torch", "jax"} for backends in by_name.values())
