@@ -30,7 +30,7 @@ def http_storage(**options: Any) -> Storage:
         >>> http_storage().join_path("https://a.org/data", "b.txt")
         'https://a.org/data/b.txt'
     """
-    return Storage("http", frozendict(options))
+    return Storage("http", frozendict[str, Any](options))
 
 
 def memory_storage() -> Storage:
@@ -77,7 +77,7 @@ def s3_storage(path_mapping: Mapping[str, str] | None = None, **options: Any) ->
         >>> s3_storage({"data/": "s3://sets/"}).mapping
         (('data/', 's3://sets/'),)
     """
-    return Storage("s3", frozendict(options), mapping=tuple((path_mapping or {}).items()))
+    return Storage("s3", frozendict[str, Any](options), mapping=tuple((path_mapping or {}).items()))
 
 
 def lmdb_storage(db_path: PathLike, readonly: bool = True, lock: bool = False, readahead: bool = False) -> Storage:

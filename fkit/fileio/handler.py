@@ -140,7 +140,7 @@ def plain(value: Any) -> Any:
     if isinstance(value, np.ndarray):
         return cast("list[Any]", value.tolist())
     if isinstance(value, np.generic):
-        return value.item()
+        return cast(Any, value).item()
     if isinstance(value, Mapping):
         return dict(cast("Mapping[Any, Any]", value))
     if isinstance(value, (AbstractSet, range, Sequence)) and not isinstance(value, (str, bytes)):

@@ -56,7 +56,8 @@ def load(
     """
     where, given = backend_args_of(backend_args, file_client_args), allow_pickle
     if isinstance(file, (bytes, bytearray, memoryview)) or (file_format is not None and _is_content(file)):
-        return loads(file, _named(file_format, _STRING), registry=registry, allow_pickle=given, **options)
+        text: Any = file  # pyright: ignore[reportUnknownVariableType]
+        return loads(text, _named(file_format, _STRING), registry=registry, allow_pickle=given, **options)
     if isinstance(file, (str, os.PathLike)):
         path: PathLike = file  # pyright: ignore[reportUnknownVariableType]
         handler = handler_of(_format(path, file_format), registry, str(path))

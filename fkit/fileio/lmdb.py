@@ -44,7 +44,7 @@ class LmdbFileSystem(_Parent):
         map_size: int = 1 << 40,
         **options: Any,
     ) -> None:
-        super().__init__(**options)
+        super().__init__(**options)  # pyright: ignore[reportUnknownMemberType]
         lmdb: Any = importlib.import_module("lmdb")
         try:
             self.env = lmdb.open(

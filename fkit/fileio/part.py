@@ -18,7 +18,7 @@ __all__ = ["backend_args_of", "format_of", "get_file_backend", "handler_of", "pa
 
 _HANDLERS = "file_handlers"
 _BACKENDS = "file_backends"
-_NOTHING: Mapping[str, Any] = frozendict()
+_NOTHING: Mapping[str, Any] = frozendict[str, Any]()
 
 
 def parse_uri_prefix(uri: PathLike) -> str:

@@ -70,15 +70,14 @@ def _bar(label: str, total: int | None, unit: str, out: IO[str], color: str | No
 def _lines(label: str, total: int | None, unit: str, out: IO[str], color: str | None) -> Generator[Advance]:
     done, start = 0, time.monotonic()
     written_at = start
-    written: int | None = None
 
     def write(now: float) -> None:
-        nonlocal written_at, written
+        nonlocal written_at
         took = max(now - start, 1e-9)
         amount = f"{_amount(done, unit)}" + (f" of {_amount(total, unit)}" if total is not None else "")
         left = f", {(total - done) * took / done:.0f} s left" if total and 0 < done < total else ""
         print(f"{label}: {amount}, {_amount(done / took, unit)} a second{left}", file=out, flush=True)
-        written_at, written = now, done
+        written_at = now
 
     def advance(step: int) -> None:
         nonlocal done
@@ -88,8 +87,7 @@ def _lines(label: str, total: int | None, unit: str, out: IO[str], color: str | 
             write(now)
 
     yield advance
-    if written != done:
-        write(time.monotonic())
+    write(time.monotonic())
 
 
 def _amount(count: float, unit: str) -> str:

@@ -40,14 +40,14 @@ def _tuple(loader: Any, node: Any) -> tuple[Any, ...]:
 
 
 class _Reader(_Loader):
-    yaml_constructors: Any = frozendict({**_Loader.yaml_constructors, _TUPLE: _tuple})
+    yaml_constructors: Any = frozendict[Any, Any]({**_Loader.yaml_constructors, _TUPLE: _tuple})
 
 
 class _Writer(_Dumper):
     def represent_data(self, data: Any) -> Any:
         if type(data) is tuple:
-            return cast(Any, self).represent_sequence(_TUPLE, data)
-        return cast(Any, super()).represent_data(_basic(data))
+            return self.represent_sequence(_TUPLE, data)
+        return super().represent_data(_basic(data))  # pyright: ignore
 
 
 def _basic(data: Any) -> Any:
