@@ -69,7 +69,10 @@ def rows(reg: Registry, kind: str, search: str | None) -> tuple[Described, ...]:
     """The entries of a kind whose name or module contains ``search``, by name."""
     word = (search or "").lower()
     found = [entry for entry in reg.entries(kind) if word in f"{entry.scope}.{entry.name} {entry.where}".lower()]
-    return tuple(describe(entry, reg.scope) for entry in sorted(found, key=lambda e: (e.name.lower(), e.backend or "")))
+    return tuple(
+        describe(entry, reg.full_name(entry))
+        for entry in sorted(found, key=lambda e: (e.name.lower(), e.backend or ""))
+    )
 
 
 def listing(found: tuple[Described, ...]) -> str:

@@ -47,9 +47,18 @@ def test_every_row_names_something_that_is_there(entry: Entry) -> None:
         assert attribute.partition(".")[0] in file.read_text(encoding="utf-8")
 
 
-def test_twins_have_both_backends() -> None:
+def test_the_zoos_models_are_twins() -> None:
     reg = registry()
-    by_name: dict[str, set[str | None]] = {}
-    for entry in reg.entries("models"):
-        by_name.setdefault(reg.full_name(entry), set()).add(entry.backend)
-    assert by_name and all(backends <= {None, "torch", "jax"} for backends in by_name.values())
+    rooms = {"torch": "fkit.zoo.torch.", "jax": "fkit.zoo.flax."}
+    names = {
+        backend: {reg.full_name(entry) for entry in reg.entries("models") if entry.where.startswith(room)}
+        for backend, room in rooms.items()
+    }
+    assert names["torch"] == names["jax"] != set()
+
+
+def test_openmmlabs_names_reach_the_rows_from_any_of_its_scopes() -> None:
+    reg = registry()
+    for scope in ("mmdet", "mmcv", "mmengine", "mmseg", "mmpose", "mmpretrain", "mmcls"):
+        for name in ("CheckpointHook", "mmengine.CheckpointHook", f"{scope}.CheckpointHook"):
+            assert reg.find("hooks", name, scope=scope).name == "CheckpointHook"
