@@ -8,10 +8,11 @@ from typing import Any, NamedTuple
 
 from fkit.config.config import Config
 from fkit.config.load import load_config
-from fkit.config.origin import diff_text
 from fkit.edge.checkpoint import Found, locate, newest, read_checkpoint
 from fkit.run.settings import settle
-from fkit.tree.error import FkitFileNotFoundError, FkitValueError
+from fkit.tree.error import FkitFileNotFoundError, FkitValueError, quoted
+from fkit.tree.path import show
+from fkit.tree.tree import diff
 
 __all__ = ["FREE", "Opened", "open_folder"]
 
@@ -105,13 +106,22 @@ def _same_run(folder: Path, cfg: Config) -> None:
     old, new = comparable(then), comparable(cfg)
     if old != new:
         raise FkitValueError(
-            f"{folder}: holds a run of another config:\n{diff_text(old, new)}",
+            f"{folder}: holds a run of another config:\n{_rows(old, new)}",
             repair="Name another --work-dir, or give the config that this run was started with.",
         )
     for name in ("max_epochs", "max_iters"):
         was, now = then.get(f"train_cfg.{name}"), cfg.get(f"train_cfg.{name}")
         if isinstance(was, int) and isinstance(now, int) and now < was:
             raise FkitValueError(f"{folder}: train_cfg.{name} was {was} and may only grow, not become {now}.")
+
+
+def _rows(old: Config, new: Config) -> str:
+    """What changed between two configs, a line each."""
+    words = {"added": "{path}: {new} is new", "removed": "{path}: {old} is gone", "changed": "{path}: {old} -> {new}"}
+    return "\n".join(
+        "  " + words[change.kind].format(path=show(change.path), old=quoted(change.old, 40), new=quoted(change.new, 40))
+        for change in diff(old, new)
+    )
 
 
 def _record(folder: Path) -> Mapping[str, Any] | None:

@@ -1,5 +1,6 @@
 """Effects to actions, one function an effect: the only place where a run touches the world."""
 
+import io
 import json
 from collections.abc import Mapping
 from pathlib import Path
@@ -124,6 +125,10 @@ class Edge:
     def _draw(self) -> None:
         rows = read_rows(self.folder / "metrics.jsonl")
         if rows:
-            from fkit.visualize.curves import write_curves  # matplotlib takes half a second, and is needed at the end only
+            from PIL import Image
 
-            write_curves(rows, self.folder / "curves.png", title=self.folder.name)
+            from fkit.visualize.curves import curves  # matplotlib takes half a second, and is needed at the end only
+
+            buffer = io.BytesIO()
+            Image.fromarray(curves(rows, self.folder.name)).save(buffer, "PNG")
+            atomic_write(self.folder / "curves.png", buffer.getvalue())

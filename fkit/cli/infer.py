@@ -1,0 +1,125 @@
+"""``fkit infer CONFIG CHECKPOINT IMAGE...``: predict on images, and write them annotated."""
+
+import argparse
+import io
+import json
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from fkit.cli.option import add_config, add_place, read_config
+from fkit.tree.error import FkitError, FkitKeyError, FkitValueError
+
+__all__ = ["add"]
+
+
+def add(commands: Any) -> None:
+    """Add the command to the command line."""
+    command = commands.add_parser(
+        "infer",
+        help="predict on images, and write them annotated",
+        description="Predict on images with the config's test pipeline, and write each with what was predicted.",
+        epilog="example: fkit infer configs/digits/convnet.py work_dirs/convnet a.png b.png --out vis",
+    )
+    add_config(command)
+    command.add_argument("checkpoint", metavar="CHECKPOINT", help="a step_... folder, `latest`, or a work folder")
+    command.add_argument("images", metavar="IMAGE", nargs="+", help="image files")
+    command.add_argument("--out", metavar="DIR", default="vis", help="where the pictures go (default: vis)")
+    command.add_argument("--score-thr", type=float, default=0.0, metavar="X", help="call what scores less 'unsure'")
+    add_place(command)
+    command.set_defaults(run=_run)
+
+
+def _run(arguments: argparse.Namespace) -> int:
+    import fkit
+    from fkit.array.room import open as open_room
+    from fkit.cli.test import load_state
+    from fkit.image import imread
+    from fkit.run.validation import host
+    from fkit.tree.write import atomic_write
+    from fkit.visualize.visualizer import draw_label
+
+    cfg = read_config(arguments)
+    source = _source(cfg, arguments.images)
+    program = fkit.program(cfg)
+    state = load_state(program, arguments.checkpoint)
+    room, classes = open_room(program.backend), _classes(cfg)
+    out = Path(arguments.out)
+    out.mkdir(parents=True, exist_ok=True)
+    found: list[dict[str, Any]] = []
+    for batch in source.batches(0, 0):
+        predicted: Any = host(room, program.predict(state, batch))
+        if not isinstance(predicted, Mapping) or "pred_score" not in predicted:
+            raise FkitError("infer draws predictions of classifiers (pred_label, pred_score); this model gives others.")
+        for scores, meta in zip(predicted["pred_score"], batch.meta, strict=True):
+            path = Path(str(meta["img_path"]))
+            order = scores.argsort()[::-1]
+            named = [(classes[i] if i < len(classes) else str(int(i)), float(scores[i])) for i in order[:3]]
+            label, score = named[0]
+            shown = label if score >= arguments.score_thr else "unsure"
+            image = draw_label(imread(path, channel_order="rgb"), shown, score, others=named[1:])
+            place = _place(out, path, found)
+            atomic_write(place, _png(image))
+            found.append({"image": str(path), "label": shown, "score": score, "picture": str(place)})
+            sys.stdout.write(f"{path}: {shown} {score:.4f} -> {place}\n")
+    atomic_write(out / "predictions.json", (json.dumps(found, indent=1) + "\n").encode())
+    return 0
+
+
+def _source(cfg: Any, images: list[str]) -> Any:
+    """The images as batches, through the config's test pipeline."""
+    from fkit.data.dataset import ImageFiles
+    from fkit.data.source import Loader
+    from fkit.registry.build import build
+    from fkit.registry.builtin import registry
+    from fkit.registry.plugin import include_custom
+    from fkit.run.settings import settle
+
+    settings = settle(cfg)
+    reg = include_custom(registry(), settings.get("custom_imports"))
+    for part in ("test_dataloader", "val_dataloader"):
+        pipeline = settings.get(f"{part}.dataset.pipeline")
+        if pipeline is not None:
+            break
+    else:
+        raise FkitKeyError("infer needs test_dataloader.dataset.pipeline, which says how an image becomes an input.")
+    if not any(step.get("type") == "LoadImageFromFile" for step in pipeline):
+        raise FkitValueError(f"{part}.dataset.pipeline: has no LoadImageFromFile, so it reads no image files.")
+    scope = settings.get("default_scope")
+    steps = [
+        build(step, reg, "transforms", scope=scope, path=f"{part}.dataset.pipeline.{i}") for i, step in enumerate(pipeline)
+    ]
+    from fkit.data.sampler import DefaultSampler
+
+    return Loader(ImageFiles(images, steps), batch_size=1, sampler=DefaultSampler(shuffle=False))
+
+
+def _classes(cfg: Any) -> tuple[str, ...]:
+    """The names of the classes: the config's, else those of its dataset's class."""
+    from fkit.registry.builtin import registry
+
+    dataset = cfg.get("test_dataloader.dataset") or cfg.get("val_dataloader.dataset")
+    given = dataset.get("metainfo.classes")
+    if given is not None:
+        return tuple(str(name) for name in given)
+    maker = registry().find("datasets", str(dataset["type"])).recipe.maker
+    known = getattr(maker, "metainfo", None) or getattr(maker, "METAINFO", None) or {}
+    return tuple(str(name) for name in known.get("classes", ()))
+
+
+def _place(out: Path, path: Path, found: list[dict[str, Any]]) -> Path:
+    """Where the picture of ``path`` goes; images of one name in several folders do not overwrite each other."""
+    taken = {row["picture"] for row in found}
+    place, number = out / f"{path.stem}.png", 2
+    while str(place) in taken:
+        place, number = out / f"{path.stem}_{number}.png", number + 1
+    return place
+
+
+def _png(image: Any) -> bytes:
+    from PIL import Image
+
+    buffer = io.BytesIO()
+    Image.fromarray(image).save(buffer, "PNG")
+    return buffer.getvalue()
