@@ -1,12 +1,11 @@
 """The kit's structures as JAX pytrees; done once, when the room is opened."""
 
-import importlib
 from typing import Any
 
 import jax
 from frozendict import frozendict
 
-from fkit.structures.batch import Batch
+from fkit.structures import PYTREES, Batch, DataElement, from_parts, tree_parts
 from fkit.train.program import TrainState
 
 __all__ = ["register"]
@@ -19,8 +18,13 @@ def register() -> None:
     jax.tree_util.register_pytree_node(
         Batch, lambda batch: ((batch.inputs, batch.targets, batch.valid), None), lambda _, parts: Batch(*parts)
     )
-    for cls in getattr(importlib.import_module("fkit.structures"), "PYTREES", ()):
-        jax.tree_util.register_pytree_node(cls, cls.tree_flatten, cls.tree_unflatten)
+    for cls in PYTREES:
+        jax.tree_util.register_pytree_with_keys(cls, _keyed, from_parts, tree_parts)
+
+
+def _keyed(element: DataElement) -> tuple[Any, Any]:
+    leaves, aux = tree_parts(element)
+    return tuple((jax.tree_util.GetAttrKey(name), leaf) for name, leaf in zip(aux.names, leaves, strict=True)), aux
 
 
 def _state(parts: Any) -> TrainState:
