@@ -74,9 +74,23 @@ def _read(target: str) -> tuple[str, str, str]:
         return target, _UNKNOWN, ""
     node = _find(body, attribute)
     if node is None:
-        return target, _UNKNOWN, ""
+        return _assigned(body, attribute, file) or (target, _UNKNOWN, "")
     summary = (ast.get_docstring(node) or "").partition("\n")[0]
     return f"{file}:{node.lineno}", _signature(node, body), summary
+
+
+def _assigned(body: list[ast.stmt], name: str, file: Path) -> tuple[str, str, str] | None:
+    """``Name = partial(Maker, key=value)``: the maker's signature, and what was set."""
+    for node in body:
+        value = node.value if isinstance(node, (ast.Assign, ast.AnnAssign)) else None
+        targets = node.targets if isinstance(node, ast.Assign) else [getattr(node, "target", None)]
+        if value is None or not any(isinstance(target, ast.Name) and target.id == name for target in targets):
+            continue
+        maker = value.args[0] if isinstance(value, ast.Call) and value.args else value
+        found = _find(body, maker.id) if isinstance(maker, ast.Name) else None
+        signature = _signature(found, body) if found is not None else _UNKNOWN
+        return f"{file}:{node.lineno}", signature, ast.unparse(value)
+    return None
 
 
 def source_of(module: str) -> Path | None:

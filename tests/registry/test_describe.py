@@ -40,6 +40,8 @@ class Outer:
         def __init__(self, deep):
             pass
 
+Preset = partial(Plain, b=3)
+
 def make(a, /, b=1, *, build):
     pass
 '''
@@ -64,7 +66,8 @@ def module(tmp_path: Path) -> Iterator[str]:
         ("Record", "(size: int, names: tuple[str, ...] = ())", 20),
         ("Flax", "(features: int = 3)", 24),
         ("Outer.Inner", "(deep)", 28),
-        ("make", "(a, /, b=1, *, build)", 32),
+        ("Preset", "(a, b: int=2, *rest, c='x', **more)", 32),
+        ("make", "(a, /, b=1, *, build)", 34),
     ],
 )
 def test_a_lazy_maker_is_read_and_never_run(module: str, name: str, signature: str, line: int) -> None:
