@@ -13,15 +13,16 @@ if TYPE_CHECKING:
     from fkit.image.array import dequantize as dequantize
     from fkit.image.array import quantize as quantize
     from fkit.image.array import tensor2imgs as tensor2imgs
+    from fkit.image.chain import preprocess as preprocess
     from fkit.image.clip import concat_video as concat_video
     from fkit.image.clip import convert_video as convert_video
     from fkit.image.clip import cut_video as cut_video
+    from fkit.image.clip import frames2video as frames2video
     from fkit.image.clip import resize_video as resize_video
     from fkit.image.colour import bgr2gray as bgr2gray
     from fkit.image.colour import bgr2hls as bgr2hls
     from fkit.image.colour import bgr2hsv as bgr2hsv
     from fkit.image.colour import bgr2rgb as bgr2rgb
-    from fkit.image.colour import bgr2ycbcr as bgr2ycbcr
     from fkit.image.colour import gray2bgr as gray2bgr
     from fkit.image.colour import gray2rgb as gray2rgb
     from fkit.image.colour import hls2bgr as hls2bgr
@@ -29,9 +30,6 @@ if TYPE_CHECKING:
     from fkit.image.colour import imconvert as imconvert
     from fkit.image.colour import rgb2bgr as rgb2bgr
     from fkit.image.colour import rgb2gray as rgb2gray
-    from fkit.image.colour import rgb2ycbcr as rgb2ycbcr
-    from fkit.image.colour import ycbcr2bgr as ycbcr2bgr
-    from fkit.image.colour import ycbcr2rgb as ycbcr2rgb
     from fkit.image.crop import bbox_clip as bbox_clip
     from fkit.image.crop import bbox_scaling as bbox_scaling
     from fkit.image.crop import cutout as cutout
@@ -64,7 +62,6 @@ if TYPE_CHECKING:
     from fkit.image.photometry import lut_transform as lut_transform
     from fkit.image.photometry import posterize as posterize
     from fkit.image.photometry import solarize as solarize
-    from fkit.image.preprocess import preprocess as preprocess
     from fkit.image.resize import imrescale as imrescale
     from fkit.image.resize import imresize as imresize
     from fkit.image.resize import imresize_like as imresize_like
@@ -82,7 +79,6 @@ if TYPE_CHECKING:
     from fkit.image.tone import light as light
     from fkit.image.video import Cache as Cache
     from fkit.image.video import VideoReader as VideoReader
-    from fkit.image.video import frames2video as frames2video
     from fkit.image.warp import imflip as imflip
     from fkit.image.warp import imflip_ as imflip_
     from fkit.image.warp import imrotate as imrotate
@@ -90,179 +86,42 @@ if TYPE_CHECKING:
     from fkit.image.warp import imtranslate as imtranslate
     from fkit.image.wheel import flow2rgb as flow2rgb
     from fkit.image.wheel import make_color_wheel as make_color_wheel
+    from fkit.image.ycbcr import bgr2ycbcr as bgr2ycbcr
+    from fkit.image.ycbcr import rgb2ycbcr as rgb2ycbcr
+    from fkit.image.ycbcr import ycbcr2bgr as ycbcr2bgr
+    from fkit.image.ycbcr import ycbcr2rgb as ycbcr2rgb
 
 # module, and the names it gives; tuples, for nothing at module level is mutable
 _NAMES = (
-    (
-        "io",
-        (
-            "imfrombytes",
-            "imread",
-            "imwrite",
-        ),
-    ),
-    (
-        "colour",
-        (
-            "bgr2gray",
-            "bgr2hls",
-            "bgr2hsv",
-            "bgr2rgb",
-            "bgr2ycbcr",
-            "gray2bgr",
-            "gray2rgb",
-            "hls2bgr",
-            "hsv2bgr",
-            "imconvert",
-            "rgb2bgr",
-            "rgb2gray",
-            "rgb2ycbcr",
-            "ycbcr2bgr",
-            "ycbcr2rgb",
-        ),
-    ),
-    (
-        "resize",
-        (
-            "imrescale",
-            "imresize",
-            "imresize_like",
-            "imresize_to_multiple",
-            "rescale_size",
-        ),
-    ),
-    (
-        "warp",
-        (
-            "imflip",
-            "imflip_",
-            "imrotate",
-            "imshear",
-            "imtranslate",
-        ),
-    ),
-    (
-        "crop",
-        (
-            "bbox_clip",
-            "bbox_scaling",
-            "cutout",
-            "cutout_at",
-            "draw_cutout",
-            "imcrop",
-        ),
-    ),
-    (
-        "pad",
-        (
-            "impad",
-            "impad_to_multiple",
-        ),
-    ),
-    (
-        "photometry",
-        (
-            "imdenormalize",
-            "iminvert",
-            "imnormalize",
-            "imnormalize_",
-            "lut_transform",
-            "posterize",
-            "solarize",
-        ),
-    ),
+    ("io", "imfrombytes imread imwrite"),
+    ("colour", "bgr2gray bgr2hls bgr2hsv bgr2rgb gray2bgr gray2rgb hls2bgr hsv2bgr imconvert rgb2bgr rgb2gray"),
+    ("ycbcr", "bgr2ycbcr rgb2ycbcr ycbcr2bgr ycbcr2rgb"),
+    ("resize", "imrescale imresize imresize_like imresize_to_multiple rescale_size"),
+    ("warp", "imflip imflip_ imrotate imshear imtranslate"),
+    ("crop", "bbox_clip bbox_scaling cutout cutout_at draw_cutout imcrop"),
+    ("pad", "impad impad_to_multiple"),
+    ("photometry", "imdenormalize iminvert imnormalize imnormalize_ lut_transform posterize solarize"),
     (
         "tone",
-        (
-            "adjust_brightness",
-            "adjust_color",
-            "adjust_contrast",
-            "adjust_hue",
-            "adjust_lighting",
-            "adjust_sharpness",
-            "draw_lighting",
-            "light",
-        ),
+        "adjust_brightness adjust_color adjust_contrast adjust_hue adjust_lighting adjust_sharpness draw_lighting light",
     ),
-    (
-        "histogram",
-        (
-            "auto_contrast",
-            "clahe",
-            "imequalize",
-        ),
-    ),
-    ("preprocess", ("preprocess",)),
-    (
-        "array",
-        (
-            "dequantize",
-            "quantize",
-            "tensor2imgs",
-        ),
-    ),
-    (
-        "video",
-        (
-            "Cache",
-            "VideoReader",
-            "frames2video",
-        ),
-    ),
-    (
-        "clip",
-        (
-            "concat_video",
-            "convert_video",
-            "cut_video",
-            "resize_video",
-        ),
-    ),
-    (
-        "flow",
-        (
-            "dequantize_flow",
-            "flow_from_bytes",
-            "flow_warp",
-            "flowread",
-            "flowwrite",
-            "quantize_flow",
-            "sparse_flow_from_bytes",
-        ),
-    ),
-    (
-        "wheel",
-        (
-            "flow2rgb",
-            "make_color_wheel",
-        ),
-    ),
-    (
-        "draw",
-        (
-            "Color",
-            "color_val",
-            "imshow_bboxes",
-            "imshow_det_bboxes",
-        ),
-    ),
-    (
-        "show",
-        (
-            "flowshow",
-            "imshow",
-        ),
-    ),
+    ("histogram", "auto_contrast clahe imequalize"),
+    ("chain", "preprocess"),
+    ("array", "dequantize quantize tensor2imgs"),
+    ("video", "Cache VideoReader"),
+    ("clip", "concat_video convert_video cut_video frames2video resize_video"),
+    ("flow", "dequantize_flow flow_from_bytes flow_warp flowread flowwrite quantize_flow sparse_flow_from_bytes"),
+    ("wheel", "flow2rgb make_color_wheel"),
+    ("draw", "Color color_val imshow_bboxes imshow_det_bboxes"),
+    ("show", "flowshow imshow"),
 )
 
-__all__ = [  # noqa: PLE0604
-    *(name for _, names in _NAMES for name in names),
-]
+__all__ = tuple(name for _, names in _NAMES for name in names.split())  # pyright: ignore[reportUnsupportedDunderAll]
 
 
 def __getattr__(name: str) -> Any:
     for module, names in _NAMES:
-        if name in names:
+        if name in names.split():
             return getattr(importlib.import_module(f"fkit.image.{module}"), name)
     if name == "use_backend":
         raise FkitAttributeError(

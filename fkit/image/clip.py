@@ -1,20 +1,25 @@
-"""Videos to videos: convert, resize, cut, concatenate.
+"""Writing videos: from pictures, and from videos: convert, resize, cut, concatenate.
 
 mmcv calls the ffmpeg program for these. Here OpenCV decodes every frame and encodes it again: no program is needed,
 but sound is not carried over and a stream is never copied as it is.
 """
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Generator, Iterable, Sequence
+from contextlib import contextmanager
 from itertools import islice
 from pathlib import Path
 
+import cv2
+
+from fkit.image.io import imread
 from fkit.image.refuse import Image
 from fkit.image.resize import imresize, rescale_size
 from fkit.image.video import VideoReader
-from fkit.image.writer import opened_writer
-from fkit.tree.error import FkitValueError
+from fkit.tree.error import FkitOSError, FkitValueError
 
-__all__ = ["concat_video", "convert_video", "cut_video", "resize_video"]
+__all__ = ["codec", "concat_video", "convert_video", "cut_video", "frames2video", "opened_writer", "resize_video"]
+
+_BY_SUFFIX = ((".mp4", "mp4v"), (".m4v", "mp4v"), (".mov", "mp4v"), (".avi", "XVID"), (".mkv", "XVID"))
 
 
 def convert_video(
@@ -164,6 +169,103 @@ def concat_video(video_list: Sequence[str | Path], out_file: str | Path, vcodec:
                     repair="resize_video first",
                 )
     _write(_all_frames(video_list), out_file, vcodec, fps, size, lambda frame: frame)
+
+
+def frames2video(
+    frame_dir: str | Path,
+    video_file: str | Path,
+    fps: float = 30,
+    fourcc: str = "XVID",
+    filename_tmpl: str = "{:06d}.jpg",
+    start: int = 0,
+    end: int = 0,
+) -> int:
+    """Join numbered pictures into a video, by OpenCV.
+
+    Args:
+        frame_dir: folder of the pictures.
+        video_file: where to write.
+        fps: frames per second.
+        fourcc: the codec's four letters ("XVID" and "MJPG" for .avi, "mp4v" for .mp4).
+        filename_tmpl: name of a picture by its number.
+        start: first number.
+        end: one past the last number; 0: up to the first number that has no picture.
+
+    Returns:
+        How many frames were written.
+
+    Raises:
+        FkitFileNotFoundError: the first picture, or one before ``end``, is not there.
+        FkitValueError: pictures of different sizes.
+        FkitOSError: OpenCV cannot write such a video.
+
+    Example:
+        >>> import tempfile, numpy as np
+        >>> from fkit.image.io import imwrite
+        >>> folder = Path(tempfile.mkdtemp())
+        >>> for i in range(3):
+        ...     _ = imwrite(np.full((16, 16, 3), 80 * i, np.uint8), folder / f"{i:06d}.png")
+        >>> frames2video(folder, folder / "a.avi", fourcc="MJPG", filename_tmpl="{:06d}.png")
+        3
+    """
+    folder = Path(frame_dir)
+    first = imread(folder / filename_tmpl.format(start))
+    size = (first.shape[1], first.shape[0])
+    written = 0
+    with opened_writer(video_file, fourcc, fps, size) as writer:
+        while not end or start + written < end:
+            path = folder / filename_tmpl.format(start + written)
+            if not end and not path.is_file():
+                break
+            frame = imread(path)
+            if frame.shape != first.shape:
+                raise FkitValueError(f"{path} is {frame.shape[1]}x{frame.shape[0]}; the video is {size[0]}x{size[1]}.")
+            writer.write(frame)
+            written += 1
+    return written
+
+
+def codec(path: str | Path, fourcc: str | None = None) -> str:
+    """The four letters of a codec: those given, else those that suit the suffix.
+
+    Example:
+        >>> codec("a.mp4"), codec("a.avi", "MJPG")
+        ('mp4v', 'MJPG')
+    """
+    suffix = Path(path).suffix.lower()
+    letters = fourcc or next((known for ending, known in _BY_SUFFIX if ending == suffix), None)
+    if letters is None:
+        choices = [ending for ending, _ in _BY_SUFFIX]
+        raise FkitValueError(
+            f"{path}: no codec is known for {suffix!r}.", choices=choices, repair="name a codec of four letters"
+        )
+    if len(letters) != 4:
+        raise FkitValueError(f"A codec has four letters, such as 'mp4v' or 'MJPG'; got {letters!r}.")
+    return letters
+
+
+@contextmanager
+def opened_writer(
+    path: str | Path, fourcc: str | None, fps: float, size: tuple[int, int]
+) -> Generator[cv2.VideoWriter]:
+    """A writer for frames of (width, height), closed at the end of the block.
+
+    Raises:
+        FkitOSError: OpenCV cannot write such a file.
+    """
+    letters = codec(path, fourcc)
+    Path(path).parent.mkdir(parents=True, exist_ok=True)
+    writer = cv2.VideoWriter(
+        str(path), cv2.VideoWriter.fourcc(letters[0], letters[1], letters[2], letters[3]), fps, size
+    )
+    if not writer.isOpened():
+        raise FkitOSError(
+            f"OpenCV cannot write {path} with codec {letters!r}, {size[0]}x{size[1]}, {fps} frames a second."
+        )
+    try:
+        yield writer
+    finally:
+        writer.release()
 
 
 def _all_frames(names: Sequence[str | Path]) -> Iterable[Image]:

@@ -1,20 +1,15 @@
-"""Colour spaces: OpenCV's conversions, and the studio-swing YCbCr of Matlab (ITU-R BT.601)."""
-
-from typing import Any
+"""Colour spaces, by OpenCV."""
 
 import cv2
-import numpy as np
-from numpy.typing import NDArray
 
-from fkit.image.refuse import Image, form, image, refusing
-from fkit.tree.error import FkitTypeError, FkitValueError
+from fkit.image.refuse import Image, image, refusing
+from fkit.tree.error import FkitValueError
 
 __all__ = [
     "bgr2gray",
     "bgr2hls",
     "bgr2hsv",
     "bgr2rgb",
-    "bgr2ycbcr",
     "gray2bgr",
     "gray2rgb",
     "hls2bgr",
@@ -22,9 +17,6 @@ __all__ = [
     "imconvert",
     "rgb2bgr",
     "rgb2gray",
-    "rgb2ycbcr",
-    "ycbcr2bgr",
-    "ycbcr2rgb",
 ]
 
 
@@ -43,6 +35,7 @@ def imconvert(img: Image, src: str, dst: str) -> Image:
         FkitValueError: OpenCV has no such pair, or refuses the array.
 
     Example:
+        >>> import numpy as np
         >>> imconvert(np.uint8([[[255, 0, 0]]]), "bgr", "hsv").tolist()
         [[[120, 255, 255]]]
     """
@@ -67,6 +60,7 @@ def bgr2gray(img: Image, keepdim: bool = False) -> Image:
         (H, W), or (H, W, 1) with ``keepdim``; same dtype and range.
 
     Example:
+        >>> import numpy as np
         >>> bgr2gray(np.uint8([[[0, 0, 255]]]), keepdim=True).tolist()
         [[[76]]]
     """
@@ -84,6 +78,7 @@ def rgb2gray(img: Image, keepdim: bool = False) -> Image:
         (H, W), or (H, W, 1) with ``keepdim``; same dtype and range.
 
     Example:
+        >>> import numpy as np
         >>> rgb2gray(np.uint8([[[255, 0, 0]]])).tolist()
         [[76]]
     """
@@ -100,6 +95,7 @@ def gray2bgr(img: Image) -> Image:
         (H, W, 3), same dtype and range.
 
     Example:
+        >>> import numpy as np
         >>> gray2bgr(np.uint8([[7]])).tolist()
         [[[7, 7, 7]]]
     """
@@ -116,6 +112,7 @@ def gray2rgb(img: Image) -> Image:
         (H, W, 3), same dtype and range.
 
     Example:
+        >>> import numpy as np
         >>> gray2rgb(np.uint8([[7]])).shape
         (1, 1, 3)
     """
@@ -132,6 +129,7 @@ def bgr2rgb(img: Image) -> Image:
         (H, W, 3), same dtype.
 
     Example:
+        >>> import numpy as np
         >>> bgr2rgb(np.uint8([[[1, 2, 3]]])).tolist()
         [[[3, 2, 1]]]
     """
@@ -148,6 +146,7 @@ def rgb2bgr(img: Image) -> Image:
         (H, W, 3), same dtype.
 
     Example:
+        >>> import numpy as np
         >>> rgb2bgr(np.uint8([[[1, 2, 3]]])).tolist()
         [[[3, 2, 1]]]
     """
@@ -164,6 +163,7 @@ def bgr2hsv(img: Image) -> Image:
         (H, W, 3): uint8 with hue 0..179, or float32 with hue 0..360 and the others 0..1.
 
     Example:
+        >>> import numpy as np
         >>> bgr2hsv(np.uint8([[[0, 255, 0]]])).tolist()
         [[[60, 255, 255]]]
     """
@@ -180,6 +180,7 @@ def hsv2bgr(img: Image) -> Image:
         (H, W, 3), same dtype.
 
     Example:
+        >>> import numpy as np
         >>> hsv2bgr(np.uint8([[[60, 255, 255]]])).tolist()
         [[[0, 255, 0]]]
     """
@@ -196,6 +197,7 @@ def bgr2hls(img: Image) -> Image:
         (H, W, 3): uint8 with hue 0..179, or float32 with hue 0..360 and the others 0..1.
 
     Example:
+        >>> import numpy as np
         >>> bgr2hls(np.uint8([[[0, 255, 0]]])).tolist()
         [[[60, 128, 255]]]
     """
@@ -212,103 +214,11 @@ def hls2bgr(img: Image) -> Image:
         (H, W, 3), same dtype.
 
     Example:
+        >>> import numpy as np
         >>> hls2bgr(np.uint8([[[60, 128, 255]]])).tolist()
         [[[1, 255, 1]]]
     """
     return _convert("hls2bgr", img, cv2.COLOR_HLS2BGR)
-
-
-# Rows: Y, Cb, Cr. Columns: R, G, B in 0..1. (ITU-R BT.601 with 8-bit studio swing; the numbers of Matlab's rgb2ycbcr.)
-_FORWARD = ((65.481, 128.553, 24.966), (-37.797, -74.203, 112.0), (112.0, -93.786, -18.214))
-_OFFSET = (16.0, 128.0, 128.0)
-# Rows: R, G, B. Columns: Y, Cb, Cr in 0..255; the last number is the offset.
-_BACKWARD = (
-    (0.00456621, 0.0, 0.00625893, -222.921),
-    (0.00456621, -0.00153632, -0.00318811, 135.576),
-    (0.00456621, 0.00791071, 0.0, -276.836),
-)
-
-
-def rgb2ycbcr(img: Image, y_only: bool = False) -> Image:
-    """RGB to YCbCr, studio swing: ``Y = 16 + 65.481 R + 128.553 G + 24.966 B`` for RGB in 0..1.
-
-    Not OpenCV's YCrCb, which is full range. Numbers as mmcv's ``rgb2ycbcr``.
-
-    Args:
-        img: (H, W, 3) uint8 in 0..255 or float32 in 0..1.
-        y_only: return the luma alone.
-
-    Returns:
-        (H, W, 3), or (H, W) with ``y_only``; uint8 (rounded), or float32 in 0..1.
-
-    Raises:
-        FkitTypeError: another dtype.
-
-    Example:
-        >>> rgb2ycbcr(np.uint8([[[255, 255, 255], [0, 0, 0]]]))[0].tolist()
-        [[235, 128, 128], [16, 128, 128]]
-    """
-    return _to_ycbcr("rgb2ycbcr", img, y_only, reverse=False)
-
-
-def bgr2ycbcr(img: Image, y_only: bool = False) -> Image:
-    """BGR to YCbCr, studio swing; see ``rgb2ycbcr``.
-
-    Args:
-        img: (H, W, 3) uint8 in 0..255 or float32 in 0..1.
-        y_only: return the luma alone.
-
-    Returns:
-        (H, W, 3), or (H, W) with ``y_only``; uint8 (rounded), or float32 in 0..1.
-
-    Raises:
-        FkitTypeError: another dtype.
-
-    Example:
-        >>> bgr2ycbcr(np.uint8([[[0, 0, 255]]]), y_only=True).tolist()
-        [[81]]
-    """
-    return _to_ycbcr("bgr2ycbcr", img, y_only, reverse=True)
-
-
-def ycbcr2rgb(img: Image) -> Image:
-    """YCbCr, studio swing, to RGB: the inverse of ``rgb2ycbcr``. Numbers as mmcv's ``ycbcr2rgb``.
-
-    A uint8 colour outside the gamut wraps round modulo 256, as there; convert float32 and cut to keep it in range.
-
-    Args:
-        img: (H, W, 3) uint8 in 0..255 or float32 in 0..1.
-
-    Returns:
-        (H, W, 3), same dtype.
-
-    Raises:
-        FkitTypeError: another dtype.
-
-    Example:
-        >>> ycbcr2rgb(np.uint8([[[235, 128, 128]]])).tolist()
-        [[[255, 255, 255]]]
-    """
-    return _from_ycbcr("ycbcr2rgb", img, reverse=False)
-
-
-def ycbcr2bgr(img: Image) -> Image:
-    """YCbCr, studio swing, to BGR; see ``ycbcr2rgb``.
-
-    Args:
-        img: (H, W, 3) uint8 in 0..255 or float32 in 0..1.
-
-    Returns:
-        (H, W, 3), same dtype.
-
-    Raises:
-        FkitTypeError: another dtype.
-
-    Example:
-        >>> ycbcr2bgr(np.uint8([[[100, 110, 180]]])).tolist()
-        [[[61, 63, 181]]]
-    """
-    return _from_ycbcr("ycbcr2bgr", img, reverse=True)
 
 
 def _convert(name: str, img: Image, code: int) -> Image:
@@ -319,38 +229,3 @@ def _convert(name: str, img: Image, code: int) -> Image:
 def _gray(name: str, img: Image, code: int, keepdim: bool) -> Image:
     gray = _convert(name, img, code)
     return gray[..., None] if keepdim else gray
-
-
-def _to_ycbcr(name: str, img: Image, y_only: bool, reverse: bool) -> Image:
-    _check_ycbcr(name, img)
-    rows = np.array(_FORWARD[:1] if y_only else _FORWARD)
-    offset = np.array(_OFFSET[: len(rows)])
-    return _affine(img, rows[:, ::-1] if reverse else rows, offset, np.float32(1))
-
-
-def _from_ycbcr(name: str, img: Image, reverse: bool) -> Image:
-    _check_ycbcr(name, img)
-    table = np.array(_BACKWARD[::-1] if reverse else _BACKWARD)
-    return _affine(img, table[:, :3] * 255.0, table[:, 3], np.float32(255))
-
-
-def _check_ycbcr(name: str, img: Image) -> None:
-    if image(name, img).dtype not in (np.uint8, np.float32):
-        raise FkitTypeError(f"{name} takes uint8 in 0..255 or float32 in 0..1; got {form(img)}.")
-    if img.ndim != 3 or img.shape[2] != 3:
-        raise FkitValueError(f"{name} takes three channels; got {form(img)}.")
-
-
-def _affine(img: Image, rows: NDArray[Any], offset: NDArray[Any], unit: np.float32) -> Image:
-    """``rows @ pixel + offset`` in float64, after the pixel went through float32 as in the reference, which
-    decides the ties of uint8."""
-    if img.dtype == np.uint8:
-        steps = np.arange(256, dtype=np.float32) / np.float32(255) * unit
-        wide = cv2.LUT(img, steps.astype(np.float64))
-    else:
-        wide = (img * unit).astype(np.float64)
-    out: NDArray[Any] = cv2.transform(wide, np.column_stack([rows, offset]))
-    if img.dtype == np.uint8:
-        # through int16: a cast of floats outside 0..255 straight to uint8 is undefined in C, and differs by processor
-        return np.rint(out, out=out).astype(np.int16).astype(np.uint8)
-    return (out / 255.0).astype(np.float32)

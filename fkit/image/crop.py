@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from fkit.image.refuse import Image, form, image
+from fkit.image.refuse import Image, form, image, is_a
 from fkit.tree.error import FkitTypeError, FkitValueError
 
 __all__ = ["bbox_clip", "bbox_scaling", "cutout", "cutout_at", "draw_cutout", "imcrop"]
@@ -83,11 +83,9 @@ def imcrop(
         [[5, 6], [9, 10]]
     """
     channels = 1 if image("imcrop", img).ndim == 2 else img.shape[2]
-    fill: tuple[float, ...] | None = None
-    if pad_fill is not None:
-        fill = (pad_fill,) * channels if isinstance(pad_fill, (int, float)) else tuple(pad_fill)
-        if len(fill) != channels:
-            raise FkitValueError(f"imcrop: pad_fill has {len(fill)} numbers for {channels} channels.")
+    fill = () if pad_fill is None else (pad_fill,) * channels if isinstance(pad_fill, (int, float)) else tuple(pad_fill)
+    if pad_fill is not None and len(fill) != channels:
+        raise FkitValueError(f"imcrop: pad_fill has {len(fill)} numbers for {channels} channels.")
     boxes = bboxes[None] if bboxes.ndim == 1 else bboxes
     if boxes.ndim != 2 or boxes.shape[1] != 4:
         raise FkitValueError(f"imcrop takes boxes of (4,) or (N, 4); got {form(bboxes)}.")
@@ -96,7 +94,7 @@ def imcrop(
     patches: list[Image] = []
     for wanted, (x1, y1, x2, y2) in zip(scaled.tolist(), inside.tolist(), strict=True):
         patch = img[y1 : y2 + 1, x1 : x2 + 1]
-        patches.append(patch if fill is None else _laid_on(patch, wanted, fill))
+        patches.append(patch if pad_fill is None else _laid_on(patch, wanted, fill))
     return patches[0] if bboxes.ndim == 1 else patches
 
 
@@ -162,15 +160,15 @@ def cutout_at(
         [[1, 0, 0, 1], [1, 0, 0, 1]]
     """
     channels = 1 if image("cutout", img).ndim == 2 else img.shape[2]
-    size: Any = (shape, shape) if isinstance(shape, int) else shape
-    if not isinstance(size, tuple) or len(size) != 2:  # pyright: ignore[reportUnknownArgumentType]
+    size = (shape, shape) if isinstance(shape, int) else shape
+    if not is_a(size, tuple) or len(size) != 2:
         raise FkitTypeError(f"cutout: shape must be an integer or a tuple of two; got {shape!r}.")
-    if not isinstance(pad_val, (int, float, tuple)):  # pyright: ignore[reportUnnecessaryIsInstance]
+    if not is_a(pad_val, int, float, tuple):
         raise FkitTypeError(f"cutout: pad_val must be a number or a tuple; got {pad_val!r}.")
     if isinstance(pad_val, tuple) and len(pad_val) != channels:
         raise FkitValueError(f"cutout: pad_val has {len(pad_val)} numbers for {channels} channels.")
     height, width = img.shape[:2]
-    high, wide = int(size[0]), int(size[1])  # pyright: ignore[reportUnknownArgumentType]
+    high, wide = int(size[0]), int(size[1])
     top, left = int(max(0, center[0] - high / 2)), int(max(0, center[1] - wide / 2))
     out = img.copy()
     out[top : min(height, top + high), left : min(width, left + wide)] = pad_val

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fkit.image.io import imread, imwrite
-from fkit.image.refuse import Image, form, image, refusing
+from fkit.image.refuse import Image, form, image, is_a, refusing
 from fkit.image.show import imshow
 from fkit.tree.error import FkitKeyError, FkitTypeError, FkitValueError
 
@@ -64,7 +64,7 @@ def color_val(color: ColorLike) -> tuple[int, int, int]:
         return color.value
     if isinstance(color, (int, np.integer)):
         color = (int(color),) * 3
-    if not isinstance(color, (tuple, np.ndarray)):  # pyright: ignore[reportUnnecessaryIsInstance]
+    if not is_a(color, tuple, np.ndarray):
         raise FkitTypeError(f"A colour is a name, a number, a tuple or an array; got {form(color)}.")
     if len(color) != 3 or not all(0 <= channel <= 255 for channel in np.ravel(color)):
         raise FkitValueError(f"A colour has three numbers in 0..255; got {color!r}.")
@@ -180,14 +180,21 @@ def imshow_det_bboxes(
     with refusing("imshow_det_bboxes", canvas):
         for row, box, label in zip(bboxes, _boxes("imshow_det_bboxes", bboxes), labels.tolist(), strict=True):
             cv2.rectangle(canvas, tuple(box[:2]), tuple(box[2:4]), line, thickness)
-            words = f"cls {label}" if class_names is None else class_names[label]
-            words += f"|{row[4]:.02f}" if len(row) == 5 else ""
+            words = _words(label, class_names) + (f"|{row[4]:.02f}" if len(row) == 5 else "")
             cv2.putText(canvas, words, (box[0], box[1] - 2), cv2.FONT_HERSHEY_COMPLEX, font_scale, text)
     return _released(canvas, show, win_name, wait_time, out_file)
 
 
 def _canvas(name: str, img: Image | str | Path) -> Image:
     return np.ascontiguousarray(image(name, imread(img))).copy()
+
+
+def _words(label: int, class_names: Sequence[str] | None) -> str:
+    if class_names is None:
+        return f"cls {label}"
+    if not 0 <= label < len(class_names):
+        raise FkitValueError(f"imshow_det_bboxes: label {label} has no name among the {len(class_names)} given.")
+    return class_names[label]
 
 
 def _boxes(name: str, bboxes: NDArray[Any]) -> list[list[int]]:

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from fkit.image.array import dequantize, quantize
 from fkit.image.io import imread, imwrite
-from fkit.image.refuse import Image, form, image, one_of
+from fkit.image.refuse import Image, form, image, is_a, one_of
 from fkit.tree.error import FkitFileNotFoundError, FkitOSError, FkitTypeError, FkitValueError
 
 __all__ = [
@@ -57,7 +57,7 @@ def flowread(
     """
     if isinstance(flow_or_path, np.ndarray):
         return _flow("flowread", flow_or_path)
-    if not isinstance(flow_or_path, (str, Path)):
+    if not is_a(flow_or_path, str, Path):
         raise FkitTypeError(f"flowread takes a path or an array; got {form(flow_or_path)}.")
     if not quantize:
         try:
@@ -202,8 +202,8 @@ def flow_warp(img: Image, flow: NDArray[Any], filling_value: float = 0, interpol
             f"flow_warp takes an image (H, W, C) of the flow's size; got {form(img)} and {form(flow)}."
         )
     height, width, channels = img.shape
-    x = flow[..., 0] + np.arange(width)
-    y = flow[..., 1] + np.arange(height)[:, None]
+    x = np.asarray(flow[..., 0] + np.arange(width), np.float64)
+    y = np.asarray(flow[..., 1] + np.arange(height)[:, None], np.float64)
     valid = (x >= 0) & (x < width - 1) & (y >= 0) & (y < height - 1)
     x, y, pixels = x[valid], y[valid], img.reshape(-1, channels)
     out = np.full(img.shape, filling_value, img.dtype)
@@ -273,7 +273,7 @@ def _between(pixels: NDArray[Any], x: NDArray[Any], y: NDArray[Any], size: tuple
     by_x, by_y = (x - left)[:, None], (y - top)[:, None]
     right, low = np.minimum(left + 1, width - 1), np.minimum(top + 1, height - 1)
     # the order of the products and sums is mmcv's: where neighbours are equal it decides the grey level
-    out = pixels.take(top * width + left, axis=0) * (1 - by_y) * (1 - by_x)
+    out = np.asarray(pixels.take(top * width + left, axis=0) * (1 - by_y) * (1 - by_x), np.float64)
     out += pixels.take(low * width + left, axis=0) * by_y * (1 - by_x)
     out += pixels.take(top * width + right, axis=0) * (1 - by_y) * by_x
     out += pixels.take(low * width + right, axis=0) * by_y * by_x

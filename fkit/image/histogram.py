@@ -1,12 +1,10 @@
 """Histogram methods: equalise, auto-contrast, CLAHE."""
 
-from typing import Any
-
 import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from fkit.image.refuse import Image, form, image, refusing
+from fkit.image.refuse import Image, form, image, is_a, refusing
 from fkit.tree.error import FkitTypeError, FkitValueError
 
 __all__ = ["auto_contrast", "clahe", "imequalize"]
@@ -50,7 +48,7 @@ def auto_contrast(img: Image, cutoff: float | tuple[float, float] = 0) -> Image:
         >>> auto_contrast(np.uint8([[[50] * 3, [100] * 3, [150] * 3]]))[0, :, 0].tolist()
         [0, 127, 255]
     """
-    if not isinstance(cutoff, (int, float, tuple)):
+    if not is_a(cutoff, int, float, tuple):
         raise FkitTypeError(f"auto_contrast: cutoff must be a number or a pair; got {form(cutoff)}.")
     low, high = cutoff if isinstance(cutoff, tuple) else (cutoff, cutoff)
     return _by_table(
@@ -78,10 +76,9 @@ def clahe(img: Image, clip_limit: float = 40.0, tile_grid_size: tuple[int, int] 
     """
     if image("clahe", img).ndim != 2:
         raise FkitTypeError(f"clahe takes a grey image (H, W); got {form(img)}.")
-    if not isinstance(clip_limit, (int, float)):
+    if not is_a(clip_limit, int, float):
         raise FkitTypeError(f"clahe: clip_limit must be a number; got {form(clip_limit)}.")
-    grid: Any = tile_grid_size
-    if not (isinstance(grid, tuple) and len(grid) == 2 and all(isinstance(n, int) for n in grid)):  # pyright: ignore[reportUnknownArgumentType, reportUnknownVariableType]
+    if not is_a(tile_grid_size, tuple) or len(tile_grid_size) != 2 or not all(is_a(n, int) for n in tile_grid_size):
         raise FkitTypeError(f"clahe: tile_grid_size must be a tuple of two integers; got {tile_grid_size!r}.")
     with refusing("clahe", img):
         return cv2.createCLAHE(clip_limit, tile_grid_size).apply(img.astype(np.uint8, copy=False))

@@ -9,7 +9,7 @@ import cv2
 import numpy as np
 
 from fkit.image.decode import Undecodable, decode
-from fkit.image.refuse import Image, form, refusing
+from fkit.image.refuse import Image, form, is_a, refusing
 from fkit.tree.error import FkitFileNotFoundError, FkitOSError, FkitTypeError, FkitValueError
 
 __all__ = ["imfrombytes", "imread", "imwrite"]
@@ -60,7 +60,7 @@ def imread(
     """
     if isinstance(img_or_path, np.ndarray):
         return img_or_path
-    if not isinstance(img_or_path, (str, Path)):
+    if not is_a(img_or_path, str, Path):
         raise FkitTypeError(f"imread takes a path or an array; got {form(img_or_path)}.")
     content = _read(img_or_path, backend_args)
     try:
@@ -105,7 +105,14 @@ def imfrombytes(
         raise FkitValueError(f"These {len(content)} bytes are no picture: {cause}.", repair=repair) from cause
 
 
-def imwrite(img: Image, file_path: str | Path, params: Sequence[int] | None = None, auto_mkdir: bool = True) -> bool:
+def imwrite(
+    img: Image,
+    file_path: str | Path,
+    params: Sequence[int] | None = None,
+    auto_mkdir: bool = True,
+    *,
+    backend_args: Mapping[str, Any] | None = None,
+) -> bool:
     """Write a picture; the suffix names the format.
 
     Args:
@@ -113,7 +120,8 @@ def imwrite(img: Image, file_path: str | Path, params: Sequence[int] | None = No
             cut to 8 bits for the others).
         file_path: where; its suffix is .png, .jpg, .tif, ...
         params: OpenCV's pairs, such as ``(cv2.IMWRITE_JPEG_QUALITY, 90)``.
-        auto_mkdir: make missing folders.
+        auto_mkdir: make missing folders (local files; the storages of ``fkit.fileio`` always do).
+        backend_args: options for ``fkit.fileio.put``, which then stores the bytes; paths with a scheme go there too.
 
     Returns:
         True (what cannot be written raises).
@@ -134,6 +142,11 @@ def imwrite(img: Image, file_path: str | Path, params: Sequence[int] | None = No
         done, content = cv2.imencode(path.suffix, img, tuple(params or ()))
     if not done:
         raise FkitValueError(f"imwrite: OpenCV cannot write {form(img)} as {path.suffix!r}.")
+    if _is_stored(file_path, backend_args):
+        from fkit.fileio.operation import put
+
+        put(content.tobytes(), file_path, backend_args)
+        return True
     try:
         if auto_mkdir:
             path.parent.mkdir(parents=True, exist_ok=True)
@@ -144,10 +157,10 @@ def imwrite(img: Image, file_path: str | Path, params: Sequence[int] | None = No
 
 
 def _read(path: str | Path, backend_args: Mapping[str, Any] | None) -> bytes:
-    if backend_args is not None or (isinstance(path, str) and "://" in path):
-        from fkit.fileio.fetch import get
+    if _is_stored(path, backend_args):
+        from fkit.fileio.operation import get
 
-        return get(path, backend_args=backend_args)
+        return get(path, backend_args)
     try:
         with open(path, "rb") as file:
             return file.read()
@@ -155,3 +168,8 @@ def _read(path: str | Path, backend_args: Mapping[str, Any] | None) -> bytes:
         raise FkitFileNotFoundError(f"{os.fspath(path)} is not there.") from cause
     except OSError as cause:
         raise FkitOSError(f"{os.fspath(path)} cannot be read: {cause}.") from cause
+
+
+def _is_stored(path: str | Path, backend_args: Mapping[str, Any] | None) -> bool:
+    """Whether ``fkit.fileio`` handles the path; plain local paths do without, which is faster."""
+    return backend_args is not None or (isinstance(path, str) and "://" in path)

@@ -6,7 +6,7 @@ from typing import Any
 import cv2
 import numpy as np
 
-from fkit.image.refuse import Image, form, image, one_of, refusing
+from fkit.image.refuse import Image, form, image, is_a, one_of, refusing
 from fkit.tree.error import FkitTypeError, FkitValueError
 
 __all__ = ["impad", "impad_to_multiple"]
@@ -85,21 +85,17 @@ def _sides(img: Image, shape: Any, padding: Any) -> tuple[int, int, int, int]:
     """(left, top, right, bottom)."""
     if shape is not None:
         return 0, 0, max(int(shape[1]) - img.shape[1], 0), max(int(shape[0]) - img.shape[0], 0)
-    if isinstance(padding, (int, np.integer)):
-        return (int(padding),) * 4
-    if isinstance(padding, tuple) and len(padding) == 2:  # pyright: ignore[reportUnknownArgumentType]
-        across, along = padding  # pyright: ignore[reportUnknownVariableType]
-        return int(across), int(along), int(across), int(along)  # pyright: ignore[reportUnknownArgumentType]
-    if isinstance(padding, tuple) and len(padding) == 4:  # pyright: ignore[reportUnknownArgumentType]
-        left, top, right, bottom = padding  # pyright: ignore[reportUnknownVariableType]
-        return int(left), int(top), int(right), int(bottom)  # pyright: ignore[reportUnknownArgumentType]
+    amounts = (padding,) if is_a(padding, int, np.integer) else padding
+    if is_a(amounts, tuple) and len(amounts) in (1, 2, 4):
+        left, top, right, bottom = (int(amount) for amount in amounts * (4 // len(amounts)))
+        return left, top, right, bottom
     raise FkitValueError(f"impad: padding must be an integer or a tuple of 2 or 4; got {padding!r}.")
 
 
-def _check_value(img: Image, pad_val: object) -> None:
+def _check_value(img: Image, pad_val: Any) -> None:
     channels = 1 if img.ndim == 2 else img.shape[2]
-    if isinstance(pad_val, tuple):
-        if len(pad_val) != channels:  # pyright: ignore[reportUnknownArgumentType]
-            raise FkitValueError(f"impad: pad_val has {len(pad_val)} numbers for {channels} channels.")  # pyright: ignore[reportUnknownArgumentType]
-    elif not isinstance(pad_val, (int, float, np.number)):
+    if is_a(pad_val, tuple):
+        if len(pad_val) != channels:
+            raise FkitValueError(f"impad: pad_val has {len(pad_val)} numbers for {channels} channels.")
+    elif not is_a(pad_val, int, float, np.number):
         raise FkitTypeError(f"impad: pad_val must be a number or a tuple; got {form(pad_val)}.")

@@ -90,8 +90,8 @@ def imnormalize_(img: Image, mean: Numbers, std: Numbers, to_rgb: bool = True) -
     with refusing("imnormalize_", img):
         if to_rgb:
             cv2.cvtColor(img, cv2.COLOR_BGR2RGB, img)
-        cv2.subtract(img, np.float64(np.reshape(mean, (1, -1))), img)
-        cv2.multiply(img, 1 / np.float64(np.reshape(std, (1, -1))), img)
+        cv2.subtract(img, _row(mean), img)
+        cv2.multiply(img, 1 / _row(std), img)
     return img
 
 
@@ -117,8 +117,8 @@ def imdenormalize(img: Image, mean: Numbers, std: Numbers, to_bgr: bool = True) 
     if not np.issubdtype(image("imdenormalize", img).dtype, np.floating):
         raise FkitTypeError(f"imdenormalize takes normalised floats; got {form(img)}.")
     with refusing("imdenormalize", img):
-        out = cv2.multiply(img, np.float64(np.reshape(std, (1, -1))))
-        cv2.add(out, np.float64(np.reshape(mean, (1, -1))), out)
+        out = cv2.multiply(img, _row(std))
+        cv2.add(out, _row(mean), out)
         return cv2.cvtColor(out, cv2.COLOR_RGB2BGR, out) if to_bgr else out
 
 
@@ -210,6 +210,11 @@ def lut_transform(img: Image, lut_table: NDArray[Any]) -> Image:
         img = img.astype(np.uint8)
     with refusing("lut_transform", img):
         return cv2.LUT(img, table)
+
+
+def _row(numbers: Numbers) -> NDArray[np.float64]:
+    """(1, C): what OpenCV takes for one number a channel."""
+    return np.asarray(numbers, np.float64).reshape(1, -1)
 
 
 def _solar(values: Image, thr: float) -> Image:

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from fkit.tree.error import FkitImportError, FkitTypeError, FkitValueError
 
-__all__ = ["Image", "form", "image", "one_of", "optional", "refusing"]
+__all__ = ["Image", "form", "image", "is_a", "one_of", "optional", "refusing"]
 
 Image = NDArray[Any]  # (H, W) or (H, W, C); each function says which dtypes it takes
 
@@ -21,7 +21,18 @@ def form(value: object) -> str:
         >>> form(np.zeros((4, 6, 3), np.uint8)), form("a.png")
         ('(4, 6, 3) uint8', 'str')
     """
-    return f"{value.shape} {value.dtype}" if isinstance(value, np.ndarray) else type(value).__name__
+    array: Any = value
+    return f"{array.shape} {array.dtype}" if isinstance(value, np.ndarray) else type(value).__name__
+
+
+def is_a(value: object, *kinds: type) -> bool:
+    """``isinstance`` for arguments whose annotation is not to be trusted: the caller may not check types.
+
+    Example:
+        >>> is_a(3, int, float), is_a("3", int, float)
+        (True, False)
+    """
+    return isinstance(value, kinds)
 
 
 def image(name: str, value: Any, repair: str = "") -> Image:
@@ -31,7 +42,7 @@ def image(name: str, value: Any, repair: str = "") -> Image:
         >>> image("imflip", np.zeros((4, 6))).shape
         (4, 6)
     """
-    if isinstance(value, np.ndarray) and value.ndim in (2, 3):
+    if is_a(value, np.ndarray) and value.ndim in (2, 3):
         return value
     raise FkitTypeError(f"{name} takes an image, a (H, W) or (H, W, C) array; got {form(value)}.", repair=repair)
 

@@ -1,14 +1,13 @@
 """Sizes and their rules: resize, rescale, to a multiple, like another picture. Sizes are (width, height)."""
 
 import math
-from collections.abc import Sequence
 from typing import Any, Literal, overload
 
 import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from fkit.image.refuse import Image, form, image, one_of, optional, refusing
+from fkit.image.refuse import Image, form, image, is_a, one_of, optional, refusing
 from fkit.tree.error import FkitTypeError, FkitValueError
 
 __all__ = [
@@ -235,7 +234,7 @@ def rescale_size(
         if not scale > 0:
             raise FkitValueError(f"rescale_size: a factor must be above 0; got {scale}.")
         factor = scale
-    elif isinstance(scale, tuple) and scale:  # pyright: ignore[reportUnnecessaryIsInstance]
+    elif is_a(scale, tuple) and scale:
         factor = min(max(scale) / max(height, width), min(scale) / min(height, width))
     else:
         raise FkitTypeError(f"rescale_size: scale must be a number or a tuple; got {scale!r}.")
@@ -314,7 +313,5 @@ def _scaled(size: tuple[int, int], factors: tuple[float, float]) -> tuple[int, i
 
 
 def _pair(value: Any) -> tuple[Any, Any]:
-    if isinstance(value, Sequence):
-        first, second = value
-        return first, second
-    return value, value
+    first, second = value if is_a(value, tuple, list) else (value, value)
+    return first, second

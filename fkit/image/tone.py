@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fkit.image.colour import bgr2gray, bgr2rgb, gray2bgr, rgb2bgr
-from fkit.image.refuse import Image, form, image, one_of, optional, refusing
+from fkit.image.refuse import Image, form, image, is_a, one_of, optional, refusing
 from fkit.tree.error import FkitTypeError, FkitValueError
 
 __all__ = [
@@ -134,7 +134,7 @@ def adjust_sharpness(img: Image, factor: float = 1.0, kernel: NDArray[Any] | Non
         [[7, 7, 7], [7, 7, 7], [7, 7, 7]]
     """
     filter2 = np.array(_SMOOTH) / 13 if kernel is None else kernel
-    if not isinstance(filter2, np.ndarray) or filter2.ndim != 2:
+    if not is_a(filter2, np.ndarray) or filter2.ndim != 2:
         raise FkitTypeError(f"adjust_sharpness: kernel must be an array (h, w); got {form(filter2)}.")
     image("adjust_sharpness", img)
     with refusing("adjust_sharpness", img):
@@ -215,7 +215,7 @@ def draw_lighting(rng: np.random.Generator, components: int, alphastd: float = 0
         >>> draw_lighting(np.random.default_rng(0), 3).shape
         (3,)
     """
-    if not isinstance(alphastd, float):
+    if not is_a(alphastd, float):
         raise FkitTypeError(f"adjust_lighting: alphastd must be a float; got {alphastd!r}.")
     return rng.normal(0, alphastd, components)
 
@@ -243,7 +243,7 @@ def light(
         >>> light(np.zeros((1, 1, 3), np.uint8), np.ones(3), np.eye(3), [1, 2, 3]).tolist()
         [[[1.0, 2.0, 3.0]]]
     """
-    if not isinstance(eigval, np.ndarray) or not isinstance(eigvec, np.ndarray):
+    if not is_a(eigval, np.ndarray) or not is_a(eigvec, np.ndarray):
         raise FkitTypeError(
             f"adjust_lighting: eigval and eigvec must be arrays; got {form(eigval)} and {form(eigvec)}."
         )

@@ -1,4 +1,4 @@
-"""Reading videos frame by frame, and videos from and to folders of pictures."""
+"""Reading videos frame by frame."""
 
 from collections import OrderedDict
 from collections.abc import Hashable, Iterator
@@ -8,12 +8,11 @@ from typing import Any, overload
 
 import cv2
 
-from fkit.image.io import imread, imwrite
+from fkit.image.io import imwrite
 from fkit.image.refuse import Image
-from fkit.image.writer import opened_writer
 from fkit.tree.error import FkitFileNotFoundError, FkitIndexError, FkitOSError, FkitValueError
 
-__all__ = ["Cache", "VideoReader", "frames2video"]
+__all__ = ["Cache", "VideoReader"]
 
 
 class Cache:
@@ -253,56 +252,3 @@ class VideoReader:
                 self._capture.grab()
         good, frame = self._capture.read()
         return frame if good else None
-
-
-def frames2video(
-    frame_dir: str | Path,
-    video_file: str | Path,
-    fps: float = 30,
-    fourcc: str = "XVID",
-    filename_tmpl: str = "{:06d}.jpg",
-    start: int = 0,
-    end: int = 0,
-) -> int:
-    """Join numbered pictures into a video, by OpenCV.
-
-    Args:
-        frame_dir: folder of the pictures.
-        video_file: where to write.
-        fps: frames per second.
-        fourcc: the codec's four letters ("XVID" and "MJPG" for .avi, "mp4v" for .mp4).
-        filename_tmpl: name of a picture by its number.
-        start: first number.
-        end: one past the last number; 0: up to the first number that has no picture.
-
-    Returns:
-        How many frames were written.
-
-    Raises:
-        FkitFileNotFoundError: the first picture, or one before ``end``, is not there.
-        FkitValueError: pictures of different sizes.
-        FkitOSError: OpenCV cannot write such a video.
-
-    Example:
-        >>> import tempfile, numpy as np
-        >>> folder = Path(tempfile.mkdtemp())
-        >>> for i in range(3):
-        ...     _ = imwrite(np.full((16, 16, 3), 80 * i, np.uint8), folder / f"{i:06d}.png")
-        >>> frames2video(folder, folder / "a.avi", fourcc="MJPG", filename_tmpl="{:06d}.png")
-        3
-    """
-    folder = Path(frame_dir)
-    first = imread(folder / filename_tmpl.format(start))
-    size = (first.shape[1], first.shape[0])
-    written = 0
-    with opened_writer(video_file, fourcc, fps, size) as writer:
-        while not end or start + written < end:
-            path = folder / filename_tmpl.format(start + written)
-            if not end and not path.is_file():
-                break
-            frame = imread(path)
-            if frame.shape != first.shape:
-                raise FkitValueError(f"{path} is {frame.shape[1]}x{frame.shape[0]}; the video is {size[0]}x{size[1]}.")
-            writer.write(frame)
-            written += 1
-    return written

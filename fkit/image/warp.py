@@ -1,12 +1,13 @@
 """Flips and affine warps: rotate, shear, translate."""
 
+from collections.abc import Sequence
 from typing import Any
 
 import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from fkit.image.refuse import Image, form, image, one_of, refusing
+from fkit.image.refuse import Image, form, image, is_a, one_of, refusing
 from fkit.image.resize import interpolation_code
 from fkit.tree.error import FkitTypeError, FkitValueError
 
@@ -110,7 +111,7 @@ def imrotate(
     height, width = image("imrotate", img).shape[:2]
     if center is None:
         center = ((width - 1) * 0.5, (height - 1) * 0.5)
-    if not isinstance(center, tuple):  # pyright: ignore[reportUnnecessaryIsInstance]
+    if not is_a(center, tuple):
         raise FkitTypeError(f"imrotate: center must be a tuple (x, y); got {center!r}.")
     code, border = interpolation_code("imrotate", interpolation), _border_code(border_mode)
     with refusing("imrotate", img):
@@ -187,17 +188,14 @@ def imtranslate(
     return _affine("imtranslate", img, matrix, border_value, interpolation)
 
 
-def _affine(name: str, img: Image, matrix: list[list[float]], border_value: Any, interpolation: str) -> Image:
+def _affine(name: str, img: Image, matrix: Sequence[Sequence[float]], border_value: Any, interpolation: str) -> Image:
     height, width = image(name, img).shape[:2]
     channels = 1 if img.ndim == 2 else img.shape[2]
-    if isinstance(border_value, tuple):
-        if len(border_value) != channels:  # pyright: ignore[reportUnknownArgumentType]
-            raise FkitValueError(f"{name}: border_value has {len(border_value)} numbers for {channels} channels.")  # pyright: ignore[reportUnknownArgumentType]
-        border: tuple[float, ...] = border_value  # pyright: ignore[reportUnknownVariableType]
-    elif isinstance(border_value, int):
-        border = (border_value,) * channels
-    else:
+    border = (border_value,) * channels if is_a(border_value, int) else border_value
+    if not is_a(border, tuple):
         raise FkitValueError(f"{name}: border_value must be an integer or a tuple; got {form(border_value)}.")
+    if len(border) != channels:
+        raise FkitValueError(f"{name}: border_value has {len(border)} numbers for {channels} channels.")
     code = interpolation_code(name, interpolation)
     with refusing(name, img):
         return cv2.warpAffine(img, np.array(matrix, np.float32), (width, height), flags=code, borderValue=border[:3])

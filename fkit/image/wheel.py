@@ -68,7 +68,7 @@ def flow2rgb(
     wheel = make_color_wheel() if color_wheel is None else color_wheel
     if wheel.ndim != 2 or wheel.shape[1] != 3:
         raise FkitValueError(f"flow2rgb takes a wheel (K, 3); got {form(wheel)}.")
-    unknown = (np.isnan(flow) | (np.abs(flow) > unknown_thr)).any(axis=-1)
+    unknown = np.asarray((np.isnan(flow) | (np.abs(flow) > unknown_thr)).any(axis=-1))
     known = np.where(unknown[..., None], 0, flow)
     length = np.hypot(known[..., 0], known[..., 1])
     longest = float(length.max()) if length.size else 0.0
