@@ -141,7 +141,7 @@ def joined(values: Sequence[Any]) -> Any:
     """
     first = values[0]
     if is_array(first):
-        return namespace(first).concat(tuple(values), 0)
+        return namespace(first).concat(tuple(values), axis=0)
     if isinstance(first, str):
         return "".join(values)
     if isinstance(first, (list, tuple)):

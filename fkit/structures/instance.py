@@ -169,7 +169,7 @@ def _padded(value: Any, more: int, fill: Any) -> Any:
         xp = namespace(value)
         # filled by arithmetic of its own library, so that device and type are those of the value
         where = {"device": value.device} if family(value) == "torch" else {}
-        return xp.concat((value, xp.full((more, *value.shape[1:]), fill, dtype=value.dtype, **where)), 0)
+        return xp.concat((value, xp.full((more, *value.shape[1:]), fill, dtype=value.dtype, **where)), axis=0)
     if isinstance(value, str):
         return value + "\0" * more
     if isinstance(value, (list, tuple)):

@@ -1,0 +1,34 @@
+"""``fkit env``: what this machine and its packages are, a row a line."""
+
+import argparse
+import json
+import sys
+from typing import Any
+
+from fkit.cli.option import add_debug
+
+__all__ = ["add"]
+
+
+def add(commands: Any) -> None:
+    """Add the command to the command line."""
+    command = commands.add_parser(
+        "env",
+        help="what this machine and its packages are",
+        description="Print the platform, Python, compilers, frameworks, devices and packages; paste it into a report.",
+        epilog="example: fkit env --json > env.json",
+    )
+    command.add_argument("--json", action="store_true", help="print one JSON object")
+    add_debug(command)
+    command.set_defaults(run=_run)
+
+
+def _run(arguments: argparse.Namespace) -> int:
+    from fkit.edge.environment import collect_env
+
+    rows = collect_env()
+    if arguments.json:
+        sys.stdout.write(json.dumps(rows, indent=2) + "\n")
+    else:
+        sys.stdout.write("".join(f"{name}: {value}\n" for name, value in rows.items()))
+    return 0
