@@ -2,4 +2,3 @@
 
 default_scope = 'fkit'
 seed = 0
-work_dir = None

@@ -9,7 +9,7 @@ _base_ = ['../_base_/datasets/digits.py', '../_base_/schedules/adamw_20e.py', '.
 
 model = dict(
     type='ImageClassifier',
-    backbone=dict(type='MLP', in_channels=64, hidden=(128, 128), dropout=0.1),
+    backbone=dict(type='MLP', in_channels=64, hidden=[128, 128], dropout=0.1),
     head=dict(type='LinearClsHead', num_classes=10, in_channels=128),
 )
 optim_wrapper = dict(optimizer=dict(lr=0.003))

@@ -31,7 +31,7 @@ class Series(NamedTuple):
         name: its key in the rows.
         mode: "train" or "val".
         steps: (N,) int64.
-        values: (N,) float64.
+        values: (N,) float64; nan where the row's number was not finite.
     """
 
     name: str
@@ -102,7 +102,8 @@ def series_of(rows: Iterable[Row]) -> list[Series]:
     found: list[Series] = []
     for (mode, name), by_step in points.items():
         steps = sorted(by_step)
-        found.append(Series(name, mode, np.array(steps, np.int64), np.array([by_step[step] for step in steps])))
+        values = np.array([by_step[step] for step in steps])
+        found.append(Series(name, mode, np.array(steps, np.int64), np.where(np.isfinite(values), values, np.nan)))
     return found
 
 

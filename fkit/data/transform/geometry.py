@@ -3,26 +3,19 @@
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, cast
 
 import cv2
 import numpy as np
-from frozendict import frozendict
 from numpy.typing import NDArray
 
 from fkit.data.transform.transform import Fetch, Sample, Transform, replaced
+from fkit.image.resize import imresize, interpolation_code, rescale_size
 from fkit.tree.error import FkitRuntimeError, FkitValueError
 
 __all__ = ["RandomFlip", "Resize", "ShiftScaleRotate", "Turn"]
 
 _DIRECTIONS = ("horizontal", "vertical", "diagonal")
-_INTERPOLATIONS: frozendict[str, int] = frozendict(
-    nearest=cv2.INTER_NEAREST,
-    bilinear=cv2.INTER_LINEAR,
-    bicubic=cv2.INTER_CUBIC,
-    area=cv2.INTER_AREA,
-    lanczos=cv2.INTER_LANCZOS4,
-)
 
 
 @dataclass(frozen=True)
@@ -33,7 +26,8 @@ class Resize(Transform):
         scale: (width, height) in pixels; one int makes a square.
         scale_factor: in place of ``scale``: a factor, or (width factor, height factor).
         keep_ratio: fit into ``scale`` with the ratio of the sides kept.
-        interpolation: nearest, bilinear, bicubic, area or lanczos.
+        interpolation: nearest, bilinear, bicubic, area or lanczos; pillow's names with that backend.
+        backend: "cv2" or "pillow".
 
     Sets ``img``, ``img_shape`` (height, width), ``scale``, ``scale_factor`` (width, height), ``keep_ratio``.
 
@@ -46,6 +40,7 @@ class Resize(Transform):
     scale_factor: float | Sequence[float] | None = None
     keep_ratio: bool = False
     interpolation: str = "bilinear"
+    backend: str = "cv2"
 
     def __post_init__(self) -> None:
         if (self.scale is None) == (self.scale_factor is None):
@@ -59,31 +54,25 @@ class Resize(Transform):
             factor = (float(factor),) * 2 if isinstance(factor, int | float) else tuple(factor)
             if len(factor) != 2 or min(factor) <= 0:
                 raise FkitValueError(f"Resize: scale_factor = {self.scale_factor!r} is no positive factor, or two.")
-        if self.interpolation not in _INTERPOLATIONS:
-            raise FkitValueError(
-                f"Resize: interpolation = {self.interpolation!r} is unknown.",
-                value=self.interpolation,
-                choices=_INTERPOLATIONS,
-            )
+        if self.backend == "cv2":
+            interpolation_code("Resize", self.interpolation)
         object.__setattr__(self, "scale", scale)
         object.__setattr__(self, "scale_factor", factor)
 
     def size(self, height: int, width: int) -> tuple[int, int]:
         """(width, height) of the answer for an image of ``height`` x ``width``."""
-        if isinstance(self.scale_factor, tuple):
-            return int(width * self.scale_factor[0] + 0.5), int(height * self.scale_factor[1] + 0.5)
-        assert isinstance(self.scale, tuple)  # one of the two is given: checked when made
-        if not self.keep_ratio:
-            return self.scale[0], self.scale[1]
-        factor = min(max(self.scale) / max(height, width), min(self.scale) / min(height, width))
-        return int(width * factor + 0.5), int(height * factor + 0.5)
+        if isinstance(self.scale, tuple):
+            size = (self.scale[0], self.scale[1])
+            return rescale_size((width, height), size) if self.keep_ratio else size
+        factors = cast("tuple[float, float]", self.scale_factor)  # one of the two is given: checked when made
+        return int(width * factors[0] + 0.5), int(height * factors[1] + 0.5)
 
     def apply(self, sample: Sample, params: Any) -> Sample:
         img: NDArray[Any] = sample["img"]
         height, width = img.shape[:2]
         new_width, new_height = self.size(height, width)
         if (new_height, new_width) != (height, width):
-            resized = cv2.resize(img, (new_width, new_height), interpolation=_INTERPOLATIONS[self.interpolation])
+            resized = imresize(img, (new_width, new_height), interpolation=self.interpolation, backend=self.backend)
             img = resized.reshape(new_height, new_width, *img.shape[2:])  # cv2 drops a last axis of one
         return replaced(
             sample,
