@@ -1,0 +1,203 @@
+"""Hooks by value: a handler is called with values, and its answer is compared."""
+
+import math
+from dataclasses import dataclass
+
+import numpy as np
+import pytest
+from frozendict import frozendict
+
+from fkit.run.effect import (
+    DeleteCheckpoint,
+    DrawCurves,
+    Fail,
+    SaveCheckpoint,
+    SetHyperparams,
+    ShowProgress,
+    Validate,
+    WriteConfig,
+    WriteScalars,
+    WriteStatus,
+    WriteText,
+)
+from fkit.run.event import EVENTS, Event
+from fkit.run.hook.checkpoint import CheckpointHook
+from fkit.run.hook.hook import Hook, fire, handlers, priority_number
+from fkit.run.hook.log import LoggerHook, RecordHook
+from fkit.run.hook.schedule import ParamSchedulerHook
+from fkit.run.hook.timer import IterTimerHook, ProgressHook, Times
+from fkit.run.hook.validation import ValidationHook
+from fkit.run.state import Memory, Position, RunState
+from fkit.train.schedule import LinearLR
+from fkit.tree.error import FkitTypeError, FkitValueError, RunError
+
+LR = {"lr": np.array([0.1])}
+
+
+def a_run(**changes):
+    return RunState(Position(), None, LR, frozendict())._replace(**changes)
+
+
+def after_iter(iteration, length=10, total=20, **more):
+    return Event("after_train_iter", iteration=iteration, inner=(iteration - 1) % length + 1, length=length, total=total, **more)
+
+
+def drive(hook, events, run=None):
+    """Fold events over one hook: its memory, and every effect."""
+    memory, effects = hook.memory(), []
+    for event in events:
+        memory, asked = getattr(hook, event.name)(memory, run or a_run(), event)
+        effects += asked
+    return memory, effects
+
+
+def test_priorities_are_names_or_numbers():
+    assert [priority_number(p) for p in ("VERY_HIGH", "NORMAL", "very_low", 42)] == [10, 50, 90, 42]
+    with pytest.raises(FkitValueError, match="priority = 'HIHG' is unknown"):
+        priority_number("HIHG")
+    with pytest.raises(FkitValueError, match="101 is not from 0 to 100"):
+        priority_number(101)
+    with pytest.raises(FkitTypeError, match="neither a name nor a number"):
+        priority_number(None)
+
+
+def test_schedule_sets_what_changed_and_only_then():
+    hook = ParamSchedulerHook((LinearLR(start_factor=0.5, end=3, by_epoch=False),), LR)
+    run = a_run()
+    for iteration, want in enumerate([0.05, 0.075, 0.1]):
+        event = Event("before_train_iter", iteration=iteration)
+        memory, effects = hook.before_train_iter(hook.memory(), run, event)
+        if want == 0.1 and run.hyperparams["lr"][0] == 0.1:
+            assert effects == ()
+        else:
+            [effect] = effects
+            assert isinstance(effect, SetHyperparams)
+            np.testing.assert_allclose(effect.values["lr"], [want])
+            run = run._replace(hyperparams=effect.values)
+    assert hook.before_train_iter(memory, run, Event("before_train_iter", iteration=9))[1] == ()
+
+
+def test_logger_writes_the_very_step_and_says_the_mean():
+    hook = LoggerHook(interval=2)
+    logs = [{"loss": np.float64(value)} for value in (4.0, 2.0, 1.0)]
+    _, effects = drive(hook, [after_iter(i + 1, length=3, total=3, logs=row) for i, row in enumerate(logs)])
+    assert effects[0] == WriteScalars(2, 0, "train", {"loss": 2.0, "lr": 0.1})
+    assert effects[1].text == "epoch 1 [2/3] train  lr 1.000e-01  loss 3.0000"
+    assert effects[2] == WriteScalars(3, 0, "train", {"loss": 1.0, "lr": 0.1})
+
+
+def test_logger_reads_nothing_between_lines():
+    read = []
+    events = [after_iter(i, logs={"loss": i}, read=lambda values: read.append(len(values)) or [1.0] * len(values)) for i in range(1, 6)]
+    drive(LoggerHook(interval=5), events[:4])
+    assert read == []
+    drive(LoggerHook(interval=5), events)
+    assert read == [5]
+
+
+def test_a_loss_that_is_not_finite_fails_the_run_with_its_step():
+    logs = [{"loss": 1.0}, {"loss": math.inf}, {"loss": math.nan}]
+    _, effects = drive(LoggerHook(interval=3), [after_iter(i + 1, logs=row) for i, row in enumerate(logs)])
+    assert [type(effect) for effect in effects] == [WriteScalars, WriteText, Fail]
+    assert effects[-1] == Fail("loss = inf at iteration 2 is not finite; lr was 0.1.")
+
+
+def test_logger_writes_validation_results_and_the_mean_of_validation_losses():
+    hook = LoggerHook()
+    _, effects = drive(hook, [Event("after_val_epoch", "val", 40, 2, metrics={"accuracy/top1": 0.5})])
+    assert effects[0] == WriteScalars(40, 2, "val", {"accuracy/top1": 0.5})
+    losses = [Event("after_val_iter", "val", 40, 2, inner=i, logs={"loss": float(i)}) for i in (1, 2)]
+    _, effects = drive(hook, [*losses, Event("after_val_epoch", "val", 40, 2)])
+    assert effects[0] == WriteScalars(40, 2, "val", {"loss": 1.5})
+
+
+def test_an_interrupt_checks_the_losses_that_were_not_read_yet():
+    events = [after_iter(1, logs={"loss": math.nan}), Event("on_interrupt", iteration=1, reason="SIGTERM")]
+    assert drive(LoggerHook(), events)[1] == [Fail("loss = nan at iteration 1 is not finite; lr was 0.1.")]
+
+
+@pytest.mark.parametrize(
+    ("hook", "event", "want"),
+    [
+        (CheckpointHook(interval=2), Event("after_train_epoch", epoch=2, iteration=8), (SaveCheckpoint(8),)),
+        (CheckpointHook(interval=2), Event("after_train_epoch", epoch=1, iteration=4), ()),
+        (CheckpointHook(interval=3, by_epoch=False), after_iter(6), (SaveCheckpoint(6),)),
+        (CheckpointHook(interval=3), after_iter(6), ()),
+        (CheckpointHook(), Event("after_train", iteration=20), (SaveCheckpoint(20),)),
+        (CheckpointHook(save_last=False), Event("after_train", iteration=20), ()),
+        (CheckpointHook(), Event("on_interrupt", iteration=7, reason="SIGINT"), (SaveCheckpoint(7, "SIGINT"),)),
+        (ValidationHook(interval=2), Event("after_train_epoch", epoch=2, total=9), (Validate(),)),
+        (ValidationHook(interval=2), Event("after_train_epoch", epoch=3, iteration=8, total=9), ()),
+        (ValidationHook(interval=2), Event("after_train_epoch", epoch=3, iteration=9, total=9), (Validate(),)),
+        (ValidationHook(begin=3), Event("after_train_epoch", epoch=2, total=9), ()),
+        (ValidationHook(interval=5, by_epoch=False), after_iter(5), (Validate(),)),
+        (ValidationHook(interval=5, by_epoch=False), Event("after_train_epoch", epoch=5), ()),
+        (RecordHook(), Event("before_run"), (WriteConfig(), WriteStatus("running"))),
+        (RecordHook(), Event("after_run"), (DrawCurves(),)),
+    ],
+)  # fmt: skip
+def test_what_an_event_makes_a_hook_ask_for(hook, event, want):
+    assert getattr(hook, event.name)(hook.memory(), a_run(), event)[1] == want
+
+
+def test_old_checkpoints_go_after_the_new_one_is_asked_for():
+    events = [Event("after_train_epoch", epoch=e, iteration=e * 10) for e in (1, 2, 3)]
+    memory, effects = drive(CheckpointHook(max_keep_ckpts=2), events)
+    assert effects == [SaveCheckpoint(10), SaveCheckpoint(20), SaveCheckpoint(30), DeleteCheckpoint(10)]
+    assert memory == Memory((), (20, 30))
+
+
+def test_saving_one_step_twice_keeps_it_once():
+    events = [Event("after_train_epoch", epoch=1, iteration=10), Event("after_train", iteration=10)]
+    assert drive(CheckpointHook(max_keep_ckpts=1), events)[0].observed == (10,)
+
+
+def test_checkpoint_hook_refuses_to_keep_none():
+    with pytest.raises(FkitValueError, match="max_keep_ckpts=0"):
+        CheckpointHook(max_keep_ckpts=0)
+
+
+def test_the_timer_remembers_seconds_in_observed_memory_only():
+    events = [after_iter(i, time=float(i) * 2, data_time=float(i) * 2 - 1.5) for i in (1, 2, 3)]
+    memory, effects = drive(IterTimerHook(), events)
+    assert effects == [] and memory.exact == ()
+    assert memory.observed == Times(last=6.0, step=2.0, data=0.5, total=4.0)
+    assert IterTimerHook().after_train_iter(memory, a_run(), after_iter(4)) == (memory, ())
+
+
+def test_progress_is_shown_at_most_as_often_as_asked():
+    events = [after_iter(i, time=i * 0.1, logs={"loss": 0.5}) for i in range(1, 12)]
+    _, effects = drive(ProgressHook(every_seconds=0.45), events)
+    assert [effect.done for effect in effects] == [6, 11]
+    assert effects[0] == ShowProgress("train", 6, 20, 0, {"loss": 0.5, "lr": 0.1}, pytest.approx(10.0))
+
+
+def test_handlers_fire_in_order_and_memory_is_each_hooks_own():
+    @dataclass(frozen=True)
+    class Count(Hook):
+        name: str = ""
+
+        def memory(self):
+            return Memory(exact=0)
+
+        def after_train_iter(self, memory, run, event):
+            return Memory(memory.exact + 1), (WriteText(f"{self.name}{memory.exact}"),)
+
+    hooks = (("a", Count("a")), ("b", Count("b")), ("c", Hook()))
+    table = handlers(hooks)
+    assert set(table) == set(EVENTS) and table["before_run"] == ()
+    memory = frozendict({name: hook.memory() for name, hook in hooks})
+    after, effects = fire(table["after_train_iter"], memory, a_run(), after_iter(1))
+    assert [effect.text for effect in effects] == ["a0", "b0"]
+    assert (after["a"].exact, after["b"].exact, memory["a"].exact) == (1, 1, 0)
+
+
+def test_a_hook_that_raises_is_named_with_the_event():
+    @dataclass(frozen=True)
+    class Broken(Hook):
+        def after_train_iter(self, memory, run, event):
+            raise ZeroDivisionError("oh")
+
+    table = handlers((("mine", Broken()),))
+    with pytest.raises(RunError, match=r"hook 'mine' raised at after_train_iter, iteration 3: ZeroDivisionError\('oh'\)"):
+        fire(table["after_train_iter"], {"mine": Memory()}, a_run(), after_iter(3))

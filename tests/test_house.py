@@ -1,0 +1,148 @@
+"""The house itself: imports run downward, nothing at module level changes, importing fkit opens no framework."""
+
+import ast
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[1]
+FLOORS = (
+    ("tree",),
+    ("array",),
+    ("config",),
+    ("registry",),
+    ("fileio",),
+    ("image",),
+    ("structures",),
+    ("data",),
+    ("train",),
+    ("visualize",),
+    ("run",),
+    ("edge",),
+    ("backend/torch", "backend/jax"),
+    ("zoo/torch", "zoo/flax"),
+    ("cli",),
+)
+HEAVY = ("torch", "jax", "jaxlib", "flax", "optax")
+FILES = sorted(ROOT.glob("fkit/**/*.py"))
+
+
+def room_of(parts):
+    """(floor, room) of a path below fkit; None for the facade and for a package that holds rooms."""
+    for number, rooms in enumerate(FLOORS):
+        for room in rooms:
+            if parts[: room.count("/") + 1] == tuple(room.split("/")):
+                return number, room
+    return None
+
+
+def imported(tree):
+    """Every module that a file imports, inside functions too; under TYPE_CHECKING as well."""
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Import):
+            yield from ((name.name, node.lineno) for name in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            assert node.level == 0, "imports are absolute"
+            yield node.module, node.lineno
+            yield from ((f"{node.module}.{name.name}", node.lineno) for name in node.names)
+
+
+def test_every_file_is_in_a_room():
+    homeless = [
+        str(file.relative_to(ROOT))
+        for file in FILES
+        if room_of(file.relative_to(ROOT / "fkit").parts) is None
+        and file.relative_to(ROOT / "fkit").parts not in (("__init__.py",), ("__main__.py",), ("backend", "__init__.py"), ("zoo", "__init__.py"))
+    ]
+    assert homeless == []
+
+
+@pytest.mark.parametrize("file", FILES, ids=[str(file.relative_to(ROOT)) for file in FILES])
+def test_imports_run_downward(file):
+    here = room_of(file.relative_to(ROOT / "fkit").parts)
+    if here is None:
+        return
+    floor, room = here
+    for name, line in imported(ast.parse(file.read_text())):
+        where = f"{file.relative_to(ROOT)}:{line} imports {name}"
+        if floor < 12:
+            assert name.split(".")[0] not in HEAVY, where
+        if name.split(".")[0] != "fkit":
+            continue
+        there = room_of(tuple(name.split(".")[1:]))
+        if there is None:
+            assert name == "fkit" or name.split(".")[1] in ("tree", "backend", "zoo", "__version__") or floor == 14, where
+        else:
+            assert there[0] < floor or there[1] == room, where
+
+
+def test_no_file_passes_400_lines():
+    long = [(str(file.relative_to(ROOT)), n) for file in FILES if (n := len(file.read_text().splitlines())) > 400]
+    assert long == []
+
+
+ALLOWED = {("fkit/config/load.py", "_parsed")}  # DESIGN: the memo of parsed files, keyed by content
+MUTABLE = (ast.List, ast.Dict, ast.Set, ast.ListComp, ast.DictComp, ast.SetComp)
+MAKERS = {"list", "dict", "set", "bytearray", "defaultdict", "OrderedDict", "Counter", "deque", "ContextVar", "local", "count"}
+CACHES = {"cache", "lru_cache", "cached_property_of_module"}
+
+
+def called_name(node):
+    target = node.func if isinstance(node, ast.Call) else node
+    return target.attr if isinstance(target, ast.Attribute) else getattr(target, "id", None)
+
+
+def changing(statements):
+    """(line, what) of each value at module (or class) level that can change."""
+    for node in statements:
+        if isinstance(node, ast.If | ast.Try | ast.With):
+            for field in ("body", "orelse", "finalbody"):
+                yield from changing(getattr(node, field, ()))
+        elif isinstance(node, ast.Assign | ast.AnnAssign | ast.AugAssign) and node.value is not None:
+            names = [called_name(target) for target in (node.targets if isinstance(node, ast.Assign) else [node.target])]
+            if isinstance(node, ast.Assign) and any(name in ("__all__", "__slots__", "__match_args__") for name in names):
+                continue
+            if isinstance(node.value, MUTABLE) or called_name(node.value) in MAKERS and isinstance(node.value, ast.Call):
+                yield node.lineno, names[0]
+        elif isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
+            for decorator in node.decorator_list:
+                if called_name(decorator) in CACHES:
+                    yield node.lineno, node.name
+        elif isinstance(node, ast.ClassDef):
+            yield from changing(node.body)
+
+
+def globals_written(tree):
+    return [node.lineno for node in ast.walk(tree) if isinstance(node, ast.Global)]
+
+
+@pytest.mark.parametrize("file", FILES, ids=[str(file.relative_to(ROOT)) for file in FILES])
+def test_nothing_at_module_level_changes(file):
+    tree = ast.parse(file.read_text())
+    name = str(file.relative_to(ROOT))
+    assert [row for row in changing(tree.body) if (name, row[1]) not in ALLOWED] == []
+    assert globals_written(tree) == []
+
+
+def test_the_check_finds_what_it_is_for():
+    source = "A = []\nB = dict()\n@functools.cache\ndef f(): ...\nclass C:\n    rows = {}\nD = ()\n__all__ = ['A']"
+    assert [what for _, what in changing(ast.parse(source).body)] == ["A", "B", "f", "rows"]
+
+
+@pytest.mark.parametrize("statement", ["import fkit", "import fkit; fkit.load_config; fkit.registry(); fkit.Batch"])
+def test_importing_fkit_opens_no_framework(statement):
+    code = f"{statement}\nimport sys\nprint(*[m for m in ('torch', 'jax', 'cv2', 'matplotlib') if m in sys.modules])"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, cwd=ROOT)
+    assert done.stdout.split() == []
+
+
+def test_top_level_is_what_was_agreed():
+    listed = subprocess.run(["git", "ls-files"], capture_output=True, text=True, cwd=ROOT, check=False).stdout.split()
+    tops = {name.split("/")[0] for name in listed} or {entry.name for entry in ROOT.iterdir()}
+    allowed = {
+        "fkit", "configs", "experiments", "tests", "pyproject.toml", "noxfile.py", "README.md", "LICENSE", "CHANGELOG.md",
+        "constraints.txt",
+    }  # fmt: skip
+    assert {name for name in tops if not name.startswith(".")} <= allowed | {"build", "work_dirs"}
