@@ -21,7 +21,7 @@ from fkit.backend.jax.device import device_of
 from fkit.backend.jax.forward import Forward
 from fkit.backend.jax.ops import JaxOps
 from fkit.backend.jax.place import Template, collect, place, template
-from fkit.backend.jax.step import Step, order_of
+from fkit.backend.jax.step import Step, with_sum
 from fkit.structures.batch import Batch, Samples
 from fkit.train.inventory import Inventory
 from fkit.train.program import Arrays, Hyperparams, Spec, TrainState
@@ -40,7 +40,7 @@ class JaxEngine:
     forward: Forward
     plan: Blueprint
     held: Template
-    numbers: tuple[str, ...]
+    step: Step
     _step: Callable[..., Any]
     _loss: Callable[..., Any]
     _predict: Callable[..., Any]
@@ -77,13 +77,13 @@ class JaxEngine:
     def train_step(
         self, state: TrainState, batch: Batch, hyperparams: Hyperparams
     ) -> tuple[TrainState, Mapping[str, Any]]:
-        numbers = _pack(hyperparams, self.numbers)
+        numbers = _pack(hyperparams, self.step.numbers)
         params, buffers, opt, slots, iteration, updates, key = state.consume() if self.spec.donate else state.parts
         held = self.held
         with self._width():
             params, buffers, flat, iteration, updates, logs = self._step(
                 held.pick_params(params), held.pick_buffers(buffers), held.pick_opt(opt), iteration, updates,
-                key, numbers, *_arrays(batch),
+                key, numbers, *_arrays(batch), self.step.due(iteration),
             )  # fmt: skip
         return (
             TrainState(
@@ -130,12 +130,12 @@ def engine(spec: Spec) -> JaxEngine:
 
     def train(
         params_: Any, buffers_: Any, opt: Any, iteration: Any, updates: Any, key: Any, numbers: Any,
-        inputs: Any, targets: Any, valid: Any,
+        inputs: Any, targets: Any, valid: Any, due: tuple[bool | None, ...],
     ) -> Any:  # fmt: skip
         words = fold(JaxOps(), (key[0], key[1]), iteration.astype(jnp.uint32))
         new, logs = step.run(
             dict(zip(params, params_, strict=True)), dict(zip(buffers, buffers_, strict=True)), held.tree_opt(opt),
-            (iteration, updates), numbers, inputs, Samples(targets, valid), words,
+            (iteration, updates), numbers, inputs, Samples(targets, valid), words, due,
         )  # fmt: skip
         return (
             tuple(new.params[name] for name in params),
@@ -151,7 +151,7 @@ def engine(spec: Spec) -> JaxEngine:
             dict(zip(params, params_, strict=True)), dict(zip(buffers, buffers_, strict=True)),
             inputs, Samples(targets, valid), (key[0], key[1]), train,
         )  # fmt: skip
-        return order_of(losses), tuple(changed[name] for name in buffers)
+        return with_sum(losses), tuple(changed[name] for name in buffers)
 
     def predict(params_: Any, buffers_: Any, inputs: Any, targets: Any, valid: Any) -> Any:
         return forward.predict(
@@ -165,8 +165,8 @@ def engine(spec: Spec) -> JaxEngine:
         forward,
         plan,
         held,
-        step.numbers,
-        jax.jit(train, donate_argnums=donated),
+        step,
+        jax.jit(train, donate_argnums=donated, static_argnums=(10,)),
         jax.jit(loss, static_argnames=("train",)),
         jax.jit(predict),
     )

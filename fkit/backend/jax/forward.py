@@ -12,7 +12,7 @@ from flax import traverse_util
 from fkit.array.random import fold
 from fkit.backend.jax.blueprint import Blueprint, Site, cast_inputs
 from fkit.backend.jax.ops import JaxOps
-from fkit.tree.error import FkitTypeError, FkitValueError
+from fkit.tree.error import FkitKeyError, FkitTypeError, FkitValueError
 
 __all__ = ["Forward", "total"]
 
@@ -105,8 +105,7 @@ def _generator(words: Words) -> Any:
 def _numbers(found: Any) -> dict[str, Any]:
     if not isinstance(found, Mapping):
         raise FkitTypeError(f'mode="loss" must return a mapping of losses, found {type(found).__name__}.')
-    answer = {str(name): _number(value) for name, value in found.items()}
-    return answer
+    return {str(name): _number(value) for name, value in found.items()}
 
 
 def _number(value: Any) -> Any:
@@ -120,7 +119,7 @@ def total(losses: Mapping[str, Any], key: str | None) -> Any:
     """What is differentiated: one loss, or the sum of those whose key contains "loss"."""
     if key is not None:
         if key not in losses:
-            raise FkitValueError(f"phase: the model gives no loss {key!r}.", value=key, choices=tuple(losses))
+            raise FkitKeyError(f"a phase asks for loss {key!r}.", value=key, choices=losses, label="Losses")
         return losses[key]
     parts = [value for name, value in losses.items() if "loss" in name]
     if not parts:

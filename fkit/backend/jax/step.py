@@ -15,7 +15,7 @@ from fkit.train.optimizer import Optimizer
 from fkit.train.program import Phase, Spec
 from fkit.tree.error import FkitKeyError, FkitValueError
 
-__all__ = ["Moving", "Step", "order_of"]
+__all__ = ["Moving", "Step", "with_sum"]
 
 
 class Moving(NamedTuple):
@@ -75,28 +75,34 @@ class Step:
         )
         return Step(forward, tuple(phases), frozendict(updates), spec.optimizers, numbers)
 
+    def due(self, iteration: Any) -> tuple[bool | None, ...]:
+        """Which phases a step runs; None, to be decided on the device, where the iteration is traced."""
+        if all(phase.every == 1 for phase, _ in self.phases):
+            return (True,) * len(self.phases)
+        if isinstance(iteration, jax.core.Tracer):
+            return tuple(True if phase.every == 1 else None for phase, _ in self.phases)
+        done = int(iteration)
+        return tuple(done % phase.every == 0 for phase, _ in self.phases)
+
     def run(
         self, params: dict[str, Any], buffers: dict[str, Any], opt: dict[str, Any], counts: tuple[Any, Any],
-        numbers: Any, inputs: Any, samples: Any, words: Words,
+        numbers: Any, inputs: Any, samples: Any, words: Words, due: tuple[bool | None, ...],
     ) -> tuple[Moving, dict[str, Any]]:  # fmt: skip
-        """All phases in order; the logs of later ones go over those of earlier ones."""
+        """All phases that are due, in order; the logs of later ones go over those of earlier ones."""
         iteration, updates = counts
         moving, logs = Moving(params, buffers, opt, updates), {}
         values = self._groups(numbers)
-        for phase, names in self.phases:
+        for (phase, names), now in zip(self.phases, due, strict=True):
+            if now is False:
+                continue
 
             def act(moving: Moving, phase: Phase = phase, names: tuple[str, ...] = names) -> tuple[Moving, Any]:
                 return self._phase(phase, names, moving, values[phase.optimizer], inputs, samples, words)
 
-            if phase.every == 1:
+            if now:
                 moving, found = act(moving)
             else:
-                shapes = jax.eval_shape(act, moving)[1]
-
-                def rest(moving: Moving, shapes: Any = shapes) -> tuple[Moving, Any]:
-                    return moving, jax.tree.map(lambda one: jnp.full(one.shape, jnp.nan, one.dtype), shapes)
-
-                moving, found = jax.lax.cond(iteration % phase.every == 0, act, rest, moving)
+                moving, found = _perhaps(iteration % phase.every == 0, act, moving, logs)
             logs |= found
         return moving._replace(updates=updates + 1), logs
 
@@ -121,6 +127,9 @@ class Step:
 
     def _groups(self, numbers: Any) -> dict[str, tuple[dict[str, Any], ...]]:
         """The packed numbers, by optimizer and group."""
+        counts = [len(self.optimizers[name].groups) * len(self.optimizers[name].hyperparams()) for name in self.updates]
+        if numbers.shape != (sum(counts),):
+            raise FkitValueError("hyperparams need one number each a parameter group, in order of the groups.")
         found: dict[str, tuple[dict[str, Any], ...]] = {}
         at = 0
         for name in self.updates:
@@ -135,6 +144,17 @@ class Step:
         return found
 
 
-def order_of(losses: Mapping[str, Any]) -> dict[str, Any]:
+def _perhaps(due: Any, act: Any, moving: Moving, logs: dict[str, Any]) -> tuple[Moving, dict[str, Any]]:
+    """``act`` if ``due``, decided on the device; what it would have logged is then as it was, or nan."""
+    shapes = jax.eval_shape(act, moving)[1]
+
+    def rest(moving: Moving) -> tuple[Moving, dict[str, Any]]:
+        blank = {name: jnp.full(one.shape, jnp.nan, one.dtype) for name, one in shapes.items()}
+        return moving, {name: logs.get(name, value) for name, value in blank.items()}
+
+    return jax.lax.cond(due, act, rest, moving)
+
+
+def with_sum(losses: Mapping[str, Any]) -> dict[str, Any]:
     """Losses and their sum, "loss"."""
     return {**losses, "loss": total(losses, None)}
