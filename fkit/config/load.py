@@ -1,64 +1,330 @@
-"""Config files -> a frozen Config."""
+"""Config files -> a frozen Config: .py (both styles), .yaml and .json, with all their bases."""
 
+import ast
 import os
-from typing import Any
+import warnings
+from typing import Any, NamedTuple
 
+from fkit.config.budget import Budget
 from fkit.config.config import Config, Meta
-from fkit.config.delta import inheritance, merge, overrides
-from fkit.tree.error import FkitFileNotFoundError, FkitKeyError
+from fkit.config.delta import inheritance, merge
+from fkit.config.document import parse_json, parse_yaml
+from fkit.config.draft import Draft, link, settle
+from fkit.config.evaluate import evaluate
+from fkit.config.library import Module
+from fkit.config.locate import base_file
+from fkit.config.newstyle import is_newstyle, load_newstyle
+from fkit.config.scope import Closure
+from fkit.config.source import SUFFIXES, Source, read, restore, substitute, unquoted
+from fkit.tree.error import FkitError, FkitKeyError, FkitOSError, FkitTypeError, FkitValueError
+from fkit.tree.node import Items
+
+__all__ = ["load_config", "load_string", "parse_python"]
+
+_parsed: dict[str, ast.Module] = {}  # the memo of parsed files, keyed by content
+_MEMO = 256  # files kept
+_ABSENT: Any = object()
 
 
-def load_config(path: str | os.PathLike[str], *words: str, trust: bool = False) -> Config:
-    """Interim loader (literal files), replaced by the evaluator."""
-    file = os.path.abspath(os.fspath(path))
-    if not os.path.exists(file):
-        raise FkitFileNotFoundError(f"There is no config file {file}.")
-    cfg = _load(file)
-    changes: dict[str, Any] = {}
-    for word in words:
-        key, _, value = word.partition("=")
-        try:
-            import ast
+class Options(NamedTuple):
+    """How files are read."""
 
-            changes[key.rstrip(":")] = ast.literal_eval(value)
-        except (ValueError, SyntaxError):
-            changes[key.rstrip(":")] = value
-    cfg = cfg.merge(changes)
-    return Config.of(dict(cfg), cfg._marks, Meta(file))
+    predefined: bool = True
+    environment: bool = True
+    newstyle: bool | None = None  # None: as the file looks
 
 
-def _load(file: str) -> Config:
-    import ast
-    import json
+def load_config(
+    path: str | os.PathLike[str],
+    *words: str,
+    trust: bool = False,
+    use_predefined_variables: bool = True,
+    use_environment_variables: bool = True,
+    lazy_import: bool | None = None,
+) -> Config:
+    """The config of a file and its bases, with command-line words merged in. Nothing of it is executed.
 
-    with open(file, encoding="utf-8") as handle:
-        text = handle.read()
-    if file.endswith(".json"):
-        raw = json.loads(text)
-    elif file.endswith((".yaml", ".yml")):
-        import yaml
+    Args:
+        path: a .py, .yaml, .yml or .json file, or ``package::path`` of an installed package.
+        words: ``key=value`` as after ``--cfg-options``; ``key:=value`` declares a new key, or changes a type.
+        trust: run the file as Python, in a process of its own, where it is more than data.
+        use_predefined_variables: replace ``{{ fileBasename }}`` and its like.
+        use_environment_variables: replace ``{{$NAME:default}}``.
+        lazy_import: whether the file is of the new style; None looks at it.
 
-        raw = yaml.safe_load(text)
+    Raises:
+        FkitError: what is wrong, with file and line.
+
+    Example:
+        >>> import pathlib, tempfile
+        >>> with tempfile.TemporaryDirectory() as folder:
+        ...     file = pathlib.Path(folder, "a.py")
+        ...     _ = file.write_text("model = dict(depth=50)")
+        ...     load_config(file, "model.depth=18").model.depth
+        18
+    """
+    options = Options(use_predefined_variables, use_environment_variables, lazy_import)
+    file = os.fspath(path)
+    if "::" in file:
+        file = base_file(file, os.path.join(os.getcwd(), "_"), file)[0]
+    if trust:
+        from fkit.config.trust import run_trusted
+
+        cfg = run_trusted(file)
     else:
-        tree = ast.parse(text, file)
-        space: dict[str, Any] = {"__builtins__": {"dict": dict, "list": list, "tuple": tuple, "range": range, "len": len, "set": set}}
-        eval(compile(tree, file, "exec"), space)
-        raw = {k: v for k, v in space.items() if not k.startswith("__")}
-    raw = dict(raw)
-    bases = raw.pop("_base_", [])
-    union: dict[str, Any] = {}
-    for base in [bases] if isinstance(bases, str) else bases:
-        got = _load(os.path.join(os.path.dirname(file), base))
-        if union.keys() & got.keys():
-            raise FkitKeyError(f"{file}: duplicate keys among bases: {sorted(union.keys() & got.keys())}")
-        union |= got
-    return merge(Config(union), inheritance(raw))
+        cfg = _load(file, options)
+    if words:
+        from fkit.config.override import apply_words
+
+        cfg = apply_words(cfg, words)
+    return cfg
 
 
-def load_string(text: str, file_format: str = ".py") -> Config:
-    import tempfile
+def load_string(text: str, file_format: str = ".py", **options: Any) -> Config:
+    """The config that a text holds; relative bases are looked for in the working folder.
 
-    with tempfile.NamedTemporaryFile("w", suffix=file_format) as f:
-        f.write(text)
-        f.flush()
-        return _load(f.name)
+    Raises:
+        FkitOSError: another format than .py, .yaml, .yml and .json.
+    """
+    if file_format not in SUFFIXES:
+        raise FkitOSError(f"{file_format!r} is no format of configs.", value=file_format, choices=SUFFIXES)
+    if file_format != ".py" and "dict(" in text:
+        warnings.warn(f"The text has `dict(`: is its format {file_format} and not .py?", stacklevel=2)
+    reader = Reader(Options(**options), Budget())
+    file = os.path.join(os.getcwd(), f"<string>{file_format}")
+    return _finish(reader, None, lambda: reader.text(text, file, ()))
+
+
+def _load(file: str, options: Options) -> Config:
+    reader = Reader(options, Budget())
+    absolute = os.path.abspath(os.path.expanduser(file))
+    return _finish(reader, file, lambda: reader.file(absolute, ()))
+
+
+def _finish(reader: "Reader", file: str | None, read_all: Any) -> Config:
+    try:
+        cfg: Config = read_all()
+        reader.budget.hold(reader.budget.weigh(cfg))
+    except RecursionError:
+        raise FkitValueError("The config is nested too deeply.", origin=file) from None
+    except MemoryError:
+        raise FkitValueError("The config needs too much memory.", origin=file) from None
+    except FkitError as error:
+        error.origin = error.origin or file
+        raise
+    imported = tuple(sorted(reader.imported))
+    return Config.of(dict(cfg), cfg._marks, Meta(file, tuple(reader.environment.items()), imported))  # pyright: ignore
+
+
+class Reader:
+    """Reads one config with its bases.
+
+    Args:
+        options: how files are read.
+        budget: what all of it may cost.
+    """
+
+    def __init__(self, options: Options, budget: Budget) -> None:
+        self.options = options
+        self.budget = budget
+        self.environment: dict[str, str] = {}
+        self.imported: set[str] = set()
+
+    def file(self, file: str, chain: tuple[str, ...]) -> Config:
+        """The config of a file, merged over its bases; ``chain`` is the files that led here."""
+        if file in chain:
+            raise FkitValueError(f"The bases go round in a circle: {' -> '.join([*chain[chain.index(file) :], file])}.", origin=chain[-1])
+        self.budget.file()
+        return self.text(read(file), file, (*chain, file))
+
+    def text(self, text: str, file: str, chain: tuple[str, ...]) -> Config:
+        """The config of a text, merged over its bases."""
+        if len(chain) > 100:
+            raise FkitValueError("The bases are more than 100 levels deep.", origin=file)
+        if file.endswith(".py"):
+            newstyle = self.options.newstyle
+            if newstyle is None:
+                newstyle = is_newstyle(parse_python(text, file) if "{{" not in text else _parse_loosely(text, file), file)
+            if newstyle:
+                if len(chain) > 1:
+                    raise FkitValueError(
+                        "A base of the new style (`with read_base():`, imports) under a child of the old style.",
+                        origin=file,
+                        repair="All files of a chain must be of one style.",
+                    )
+                cfg, imported = load_newstyle(text, file, self.budget)
+                self.imported |= imported
+                return cfg
+        source = substitute(text, file, self.options.predefined, self.options.environment)
+        self.environment.update(source.environment)
+        if file.endswith(".py"):
+            own, base = self._python(source, file, chain)
+        else:
+            own, base = self._document(source, file, chain)
+        _announce(own, file)
+        if source.has_base_variables:
+            own = restore(own, base, file)
+            self.budget.hold(self.budget.weigh(own))
+        merged = merge(base, inheritance(own))
+        if any(key.startswith("__") for key in merged):
+            merged = _without(merged, [key for key in merged if key.startswith("__")])
+        return merged
+
+    def _python(self, source: Source, file: str, chain: tuple[str, ...]) -> tuple[Config, Config]:
+        """What the file itself sets, and its bases (changed, where the file assigns to ``_base_.x``)."""
+        try:
+            module = parse_python(source.text, file)
+        except FkitError:
+            if not source.has_base_variables:
+                raise
+            module = parse_python(unquoted(source.text), file)
+        base = self._bases(_base_paths(module, file, self.budget), file, chain, _base_line(module))
+        names = Draft()
+        linked = None
+        if "_base_" in source.text:
+            linked = link(base)
+            names["_base_"] = linked
+        evaluate([node for node in module.body if not _is_base(node)], names, file, self.budget)
+        if linked is not None:
+            names.pop("_base_", None)
+            base = settle(linked, self.budget)
+        own = settle(_kept(names), self.budget)
+        return own, base
+
+    def _document(self, source: Source, file: str, chain: tuple[str, ...]) -> tuple[Config, Config]:
+        parse = parse_json if file.endswith(".json") else parse_yaml
+        try:
+            value = parse(source.text, file, self.budget)
+        except FkitError:
+            if not source.has_base_variables:
+                raise
+            value = parse(unquoted(source.text), file, self.budget)
+        if not isinstance(value, dict):
+            raise FkitTypeError(f"A config must be a mapping, this is a {type(value).__name__}.", origin=file)
+        for key in value:  # pyright: ignore
+            if not isinstance(key, str):
+                raise FkitTypeError(f"The top-level key {key!r} is no string.", origin=file)
+        paths = value.pop("_base_", [])  # pyright: ignore
+        if not isinstance(paths, list):
+            paths = [paths]
+        base = self._bases(paths, file, chain, 0)  # pyright: ignore
+        return settle(value, self.budget), base
+
+    def _bases(self, paths: list[Any], file: str, chain: tuple[str, ...], line: int) -> Config:
+        """The union of the bases, in which no key may come twice."""
+        items: dict[str, Any] = {}
+        marks: dict[str, Any] = {}
+        place = f"{file}:{line}" if line else file
+        for path in paths:
+            found, scope = base_file(path, file, place)
+            try:
+                cfg = self.file(os.path.abspath(os.path.expanduser(found)), chain or (file,))
+            except FkitError as error:
+                error.origin = error.origin or place
+                raise
+            twice = sorted(items.keys() & cfg.keys())
+            if twice:
+                raise FkitKeyError(
+                    f"The bases have keys in common: {', '.join(twice)}.",
+                    origin=place,
+                    repair="A key may come from one base only; move it, or make one base the child of the other.",
+                )
+            if scope is not None:
+                cfg = _scoped(cfg, scope)
+            items.update(cfg)
+            marks.update(cfg._marks or {})  # pyright: ignore
+        return Config.of(items, marks or None)
+
+
+def parse_python(text: str, file: str) -> ast.Module:
+    """The AST of a Python text, remembered by content.
+
+    Raises:
+        FkitValueError: no Python, or nested too deeply.
+    """
+    found = _parsed.get(text)
+    if found is not None:
+        return found
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # an invalid escape in a config is Python's affair
+            module = ast.parse(text)
+    except SyntaxError as error:
+        raise FkitValueError(f"This is no Python: {error.msg}.", origin=f"{file}:{error.lineno or 1}") from None
+    except (ValueError, RecursionError, MemoryError, OverflowError) as error:
+        raise FkitValueError(f"This is no Python that can be read: {str(error) or 'it is nested too deeply'}.", origin=file) from None
+    if len(_parsed) >= _MEMO:
+        _parsed.pop(next(iter(_parsed)), None)
+    _parsed[text] = module
+    return module
+
+
+def _parse_loosely(text: str, file: str) -> ast.Module:
+    """The AST of a text that still has its variables, as OpenMMLab looks at it to tell the style."""
+    return parse_python(text, file)
+
+
+def _is_base(node: ast.stmt) -> bool:
+    return isinstance(node, ast.Assign) and isinstance(node.targets[0], ast.Name) and node.targets[0].id == "_base_"
+
+
+def _base_line(module: ast.Module) -> int:
+    return next((node.lineno for node in module.body if _is_base(node)), 0)
+
+
+def _base_paths(module: ast.Module, file: str, budget: Budget) -> list[Any]:
+    """What ``_base_ = ...`` says, evaluated alone: it sees no other name of the file."""
+    node = next((node for node in module.body if _is_base(node)), None)
+    if node is None:
+        return []
+    name = ast.copy_location(ast.Name("_base_", ast.Store()), node)
+    alone = ast.copy_location(ast.Assign([name], node.value), node)  # type: ignore[attr-defined]
+    value = evaluate([alone], Draft(), file, budget)["_base_"]
+    return value if isinstance(value, list) else [value]  # pyright: ignore
+
+
+def _kept(names: Draft) -> Draft:
+    """What of the names is the config's: no modules, no functions, no private ones."""
+    gone = [key for key, value in names.items() if key.startswith("__") or _is_code(value)]
+    for key in gone:
+        del names[key]
+        names.marks.pop(key, None)
+    return names
+
+
+def _is_code(value: Any) -> bool:
+    # functions written in Python go, as OpenMMLab drops them; those written in C stay, as there
+    return isinstance(value, (Closure, Module)) or type(value).__name__ == "function"
+
+
+def _without(cfg: Config, keys: list[str]) -> Config:
+    marks = {k: m for k, m in (cfg._marks or {}).items() if k not in keys}  # pyright: ignore
+    return Config.of({k: v for k, v in cfg.items() if k not in keys}, marks or None)
+
+
+def _announce(own: Config, file: str) -> None:
+    """Warn of a config that announces its end."""
+    told = dict.get(own, "_deprecation_", _ABSENT)
+    if told is _ABSENT:
+        return
+    message = f"The config file {file} will be deprecated in the future."
+    if isinstance(told, dict) and "expected" in told:
+        message += f" Please use {told['expected']} instead."
+    if isinstance(told, dict) and "reference" in told:
+        message += f" More information can be found at {told['reference']}"
+    warnings.warn(message, DeprecationWarning, stacklevel=6)
+
+
+def _scoped(value: Any, scope: str) -> Any:
+    """The outermost mappings with a ``type``, told which package they are of."""
+    if isinstance(value, Config):
+        if "type" in value:
+            if value.get(("_scope_",)) is not None:
+                return value
+            return Config.of({**value, "_scope_": scope}, value._marks)  # pyright: ignore
+        return Config.of({k: _scoped(v, scope) for k, v in value.items()}, value._marks)  # pyright: ignore
+    if isinstance(value, list):
+        return Items([_scoped(v, scope) for v in value])  # pyright: ignore
+    if isinstance(value, tuple):
+        return tuple(_scoped(v, scope) for v in value)  # pyright: ignore
+    return value

@@ -1,0 +1,98 @@
+"""What reading a config may cost: steps, sizes and depths, so that no file hangs the reader or eats its memory."""
+
+from typing import Any
+
+from fkit.tree.error import FkitError, FkitValueError
+
+__all__ = ["Budget"]
+
+_STEPS = 600_000  # about a second of the evaluator
+_NODES = 300_000  # nodes of the tree, written out; the largest known config has some thousand
+_DEPTH = 100
+_BITS = 200_000  # of one integer
+
+
+class Budget:
+    """Steps that are left to read one config with all its bases; every loop, call and container takes some.
+
+    Args:
+        steps: how many there are at first.
+    """
+
+    __slots__ = ("depth", "files", "held", "left")
+
+    def __init__(self, steps: int = _STEPS) -> None:
+        self.left = steps
+        self.held = 0
+        self.files = 0
+        self.depth = _DEPTH
+
+    def spend(self, steps: int) -> None:
+        """Take steps.
+
+        Raises:
+            FkitValueError: there are none left.
+        """
+        self.left -= steps
+        if self.left < 0:
+            raise FkitValueError("The config computes too much: a loop without end, or a value without bounds.")
+
+    def text(self, length: int) -> None:
+        """Take the steps for a string of this length."""
+        self.spend(1 + (length >> 3))
+
+    def bits(self, count: int) -> None:
+        """Take the steps for an integer of so many bits."""
+        if count > _BITS:
+            raise FkitValueError(f"The config computes an integer of {count} bits.")
+        self.spend(1 + (count >> 5))
+
+    def width(self, count: int) -> None:
+        """Allow a field width."""
+        if count > 10_000:
+            raise FkitValueError(f"The config asks for a text of {count} characters.")
+
+    def hold(self, weight: int) -> None:
+        """Check the weight of a tree that is kept."""
+        if weight > _NODES:
+            raise FkitValueError(f"The config has more than {_NODES} nodes when it is written out.")
+
+    def file(self) -> None:
+        """Count a file.
+
+        Raises:
+            FkitValueError: there are too many.
+        """
+        self.files += 1
+        if self.files > 500:
+            raise FkitValueError("The config has more than 500 bases.")
+
+    def cyclic(self) -> FkitError:
+        """The error of a value that holds itself."""
+        return FkitValueError("A value of the config holds itself.")
+
+    def deep(self) -> FkitError:
+        """The error of a tree that is too deep."""
+        return FkitValueError(f"The config is nested more than {self.depth} levels deep.")
+
+    def weigh(self, value: Any) -> int:
+        """How many nodes a value has, each counted as often as it is reached.
+
+        Raises:
+            FkitValueError: more than are left, or a value that holds itself.
+        """
+        stack: list[Any] = [value]
+        count = 0
+        while stack:
+            top = stack.pop()
+            count += 1
+            if isinstance(top, (list, tuple, set, frozenset)):
+                stack.extend(top)  # pyright: ignore
+            elif isinstance(top, dict):
+                stack.extend(top.values())  # pyright: ignore
+                count += sum(1 for key in top if isinstance(key, tuple))  # pyright: ignore
+            elif isinstance(top, str):
+                count += len(top) >> 6
+            if len(stack) > self.left or count > self.left:
+                self.spend(self.left + 1)
+        return count

@@ -1,0 +1,169 @@
+"""The values that a config file works on while it is read: mappings that change, and remember who set what.
+
+``Draft`` is the file's own ``dict``; ``Linked`` is what came from a base, which OpenMMLab makes a ``ConfigDict``: it
+answers to attributes, updates recursively and copies what is put in. ``settle`` freezes either.
+"""
+
+from typing import Any
+
+from fkit.config.budget import Budget
+from fkit.config.config import Config
+from fkit.config.origin import Mark, over
+from fkit.tree.node import Items, Node
+
+__all__ = ["Draft", "Linked", "link", "settle"]
+
+_ABSENT: Any = object()
+
+
+class Draft(dict[Any, Any]):
+    """A dict of a config file, with the mark of each key."""
+
+    __slots__ = ("marks",)
+    marks: dict[Any, Any]
+
+    def __init__(self, items: Any = (), marks: dict[Any, Any] | None = None) -> None:
+        super().__init__(items)
+        self.marks = {} if marks is None else marks
+
+    def put(self, key: Any, value: Any, mark: Mark | None) -> None:
+        """Set a key, as an item assignment does."""
+        self[key] = value
+        self.marks[key] = mark
+
+    def take(self, other: Any, mark: Mark | None) -> None:
+        """Set all keys of another mapping, as ``update`` and ``**`` do; they keep the marks they have."""
+        known: dict[Any, Any] = getattr(other, "marks", {})
+        for key, value in other.items():
+            self.put(key, value, known.get(key) or mark)
+
+    def copied(self) -> "Draft":
+        """A shallow copy."""
+        return type(self)(self, dict(self.marks))
+
+
+class Linked(Draft):
+    """A mapping of a base, with the manners of mmengine's ConfigDict."""
+
+    __slots__ = ()
+
+    def put(self, key: Any, value: Any, mark: Mark | None) -> None:
+        """Set a key; dicts and lists are copied on entry."""
+        old = self.get(key, _ABSENT)
+        self[key] = link(value)
+        if old is _ABSENT or mark is None:
+            self.marks[key] = mark
+        else:
+            leaf = None if isinstance(old, (dict, list)) else old
+            self.marks[key] = over(mark, self.marks.get(key), leaf)
+
+    def take(self, other: Any, mark: Mark | None) -> None:
+        """Update recursively; ``_delete_`` is a key as any other here."""
+        known: dict[Any, Any] = getattr(other, "marks", {})
+        for key, value in list(other.items()):
+            mine = self.get(key)
+            if isinstance(mine, Linked) and isinstance(value, dict):
+                mine.take(value, mark)
+            else:
+                self.put(key, value, known.get(key) or mark)
+
+    def merge(self, other: Any, mark: Mark | None) -> None:
+        """Merge as ``ConfigDict.merge`` does: ``_delete_`` at any depth clears what was there."""
+        merged = _merged(link(other), self, mark)
+        self.clear()
+        marks: dict[Any, Any] = merged.marks
+        self.marks = {}
+        for key, value in merged.items():
+            self[key] = link(value)
+            self.marks[key] = marks.get(key)
+
+
+def _merged(new: Any, old: Any, mark: Mark | None) -> Any:
+    """The mapping ``new`` over ``old``, both fresh."""
+    if not isinstance(new, Draft):
+        return new
+    if not isinstance(old, Draft):
+        new.pop("_delete_", None)
+        return new
+    if new.pop("_delete_", False):
+        old = Linked()
+    out = Linked()
+    for key in [*old, *(k for k in new if k not in old)]:
+        if key == "_delete_":
+            continue
+        if key not in new:
+            out[key] = old[key]
+            out.marks[key] = old.marks.get(key)
+        elif key not in old:
+            # what is merged into nothing keeps its `_delete_` out of the way only where it is a mapping
+            out[key] = _merged(new[key], None, mark)
+            out.marks[key] = new.marks.get(key) or mark
+        else:
+            out[key] = _merged(new[key], old[key], mark)
+            leaf = None if isinstance(old[key], (dict, list)) else old[key]
+            out.marks[key] = over(new.marks.get(key) or mark, old.marks.get(key), leaf)
+    return out
+
+
+def link(value: Any) -> Any:
+    """A fresh tree of ``Linked`` mappings and plain lists, of a frozen or a changing one."""
+    if isinstance(value, dict):
+        marks: Any = value._marks if isinstance(value, Node) else getattr(value, "marks", None)  # pyright: ignore
+        found: dict[Any, Any] = {k: link(v) for k, v in value.items()}  # pyright: ignore
+        return Linked(found, dict(marks) if marks else {})
+    if isinstance(value, list):
+        return [link(v) for v in value]  # pyright: ignore
+    if isinstance(value, tuple):
+        return tuple(link(v) for v in value)  # pyright: ignore
+    return value
+
+
+def settle(value: Any, budget: Budget) -> Any:
+    """Freeze what a file made. A part that stands in two places is frozen once, and counted twice.
+
+    Raises:
+        FkitValueError: the tree is too large, too deep, or holds itself.
+    """
+    return _settle(value, {}, budget, 0)[0]
+
+
+def _settle(value: Any, known: dict[int, Any], budget: Budget, depth: int) -> tuple[Any, int]:
+    """The frozen value and its weight: how many nodes it has when written out."""
+    kind: Any = type(value)
+    if kind is str or kind is int or value is None or kind is bool or kind is float:
+        return value, 1
+    if kind is Config or kind is Items:
+        return value, budget.weigh(value)
+    if not isinstance(value, (dict, list, tuple, set, frozenset)):
+        return value, 1
+    found = known.get(id(value))
+    if found is not None:
+        if found[1] < 0:
+            raise budget.cyclic()
+        budget.hold(found[1])
+        return found
+    if depth > budget.depth:
+        raise budget.deep()
+    known[id(value)] = (value, -1)
+    made = _settle_container(value, known, budget, depth + 1)
+    budget.hold(made[1])
+    known[id(value)] = made
+    return made
+
+
+def _settle_container(value: Any, known: dict[int, Any], budget: Budget, depth: int) -> tuple[Any, int]:
+    weight = 1
+    if isinstance(value, dict):
+        items: dict[Any, Any] = {}
+        for key, item in value.items():  # pyright: ignore
+            items[key], more = _settle(item, known, budget, depth)
+            weight += more
+        return Config.of(items, getattr(value, "marks", None) or None), weight  # pyright: ignore
+    parts: list[Any] = []
+    for item in value:
+        part, more = _settle(item, known, budget, depth)
+        parts.append(part)
+        weight += more
+    if isinstance(value, list):
+        return Items(parts), weight
+    return (tuple(parts) if isinstance(value, tuple) else frozenset(parts)), weight

@@ -1,0 +1,119 @@
+"""Where the bases of a config are: beside it, or in an installed package (``mmdet::path``)."""
+
+import importlib.machinery
+import importlib.util
+import os
+import re
+import sys
+from typing import Any
+
+from frozendict import frozendict
+
+from fkit.tree.error import FkitError, FkitFileNotFoundError, FkitImportError, FkitValueError
+
+__all__ = ["base_file", "module_file", "package_folder"]
+
+# scope -> package, where they differ
+_PACKAGES: frozendict[str, str] = frozendict(mmseg="mmsegmentation", mmaction="mmaction2")
+_SCOPES = (
+    "mmcls mmdet mmdet3d mmseg mmaction mmtrack mmpose mmedit mmocr mmgen mmfewshot mmrazor mmflow mmhuman3d mmrotate "
+    "mmselfsup mmyolo mmpretrain mmagic"
+)
+_EXTERNAL = re.compile(r"\w*::\w*/\w*")
+
+
+def base_file(path: Any, file: str, place: str) -> tuple[str, str | None]:
+    """The file of a base, and the scope that its parts get (None for one beside its child).
+
+    Args:
+        path: what ``_base_`` says.
+        file: the file that says it.
+        place: ``file:line`` for errors.
+
+    Raises:
+        FkitError: no path, an unknown package, or one that is not installed.
+    """
+    if not isinstance(path, str):
+        raise FkitValueError(f"_base_ must be a path or a list of paths, got {path!r:.80}.", origin=place)
+    if "::" not in path:
+        return os.path.join(os.path.dirname(file), path), None
+    scope, _, inside = path.partition("::")
+    if _EXTERNAL.match(path) is None or "::" in inside:
+        raise FkitValueError(f"The base {path!r} is no package and path.", origin=place, repair="Write 'mmdet::folder/file.py'.")
+    if scope not in _SCOPES.split():
+        raise FkitValueError(f"The base {path!r} names an unknown package.", origin=place, value=scope, choices=_SCOPES.split())
+    # an import finds mmseg where pip calls it mmsegmentation
+    folder = package_folder(scope, place) or package_folder(_PACKAGES.get(scope, scope), place)
+    if folder is None:
+        package = _PACKAGES.get(scope, scope)
+        raise FkitImportError(f"The base {path!r} wants the package {package}, which is not installed.", origin=place)
+    try:
+        return _inside(folder, inside), scope
+    except FkitError as error:
+        error.origin = error.origin or place
+        raise
+
+
+def package_folder(name: str, place: str) -> str | None:
+    """The folder of an installed package, found without importing it."""
+    if not name.isidentifier():
+        return None
+    spec = importlib.machinery.PathFinder.find_spec(name, sys.path)
+    if spec is None:
+        try:
+            spec = importlib.util.find_spec(name)  # an editable install has a finder of its own
+        except (ImportError, ValueError, AttributeError):
+            return None
+    if spec is None or not spec.submodule_search_locations:
+        return None
+    return next(iter(spec.submodule_search_locations))
+
+
+def _inside(folder: str, path: str) -> str:
+    """A config of a package: where its index of models says, else below its folder of configs."""
+    from fkit.config.document import plain_yaml
+    from fkit.config.source import read
+
+    stem = path.split(".")[0]
+    index_file = os.path.join(folder, ".mim", "model-index.yml")
+    index = plain_yaml(read(index_file), index_file)
+    for meta in index["Import"]:
+        meta_file = os.path.join(folder, ".mim", meta)
+        text = read(meta_file)
+        if stem not in text:
+            continue
+        found = plain_yaml(text, meta_file)
+        for model in found["Models"] if isinstance(found, dict) else ():
+            config = model.get("Config")
+            if isinstance(config, str) and config.partition("/")[2] == stem:  # written without the suffix
+                return _existing(os.path.join(folder, config))
+    return _existing(os.path.join(folder, ".mim", "configs", path))
+
+
+def _existing(file: str) -> str:
+    if not os.path.isfile(file):
+        raise FkitFileNotFoundError(f"There is no config file {file}.")
+    return file
+
+
+def module_file(module: str, file: str, place: str) -> str:
+    """The file of a module that ``with read_base():`` imports, relative or absolute.
+
+    Raises:
+        FkitError: an unknown package, or no such file.
+    """
+    level = len(module) - len(module.lstrip("."))
+    if level:
+        folder = os.path.join(os.path.dirname(file), *[".."] * (level - 1))
+        found = os.path.join(folder, module[level:].replace(".", "/") + ".py")
+    else:
+        package, _, rest = module.partition(".")
+        if not rest:
+            raise FkitValueError(f"A base must be a module inside of a package, not {module!r}.", origin=place)
+        root = package_folder(package, place)
+        if root is None:
+            raise FkitImportError(f"The base {module!r} wants the package {package}, which is not installed.", origin=place)
+        found = os.path.join(root, *rest.split(".")) + ".py"
+    if not os.path.isfile(found):
+        raise FkitFileNotFoundError(f"There is no base {module!r}: no file {found}.", origin=place)
+    return os.path.normpath(found)

@@ -1,0 +1,198 @@
+"""New-style configs: bases imported inside of ``with read_base():``, other imports kept as names."""
+
+import ast
+from typing import Any
+
+from fkit.config.budget import Budget
+from fkit.config.config import Config
+from fkit.config.draft import Draft, link, settle
+from fkit.config.evaluate import evaluate, is_standard
+from fkit.config.lazy import Lazy
+from fkit.config.library import Module
+from fkit.config.locate import module_file
+from fkit.config.scope import Closure
+from fkit.config.source import read
+from fkit.tree.error import FkitError, FkitKeyError, FkitValueError
+
+__all__ = ["is_newstyle", "load_newstyle"]
+
+
+def is_newstyle(module: ast.Module, file: str) -> bool:
+    """Whether a file is of the new style: it reads bases by ``with read_base():`` or imports another library.
+
+    Raises:
+        FkitValueError: a ``with`` of something else.
+    """
+    for node in _statements(module):
+        if isinstance(node, ast.Assign):
+            if isinstance(node.targets[0], ast.Name) and node.targets[0].id == "_base_":
+                return False
+        elif isinstance(node, ast.With):
+            if not _is_marker(node):
+                raise FkitValueError("Only `with read_base():` is part of a config.", origin=f"{file}:{node.lineno}")
+            return True
+        elif isinstance(node, ast.ImportFrom):
+            if node.level != 0:
+                return True
+            if node.module == "mmengine" and len(node.names) == 1 and node.names[0].name == "Config":
+                continue
+            if node.module is not None and not is_standard(node.module):
+                return True
+        elif isinstance(node, ast.Import) and not all(is_standard(alias.name) for alias in node.names):
+            return True
+    return False
+
+
+def _statements(module: ast.Module) -> list[ast.stmt]:
+    """All statements, those of the file itself first, then those inside of them, level by level."""
+    found: list[ast.stmt] = []
+    level: list[ast.stmt] = module.body
+    while level:
+        found += level
+        deeper: list[ast.stmt] = []
+        for node in level:
+            for field in ("body", "orelse", "finalbody", "handlers"):
+                for below in getattr(node, field, ()):
+                    deeper += below.body if isinstance(below, ast.ExceptHandler) else [below]
+        level = deeper
+    return found
+
+
+def _is_marker(node: ast.With) -> bool:
+    call = node.items[0].context_expr
+    return isinstance(call, ast.Call) and isinstance(call.func, ast.Name) and call.func.id == "read_base"
+
+
+def load_newstyle(text: str, file: str, budget: Budget) -> tuple[Config, set[str]]:
+    """The config of a new-style file, and the names that it and its bases import.
+
+    Raises:
+        FkitError: what is wrong, with file and line.
+    """
+    names, imported = _module(text, file, budget, (file,))
+    return settle(_kept(names, imported), budget), imported
+
+
+def _kept(names: Draft, imported: set[str]) -> Draft:
+    gone = [k for k, v in names.items() if k in imported or k.startswith("__") or isinstance(v, (Module, Closure))]
+    for key in gone:
+        del names[key]
+        names.marks.pop(key, None)
+    return names
+
+
+def _module(text: str, file: str, budget: Budget, chain: tuple[str, ...]) -> tuple[Draft, set[str]]:
+    """All names that a file leaves, and those of them that are imports."""
+    from fkit.config.load import parse_python
+
+    budget.file()
+    module = parse_python(text, file)
+    body, imports = _split(module.body, file)
+    names = Draft()
+    names["__file__"] = file
+    imported: set[str] = set()
+    _read_bases(imports, names, imported, file, budget, chain)
+    imported |= _check_imports(module, file)
+    roots = [node for node in body if _is_plain_import(node)]
+    for node in roots:  # OpenMMLab binds these before all else
+        for alias in node.names:  # type: ignore[attr-defined]
+            root = alias.name.split(".")[0]
+            names[root] = Lazy(root, f"{file}:{node.lineno}")
+            imported.add(root)
+    evaluate([node for node in body if node not in roots], names, file, budget)
+    return names, imported
+
+
+def _is_plain_import(node: ast.stmt) -> bool:
+    """``import a.b`` of another library, without ``as``."""
+    return isinstance(node, ast.Import) and all(a.asname is None and not is_standard(a.name) for a in node.names)
+
+
+def _split(body: list[ast.stmt], file: str) -> tuple[list[ast.stmt], list[ast.ImportFrom]]:
+    """The statements without the first ``with read_base():``, and the imports inside of that."""
+    for at, node in enumerate(body):
+        place = f"{file}:{node.lineno}"
+        if isinstance(node, ast.Assign) and isinstance(node.targets[0], ast.Name) and node.targets[0].id == "_base_":
+            raise FkitValueError(
+                "A base of the old style (`_base_ = ...`) under a child of the new style.",
+                origin=place,
+                repair="All files of a chain must be of one style.",
+            )
+        if not isinstance(node, ast.With):
+            continue
+        if not _is_marker(node) or len(node.items) > 1:
+            raise FkitValueError("Only `with read_base():` is part of a config.", origin=place)
+        imports: list[ast.ImportFrom] = []
+        for below in node.body:
+            if not isinstance(below, ast.ImportFrom) or below.module is None:
+                repair = "Write `from .module import name`, or `import *`."
+                raise FkitValueError("Only `from module import ...` stands in `with read_base():`.", origin=place, repair=repair)
+            imports.append(below)
+        return [*body[:at], *body[at + 1 :]], imports
+    return body, []
+
+
+def _read_bases(
+    imports: list[ast.ImportFrom], names: Draft, imported: set[str], file: str, budget: Budget, chain: tuple[str, ...]
+) -> None:
+    """Put the names that are imported from bases among ``names``; one base's values are shared by its imports."""
+    read_already: dict[str, Draft] = {}
+    for node in imports:
+        module, place = "." * node.level + (node.module or ""), f"{file}:{node.lineno}"
+        base = read_already.get(module)
+        if base is None:
+            base = _read_base(module, file, place, imported, budget, chain)
+            read_already[module] = base
+        for alias in node.names:
+            if alias.name == "*":
+                names.update({k: v for k, v in base.items() if not k.startswith("__")})
+                names.marks.update(base.marks)
+                break
+            if alias.name not in base:
+                choices = [str(k) for k in base if not str(k).startswith("__")]
+                message = f"The base {module} has no {alias.name!r}."
+                raise FkitKeyError(message, origin=place, value=alias.name, choices=choices, label="Names")
+            name = alias.asname or alias.name
+            names[name] = base[alias.name]
+            names.marks[name] = base.marks.get(alias.name)
+
+
+def _read_base(module: str, file: str, place: str, imported: set[str], budget: Budget, chain: tuple[str, ...]) -> Draft:
+    found = module_file(module, file, place)
+    if found in chain or len(chain) > 100:
+        raise FkitValueError(f"The bases go round in a circle: {' -> '.join([*chain, found])}.", origin=place)
+    try:
+        base, more = _module(read(found), found, budget, (*chain, found))
+    except FkitError as error:
+        error.origin = error.origin or place
+        raise
+    imported |= more
+    budget.spend(budget.weigh(base))
+    # each value becomes one of its own, as mmengine's ConfigDicts are made: no two share a part
+    linked = Draft({k: v if isinstance(v, (Closure, Module)) else link(v) for k, v in base.items()}, dict(base.marks))
+    return linked
+
+
+def _check_imports(module: ast.Module, file: str) -> set[str]:
+    """The names that imports bind, and the errors of imports that OpenMMLab refuses."""
+    found: set[str] = set()
+    for node in _statements(module):
+        if isinstance(node, ast.Import):
+            if len(node.names) != 1:
+                raise FkitValueError("A new-style config imports one module a line.", origin=f"{file}:{node.lineno}")
+            if node.names[0].asname is not None:
+                found.add(node.names[0].asname)
+        elif isinstance(node, ast.ImportFrom):
+            found |= _bound(node, module, file)
+    return found
+
+
+def _bound(node: ast.ImportFrom, module: ast.Module, file: str) -> set[str]:
+    marker = next((below for below in module.body if isinstance(below, ast.With)), None)
+    if marker is not None and node in marker.body:
+        return set()  # names of bases are the config's own
+    name: Any = "." * node.level + (node.module or "")
+    if any(alias.name == "*" for alias in node.names):
+        repair = "Name what you import; a star is only for bases, inside of `with read_base():`."
+        raise FkitValueError(f"`from {name} import *` stands outside of `with read_base():`.", origin=f"{file}:{node.lineno}", repair=repair)
+    return {alias.asname or alias.name for alias in node.names}

@@ -1,0 +1,2 @@
+def apply_words(cfg, words):
+    raise NotImplementedError

@@ -1,0 +1,149 @@
+"""The text of a config file, with what OpenMMLab replaces in it before it is parsed."""
+
+import os
+import re
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+from fkit.tree.error import FkitFileNotFoundError, FkitKeyError, FkitOSError, FkitValueError
+from fkit.tree.node import Items, Node
+from fkit.tree.path import step
+
+__all__ = ["Source", "read", "restore", "substitute"]
+
+SUFFIXES = (".py", ".json", ".yaml", ".yml")
+_LIMIT = 2_000_000  # bytes; the largest known config has 30,000
+
+_PREDEFINED = re.compile(r"\{\{\s*(fileDirname|fileBasename|fileBasenameNoExtension|fileExtname)\s*\}\}")
+_ENVIRONMENT = re.compile(r"\{\{['\"]?\s*\$(\w+)\s*:\s*(\S*?)\s*['\"]?\}\}")
+_BASE = re.compile(r"\{\{\s*_base_\.([\w.]+)\s*\}\}")
+# stands for a base's variable until the bases are read; private-use characters that no config has
+_TOKEN = re.compile("\ue0b0([\\w.]+)\ue0b1")
+_QUOTED = re.compile("\"?\ue0b0([\\w.]+)\ue0b1\"?")
+
+
+class Source(NamedTuple):
+    """A text to be parsed, and what was replaced in it."""
+
+    text: str
+    environment: tuple[tuple[str, str], ...] = ()
+    has_base_variables: bool = False
+
+
+def read(file: str) -> str:
+    """The text of a config file.
+
+    Raises:
+        FkitOSError: another suffix, or a file that cannot be read; FkitFileNotFoundError: there is none;
+        FkitValueError: it is too large, or not UTF-8.
+    """
+    if os.path.splitext(file)[1] not in SUFFIXES:
+        raise FkitOSError(f"{file} is not a config file.", choices=SUFFIXES, label="Suffixes")
+    try:
+        with open(file, "rb") as handle:
+            data = handle.read(_LIMIT + 1)
+    except (FileNotFoundError, NotADirectoryError):
+        raise FkitFileNotFoundError(f"There is no config file {file}.") from None
+    except (OSError, ValueError) as error:
+        raise FkitOSError(f"The config file {file} cannot be read: {error}.") from error
+    if len(data) > _LIMIT:
+        raise FkitValueError(f"The config file {file} is larger than {_LIMIT} bytes.")
+    try:
+        text = data.decode("utf-8")
+    except UnicodeDecodeError as error:
+        raise FkitValueError(f"The config file {file} is not UTF-8: {error}.") from None
+    return text.replace("\r\n", "\n").replace("\r", "\n")
+
+
+def substitute(text: str, file: str, predefined: bool, environment: bool) -> Source:
+    """Replace file variables, environment variables and base variables, in this order, everywhere in the text.
+
+    Raises:
+        FkitKeyError: an environment variable that is neither set nor given a default.
+    """
+    if "{{" not in text:
+        return Source(text)
+    if predefined:
+        text = _PREDEFINED.sub(_predefined(file), text)
+    used: dict[str, str] = {}
+    if environment:
+        text = _ENVIRONMENT.sub(_environment(file, text, used), text)
+    has_base = _BASE.search(text) is not None
+    if has_base:
+        text = _BASE.sub('"\ue0b0\\1\ue0b1"', text)
+    return Source(text, tuple(used.items()), has_base)
+
+
+def _predefined(file: str) -> Callable[[re.Match[str]], str]:
+    stem, suffix = os.path.splitext(os.path.basename(file))
+    values = {
+        "fileDirname": os.path.dirname(file),
+        "fileBasename": stem + suffix,
+        "fileBasenameNoExtension": stem,
+        "fileExtname": suffix,
+    }
+    return lambda found: values[found[1]].replace("\\", "/")
+
+
+def _environment(file: str, text: str, used: dict[str, str]) -> Callable[[re.Match[str]], str]:
+    def value(found: re.Match[str]) -> str:
+        name, default = found[1], found[2]
+        if name in os.environ:
+            used[name] = os.environ[name]
+        chosen = os.environ.get(name, default)
+        if not chosen:
+            line = text.count("\n", 0, found.start()) + 1
+            raise FkitKeyError(
+                f"The environment variable {name} is not set, and has no default.",
+                origin=f"{file}:{line}",
+                repair=f"Set it, or write {{{{${name}:default}}}}.",
+            )
+        return chosen
+
+    return value
+
+
+def unquoted(text: str) -> str:
+    """The text with base variables that stand inside of a string: their own quotes would end it."""
+    return _QUOTED.sub("\ue0b0\\1\ue0b1", text)
+
+
+def restore(value: Any, base: Any, file: str) -> Any:
+    """Put in the values that the base variables stand for; keys are left, as OpenMMLab leaves them.
+
+    Raises:
+        FkitKeyError: the bases have no such variable.
+    """
+    if isinstance(value, str):
+        return _restore_text(value, base, file) if "\ue0b0" in value else value
+    if isinstance(value, Node):
+        return type(value).of({k: restore(v, base, file) for k, v in value.items()}, value._marks, value._meta)  # pyright: ignore
+    if isinstance(value, list):
+        return Items([restore(v, base, file) for v in value])  # pyright: ignore
+    if isinstance(value, tuple):
+        return tuple(restore(v, base, file) for v in value)  # pyright: ignore
+    return value
+
+
+def _restore_text(text: str, base: Any, file: str) -> Any:
+    whole = _TOKEN.fullmatch(text)
+    if whole is not None:
+        return _variable(whole[1], base, file)
+    return _QUOTED.sub(lambda found: str(_variable(found[1], base, file)), text)
+
+
+def _variable(name: str, base: Any, file: str) -> Any:
+    node = base
+    for key in name.split("."):
+        if not isinstance(node, dict):
+            node = None
+            break
+        try:
+            node = step(node, key)
+        except KeyError:
+            node = None
+            break
+    else:
+        return node
+    choices = [str(key) for key in base]
+    raise FkitKeyError(f"{{{{_base_.{name}}}}} is in no base.", origin=file, value=name, choices=choices, label="Variables")
