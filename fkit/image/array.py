@@ -38,8 +38,10 @@ def quantize(
         array([0, 0, 1, 3])
     """
     _check_range("quantize", min_val, max_val, levels)
-    arr = np.clip(arr, min_val, max_val) - min_val
-    return np.minimum(np.floor(levels * arr / (max_val - min_val)).astype(dtype), levels - 1)
+    bins: NDArray[Any] = np.floor(levels * (np.clip(arr, min_val, max_val) - min_val) / (max_val - min_val)).astype(
+        dtype
+    )
+    return np.minimum(bins, levels - 1, out=bins)
 
 
 def dequantize(
@@ -65,7 +67,13 @@ def dequantize(
         array([0.125, 0.375, 0.625, 0.875])
     """
     _check_range("dequantize", min_val, max_val, levels)
-    return (arr + 0.5).astype(dtype) * (max_val - min_val) / levels + min_val
+    out: NDArray[Any] = (arr + 0.5).astype(dtype, copy=False)
+    if out.dtype.kind != "f":
+        return out * (max_val - min_val) / levels + min_val
+    out *= max_val - min_val
+    out /= levels
+    out += min_val
+    return out
 
 
 def tensor2imgs(
@@ -100,11 +108,18 @@ def tensor2imgs(
         raise FkitValueError(f"tensor2imgs: {len(mean)} means and {len(std)} stds for {channels} channels.")
     if to_rgb and channels != 3:
         raise FkitValueError("tensor2imgs: to_rgb=True needs 3 channels; this batch has 1.", repair="pass to_rgb=False")
-    pictures: list[Image] = []
-    for planes in batch:
-        picture = imdenormalize(np.ascontiguousarray(planes.transpose(1, 2, 0)), mean, std, to_bgr=to_rgb)
-        pictures.append(np.ascontiguousarray(picture.astype(np.uint8)))
-    return pictures
+    return [_picture(planes, mean, std, to_rgb) for planes in batch]
+
+
+def _picture(planes: NDArray[Any], mean: Sequence[float], std: Sequence[float], swap: bool) -> Image:
+    """(C, H, W) normalised floats to (H, W[, C]) uint8; plane by plane, so that only bytes are interleaved."""
+    levels = [imdenormalize(plane, [m], [s], to_bgr=False) for plane, m, s in zip(planes, mean, std, strict=True)]
+    if len(levels) == 1:
+        return levels[0].astype(np.uint8)
+    out = np.empty((*planes.shape[1:], len(levels)), np.uint8)
+    for channel, level in enumerate(reversed(levels) if swap else levels):
+        out[..., channel] = level
+    return out
 
 
 def _check_range(name: str, min_val: float, max_val: float, levels: Any) -> None:

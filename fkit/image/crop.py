@@ -31,8 +31,9 @@ def bbox_clip(bboxes: NDArray[Any], img_shape: Sequence[int]) -> NDArray[Any]:
     """
     if not bboxes.ndim or bboxes.shape[-1] % 4:
         raise FkitValueError(f"bbox_clip takes boxes of (..., 4 K); got {form(bboxes)}.")
-    high = np.array([img_shape[1] - 1, img_shape[0] - 1] * (bboxes.shape[-1] // 2), bboxes.dtype)
-    return np.maximum(np.minimum(bboxes, high), np.zeros_like(high))
+    high = np.empty(bboxes.shape[-1], bboxes.dtype)
+    high[0::2], high[1::2] = img_shape[1] - 1, img_shape[0] - 1
+    return np.maximum(np.minimum(bboxes, high), 0)
 
 
 def bbox_scaling(bboxes: NDArray[Any], scale: float, clip_shape: Sequence[int] | None = None) -> NDArray[Any]:
@@ -53,10 +54,11 @@ def bbox_scaling(bboxes: NDArray[Any], scale: float, clip_shape: Sequence[int] |
     if float(scale) == 1.0:
         scaled = bboxes.copy()
     else:
-        width = bboxes[..., 2] - bboxes[..., 0] + 1
-        height = bboxes[..., 3] - bboxes[..., 1] + 1
-        by_x, by_y = width * (scale - 1) * 0.5, height * (scale - 1) * 0.5
-        scaled = bboxes + np.stack((-by_x, -by_y, by_x, by_y), axis=-1)
+        near, far = bboxes[..., :2], bboxes[..., 2:]
+        grown = (far - near + 1) * (scale - 1) * 0.5
+        scaled = np.empty(bboxes.shape, grown.dtype)
+        np.subtract(near, grown, out=scaled[..., :2])
+        np.add(far, grown, out=scaled[..., 2:])
     return scaled if clip_shape is None else bbox_clip(scaled, clip_shape)
 
 

@@ -57,9 +57,10 @@ def color_val(color: ColorLike) -> tuple[int, int, int]:
         ((0, 0, 255), (7, 7, 7))
     """
     if isinstance(color, str):
-        if color not in Color.__members__:
-            raise FkitKeyError(f"color = {color!r} is unknown.", value=color, choices=Color.__members__)
-        return Color[color].value
+        try:
+            return Color[color].value
+        except KeyError:
+            raise FkitKeyError(f"color = {color!r} is unknown.", value=color, choices=Color.__members__) from None
     if isinstance(color, Color):
         return color.value
     if isinstance(color, (int, np.integer)):

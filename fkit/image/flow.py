@@ -167,10 +167,10 @@ def dequantize_flow(dx: Image, dy: Image, max_val: float = 0.02, denorm: bool = 
     """
     if dx.ndim != 2 or dx.shape != dy.shape:
         raise FkitValueError(f"dequantize_flow takes two (H, W) of one shape; got {form(dx)} and {form(dy)}.")
-    parts = [dequantize(part, -max_val, max_val, _LEVELS) for part in (dx, dy)]
-    if denorm:
-        parts = [parts[0] * dx.shape[1], parts[1] * dx.shape[0]]
-    return np.stack(parts, axis=-1)
+    out = np.empty((*dx.shape, 2))
+    for axis, (part, side) in enumerate(((dx, dx.shape[1]), (dy, dx.shape[0]))):
+        np.multiply(dequantize(part, -max_val, max_val, _LEVELS), side if denorm else 1, out=out[..., axis])
+    return out
 
 
 def flow_warp(img: Image, flow: NDArray[Any], filling_value: float = 0, interpolate_mode: str = "nearest") -> Image:

@@ -6,7 +6,7 @@ from typing import Any
 import cv2
 import numpy as np
 
-from fkit.image.refuse import Image, form, image, is_a, one_of, refusing
+from fkit.image.refuse import Image, form, image, is_a, refusing
 from fkit.tree.error import FkitTypeError, FkitValueError
 
 __all__ = ["impad", "impad_to_multiple"]
@@ -53,9 +53,8 @@ def impad(
     if (shape is None) == (padding is None):
         raise FkitValueError("impad takes exactly one of shape and padding.")
     _check_value(image("impad", img), pad_val)
-    one_of("impad", "padding_mode", padding_mode, tuple(name for name, _ in _MODES))
     left, top, right, bottom = _sides(img, shape, padding)
-    code = next(code for name, code in _MODES if name == padding_mode)
+    code = _mode_code(padding_mode)
     with refusing("impad", img):
         return cv2.copyMakeBorder(img, top, bottom, left, right, code, value=pad_val)  # pyright: ignore[reportArgumentType, reportCallIssue]
 
@@ -78,6 +77,16 @@ def impad_to_multiple(img: Image, divisor: int, pad_val: PadValue = 0) -> Image:
     height, width = image("impad_to_multiple", img).shape[:2]
     return impad(
         img, shape=(math.ceil(height / divisor) * divisor, math.ceil(width / divisor) * divisor), pad_val=pad_val
+    )
+
+
+def _mode_code(padding_mode: str) -> int:
+    for name, code in _MODES:
+        if name == padding_mode:
+            return code
+    choices = [name for name, _ in _MODES]
+    raise FkitValueError(
+        f"impad: padding_mode = {padding_mode!r} is unknown.", value=str(padding_mode), choices=choices
     )
 
 

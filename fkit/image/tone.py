@@ -165,13 +165,11 @@ def adjust_hue(img: Image, hue_factor: float, backend: str | None = None) -> Ima
         raise FkitValueError(f"adjust_hue: hue_factor must be in -0.5..0.5; got {hue_factor}.")
     image("adjust_hue", img)
     shift = int(hue_factor * 255) % 256
-    turned = ((np.arange(256) + shift) % 256).astype(np.uint8)
     if _backend("adjust_hue", backend) == "pillow":
-        return _hue_by_pillow(img, turned)
-    levels = np.arange(256, dtype=np.uint8)
+        return _hue_by_pillow(img, shift)
     with refusing("adjust_hue", img):
-        hsv = cv2.cvtColor(img.astype(np.uint8, copy=False), cv2.COLOR_BGR2HSV_FULL)
-        hsv = cv2.LUT(hsv, np.stack([turned, levels, levels], axis=-1)[:, None])
+        hsv: NDArray[Any] = cv2.cvtColor(img.astype(np.uint8, copy=False), cv2.COLOR_BGR2HSV_FULL)
+        hsv[..., 0] += np.uint8(shift)  # wraps round, as hues do
         return cv2.cvtColor(hsv, cv2.COLOR_HSV2BGR_FULL).astype(img.dtype, copy=False)
 
 
@@ -269,13 +267,13 @@ def _enhanced(kind: str, img: Image, factor: float) -> Image:
     return rgb2bgr(out) if img.ndim == 3 else out
 
 
-def _hue_by_pillow(img: Image, turned: NDArray[np.uint8]) -> Image:
+def _hue_by_pillow(img: Image, shift: int) -> Image:
     pillow = optional("PIL.Image", "backend='pillow'")
     if img.ndim == 2:
         return img
     picture = pillow.fromarray(bgr2rgb(img.astype(np.uint8, copy=False)))
     hue, saturation, value = picture.convert("HSV").split()
-    merged = pillow.merge("HSV", (hue.point(turned.tolist()), saturation, value))
+    merged = pillow.merge("HSV", (hue.point([(level + shift) % 256 for level in range(256)]), saturation, value))
     return rgb2bgr(np.array(merged.convert("RGB"))).astype(img.dtype, copy=False)
 
 

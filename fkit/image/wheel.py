@@ -35,12 +35,11 @@ def make_color_wheel(bins: Sequence[int] | None = None) -> NDArray[np.float32]:
     steps = _BINS if bins is None else tuple(bins)
     if len(steps) != len(_CORNERS):
         raise FkitValueError(f"make_color_wheel takes six numbers of steps; got {len(steps)}.")
-    corners = np.array(_CORNERS, np.float32)
-    arcs = [
-        start + (end - start) * (np.arange(count, dtype=np.float32) / max(count, 1))[:, None]
-        for start, end, count in zip(corners, np.roll(corners, -1, axis=0), steps, strict=True)
-    ]
-    return np.concatenate(arcs).astype(np.float32)
+    counts, corners = np.array(steps), np.array(_CORNERS, np.float32)
+    arc = np.arange(len(_CORNERS)).repeat(counts)
+    part = (np.arange(len(arc)) - (counts.cumsum() - counts)[arc]) / counts[arc]
+    start = corners[arc]
+    return (start + (corners[(arc + 1) % len(_CORNERS)] - start) * part[:, None]).astype(np.float32)
 
 
 def flow2rgb(
@@ -68,16 +67,32 @@ def flow2rgb(
     wheel = make_color_wheel() if color_wheel is None else color_wheel
     if wheel.ndim != 2 or wheel.shape[1] != 3:
         raise FkitValueError(f"flow2rgb takes a wheel (K, 3); got {form(wheel)}.")
-    unknown = np.asarray((np.isnan(flow) | (np.abs(flow) > unknown_thr)).any(axis=-1))
-    known = np.where(unknown[..., None], 0, flow)
-    length = np.hypot(known[..., 0], known[..., 1])
-    longest = float(length.max()) if length.size else 0.0
+    dx, dy = flow[..., 0].astype(np.float32), flow[..., 1].astype(np.float32)
+    known = (np.abs(dx) <= unknown_thr) & (np.abs(dy) <= unknown_thr)  # False for a NaN
+    whole = bool(known.all())
+    if not whole:
+        dx, dy = np.where(known, dx, np.float32(0)), np.where(known, dy, np.float32(0))
+    length = np.sqrt(dx * dx + dy * dy)
+    longest = length.max(initial=0)
     if longest > np.finfo(np.float32).eps:
-        known, length = known / longest, length / longest
-    place = (np.arctan2(-known[..., 1], -known[..., 0]) / np.pi + 1) / 2 * (len(wheel) - 1)
-    left = np.floor(place).astype(np.intp)
-    part = (place - left)[..., None]
-    hue = (1 - part) * wheel[left] + part * wheel[(left + 1) % len(wheel)]
-    colours = np.where((length <= 1)[..., None], 1 - length[..., None] * (1 - hue), hue * 0.75)
-    colours[unknown] = 0
-    return colours.astype(np.float32)
+        dx, dy, length = dx / longest, dy / longest, length / longest
+    colours = _coloured(dx, dy, length, wheel.astype(np.float32, copy=False))
+    if not whole:
+        colours[~known] = 0
+    return colours
+
+
+def _coloured(
+    dx: NDArray[np.float32], dy: NDArray[np.float32], length: NDArray[np.float32], wheel: NDArray[np.float32]
+) -> NDArray[np.float32]:
+    place = np.arctan2(-dy, -dx)
+    place = (place / np.float32(np.pi) + 1) / 2 * (len(wheel) - 1)
+    left = place.astype(np.intp)  # place is never below 0
+    part = (place - left).astype(np.float32)[..., None]
+    hue = wheel.take(left, axis=0)
+    hue += part * (wheel.take((left + 1) % len(wheel), axis=0) - hue)
+    colours = 1 - length[..., None] * (1 - hue)
+    far = length > 1
+    if far.any():
+        colours[far] = hue[far] * np.float32(0.75)
+    return colours
