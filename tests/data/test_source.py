@@ -87,6 +87,37 @@ def test_a_sample_does_not_hang_on_its_batch():
     assert np.array_equal(cut[0], cut[1]) and np.array_equal(cut[0], cut[2])
 
 
+@pytest.mark.parametrize("source", [SOURCE, Source.of(list(SOURCE.batches(0)))], ids=["loader", "values"])
+@pytest.mark.parametrize(("epoch", "start"), [(0, 0), (1, 4), (3, 6)])
+def test_a_stream_is_the_epochs_in_a_row(source: Source, epoch: int, start: int):
+    want = [*source.batches(epoch, start), *source.batches(epoch + 1), *source.batches(epoch + 2)]
+    assert all(equal(a, b) for a, b in zip(want, source.stream(epoch, start)))  # noqa: B905  one has no end
+
+
+def test_a_stream_of_an_endless_source_is_its_batches():
+    source = Loader(Numbers(5), 3, InfiniteSampler())
+    assert all(equal(a, b) for _, a, b in zip(range(9), source.batches(0, 2), source.stream(0, 2)))  # noqa: B905
+
+
+def test_worker_processes_change_nothing():
+    """torch's room, opened by name; over an epoch's bound, where the processes live on."""
+    reg = fkit.registry()
+    cfg = {
+        "batch_size": 100,
+        "shuffle": True,
+        "dataset": {
+            "type": "Digits",
+            "split": "test",
+            "pipeline": [{"type": "ShiftScaleRotate", "rotate_limit": 10}, {"type": "PackInputs"}],
+        },
+    }
+    here = open_loader(cfg, reg.build, 1)
+    there = open_loader({**cfg, "num_workers": 2}, reg.build, 1).stream(0, 2)
+    want = [*here.batches(0, 2), *here.batches(1)]
+    assert all(equal(a, b) for a, b in zip(want, there))  # noqa: B905  one has no end
+    there.close()  # type: ignore[attr-defined]
+
+
 @pytest.mark.parametrize("workers", [1, 3])
 def test_workers_change_nothing(workers: int):
     spread = replace(SOURCE, workers=workers, spread=in_threads)
