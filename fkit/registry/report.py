@@ -118,9 +118,10 @@ def not_found(
         return FkitKeyError(what, path=path, origin=origin, value=backend, choices=backends, label="Backends")
     choices = _reachable(reg, kind, cast(str, start), backend)
     from_scope = f" from the scope {start!r}" if start != reg.scope else ""
+    elsewhere = ", and no module that can be imported has it" if in_config and name.count(".") > 0 else ""
     word = name if name in choices or nearest(name, choices) or "." not in name else name.rpartition(".")[2]
     return FkitKeyError(
-        f"{at} is not in the registry {kind!r}{from_scope}.",
+        f"{at} is not in the registry {kind!r}{from_scope}{elsewhere}.",
         path=path,
         origin=origin,
         value=word,

@@ -169,7 +169,7 @@ def _part(item: Any) -> Any:
     return described(item) if hasattr(type(item), "label") else item
 
 
-def test_book(case: dict[str, Any]) -> None:
+def test_case(case: dict[str, Any]) -> None:
     scenario, step, at = case["scenario"], case["step"], case["at"]
     forest = replay(scenario)
     if step == "len":

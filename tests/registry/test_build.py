@@ -115,19 +115,27 @@ def test_a_path_into_a_scope_is_that_scopes_part() -> None:
     reg = fkit.registry().register("models", keep, name="Mine")
     assert reg.build("models", {"type": "mmdet.models.necks.Mine"}) == {}
     assert reg.build("models", {"type": "not_installed.models.Mine"}) == {}
-    with pytest.raises(FkitKeyError, match=r"'nowhere.Mine' is not in the registry 'models'.\n  Did you mean 'Mine'"):
+    with pytest.raises(
+        FkitKeyError,
+        match=r"'nowhere.Mine' is not in the registry 'models', and no module .* it.\n  Did you mean 'Mine'",
+    ):
         reg.build("models", {"type": "nowhere.Mine"})
 
 
 def test_a_name_that_a_new_style_config_imported_builds(tmp_path: Path) -> None:
     file = tmp_path / "new.py"
     file.write_text(
-        "from mmengine.config import read_base\nfrom mmdet.models import Conv\nfrom collections import OrderedDict\n"
-        "model = dict(type=Conv, width=5)\nother = dict(type=OrderedDict, a=1)\nwith read_base():\n    pass\n"
+        "from mmdet.models import Conv\nfrom torch.nn import Identity\nfrom no_such_package import Net\n"
+        "model = dict(type=Conv, width=5)\nother = dict(type=Identity)\nbroken = dict(type=Net)\n"
     )
     cfg = fkit.load_config(file)
     assert fkit.build(cfg.model, fkit.registry().register("models", Conv), "models").width == 5
-    assert type(fkit.build(cfg.other, fkit.registry(), "models")) is OrderedDict
+    torch = pytest.importorskip("torch")
+    assert type(fkit.build(cfg.other, fkit.registry(), "models", backend="torch")) is torch.nn.Identity
+    with pytest.raises(
+        FkitKeyError, match=r"new.py:6: broken.type = 'no_such_package.Net' .* no module that can be imported has it"
+    ):
+        fkit.build(cfg.broken, fkit.registry(), "models", path="broken")
 
 
 # ------------------------------------------------------------------------------------------------------- parts
