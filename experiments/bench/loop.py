@@ -1,0 +1,346 @@
+"""What a training step costs beside the hand-written loop: fkit on torch and on JAX, and mmengine's Runner.
+
+    python experiments/bench/loop.py [--backend torch jax] [--case mlp resnet18] [--peer PYTHON] [--seconds S] [--quick]
+
+example: python experiments/bench/loop.py --backend torch --case mlp --quick
+
+Four loops of the same model, optimizer (SGD with momentum), schedule and batches take turns in one process, in short
+blocks, each round in another order:
+
+    bare     the loop that a person writes: torch.nn and torch.optim; flax.linen and optax in one donated jit
+    step     a loop over fkit's own program.train_step
+    hooks    fkit.train with its default hooks and a clock; its effects are dropped
+    fkit     the same, its effects performed: metrics.jsonl, log.txt and the lines on the screen (to /dev/null)
+
+and mmengine's Runner with its default hooks, beside a bare loop of its own, in the environment of ``--peer`` (an
+interpreter with mmengine 0.10.7 and torch), in the same rounds. Then a validation pass, of ``bare`` (prediction and
+accuracy) and of fkit.
+
+Printed is CPU time (of all threads), as medians over rounds, with the quartiles in brackets: us a step; the ratio to
+the bare block of the same round; us over the bare block; and us over the ``step`` block, which is what the hooks and
+the loop cost. One thread each, unless OMP_NUM_THREADS and XLA_FLAGS say otherwise. Checkpoints, which are written
+between epochs, are not in the blocks.
+"""
+
+import argparse
+import json
+import os
+import subprocess
+import sys
+import tempfile
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
+from pathlib import Path
+from statistics import median, quantiles
+from typing import Any, NamedTuple
+
+HERE = Path(__file__).parent
+BACKENDS, CASES = ("torch", "jax"), ("mlp", "resnet18")
+SIDES = ("bare", "step", "hooks", "fkit")
+BLOCK_SECONDS = 0.05  # of CPU time, so that a block is short beside what disturbs it, and long beside the clock
+LEAST_ROUNDS = 7
+
+
+class Times(NamedTuple):
+    """Of one round: CPU and wall seconds a step, by side."""
+
+    cpu: dict[str, float]
+    wall: dict[str, float]
+
+
+class Fkit:
+    """fkit's sides of a case: the same model by config, with the batches that a loader would give."""
+
+    def __init__(self, name: str, backend: str, folder: Path) -> None:
+        import fkit
+        from bare_torch import TOTAL, arrays, case
+        from fkit.data.source import Source
+
+        shape, size, held = case(name)
+        self.total = TOTAL
+        batches, left = ([_batch(x, y) for x, y in arrays(name, n, seed)] for n, seed in ((8, 0), (held, 1)))
+        # one long epoch of the same few batches
+        self.data = {"train": Source.of(batches * (TOTAL // len(batches))), "val": Source.of(left)}
+        registry = fkit.registry().register("datasets", _Noise(shape), name="Noise")
+        self.plan = fkit.plan(_config(name, size), registry, backend=backend)
+        self.folder = folder
+        self.batches = batches
+
+    def step(self) -> Callable[[int], None]:
+        """A bare loop over ``program.train_step``."""
+        program = self.plan.program
+        state, numbers, at, logs = program.init(0), program.hyperparams(), 0, {}
+
+        def run(count: int) -> None:
+            nonlocal state, at, logs
+            for _ in range(count):
+                state, logs = program.train_step(state, self.batches[at % len(self.batches)], numbers)
+                at += 1
+            self.plan.room.fetch(list(logs.values()))
+
+        return run
+
+    def hooks(self, seen: Iterator[Any], perform: Callable[[Any, Any], None] | None) -> Callable[[int], None]:
+        """``fkit.train``; without ``perform`` its effects are dropped."""
+        import fkit
+
+        items = fkit.train(self.plan, fkit.begin(self.plan), self.data, seen)
+        place = 0
+
+        def run(count: int) -> None:
+            nonlocal place
+            until = place + count
+            metrics: Any = {}
+            for run, effects in items:
+                if perform is not None:
+                    for effect in effects:
+                        perform(effect, run)
+                place = run.position.iteration
+                if place >= until:
+                    metrics = run.train.iteration
+                    break
+            self.plan.room.fetch([metrics])
+
+        return run
+
+    def edge(self) -> Any:
+        """The edge of a command, its screen a file."""
+        from fkit.edge.perform import Edge
+        from fkit.edge.progress import Screen
+        from rich.console import Console
+
+        quiet = Console(file=open(os.devnull, "w"), highlight=False)
+        return Edge(self.folder, self.plan, {}, screen=Screen(quiet))
+
+    def validate(self, seen: Iterator[Any], perform: Callable[[Any, Any], None]) -> Callable[[], None]:
+        """A validation pass, as the loop makes it."""
+        import fkit
+        from fkit.run.validation import validation
+
+        begun = fkit.begin(self.plan)
+
+        def run() -> None:
+            for run, effects, _ in validation(self.plan, begun, self.data, seen, self.total):
+                for effect in effects:
+                    perform(effect, run)
+
+        return run
+
+
+class _Noise:
+    """A dataset for backends that learn shapes from an example; makes itself."""
+
+    def __init__(self, shape: tuple[int, ...]) -> None:
+        self.shape = shape
+
+    def __call__(self) -> "_Noise":
+        return self
+
+    def __len__(self) -> int:
+        return 64
+
+    def __getitem__(self, index: int) -> dict[str, Any]:
+        import numpy as np
+
+        return {"inputs": np.zeros(self.shape, np.float32), "targets": {"gt_label": np.int64(0)}}
+
+
+def _batch(inputs: Any, labels: Any) -> Any:
+    from fkit.structures.batch import Batch
+
+    return Batch(inputs, {"gt_label": labels})
+
+
+def _config(name: str, size: int) -> Any:
+    import fkit
+    from bare_torch import DECAY, LR, MOMENTUM, TOTAL
+
+    if name == "mlp":
+        parts = {"backbone": {"type": "MLP", "in_channels": 64, "hidden": [128, 128]}}
+        width = 128
+    else:
+        parts = {
+            "backbone": {"type": "ResNet_CIFAR", "depth": 18, "out_indices": (3,)},
+            "neck": {"type": "GlobalAveragePooling"},
+        }
+        width = 512
+    loader = {"batch_size": size, "dataset": {"type": "Noise"}}
+    return fkit.Config(
+        {
+            "model": {
+                "type": "ImageClassifier",
+                **parts,
+                "head": {"type": "LinearClsHead", "num_classes": 10, "in_channels": width},
+            },
+            "train_dataloader": loader,
+            "val_dataloader": loader,
+            "val_evaluator": {"type": "Accuracy"},
+            "train_cfg": {"by_epoch": True, "max_epochs": 1, "val_begin": 2},
+            "optim_wrapper": {"optimizer": {"type": "SGD", "lr": LR, "momentum": MOMENTUM, "weight_decay": DECAY}},
+            "param_scheduler": {
+                "type": "CosineAnnealingLR",
+                "by_epoch": False,
+                "end": TOTAL,
+                "T_max": TOTAL,
+                "eta_min": 0,
+            },
+            "seed": 0,
+        }
+    )
+
+
+class Peer:
+    """peer_mmengine.py in a process of its own."""
+
+    def __init__(self, python: str, name: str) -> None:
+        command = [python, str(HERE / "peer_mmengine.py"), name]
+        self.process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, env=_env())
+        if self._read() != {}:
+            raise RuntimeError("the peer did not start")
+
+    def ask(self, words: str) -> dict[str, tuple[float, float]]:
+        """A block's CPU and wall seconds, by side."""
+        assert self.process.stdin is not None
+        self.process.stdin.write(words + "\n")
+        self.process.stdin.flush()
+        return self._read()
+
+    def close(self) -> None:
+        self.process.communicate()
+
+    def _read(self) -> Any:
+        assert self.process.stdout is not None
+        line = self.process.stdout.readline()
+        if not line:
+            raise SystemExit(f"loop.py: {self.process.args} ended before its time; run it by hand to see why")
+        return json.loads(line)
+
+
+def _env() -> dict[str, str]:
+    threads = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS")
+    single = {"XLA_FLAGS": "--xla_cpu_multi_thread_eigen=false intra_op_parallelism_threads=1"}
+    return {**dict.fromkeys(threads, "1"), **single, **os.environ}
+
+
+def rounds(
+    ways: dict[str, Callable[[int], Any]], peer: Peer | None, seconds: float, per_step: int = 1
+) -> Iterator[tuple[dict[str, float], dict[str, float]]]:
+    """CPU and wall seconds a step of every side, one round after the other."""
+    from time import perf_counter
+
+    from bare_torch import clocked
+
+    for way in ways.values():
+        way(3)  # the first steps compile, and fill caches
+    steps = max(1, round(BLOCK_SECONDS * 3 / max(clocked(lambda: ways["bare"](3))[0], 1e-6)))
+    names, end, done = list(ways), perf_counter() + seconds, 0
+    if peer is not None:
+        peer.ask(f"train {max(3, steps)}" if per_step == 1 else "val")
+    while done < LEAST_ROUNDS or perf_counter() < end:
+        turn = done % len(names)
+        found = {side: clocked(lambda side=side: ways[side](steps)) for side in names[turn:] + names[:turn]}
+        if peer is not None:
+            answer = peer.ask(f"train {steps}" if per_step == 1 else "val")
+            scale = 1 if per_step == 1 else steps
+            found |= {"peer " + side: (cpu * scale, wall * scale) for side, (cpu, wall) in answer.items()}
+        yield tuple({side: both[k] / steps / per_step for side, both in found.items()} for k in (0, 1))  # type: ignore
+        done += 1
+
+
+def measure(backend: str, name: str, python: str | None, seconds: float) -> dict[str, list[Times]]:
+    """Training and validation of one case."""
+    import importlib
+
+    from bare_torch import case
+    from fkit.edge.signal import inbox
+
+    bare = importlib.import_module(f"bare_{backend}")
+    if backend == "torch":
+        import torch
+
+        torch.set_num_threads(int(os.environ["OMP_NUM_THREADS"]))
+    with ExitStack() as stack:
+        folder = Path(stack.enter_context(tempfile.TemporaryDirectory()))
+        seen = stack.enter_context(inbox())
+        peer = Peer(python, name) if python is not None and backend == "torch" else None
+        ours = Fkit(name, backend, folder)
+        edge = ours.edge()
+        ways = {
+            "bare": bare.train_loop(name),
+            "step": ours.step(),
+            "hooks": ours.hooks(seen, None),
+            "fkit": ours.hooks(seen, edge.perform),
+        }
+        train = [Times(*both) for both in rounds(ways, peer, seconds)]
+        bare_val, our_val = bare.val_loop(name), ours.validate(seen, edge.perform)
+        passes = {"bare": _times(bare_val), "fkit": _times(our_val)}
+        val = [Times(*both) for both in rounds(passes, peer, seconds / 3, case(name)[2])]
+        if peer is not None:
+            peer.close()
+    return {"train": train, "val": val}
+
+
+def _times(act: Callable[[], Any]) -> Callable[[int], None]:
+    def run(count: int) -> None:
+        for _ in range(count):
+            act()
+
+    return run
+
+
+def table(found: dict[str, list[Times]], title: str) -> list[str]:
+    """Rows of Markdown."""
+    rows: list[str] = []
+    for kind, times in found.items():
+        for side in times[0].cpu:
+            if side == "peer bare":
+                continue
+            base = "peer bare" if side.startswith("peer ") else "bare"
+            cpu = [one.cpu[side] for one in times]
+            cells = [f"{title}, {kind}", side.removeprefix("peer "), spread([t * 1e6 for t in cpu], 0)]
+            if side == base:
+                rows.append(_row(*cells, "1", "", ""))
+                continue
+            ratios = [one.cpu[side] / one.cpu[base] for one in times]
+            cells += [spread(ratios, 3), spread([(one.cpu[side] - one.cpu[base]) * 1e6 for one in times], 0)]
+            more = kind == "train" and side in ("hooks", "fkit")
+            cells.append(spread([(one.cpu[side] - one.cpu["step"]) * 1e6 for one in times], 0) if more else "")
+            rows.append(_row(*cells))
+    return rows
+
+
+def _row(*cells: str) -> str:
+    return "| " + " | ".join(cells) + " |"
+
+
+def spread(values: list[float], digits: int) -> str:
+    """The median, and the quartiles in brackets."""
+    low, _, high = quantiles(values, n=4, method="inclusive")
+    return f"{median(values):,.{digits}f} [{low:,.{digits}f}, {high:,.{digits}f}]"
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--backend", nargs="+", choices=BACKENDS, default=BACKENDS)
+    parser.add_argument("--case", nargs="+", choices=CASES, default=CASES)
+    parser.add_argument("--peer", metavar="PYTHON", help="an interpreter with mmengine 0.10.7")
+    parser.add_argument("--seconds", type=float, default=24.0, help="of training blocks a case")
+    parser.add_argument("--quick", action="store_true", help="a quarter of the time")
+    parser.add_argument("--json", metavar="FILE", help="write the times of every round too")
+    args = parser.parse_args()
+    os.environ.update(_env())
+    sys.path.insert(0, str(HERE))
+    print(_row("", "loop", "us a step (CPU)", "of bare", "us over bare", "us over step"))
+    print("|---|---|---:|---:|---:|---:|")
+    everything: dict[str, Any] = {}
+    for backend in args.backend:
+        for name in args.case:
+            found = measure(backend, name, args.peer, args.seconds / 4 if args.quick else args.seconds)
+            everything[f"{backend} {name}"] = {kind: [t._asdict() for t in times] for kind, times in found.items()}
+            print("\n".join(table(found, f"{name}, {backend}")), flush=True)
+    if args.json:
+        Path(args.json).write_text(json.dumps(everything))
+
+
+if __name__ == "__main__":
+    main()
