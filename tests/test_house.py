@@ -54,7 +54,8 @@ def test_every_file_is_in_a_room():
         str(file.relative_to(ROOT))
         for file in FILES
         if room_of(file.relative_to(ROOT / "fkit").parts) is None
-        and file.relative_to(ROOT / "fkit").parts not in (("__init__.py",), ("__main__.py",), ("backend", "__init__.py"), ("zoo", "__init__.py"))
+        and file.relative_to(ROOT / "fkit").parts
+        not in (("__init__.py",), ("__main__.py",), ("backend", "__init__.py"), ("zoo", "__init__.py"))
     ]
     assert homeless == []
 
@@ -73,7 +74,9 @@ def test_imports_run_downward(file):
             continue
         there = room_of(tuple(name.split(".")[1:]))
         if there is None:
-            assert name == "fkit" or name.split(".")[1] in ("tree", "backend", "zoo", "__version__") or floor == 14, where
+            assert name == "fkit" or name.split(".")[1] in ("tree", "backend", "zoo", "__version__") or floor == 14, (
+                where
+            )
         else:
             assert there[0] < floor or there[1] == room, where
 
@@ -85,7 +88,19 @@ def test_no_file_passes_400_lines():
 
 ALLOWED = {("fkit/config/load.py", "_parsed")}  # DESIGN: the memo of parsed files, keyed by content
 MUTABLE = (ast.List, ast.Dict, ast.Set, ast.ListComp, ast.DictComp, ast.SetComp)
-MAKERS = {"list", "dict", "set", "bytearray", "defaultdict", "OrderedDict", "Counter", "deque", "ContextVar", "local", "count"}
+MAKERS = {
+    "list",
+    "dict",
+    "set",
+    "bytearray",
+    "defaultdict",
+    "OrderedDict",
+    "Counter",
+    "deque",
+    "ContextVar",
+    "local",
+    "count",
+}
 CACHES = {"cache", "lru_cache", "cached_property_of_module"}
 
 
@@ -101,10 +116,18 @@ def changing(statements):
             for field in ("body", "orelse", "finalbody"):
                 yield from changing(getattr(node, field, ()))
         elif isinstance(node, ast.Assign | ast.AnnAssign | ast.AugAssign) and node.value is not None:
-            names = [called_name(target) for target in (node.targets if isinstance(node, ast.Assign) else [node.target])]
-            if isinstance(node, ast.Assign) and any(name in ("__all__", "__slots__", "__match_args__") for name in names):
+            names = [
+                called_name(target) for target in (node.targets if isinstance(node, ast.Assign) else [node.target])
+            ]
+            if isinstance(node, ast.Assign) and any(
+                name in ("__all__", "__slots__", "__match_args__") for name in names
+            ):
                 continue
-            if isinstance(node.value, MUTABLE) or called_name(node.value) in MAKERS and isinstance(node.value, ast.Call):
+            if (
+                isinstance(node.value, MUTABLE)
+                or (called_name(node.value) in MAKERS
+                and isinstance(node.value, ast.Call))
+            ):
                 yield node.lineno, names[0]
         elif isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
             for decorator in node.decorator_list:

@@ -51,7 +51,9 @@ def folder_name(step: int) -> str:
 
 def steps(checkpoints: Path) -> tuple[int, ...]:
     """The steps that have a folder, the newest first; whole or not."""
-    names = (re.fullmatch(r"step_(\d{8,})", entry.name) for entry in checkpoints.iterdir()) if checkpoints.is_dir() else ()
+    names = (
+        (re.fullmatch(r"step_(\d{8,})", entry.name) for entry in checkpoints.iterdir()) if checkpoints.is_dir() else ()
+    )
     return tuple(sorted((int(match[1]) for match in names if match), reverse=True))
 
 
@@ -74,7 +76,7 @@ def write_checkpoint(checkpoints: Path, step: int, saved: Saved, meta: Mapping[s
                 f"{name.removeprefix('params/')} is not finite after iteration {step}; no checkpoint was written.",
                 repair="The checkpoints before it are sound: go on from one with another lr.",
             )
-    state = save_tensors({name: np.ascontiguousarray(array) for name, array in saved.arrays.items()})
+    state = save_tensors({name: np.asarray(array, order="C") for name, array in saved.arrays.items()})
     body = {**meta, "format": _FORMAT, "step": step, "record": saved.record}
     body["checksums"] = {_STATE: _sum(state)}
     text = json.dumps({**body, "checksum": _sum(_canonical(body))}, indent=1)
@@ -162,7 +164,7 @@ def digest(saved: Saved) -> str:
     """The fingerprint of all exact state: every array with its name, type and shape, and the exact record; hex sha256."""
     total = hashlib.sha256()
     for name in sorted(saved.arrays):
-        array = np.ascontiguousarray(saved.arrays[name])
+        array = np.asarray(saved.arrays[name], order="C")
         little = array.astype(array.dtype.newbyteorder("<"), copy=False)
         total.update(f"{name}\0{array.dtype.name}\0{array.shape}\0".encode() + little.tobytes())
     total.update(_canonical(exact(saved.record)))

@@ -58,7 +58,8 @@ def open_folder(folder: Path, cfg: Config, resume: bool | str) -> Opened:
         return Opened(None, None, ("there is no run to resume: it begins now",) if resume else ())
     if not resume:
         raise FkitValueError(
-            f"{folder}: holds a run already ({record.get('status')}).", repair="Go on with --resume, or name another --work-dir."
+            f"{folder}: holds a run already ({record.get('status')}).",
+            repair="Go on with --resume, or name another --work-dir.",
         )
     _same_run(folder, cfg)
     if isinstance(resume, str):
@@ -91,10 +92,13 @@ def comparable(cfg: Config) -> Config:
         if tree.get(name):
             tree[name] = {key: value for key, value in tree[name].items() if key not in _LOADER}
     hooks = dict(tree.get("default_hooks") or {})
-    tree["default_hooks"] = {name: value for name, value in hooks.items() if name not in ("logger", "timer", "runtime_info")}
+    tree["default_hooks"] = {
+        name: value for name, value in hooks.items() if name not in ("logger", "timer", "runtime_info")
+    }
     if tree.get("train_cfg"):
         tree["train_cfg"] = {k: v for k, v in tree["train_cfg"].items() if k not in ("max_epochs", "max_iters")}
-    tree["randomness"] = {k: v for k, v in (tree.get("randomness") or {}).items() if k != "seed"}
+    randomness: Mapping[str, Any] = tree.get("randomness") or {}
+    tree["randomness"] = {name: value for name, value in randomness.items() if name != "seed"}
     return Config(tree)
 
 

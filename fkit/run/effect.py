@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from typing import Any, NamedTuple
 
-from frozendict import frozendict
+from fkit.tree.frozen import EMPTY
 
 __all__ = [
     "DeleteCheckpoint",
@@ -79,7 +79,7 @@ class ShowProgress(NamedTuple):
     done: int
     total: int
     epoch: int
-    values: Mapping[str, float] = frozendict()
+    values: Mapping[str, float] = EMPTY
     rate: float | None = None
 
 

@@ -3,9 +3,8 @@
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Literal, NamedTuple
 
-from frozendict import frozendict
-
 from fkit.structures.batch import Batch
+from fkit.tree.frozen import EMPTY
 
 __all__ = ["EVENTS", "Event", "Observed", "read_floats"]
 
@@ -64,8 +63,8 @@ class Event(NamedTuple):
     length: int = 0
     total: int = 0
     batch: Batch | None = None
-    logs: Mapping[str, Any] = frozendict()
-    metrics: Mapping[str, float] = frozendict()
+    logs: Mapping[str, Any] = EMPTY
+    metrics: Mapping[str, float] = EMPTY
     time: float | None = None
     data_time: float | None = None
     reason: str = ""

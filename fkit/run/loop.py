@@ -41,7 +41,10 @@ def train(
     source = data["train"]
     length = source.length or 0
     if not length and plan.course.by_epoch:
-        raise FkitError("an epoch-based run needs data of a known length.", repair="Use train_cfg=dict(by_epoch=False, max_iters=...).")
+        raise FkitError(
+            "an epoch-based run needs data of a known length.",
+            repair="Use train_cfg=dict(by_epoch=False, max_iters=...).",
+        )
     seen = iter(inbox)
     context = _Context(plan, data, seen, length, plan.course.total(length))
     for name in ("before_run", "after_load_checkpoint", "before_train"):
@@ -105,7 +108,9 @@ def _batches(plan: Plan, source: Source, run: RunState, length: int) -> Iterator
     at = run.position
     if plan.course.by_epoch:
         return iter(source.batches(at.epoch, at.inner))
-    return iter(source.batches(at.iteration // length, at.iteration % length) if length else source.batches(0, at.iteration))
+    return iter(
+        source.batches(at.iteration // length, at.iteration % length) if length else source.batches(0, at.iteration)
+    )
 
 
 class _Context:
@@ -223,7 +228,7 @@ class _Context:
                 rest.append(effect)
         failed = [effect for effect in rest if isinstance(effect, Fail)]
         if failed:
-            rest = [e for e in rest if not isinstance(e, SaveCheckpoint | DeleteCheckpoint | Fail)] + failed[:1]
+            rest = [*(e for e in rest if not isinstance(e, SaveCheckpoint | DeleteCheckpoint | Fail)), failed[0]]
         return run, tuple(rest)
 
 

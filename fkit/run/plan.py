@@ -2,9 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
-
-from frozendict import frozendict
+from typing import Any, cast
 
 from fkit.array.room import open as open_room
 from fkit.config.config import Config
@@ -26,6 +24,7 @@ from fkit.train.optimizer import Optimizer
 from fkit.train.program import Program, Spec
 from fkit.train.schedule import Schedule
 from fkit.tree.error import FkitKeyError, FkitTypeError, FkitValueError
+from fkit.tree.frozen import frozen
 
 __all__ = ["Plan", "open_data", "open_evaluator", "open_source", "plan", "program"]
 
@@ -63,7 +62,12 @@ class Plan:
 
 
 def program(
-    cfg: Config, registry: Registry | None = None, *, backend: str | None = None, donate: bool = True, example: Any = None
+    cfg: Config,
+    registry: Registry | None = None,
+    *,
+    backend: str | None = None,
+    donate: bool = True,
+    example: Any = None,
 ) -> Program:
     """The pure functions of a config's model and optimizer on a backend.
 
@@ -95,7 +99,9 @@ def plan(cfg: Config, registry: Registry | None = None, *, backend: str | None =
     reg = _registry(settings, registry)
     name = backend or str(settings["backend"])
     if settings.get("seed") is None:
-        raise FkitValueError("seed is None.", repair="Give one: cfg.merge({'seed': 0}); `fkit train` draws and records one.")
+        raise FkitValueError(
+            "seed is None.", repair="Give one: cfg.merge({'seed': 0}); `fkit train` draws and records one."
+        )
     made = Program.of(_spec(settings, reg, donate, None), name)
     course = _course(settings)
     hooks = _hooks(settings, reg, name, course, made)
@@ -116,7 +122,7 @@ def open_data(plan: Plan, *parts: str) -> Mapping[str, Source]:
         node = plan.settings.get(f"{part}_dataloader")
         if node is not None:
             found[part] = _loader(plan.settings, plan.registry, f"{part}_dataloader", plan.seed)
-    return frozendict(found)
+    return frozen(found)
 
 
 def open_source(cfg: Config, registry: Registry | None, part: str, **changes: Any) -> Source:
@@ -182,9 +188,11 @@ def _spec(settings: Config, reg: Registry, donate: bool, example: Any) -> Spec:
 
     masks = settings.get("randomness.masks") or "counter"
     if masks not in ("counter", "backend"):
-        raise FkitValueError(f"randomness.masks = {masks!r} is unknown.", value=str(masks), choices=("counter", "backend"))
+        raise FkitValueError(
+            f"randomness.masks = {masks!r} is unknown.", value=str(masks), choices=("counter", "backend")
+        )
     return Spec(
-        model, frozendict(_optimizers(settings)), dtype=str(settings["dtype"]), device=settings.get("device"), donate=donate,
+        model, frozen(_optimizers(settings)), dtype=str(settings["dtype"]), device=settings.get("device"), donate=donate,
         compile=bool(settings["compile"]), masks=masks, example=first,
     )  # fmt: skip
 
@@ -239,7 +247,7 @@ def _schedules(settings: Config, reg: Registry, course: Course) -> tuple[Schedul
     if node is None:
         return ()
     several = isinstance(node, (list, tuple))
-    nodes: Any = node if several else (node,)
+    nodes = cast("tuple[Config, ...]", tuple(node) if several else (node,))
     by_step = any(not n.get("by_epoch", True) or n.get("convert_to_iter_based") for n in nodes)
     length = _loader(settings, reg, "train_dataloader", 0).length or 0 if by_step and course.by_epoch else 0
     found: list[Schedule] = []

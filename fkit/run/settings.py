@@ -8,6 +8,7 @@ from frozendict import frozendict
 from fkit.config.config import Config
 from fkit.config.dialect import translate
 from fkit.tree.error import FkitError, FkitKeyError, FkitTypeError, FkitValueError, quoted
+from fkit.tree.frozen import frozen
 
 __all__ = ["DEFAULTS", "TABLES", "check", "settle"]
 
@@ -20,7 +21,7 @@ _HOOKS: Mapping[str, Any] = frozendict(
     checkpoint=frozendict(type="CheckpointHook"),
 )
 
-DEFAULTS: Mapping[str, Any] = frozendict(
+DEFAULTS: Mapping[str, Any] = frozen(
     {
         # what is trained, on what, how long
         "model": None,
@@ -136,7 +137,7 @@ def check(cfg: Config) -> None:
                     repair="Rename it, or take a name that is not a letter away from a known one.",
                 )
     for name, kinds in _TYPES.items():
-        value = cfg[name] if name in cfg else None
+        value = cfg.get(name)
         if value is not None and not (isinstance(value, kinds) and not (isinstance(value, bool) and bool not in kinds)):
             wanted = " or ".join(kind.__name__ for kind in kinds)
             raise FkitTypeError(f"{name} = {quoted(value)} is no {wanted}.", path=name, origin=cfg.origin(name))
@@ -153,7 +154,10 @@ def check(cfg: Config) -> None:
                 )
     if cfg.get("dtype") is not None and cfg["dtype"] not in _DTYPES:
         raise FkitValueError(
-            f"dtype = {cfg['dtype']!r} is no compute type.", origin=cfg.origin("dtype"), value=cfg["dtype"], choices=_DTYPES
+            f"dtype = {cfg['dtype']!r} is no compute type.",
+            origin=cfg.origin("dtype"),
+            value=cfg["dtype"],
+            choices=_DTYPES,
         )
 
 
@@ -167,7 +171,9 @@ def _seed(cfg: Config) -> int | None:
     own, other = cfg.get("seed"), cfg.get("randomness.seed")
     if own is not None and other is not None and own != other:
         raise FkitValueError(
-            f"seed = {own} and randomness.seed = {other} are one value.", origin=cfg.origin("seed"), repair="Set one of them."
+            f"seed = {own} and randomness.seed = {other} are one value.",
+            origin=cfg.origin("seed"),
+            repair="Set one of them.",
         )
     return own if own is not None else other
 

@@ -1,15 +1,14 @@
 """Where a run starts: at the beginning, or at what a checkpoint holds."""
 
 from collections.abc import Mapping
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, cast
 
 import numpy as np
-from frozendict import frozendict
-
 from fkit.run.plan import Plan
 from fkit.run.state import Memory, Position, RunState
 from fkit.train.program import Arrays
 from fkit.tree.error import FkitValueError
+from fkit.tree.frozen import frozen
 
 __all__ = ["Saved", "begin", "exact", "restore", "save"]
 
@@ -33,8 +32,8 @@ def begin(plan: Plan, seed: int | None = None) -> RunState:
         seed: of the weights and of dropout; by default the plan's, which also orders the data.
     """
     state = plan.program.init(plan.seed if seed is None else seed)
-    memory = frozendict({name: hook.memory() for name, hook in plan.hooks})
-    return RunState(Position(), state, frozendict(plan.program.hyperparams()), memory)
+    memory = frozen({name: hook.memory() for name, hook in plan.hooks})
+    return RunState(Position(), state, frozen(plan.program.hyperparams()), memory)
 
 
 def save(plan: Plan, run: RunState) -> Saved:
@@ -73,11 +72,11 @@ def restore(plan: Plan, saved: Saved) -> RunState:
                 _tuples(known[name]) if name in known else fresh.exact,
                 _tuples(observed[name]) if name in observed else fresh.observed,
             )
-        metrics = frozendict(record["metrics"])
+        metrics = frozen(record["metrics"])
     except (KeyError, TypeError) as cause:
         raise FkitValueError(f"the checkpoint's record is of another layout: {cause!r}.") from cause
     state = plan.program.restore(saved.arrays)
-    return RunState(position, state, frozendict(hyperparams), frozendict(memory), metrics, "running", True)
+    return RunState(position, state, frozen(hyperparams), frozen(memory), metrics, "running", True)
 
 
 def _plain(value: Any) -> bool:
@@ -93,5 +92,6 @@ def _tuples(value: Any) -> Any:
     if isinstance(value, list | tuple):
         return tuple(_tuples(item) for item in value)  # pyright: ignore[reportUnknownVariableType]
     if isinstance(value, Mapping):
-        return frozendict({name: _tuples(item) for name, item in value.items()})  # pyright: ignore[reportUnknownVariableType]
+        items = cast("Mapping[str, Any]", value).items()
+        return frozen({name: _tuples(item) for name, item in items})
     return value

@@ -3,9 +3,8 @@
 from collections.abc import Mapping
 from typing import Any, NamedTuple
 
-from frozendict import frozendict
-
 from fkit.train.program import Hyperparams, TrainState
+from fkit.tree.frozen import EMPTY
 
 __all__ = ["Memory", "Position", "RunState"]
 
@@ -66,7 +65,7 @@ class RunState(NamedTuple):
     train: TrainState
     hyperparams: Hyperparams
     memory: Mapping[str, Memory]
-    metrics: Mapping[str, float] = frozendict()
+    metrics: Mapping[str, float] = EMPTY
     status: str = "running"
     restored: bool = False
     signal: str = ""

@@ -65,7 +65,9 @@ def evaluate(program: Program, evaluator: Evaluator, room: Backend, state: Train
     yield evaluator.compute(scores)
 
 
-def observe(evaluator: Evaluator, room: Backend, scores: Any, batch: Batch, outputs: Any, count: int) -> tuple[Any, int]:
+def observe(
+    evaluator: Evaluator, room: Backend, scores: Any, batch: Batch, outputs: Any, count: int
+) -> tuple[Any, int]:
     """A batch's predictions, brought to the host, added to the evaluator's state; and the samples seen so far."""
     ids = sample_ids(batch, count)
     return evaluator.observe(scores, host(room, outputs), batch.targets, ids, batch.valid), count + len(batch)
@@ -121,7 +123,11 @@ def _signal(seen: Iterator[tuple[Observed, ...]]) -> str:
 def _source(data: Mapping[str, Source]) -> Source:
     if "val" not in data:
         raise FkitValueError(
-            "validation needs data['val'].", value="val", choices=tuple(data), label="Data", repair="Set val_dataloader."
+            "validation needs data['val'].",
+            value="val",
+            choices=tuple(data),
+            label="Data",
+            repair="Set val_dataloader.",
         )
     return data["val"]
 

@@ -4,11 +4,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
-from frozendict import frozendict
+from fkit.tree.frozen import EMPTY
 
 __all__ = ["Batch", "Samples"]
-
-_EMPTY: Mapping[str, Any] = frozendict()
 
 
 class Samples(NamedTuple):
@@ -19,8 +17,8 @@ class Samples(NamedTuple):
         valid: {name: (N, ...) bool}, what of a padded target is real.
     """
 
-    targets: Mapping[str, Any] = _EMPTY
-    valid: Mapping[str, Any] = _EMPTY
+    targets: Mapping[str, Any] = EMPTY
+    valid: Mapping[str, Any] = EMPTY
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -41,8 +39,8 @@ class Batch:
     """
 
     inputs: Any
-    targets: Mapping[str, Any] = field(default=_EMPTY)
-    valid: Mapping[str, Any] = field(default=_EMPTY)
+    targets: Mapping[str, Any] = field(default=EMPTY)
+    valid: Mapping[str, Any] = field(default=EMPTY)
     meta: tuple[Mapping[str, Any], ...] = ()
 
     @property

@@ -1,6 +1,6 @@
 """What a backend's room offers under the name ``backend``."""
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any, Protocol
 
 from numpy.typing import NDArray
@@ -33,7 +33,7 @@ class Backend(Protocol):
         """A host copy of one of its arrays (float for a 0-d loss: ``float(backend.numpy(x))``)."""
         ...
 
-    def fetch(self, arrays: list[Any]) -> list[float]:
+    def fetch(self, arrays: Sequence[Any]) -> list[float]:
         """Many lazy 0-d values at once, in one wait."""
         ...
 

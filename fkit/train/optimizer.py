@@ -10,6 +10,7 @@ from frozendict import frozendict
 from numpy.typing import NDArray
 
 from fkit.tree.error import FkitTypeError, FkitValueError
+from fkit.tree.frozen import EMPTY, frozen
 
 __all__ = ["TWINS", "Group", "Optimizer"]
 
@@ -31,7 +32,7 @@ class Group(NamedTuple):
     """
 
     patterns: tuple[str, ...] = ()
-    options: Mapping[str, Any] = frozendict()
+    options: Mapping[str, Any] = EMPTY
 
 
 @dataclass(frozen=True)
@@ -72,7 +73,7 @@ class Optimizer:
             given = {**twin, **given}
         if not parsed or parsed[-1].patterns:
             parsed = (*parsed, Group())
-        return Optimizer(type, frozendict(given), parsed)
+        return Optimizer(type, frozen(given), parsed)
 
     @property
     def twin(self) -> bool:
@@ -163,4 +164,4 @@ def _group(group: Mapping[str, Any], type: str, twin: Mapping[str, Any] | None) 
     patterns = (params,) if isinstance(params, str) else tuple(params)
     if twin is not None:
         _check(options, type, twin)
-    return Group(patterns, frozendict(options))
+    return Group(patterns, frozen(options))

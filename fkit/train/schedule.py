@@ -12,10 +12,10 @@ from dataclasses import dataclass, replace
 from typing import Any, NamedTuple, Protocol
 
 import numpy as np
-from frozendict import frozendict
 from numpy.typing import NDArray
 
 from fkit.tree.error import FkitTypeError, FkitValueError
+from fkit.tree.frozen import EMPTY
 
 __all__ = ["ConstantLR", "CosineAnnealingLR", "LinearLR", "MultiStepLR", "Schedule", "StepLR", "Time", "chain"]
 
@@ -33,7 +33,7 @@ class Time(NamedTuple):
 
     iteration: int
     epoch: int
-    metrics: Mapping[str, float] = frozendict()
+    metrics: Mapping[str, float] = EMPTY
 
 
 class Schedule(Protocol):
@@ -210,5 +210,8 @@ def _twin_name(param: str, values: Mapping[str, Value]) -> str:
     if param == "momentum" and "beta1" in values:
         return "beta1"
     raise FkitValueError(
-        f"a schedule acts on {param!r}, which the optimizer does not have.", value=param, choices=tuple(values), label="Hyperparameters"
+        f"a schedule acts on {param!r}, which the optimizer does not have.",
+        value=param,
+        choices=tuple(values),
+        label="Hyperparameters",
     )

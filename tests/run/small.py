@@ -31,7 +31,9 @@ def config(loop="epoch", optimizer="SGD", workers=0, **changes):
     """A config of four checkpoints in three passes of four iterations."""
     steps = [dict(type="ToUnit"), dict(type="Normalize", mean=[0.3], std=[0.38]), dict(type="PackInputs")]
     moves = [steps[0], dict(type="ShiftScaleRotate", shift_limit=0.1, rotate_limit=10), *steps[1:]]
-    options = dict(SGD=dict(lr=0.1, momentum=0.9, weight_decay=1e-3), Adam=dict(lr=0.01), AdamW=dict(lr=0.01))[optimizer]
+    options = dict(SGD=dict(lr=0.1, momentum=0.9, weight_decay=1e-3), Adam=dict(lr=0.01), AdamW=dict(lr=0.01))[
+        optimizer
+    ]
     epochs = loop == "epoch"
     cfg = fkit.Config(
         dict(
@@ -49,7 +51,9 @@ def config(loop="epoch", optimizer="SGD", workers=0, **changes):
             ),
             val_dataloader=dict(batch_size=25, dataset=dict(type="FewDigits", split="test", pipeline=steps)),
             val_evaluator=dict(type="Accuracy"),
-            train_cfg=dict(by_epoch=True, max_epochs=3) if epochs else dict(by_epoch=False, max_iters=12, val_interval=5),
+            train_cfg=dict(by_epoch=True, max_epochs=3)
+            if epochs
+            else dict(by_epoch=False, max_iters=12, val_interval=5),
             optim_wrapper=dict(optimizer=dict(type=optimizer, **options)),
             param_scheduler=dict(type="CosineAnnealingLR", by_epoch=False),
             default_hooks=dict(

@@ -39,7 +39,9 @@ def a_run(**changes):
 
 
 def after_iter(iteration, length=10, total=20, **more):
-    return Event("after_train_iter", iteration=iteration, inner=(iteration - 1) % length + 1, length=length, total=total, **more)
+    return Event(
+        "after_train_iter", iteration=iteration, inner=(iteration - 1) % length + 1, length=length, total=total, **more
+    )
 
 
 def drive(hook, events, run=None):
@@ -88,7 +90,10 @@ def test_logger_writes_the_very_step_and_says_the_mean():
 
 def test_logger_reads_nothing_between_lines():
     read = []
-    events = [after_iter(i, logs={"loss": i}, read=lambda values: read.append(len(values)) or [1.0] * len(values)) for i in range(1, 6)]
+    events = [
+        after_iter(i, logs={"loss": i}, read=lambda values: read.append(len(values)) or [1.0] * len(values))
+        for i in range(1, 6)
+    ]
     drive(LoggerHook(interval=5), events[:4])
     assert read == []
     drive(LoggerHook(interval=5), events)
@@ -199,5 +204,7 @@ def test_a_hook_that_raises_is_named_with_the_event():
             raise ZeroDivisionError("oh")
 
     table = handlers((("mine", Broken()),))
-    with pytest.raises(RunError, match=r"hook 'mine' raised at after_train_iter, iteration 3: ZeroDivisionError\('oh'\)"):
+    with pytest.raises(
+        RunError, match=r"hook 'mine' raised at after_train_iter, iteration 3: ZeroDivisionError\('oh'\)"
+    ):
         fire(table["after_train_iter"], {"mine": Memory()}, a_run(), after_iter(3))

@@ -3,17 +3,16 @@
 from collections.abc import Callable, Iterable, Mapping
 from typing import ClassVar
 
-from frozendict import frozendict
-
 from fkit.run.effect import Effect
 from fkit.run.event import EVENTS, Event
 from fkit.run.state import Memory, RunState
 from fkit.tree.error import FkitError, FkitTypeError, FkitValueError, RunError
+from fkit.tree.frozen import frozen
 
 __all__ = ["PRIORITIES", "Answer", "Handler", "Hook", "fire", "handlers", "priority_number"]
 
-PRIORITIES: Mapping[str, int] = frozendict(
-    HIGHEST=0, VERY_HIGH=10, HIGH=30, ABOVE_NORMAL=40, NORMAL=50, BELOW_NORMAL=60, LOW=70, VERY_LOW=90, LOWEST=100
+PRIORITIES: Mapping[str, int] = frozen(
+    dict(HIGHEST=0, VERY_HIGH=10, HIGH=30, ABOVE_NORMAL=40, NORMAL=50, BELOW_NORMAL=60, LOW=70, VERY_LOW=90, LOWEST=100)
 )
 
 
@@ -67,11 +66,8 @@ def priority_number(priority: str | int) -> int:
 def handlers(hooks: Iterable[tuple[str, Hook]]) -> Mapping[str, tuple[tuple[str, Handler], ...]]:
     """event name -> ((hook name, handler), ...) for hooks in firing order; an event nobody answers has ()."""
     rows = tuple(hooks)
-    return frozendict(
-        {
-            event: tuple((name, getattr(hook, event)) for name, hook in rows if hasattr(hook, event))
-            for event in EVENTS
-        }
+    return frozen(
+        {event: tuple((name, getattr(hook, event)) for name, hook in rows if hasattr(hook, event)) for event in EVENTS}
     )
 
 

@@ -5,7 +5,6 @@ from dataclasses import dataclass
 from typing import Any, ClassVar
 
 import numpy as np
-from frozendict import frozendict
 from numpy.typing import NDArray
 
 from fkit.run.effect import SetHyperparams
@@ -13,6 +12,7 @@ from fkit.run.event import Event
 from fkit.run.hook.hook import Answer, Hook
 from fkit.run.state import Memory, RunState
 from fkit.train.schedule import Schedule, Time, chain
+from fkit.tree.frozen import EMPTY, frozen
 
 __all__ = ["ParamSchedulerHook"]
 
@@ -28,7 +28,7 @@ class ParamSchedulerHook(Hook):
 
     priority: ClassVar[str | int] = "LOW"
     policies: tuple[Schedule, ...] = ()
-    base: Mapping[str, NDArray[np.float64]] = frozendict()
+    base: Mapping[str, NDArray[np.float64]] = EMPTY
 
     def memory(self) -> Memory:
         """The policies' states; exact."""
@@ -44,7 +44,7 @@ class ParamSchedulerHook(Hook):
             memory = Memory(states, memory.observed)
         if _same(values, run.hyperparams):
             return memory, ()
-        return memory, (SetHyperparams(frozendict(values)),)
+        return memory, (SetHyperparams(frozen(values)),)
 
 
 def _same(new: Mapping[str, Any], old: Mapping[str, Any]) -> bool:
