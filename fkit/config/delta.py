@@ -9,7 +9,7 @@ from fkit.tree.error import FkitError, FkitKeyError, FkitTypeError, FkitValueErr
 from fkit.tree.node import Items, Node, freeze
 from fkit.tree.path import Path, parse, show
 
-__all__ = ["Delta", "Edit", "compose", "delete", "inheritance", "merge", "overrides", "replace"]
+__all__ = ["Delta", "Edit", "Sourced", "compose", "delete", "inheritance", "merge", "overrides", "replace"]
 
 _ABSENT: Any = object()
 N = TypeVar("N", bound=Node)
@@ -32,6 +32,13 @@ class Invalid(NamedTuple):
 
 
 Outcome = Value | Gone | Invalid
+
+
+class Sourced(NamedTuple):
+    """A value in a mapping of changes, with a place of its own."""
+
+    value: Any
+    mark: Mark
 
 
 class Edit(NamedTuple):
@@ -142,6 +149,8 @@ def _delta(options: Mapping[Any, Any], lists: bool, mark: Mark | None, without: 
 def _edit(value: Any, lists: bool, mark: Mark | None, whole: Mark | None) -> Edit:
     if isinstance(value, Edit):
         return Edit(value.absent, value.present, mark)
+    if isinstance(value, Sourced):
+        value, mark = value
     if not isinstance(value, Mapping):
         outcome = Value(freeze(value, Config))
         return Edit(outcome, outcome, mark)
@@ -157,13 +166,16 @@ def _settled(options: Mapping[Any, Any]) -> Any:
     if isinstance(options, Config):
         return options
     kept: dict[Any, Any] = {}
+    marks: dict[Any, Any] = {}
     for key, value in options.items():
+        if isinstance(value, Sourced):
+            value, marks[key] = value
         if isinstance(value, Edit):
             if isinstance(value.absent, Value):
                 kept[key] = value.absent.value
         else:
             kept[key] = _settled(value) if isinstance(value, Mapping) else freeze(value, Config)  # pyright: ignore
-    return Config.of(kept)
+    return Config.of(kept, marks or None)
 
 
 def _without_delete(node: Config) -> Config:

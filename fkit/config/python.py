@@ -1,0 +1,166 @@
+"""A config as Python text, laid out as people write configs: ``dict(type='ResNet', depth=50)``, lines up to 88."""
+
+import keyword
+from typing import Any
+
+from fkit.config.config import Config
+from fkit.config.lazy import Lazy
+from fkit.tree.canonical import encode, reference
+from fkit.tree.error import FkitValueError
+
+__all__ = ["python_text"]
+
+_WIDTH = 88
+_SPECIAL = frozenset(("_base_", "_deprecation_", "dict", "float", "set", "frozenset"))
+
+
+def python_text(cfg: Config) -> str:
+    """The Python text that loads back to an equal config.
+
+    Args:
+        cfg: the config; its top-level keys must be names.
+
+    Raises:
+        FkitTypeError: a value that has no text.
+        FkitValueError: a top-level key that no Python file can hold.
+
+    Example:
+        >>> print(python_text(Config({"model": {"type": "A", "in": (1,)}, "lr": float("inf")})), end="")
+        model = {'type': 'A', 'in': (1,)}
+        lr = float('inf')
+    """
+    imports = _imports(cfg)
+    lines = [f"from {module} import {name}{f' as {alias}' if alias != name else ''}" for (module, name), alias in imports.items()]
+    if lines:
+        lines.append("")
+    writer = Writer(imports)
+    for key, value in cfg.items():
+        if not isinstance(key, str) or not key.isidentifier() or keyword.iskeyword(key) or key.startswith("__") or key in _SPECIAL:
+            raise FkitValueError(
+                f"The top-level key {key!r} cannot be a variable of a Python file.",
+                origin=cfg.origin((key,)),
+                repair="Write the config as YAML or JSON.",
+            )
+        lines.append(f"{key} = {writer.write(value, 0, len(key) + 3)}")
+    return "\n".join(lines) + "\n" if lines else ""
+
+
+def _imports(cfg: Config) -> dict[tuple[str, str], str]:
+    """(module, name) -> the name it gets in the file, for all names that stand for code."""
+    wanted: dict[tuple[str, str], None] = {}
+    stack: list[Any] = [cfg]
+    lazy = False
+    while stack:
+        value = stack.pop()
+        if isinstance(value, dict):
+            stack += reversed(list(value.values()))  # pyright: ignore
+        elif isinstance(value, (list, tuple)):
+            stack += reversed(value)  # pyright: ignore
+        elif isinstance(value, Lazy):
+            module, _, name = value.name.rpartition(".")
+            wanted.setdefault((module, name) if module else (name, ""))
+            lazy = True
+        elif value is not None and not isinstance(value, (str, int, float, set, frozenset, bytes)):
+            module, _, name = reference(value).rpartition(".")
+            if module != "builtins":
+                wanted.setdefault((module, name))
+    del lazy
+    taken = set(cfg)
+    found: dict[tuple[str, str], str] = {}
+    for module, name in sorted(wanted):
+        alias = name or module
+        # a name of the file itself would be lost as a key, and a key would hide the name
+        while alias in taken or alias in _SPECIAL:
+            alias += "_"
+        taken.add(alias)
+        found[module, name] = alias
+    return found
+
+
+class Writer:
+    """Writes values at an indent.
+
+    Args:
+        imports: the names that stand for code.
+    """
+
+    def __init__(self, imports: dict[tuple[str, str], str]) -> None:
+        self.imports = imports
+        self.known: dict[int, str] = {}
+
+    def write(self, value: Any, indent: int, used: int) -> str:
+        """The text of a value whose first line begins after ``used`` characters."""
+        flat = self.flat(value)
+        if used + len(flat) < _WIDTH or not isinstance(value, (dict, list, tuple)) or not value:
+            return flat
+        inner, pad = indent + 4, " " * (indent + 4)
+        if isinstance(value, dict):
+            called = _is_call(value)  # pyright: ignore
+            parts = [self._pair(key, item, called, inner) for key, item in value.items()]  # pyright: ignore
+            opening, closing = ("dict(", ")") if called else ("{", "}")
+        else:
+            parts = self._filled(value, inner)  # pyright: ignore
+            opening, closing = ("[", "]") if isinstance(value, list) else ("(", ")")
+            if isinstance(value, tuple) and len(value) == 1:  # pyright: ignore
+                closing = ",)"
+        if closing == ",)":
+            return f"{opening}\n{pad}{parts[0]}{closing}"
+        return opening + "\n" + ",\n".join(pad + part for part in parts) + closing
+
+    def _pair(self, key: Any, value: Any, called: bool, indent: int) -> str:
+        head = f"{key}=" if called else f"{self.flat(key)}: "
+        return head + self.write(value, indent, indent + len(head) + 1)
+
+    def _filled(self, values: Any, indent: int) -> list[str]:
+        """Items in lines as full as they may be; what is a container itself has a line for itself."""
+        lines: list[str] = []
+        line = ""
+        simple = not any(isinstance(v, dict) for v in values)
+        for value in values:
+            flat = self.flat(value)
+            if not simple or indent + len(flat) + 1 >= _WIDTH:
+                if line:
+                    lines.append(line)
+                    line = ""
+                lines.append(self.write(value, indent, indent + 1))
+            elif line and indent + len(line) + 2 + len(flat) + 1 >= _WIDTH:
+                lines.append(line)
+                line = flat
+            else:
+                line = f"{line}, {flat}" if line else flat
+        return [*lines, line] if line else lines
+
+    def flat(self, value: Any) -> str:
+        """The text in one line."""
+        if isinstance(value, (dict, list, tuple)):
+            known = self.known.get(id(value))  # pyright: ignore
+            if known is None:
+                known = self.known[id(value)] = self._flat_container(value)  # pyright: ignore
+            return known
+        if isinstance(value, float):
+            return repr(float(value)) if value - value == 0 else f"float({str(float(value))!r})"
+        if isinstance(value, (set, frozenset)):
+            items = sorted((self.flat(v) for v in value))  # pyright: ignore
+            return "{" + ", ".join(items) + "}" if items else "set()"
+        if value is None or isinstance(value, (str, int, bytes)):
+            return repr(encode(value) if not isinstance(value, bytes) else value)
+        if isinstance(value, Lazy):
+            module, _, name = value.name.rpartition(".")
+            return self.imports[(module, name) if module else (name, "")]
+        module, _, name = reference(value).rpartition(".")
+        return name if module == "builtins" else self.imports[module, name]
+
+    def _flat_container(self, value: Any) -> str:
+        if isinstance(value, dict):
+            if _is_call(value):  # pyright: ignore
+                return "dict(" + ", ".join([f"{k}={self.flat(v)}" for k, v in value.items()]) + ")"  # pyright: ignore
+            return "{" + ", ".join([f"{self.flat(k)}: {self.flat(v)}" for k, v in value.items()]) + "}"  # pyright: ignore
+        inside = ", ".join([self.flat(v) for v in value])
+        if isinstance(value, list):
+            return f"[{inside}]"
+        return f"({inside},)" if len(value) == 1 else f"({inside})"
+
+
+def _is_call(value: dict[Any, Any]) -> bool:
+    """Whether a mapping can be written as ``dict(key=...)``: its keys are names."""
+    return all(type(k) is str and k.isidentifier() and not keyword.iskeyword(k) for k in value)
