@@ -1,6 +1,5 @@
 """Between numpy on the host and torch on a device, and the kit's structures as torch pytrees."""
 
-import importlib
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -11,6 +10,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 from torch.utils import _pytree as pytree
 
+from fkit.structures import PYTREES, DataElement, from_parts, tree_parts
 from fkit.structures.batch import Batch, Samples
 from fkit.train.program import TrainState
 from fkit.tree.error import FkitValueError
@@ -86,9 +86,9 @@ def walk(tree: Any, change: Callable[[Any], Any]) -> Any:
         return type(tree)(*values) if hasattr(tree, "_fields") else tuple(values)
     if isinstance(tree, list):
         return [walk(value, change) for value in tree]
-    if hasattr(tree, "tree_flatten") and hasattr(type(tree), "tree_unflatten"):
-        children, auxiliary = tree.tree_flatten()
-        return type(tree).tree_unflatten(auxiliary, tuple(walk(child, change) for child in children))
+    if isinstance(tree, DataElement):
+        leaves, auxiliary = tree_parts(tree)
+        return from_parts(auxiliary, [walk(leaf, change) for leaf in leaves])
     return change(tree) if hasattr(tree, "__array__") and hasattr(tree, "shape") else tree
 
 
@@ -159,15 +159,10 @@ def register() -> None:
         lambda parts, _: Batch(*parts),
         serialized_type_name="fkit.Batch",
     )
-    for cls in getattr(importlib.import_module("fkit.structures"), "PYTREES", ()):
+    for cls in PYTREES:
         pytree.register_pytree_node(
             cls,
-            _children,
-            lambda children, auxiliary: auxiliary[0].tree_unflatten(auxiliary[1], tuple(children)),
+            tree_parts,
+            lambda leaves, auxiliary: from_parts(auxiliary, leaves),
             serialized_type_name=f"fkit.{cls.__name__}",
         )
-
-
-def _children(value: Any) -> tuple[list[Any], Any]:
-    children, auxiliary = value.tree_flatten()
-    return list(children), (type(value), auxiliary)

@@ -1,0 +1,175 @@
+"""Batches made in worker processes, by torch's DataLoader; numpy outside, for either backend."""
+
+import signal
+import threading
+import traceback
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+from torch.multiprocessing import get_all_start_methods, get_context
+from torch.utils.data import DataLoader, Dataset
+
+from fkit.backend.torch.interop import walk
+from fkit.structures.batch import Batch
+from fkit.tree.error import FkitError, FkitValueError, RunError
+
+__all__ = ["workers"]
+
+# smaller arrays are pickled: a block of shared memory costs more than copying them
+_SHARED_BYTES = 64 * 1024
+
+
+@dataclass(frozen=True)
+class _Failure:
+    """What went wrong in a worker: told to the main process, which raises it."""
+
+    error: FkitError | None
+    what: str
+    trace: str
+
+
+class _Made(Dataset[Any]):
+    """``make`` as a map-style dataset whose index is the job."""
+
+    def __init__(self, make: Callable[[Any], Batch]) -> None:
+        self.make = make
+
+    def __getitem__(self, job: Any) -> Any:
+        try:
+            batch = self.make(job)
+            return batch.meta, _fields(batch, _share)
+        except Exception as error:
+            known = error if isinstance(error, FkitError) else None
+            return _Failure(known, f"{type(error).__name__}: {error}", traceback.format_exc())
+
+
+class _Jobs:
+    """An iterator as a sampler."""
+
+    def __init__(self, jobs: Iterator[Any]) -> None:
+        self.jobs = jobs
+
+    def __iter__(self) -> Iterator[Any]:
+        return iter(self.jobs)
+
+
+def workers(make: Callable[[Any], Batch], jobs: Iterator[Any], workers: int, ahead: int = 2) -> Iterator[Batch]:
+    """``make(job)`` for each job, in the order of the jobs, whatever the number of workers.
+
+    Args:
+        make: a function that can be pickled; everything that a batch depends on is in the job.
+        jobs: values that can be pickled; asked for ``ahead * workers`` jobs early.
+        workers: processes, started by forkserver (by spawn where there is none); 0 makes the batches right here. They
+            use one torch thread each and leave Ctrl-C to the main process.
+        ahead: batches that each worker makes before they are asked for.
+
+    Yields:
+        Batches of numpy arrays. Closing the iterator ends the processes.
+
+    Raises:
+        FkitError: ``make`` raised one.
+        RunError: ``make`` raised anything else, or a worker died.
+    """
+    if workers < 0 or ahead < 1:
+        raise FkitValueError(f"num_workers={workers}, prefetch_factor={ahead}: 0 or more, and 1 or more.")
+    return _local(make, jobs) if workers == 0 else _remote(make, jobs, workers, ahead)
+
+
+def _local(make: Callable[[Any], Batch], jobs: Iterator[Any]) -> Iterator[Batch]:
+    for job in jobs:
+        try:
+            batch = make(job)
+        except FkitError:
+            raise
+        except Exception as error:
+            raise RunError(f"the data pipeline raised {type(error).__name__}: {error}") from error
+        yield batch
+
+
+def _remote(make: Callable[[Any], Batch], jobs: Iterator[Any], workers: int, ahead: int) -> Iterator[Batch]:
+    loader = DataLoader(
+        _Made(make),
+        sampler=_Jobs(jobs),  # type: ignore[arg-type]  an iterable suffices where batches are made by the jobs
+        batch_size=None,
+        num_workers=workers,
+        prefetch_factor=ahead,
+        collate_fn=_same,
+        worker_init_fn=_settle,
+        multiprocessing_context=_context(),
+        generator=torch.Generator(),  # its seed for workers would be drawn from the global one
+    )
+    results = _quietly(loader)
+    try:
+        while True:
+            try:
+                found = next(results)
+            except StopIteration:
+                return
+            except RuntimeError as error:
+                raise RunError(
+                    f"a loader worker died: {error}",
+                    repair="Out of memory or /dev/shm is the usual cause: fewer workers, or smaller batches.",
+                ) from error
+            if isinstance(found, _Failure):
+                raise found.error if found.error is not None else _told(found)
+            meta, arrays = found
+            yield Batch(*(walk(part, _plain) for part in arrays), meta)
+    finally:
+        results._shutdown_workers()
+
+
+def _quietly(loader: DataLoader[Any]) -> Any:
+    """The loader's iterator, started without its signal handler.
+
+    That handler raises wherever the main thread happens to be when a worker dies, in the middle of an update, say;
+    without it the next batch raises, some seconds later.
+    """
+    if threading.current_thread() is not threading.main_thread():
+        return iter(loader)
+    before = signal.getsignal(signal.SIGCHLD)
+    try:
+        return iter(loader)
+    finally:
+        signal.signal(signal.SIGCHLD, before)
+
+
+def _context() -> Any:
+    name = "forkserver" if "forkserver" in get_all_start_methods() else "spawn"
+    context = get_context(name)
+    if name == "forkserver":  # workers then start as forks of a server that has imported torch
+        context.set_forkserver_preload(["__main__", __name__])
+    return context
+
+
+def _settle(_: int) -> None:
+    # a Ctrl-C reaches the whole process group: the main process decides when the workers end
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+
+
+def _told(failure: _Failure) -> RunError:
+    error = RunError(f"the data pipeline raised {failure.what}")
+    error.__cause__ = RuntimeError(f"in a loader worker:\n{failure.trace}")
+    return error
+
+
+def _fields(batch: Batch, change: Callable[[Any], Any]) -> tuple[Any, Any, Any]:
+    return walk(batch.inputs, change), walk(batch.targets, change), walk(batch.valid, change)
+
+
+def _share(array: Any) -> Any:
+    host = np.asarray(array)
+    if host.nbytes < _SHARED_BYTES or host.dtype.hasobject or host.dtype.kind in "SUVM":
+        return host
+    return torch.from_numpy(host if host.flags.writeable and host.flags.c_contiguous else host.copy())
+
+
+def _plain(array: Any) -> Any:
+    return array.numpy() if isinstance(array, Tensor) else array
+
+
+def _same(found: Any) -> Any:
+    return found
