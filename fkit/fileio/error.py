@@ -52,6 +52,9 @@ def told(where: str, doing: str) -> Generator[None]:
 
 
 def _explained(cause: Exception, where: str, doing: str) -> FkitError:
+    inner = cause.__cause__
+    if isinstance(cause, FileNotFoundError) and isinstance(inner, Exception) and not _missing(inner):
+        return FkitOSError(f"cannot be {doing}: {_sentence(inner)}", origin=where)  # fsspec's word for no connection
     if isinstance(cause, FileNotFoundError):
         return FkitFileNotFoundError("there is no such file or folder.", origin=where)
     if isinstance(cause, FileExistsError):
@@ -71,6 +74,10 @@ def _explained(cause: Exception, where: str, doing: str) -> FkitError:
     kind = like(cause)
     # libraries for archives and networks have classes of their own: to whoever reads a file, they are its OSError
     return (FkitOSError if kind is FkitError else kind)(f"cannot be {doing}: {_sentence(cause)}", origin=where)
+
+
+def _missing(cause: BaseException) -> bool:
+    return isinstance(cause, (FileNotFoundError, KeyError)) or getattr(cause, "status", None) == 404
 
 
 def _sentence(cause: Exception) -> str:

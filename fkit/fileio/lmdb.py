@@ -52,7 +52,7 @@ class LmdbFileSystem(_Parent):
             )
         except lmdb.Error as cause:
             missing = "No such file" in str(cause)
-            raise (FileNotFoundError(db_path) if missing else OSError(str(cause))) from cause
+            raise (FileNotFoundError(db_path) if missing else OSError(str(cause))) from None
 
     @classmethod
     def _strip_protocol(cls, path: str) -> str:
@@ -89,6 +89,14 @@ class LmdbFileSystem(_Parent):
         with self.env.begin(write=True) as writing:
             if not writing.delete(self._strip_protocol(path).encode()):
                 raise FileNotFoundError(path)
+
+    def rm(self, path: str, recursive: bool = False, maxdepth: int | None = None) -> None:
+        """Delete a key, or all in a folder."""
+        for key in self.find(path) if recursive else [path]:
+            self.rm_file(key)
+
+    def rmdir(self, path: str) -> None:
+        """Nothing: a folder without keys is none."""
 
     def info(self, path: str, **_: Any) -> dict[str, Any]:
         """The kind and size of what is at a path."""

@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import Any, TypeAlias
 
-from fkit.fileio.error import told
+from fkit.fileio.error import FkitFileExistsError, told
 from fkit.tree.error import FkitFileNotFoundError, FkitTypeError
 
 __all__ = [
@@ -73,7 +73,10 @@ def mkdir_or_exist(dir_name: PathLike, mode: int = 0o777) -> None:
     if os.fspath(dir_name) == "":
         return
     with told(str(dir_name), "made"):
-        os.makedirs(os.path.expanduser(dir_name), mode=mode, exist_ok=True)
+        try:
+            os.makedirs(os.path.expanduser(dir_name), mode=mode, exist_ok=True)
+        except FileExistsError as cause:
+            raise FkitFileExistsError("is there already, and is no folder.", origin=str(dir_name)) from cause
 
 
 def symlink(src: PathLike, dst: PathLike, overwrite: bool = True, **options: bool) -> None:

@@ -1,5 +1,6 @@
 """Storages beyond the local disk, through fsspec: http(s), memory, zip, S3-like, lmdb, and whatever else it knows."""
 
+import glob
 import importlib
 import os
 import tempfile
@@ -58,7 +59,7 @@ class Storage:
         fsspec: Any = importlib.import_module("fsspec")
         # an archive is opened anew, not taken from fsspec's cache: the file may have changed
         options = {**self.options, "skip_instance_cache": True} if self.inside else dict(self.options)
-        with told(str(options.get("fo", self.protocol)), "opened"):
+        with told(self._source, "opened"):
             return resolve(self.maker)(**options) if self.maker else fsspec.filesystem(self.protocol, **options)
 
     def close(self) -> None:
@@ -66,7 +67,7 @@ class Storage:
         opened = self.__dict__.pop("fs", None)
         close = getattr(opened, "close", None)
         if close is not None:
-            with told(str(self.options.get("fo", self.protocol)), "closed"):
+            with told(self._source, "closed"):
                 close()
 
     def __getstate__(self) -> dict[str, Any]:
@@ -77,6 +78,10 @@ class Storage:
 
     def __exit__(self, *_: object) -> None:
         self.close()
+
+    @property
+    def _source(self) -> str:
+        return str(self.options.get("fo") or self.options.get("db_path") or self.protocol)
 
     @property
     def name(self) -> str:
@@ -168,7 +173,7 @@ class Storage:
         root = self._at(dir_path)
 
         def children(inner: str) -> list[tuple[str, bool]]:
-            folder = f"{root.rstrip('/')}/{inner}" if inner else root
+            folder = "/".join(part for part in (root.rstrip("/"), inner) if part) if inner else root
             with told(str(dir_path), "listed"):
                 if not inner and not self.fs.isdir(folder):
                     raise FileNotFoundError(folder)
@@ -211,7 +216,18 @@ class Storage:
     def rmtree(self, dir_path: PathLike) -> None:
         """Delete a folder and what is in it."""
         with told(str(dir_path), "removed"):
-            self.fs.rm(self._at(dir_path), recursive=True)
+            path = self._at(dir_path)
+            if not glob.has_magic(path):
+                self.fs.rm(path, recursive=True)
+                return
+            # fsspec takes [ and * for a pattern, and would delete what matches it
+            files, folders = self.fs.find(path), self.fs.find(path, withdirs=True)
+            for file in files:
+                self.fs.rm_file(file)
+            own = self.fs._strip_protocol(path)
+            for folder in sorted({own, *folders} - set(files), key=len, reverse=True):
+                if self.fs.exists(folder):
+                    self.fs.rmdir(folder)
 
     # --------------------------------------------------------------------------------------------- copying
 

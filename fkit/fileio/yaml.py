@@ -12,6 +12,7 @@ from fkit.tree.error import FkitValueError
 
 __all__ = ["yaml_handler"]
 
+_DEPTH = 400  # levels; below what the interpreter's own limit leaves for building them
 _TUPLE = "tag:yaml.org,2002:python/tuple"
 # libyaml's twins are some ten times as fast; they are missing where PyYAML was built without it
 _Loader: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
@@ -67,6 +68,7 @@ def _basic(data: Any) -> Any:
 
 
 def _from_yaml(data: bytes) -> Any:
+    _check_depth(data)
     try:
         return yaml.load(data, Loader=_Reader)
     except yaml.constructor.ConstructorError as cause:
@@ -76,6 +78,23 @@ def _from_yaml(data: bytes) -> Any:
         raise FkitValueError(
             f"cannot be read as yaml{at}: {cause.problem}; only plain data and !!python/tuple are read."
         ) from cause
+
+
+def _check_depth(data: bytes) -> None:
+    """Refuse what is nested too deeply: libyaml's loader ends the process where the stack does."""
+    # no level comes without a bracket, or a column of indentation; so most files need no second look
+    indented = max((len(line) - len(line.lstrip(b" \t-?:")) for line in data.splitlines()), default=0)
+    if data.count(b"[") + data.count(b"{") + 2 * indented < _DEPTH:
+        return
+    depth = 0
+    events: Any = yaml.parse(data, Loader=_Loader)  # pyright: ignore[reportUnknownMemberType, reportUnknownVariableType]
+    for event in events:
+        if isinstance(event, yaml.CollectionStartEvent):
+            depth += 1
+            if depth > _DEPTH:
+                raise RecursionError
+        elif isinstance(event, yaml.CollectionEndEvent):
+            depth -= 1
 
 
 def _to_yaml(
