@@ -13,7 +13,7 @@ from fkit.tree.error import FkitKeyError, FkitTypeError, FkitValueError, quoted
 
 __all__ = ["collate", "stacking"]
 
-_NARROW: frozendict[str, type] = frozendict({"b": np.bool_, "i": np.int64, "u": np.int64, "f": np.float32})
+_NARROW: frozendict[str, type] = frozendict(b=np.bool_, i=np.int64, u=np.int64, f=np.float32)
 
 
 def collate(samples: Sequence[Any]) -> Batch:

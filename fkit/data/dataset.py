@@ -25,7 +25,9 @@ Pipeline = Annotated[Iterable[Any], Built("transforms")]
 class Dataset(Protocol):
     """What `fkit.data.source.Loader` reads: a length, raw samples, and the pipeline that makes them ready.
 
-    ``pipeline`` and ``metainfo`` may be absent: the samples are then ready as they come.
+    A dataset whose ``pipeline`` is a `Compose` (see `compose`) gives raw samples. Any other gives them ready for
+    `fkit.data.collate.collate`; numpy's and ``random``'s global generators are then seeded from the sample's key around
+    each call, so that what it draws from them is the run's. ``metainfo`` (``classes``, ...) may be absent.
     """
 
     def __len__(self) -> int: ...

@@ -4,10 +4,12 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any, NamedTuple, Protocol
 
+import numpy as np
+
 from fkit.array.random import generator, key
 from fkit.data.collate import collate as default_collate
 from fkit.data.dataset import Dataset
-from fkit.data.transform.transform import Compose, Sample, is_random
+from fkit.data.transform.transform import Compose, Sample, seeded
 from fkit.structures.batch import Batch
 from fkit.tree.error import FkitError, like
 
@@ -68,14 +70,16 @@ class Maker:
             FkitError: a sample failed: names dataset, index and transform; of the class of the cause.
         """
         pipeline = pipeline_of(self.dataset)
-        draws, fetch = pipeline is not None and is_random(pipeline), Others(self.dataset)
+        draws, fetch = pipeline is None or pipeline.random, Others(self.dataset)
         samples: list[Any] = []
         for epoch, index in zip(job.epochs, job.indices, strict=True):
             try:
-                sample: Any = self.dataset[index]
+                rng = generator(key(self.seed, "data", epoch, index)) if draws else None
                 if pipeline is not None:
-                    rng = generator(key(self.seed, "data", epoch, index)) if draws else None
-                    sample = pipeline(sample, rng, fetch)
+                    sample: Any = pipeline(self.dataset[index], rng, fetch)
+                else:  # it may augment by itself, and has only the global generators to draw from
+                    with seeded(_number(rng)):
+                        sample = self.dataset[index]
             except Exception as cause:
                 raise _failed(self.dataset, index, cause) from cause
             samples.append(sample)
@@ -83,11 +87,13 @@ class Maker:
 
 
 def pipeline_of(dataset: Dataset) -> Compose | None:
-    """A dataset's pipeline; None where it has none (its samples are ready as they come)."""
+    """A dataset's pipeline where that is for the loader to run; None where its samples are ready as they come."""
     found: Any = getattr(dataset, "pipeline", None)
-    if found is None or isinstance(found, Compose):
-        return found
-    return Compose(found)
+    return found if isinstance(found, Compose) else None  # mmengine's datasets have one and run it themselves
+
+
+def _number(rng: np.random.Generator | None) -> int:
+    return 0 if rng is None else int(rng.integers(2**32))
 
 
 def _failed(dataset: Dataset, index: int, cause: Exception) -> FkitError:

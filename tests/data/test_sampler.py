@@ -3,7 +3,7 @@
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from fkit.data.sampler import DefaultSampler, InfiniteSampler
@@ -13,6 +13,7 @@ SEEDS = st.integers(0, 2**63)
 
 
 @pytest.mark.parametrize("sampler", SAMPLERS, ids=repr)
+@settings(deadline=None)
 @given(epoch=st.integers(0, 1000), length=st.integers(1, 300), seed=SEEDS)
 def test_an_epoch_has_every_sample_once(sampler: Any, epoch: int, length: int, seed: int):
     found = sampler.indices(epoch, length, seed)

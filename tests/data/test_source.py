@@ -131,6 +131,7 @@ def test_the_maker_travels():
     assert isinstance(make, Maker) and equal(make(job), SOURCE.batch(1, 2))
 
 
+@settings(deadline=None)
 @given(count=st.integers(1, 40), size=st.integers(1, 12), start=st.integers(0, 50), drop=st.booleans())
 def test_epochs_are_cut_without_loss(count: int, size: int, start: int, drop: bool):
     if drop and size > count:
@@ -146,7 +147,7 @@ def test_epochs_are_cut_without_loss(count: int, size: int, start: int, drop: bo
     assert numbers(source, 3, start) == found[start:]
 
 
-@settings(max_examples=50)
+@settings(max_examples=50, deadline=None)
 @given(count=st.integers(1, 20), size=st.integers(1, 30), start=st.integers(0, 40))
 def test_an_endless_source_goes_on_over_the_bounds(count: int, size: int, start: int):
     source = Loader(Numbers(count), size, InfiniteSampler(), seed=1)

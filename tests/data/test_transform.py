@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import pytest
 from frozendict import frozendict
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import fkit
@@ -140,6 +140,7 @@ def test_a_quarter_turn_is_clockwise_about_the_centre():
     assert np.abs(turned - np.rot90(img, -1)).max() < 0.1
 
 
+@settings(deadline=None)
 @given(number=st.integers(0, 10**6), shift=st.floats(0, 0.5), scale=st.floats(0, 0.9), turn=st.floats(0, 180))
 def test_draws_stay_within_the_limits(number: int, shift: float, scale: float, turn: float):
     drawn = ShiftScaleRotate(shift, scale, turn).draw({}, rng(number), None)

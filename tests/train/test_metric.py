@@ -5,7 +5,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import fkit
@@ -35,6 +35,7 @@ def seen(metric: Accuracy, scores: Any, labels: Any, numbers: Any) -> Any:
     return metric.observe(metric.empty(), {"pred_score": scores[numbers]}, {"gt_label": labels[numbers]}, ids=numbers)
 
 
+@settings(deadline=None)
 @given(pieces())
 def test_any_order_split_and_repeat_gives_the_same_number(found: Any):
     scores, labels, parts = found
@@ -52,6 +53,7 @@ def test_any_order_split_and_repeat_gives_the_same_number(found: Any):
     assert METRIC.compute(left) == METRIC.compute(right) == METRIC.compute(backwards) == whole
 
 
+@settings(deadline=None)
 @given(pieces())
 def test_the_empty_state_changes_nothing(found: Any):
     scores, labels, _ = found
@@ -59,6 +61,7 @@ def test_the_empty_state_changes_nothing(found: Any):
     assert METRIC.merge(METRIC.empty(), state) == state == METRIC.merge(state, METRIC.empty())
 
 
+@settings(deadline=None)
 @given(pieces())
 def test_accuracy_is_what_sorting_says(found: Any):
     scores, labels, _ = found

@@ -73,7 +73,7 @@ def test_later_rows_of_a_step_count():
     ]
 
 
-@settings(max_examples=60)
+@settings(max_examples=60, deadline=None)
 @given(values=st.lists(st.floats(-1e3, 1e3) | st.just(math.nan), min_size=1, max_size=30), half=st.integers(0, 6))
 def test_smoothing_is_the_mean_of_what_is_there(values: list[float], half: int):
     found = smooth(np.array(values), 2 * half + 1)

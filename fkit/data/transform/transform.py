@@ -13,7 +13,18 @@ from frozendict import frozendict
 from fkit.registry.entry import Built
 from fkit.tree.error import FkitError, FkitTypeError, like, quoted
 
-__all__ = ["Compose", "Fetch", "Foreign", "Sample", "Transform", "as_transform", "frozen", "is_random", "replaced"]
+__all__ = [
+    "Compose",
+    "Fetch",
+    "Foreign",
+    "Sample",
+    "Transform",
+    "as_transform",
+    "frozen",
+    "is_random",
+    "replaced",
+    "seeded",
+]
 
 Sample = Mapping[str, Any]
 """One sample: a frozen mapping. ``img`` (H, W, C), ``gt_label`` int, ``sample_idx`` int, ``img_path`` str, ..."""
@@ -146,7 +157,7 @@ class Foreign(Transform):
         own = {
             key: cast(Any, value).copy() if isinstance(value, np.ndarray) else value for key, value in sample.items()
         }
-        with _seeded(params):
+        with seeded(params):
             found = self.transform(own)
         if not isinstance(found, Mapping):
             raise FkitTypeError(
@@ -191,7 +202,17 @@ def replaced(sample: Sample, **changes: Any) -> Sample:
 
 
 @contextmanager
-def _seeded(seed: int) -> Generator[None]:
+def seeded(seed: int) -> Generator[None]:
+    """numpy's and ``random``'s global generators seeded inside the block, and put back after it.
+
+    Example:
+        >>> with seeded(3):
+        ...     first = np.random.rand()
+        >>> with seeded(3):
+        ...     again = np.random.rand()
+        >>> first == again
+        True
+    """
     before = np.random.get_state(), random.getstate()
     np.random.seed(seed)
     random.seed(seed)
