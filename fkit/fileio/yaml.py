@@ -87,8 +87,8 @@ def _check_depth(data: bytes) -> None:
     if data.count(b"[") + data.count(b"{") + 2 * indented < _DEPTH:
         return
     depth = 0
-    events: Any = yaml.parse(data, Loader=_Loader)  # pyright: ignore[reportUnknownMemberType, reportUnknownVariableType]
-    for event in events:
+    module: Any = yaml
+    for event in module.parse(data, Loader=_Loader):
         if isinstance(event, yaml.CollectionStartEvent):
             depth += 1
             if depth > _DEPTH:

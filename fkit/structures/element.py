@@ -37,6 +37,9 @@ class DataElement(Fields):
         class DetSample(DataElement):
             gt_instances: InstanceData
 
+    The kit's own classes are pytrees of torch and JAX once a room is opened; one of yours becomes one by
+    ``jax.tree_util.register_pytree_node(Mine, tree_parts, from_parts)``, and its like in torch.
+
     Args:
         metainfo: meta fields: what describes the data (``img_shape``, ``img_path``); copied.
         data: data fields: arrays, elements, anything.
