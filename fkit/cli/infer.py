@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from fkit.cli.option import add_config, add_place, read_config
+from fkit.cli.option import add_config, add_place, open_registry, read_config
 from fkit.tree.error import FkitError, FkitKeyError, FkitValueError
 
 __all__ = ["add"]
@@ -36,15 +36,17 @@ def _run(arguments: argparse.Namespace) -> int:
     from fkit.array.room import open as open_room
     from fkit.cli.test import load_state
     from fkit.image import imread
+    from fkit.run.plan import registry_of
     from fkit.run.validation import host
     from fkit.tree.write import atomic_write
     from fkit.visualize.visualizer import draw_label
 
     cfg = read_config(arguments)
-    source = _source(cfg, arguments.images)
-    program = fkit.program(cfg)
+    reg = registry_of(cfg, open_registry())
+    source = _source(cfg, reg, arguments.images)
+    program = fkit.program(cfg, open_registry())
     state = load_state(program, arguments.checkpoint)
-    room, classes = open_room(program.backend), _classes(cfg)
+    room, classes = open_room(program.backend), _classes(cfg, reg)
     out = Path(arguments.out)
     out.mkdir(parents=True, exist_ok=True)
     found: list[dict[str, Any]] = []
@@ -67,17 +69,15 @@ def _run(arguments: argparse.Namespace) -> int:
     return 0
 
 
-def _source(cfg: Any, images: list[str]) -> Any:
+def _source(cfg: Any, reg: Any, images: list[str]) -> Any:
     """The images as batches, through the config's test pipeline."""
     from fkit.data.dataset import ImageFiles
+    from fkit.data.sampler import DefaultSampler
     from fkit.data.source import Loader
     from fkit.registry.build import build
-    from fkit.registry.builtin import registry
-    from fkit.registry.plugin import include_custom
     from fkit.run.settings import settle
 
     settings = settle(cfg)
-    reg = include_custom(registry(), settings.get("custom_imports"))
     for part in ("test_dataloader", "val_dataloader"):
         pipeline = settings.get(f"{part}.dataset.pipeline")
         if pipeline is not None:
@@ -88,22 +88,22 @@ def _source(cfg: Any, images: list[str]) -> Any:
         raise FkitValueError(f"{part}.dataset.pipeline: has no LoadImageFromFile, so it reads no image files.")
     scope = settings.get("default_scope")
     steps = [
-        build(step, reg, "transforms", scope=scope, path=f"{part}.dataset.pipeline.{i}") for i, step in enumerate(pipeline)
+        build(step, reg, "transforms", scope=scope, path=f"{part}.dataset.pipeline.{i}")
+        for i, step in enumerate(pipeline)
     ]
-    from fkit.data.sampler import DefaultSampler
-
     return Loader(ImageFiles(images, steps), batch_size=1, sampler=DefaultSampler(shuffle=False))
 
 
-def _classes(cfg: Any) -> tuple[str, ...]:
+def _classes(cfg: Any, reg: Any) -> tuple[str, ...]:
     """The names of the classes: the config's, else those of its dataset's class."""
-    from fkit.registry.builtin import registry
+    from fkit.registry.entry import Lazy
 
     dataset = cfg.get("test_dataloader.dataset") or cfg.get("val_dataloader.dataset")
     given = dataset.get("metainfo.classes")
     if given is not None:
         return tuple(str(name) for name in given)
-    maker = registry().find("datasets", str(dataset["type"])).recipe.maker
+    maker = reg.get("datasets", str(dataset["type"]))
+    maker = maker.load() if isinstance(maker, Lazy) else maker
     known = getattr(maker, "metainfo", None) or getattr(maker, "METAINFO", None) or {}
     return tuple(str(name) for name in known.get("classes", ()))
 

@@ -4,8 +4,11 @@ import argparse
 
 from fkit.config.config import Config
 from fkit.config.load import load_config
+from fkit.registry.builtin import registry
+from fkit.registry.plugin import installed
+from fkit.registry.registry import Registry
 
-__all__ = ["Pairs", "add_config", "add_debug", "add_place", "read_config"]
+__all__ = ["Pairs", "add_config", "add_debug", "add_place", "open_registry", "read_config"]
 
 
 class Pairs(argparse.Action):
@@ -24,7 +27,12 @@ def add_config(command: argparse.ArgumentParser) -> None:
     """CONFIG, ``--cfg-options`` and ``--trust``."""
     command.add_argument("config", metavar="CONFIG", help="a .py, .yaml or .json file")
     command.add_argument(
-        "--cfg-options", nargs="+", action=Pairs, default=[], metavar="K=V", help="changes, such as optim_wrapper.optimizer.lr=0.1"
+        "--cfg-options",
+        nargs="+",
+        action=Pairs,
+        default=[],
+        metavar="K=V",
+        help="changes, such as optim_wrapper.optimizer.lr=0.1",
     )
     command.add_argument("--trust", action="store_true", help="run a config that is code, in a process of its own")
     add_debug(command)
@@ -42,3 +50,8 @@ def read_config(arguments: argparse.Namespace) -> Config:
     given = {name: getattr(arguments, name, None) for name in ("backend", "device")}
     changes = {name: value for name, value in given.items() if value is not None}
     return cfg.merge(changes) if changes else cfg
+
+
+def open_registry() -> Registry:
+    """What a command can name: the built-in registry, and what installed packages offer (``fkit.plugins``)."""
+    return installed(registry())

@@ -6,7 +6,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from fkit.cli.option import add_config, add_place, read_config
+from fkit.cli.option import add_config, add_place, open_registry, read_config
 from fkit.tree.error import FkitValueError
 
 __all__ = ["add"]
@@ -36,14 +36,14 @@ def _run(arguments: argparse.Namespace) -> int:
     from fkit.run.validation import evaluate
     from fkit.tree.write import atomic_write
 
-    cfg = read_config(arguments)
-    program = fkit.program(cfg)
+    cfg, reg = read_config(arguments), open_registry()
+    program = fkit.program(cfg, reg)
     state = load_state(program, arguments.checkpoint)
     part = "test" if cfg.get("test_dataloader") is not None else "val"
-    evaluator = open_evaluator(cfg, None, part) or open_evaluator(cfg, None, "val")
+    evaluator = open_evaluator(cfg, reg, part) or open_evaluator(cfg, reg, "val")
     if evaluator is None:
         raise FkitValueError("a test needs test_evaluator.", repair="Set test_evaluator=dict(type='Accuracy'), say.")
-    source = open_source(cfg, None, part)
+    source = open_source(cfg, reg, part)
     screen = Screen()
     scores: Any = {}
     try:

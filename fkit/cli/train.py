@@ -7,7 +7,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from fkit.cli.option import add_config, add_place, read_config
+from fkit.cli.option import add_config, add_place, open_registry, read_config
 from fkit.config.config import Config
 from fkit.tree.error import FkitError, FkitValueError, RunError
 
@@ -27,7 +27,12 @@ def add(commands: Any) -> None:
     command.add_argument("--work-dir", metavar="DIR", help="default: work_dirs/NAME_OF_CONFIG")
     command.add_argument("--seed", type=int, metavar="N", help="default: the config's, else one is drawn and recorded")
     command.add_argument(
-        "--resume", nargs="?", const=True, default=None, metavar="PATH", help="go on with the run in the work folder, or from PATH"
+        "--resume",
+        nargs="?",
+        const=True,
+        default=None,
+        metavar="PATH",
+        help="go on with the run in the work folder, or from PATH",
     )
     command.add_argument("--load-from", metavar="PATH", help="begin with the weights of a checkpoint")
     command.add_argument("--devices", type=int, metavar="N", help="number of devices (one, in this version)")
@@ -70,7 +75,7 @@ def train(cfg: Config, name: str) -> int:
     opened = open_folder(folder, cfg, cfg.get("resume") or False)
     screen = Screen()
     edge: Edge | None = None
-    plan = fkit.plan(cfg)
+    plan = fkit.plan(cfg, open_registry())
     try:
         if opened.found is not None:
             run = fkit.restore(plan, opened.found.saved)

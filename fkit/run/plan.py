@@ -26,7 +26,7 @@ from fkit.train.schedule import Schedule
 from fkit.tree.error import FkitKeyError, FkitTypeError, FkitValueError
 from fkit.tree.frozen import frozen
 
-__all__ = ["Plan", "open_data", "open_evaluator", "open_source", "plan", "program"]
+__all__ = ["Plan", "open_data", "open_evaluator", "open_source", "plan", "program", "registry_of"]
 
 
 @dataclass(frozen=True, eq=False)
@@ -83,7 +83,7 @@ def program(
         FkitError: a key is unknown, a part is missing, or has no twin on the backend.
     """
     settings, _ = settle_with_notes(cfg)
-    reg = _registry(settings, registry)
+    reg = registry_of(settings, registry)
     name = backend or str(settings["backend"])
     return Program.of(_spec(settings, reg, donate, example), name)
 
@@ -96,7 +96,7 @@ def plan(cfg: Config, registry: Registry | None = None, *, backend: str | None =
     """
     settings, notes = settle_with_notes(cfg)
     _refuse_unsupported(settings)
-    reg = _registry(settings, registry)
+    reg = registry_of(settings, registry)
     name = backend or str(settings["backend"])
     if settings.get("seed") is None:
         raise FkitValueError(
@@ -139,13 +139,13 @@ def open_source(cfg: Config, registry: Registry | None, part: str, **changes: An
     name = f"{part}_dataloader"
     if settings.get(name) is None:
         raise FkitKeyError(f"the config has no {name}.", value=name, choices=tuple(settings), label="Keys")
-    return _loader(settings, _registry(settings, registry), name, int(settings.get("seed") or 0), **changes)
+    return _loader(settings, registry_of(settings, registry), name, int(settings.get("seed") or 0), **changes)
 
 
 def open_evaluator(cfg: Config, registry: Registry | None, part: str) -> Evaluator | None:
     """The config's evaluator for a part, with no plan around it; None where it has none."""
     settings, _ = settle_with_notes(cfg)
-    return _evaluator(settings, _registry(settings, registry), f"{part}_evaluator")
+    return _evaluator(settings, registry_of(settings, registry), f"{part}_evaluator")
 
 
 def _loader(settings: Config, reg: Registry, name: str, seed: int, **changes: Any) -> Source:
@@ -157,9 +157,10 @@ def _loader(settings: Config, reg: Registry, name: str, seed: int, **changes: An
     return open_loader({**settings[name], **changes}, build=make, seed=seed)
 
 
-def _registry(settings: Config, registry: Registry | None) -> Registry:
+def registry_of(cfg: Config, registry: Registry | None = None) -> Registry:
+    """The registry that a config sees: the one given (by default the built-in), and what its ``custom_imports`` offer."""
     reg = registry if registry is not None else builtin_registry()
-    custom = settings.get("custom_imports")
+    custom = cfg.get("custom_imports")
     return reg if custom is None else include_custom(reg, custom)
 
 
@@ -247,7 +248,7 @@ def _schedules(settings: Config, reg: Registry, course: Course) -> tuple[Schedul
     if node is None:
         return ()
     several = isinstance(node, (list, tuple))
-    nodes = cast("tuple[Config, ...]", tuple(node) if several else (node,))
+    nodes: tuple[Config, ...] = tuple(cast("list[Config]", node)) if several else (node,)
     by_step = any(not n.get("by_epoch", True) or n.get("convert_to_iter_based") for n in nodes)
     length = _loader(settings, reg, "train_dataloader", 0).length or 0 if by_step and course.by_epoch else 0
     found: list[Schedule] = []

@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from typing import Any, NamedTuple, cast
 
 import numpy as np
+
 from fkit.run.plan import Plan
 from fkit.run.state import Memory, Position, RunState
 from fkit.train.program import Arrays

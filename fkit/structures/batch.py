@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, cast
 
 from fkit.tree.frozen import EMPTY
 
@@ -49,7 +49,10 @@ class Batch:
         return Samples(self.targets, self.valid)
 
     def __len__(self) -> int:
-        first = self.inputs
-        while isinstance(first, Mapping):
-            first = next(iter(first.values()))
-        return int(first.shape[0])
+        return _count(self.inputs)
+
+
+def _count(inputs: Any) -> int:
+    if isinstance(inputs, Mapping):
+        return _count(next(iter(cast("Mapping[str, Any]", inputs).values())))
+    return int(inputs.shape[0])
