@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from typing import Any, NamedTuple, Self
 
 from fkit.tree import tree
-from fkit.tree.error import FkitTypeError
+from fkit.tree.error import FkitTypeError, FkitValueError
 from fkit.tree.node import Node
 from fkit.tree.path import Path, parse, step
 
@@ -50,8 +50,11 @@ class Config(Node):
         """
         if not isinstance(path, (str, tuple)):
             return dict.get(self, path, default)  # pyright: ignore
-        keys: Path = parse(path) if isinstance(path, str) else path
         node: Any = self
+        try:
+            keys: Path = parse(path) if isinstance(path, str) else path
+        except FkitValueError:  # no path, but it may be a key all the same
+            return dict.get(self, path, default)  # pyright: ignore
         try:
             for key in keys:
                 node = step(node, key)

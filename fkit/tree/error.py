@@ -154,7 +154,17 @@ def like(cause: BaseException) -> type[FkitError]:
         >>> like(ZeroDivisionError("x")).__name__
         'FkitError'
     """
-    builtin = (AttributeError, KeyError, IndexError, TypeError, ValueError, FileNotFoundError, OSError, ImportError, RuntimeError)
+    builtin = (
+        AttributeError,
+        KeyError,
+        IndexError,
+        TypeError,
+        ValueError,
+        FileNotFoundError,
+        OSError,
+        ImportError,
+        RuntimeError,
+    )
     for kind in builtin:
         if isinstance(cause, kind):
             return next(k for k in _KINDS if issubclass(k, kind))

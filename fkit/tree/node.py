@@ -290,7 +290,7 @@ def _same_mapping(a: dict[Any, Any], b: Any) -> bool:
     other: dict[Any, Any] = b if isinstance(b, dict) else dict(b)  # pyright: ignore
     plain = True
     for key, value in a.items():
-        found = other.get(key, _ABSENT)
+        found = dict.get(other, key, _ABSENT)
         if found is not value and (found is _ABSENT or not same(value, found)):
             return False
         plain = plain and type(key) is str

@@ -1,0 +1,82 @@
+"""``fkit config show|explain|diff``: what a config says, and where it says it."""
+
+import argparse
+import sys
+from typing import Any
+
+from fkit.config.config import Config
+from fkit.config.load import load_config
+from fkit.config.override import add_option
+
+__all__ = ["add"]
+
+_EXAMPLE = """examples:
+  fkit config show configs/digits/convnet.py --format yaml --cfg-options seed=7
+  fkit config explain configs/digits/convnet.py optim_wrapper.optimizer.lr
+  fkit config diff old.py new.py
+"""
+
+
+def add(subparsers: Any) -> None:
+    """Add the command to those of ``fkit``."""
+    raw = argparse.RawDescriptionHelpFormatter
+    parser = subparsers.add_parser("config", help="show, explain and compare configs", epilog=_EXAMPLE, formatter_class=raw)
+    commands = parser.add_subparsers(dest="what", required=True, metavar="show|explain|diff")
+
+    show = commands.add_parser("show", help="print the whole config", epilog=_EXAMPLE, formatter_class=raw)
+    show.add_argument("config", help="a .py, .yaml or .json file")
+    show.add_argument("--format", default="python", choices=("python", "yaml", "json", "canonical"))
+    show.add_argument("--run", dest="as_run", action="store_true", help="as a run takes it: in mmengine's keys, checked, with defaults")
+    show.add_argument("--plot", metavar="FILE", help="draw the learning rate over the run into FILE")
+    show.set_defaults(run=_show)
+
+    explain = commands.add_parser("explain", help="where a value was set, and what it overrode", epilog=_EXAMPLE, formatter_class=raw)
+    explain.add_argument("config")
+    explain.add_argument("key", help="a dotted path, as model.backbone.depth")
+    explain.set_defaults(run=_explain)
+
+    diff = commands.add_parser("diff", help="what two configs do not share", epilog=_EXAMPLE, formatter_class=raw)
+    diff.add_argument("a")
+    diff.add_argument("b")
+    diff.set_defaults(run=_diff)
+    for command in (show, explain, diff):
+        command.add_argument("--trust", action="store_true", help="run the file as Python, in a process of its own")
+        command.add_argument("--debug", action="store_true", help="show the traceback of an error")
+    for command in (show, explain):
+        add_option(command)
+
+
+def _load(path: str, args: argparse.Namespace) -> Config:
+    return load_config(path, *(getattr(args, "cfg_options", None) or ()), trust=args.trust)
+
+
+def _show(args: argparse.Namespace) -> int:
+    cfg = _load(args.config, args)
+    if args.as_run or args.plot:
+        from fkit.run.settings import settle
+
+        cfg = settle(cfg)
+    if args.plot:
+        from fkit.run.settings import plot_schedule
+
+        plot_schedule(cfg, args.plot)
+        print(args.plot, file=sys.stderr)
+    text = cfg.text(args.format)
+    print(text, end="" if text.endswith("\n") else "\n")
+    return 0
+
+
+def _explain(args: argparse.Namespace) -> int:
+    from fkit.config.explain import explain
+
+    print(explain(_load(args.config, args), args.key))
+    return 0
+
+
+def _diff(args: argparse.Namespace) -> int:
+    from fkit.config.explain import difference
+
+    text = difference(_load(args.a, args), _load(args.b, args), sys.stdout.isatty())
+    if text:
+        print(text)
+    return 0
