@@ -175,7 +175,7 @@ def _draw_losses(axes: Axes, shown: Sequence[Series]) -> None:
     window, smoothed = 1, False
     for one, colour in zip(shown, _colours(len(shown)), strict=True):
         label = one.name if one.mode == "train" else f"{one.mode} {one.name}"
-        window = max(1, min(51, len(one.values) // 12)) if one.mode == "train" else 1
+        window = _window(one)
         if window > 2:
             smoothed = True
             axes.plot(one.steps, one.values, color=colour, alpha=0.22, linewidth=0.9)
@@ -231,12 +231,12 @@ def _draw_scores(axes: Axes, shown: Sequence[Series]) -> None:
 
 def _draw_plain(axes: Axes, shown: Sequence[Series], title: str, smoothed: bool) -> None:
     for one, colour in zip(shown, _colours(len(shown)), strict=True):
-        window = max(1, min(51, len(one.values) // 12)) if smoothed else 1
+        window = _window(one) if smoothed else 1
         if window > 2:
             axes.plot(one.steps, one.values, color=colour, alpha=0.22, linewidth=0.9)
         axes.plot(one.steps, smooth(one.values, window), color=colour, linewidth=1.8, label=one.name)
-    if not smoothed:
-        axes.set_ylim(bottom=min(0.0, *(float(np.nanmin(one.values, initial=0.0)) for one in shown)))
+    if not smoothed and all((one.values > 0).any() and not (one.values < 0).any() for one in shown):
+        axes.set_ylim(bottom=-0.03 * max(float(np.nanmax(one.values)) for one in shown))
     axes.yaxis.set_major_locator(MaxNLocator(4, steps=(1, 2, 5, 10)))
     axes.yaxis.set_major_formatter(FuncFormatter(_plain))
     _name(axes, title or (shown[0].name if len(shown) == 1 else "Other values"))
@@ -253,6 +253,12 @@ def _heading(figure: Any, title: str, found: Sequence[Series], scores: Sequence[
             parts.append(f"last {one.name} {_score(float(one.values[-1]), bool(fraction))}")
     figure.text(0.03, 0.95, title or "Training curves", fontsize=14, fontweight="bold", color=_INK, va="center")
     figure.text(0.03, 0.908, "   ·   ".join(parts), fontsize=9.5, color=_SOFT, va="center")
+
+
+def _window(one: Series) -> int:
+    """How many values the drawn mean takes: a twelfth of the curve, and none of a short one's or of held-out data."""
+    count = len(one.values)
+    return min(51, max(5, count // 12)) if one.mode == "train" and count >= 30 else 1
 
 
 def _colours(count: int) -> list[str]:
