@@ -8,6 +8,7 @@ import jax.numpy as jnp
 import numpy as np
 from flax import linen as nn
 from flax import traverse_util
+from numpy.typing import NDArray
 
 from fkit.array.random import key, tag
 from fkit.backend.jax.naming import kind_of, leaf_of, to_torch, torch_path
@@ -72,7 +73,8 @@ def blueprint(module: nn.Module, example: Callable[[], Any] | None, dtype: str) 
     modules: dict[tuple[str, ...], nn.Module] = {}
 
     def note(call: Callable[..., Any], args: Any, kwargs: Any, context: nn.module.InterceptorContext) -> Any:
-        modules.setdefault(tuple(context.module.path), context.module)
+        if context.module.scope is not None:
+            modules.setdefault(tuple(context.module.path), context.module)
         return call(*args, **kwargs)
 
     with nn.intercept_methods(note):
@@ -94,23 +96,29 @@ def blueprint(module: nn.Module, example: Callable[[], Any] | None, dtype: str) 
 
 
 def own_values(
-    module: nn.Module, example: Callable[[], Any] | None, plan: Blueprint, seed: int
-) -> dict[str, np.ndarray[Any, Any]]:
-    """The module's own initial values of what the kit does not know, in torch's layout, float32."""
+    module: nn.Module, example: Callable[[], Any] | None, plan: Blueprint
+) -> Callable[[int], dict[str, NDArray[Any]]]:
+    """The module's own initial values of what the kit does not know, by seed; in torch's layout, float32."""
     layers = {entry.name: entry.layer for entry in plan.inventory.entries}
     wanted = [site for site in (*plan.params, *plan.buffers) if not layers[site.name]]
+    prefixes = {site.name: "buffers/" for site in plan.buffers}
 
+    @jax.jit
     def draw(rngs: Any) -> list[Any]:
         variables = nn.meta.unbox(_init(module, example)(rngs))
         # XLA drops the forward pass, for nothing of it is asked for
-        return [_follow(variables, site) for site in wanted]
+        return [_child(variables[site.collection], site.path[:-1])[site.path[-1]] for site in wanted]
 
-    values = jax.jit(draw)(_rngs(key(seed, "init")))
-    kinds = {site.name: "buffers/" for site in plan.buffers}
-    return {
-        kinds.get(site.name, "params/") + site.name: np.array(to_torch(np.asarray(value), site.layout), order="C")
-        for site, value in zip(wanted, values, strict=True)
-    }
+    def own(seed: int) -> dict[str, NDArray[Any]]:
+        values = draw(_rngs(key(seed, "init")))
+        return {
+            prefixes.get(site.name, "params/") + site.name: np.array(
+                to_torch(np.asarray(value), site.layout), order="C"
+            )
+            for site, value in zip(wanted, values, strict=True)
+        }
+
+    return own
 
 
 def cast_inputs(inputs: Any, dtype: Any) -> Any:
@@ -199,7 +207,3 @@ def _child(tree: Any, path: tuple[str, ...]) -> Mapping[str, Any]:
     for token in path:
         tree = tree.get(token, {})
     return tree
-
-
-def _follow(variables: Any, site: Site) -> Any:
-    return _child(variables[site.collection], site.path[:-1])[site.path[-1]]

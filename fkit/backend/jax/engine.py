@@ -41,6 +41,7 @@ class JaxEngine:
     plan: Blueprint
     held: Template
     step: Step
+    _own: Callable[[int], Arrays]
     _step: Callable[..., Any]
     _loss: Callable[..., Any]
     _predict: Callable[..., Any]
@@ -50,7 +51,7 @@ class JaxEngine:
         return self.plan.inventory
 
     def own(self, seed: int) -> Arrays:
-        found = own_values(self.forward.module, self.spec.example, self.plan, seed)
+        found = self._own(seed)
         return {path: value.astype(np.float64) if self._wide(value) else value for path, value in found.items()}
 
     def place(self, arrays: Arrays) -> TrainState:
@@ -166,6 +167,7 @@ def engine(spec: Spec) -> JaxEngine:
         plan,
         held,
         step,
+        own_values(module, spec.example, plan),
         jax.jit(train, donate_argnums=donated, static_argnums=(10,)),
         jax.jit(loss, static_argnames=("train",)),
         jax.jit(predict),
