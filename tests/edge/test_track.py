@@ -1,0 +1,105 @@
+"""Timers and tracked work."""
+
+import io
+import math
+import operator
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from fkit.edge.track import (
+    Timer,
+    check_time,
+    track_iter_progress,
+    track_parallel_progress,
+    track_progress,
+    track_progress_rich,
+)
+from fkit.tree.error import FkitRuntimeError, FkitTypeError, FkitValueError
+
+
+class Terminal(io.StringIO):
+    """A stream that says it is a terminal, as rich and `progress` ask it."""
+
+    def isatty(self):
+        return True
+
+
+class TestTimer:
+    @given(st.lists(st.integers(0, 100), min_size=2, max_size=8))
+    def test_checks_add_up(self, steps):
+        times = [float(sum(steps[:n])) for n in range(1, len(steps) + 1)]
+        ticks = iter([*times, times[-1]])
+        timer = Timer(clock=lambda: next(ticks))
+        checks = [timer.since_last_check() for _ in times[1:]]
+        assert sum(checks) == timer.since_start() == times[-1] - times[0]
+
+    def test_not_started(self):
+        timer = Timer(start=False)
+        assert not timer.is_running
+        for call in (timer.since_start, timer.since_last_check):
+            with pytest.raises(FkitRuntimeError, match=r"the timer was not started.*\n.*timer\.start\(\)"):
+                call()
+        timer.start()
+        assert timer.is_running and timer.since_start() >= 0
+
+    def test_with(self, capsys):
+        ticks = iter([1.0, 1.0, 3.5])
+        with Timer(print_tmpl="{:.1f} s", clock=lambda: next(ticks)) as timer:
+            assert timer.is_running
+        assert capsys.readouterr().out == "2.5 s\n" and not timer.is_running
+
+    def test_check_time(self):
+        seconds, times = check_time("a", {}, now=1.0)
+        assert seconds == 0
+        assert check_time("b", times, now=2.0).seconds == 0
+        assert check_time("a", times, now=4.0) == (3.0, {"a": 4.0})
+        assert check_time("a", check_time("a", {}).times).seconds >= 0
+
+
+class TestProgress:
+    def test_lines_elsewhere(self):
+        out = io.StringIO()
+        assert track_progress(math.sqrt, [1.0, 4.0], file=out, label="roots") == [1.0, 2.0]
+        assert out.getvalue().startswith("roots: 2 of 2, ") and out.getvalue().count("\n") == 1
+
+    def test_a_bar_on_a_terminal(self):
+        out = Terminal()
+        assert list(track_iter_progress(range(3), file=out, label="work")) == [0, 1, 2]
+        assert "work" in out.getvalue() and "3/3" in out.getvalue()
+
+    def test_tasks(self):
+        assert track_progress(pow, (iter([2, 3]), 2), file=io.StringIO(), exp=2) == [4, 9]
+        assert track_progress(abs, (1, -2), file=io.StringIO()) == [1, 2]
+        assert track_progress(abs, [], file=io.StringIO()) == []
+        with pytest.raises(FkitTypeError, match=r"not known of a list_iterator.*\n.*\(iterable, how many"):
+            track_progress(abs, iter([1]))
+
+    def test_an_error_passes(self):
+        with pytest.raises(ValueError, match=r"math domain|nonnegative"):
+            track_progress(math.sqrt, [-1.0], file=io.StringIO())
+
+    def test_rich(self):
+        call = operator.attrgetter
+        assert track_progress_rich(math.hypot, [(3, 4), 5], file=io.StringIO()) == [5.0, 5.0]
+        assert track_progress_rich(dict, [{"a": 1}], file=io.StringIO()) == [{"a": 1}]
+        assert track_progress_rich(list, task_num=2, file=io.StringIO()) == [[], []]
+        assert track_progress_rich(call, ["x"], file=Terminal())[0] is not None
+        with pytest.raises(FkitValueError, match="at least 1, not 0 and 1"):
+            track_progress_rich(abs, [1], nproc=0)
+
+
+class TestProcesses:
+    def test_order(self):
+        out = io.StringIO()
+        values = [float(n) for n in range(6)]
+        assert track_parallel_progress(math.sqrt, values, 2, file=out) == [math.sqrt(v) for v in values]
+        assert "6 of 6" in out.getvalue()
+        found = track_parallel_progress(math.sqrt, values, 2, keep_order=False, skip_first=True, file=out)
+        assert sorted(found) == [math.sqrt(v) for v in values]
+        assert track_progress_rich(divmod, [(7, 2), (9, 4)], nproc=2, file=out) == [(3, 1), (2, 1)]
+
+    def test_refused(self):
+        with pytest.raises(FkitValueError, match="nproc and chunksize are at least 1, not 0 and 1"):
+            track_parallel_progress(abs, [1], 0)
