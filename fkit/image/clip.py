@@ -58,7 +58,7 @@ def resize_video(
     keep_ar: bool = False,
     vcodec: str | None = None,
 ) -> None:
-    """Resize every frame. Through OpenCV: encoded again, without sound.
+    """Resize every frame. Through OpenCV: encoded again, without sound; of an odd side it leaves out the last pixel.
 
     Args:
         in_file: the video.

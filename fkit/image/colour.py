@@ -2,7 +2,7 @@
 
 import cv2
 
-from fkit.image.refuse import Image, image, refusing
+from fkit.image.refuse import Image, form, image, refusing
 from fkit.tree.error import FkitValueError
 
 __all__ = [
@@ -99,7 +99,7 @@ def gray2bgr(img: Image) -> Image:
         >>> gray2bgr(np.uint8([[7]])).tolist()
         [[[7, 7, 7]]]
     """
-    return _convert("gray2bgr", img, cv2.COLOR_GRAY2BGR)
+    return _spread("gray2bgr", img, cv2.COLOR_GRAY2BGR)
 
 
 def gray2rgb(img: Image) -> Image:
@@ -116,7 +116,7 @@ def gray2rgb(img: Image) -> Image:
         >>> gray2rgb(np.uint8([[7]])).shape
         (1, 1, 3)
     """
-    return _convert("gray2rgb", img, cv2.COLOR_GRAY2RGB)
+    return _spread("gray2rgb", img, cv2.COLOR_GRAY2RGB)
 
 
 def bgr2rgb(img: Image) -> Image:
@@ -222,6 +222,14 @@ def hls2bgr(img: Image) -> Image:
 
 
 def _convert(name: str, img: Image, code: int) -> Image:
+    # OpenCV 5 takes a grey image for a colour one here and there, OpenCV 4 never does
+    if image(name, img).ndim != 3 or img.shape[2] not in (3, 4):
+        raise FkitValueError(f"{name} takes three or four channels; got {form(img)}.")
+    with refusing(name, img):
+        return cv2.cvtColor(img, code)
+
+
+def _spread(name: str, img: Image, code: int) -> Image:
     with refusing(name, img):
         return cv2.cvtColor(image(name, img), code)
 

@@ -49,7 +49,7 @@ def imnormalize(img: Image, mean: Numbers, std: Numbers, to_rgb: bool = True) ->
         if img.dtype != np.uint8:
             return imnormalize_(img.astype(np.float32), mean, std, to_rgb)
         if to_rgb:
-            img = cv2.cvtColor(img, cv2.COLOR_BGR2RGB)
+            img = cv2.cvtColor(_three("imnormalize", img), cv2.COLOR_BGR2RGB)
         return cv2.LUT(img, normal_table(mean, std, 1 if img.ndim == 2 else img.shape[2]))
 
 
@@ -89,7 +89,7 @@ def imnormalize_(img: Image, mean: Numbers, std: Numbers, to_rgb: bool = True) -
         raise FkitTypeError(f"imnormalize_ writes floats into its argument; got {form(img)}.", repair="use imnormalize")
     with refusing("imnormalize_", img):
         if to_rgb:
-            cv2.cvtColor(img, cv2.COLOR_BGR2RGB, img)
+            cv2.cvtColor(_three("imnormalize_", img), cv2.COLOR_BGR2RGB, img)
         cv2.subtract(img, _row(mean), img)
         cv2.multiply(img, 1 / _row(std), img)
     return img
@@ -117,6 +117,8 @@ def imdenormalize(img: Image, mean: Numbers, std: Numbers, to_bgr: bool = True) 
     if not np.issubdtype(image("imdenormalize", img).dtype, np.floating):
         raise FkitTypeError(f"imdenormalize takes normalised floats; got {form(img)}.")
     with refusing("imdenormalize", img):
+        if to_bgr:
+            _three("imdenormalize", img)
         out = cv2.multiply(img, _row(std))
         cv2.add(out, _row(mean), out)
         return cv2.cvtColor(out, cv2.COLOR_RGB2BGR, out) if to_bgr else out
@@ -210,6 +212,14 @@ def lut_transform(img: Image, lut_table: NDArray[Any]) -> Image:
         img = img.astype(np.uint8)
     with refusing("lut_transform", img):
         return cv2.LUT(img, table)
+
+
+def _three(name: str, img: Image) -> Image:
+    if img.ndim != 3 or img.shape[2] != 3:
+        raise FkitValueError(
+            f"{name} swaps the channels of three; got {form(img)}.", repair="pass to_rgb=False or to_bgr=False"
+        )
+    return img
 
 
 def _row(numbers: Numbers) -> NDArray[np.float64]:

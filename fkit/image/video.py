@@ -85,12 +85,12 @@ class VideoReader:
             raise FkitFileNotFoundError(f"{name} is not there.")
         self._name = name
         self._capture = cv2.VideoCapture(name)
-        if not self._capture.isOpened():
-            raise FkitOSError(f"{name} cannot be opened as a video.")
         self._cache = Cache(cache_capacity) if cache_capacity > 0 else None
         self._position = 0
         self._width = int(self._capture.get(cv2.CAP_PROP_FRAME_WIDTH))
         self._height = int(self._capture.get(cv2.CAP_PROP_FRAME_HEIGHT))
+        if not self._capture.isOpened() or self._width <= 0 or self._height <= 0:
+            raise FkitOSError(f"{name} cannot be opened as a video.")
         self._fps = float(self._capture.get(cv2.CAP_PROP_FPS))
         self._frame_cnt = int(self._capture.get(cv2.CAP_PROP_FRAME_COUNT))
         self._fourcc = int(self._capture.get(cv2.CAP_PROP_FOURCC))
