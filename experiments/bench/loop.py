@@ -48,147 +48,6 @@ class Times(NamedTuple):
     wall: dict[str, float]
 
 
-class Fkit:
-    """fkit's sides of a case: the same model by config, with the batches that a loader would give."""
-
-    def __init__(self, name: str, backend: str, folder: Path) -> None:
-        import fkit
-        from bare_torch import TOTAL, arrays, case
-        from fkit.data.source import Source
-
-        shape, size, held = case(name)
-        self.total = TOTAL
-        batches, left = ([_batch(x, y) for x, y in arrays(name, n, seed)] for n, seed in ((8, 0), (held, 1)))
-        # one long epoch of the same few batches
-        self.data = {"train": Source.of(batches * (TOTAL // len(batches))), "val": Source.of(left)}
-        registry = fkit.registry().register("datasets", _Noise(shape), name="Noise")
-        self.plan = fkit.plan(_config(name, size), registry, backend=backend)
-        self.folder = folder
-        self.batches = batches
-
-    def step(self) -> Callable[[int], None]:
-        """A bare loop over ``program.train_step``."""
-        program = self.plan.program
-        state, numbers, at, logs = program.init(0), program.hyperparams(), 0, {}
-
-        def run(count: int) -> None:
-            nonlocal state, at, logs
-            for _ in range(count):
-                state, logs = program.train_step(state, self.batches[at % len(self.batches)], numbers)
-                at += 1
-            self.plan.room.fetch(list(logs.values()))
-
-        return run
-
-    def hooks(self, seen: Iterator[Any], perform: Callable[[Any, Any], None] | None) -> Callable[[int], None]:
-        """``fkit.train``; without ``perform`` its effects are dropped."""
-        import fkit
-
-        items = fkit.train(self.plan, fkit.begin(self.plan), self.data, seen)
-        place = 0
-
-        def run(count: int) -> None:
-            nonlocal place
-            until = place + count
-            metrics: Any = {}
-            for run, effects in items:
-                if perform is not None:
-                    for effect in effects:
-                        perform(effect, run)
-                place = run.position.iteration
-                if place >= until:
-                    metrics = run.train.iteration
-                    break
-            self.plan.room.fetch([metrics])
-
-        return run
-
-    def edge(self) -> Any:
-        """The edge of a command, its screen a file."""
-        from fkit.edge.perform import Edge
-        from fkit.edge.progress import Screen
-        from rich.console import Console
-
-        quiet = Console(file=open(os.devnull, "w"), highlight=False)
-        return Edge(self.folder, self.plan, {}, screen=Screen(quiet))
-
-    def validate(self, seen: Iterator[Any], perform: Callable[[Any, Any], None]) -> Callable[[], None]:
-        """A validation pass, as the loop makes it."""
-        import fkit
-        from fkit.run.validation import validation
-
-        begun = fkit.begin(self.plan)
-
-        def run() -> None:
-            for run, effects, _ in validation(self.plan, begun, self.data, seen, self.total):
-                for effect in effects:
-                    perform(effect, run)
-
-        return run
-
-
-class _Noise:
-    """A dataset for backends that learn shapes from an example; makes itself."""
-
-    def __init__(self, shape: tuple[int, ...]) -> None:
-        self.shape = shape
-
-    def __call__(self) -> "_Noise":
-        return self
-
-    def __len__(self) -> int:
-        return 64
-
-    def __getitem__(self, index: int) -> dict[str, Any]:
-        import numpy as np
-
-        return {"inputs": np.zeros(self.shape, np.float32), "targets": {"gt_label": np.int64(0)}}
-
-
-def _batch(inputs: Any, labels: Any) -> Any:
-    from fkit.structures.batch import Batch
-
-    return Batch(inputs, {"gt_label": labels})
-
-
-def _config(name: str, size: int) -> Any:
-    import fkit
-    from bare_torch import DECAY, LR, MOMENTUM, TOTAL
-
-    if name == "mlp":
-        parts = {"backbone": {"type": "MLP", "in_channels": 64, "hidden": [128, 128]}}
-        width = 128
-    else:
-        parts = {
-            "backbone": {"type": "ResNet_CIFAR", "depth": 18, "out_indices": (3,)},
-            "neck": {"type": "GlobalAveragePooling"},
-        }
-        width = 512
-    loader = {"batch_size": size, "dataset": {"type": "Noise"}}
-    return fkit.Config(
-        {
-            "model": {
-                "type": "ImageClassifier",
-                **parts,
-                "head": {"type": "LinearClsHead", "num_classes": 10, "in_channels": width},
-            },
-            "train_dataloader": loader,
-            "val_dataloader": loader,
-            "val_evaluator": {"type": "Accuracy"},
-            "train_cfg": {"by_epoch": True, "max_epochs": 1, "val_begin": 2},
-            "optim_wrapper": {"optimizer": {"type": "SGD", "lr": LR, "momentum": MOMENTUM, "weight_decay": DECAY}},
-            "param_scheduler": {
-                "type": "CosineAnnealingLR",
-                "by_epoch": False,
-                "end": TOTAL,
-                "T_max": TOTAL,
-                "eta_min": 0,
-            },
-            "seed": 0,
-        }
-    )
-
-
 class Peer:
     """peer_mmengine.py in a process of its own."""
 
@@ -252,6 +111,8 @@ def measure(backend: str, name: str, python: str | None, seconds: float) -> dict
     import importlib
 
     from bare_torch import case
+    from fkit_loops import Fkit
+
     from fkit.edge.signal import inbox
 
     bare = importlib.import_module(f"bare_{backend}")
@@ -268,8 +129,8 @@ def measure(backend: str, name: str, python: str | None, seconds: float) -> dict
         ways = {
             "bare": bare.train_loop(name),
             "step": ours.step(),
-            "hooks": ours.hooks(seen, None),
-            "fkit": ours.hooks(seen, edge.perform),
+            "hooks": ours.train(seen, None),
+            "fkit": ours.train(seen, edge.perform),
         }
         train = [Times(*both) for both in rounds(ways, peer, seconds)]
         bare_val, our_val = bare.val_loop(name), ours.validate(seen, edge.perform)
