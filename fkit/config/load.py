@@ -139,7 +139,6 @@ class Reader:
 
     def text(self, text: str, file: str, chain: tuple[str, ...]) -> Config:
         """The config of a text, merged over its bases."""
-        name = shown(file)
         if len(chain) > 100:
             raise FkitValueError("The bases are more than 100 levels deep.", origin=file)
         if file.endswith(".py"):
