@@ -9,7 +9,20 @@ nox.options.reuse_existing_virtualenvs = True
 
 PINNED = ("-c", "constraints.txt")
 ONE_THREAD = {"OMP_NUM_THREADS": "1", "MKL_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1"}
-STRICT = ("tree", "array", "config", "registry", "fileio", "image", "structures", "data", "train", "visualize", "run", "edge")
+STRICT = (
+    "tree",
+    "array",
+    "config",
+    "registry",
+    "fileio",
+    "image",
+    "structures",
+    "data",
+    "train",
+    "visualize",
+    "run",
+    "edge",
+)
 
 
 @nox.session
@@ -61,7 +74,18 @@ def bench(session: nox.Session) -> None:
     if not os.path.exists(python):
         session.run("python", "-m", "venv", peer)
         pinned = ("torch==2.13.0", "numpy==2.4.6", "opencv-python==5.0.0.93")
-        session.run(python, "-m", "pip", "install", "-q", *pinned, "mmengine==0.10.7", "mmcv-lite==2.2.0", "setuptools<81", external=True)
+        session.run(
+            python,
+            "-m",
+            "pip",
+            "install",
+            "-q",
+            *pinned,
+            "mmengine==0.10.7",
+            "mmcv-lite==2.2.0",
+            "setuptools<81",
+            external=True,
+        )
         session.run(python, "-m", "pip", "install", "-q", *PINNED, "-e", ".", external=True)
     name, *rest = session.posargs or ["loop"]
     session.run("python", f"experiments/bench/{name}.py", "--peer", python, *rest, env=ONE_THREAD)
