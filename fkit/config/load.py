@@ -139,17 +139,18 @@ class Reader:
 
     def text(self, text: str, file: str, chain: tuple[str, ...]) -> Config:
         """The config of a text, merged over its bases."""
+        name = shown(file)
         if len(chain) > 100:
-            raise FkitValueError("The bases are more than 100 levels deep.", origin=file)
+            raise FkitValueError("The bases are more than 100 levels deep.", origin=name)
         if file.endswith(".py"):
             newstyle = self.options.newstyle
             if newstyle is None:
-                newstyle = is_newstyle(parse_python(text, file) if "{{" not in text else _parse_loosely(text, file), file)
+                newstyle = is_newstyle(parse_python(text, name), name)
             if newstyle:
                 if len(chain) > 1:
                     raise FkitValueError(
                         "A base of the new style (`with read_base():`, imports) under a child of the old style.",
-                        origin=file,
+                        origin=name,
                         repair="All files of a chain must be of one style.",
                     )
                 cfg, imported = load_newstyle(text, file, self.budget)
@@ -163,7 +164,7 @@ class Reader:
             own, base = self._document(source, file, chain)
         _announce(own, file)
         if source.has_base_variables:
-            own = restore(own, base, file)
+            own = restore(own, base, name)
             self.budget.hold(self.budget.weigh(own))
         merged = merge(base, inheritance(own))
         if any(key.startswith("__") for key in merged):
@@ -172,19 +173,20 @@ class Reader:
 
     def _python(self, source: Source, file: str, chain: tuple[str, ...]) -> tuple[Config, Config]:
         """What the file itself sets, and its bases (changed, where the file assigns to ``_base_.x``)."""
+        name = shown(file)
         try:
-            module = parse_python(source.text, file)
+            module = parse_python(source.text, name)
         except FkitError:
             if not source.has_base_variables:
                 raise
-            module = parse_python(unquoted(source.text), file)
-        base = self._bases(_base_paths(module, file, self.budget), file, chain, _base_line(module))
+            module = parse_python(unquoted(source.text), name)
+        base = self._bases(_base_paths(module, name, self.budget), file, chain, _base_line(module))
         names = Draft()
         linked = None
         if "_base_" in source.text:
             linked = link(base)
             names["_base_"] = linked
-        evaluate([node for node in module.body if not _is_base(node)], names, file, self.budget)
+        evaluate([node for node in module.body if not _is_base(node)], names, name, self.budget)
         if linked is not None:
             names.pop("_base_", None)
             base = settle(linked, self.budget)
@@ -194,16 +196,16 @@ class Reader:
     def _document(self, source: Source, file: str, chain: tuple[str, ...]) -> tuple[Config, Config]:
         parse = parse_json if file.endswith(".json") else parse_yaml
         try:
-            value = parse(source.text, file, self.budget)
+            value = parse(source.text, shown(file), self.budget)
         except FkitError:
             if not source.has_base_variables:
                 raise
-            value = parse(unquoted(source.text), file, self.budget)
+            value = parse(unquoted(source.text), shown(file), self.budget)
         if not isinstance(value, dict):
-            raise FkitTypeError(f"A config must be a mapping, this is a {type(value).__name__}.", origin=file)
+            raise FkitTypeError(f"A config must be a mapping, this is a {type(value).__name__}.", origin=shown(file))
         for key in value:  # pyright: ignore
             if not isinstance(key, str):
-                raise FkitTypeError(f"The top-level key {key!r} is no string.", origin=file)
+                raise FkitTypeError(f"The top-level key {key!r} is no string.", origin=shown(file))
         paths = value.pop("_base_", [])  # pyright: ignore
         if not isinstance(paths, list):
             paths = [paths]
@@ -214,7 +216,7 @@ class Reader:
         """The union of the bases, in which no key may come twice."""
         items: dict[str, Any] = {}
         marks: dict[str, Any] = {}
-        place = f"{file}:{line}" if line else file
+        place = f"{shown(file)}:{line}" if line else shown(file)
         for path in paths:
             found, scope = base_file(path, file, place)
             try:
@@ -234,6 +236,12 @@ class Reader:
             items.update(cfg)
             marks.update(cfg._marks or {})  # pyright: ignore
         return Config.of(items, marks or None)
+
+
+def shown(file: str) -> str:
+    """A file's name for people: relative where it is below the working folder."""
+    here = os.getcwd() + os.sep
+    return file[len(here) :] if file.startswith(here) else file
 
 
 def parse_python(text: str, file: str) -> ast.Module:
@@ -257,11 +265,6 @@ def parse_python(text: str, file: str) -> ast.Module:
         _parsed.pop(next(iter(_parsed)), None)
     _parsed[text] = module
     return module
-
-
-def _parse_loosely(text: str, file: str) -> ast.Module:
-    """The AST of a text that still has its variables, as OpenMMLab looks at it to tell the style."""
-    return parse_python(text, file)
 
 
 def _is_base(node: ast.stmt) -> bool:

@@ -83,23 +83,24 @@ def _kept(names: Draft, imported: set[str]) -> Draft:
 
 def _module(text: str, file: str, budget: Budget, chain: tuple[str, ...]) -> tuple[Draft, set[str]]:
     """All names that a file leaves, and those of them that are imports."""
-    from fkit.config.load import parse_python
+    from fkit.config.load import parse_python, shown
 
     budget.file()
-    module = parse_python(text, file)
-    body, imports = _split(module.body, file)
+    name = shown(file)
+    module = parse_python(text, name)
+    body, imports = _split(module.body, name)
     names = Draft()
     names["__file__"] = file
     imported: set[str] = set()
     _read_bases(imports, names, imported, file, budget, chain)
-    imported |= _check_imports(module, file)
+    imported |= _check_imports(module, name)
     roots = [node for node in body if _is_plain_import(node)]
     for node in roots:  # OpenMMLab binds these before all else
         for alias in node.names:  # type: ignore[attr-defined]
             root = alias.name.split(".")[0]
-            names[root] = Lazy(root, f"{file}:{node.lineno}")
+            names[root] = Lazy(root, f"{name}:{node.lineno}")
             imported.add(root)
-    evaluate([node for node in body if node not in roots], names, file, budget)
+    evaluate([node for node in body if node not in roots], names, name, budget)
     return names, imported
 
 
