@@ -1,4 +1,15 @@
-"""Floor 4: files. Formats by handlers, storages by backends, both parts of a registry."""
+"""Floor 4: files. Formats by handlers, storages by backends, both parts of a registry.
+
+=====================================  =================================================================
+there (mmcv, mmengine)                 here
+=====================================  =================================================================
+``@register_handler("parquet")``       ``reg.register("file_handlers", maker, name="parquet")``
+``@register_backend("my", ...)``       ``reg.register("file_backends", maker, name="my")``
+``load(path)`` with either of those    ``load(path, registry=reg)``
+``get_file_backend(...)``, kept once   ``with held(uri, backend_args) as storage: ...``, held where it is used
+``load("a.pkl")``                      ``load("a.pkl", allow_pickle=True)``, where its source is trusted
+=====================================  =================================================================
+"""
 
 from fkit.fileio.error import FkitFileExistsError as FkitFileExistsError
 from fkit.fileio.error import FkitSameFileError as FkitSameFileError
@@ -31,6 +42,7 @@ from fkit.fileio.operation import put as put
 from fkit.fileio.operation import put_text as put_text
 from fkit.fileio.operation import remove as remove
 from fkit.fileio.operation import rmtree as rmtree
+from fkit.fileio.part import FileClient as FileClient
 from fkit.fileio.part import get_file_backend as get_file_backend
 from fkit.fileio.part import parse_uri_prefix as parse_uri_prefix
 from fkit.fileio.path import check_file_exist as check_file_exist

@@ -14,7 +14,7 @@ from fkit.registry.builtin import registry as builtin
 from fkit.registry.registry import Registry
 from fkit.tree.error import FkitError, FkitKeyError, FkitTypeError, FkitValueError
 
-__all__ = ["backend_args_of", "format_of", "get_file_backend", "handler_of", "parse_uri_prefix"]
+__all__ = ["FileClient", "backend_args_of", "format_of", "get_file_backend", "handler_of", "parse_uri_prefix"]
 
 _HANDLERS = "file_handlers"
 _BACKENDS = "file_backends"
@@ -154,3 +154,35 @@ def get_file_backend(
         raise FkitTypeError(
             f"the file backend {name!r} does not take {sorted(options)}: {cause}.", origin=text or None
         ) from cause
+
+
+class FileClient:
+    """mmcv's name of `get_file_backend`: ``FileClient("disk").get(path)`` reads as it did.
+
+    Args:
+        backend: the backend's name; None goes by ``prefix``, and without one is the local disk.
+        prefix: the prefix of the addresses: "s3", "http", ...
+        options: what the backend takes.
+
+    Returns:
+        the storage itself: making a FileClient gives no object of this class.
+
+    Example:
+        >>> FileClient("disk").name, FileClient(prefix="memory").name
+        ('local', 'memory')
+        >>> FileClient.infer_client(uri="memory://a.txt").name
+        'memory'
+    """
+
+    def __new__(cls, backend: str | None = None, prefix: str | None = None, **options: Any) -> Any:
+        return get_file_backend(backend_args={**options, "backend": backend or prefix or "local"})
+
+    @staticmethod
+    def infer_client(file_client_args: Mapping[str, Any] | None = None, uri: PathLike | None = None) -> Any:
+        """The storage of an address, or that of the arguments."""
+        return get_file_backend(uri, backend_args=file_client_args)
+
+    @staticmethod
+    def parse_uri_prefix(uri: PathLike) -> str | None:
+        """The prefix of an address; None for a path."""
+        return parse_uri_prefix(uri) or None

@@ -5,7 +5,7 @@ import importlib
 import os
 import tempfile
 from collections.abc import Generator, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
@@ -59,7 +59,7 @@ class Storage:
         fsspec: Any = importlib.import_module("fsspec")
         # an archive is opened anew, not taken from fsspec's cache: the file may have changed
         options = {**self.options, "skip_instance_cache": True} if self.inside else dict(self.options)
-        with told(self._source, "opened"):
+        with told(self._source, "opened") if self._source else nullcontext():
             return resolve(self.maker)(**options) if self.maker else fsspec.filesystem(self.protocol, **options)
 
     def close(self) -> None:
@@ -67,7 +67,7 @@ class Storage:
         opened = self.__dict__.pop("fs", None)
         close = getattr(opened, "close", None)
         if close is not None:
-            with told(self._source, "closed"):
+            with told(self._source or self.protocol, "closed"):
                 close()
 
     def __getstate__(self) -> dict[str, Any]:
@@ -81,7 +81,8 @@ class Storage:
 
     @property
     def _source(self) -> str:
-        return str(self.options.get("fo") or self.options.get("db_path") or self.protocol)
+        """The archive or database, which an error names in place of what is asked of it; empty where there is none."""
+        return str(self.options.get("fo") or self.options.get("db_path") or "")
 
     @property
     def name(self) -> str:
