@@ -87,15 +87,24 @@ def template(plan: Blueprint, updates: Mapping[str, tuple[Update, tuple[str, ...
     def fresh(params: Mapping[str, Any]) -> dict[str, Any]:
         return {name: rule.init({key: params[key] for key in names}) for name, (rule, names) in updates.items()}
 
-    shapes = jax.eval_shape(fresh, {site.name: flax[site.name] for site in plan.params})
-    opt = tuple((name, slot, tuple(held)) for name, slots in shapes.items() for slot, held in slots.items())
+    opt: list[tuple[str, str, tuple[str, ...]]] = []
+    place_of = {site.name: i for i, site in enumerate(plan.params)}
+
+    def noted(params: Mapping[str, Any]) -> dict[str, Any]:
+        made = fresh(params)
+        # noted here, for what tracing gives back is in alphabetical order
+        for name, slots in made.items():
+            opt.extend((name, slot, tuple(sorted(held, key=place_of.__getitem__))) for slot, held in slots.items())
+        return made
+
+    shapes = jax.eval_shape(noted, {site.name: flax[site.name] for site in plan.params})
     params, buffers = tuple(site.name for site in plan.params), tuple(site.name for site in plan.buffers)
     return Template(
         params,
         buffers,
         frozendict(dtypes),
         frozendict(layouts),
-        opt,
+        tuple(opt),
         frozendict({(name, slot, key): shapes[name][slot][key] for name, slot, names in opt for key in names}),
         frozendict({name: one.shape for name, one in flax.items()}),
         fresh,
