@@ -11,7 +11,17 @@ __all__ = ["add"]
 
 
 def add(commands: Any) -> None:
-    """Add the command to the command line."""
+    """Add the command to the command line.
+
+    Args:
+        commands: what ``ArgumentParser.add_subparsers`` gives.
+
+    Example:
+        >>> top = argparse.ArgumentParser()
+        >>> add(top.add_subparsers())
+        >>> top.parse_args(["env", "--json"]).json
+        True
+    """
     command = commands.add_parser(
         "env",
         help="what this machine and its packages are",

@@ -166,9 +166,7 @@ class DataElement(Fields):
             type(self),
             frozendict({**self._data, **checked}),
             # deep copies, as mmengine makes: a list of the caller's must not change what is frozen
-            frozendict({**self._meta, **{name: deepcopy(value) for name, value in meta.items()}})
-            if meta
-            else self._meta,
+            frozendict({**self._meta, **{name: _own(value) for name, value in meta.items()}}) if meta else self._meta,
         )
         changed._verify()
         return changed
@@ -275,6 +273,10 @@ def _kinds(hint: Any) -> tuple[type, ...] | None:
         parts = [_kinds(part) for part in get_args(hint) if part is not NoneType]
         return None if None in parts else tuple(kind for part in parts if part is not None for kind in part)
     return (hint,) if isinstance(hint, type) else None
+
+
+def _own(value: Any) -> Any:
+    return value if value is None or isinstance(value, (str, int, float)) else deepcopy(value)
 
 
 # ------------------------------------------------------------------------------------------------------------ pytrees

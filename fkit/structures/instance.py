@@ -4,9 +4,11 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any, Self, cast
 
 import numpy as np
+from frozendict import frozendict
 
 from fkit.structures.content import family, is_array, namespace, of_family
 from fkit.structures.element import DataElement
+from fkit.structures.field import made
 from fkit.structures.index import joined, length_of, parsed, picked
 from fkit.tree.error import FkitTypeError, FkitValueError
 
@@ -72,7 +74,8 @@ class InstanceData(DataElement):
         return self._of({name: picked(value, rows) for name, value in self._data.items()})
 
     def _of(self, data: Mapping[str, Any]) -> Self:
-        return type(self)(metainfo=self._meta, **data)
+        # rows of fields that were checked: nothing to check again, and the meta fields are the element's own
+        return made(type(self), frozendict(data), self._meta)
 
     @staticmethod
     def cat(instances: Sequence["InstanceData"]) -> "InstanceData":

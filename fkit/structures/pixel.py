@@ -2,8 +2,11 @@
 
 from typing import Any, Self, cast
 
+from frozendict import frozendict
+
 from fkit.structures.content import is_array
 from fkit.structures.element import DataElement
+from fkit.structures.field import made
 from fkit.tree.error import FkitIndexError, FkitTypeError, FkitValueError
 
 __all__ = ["PixelData"]
@@ -54,8 +57,8 @@ class PixelData(DataElement):
             raise FkitTypeError(f"PixelData is indexed by [rows, columns], not by {index!r}.")
         height, width = self.shape or (0, 0)
         window = (slice(None), _range(pair[0], height, "row"), _range(pair[1], width, "column"))
-        data = {name: value[window] for name, value in self._data.items()}
-        return type(self)(metainfo=self._meta, **data)
+        data = frozendict[str, Any]({name: value[window] for name, value in self._data.items()})
+        return made(type(self), data, self._meta)
 
 
 def _range(index: Any, length: int, word: str) -> Any:
