@@ -212,11 +212,10 @@ def _draw_scores(axes: Axes, shown: Sequence[Series]) -> None:
                 markeredgecolor=colour, markeredgewidth=1.6,
             )  # fmt: skip
     if fractions:
-        # the first, untrained scores would squeeze the rest against the top
-        low, high = float(np.quantile(finite, 0.12)), float(finite.max())
-        pad = max(high - low, 0.01) * 0.25
+        low, high = min(_floor(one.values) for one in shown), float(finite.max())
+        pad = max(high - low, 0.01) * 0.12
         if low > float(finite.min()):
-            axes.set_ylim(max(0.0, low - pad), min(1.0, high) + pad * 0.6)
+            axes.set_ylim(max(0.0, low - pad), min(1.0, high) + pad)
         axes.yaxis.set_major_locator(MaxNLocator(6, steps=(1, 2, 5, 10)))
         axes.yaxis.set_major_formatter(FuncFormatter(_percent))
     first = shown[0]
@@ -253,6 +252,16 @@ def _heading(figure: Any, title: str, found: Sequence[Series], scores: Sequence[
             parts.append(f"last {one.name} {_score(float(one.values[-1]), bool(fraction))}")
     figure.text(0.03, 0.95, title or "Training curves", fontsize=14, fontweight="bold", color=_INK, va="center")
     figure.text(0.03, 0.908, "   ·   ".join(parts), fontsize=9.5, color=_SOFT, va="center")
+
+
+def _floor(values: NDArray[np.float64]) -> float:
+    """The least score once the curve has come three quarters of its way up: the first, untrained ones would squeeze
+    the rest against the top."""
+    real = values[np.isfinite(values)]
+    if not len(real):
+        return math.inf
+    start = int(np.argmax(real >= real.max() - 0.25 * (real.max() - real.min())))
+    return float(real[start:].min())
 
 
 def _window(one: Series) -> int:
