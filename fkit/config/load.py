@@ -153,13 +153,11 @@ class Reader:
                         origin=name,
                         repair="All files of a chain must be of one style.",
                     )
-                cfg, imported = load_newstyle(text, file, self.budget)
-                self.imported |= imported
-                return cfg
+                return self.newstyle(text, file)
         source = substitute(text, file, self.options.predefined, self.options.environment)
         self.environment.update(source.environment)
         if file.endswith(".py"):
-            own, base = self._python(source, file, chain)
+            own, base = self.execute(source, file, chain)
         else:
             own, base = self._document(source, file, chain)
         _announce(own, file)
@@ -171,8 +169,21 @@ class Reader:
             merged = _without(merged, [key for key in merged if key.startswith("__")])
         return merged
 
-    def _python(self, source: Source, file: str, chain: tuple[str, ...]) -> tuple[Config, Config]:
-        """What the file itself sets, and its bases (changed, where the file assigns to ``_base_.x``)."""
+    def newstyle(self, text: str, file: str) -> Config:
+        """The config of a new-style file."""
+        cfg, imported = load_newstyle(text, file, self.budget)
+        self.imported |= imported
+        return cfg
+
+    def bases_of(self, module: ast.Module, file: str, chain: tuple[str, ...]) -> tuple[Config, list[ast.stmt]]:
+        """The union of a Python file's bases, and its other statements."""
+        rest = [node for node in module.body if not _is_base(node)]
+        if len(rest) == len(module.body):
+            return Config.of({}), rest
+        return self._bases(_base_paths(module, shown(file), self.budget), file, chain, _base_line(module)), rest
+
+    def execute(self, source: Source, file: str, chain: tuple[str, ...]) -> tuple[Config, Config]:
+        """What a Python file itself sets, and its bases (changed, where the file assigns to ``_base_.x``)."""
         name = shown(file)
         try:
             module = parse_python(source.text, name)
@@ -180,18 +191,17 @@ class Reader:
             if not source.has_base_variables:
                 raise
             module = parse_python(unquoted(source.text), name)
-        base = self._bases(_base_paths(module, name, self.budget), file, chain, _base_line(module))
+        base, rest = self.bases_of(module, file, chain)
         names = Draft()
         linked = None
         if "_base_" in source.text:
             linked = link(base)
             names["_base_"] = linked
-        evaluate([node for node in module.body if not _is_base(node)], names, name, self.budget)
+        evaluate(rest, names, name, self.budget)
         if linked is not None:
             names.pop("_base_", None)
             base = settle(linked, self.budget)
-        own = settle(_kept(names), self.budget)
-        return own, base
+        return settle(_kept(names), self.budget), base
 
     def _document(self, source: Source, file: str, chain: tuple[str, ...]) -> tuple[Config, Config]:
         parse = parse_json if file.endswith(".json") else parse_yaml

@@ -14,7 +14,7 @@ from fkit.config.scope import Closure
 from fkit.config.source import read
 from fkit.tree.error import FkitError, FkitKeyError, FkitValueError
 
-__all__ = ["is_newstyle", "load_newstyle"]
+__all__ = ["is_newstyle", "load_newstyle", "split_bases"]
 
 
 def is_newstyle(module: ast.Module, file: str) -> bool:
@@ -88,7 +88,7 @@ def _module(text: str, file: str, budget: Budget, chain: tuple[str, ...]) -> tup
     budget.file()
     name = shown(file)
     module = parse_python(text, name)
-    body, imports = _split(module.body, name)
+    body, imports = split_bases(module.body, name)
     names = Draft()
     names["__file__"] = file
     imported: set[str] = set()
@@ -109,7 +109,7 @@ def _is_plain_import(node: ast.stmt) -> bool:
     return isinstance(node, ast.Import) and all(a.asname is None and not is_standard(a.name) for a in node.names)
 
 
-def _split(body: list[ast.stmt], file: str) -> tuple[list[ast.stmt], list[ast.ImportFrom]]:
+def split_bases(body: list[ast.stmt], file: str) -> tuple[list[ast.stmt], list[ast.ImportFrom]]:
     """The statements without the first ``with read_base():``, and the imports inside of that."""
     for at, node in enumerate(body):
         place = f"{file}:{node.lineno}"

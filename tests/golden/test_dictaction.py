@@ -1,0 +1,35 @@
+"""The book ``dictaction``: words after ``--cfg-options`` and their values."""
+
+import argparse
+import json
+from typing import Any
+
+import pytest
+
+import fkit
+from fkit.config.override import add_option, read_words
+from fkit.tree.canonical import encode
+
+BOOK = "dictaction"
+
+
+def cases(book: dict[str, Any]) -> list[dict[str, Any]]:
+    return [*book["words"], *book["argv"]]
+
+
+def parse(argv: list[str]) -> dict[str, Any] | None:
+    parser = argparse.ArgumentParser(exit_on_error=False)
+    add_option(parser)
+    words = parser.parse_args(argv).cfg_options
+    return None if words is None else read_words(words)
+
+
+def test_case(case: dict[str, Any]) -> None:
+    argv = case["argv"] if "argv" in case else None
+    if "error" in case:
+        expected = SystemExit if case["error"]["type"] == "ArgumentError" else fkit.FkitError
+        with pytest.raises(expected):
+            read_words([case["word"]]) if argv is None else parse(argv)
+        return
+    result = read_words([case["word"]]) if argv is None else parse(argv)
+    assert json.dumps(encode(result)) == json.dumps(case["result"])
