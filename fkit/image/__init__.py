@@ -53,6 +53,7 @@ if TYPE_CHECKING:
     from fkit.image.io import imfrombytes as imfrombytes
     from fkit.image.io import imread as imread
     from fkit.image.io import imwrite as imwrite
+    from fkit.image.io import supported_backends as supported_backends
     from fkit.image.pad import impad as impad
     from fkit.image.pad import impad_to_multiple as impad_to_multiple
     from fkit.image.photometry import imdenormalize as imdenormalize
@@ -93,7 +94,7 @@ if TYPE_CHECKING:
 
 # module, and the names it gives; tuples, for nothing at module level is mutable
 _NAMES = (
-    ("io", "imfrombytes imread imwrite"),
+    ("io", "imfrombytes imread imwrite supported_backends"),
     ("colour", "bgr2gray bgr2hls bgr2hsv bgr2rgb gray2bgr gray2rgb hls2bgr hsv2bgr imconvert rgb2bgr rgb2gray"),
     ("ycbcr", "bgr2ycbcr rgb2ycbcr ycbcr2bgr ycbcr2rgb"),
     ("resize", "imrescale imresize imresize_like imresize_to_multiple rescale_size"),

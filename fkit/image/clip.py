@@ -1,12 +1,13 @@
 """Writing videos: from pictures, and from videos: convert, resize, cut, concatenate.
 
 mmcv calls the ffmpeg program for these. Here OpenCV decodes every frame and encodes it again: no program is needed,
-but sound is not carried over and a stream is never copied as it is.
+but sound is not carried over and a stream is never copied as it is. What mmcv's ``acodec``, ``log_level``,
+``print_cmd`` and ``pre_options`` tell that program has no meaning here.
 """
 
 from collections.abc import Callable, Generator, Iterable, Sequence
 from contextlib import contextmanager
-from itertools import islice
+from itertools import count, islice, takewhile
 from pathlib import Path
 
 import cv2
@@ -14,7 +15,7 @@ import cv2
 from fkit.image.io import imread
 from fkit.image.refuse import Image
 from fkit.image.resize import imresize, rescale_size
-from fkit.image.video import VideoReader
+from fkit.image.video import VideoReader, shown_progress
 from fkit.tree.error import FkitOSError, FkitValueError
 
 __all__ = ["codec", "concat_video", "convert_video", "cut_video", "frames2video", "opened_writer", "resize_video"]
@@ -179,6 +180,7 @@ def frames2video(
     filename_tmpl: str = "{:06d}.jpg",
     start: int = 0,
     end: int = 0,
+    show_progress: bool = False,
 ) -> int:
     """Join numbered pictures into a video, by OpenCV.
 
@@ -190,6 +192,7 @@ def frames2video(
         filename_tmpl: name of a picture by its number.
         start: first number.
         end: one past the last number; 0: up to the first number that has no picture.
+        show_progress: show a bar on standard error.
 
     Returns:
         How many frames were written.
@@ -209,20 +212,21 @@ def frames2video(
         3
     """
     folder = Path(frame_dir)
-    first = imread(folder / filename_tmpl.format(start))
+    numbers = (
+        range(start, end) if end else takewhile(lambda n: (folder / filename_tmpl.format(n)).is_file(), count(start))
+    )
+    paths = [folder / filename_tmpl.format(number) for number in numbers] or [folder / filename_tmpl.format(start)]
+    first = imread(paths[0])
     size = (first.shape[1], first.shape[0])
-    written = 0
-    with opened_writer(video_file, fourcc, fps, size) as writer:
-        while not end or start + written < end:
-            path = folder / filename_tmpl.format(start + written)
-            if not end and not path.is_file():
-                break
+    shown = shown_progress(f"writing {video_file}", len(paths), show_progress)
+    with opened_writer(video_file, fourcc, fps, size) as writer, shown as advance:
+        for path in paths:
             frame = imread(path)
             if frame.shape != first.shape:
                 raise FkitValueError(f"{path} is {frame.shape[1]}x{frame.shape[0]}; the video is {size[0]}x{size[1]}.")
             writer.write(frame)
-            written += 1
-    return written
+            advance(1)
+    return len(paths)
 
 
 def codec(path: str | Path, fourcc: str | None = None) -> str:

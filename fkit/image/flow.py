@@ -262,7 +262,7 @@ def sparse_flow_from_bytes(content: bytes) -> tuple[NDArray[np.float32], NDArray
     )
     if packed is None:
         raise FkitValueError(f"These {len(content)} bytes are no picture, so no sparse flow.")
-    values: NDArray[np.float32] = packed[:, :, ::-1].astype(np.float32)
+    values = np.asarray(cv2.cvtColor(packed, cv2.COLOR_BGR2RGB), np.float32)
     return (values[:, :, :2] - 2**15) / 64.0, values[:, :, 2]
 
 

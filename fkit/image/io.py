@@ -8,11 +8,13 @@ from typing import Any
 import cv2
 import numpy as np
 
-from fkit.image.decode import Undecodable, decode
+from fkit.image.decode import BACKENDS, Undecodable, decode
 from fkit.image.refuse import Image, form, is_a, refusing
 from fkit.tree.error import FkitFileNotFoundError, FkitOSError, FkitTypeError, FkitValueError
 
-__all__ = ["imfrombytes", "imread", "imwrite"]
+__all__ = ["imfrombytes", "imread", "imwrite", "supported_backends"]
+
+supported_backends = BACKENDS
 
 _CUT_JPEG = "allow_truncated=True reads what a JPEG that was cut still holds."
 
@@ -22,6 +24,7 @@ def imread(
     flag: str | int = "color",
     channel_order: str = "bgr",
     backend: str | None = None,
+    file_client_args: Mapping[str, Any] | None = None,
     *,
     backend_args: Mapping[str, Any] | None = None,
     allow_truncated: bool = False,
@@ -37,6 +40,7 @@ def imread(
             too); "unchanged" is always BGR.
         backend: "cv2" (None means it), "pillow" or "tifffile" (the stored array, flag and order aside). mmcv's global
             ``use_backend`` is this argument here.
+        file_client_args: mmcv 1.x's name of ``backend_args``.
         backend_args: options for ``fkit.fileio.get``, which then fetches the bytes; paths with a scheme
             (``s3://...``) go there too.
         allow_truncated: read what is left of a cut JPEG, the rest grey, in place of an error.
@@ -62,7 +66,7 @@ def imread(
         return img_or_path
     if not is_a(img_or_path, str, Path):
         raise FkitTypeError(f"imread takes a path or an array; got {form(img_or_path)}.")
-    content = _read(img_or_path, backend_args)
+    content = _read(img_or_path, backend_args, file_client_args)
     try:
         return decode(content, flag, channel_order, backend, allow_truncated)
     except Undecodable as cause:
@@ -110,6 +114,7 @@ def imwrite(
     file_path: str | Path,
     params: Sequence[int] | None = None,
     auto_mkdir: bool = True,
+    file_client_args: Mapping[str, Any] | None = None,
     *,
     backend_args: Mapping[str, Any] | None = None,
 ) -> bool:
@@ -121,6 +126,7 @@ def imwrite(
         file_path: where; its suffix is .png, .jpg, .tif, ...
         params: OpenCV's pairs, such as ``(cv2.IMWRITE_JPEG_QUALITY, 90)``.
         auto_mkdir: make missing folders (local files; the storages of ``fkit.fileio`` always do).
+        file_client_args: mmcv 1.x's name of ``backend_args``.
         backend_args: options for ``fkit.fileio.put``, which then stores the bytes; paths with a scheme go there too.
 
     Returns:
@@ -142,10 +148,11 @@ def imwrite(
         done, content = cv2.imencode(path.suffix, img, tuple(params or ()))
     if not done:
         raise FkitValueError(f"imwrite: OpenCV cannot write {form(img)} as {path.suffix!r}.")
-    if _is_stored(file_path, backend_args):
+    if _is_stored(file_path, backend_args, file_client_args):
         from fkit.fileio.operation import put
+        from fkit.fileio.part import backend_args_of
 
-        put(content.tobytes(), file_path, backend_args)
+        put(content.tobytes(), file_path, backend_args_of(backend_args, file_client_args) or None)
         return True
     try:
         if auto_mkdir:
@@ -156,11 +163,14 @@ def imwrite(
     return True
 
 
-def _read(path: str | Path, backend_args: Mapping[str, Any] | None) -> bytes:
-    if _is_stored(path, backend_args):
+def _read(
+    path: str | Path, backend_args: Mapping[str, Any] | None, file_client_args: Mapping[str, Any] | None
+) -> bytes:
+    if _is_stored(path, backend_args, file_client_args):
         from fkit.fileio.operation import get
+        from fkit.fileio.part import backend_args_of
 
-        return get(path, backend_args)
+        return get(path, backend_args_of(backend_args, file_client_args) or None)
     try:
         with open(path, "rb") as file:
             return file.read()
@@ -170,6 +180,6 @@ def _read(path: str | Path, backend_args: Mapping[str, Any] | None) -> bytes:
         raise FkitOSError(f"{os.fspath(path)} cannot be read: {cause}.") from cause
 
 
-def _is_stored(path: str | Path, backend_args: Mapping[str, Any] | None) -> bool:
+def _is_stored(path: str | Path, *options: Mapping[str, Any] | None) -> bool:
     """Whether ``fkit.fileio`` handles the path; plain local paths do without, which is faster."""
-    return backend_args is not None or (isinstance(path, str) and "://" in path)
+    return any(given is not None for given in options) or (isinstance(path, str) and "://" in path)

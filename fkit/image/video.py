@@ -1,7 +1,8 @@
 """Reading videos frame by frame."""
 
 from collections import OrderedDict
-from collections.abc import Hashable, Iterator
+from collections.abc import Callable, Generator, Hashable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from types import TracebackType
 from typing import Any, overload
@@ -12,7 +13,7 @@ from fkit.image.io import imwrite
 from fkit.image.refuse import Image
 from fkit.tree.error import FkitFileNotFoundError, FkitIndexError, FkitOSError, FkitValueError
 
-__all__ = ["Cache", "VideoReader"]
+__all__ = ["Cache", "VideoReader", "shown_progress"]
 
 
 class Cache:
@@ -178,6 +179,7 @@ class VideoReader:
         filename_tmpl: str = "{:06d}.jpg",
         start: int = 0,
         max_num: int = 0,
+        show_progress: bool = False,
     ) -> list[Path]:
         """Write frames as pictures.
 
@@ -187,6 +189,7 @@ class VideoReader:
             filename_tmpl: name of a file by its number.
             start: index of the first frame.
             max_num: how many; 0: to the end.
+            show_progress: show a bar on standard error.
 
         Returns:
             The paths written.
@@ -196,12 +199,14 @@ class VideoReader:
         stop = self._frame_cnt if max_num <= 0 else min(start + max_num, self._frame_cnt)
         paths: list[Path] = []
         self._position = start
-        for number in range(stop - start):
-            frame = self.read()
-            if frame is None:
-                break
-            paths.append(Path(frame_dir) / filename_tmpl.format(file_start + number))
-            imwrite(frame, paths[-1])
+        with shown_progress(f"reading {self._name}", stop - start, show_progress) as advance:
+            for number in range(file_start, file_start + stop - start):
+                frame = self.read()
+                if frame is None:  # some containers count more frames than they hold
+                    break
+                paths.append(Path(frame_dir) / filename_tmpl.format(number))
+                imwrite(frame, paths[-1])
+                advance(1)
         return paths
 
     def close(self) -> None:
@@ -252,3 +257,20 @@ class VideoReader:
                 self._capture.grab()
         good, frame = self._capture.read()
         return frame if good else None
+
+
+@contextmanager
+def shown_progress(label: str, total: int, show: bool) -> Generator[Callable[[int], None]]:
+    """The kit's progress bar, or nothing at all; the body calls what it is given with the number of frames done.
+
+    Example:
+        >>> with shown_progress("reading", 2, show=False) as advance:
+        ...     advance(2)
+    """
+    if not show:
+        yield lambda done: None
+        return
+    from fkit.fileio.progress import progress
+
+    with progress(label, total, unit="frames") as advance:
+        yield advance

@@ -161,6 +161,14 @@ def test_a_path_with_a_scheme_goes_through_fileio(photo: np.ndarray) -> None:
     np.testing.assert_array_equal(imread("memory://image/test_io.png"), photo)
 
 
+def test_the_storage_is_an_argument_under_either_name(samples: Path, tmp_path: Path, photo: np.ndarray) -> None:
+    path = tmp_path / "a.png"
+    assert imwrite(photo, path, file_client_args={"backend": "disk"})
+    np.testing.assert_array_equal(imread(path, backend_args={"backend": "local"}), photo)
+    with pytest.raises(FkitValueError, match="cannot be set at the same time"):
+        imread(path, file_client_args={"backend": "disk"}, backend_args={"backend": "local"})
+
+
 @given(
     arrays.arrays(
         st.sampled_from([np.uint8, np.uint16]),

@@ -116,6 +116,17 @@ def test_frames_to_files_and_back(samples: Path, tmp_path: Path) -> None:
         frames2video(tmp_path / "frames", target, 10, "MJPG", "f{:03d}.png", start=5, end=12)
 
 
+def test_progress_is_shown_when_asked_for(samples: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    with VideoReader(samples / "video" / "clip.avi") as reader:
+        reader.cvt2frames(tmp_path, max_num=3)
+        frames2video(tmp_path, tmp_path / "a.avi", fourcc="MJPG")
+        assert capsys.readouterr().err == ""
+        reader.cvt2frames(tmp_path, max_num=3, show_progress=True)
+        assert frames2video(tmp_path, tmp_path / "a.avi", fourcc="MJPG", end=3, show_progress=True) == 3
+    shown = capsys.readouterr().err
+    assert "clip.avi" in shown and "a.avi" in shown and "3" in shown
+
+
 def test_cutting_joining_and_resizing_keep_the_right_frames(samples: Path, tmp_path: Path) -> None:
     source = samples / "video" / "clip.avi"
     cut_video(source, tmp_path / "a.avi", start=0.4, end=0.8, vcodec="MJPG")
