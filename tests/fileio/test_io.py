@@ -214,12 +214,37 @@ def test_broken_files_give_one_error_that_names_them(name, data, told, tmp_path)
     assert "\n" not in caught.value.what
 
 
-def test_a_nested_value_is_no_crash():
-    deep: list[object] = []
+@pytest.mark.parametrize("format", ["json", "yaml"])
+@pytest.mark.parametrize("kind", ["list", "dict"])
+def test_a_nested_value_is_no_crash(format, kind):
+    deep: object = []
     for _ in range(100_000):
-        deep = [deep]
-    with pytest.raises(FkitValueError, match="cannot be written as json: it is nested too deeply"):
-        dumps(deep, "json")
+        deep = [deep] if kind == "list" else {"a": deep}
+    with pytest.raises(FkitValueError, match=f"cannot be written as {format}: it is nested too deeply"):
+        dumps(deep, format)
+
+
+@pytest.mark.parametrize("text", ["- " * 50_000, "? " * 50_000, "{a: " * 50_000, "&a {<<: *a}", "a: &a [*a, *a]"])
+def test_odd_yaml_is_no_crash(text, tmp_path):
+    path = tmp_path / "a.yaml"
+    path.write_text(text)
+    try:
+        load(path)
+    except FkitError as error:
+        assert "a.yaml: cannot be read as yaml" in str(error)
+
+
+@pytest.mark.parametrize("format", ["json", "yaml", "npy", "npz", "safetensors", "txt"])
+@given(data=st.data())
+def test_any_bytes_are_read_or_refused(format, data):
+    good = dumps({"json": {"a": 1}, "yaml": {"a": (1,)}, "npy": ARRAYS["x"], "txt": "x"}.get(format, ARRAYS), format)
+    good = good.encode() if isinstance(good, str) else good
+    at = data.draw(st.integers(0, len(good)))
+    broken = data.draw(st.sampled_from([good[:at], good[at:]])) + data.draw(st.binary(max_size=8))
+    try:
+        loads(broken, format)
+    except FkitError as error:
+        assert str(error).startswith("<string>: ")
 
 
 class TestFormats:
