@@ -23,7 +23,7 @@ def test_decorator(capsys):
 def test_a_failure_is_not_counted():
     counter = TimeCounter(warmup_interval=0, file=io.StringIO())
     with pytest.raises(ZeroDivisionError), counter:
-        1 / 0
+        raise ZeroDivisionError
     assert counter.count == 0
     with counter:
         pass
