@@ -130,5 +130,7 @@ class Edge:
             from fkit.visualize.curves import curves  # matplotlib takes half a second, and is needed at the end only
 
             buffer = io.BytesIO()
-            Image.fromarray(curves(rows, self.folder.name)).save(buffer, "PNG")
+            Image.fromarray(curves(rows, f"{self.folder.name} · {self.plan.backend} · seed {self.plan.seed}")).save(
+                buffer, "PNG"
+            )
             atomic_write(self.folder / "curves.png", buffer.getvalue())

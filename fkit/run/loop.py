@@ -56,11 +56,12 @@ def train(
         while True:
             word, after = upcoming(plan.course, run.position, length)
             if word == "iterate":
-                if batches is None or (not plan.course.by_epoch and length and run.position.inner == 0):
+                if batches is None:
                     batches = _batches(plan, source, run, length)
                 run, effects, signal = context.iterate(run, after, batches)
                 yield run, effects
-                _stop_if_failed(effects)
+                if effects:
+                    _stop_if_failed(effects)
                 if signal:
                     run, effects = context.interrupt(run, signal)
                     yield from _shown(run, effects)
@@ -83,8 +84,6 @@ def train(
                     yield from _shown(run, effects)
                     return run
                 continue
-            if word == "before_train_epoch":
-                batches = None
             run, effects = context.tell(run._replace(position=after), word)
             yield from _shown(run, effects)
     finally:
@@ -105,12 +104,11 @@ def _stop_if_failed(effects: tuple[Effect, ...]) -> None:
 
 
 def _batches(plan: Plan, source: Source, run: RunState, length: int) -> Iterator[Batch]:
+    """The batches from the run's position on, without end: loader workers live on from epoch to epoch."""
     at = run.position
     if plan.course.by_epoch:
-        return iter(source.batches(at.epoch, at.inner))
-    return iter(
-        source.batches(at.iteration // length, at.iteration % length) if length else source.batches(0, at.iteration)
-    )
+        return source.stream(at.epoch, at.inner)
+    return source.stream(at.iteration // length, at.iteration % length) if length else source.stream(0, at.iteration)
 
 
 class _Context:
@@ -178,8 +176,10 @@ class _Context:
                 "before_train_iter", "train", position.iteration, epoch, inner - 1, self.length, self.total, batch
             )
             memory, effects = fire(self.before_iter, memory, run, event)
-            run = RunState(position, state, hyperparams, memory, metrics, status, restored)
-            if effects:
+            if len(effects) == 1 and type(effects[0]) is SetHyperparams:  # a schedule's, at nearly every step
+                hyperparams, effects = effects[0].values, ()
+            elif effects:
+                run = RunState(position, state, hyperparams, memory, metrics, status, restored)
                 run, effects = self.answer(run, effects)
                 position, state, hyperparams, memory, metrics, status, restored, _ = run
                 after = after._replace(stop=position.stop) if position.stop else after
