@@ -9,7 +9,7 @@ __all__ = ["Budget"]
 _STEPS = 600_000  # about a second of the evaluator
 _NODES = 300_000  # nodes of the tree, written out; the largest known config has some thousand
 _DEPTH = 100
-_BITS = 200_000  # of one integer
+_BITS = 20_000  # of one integer
 
 
 class Budget:
@@ -46,6 +46,10 @@ class Budget:
         if count > _BITS:
             raise FkitValueError(f"The config computes an integer of {count} bits.")
         self.spend(1 + (count >> 5))
+
+    def divide(self, first: int, second: int) -> None:
+        """Take the steps for dividing integers of so many bits, which takes their product."""
+        self.spend(1 + ((first >> 6) * (second >> 6) >> 6))
 
     def width(self, count: int) -> None:
         """Allow a field width."""

@@ -189,6 +189,8 @@ def _mapping(node: Any, file: str, loader: Any, known: dict[int, Any]) -> Any:
         key = _construct(name, file, loader, known)
         if isinstance(key, (list, dict, set)):
             raise FkitValueError("A key of the YAML is a list or a mapping.", origin=f"{file}:{name.start_mark.line + 1}")
+        if isinstance(key, (int, float)) and not -(2**60) < key < 2**60:
+            raise FkitValueError("A key of the YAML is a number of more than 60 bits.", origin=f"{file}:{name.start_mark.line + 1}")
         made.put(key, _construct(below, file, loader, known), Mark(file, name.start_mark.line + 1))
     if len(made) == 1:
         found = _untag(made, file, None, Budget())

@@ -254,6 +254,8 @@ class Expressions:
             return self.call(function.function, *function.arguments, *args, **{**function.keywords, **keywords})
         if isinstance(function, Lazy):
             refuse(f"{function.name} is called, which is not imported while a config is read.", self.place)
+        if isinstance(function, Module):
+            refuse(f"{function.name} is not among the pure functions that a config may use.", self.place)
         if isinstance(function, type) and issubclass(function, Exception):
             return function(*args)
         try:

@@ -125,7 +125,8 @@ def _container(kind: type[Any]) -> Callable[..., Any]:
             return kind()
         items = listed(*args, lib.budget)
         if kind in (set, frozenset):
-            weigh(items, lib.budget)
+            for item in items:
+                key(item, lib.budget)
         return kind(items)
 
     return apply
@@ -168,7 +169,11 @@ def _products(function: Callable[..., Iterable[Any]]) -> Callable[..., Iterator[
         args = tuple(listed(arg, lib.budget) if not isinstance(arg, int) else arg for arg in args)
         if kwargs.get("repeat", 1) > 64:
             lib.budget.spend(lib.budget.left + 1)
-        return _bounded(function(*args, **kwargs), lib)
+        found: list[Any] = []
+        for item in function(*args, **kwargs):
+            lib.budget.spend(1 + len(item))  # pyright: ignore
+            found.append(item)
+        return iter(found)
 
     return apply
 
@@ -190,7 +195,10 @@ def _print(lib: Library, *args: Any, **kwargs: Any) -> None:
 
 
 def _pow(lib: Library, base: Any, exponent: Any, modulus: Any = None) -> Any:
-    if modulus is None and isinstance(base, int) and isinstance(exponent, int):
+    if modulus is not None:
+        for number in (base, exponent, modulus):
+            lib.budget.bits(20 * number.bit_length() if isinstance(number, int) else 0)
+    elif isinstance(base, int) and isinstance(exponent, int):
         lib.budget.bits(base.bit_length() * max(exponent, 0))
     return pow(base, exponent, modulus)
 
@@ -320,7 +328,7 @@ _CALLS: tuple[tuple[Any, Callable[..., Any]], ...] = (
     (frozenset, _container(frozenset)),
     (range, _range),
     (slice, lambda lib, *args: slice(*args)),  # pyright: ignore
-    *((f, _scalar(f)) for f in (len, float, bool, round, abs, divmod, ord, chr, hex, oct, bin, hash, complex)),
+    *((f, _scalar(f)) for f in (len, float, bool, round, abs, divmod, ord, chr, hex, oct, bin, complex)),
     *((f, _gather(f)) for f in (min, max, sum, any, all)),
     (int, _int),
     (str, _text(str)),

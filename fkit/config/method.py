@@ -130,6 +130,18 @@ def _sized(kind: Any, name: str) -> Callable[..., Any]:
     return apply
 
 
+def _keyed(name: str) -> Callable[..., Any]:
+    function = _plain(set, name)
+
+    def apply(lib: Any, value: Any, *args: Any) -> Any:
+        for arg in args:
+            for item in arg if isinstance(arg, (list, tuple, set, frozenset)) else (arg,):  # pyright: ignore
+                key(item, lib.budget)
+        return function(lib, value, *args)
+
+    return apply
+
+
 def _dict_get(lib: Any, value: Draft, name: Any, default: Any = None) -> Any:
     return value.get(key(name, lib.budget), default)
 
@@ -245,7 +257,7 @@ _TABLE: frozendict[tuple[str, str], Callable[..., Any]] = frozendict(
         ("list", "sort"): _sort,
         **{("tuple", name): _plain(tuple, name) for name in ("count", "index")},
         **{("frozenset", name): _plain(frozenset, name) for name in _PLAIN_SET.split()},
-        **{("set", name): _plain(set, name) for name in (*_PLAIN_SET.split(), *_CHANGING_SET.split())},
+        **{("set", name): _keyed(name) for name in (*_PLAIN_SET.split(), *_CHANGING_SET.split())},
         **{("dict", name): function for name, function in _DICT},
     }
 )

@@ -14,6 +14,7 @@ __all__ = ["UNARY", "binary", "compare", "inplace", "key"]
 
 _SEQUENCES = (str, bytes, list, tuple)
 _CONTAINERS = (dict, list, tuple, set, frozenset)
+_WORD = 2**60
 _WIDTH = re.compile(r"\d+")
 
 UNARY: frozendict[str, Callable[[Any], Any]] = frozendict(USub=neg, UAdd=pos, Not=not_, Invert=invert)
@@ -23,6 +24,8 @@ def key(value: Any, budget: Budget) -> Any:
     """A value about to be hashed: a tuple of tuples of tuples takes as long as it is when written out."""
     if isinstance(value, (tuple, frozenset)):
         budget.spend(budget.weigh(value))
+    elif isinstance(value, (int, float)) and not -_WORD < value < _WORD:
+        budget.spend(200)  # such numbers can be chosen to have one hash, so that each is compared with all before it
     return value
 
 
@@ -32,6 +35,8 @@ def weigh(value: Any, budget: Budget) -> None:
         budget.spend(budget.weigh(value))
     elif isinstance(value, (str, bytes)):
         budget.text(len(value))
+    elif isinstance(value, int):
+        budget.divide(value.bit_length(), value.bit_length())
 
 
 def _size(value: Any) -> int:
@@ -91,7 +96,9 @@ def _either(a: Any, b: Any, budget: Budget) -> Any:
 
 def _plain(function: Callable[[Any, Any], Any]) -> Callable[[Any, Any, Budget], Any]:
     def apply(a: Any, b: Any, budget: Budget) -> Any:
-        if isinstance(a, (set, frozenset)):
+        if isinstance(a, int) and isinstance(b, int):
+            budget.divide(a.bit_length(), b.bit_length())
+        elif isinstance(a, (set, frozenset)):
             budget.spend(len(a))  # pyright: ignore
         return function(a, b)
 

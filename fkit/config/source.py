@@ -39,6 +39,8 @@ def read(file: str) -> str:
     """
     if os.path.splitext(file)[1] not in SUFFIXES:
         raise FkitOSError(f"{file} is not a config file.", choices=SUFFIXES, label="Suffixes")
+    if os.path.exists(file) and not os.path.isfile(file):  # a pipe or a device would not end
+        raise FkitOSError(f"{file} is no regular file.")
     try:
         with open(file, "rb") as handle:
             data = handle.read(_LIMIT + 1)

@@ -144,6 +144,12 @@ PYTHON: dict[str, str] = {
     "string_methods": "a = 'x'\nfor i in range(10 ** 9):\n    a = a.upper()",
     "int_of_digits": "a = int('9' * 100000)",
     "print_power": "print(2 ** (2 ** 40))",
+    "hash_collisions": "a = {i * (2 ** 61 - 1): 0 for i in range(10 ** 6)}",
+    "hash_collisions_set": "a = set([i * (2 ** 61 - 1) for i in range(20000)])",
+    "hash_collisions_float": "a = set()\nfor i in range(50000):\n    a.add(float(i * (2 ** 61)))",
+    "giant_divisions": "a = 2 ** 19999\nfor i in range(100000):\n    b = a // (a >> 9000)",
+    "giant_modular_power": "a = pow(3 ** 10000, 3 ** 10000, 3 ** 10000 + 2)",
+    "giant_permutations": "import itertools\na = list(itertools.permutations(range(64)))",
     "surrogate_names": "a = '\\ud800'.encode()",
 }
 
