@@ -65,7 +65,9 @@ def _twin(optimizer: Optimizer, names: tuple[str, ...], groups: tuple[tuple[str,
         for i, group in active:
             own = [[tensors[name] for name in group] for tensors in (held[slot] for slot in slots)]
             moved = [params[name] for name in group]
-            move(kernel, moved, [grads[name] for name in group], own, numbers[i], settings[i])
+            # the kernels walk flat memory: a gradient that is a view (that of a sum, say) must be laid out first
+            given = [g if (g := grads[name]).is_contiguous() else g.contiguous() for name in group]
+            move(kernel, moved, given, own, numbers[i], settings[i])
         return held
 
     return Update(names, init, step)

@@ -269,4 +269,8 @@ def _compiled(template: Template) -> Losses:
         found = functional_call(module, {**values, **rows}, (inputs, samples), {"mode": "loss"}, strict=False)
         return numbers_of(found)
 
-    return torch.compile(losses)
+    made = torch.compile(losses)
+    # the compiler reads no frozendict
+    return lambda values, keys, inputs, samples: made(
+        values, keys, inputs, Samples(dict(samples.targets), dict(samples.valid))
+    )
