@@ -70,7 +70,10 @@ def main(argv: list[str] | None = None) -> int:
             raise
         sys.stderr.write(f"fkit: {error}\n")
         return error.exit_code
-    except BrokenPipeError:
+    except KeyboardInterrupt:  # a second Ctrl-C, or one outside a run
+        sys.stderr.write("fkit: interrupted\n")
+        return 130
+    except BrokenPipeError:  # the reader of our output has gone
         return 0
 
 

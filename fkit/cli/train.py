@@ -9,7 +9,7 @@ from typing import Any
 
 from fkit.cli.option import add_config, add_place, open_registry, read_config
 from fkit.config.config import Config
-from fkit.tree.error import FkitError, FkitValueError, RunError
+from fkit.tree.error import FkitError, FkitValueError
 
 __all__ = ["add", "train"]
 
@@ -99,7 +99,7 @@ def train(cfg: Config, name: str) -> int:
                     edge.perform(effect, run)
         edge.close()
         return _end(folder, run)
-    except RunError:
+    except FkitError:
         if edge is not None and folder.exists():
             edge.close()
             _failed(edge)
@@ -112,7 +112,7 @@ def _failed(edge: Any) -> None:
     """Record the failure where the disk still takes it; the error itself is what is shown."""
     try:
         edge.status("failed")
-    except (OSError, FkitError):
+    except FkitError:
         return
 
 

@@ -9,7 +9,6 @@ from typing import Any
 from fkit.edge.files import Files
 from fkit.run.effect import WriteScalars
 from fkit.tree.error import FkitValueError
-from fkit.tree.write import atomic_write
 
 __all__ = ["Journal", "read_rows"]
 
@@ -43,7 +42,7 @@ class Journal:
         if self._metrics.exists():
             lines = self._metrics.read_bytes().splitlines(keepends=True)
             if len(lines) > rows:
-                atomic_write(self._metrics, b"".join(lines[:rows]))
+                self._files.replace(self._metrics, b"".join(lines[:rows]))
             self.rows = min(rows, len(lines))
         else:
             self.rows = 0

@@ -26,7 +26,6 @@ from fkit.run.plan import Plan
 from fkit.run.start import save
 from fkit.run.state import RunState
 from fkit.tree.error import FkitTypeError
-from fkit.tree.write import atomic_write
 
 __all__ = ["Edge"]
 
@@ -99,7 +98,7 @@ class Edge:
     def status(self, status: str) -> None:
         """Record how the run stands."""
         self._record["status"] = status
-        atomic_write(self.folder / "run.json", (json.dumps(self._record, indent=1) + "\n").encode())
+        self.files.replace(self.folder / "run.json", (json.dumps(self._record, indent=1) + "\n").encode())
 
     def close(self) -> None:
         """Leave the screen as it was."""
@@ -109,7 +108,7 @@ class Edge:
     def _begin(self) -> None:
         self.files.make_folder(self.folder)
         self.journal.keep(self._rows)
-        atomic_write(self.folder / "config.py", self.plan.config.text("python").encode())
+        self.files.replace(self.folder / "config.py", self.plan.config.text("python").encode())
 
     def _save(self, effect: SaveCheckpoint, run: RunState) -> None:
         meta = {
@@ -133,4 +132,4 @@ class Edge:
             Image.fromarray(curves(rows, f"{self.folder.name} · {self.plan.backend} · seed {self.plan.seed}")).save(
                 buffer, "PNG"
             )
-            atomic_write(self.folder / "curves.png", buffer.getvalue())
+            self.files.replace(self.folder / "curves.png", buffer.getvalue())

@@ -1,5 +1,6 @@
 """A run as a fold of events over a plan: pure but for the device."""
 
+import traceback
 from collections.abc import Generator, Iterable, Iterator, Mapping
 from typing import Any
 
@@ -183,7 +184,12 @@ class _Context:
                 run, effects = self.answer(run, effects)
                 position, state, hyperparams, memory, metrics, status, restored, _ = run
                 after = after._replace(stop=position.stop) if position.stop else after
-        state, logs = self.step(state, batch, hyperparams)
+        try:
+            state, logs = self.step(state, batch, hyperparams)
+        except FkitError:
+            raise
+        except Exception as cause:
+            raise RunError(f"iteration {after.iteration}: the model raised {_told(cause)}") from cause
         for observed in next(self.seen, ()):
             if observed.kind == "time":
                 issued = observed.value
@@ -236,3 +242,9 @@ def _alarm(observed: Observed) -> str:
     if observed.kind == "failure":
         raise RunError(str(observed.value))
     return str(observed.value)
+
+
+def _told(cause: Exception) -> str:
+    """An error of a model in a line: what, and the innermost place of it."""
+    where = traceback.extract_tb(cause.__traceback__)[-1]
+    return f"{type(cause).__name__}: {cause} ({where.filename}:{where.lineno}; --debug shows all of it)"

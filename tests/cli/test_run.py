@@ -156,6 +156,31 @@ def test_a_loss_that_is_not_finite_fails_the_run_and_keeps_what_was_saved(capsys
     assert not list(folder.glob("checkpoints/step_*"))
 
 
+FULL = """
+import resource, signal, sys
+from fkit.cli.main import main
+signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+resource.setrlimit(resource.RLIMIT_FSIZE, (30_000, 30_000))
+sys.exit(main(sys.argv[1:]))
+"""
+
+
+def test_a_disk_that_takes_no_more_is_one_clear_error(tmp_path):
+    folder = tmp_path / "work"
+    words = ["train", CONVNET, "--work-dir", folder, "--cfg-options", *SHORT]
+    done = subprocess.run([sys.executable, "-c", FULL, *words], capture_output=True, text=True, cwd=ROOT, check=False)
+    assert done.returncode == 1 and "cannot be written: File too large" in done.stderr
+    assert "Traceback" not in done.stderr and "--resume" in done.stderr
+    assert not list(folder.glob("checkpoints/step_*"))
+    assert json.loads((folder / "run.json").read_text())["status"] == "failed"
+
+
+def test_a_model_that_raises_is_named_with_its_line(capsys, tmp_path):
+    (tmp_path / "cfg.py").write_text(f"_base_ = {CONVNET!r}\nmodel = dict(head=dict(num_classes=3))")
+    code, _, err = run(capsys, "train", tmp_path / "cfg.py", "--work-dir", tmp_path / "work")
+    assert code == 1 and "iteration 1: the model raised" in err and "Traceback" not in err
+
+
 def test_a_folder_of_another_run_is_refused_with_the_difference(trained, capsys):
     before = {path: path.read_bytes() for path in trained.rglob("*") if path.is_file()}
     code, _, err = run(capsys, "train", CONVNET, "--work-dir", trained, "--cfg-options", *SHORT)

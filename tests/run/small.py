@@ -90,6 +90,10 @@ class DyingFiles(Files):
         self._count((path, data))
         super().write(path, data)
 
+    def replace(self, path, data):
+        self._count()
+        super().replace(path, data)
+
     def append(self, path, data):
         self._count((path, data))
         super().append(path, data)
