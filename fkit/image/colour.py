@@ -2,7 +2,7 @@
 
 import cv2
 
-from fkit.image.refuse import Image, form, image, refusing
+from fkit.image.refuse import Image, form, image, refused, refusing
 from fkit.tree.error import FkitValueError
 
 __all__ = [
@@ -225,13 +225,17 @@ def _convert(name: str, img: Image, code: int) -> Image:
     # OpenCV 5 takes a grey image for a colour one here and there, OpenCV 4 never does
     if image(name, img).ndim != 3 or img.shape[2] not in (3, 4):
         raise FkitValueError(f"{name} takes three or four channels; got {form(img)}.")
-    with refusing(name, img):
+    try:
         return cv2.cvtColor(img, code)
+    except cv2.error as cause:
+        raise refused(name, img, cause) from cause
 
 
 def _spread(name: str, img: Image, code: int) -> Image:
-    with refusing(name, img):
+    try:
         return cv2.cvtColor(image(name, img), code)
+    except cv2.error as cause:
+        raise refused(name, img, cause) from cause
 
 
 def _gray(name: str, img: Image, code: int, keepdim: bool) -> Image:

@@ -114,7 +114,9 @@ def flowwrite(
     size = np.array([flow.shape[1], flow.shape[0]], "<i4")
     try:
         Path(filename).parent.mkdir(parents=True, exist_ok=True)
-        Path(filename).write_bytes(_MAGIC + size.tobytes() + flow.astype("<f4").tobytes())
+        with open(filename, "wb") as file:
+            file.write(_MAGIC + size.tobytes())
+            file.write(np.ascontiguousarray(flow, "<f4").data)
     except OSError as cause:
         raise FkitOSError(f"flowwrite cannot write {filename}: {cause}.") from cause
 

@@ -157,7 +157,7 @@ def imwrite(
     try:
         if auto_mkdir:
             path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_bytes(content.tobytes())
+        path.write_bytes(content.data)
     except OSError as cause:
         raise FkitOSError(f"imwrite cannot write {path}: {cause}.") from cause
     return True

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from fkit.tree.error import FkitImportError, FkitTypeError, FkitValueError
 
-__all__ = ["Image", "form", "image", "is_a", "one_of", "optional", "refusing"]
+__all__ = ["Image", "form", "image", "is_a", "one_of", "optional", "refused", "refusing"]
 
 Image = NDArray[Any]  # (H, W) or (H, W, C); each function says which dtypes it takes
 
@@ -84,10 +84,18 @@ class refusing:  # a context manager that is named like the verb it is
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         if isinstance(error, cv2.error):
-            said = str(error).strip().replace("\n", " ")
-            raise FkitValueError(
-                f"{self.name}: OpenCV refuses an image of {form(self.value)} with these arguments.", repair=said
-            ) from error
+            raise refused(self.name, self.value, error) from error
+
+
+def refused(name: str, value: object, cause: BaseException) -> FkitValueError:
+    """The error for what OpenCV raised: ``refusing`` as an expression, for functions that take microseconds.
+
+    Example:
+        >>> str(refused("imresize", np.zeros((4, 6)), ValueError("no")))
+        'imresize: OpenCV refuses an image of (4, 6) float64 with these arguments.\\n  no'
+    """
+    said = str(cause).strip().replace("\n", " ")
+    return FkitValueError(f"{name}: OpenCV refuses an image of {form(value)} with these arguments.", repair=said)
 
 
 def optional(package: str, purpose: str) -> Any:
