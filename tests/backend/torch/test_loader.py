@@ -1,0 +1,102 @@
+"""Worker processes: order, bits, errors, and an end without leftovers."""
+
+import multiprocessing
+import os
+import signal
+import time
+from collections.abc import Iterator
+from typing import Any
+
+import numpy as np
+import pytest
+
+from fkit.array.random import generator, key
+from fkit.backend.torch.loader import workers
+from fkit.structures.batch import Batch
+from fkit.tree.error import FkitKeyError, FkitValueError, RunError
+
+
+def make(job: int) -> Batch:
+    """A batch that its job decides: small arrays are pickled, large ones go through shared memory."""
+    rng = generator(key(0, "data", job))
+    images = rng.normal(size=(4, 3, 64, 64)).astype(np.float32)
+    targets = {"gt_label": rng.integers(0, 10, 4), "boxes": {"xyxy": rng.normal(size=(4, 2, 4))}}
+    valid = {"boxes": np.ones((4, 2), bool)}
+    return Batch(images.transpose(0, 1, 3, 2), targets, valid, ({"job": job, "name": "x" * job},))
+
+
+def fail(job: int) -> Batch:
+    if job == 3:
+        raise ValueError("sample 3 is torn")
+    if job == 103:
+        raise FkitKeyError("no category 'cat'", path="data")
+    if job == 203:
+        os.kill(os.getpid(), signal.SIGKILL)
+    return make(job)
+
+
+def alive() -> list[Any]:
+    return multiprocessing.active_children()
+
+
+@pytest.mark.parametrize("count", [1, 2])
+def test_the_number_of_workers_changes_no_bit_and_no_order(count: int) -> None:
+    here, there = list(workers(make, iter(range(7)), 0)), list(workers(make, iter(range(7)), count))
+    assert len(here) == len(there) == 7
+    for one, other in zip(here, there, strict=True):
+        assert type(other.inputs) is np.ndarray and type(other.targets["gt_label"]) is np.ndarray
+        assert one.inputs.tobytes() == other.inputs.tobytes() and one.inputs.shape == other.inputs.shape
+        assert one.targets["gt_label"].tolist() == other.targets["gt_label"].tolist()
+        assert (one.targets["boxes"]["xyxy"] == other.targets["boxes"]["xyxy"]).all()
+        assert other.valid["boxes"].dtype == bool and one.meta == other.meta
+    assert not alive()
+
+
+def test_jobs_are_asked_for_only_a_little_ahead() -> None:
+    asked: list[int] = []
+
+    def endless() -> Iterator[int]:
+        while True:
+            asked.append(len(asked))
+            yield asked[-1]
+
+    found = workers(make, endless(), 1, ahead=2)
+    assert next(found).meta[0]["job"] == 0
+    assert next(found).meta[0]["job"] == 1
+    assert len(asked) <= 2 + 2
+    begin = time.monotonic()
+    found.close()
+    assert time.monotonic() - begin < 4
+    assert not alive()
+
+
+@pytest.mark.parametrize("count", [0, 1])
+def test_an_error_in_the_pipeline_names_its_cause(count: int) -> None:
+    found = workers(fail, iter(range(9)), count)
+    assert [next(found).meta[0]["job"] for _ in range(3)] == [0, 1, 2]
+    with pytest.raises(RunError, match="the data pipeline raised ValueError: sample 3 is torn") as caught:
+        next(found)
+    assert caught.value.__cause__ is not None and "sample 3 is torn" in str(caught.value.__cause__)
+    assert not alive()
+
+
+@pytest.mark.parametrize("count", [0, 1])
+def test_an_error_of_the_kit_arrives_as_itself(count: int) -> None:
+    with pytest.raises(FkitKeyError, match="no category 'cat'") as caught:
+        list(workers(fail, iter([101, 103]), count))
+    assert caught.value.path == "data"
+
+
+def test_a_worker_that_dies_is_an_error_and_signals_stay_as_they_were() -> None:
+    before = signal.getsignal(signal.SIGCHLD)
+    found = workers(fail, iter([1, 2, 203, 4]), 1)
+    next(found)
+    assert signal.getsignal(signal.SIGCHLD) is before
+    with pytest.raises(RunError, match="a loader worker died: DataLoader worker"):
+        list(found)
+    assert not alive()
+
+
+def test_numbers_that_make_no_sense() -> None:
+    with pytest.raises(FkitValueError, match="num_workers=-1"):
+        workers(make, iter([]), -1)

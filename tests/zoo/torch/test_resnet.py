@@ -1,0 +1,136 @@
+"""ResNet: OpenMMLab's names, arguments, freezing and initial weights."""
+
+from typing import Any
+
+import pytest
+import torch
+from torch import nn
+
+import fkit
+from fkit.backend.torch.template import inventory_of
+from fkit.train.initialise import initial
+from fkit.tree.error import FkitError
+
+
+def made(**arguments: Any) -> Any:
+    cfg = {"type": "ResNet", "base_channels": 4, **arguments}
+    return fkit.build(cfg, fkit.registry(), "models", backend="torch")
+
+
+@pytest.mark.parametrize(
+    ("depth", "blocks", "wide"), [(18, 8, 1), (34, 16, 1), (50, 16, 4), (101, 33, 4), (152, 50, 4)]
+)
+def test_depths(depth: int, blocks: int, wide: int) -> None:
+    model = made(depth=depth).eval()
+    names = {name.rsplit(".", 2)[0] for name in model.state_dict() if name.startswith("layer") and ".conv1." in name}
+    assert len(names) == blocks
+    maps = model(torch.zeros(1, 3, 64, 64))
+    assert [tuple(x.shape[1:]) for x in maps] == [(4 * wide * 2**i, 16 // 2**i, 16 // 2**i) for i in range(4)]
+
+
+def test_names_and_order_are_openmmlab_s() -> None:
+    names = list(made(depth=50, num_stages=1, strides=(1,), dilations=(1,), out_indices=(0,)).state_dict())
+    weights = [name for name in names if name.endswith("weight")]
+    assert weights[:10] == [
+        "conv1.weight", "bn1.weight", "layer1.0.conv1.weight", "layer1.0.bn1.weight", "layer1.0.conv2.weight",
+        "layer1.0.bn2.weight", "layer1.0.conv3.weight", "layer1.0.bn3.weight", "layer1.0.downsample.0.weight",
+        "layer1.0.downsample.1.weight",
+    ]  # fmt: skip
+    deep = made(depth=18, deep_stem=True, avg_down=True, norm_cfg={"type": "GN", "num_groups": 2}).state_dict()
+    assert {
+        "stem.0.weight",
+        "stem.1.weight",
+        "stem.7.bias",
+        "layer2.0.downsample.1.weight",
+        "layer1.0.gn2.weight",
+    } <= set(deep)
+
+
+def test_style_says_where_a_bottleneck_strides() -> None:
+    for style, strides in (("pytorch", ((1, 1), (2, 2))), ("caffe", ((2, 2), (1, 1)))):
+        block = made(depth=50, style=style).layer2[0]
+        assert (block.conv1.stride, block.conv2.stride) == strides
+
+
+def test_dilation_keeps_the_size() -> None:
+    model = made(depth=50, strides=(1, 2, 1, 1), dilations=(1, 1, 2, 4)).eval()
+    assert [x.shape[-1] for x in model(torch.zeros(1, 3, 64, 64))] == [16, 8, 8, 8]
+    assert model.layer4[1].conv2.dilation == (4, 4)
+
+
+def test_frozen_stages_and_norm_eval() -> None:
+    model = made(depth=18, frozen_stages=2).train()
+    frozen = {name.split(".")[0] for name, parameter in model.named_parameters() if not parameter.requires_grad}
+    assert frozen == {"conv1", "bn1", "layer1", "layer2"}
+    assert not model.layer2[0].bn1.training and model.layer3[0].bn1.training and not model.bn1.training
+    assert not any(
+        part.training for part in made(depth=18, norm_eval=True).train().modules() if isinstance(part, nn.BatchNorm2d)
+    )
+    still = made(depth=18, norm_cfg={"type": "BN", "requires_grad": False})
+    assert all(
+        parameter.requires_grad is ("bn" not in name and "downsample.1" not in name)
+        for name, parameter in still.named_parameters()
+    )
+
+
+def test_mmdet_s_resnet_keeps_its_norms() -> None:
+    registry = fkit.registry()
+    found = fkit.build({"type": "mmdet.ResNet", "depth": 18}, registry, "models", backend="torch")
+    assert found.norm_eval
+    assert not fkit.build({"type": "ResNet", "depth": 18}, registry, "models", backend="torch").norm_eval
+    assert not fkit.build(
+        {"type": "mmdet.ResNet", "depth": 18, "norm_eval": False}, registry, "models", backend="torch"
+    ).norm_eval
+
+
+def test_initial_weights() -> None:
+    def start(**arguments: Any) -> Any:
+        return initial(inventory_of(made(depth=50, **arguments), "float32"), lambda seed: {}, 0)
+
+    weights = start()
+    assert weights["params/layer3.0.conv2.weight"].std() == pytest.approx((2 / (16 * 9)) ** 0.5, rel=0.1)
+    assert not weights["params/layer3.0.bn3.weight"].any() and (weights["params/layer3.0.bn2.weight"] == 1).all()
+    assert (start(zero_init_residual=False)["params/layer3.0.bn3.weight"] == 1).all()
+    assert (
+        start(init_cfg={"type": "Constant", "val": 3, "layer": "BatchNorm2d"})["params/layer3.0.bn3.weight"] == 3
+    ).all()
+
+
+def test_recomputing_blocks_changes_nothing() -> None:
+    torch.manual_seed(0)
+    model = made(depth=18).eval()
+    again = made(depth=18, with_cp=True).eval()
+    again.load_state_dict(model.state_dict())
+    x = torch.randn(2, 3, 32, 32)
+    for net in (model, again):
+        net(x)[-1].sum().backward()
+    for one, other in zip(model.parameters(), again.parameters(), strict=True):
+        assert torch.equal(one.grad, other.grad)
+
+
+def test_small_images() -> None:
+    cfg = {"type": "ResNet_CIFAR", "depth": 18, "base_channels": 4, "out_indices": (0, 3)}
+    model = fkit.build(cfg, fkit.registry(), "models", backend="torch")
+    assert model.conv1.weight.shape == (4, 3, 3, 3)
+    assert [x.shape[-1] for x in model(torch.zeros(1, 3, 32, 32))] == [32, 4]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "text"),
+    [
+        ({"depth": 19}, "Depths: 18, 34, 50, 101, 152"),
+        ({"depth": 18, "num_stages": 3}, "4 strides and 4 dilations for 3 stages"),
+        ({"depth": 18, "num_stages": 5}, "num_stages=5"),
+        ({"depth": 18, "out_indices": (4,)}, "there are 4 stages"),
+        ({"depth": 18, "style": "Pytorch"}, "Did you mean 'pytorch'"),
+        ({"depth": 18, "dcn": {"type": "DCN"}}, "dcn=.* is not supported yet"),
+        (
+            {"depth": 18, "pretrained": "torchvision://resnet18"},
+            "pretrained='torchvision://resnet18' is not supported yet",
+        ),
+        ({"type": "ResNet_CIFAR", "depth": 18, "deep_stem": True}, "its stem is one 3x3 convolution"),
+    ],
+)
+def test_errors(arguments: dict[str, Any], text: str) -> None:
+    with pytest.raises(FkitError, match=text):
+        made(**arguments)
