@@ -44,10 +44,10 @@ def upcoming(course: Course, at: Position, length: int) -> tuple[str, Position]:
         >>> words
         ['before_train_epoch', 'iterate', 'iterate', 'after_train_epoch', 'after_train', 'after_run', 'done']
     """
+    if at.stage == "iterate" and not at.validate:
+        return _iterate(course, at, length)
     if at.validate:
         return "validate", at._replace(validate=False)
-    if at.stage == "iterate":
-        return _iterate(course, at, length)
     if at.stage == "begin":
         return _begin(course, at)
     if at.stage == "after_train":

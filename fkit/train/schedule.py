@@ -9,7 +9,7 @@ import bisect
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from typing import Any, NamedTuple, Protocol
+from typing import Any, ClassVar, NamedTuple, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -17,7 +17,17 @@ from numpy.typing import NDArray
 from fkit.tree.error import FkitTypeError, FkitValueError
 from fkit.tree.frozen import EMPTY
 
-__all__ = ["ConstantLR", "CosineAnnealingLR", "LinearLR", "MultiStepLR", "Schedule", "StepLR", "Time", "chain"]
+__all__ = [
+    "ConstantLR",
+    "CosineAnnealingLR",
+    "LinearLR",
+    "MultiStepLR",
+    "Schedule",
+    "StepLR",
+    "Time",
+    "chain",
+    "target",
+]
 
 Value = NDArray[np.float64]
 
@@ -53,7 +63,12 @@ class Schedule(Protocol):
 
 @dataclass(frozen=True, kw_only=True)
 class _Ranged:
-    """A policy in force for ``begin <= t < end``, in epochs or iterations; it keeps its last value afterwards."""
+    """A policy in force for ``begin <= t < end``, in epochs or iterations; it keeps its last value afterwards.
+
+    Its arithmetic is that of one number too: a float in place of an array gives a float.
+    """
+
+    scalar: ClassVar[bool] = True
 
     begin: int = 0
     end: int
@@ -185,8 +200,8 @@ class CosineAnnealingLR(_Ranged):
 
 
 def chain(
-    policies: tuple[Schedule, ...], states: tuple[Any, ...], at: Time, base: Mapping[str, Value]
-) -> tuple[tuple[Any, ...], dict[str, Value]]:
+    policies: tuple[Schedule, ...], states: tuple[Any, ...], at: Time, base: Mapping[str, Any]
+) -> tuple[tuple[Any, ...], dict[str, Any]]:
     """All policies in order: their states, and every hyperparameter in force at ``at``.
 
     Args:
@@ -200,13 +215,24 @@ def chain(
     values = dict(base)
     after: list[Any] = []
     for policy, state in zip(policies, states, strict=True):
-        name = policy.param if policy.param in values else _twin_name(policy.param, values)
+        name = policy.param if policy.param in values else target(policy.param, values)
         state, values[name] = policy.step(state, at, values[name])
         after.append(state)
     return tuple(after), values
 
 
-def _twin_name(param: str, values: Mapping[str, Value]) -> str:
+def target(param: str, values: Mapping[str, Any]) -> str:
+    """The hyperparameter that a policy for ``param`` acts on.
+
+    Raises:
+        FkitValueError: the optimizer has none.
+
+    Example:
+        >>> target("momentum", {"lr": 0.1, "beta1": 0.9})
+        'beta1'
+    """
+    if param in values:
+        return param
     if param == "momentum" and "beta1" in values:
         return "beta1"
     raise FkitValueError(

@@ -39,6 +39,9 @@ class CheckpointHook(Hook):
                 "max_keep_ckpts 1 or more, or -1 for all."
             )
 
+    def answers(self, event: str) -> bool:
+        return super().answers(event) and not (event == "after_train_iter" and self.by_epoch)
+
     def after_train_epoch(self, memory: Memory, run: RunState, event: Event) -> Answer:
         return self._save(memory, event) if self.by_epoch and self._due(event.epoch) else (memory, ())
 

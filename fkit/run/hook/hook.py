@@ -44,6 +44,10 @@ class Hook:
         """The memory before the first event."""
         return Memory()
 
+    def answers(self, event: str) -> bool:
+        """Whether there is a handler for an event that, with these arguments, may ever do anything; asked once a run."""
+        return hasattr(self, event)
+
 
 def priority_number(priority: str | int) -> int:
     """A priority's number: 0 fires first, 100 last.
@@ -67,7 +71,7 @@ def handlers(hooks: Iterable[tuple[str, Hook]]) -> Mapping[str, tuple[tuple[str,
     """event name -> ((hook name, handler), ...) for hooks in firing order; an event nobody answers has ()."""
     rows = tuple(hooks)
     return frozen(
-        {event: tuple((name, getattr(hook, event)) for name, hook in rows if hasattr(hook, event)) for event in EVENTS}
+        {event: tuple((name, getattr(hook, event)) for name, hook in rows if hook.answers(event)) for event in EVENTS}
     )
 
 

@@ -27,6 +27,9 @@ class ValidationHook(Hook):
     begin: int = 1
     by_epoch: bool = True
 
+    def answers(self, event: str) -> bool:
+        return super().answers(event) and not (event == "after_train_iter" and self.by_epoch)
+
     def after_train_epoch(self, memory: Memory, run: RunState, event: Event) -> Answer:
         return memory, (Validate(),) if self.by_epoch and self._due(event.epoch, event) else ()
 
