@@ -162,7 +162,12 @@ def register() -> None:
     for cls in PYTREES:
         pytree.register_pytree_node(
             cls,
-            tree_parts,
+            _leaves,
             lambda leaves, auxiliary: from_parts(auxiliary, leaves),
             serialized_type_name=f"fkit.{cls.__name__}",
         )
+
+
+def _leaves(value: Any) -> tuple[list[Any], Any]:
+    leaves, auxiliary = tree_parts(value)
+    return list(leaves), auxiliary

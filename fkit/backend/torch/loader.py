@@ -116,8 +116,8 @@ def _remote(make: Callable[[Any], Batch], jobs: Iterator[Any], workers: int, ahe
                 ) from error
             if isinstance(found, _Failure):
                 raise found.error if found.error is not None else _told(found)
-            meta, arrays = found
-            yield Batch(*(walk(part, _plain) for part in arrays), meta)
+            meta, (inputs, targets, valid) = found
+            yield Batch(walk(inputs, _plain), walk(targets, _plain), walk(valid, _plain), meta)
     finally:
         results._shutdown_workers()
 

@@ -13,6 +13,9 @@ from fkit.tree.error import FkitKeyError, FkitTypeError, FkitValueError, like
 
 __all__ = ["Slots", "Update", "update"]
 
+# torch's own optimizers call these kernels; its stubs do not list them
+_ops: Any = torch
+
 Slots = Mapping[str, Mapping[str, Tensor]]
 """{slot: {parameter name: tensor}}."""
 
@@ -55,7 +58,7 @@ def _twin(optimizer: Optimizer, names: tuple[str, ...], groups: tuple[tuple[str,
     slots = optimizer.slots()
     settings = tuple(optimizer.settings(index) for index in range(len(groups)))
     move = _sgd if optimizer.type == "SGD" else _adam
-    kernel = torch._fused_adamw_ if optimizer.type == "AdamW" else torch._fused_adam_
+    kernel = _ops._fused_adamw_ if optimizer.type == "AdamW" else _ops._fused_adam_
     active = tuple((i, group) for i, group in enumerate(groups) if group)
 
     def init(params: Mapping[str, Tensor]) -> Slots:
@@ -87,16 +90,23 @@ def _sgd(
     numbers: Mapping[str, float],
     settings: Mapping[str, Any],
 ) -> None:
+    buffers = own[0] if own else []
+    if buffers and not numbers["momentum"]:
+        # the kernel takes no buffers then; they hold the last gradient, as 0 * buffer + gradient
+        _ops._foreach_copy_(buffers, grads)
+        if numbers["weight_decay"]:
+            _ops._foreach_add_(buffers, params, alpha=numbers["weight_decay"])
+        buffers = []
     # a buffer of zeros gives the first step that torch takes without one: 0 * momentum + grad
-    torch._fused_sgd_(
+    _ops._fused_sgd_(
         params,
         grads,
-        own[0] if own else [],
+        buffers,
         weight_decay=numbers["weight_decay"],
         momentum=numbers["momentum"],
         lr=numbers["lr"],
         dampening=0.0,
-        nesterov=bool(settings["nesterov"]),
+        nesterov=bool(settings["nesterov"] and buffers),
         maximize=False,
         is_first_step=False,
     )
@@ -111,7 +121,7 @@ def _adam(
     settings: Mapping[str, Any],
 ) -> None:
     steps, first, second, *greatest = own
-    torch._foreach_add_(steps, 1)
+    _ops._foreach_add_(steps, 1)
     kernel(
         params,
         grads,

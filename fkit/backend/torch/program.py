@@ -272,5 +272,5 @@ def _compiled(template: Template) -> Losses:
     made = torch.compile(losses)
     # the compiler reads no frozendict
     return lambda values, keys, inputs, samples: made(
-        values, keys, inputs, Samples(dict(samples.targets), dict(samples.valid))
+        dict(values), keys, inputs, Samples(dict(samples.targets), dict(samples.valid))
     )

@@ -265,6 +265,25 @@ def test_groups_and_changing_hyperparameters() -> None:
     assert torch.equal(still.params["head.fc.weight"], state.params["head.fc.weight"])
 
 
+def test_a_group_without_momentum_beside_one_with() -> None:
+    options = {"lr": 0.1, "momentum": 0.9, "weight_decay": 1e-2}
+    made = program("mlp", Optimizer.of("SGD", options, [{"params": "bias$", "momentum": 0.0}]), dtype="float64")
+    state = made.init(0)
+    net = made.spec.model("torch").double()
+    net.load_state_dict({path[7:]: torch.from_numpy(a) for path, a in made.arrays(state).items() if path[:2] == "pa"})
+    biases = [tensor for name, tensor in net.named_parameters() if name.endswith("bias")]
+    others = [tensor for name, tensor in net.named_parameters() if not name.endswith("bias")]
+    optimizer = torch.optim.SGD([{"params": biases, "momentum": 0.0}, {"params": others}], **options)
+    for i in range(4):
+        given = batch(i, dtype="float64")
+        optimizer.zero_grad()
+        F.cross_entropy(net(torch.from_numpy(given.inputs)), torch.from_numpy(given.targets["gt_label"])).backward()
+        optimizer.step()
+        state, _ = made.train_step(state, given, made.hyperparams())
+    for name, tensor in net.named_parameters():
+        np.testing.assert_allclose(state.params[name], tensor.detach(), rtol=1e-10, err_msg=name)
+
+
 class Duel(nn.Module):
     def __init__(self) -> None:
         super().__init__()
