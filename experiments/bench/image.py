@@ -25,7 +25,6 @@ import numpy as np
 
 AIM, AIM_CHAIN = 0.95, 2.0
 BLOCK_SECONDS = 0.004
-CLOCKS = {"wall": time.perf_counter, "processor": time.process_time}
 MEAN, STD = np.array([123.675, 116.28, 103.53]), np.array([58.395, 57.12, 57.375])
 
 
@@ -57,16 +56,15 @@ def main() -> int:
     parser.add_argument("--rounds", type=int, default=31)
     parser.add_argument("--clock", choices=("wall", "processor"), default="wall")
     parser.add_argument("--json", help="file for the rows")
-    given, rest = parser.parse_known_args()
-    if rest:
-        parser.error(f"unknown arguments: {rest}")
+    given = parser.parse_args()
     if given.peer:
-        again = [word for word in sys.argv[1:] if word not in ("--peer", given.peer)]
-        return subprocess.run([given.peer, __file__, *again], check=False).returncode
+        again = [given.peer, __file__, "--rounds", str(given.rounds), "--clock", given.clock, "--only", *given.only]
+        return subprocess.run([*again, *(["--json", given.json] if given.json else [])], check=False).returncode
+    clock = time.process_time if given.clock == "processor" else time.perf_counter
     warnings.simplefilter("ignore")  # mmcv's notes on its own slowness
     with tempfile.TemporaryDirectory() as folder:
         chosen = [pair for pair in pairs(Path(folder)) if not given.only or pair.name.split()[0] in given.only]
-        rows = [measured(pair, given.rounds, CLOCKS[given.clock]) for pair in chosen]
+        rows = [measured(pair, given.rounds, clock) for pair in chosen]
     report(rows)
     if given.json:
         Path(given.json).write_text(json.dumps([row._asdict() for row in rows], indent=1) + "\n")

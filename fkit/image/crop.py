@@ -88,6 +88,10 @@ def imcrop(
     fill = () if pad_fill is None else (pad_fill,) * channels if isinstance(pad_fill, (int, float)) else tuple(pad_fill)
     if pad_fill is not None and len(fill) != channels:
         raise FkitValueError(f"imcrop: pad_fill has {len(fill)} numbers for {channels} channels.")
+    if pad_fill is not None and img.ndim == 3 and channels == 1:
+        raise FkitValueError(
+            "imcrop: pad_fill takes (H, W) or several channels, not (H, W, 1).", repair="pass img[..., 0]"
+        )
     boxes = bboxes[None] if bboxes.ndim == 1 else bboxes
     if boxes.ndim != 2 or boxes.shape[1] != 4:
         raise FkitValueError(f"imcrop takes boxes of (4,) or (N, 4); got {form(bboxes)}.")

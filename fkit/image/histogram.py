@@ -4,7 +4,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from fkit.image.refuse import Image, form, image, is_a, refusing
+from fkit.image.refuse import Image, form, image, is_a, looked_up, refusing
 from fkit.tree.error import FkitTypeError, FkitValueError
 
 __all__ = ["auto_contrast", "clahe", "imequalize"]
@@ -94,8 +94,7 @@ def _histograms(name: str, img: Image) -> list[NDArray[np.int64]]:
 
 
 def _by_table(name: str, img: Image, tables: list[NDArray[np.uint8]]) -> Image:
-    with refusing(name, img):
-        return cv2.LUT(img, np.stack(tables, axis=-1)[:, None])
+    return looked_up(name, img, np.stack(tables, axis=-1)[:, None])
 
 
 def _equalizing(counts: NDArray[np.int64]) -> NDArray[np.uint8]:

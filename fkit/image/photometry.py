@@ -7,7 +7,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from fkit.image.refuse import Image, form, image, refusing
+from fkit.image.refuse import Image, form, image, is_a, looked_up, refusing
 from fkit.tree.error import FkitTypeError, FkitValueError
 
 __all__ = [
@@ -45,12 +45,12 @@ def imnormalize(img: Image, mean: Numbers, std: Numbers, to_rgb: bool = True) ->
         [[[0.0, 0.0, 5.0]]]
     """
     image("imnormalize", img)
+    if img.dtype != np.uint8:
+        return imnormalize_(img.astype(np.float32), mean, std, to_rgb)
     with refusing("imnormalize", img):
-        if img.dtype != np.uint8:
-            return imnormalize_(img.astype(np.float32), mean, std, to_rgb)
-        if to_rgb:
-            img = cv2.cvtColor(_three("imnormalize", img), cv2.COLOR_BGR2RGB)
-        return cv2.LUT(img, normal_table(mean, std, 1 if img.ndim == 2 else img.shape[2]))
+        table = normal_table(mean, std, 1 if img.ndim == 2 else img.shape[2])
+        swapped = cv2.cvtColor(_three("imnormalize", img), cv2.COLOR_BGR2RGB) if to_rgb else img
+    return looked_up("imnormalize", swapped, table).reshape(img.shape)
 
 
 def normal_table(mean: Numbers, std: Numbers, channels: int) -> NDArray[Any]:
@@ -137,7 +137,9 @@ def iminvert(img: Image) -> Image:
         >>> iminvert(np.uint8([[0, 200]])).tolist()
         [[255, 55]]
     """
-    return cv2.bitwise_not(img) if img.dtype == np.uint8 and img.ndim in (2, 3) else 255 - img
+    if img.dtype.kind not in "uif" or img.dtype == np.int8:
+        raise FkitTypeError(f"iminvert takes numbers that reach 255; got {form(img)}.")
+    return cv2.bitwise_not(img).reshape(img.shape) if _is_plain(img) else 255 - img
 
 
 def solarize(img: Image, thr: float = 128) -> Image:
@@ -154,8 +156,10 @@ def solarize(img: Image, thr: float = 128) -> Image:
         >>> solarize(np.uint8([[100, 200]])).tolist()
         [[100, 55]]
     """
-    if img.dtype == np.uint8 and img.ndim in (2, 3):
-        return cv2.LUT(img, _solar(np.arange(256, dtype=np.uint8), thr))
+    if img.dtype == np.int8:
+        raise FkitTypeError(f"solarize takes numbers that reach 255; got {form(img)}.")
+    if _is_plain(img):
+        return looked_up("solarize", img, _solar(np.arange(256, dtype=np.uint8), thr)).reshape(img.shape)
     return _solar(img, thr)
 
 
@@ -179,10 +183,14 @@ def posterize(img: Image, bits: int) -> Image:
     """
     if not np.issubdtype(img.dtype, np.integer):
         raise FkitTypeError(f"posterize takes integers; got {form(img)}.")
+    if not is_a(bits, int, np.integer):
+        raise FkitTypeError(f"posterize: bits must be an integer; got {bits!r}.")
     if not 0 <= bits <= 8:
         raise FkitValueError(f"posterize: bits must be in 0..8; got {bits}.")
-    low = (1 << (8 - int(bits))) - 1
-    return img & np.array(np.iinfo(img.dtype).max - low if img.dtype.kind == "u" else ~low, img.dtype)
+    shift = 8 - int(bits)
+    if img.dtype.kind == "u":
+        return img & np.array(np.iinfo(img.dtype).max - ((1 << shift) - 1), img.dtype)
+    return np.left_shift(np.right_shift(img, shift), shift)
 
 
 def lut_transform(img: Image, lut_table: NDArray[Any]) -> Image:
@@ -204,14 +212,18 @@ def lut_transform(img: Image, lut_table: NDArray[Any]) -> Image:
     """
     image("lut_transform", img)
     table: NDArray[Any] = np.asarray(lut_table)
-    if table.shape[:1] != (256,):
+    if table.shape != (256,):
         raise FkitValueError(f"lut_transform: the table needs 256 entries; got {form(table)}.")
     if img.dtype != np.uint8:
         if img.size and not (img.min() >= 0 and img.max() <= 255):
             raise FkitValueError(f"lut_transform: values must lie in 0..255; got {img.min()} to {img.max()}.")
         img = img.astype(np.uint8)
-    with refusing("lut_transform", img):
-        return cv2.LUT(img, table)
+    return looked_up("lut_transform", img, table)
+
+
+def _is_plain(img: Image) -> bool:
+    """Whether OpenCV's functions on bytes take the array."""
+    return img.dtype == np.uint8 and img.ndim in (2, 3) and img.size > 0
 
 
 def _three(name: str, img: Image) -> Image:

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from fkit.tree.error import FkitImportError, FkitTypeError, FkitValueError
 
-__all__ = ["Image", "form", "image", "is_a", "one_of", "optional", "refused", "refusing"]
+__all__ = ["Image", "form", "image", "is_a", "looked_up", "one_of", "optional", "refused", "refusing"]
 
 Image = NDArray[Any]  # (H, W) or (H, W, C); each function says which dtypes it takes
 
@@ -96,6 +96,19 @@ def refused(name: str, value: object, cause: BaseException) -> FkitValueError:
     """
     said = str(cause).strip().replace("\n", " ")
     return FkitValueError(f"{name}: OpenCV refuses an image of {form(value)} with these arguments.", repair=said)
+
+
+def looked_up(name: str, img: Image, table: Image) -> Image:
+    """``cv2.LUT``, but an empty image is refused: OpenCV answers None for it.
+
+    Example:
+        >>> looked_up("iminvert", np.uint8([[0, 9]]), np.arange(256, dtype=np.uint8)[::-1].copy()).tolist()
+        [[255, 246]]
+    """
+    if not img.size:
+        raise FkitValueError(f"{name}: the image is empty, {form(img)}.")
+    with refusing(name, img):
+        return cv2.LUT(img, table)
 
 
 def optional(package: str, purpose: str) -> Any:

@@ -235,6 +235,8 @@ def rescale_size(
             raise FkitValueError(f"rescale_size: a factor must be above 0; got {scale}.")
         factor = scale
     elif is_a(scale, tuple) and scale:
+        if min(width, height) <= 0:
+            raise FkitValueError(f"rescale_size: a size of {width} x {height} cannot be fitted into {scale}.")
         factor = min(max(scale) / max(height, width), min(scale) / min(height, width))
     else:
         raise FkitTypeError(f"rescale_size: scale must be a number or a tuple; got {scale!r}.")

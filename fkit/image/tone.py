@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fkit.image.colour import bgr2gray, bgr2rgb, gray2bgr, rgb2bgr
-from fkit.image.refuse import Image, form, image, is_a, one_of, optional, refusing
+from fkit.image.refuse import Image, form, image, is_a, looked_up, one_of, optional, refusing
 from fkit.tree.error import FkitTypeError, FkitValueError
 
 __all__ = [
@@ -53,7 +53,7 @@ def adjust_color(
     if _backend("adjust_color", backend) == "pillow":
         if beta is not None or gamma:
             raise FkitValueError("adjust_color: backend='pillow' takes alpha alone.", repair="leave out beta and gamma")
-        return _enhanced("Color", img, alpha)
+        return _enhanced("adjust_color", "Color", img, alpha)
     with refusing("adjust_color", img):
         gray = gray2bgr(bgr2gray(img))
         out = cv2.addWeighted(img, alpha, gray, 1 - alpha if beta is None else beta, gamma)
@@ -82,7 +82,7 @@ def adjust_brightness(img: Image, factor: float = 1.0, backend: str | None = Non
     """
     image("adjust_brightness", img)
     if _backend("adjust_brightness", backend) == "pillow":
-        return _enhanced("Brightness", img, factor)
+        return _enhanced("adjust_brightness", "Brightness", img, factor)
     return _blend_with_level("adjust_brightness", img, factor, 0.0)
 
 
@@ -106,7 +106,9 @@ def adjust_contrast(img: Image, factor: float = 1.0, backend: str | None = None)
     """
     image("adjust_contrast", img)
     if _backend("adjust_contrast", backend) == "pillow":
-        return _enhanced("Contrast", img, factor)
+        return _enhanced("adjust_contrast", "Contrast", img, factor)
+    if img.ndim != 3 or img.shape[2] != 3:
+        raise FkitValueError(f"adjust_contrast takes three channels; got {form(img)}.")
     gray = bgr2gray(img)
     # mmcv counts the levels of 0..255 only, but sums them all
     counted = gray.size if gray.dtype == np.uint8 else int(np.count_nonzero((gray >= 0) & (gray <= 256)))
@@ -148,7 +150,7 @@ def adjust_hue(img: Image, hue_factor: float, backend: str | None = None) -> Ima
     Args:
         img: (H, W, 3) BGR, 0..255; floats are truncated to uint8.
         hue_factor: -0.5 to 0.5, in turns.
-        backend: "cv2" (None means it) or "pillow", which leaves a grey picture as it is.
+        backend: "cv2" (None means it) or "pillow" (uint8 only).
 
     Returns:
         Same shape and dtype.
@@ -258,23 +260,23 @@ def _backend(name: str, backend: str | None) -> str:
     return "cv2" if backend is None else backend
 
 
-def _enhanced(kind: str, img: Image, factor: float) -> Image:
-    enhance, pillow = optional("PIL.ImageEnhance", "backend='pillow'"), optional("PIL.Image", "backend='pillow'")
-    if img.dtype != np.uint8:
-        raise FkitTypeError(f"backend='pillow' takes uint8; got {form(img)}.")
-    picture = pillow.fromarray(bgr2rgb(img) if img.ndim == 3 else img)
-    out = np.array(getattr(enhance, kind)(picture).enhance(factor), dtype=img.dtype)
-    return rgb2bgr(out) if img.ndim == 3 else out
+def _enhanced(name: str, kind: str, img: Image, factor: float) -> Image:
+    enhance = optional("PIL.ImageEnhance", "backend='pillow'")
+    return rgb2bgr(np.array(getattr(enhance, kind)(_picture(name, img)).enhance(factor)))
 
 
 def _hue_by_pillow(img: Image, shift: int) -> Image:
     pillow = optional("PIL.Image", "backend='pillow'")
-    if img.ndim == 2:
-        return img
-    picture = pillow.fromarray(bgr2rgb(img.astype(np.uint8, copy=False)))
-    hue, saturation, value = picture.convert("HSV").split()
-    merged = pillow.merge("HSV", (hue.point([(level + shift) % 256 for level in range(256)]), saturation, value))
-    return rgb2bgr(np.array(merged.convert("RGB"))).astype(img.dtype, copy=False)
+    hue, saturation, value = _picture("adjust_hue", img).convert("HSV").split()
+    turned = hue.point([(level + shift) % 256 for level in range(256)])
+    return rgb2bgr(np.array(pillow.merge("HSV", (turned, saturation, value)).convert("RGB")))
+
+
+def _picture(name: str, img: Image) -> Any:
+    """Pillow's picture of a BGR image."""
+    if img.dtype != np.uint8 or img.ndim != 3 or img.shape[2] != 3 or not img.size:
+        raise FkitTypeError(f"{name}: backend='pillow' takes (H, W, 3) uint8; got {form(img)}.")
+    return optional("PIL.Image", "backend='pillow'").fromarray(bgr2rgb(img))
 
 
 def _blend_with_level(name: str, img: Image, factor: float, level: float) -> Image:
@@ -283,7 +285,7 @@ def _blend_with_level(name: str, img: Image, factor: float, level: float) -> Ima
     with refusing(name, img):
         out = cv2.addWeighted(values, factor, np.full_like(values, level), 1 - factor, 0)
         out = _cut(out.reshape(values.shape), img.dtype)
-        return cv2.LUT(img, out) if img.dtype == np.uint8 else out
+    return looked_up(name, img, out) if img.dtype == np.uint8 else out
 
 
 def _cut(out: NDArray[Any], dtype: np.dtype[Any]) -> Image:

@@ -6,7 +6,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from fkit.image.refuse import Image, form, image
+from fkit.image.refuse import Image, form, image, looked_up
 from fkit.tree.error import FkitTypeError, FkitValueError
 
 __all__ = ["bgr2ycbcr", "rgb2ycbcr", "ycbcr2bgr", "ycbcr2rgb"]
@@ -108,28 +108,28 @@ def _to_ycbcr(name: str, img: Image, y_only: bool, reverse: bool) -> Image:
     _check_ycbcr(name, img)
     rows = np.array(_FORWARD[:1] if y_only else _FORWARD)
     offset = np.array(_OFFSET[: len(rows)])
-    return _affine(img, rows[:, ::-1] if reverse else rows, offset, np.float32(1))
+    return _affine(name, img, rows[:, ::-1] if reverse else rows, offset, np.float32(1))
 
 
 def _from_ycbcr(name: str, img: Image, reverse: bool) -> Image:
     _check_ycbcr(name, img)
     table = np.array(_BACKWARD[::-1] if reverse else _BACKWARD)
-    return _affine(img, table[:, :3] * 255.0, table[:, 3], np.float32(255))
+    return _affine(name, img, table[:, :3] * 255.0, table[:, 3], np.float32(255))
 
 
 def _check_ycbcr(name: str, img: Image) -> None:
     if image(name, img).dtype.name not in ("uint8", "float32"):
         raise FkitTypeError(f"{name} takes uint8 in 0..255 or float32 in 0..1; got {form(img)}.")
-    if img.ndim != 3 or img.shape[2] != 3:
+    if img.ndim != 3 or img.shape[2] != 3 or not img.size:
         raise FkitValueError(f"{name} takes three channels; got {form(img)}.")
 
 
-def _affine(img: Image, rows: NDArray[Any], offset: NDArray[Any], unit: np.float32) -> Image:
+def _affine(name: str, img: Image, rows: NDArray[Any], offset: NDArray[Any], unit: np.float32) -> Image:
     """``rows @ pixel + offset`` in float64, after the pixel went through float32 as in the reference, which
     decides the ties of uint8."""
     if img.dtype == np.uint8:
         steps = np.arange(256, dtype=np.float32) / np.float32(255) * unit
-        wide = cv2.LUT(img, steps.astype(np.float64))
+        wide = looked_up(name, img, steps.astype(np.float64))
     else:
         wide = (img * unit).astype(np.float64)
     out: NDArray[Any] = cv2.transform(wide, np.column_stack([rows, offset]))

@@ -145,6 +145,8 @@ def test_resizing_writes_into_a_buffer_that_fits(photo: np.ndarray) -> None:
         (lambda img: imshear(img, 1, border_value=(1, 2)), ValueError, "2 numbers for 3 channels"),
         (lambda img: imcrop(img, np.zeros((2, 5))), ValueError, r"\(4,\) or \(N, 4\); got \(2, 5\) float64"),
         (lambda img: imcrop(img, np.zeros(4), pad_fill=[1]), ValueError, "1 numbers for 3 channels"),
+        (lambda img: imcrop(img[..., :1], np.zeros(4), pad_fill=1), ValueError, r"not \(H, W, 1\)"),
+        (lambda img: imrescale(img[:0], (9, 9)), ValueError, "a size of 64 x 0 cannot be fitted"),
         (lambda img: bbox_clip(np.zeros((2, 3)), (4, 4)), ValueError, r"\(\.\.\., 4 K\); got \(2, 3\)"),
         (impad, ValueError, "exactly one of shape and padding"),
         (lambda img: impad(img, padding=(1, 2, 3)), ValueError, "integer or a tuple of 2 or 4"),
