@@ -128,11 +128,14 @@ def go(plan, folder, files=None, resume=False, stop_after=None):
     return files.done
 
 
-def start(backend, loop, optimizer, workers, folder, deadly):
-    """In a process of its own: a run that is killed at its n-th disk operation."""
+def start(backend, loop, optimizer, workers, folder, deadly, cache):
+    """In a process of its own: a run that is killed at its n-th disk operation; what JAX compiles is kept in ``cache``."""
+    import jax
     import torch
 
     torch.set_num_threads(1)
+    jax.config.update("jax_compilation_cache_dir", str(cache))
+    jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.0)
     plan = fkit.plan(config(loop, optimizer, workers), registry(), backend=backend)
     go(plan, folder, DyingFiles(deadly))
 

@@ -40,7 +40,7 @@ def test_a_run_killed_at_any_disk_operation_ends_with_the_same_bits(backend, loo
     for number, n in enumerate(deadly):
         folder = tmp_path / f"killed_at_{n}"
         workers = (0, 0, 0, 2, 0, 0, 4, 0)[number % 8]
-        child = processes.Process(target=start, args=(backend, loop, optimizer, workers, folder, n))
+        child = processes.Process(target=start, args=(backend, loop, optimizer, workers, folder, n, tmp_path / "cache"))
         child.start()
         child.join(120)
         assert child.exitcode == -signal.SIGKILL, f"operation {n} of {operations}"

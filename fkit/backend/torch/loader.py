@@ -3,6 +3,7 @@
 import signal
 import threading
 import traceback
+import warnings
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any
@@ -91,17 +92,19 @@ def _local(make: Callable[[Any], Batch], jobs: Iterator[Any]) -> Iterator[Batch]
 
 
 def _remote(make: Callable[[Any], Batch], jobs: Iterator[Any], workers: int, ahead: int) -> Iterator[Batch]:
-    loader = DataLoader(
-        _Made(make),
-        sampler=_Jobs(jobs),  # type: ignore[arg-type]  an iterable suffices where batches are made by the jobs
-        batch_size=None,
-        num_workers=workers,
-        prefetch_factor=ahead,
-        collate_fn=_same,
-        worker_init_fn=_settle,
-        multiprocessing_context=_context(),
-        generator=torch.Generator(),  # its seed for workers would be drawn from the global one
-    )
+    with warnings.catch_warnings():  # more workers than cores is for the user to choose
+        warnings.filterwarnings("ignore", message="This DataLoader will create")
+        loader = DataLoader(
+            _Made(make),
+            sampler=_Jobs(jobs),  # type: ignore[arg-type]  an iterable suffices where batches are made by the jobs
+            batch_size=None,
+            num_workers=workers,
+            prefetch_factor=ahead,
+            collate_fn=_same,
+            worker_init_fn=_settle,
+            multiprocessing_context=_context(),
+            generator=torch.Generator(),  # its seed for workers would be drawn from the global one
+        )
     results = _quietly(loader)
     try:
         while True:
