@@ -20,17 +20,25 @@ _EXAMPLE = """examples:
 def add(subparsers: Any) -> None:
     """Add the command to those of ``fkit``."""
     raw = argparse.RawDescriptionHelpFormatter
-    parser = subparsers.add_parser("config", help="show, explain and compare configs", epilog=_EXAMPLE, formatter_class=raw)
+    parser = subparsers.add_parser(
+        "config", help="show, explain and compare configs", epilog=_EXAMPLE, formatter_class=raw
+    )
     commands = parser.add_subparsers(dest="what", required=True, metavar="show|explain|diff")
 
     show = commands.add_parser("show", help="print the whole config", epilog=_EXAMPLE, formatter_class=raw)
     show.add_argument("config", help="a .py, .yaml or .json file")
     show.add_argument("--format", default="python", choices=("python", "yaml", "json", "canonical"))
-    show.add_argument("--run", dest="as_run", action="store_true", help="as a run takes it: in mmengine's keys, checked, with defaults")
-    show.add_argument("--plot", metavar="FILE", help="draw the learning rate over the run into FILE")
+    show.add_argument(
+        "--run",
+        dest="as_run",
+        action="store_true",
+        help="as a run takes it: in mmengine's keys, checked, with defaults",
+    )
     show.set_defaults(run=_show)
 
-    explain = commands.add_parser("explain", help="where a value was set, and what it overrode", epilog=_EXAMPLE, formatter_class=raw)
+    explain = commands.add_parser(
+        "explain", help="where a value was set, and what it overrode", epilog=_EXAMPLE, formatter_class=raw
+    )
     explain.add_argument("config")
     explain.add_argument("key", help="a dotted path, as model.backbone.depth")
     explain.set_defaults(run=_explain)
@@ -52,15 +60,10 @@ def _load(path: str, args: argparse.Namespace) -> Config:
 
 def _show(args: argparse.Namespace) -> int:
     cfg = _load(args.config, args)
-    if args.as_run or args.plot:
+    if args.as_run:
         from fkit.run.settings import settle
 
         cfg = settle(cfg)
-    if args.plot:
-        from fkit.run.settings import plot_schedule
-
-        plot_schedule(cfg, args.plot)
-        print(args.plot, file=sys.stderr)
     text = cfg.text(args.format)
     print(text, end="" if text.endswith("\n") else "\n")
     return 0

@@ -1,5 +1,8 @@
 """What reading a config may cost: steps, sizes and depths, so that no file hangs the reader or eats its memory."""
 
+# The trees here hold values of any type, which isinstance narrows to containers of unknown ones.
+# pyright: reportUnknownVariableType=false, reportUnknownArgumentType=false, reportUnknownMemberType=false
+
 from typing import Any
 
 from fkit.tree.error import FkitError, FkitValueError
@@ -91,10 +94,10 @@ class Budget:
             top = stack.pop()
             count += 1
             if isinstance(top, (list, tuple, set, frozenset)):
-                stack.extend(top)  # pyright: ignore
+                stack.extend(top)
             elif isinstance(top, dict):
-                stack.extend(top.values())  # pyright: ignore
-                count += sum(1 for key in top if isinstance(key, tuple))  # pyright: ignore
+                stack.extend(top.values())
+                count += sum(1 for key in top if isinstance(key, tuple))
             elif isinstance(top, str):
                 count += len(top) >> 6
             if len(stack) > self.left or count > self.left:

@@ -1,12 +1,14 @@
 """The frozen config: a mapping with attribute access that merges, prints and fingerprints."""
 
+# The trees here hold values of any type, which isinstance narrows to containers of unknown ones.
+# pyright: reportUnknownVariableType=false, reportUnknownArgumentType=false, reportUnknownMemberType=false
+
 import os
-from collections.abc import Mapping
 from typing import Any, NamedTuple, Self
 
 from fkit.tree import tree
-from fkit.tree.error import FkitTypeError, FkitValueError
-from fkit.tree.node import Node
+from fkit.tree.error import FkitValueError
+from fkit.tree.node import Node, meta_of
 from fkit.tree.path import Path, parse, step
 
 __all__ = ["Config", "Meta"]
@@ -49,12 +51,12 @@ class Config(Node):
             (1, 7)
         """
         if not isinstance(path, (str, tuple)):
-            return dict.get(self, path, default)  # pyright: ignore
+            return dict.get(self, path, default)
         node: Any = self
         try:
             keys: Path = parse(path) if isinstance(path, str) else path
         except FkitValueError:  # no path, but it may be a key all the same
-            return dict.get(self, path, default)  # pyright: ignore
+            return dict.get(self, path, default)
         try:
             for key in keys:
                 node = step(node, key)
@@ -62,7 +64,7 @@ class Config(Node):
             return default
         return node
 
-    def pop(self, path: Any, default: Any = _ABSENT, /) -> tuple[Self, Any]:  # pyright: ignore
+    def pop(self, path: Any, default: Any = _ABSENT, /) -> tuple[Self, Any]:
         """The config without what is at the path, and that value.
 
         Returns:
@@ -150,12 +152,12 @@ class Config(Node):
     @property
     def filename(self) -> str | None:
         """The file that the config was read from."""
-        return self._meta.filename if self._meta is not None else None
+        return meta_of(self).filename if meta_of(self) is not None else None
 
     @property
     def env_variables(self) -> dict[str, str]:
         """The environment variables that the files read, with the values they had."""
-        return dict(self._meta.environment) if self._meta is not None else {}
+        return dict(meta_of(self).environment) if meta_of(self) is not None else {}
 
     def origin(self, path: str | Path) -> str | None:
         """``file:line`` of who set the value at a path last, or None where it is not known."""
@@ -202,16 +204,3 @@ class Config(Node):
         if self.filename is not None:
             return f"Config (path: {self.filename}): {dict.__repr__(self)}"
         return dict.__repr__(self)
-
-
-def as_config(value: Mapping[Any, Any]) -> Config:
-    """A Config of any mapping.
-
-    Raises:
-        FkitTypeError: the value is no mapping.
-    """
-    if isinstance(value, Config):
-        return value
-    if not isinstance(value, Mapping):  # pyright: ignore
-        raise FkitTypeError(f"A config must be a mapping, got {type(value).__name__}.")
-    return Config(value)

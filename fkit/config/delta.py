@@ -1,12 +1,15 @@
 """What changes: deltas, into which OpenMMLab's dicts are parsed; merging and composing them."""
 
+# The trees here hold values of any type, which isinstance narrows to containers of unknown ones.
+# pyright: reportUnknownVariableType=false, reportUnknownArgumentType=false, reportUnknownMemberType=false
+
 from collections.abc import Mapping
 from typing import Any, NamedTuple, TypeVar
 
 from fkit.config.config import Config
 from fkit.config.origin import Mark, over
 from fkit.tree.error import FkitError, FkitKeyError, FkitTypeError, FkitValueError, quoted
-from fkit.tree.node import Items, Node, freeze
+from fkit.tree.node import Items, Node, freeze, marks_of, meta_of
 from fkit.tree.path import Path, parse, show
 
 __all__ = ["Delta", "Edit", "Sourced", "compose", "delete", "inheritance", "merge", "overrides", "replace"]
@@ -111,7 +114,7 @@ def overrides(options: Any, *, allow_list_keys: bool = True, source: str = "merg
     if not isinstance(options, Mapping):
         raise FkitTypeError(f"merge wants a mapping of changes or a Delta, got {type(options).__name__}.")
     expanded: dict[str, Any] = {}
-    for key, value in options.items():  # pyright: ignore
+    for key, value in options.items():
         if not isinstance(key, str):
             raise FkitTypeError(f"A key of a change must be a string, got {key!r}.")
         keys = parse(key) if "['" in key or '["' in key else tuple(key.split("."))
@@ -126,10 +129,12 @@ def _expand(tree: dict[str, Any], keys: Path, value: Any) -> None:
         if below is _ABSENT:
             below = {}
         elif isinstance(below, Mapping):
-            below = dict(below)  # a mapping that the caller gave stays as it is # pyright: ignore
+            below = dict(below)  # a mapping that the caller gave stays as it is
         else:
             where = show(keys[: depth + 1])
-            raise FkitTypeError(f"{where} is set to {quoted(below)} and, in the same changes, a key below it.", path=where)
+            raise FkitTypeError(
+                f"{where} is set to {quoted(below)} and, in the same changes, a key below it.", path=where
+            )
         node[key] = below
         node = below
     node[keys[-1]] = value
@@ -137,7 +142,7 @@ def _expand(tree: dict[str, Any], keys: Path, value: Any) -> None:
 
 def _delta(options: Mapping[Any, Any], lists: bool, mark: Mark | None, without: str | None = None) -> Delta:
     """``mark`` is the place of the whole; without one, each key brings its own."""
-    marks: Any = options._marks if isinstance(options, Node) else None  # pyright: ignore
+    marks: Any = marks_of(options) if isinstance(options, Node) else None
     keys = [
         (key, _edit(value, lists, mark or (marks.get(key) if marks else None), mark))
         for key, value in options.items()
@@ -154,7 +159,7 @@ def _edit(value: Any, lists: bool, mark: Mark | None, whole: Mark | None) -> Edi
     if not isinstance(value, Mapping):
         outcome = Value(freeze(value, Config))
         return Edit(outcome, outcome, mark)
-    options: Mapping[Any, Any] = value  # pyright: ignore
+    options: Mapping[Any, Any] = value
     new = Value(_settled(options))  # where the key is new, `_delete_` stays in it, as in OpenMMLab
     if options.get("_delete_", False):
         return Edit(new, Value(_without_delete(new.value)), mark)
@@ -174,15 +179,17 @@ def _settled(options: Mapping[Any, Any]) -> Any:
             if isinstance(value.absent, Value):
                 kept[key] = value.absent.value
         else:
-            kept[key] = _settled(value) if isinstance(value, Mapping) else freeze(value, Config)  # pyright: ignore
+            kept[key] = _settled(value) if isinstance(value, Mapping) else freeze(value, Config)
     return Config.of(kept, marks or None)
 
 
 def _without_delete(node: Config) -> Config:
-    return Config.of({k: v for k, v in node.items() if k != "_delete_"}, node._marks, node._meta)  # pyright: ignore
+    return Config.of({k: v for k, v in node.items() if k != "_delete_"}, marks_of(node), meta_of(node))
 
 
-def _item_deltas(options: Mapping[Any, Any], mark: Mark | None, without: str | None) -> "tuple[tuple[int, Delta | Invalid], ...] | None":
+def _item_deltas(
+    options: Mapping[Any, Any], mark: Mark | None, without: str | None
+) -> "tuple[tuple[int, Delta | Invalid], ...] | None":
     found: list[tuple[int, Delta | Invalid]] = []
     for key, value in options.items():
         if key == without:
@@ -194,7 +201,7 @@ def _item_deltas(options: Mapping[Any, Any], mark: Mark | None, without: str | N
         except ValueError:  # a superscript is a digit, but no number
             return None
         if isinstance(value, Mapping):
-            found.append((index, _delta(value, True, mark)))  # pyright: ignore
+            found.append((index, _delta(value, True, mark)))
         else:
             found.append((index, Invalid(f"an item of a list takes a mapping of changes, not {quoted(value)}")))
     return tuple(found)
@@ -220,12 +227,14 @@ def _merge(node: Any, delta: Delta, path: Path, mark: Mark | None) -> Any:
     if isinstance(node, Node):
         return _merge_mapping(node, delta, path) if delta.keys else node
     if not isinstance(node, list) or delta.items is None:
-        raise _mismatch(node, delta, path, mark)  # pyright: ignore
-    items = list(node)  # pyright: ignore
+        raise _mismatch(node, delta, path, mark)
+    items = list(node)
     for index, change in delta.items:
         here = (*path, str(index))
         if index >= len(items):
-            raise FkitKeyError(f"{show(here)}: the list has {len(items)} items.", path=show(here), origin=mark.place if mark else None)
+            raise FkitKeyError(
+                f"{show(here)}: the list has {len(items)} items.", path=show(here), origin=mark.place if mark else None
+            )
         if isinstance(change, Invalid):
             raise FkitTypeError(f"{show(here)}: {change.reason}.", path=show(here), origin=mark.place if mark else None)
         items[index] = _merge(items[index], change, here, mark)
@@ -234,7 +243,7 @@ def _merge(node: Any, delta: Delta, path: Path, mark: Mark | None) -> Any:
 
 def _merge_mapping(node: Node, delta: Delta, path: Path) -> Node:
     items: dict[Any, Any] = dict(node)
-    marks: dict[Any, Any] = dict(node._marks) if node._marks else {}  # pyright: ignore
+    marks: dict[Any, Any] = {**(marks_of(node) or {})}
     for key, edit in delta.keys:
         old = items.get(key, _ABSENT)
         change = edit.absent if old is _ABSENT else edit.present
@@ -250,7 +259,7 @@ def _merge_mapping(node: Node, delta: Delta, path: Path) -> Node:
             marks.pop(key, None)
         else:
             raise FkitValueError(f"{show((*path, key))}: {change.reason}", path=show((*path, key)))
-    return type(node).of(items, marks or None, node._meta)  # pyright: ignore
+    return type(node).of(items, marks or None, meta_of(node))
 
 
 def _mismatch(node: Any, delta: Delta, path: Path, mark: Mark | None) -> FkitError:
@@ -280,7 +289,9 @@ def compose(first: Delta, second: Delta) -> Delta:
     items = dict(first.items)
     for index, change in second.items:
         known = items.get(index)
-        items[index] = compose(known, change) if isinstance(known, Delta) and isinstance(change, Delta) else known or change
+        items[index] = (
+            compose(known, change) if isinstance(known, Delta) and isinstance(change, Delta) else known or change
+        )
     return Delta(tuple(edits.items()), tuple(items.items()))
 
 

@@ -1,5 +1,8 @@
 """YAML and JSON configs: safe, bounded, with the tags that fkit's own dumps have."""
 
+# The trees here hold values of any type, which isinstance narrows to containers of unknown ones.
+# pyright: reportUnknownVariableType=false, reportUnknownArgumentType=false, reportUnknownMemberType=false
+
 import json
 from typing import Any
 
@@ -34,19 +37,19 @@ def parse_json(text: str, file: str, budget: Budget) -> Any:
 def _decode(value: Any, file: str, lines: Any, budget: Budget) -> Any:
     """Mappings as drafts with their marks; tagged values as what they stand for."""
     if isinstance(value, dict):
-        if len(value) == 1:  # pyright: ignore
-            found = _untag(value, file, lines, budget)  # pyright: ignore
+        if len(value) == 1:
+            found = _untag(value, file, lines, budget)
             if found is not _NO_TAG:
                 return found
         made = Draft()
         mark = Mark(file, 0)
-        for key, item in value.items():  # pyright: ignore
+        for key, item in value.items():
             made.put(key, _decode(item, file, lines, budget), lines(value, key) if lines else mark)
         return made
     if isinstance(value, list):
-        return [_decode(item, file, lines, budget) for item in value]  # pyright: ignore
+        return [_decode(item, file, lines, budget) for item in value]
     if isinstance(value, tuple):
-        return tuple(_decode(item, file, lines, budget) for item in value)  # pyright: ignore
+        return tuple(_decode(item, file, lines, budget) for item in value)
     return value
 
 
@@ -60,7 +63,7 @@ def _untag(value: dict[Any, Any], file: str, lines: Any, budget: Budget) -> Any:
     if tag == "__lazy__" and isinstance(held, str):
         return Lazy(held, file)
     if tag in ("__tuple__", "__set__", "__dict__") and isinstance(held, list):
-        items = [_decode(item, file, lines, budget) for item in held]  # pyright: ignore
+        items = [_decode(item, file, lines, budget) for item in held]
         if tag == "__tuple__":
             return tuple(items)
         try:
@@ -77,7 +80,7 @@ def _untag(value: dict[Any, Any], file: str, lines: Any, budget: Budget) -> Any:
 
 
 def _hashable(value: Any) -> Any:
-    return frozenset(value) if isinstance(value, set) else value  # pyright: ignore
+    return frozenset(value) if isinstance(value, set) else value
 
 
 def parse_yaml(text: str, file: str, budget: Budget) -> Any:
@@ -143,7 +146,7 @@ def _weigh(node: Any, file: str, known: dict[int, int]) -> int:
     weight = 1
     if isinstance(node.value, list):
         for item in node.value:
-            for below in item if isinstance(item, tuple) else (item,):  # pyright: ignore
+            for below in item if isinstance(item, tuple) else (item,):
                 weight += _weigh(below, file, known)
     if weight > _WEIGHT:
         raise FkitValueError(f"The YAML has more than {_WEIGHT} values, aliases written out.", origin=file)
@@ -188,14 +191,16 @@ def _mapping(node: Any, file: str, loader: Any, known: dict[int, Any]) -> Any:
     for name, below in node.value:
         key = _construct(name, file, loader, known)
         if isinstance(key, (list, dict, set)):
-            raise FkitValueError("A key of the YAML is a list or a mapping.", origin=f"{file}:{name.start_mark.line + 1}")
+            raise FkitValueError(
+                "A key of the YAML is a list or a mapping.", origin=f"{file}:{name.start_mark.line + 1}"
+            )
         if isinstance(key, (int, float)) and not -(2**60) < key < 2**60:
-            raise FkitValueError("A key of the YAML is a number of more than 60 bits.", origin=f"{file}:{name.start_mark.line + 1}")
+            raise FkitValueError(
+                "A key of the YAML is a number of more than 60 bits.", origin=f"{file}:{name.start_mark.line + 1}"
+            )
         made.put(key, _construct(below, file, loader, known), Mark(file, name.start_mark.line + 1))
     if len(made) == 1:
         found = _untag(made, file, None, Budget())
         if found is not _NO_TAG:
             return found
     return made
-
-

@@ -4,12 +4,15 @@
 answers to attributes, updates recursively and copies what is put in. ``settle`` freezes either.
 """
 
+# The trees here hold values of any type, which isinstance narrows to containers of unknown ones.
+# pyright: reportUnknownVariableType=false, reportUnknownArgumentType=false, reportUnknownMemberType=false
+
 from typing import Any
 
 from fkit.config.budget import Budget
 from fkit.config.config import Config
 from fkit.config.origin import Mark, over
-from fkit.tree.node import Items, Node
+from fkit.tree.node import Items, Node, marks_of
 
 __all__ = ["Draft", "Linked", "link", "settle"]
 
@@ -108,13 +111,13 @@ def _merged(new: Any, old: Any, mark: Mark | None) -> Any:
 def link(value: Any) -> Any:
     """A fresh tree of ``Linked`` mappings and plain lists, of a frozen or a changing one."""
     if isinstance(value, dict):
-        marks: Any = value._marks if isinstance(value, Node) else getattr(value, "marks", None)  # pyright: ignore
-        found: dict[Any, Any] = {k: link(v) for k, v in value.items()}  # pyright: ignore
+        marks: Any = marks_of(value) if isinstance(value, Node) else getattr(value, "marks", None)
+        found: dict[Any, Any] = {k: link(v) for k, v in value.items()}
         return Linked(found, dict(marks) if marks else {})
     if isinstance(value, list):
-        return [link(v) for v in value]  # pyright: ignore
+        return [link(v) for v in value]
     if isinstance(value, tuple):
-        return tuple(link(v) for v in value)  # pyright: ignore
+        return tuple(link(v) for v in value)
     return value
 
 
@@ -155,10 +158,10 @@ def _settle_container(value: Any, known: dict[int, Any], budget: Budget, depth: 
     weight = 1
     if isinstance(value, dict):
         items: dict[Any, Any] = {}
-        for key, item in value.items():  # pyright: ignore
+        for key, item in value.items():
             items[key], more = _settle(item, known, budget, depth)
             weight += more
-        return Config.of(items, getattr(value, "marks", None) or None), weight  # pyright: ignore
+        return Config.of(items, getattr(value, "marks", None) or None), weight
     parts: list[Any] = []
     for item in value:
         part, more = _settle(item, known, budget, depth)

@@ -1,5 +1,8 @@
 """Python config files as data: their statements, evaluated over the AST, never executed."""
 
+# The trees here hold values of any type, which isinstance narrows to containers of unknown ones.
+# pyright: reportUnknownVariableType=false, reportUnknownArgumentType=false, reportUnknownMemberType=false
+
 import ast
 import sys
 from typing import Any
@@ -7,10 +10,12 @@ from typing import Any
 from fkit.config import operate
 from fkit.config.budget import Budget
 from fkit.config.draft import Draft, Linked
-from fkit.config.expression import Expressions, refuse
+from fkit.config.expression import Expressions
 from fkit.config.lazy import Lazy
-from fkit.config.library import BUILTINS, Module, listed, member
-from fkit.config.scope import Scope
+from fkit.config.library import BUILTINS
+from fkit.config.pure import Module, listed
+from fkit.config.scope import Scope, refuse
+from fkit.config.standard import member
 from fkit.tree.error import FkitError, FkitValueError, like
 
 __all__ = ["Evaluator", "evaluate", "is_standard"]
@@ -63,7 +68,9 @@ def evaluate(body: list[ast.stmt], names: Draft, file: str, budget: Budget) -> D
     except Exception as error:
         kind = type(error).__name__
         detail = error.args[0] if isinstance(error, KeyError) and error.args else error
-        raise like(error)(f"{kind}: {detail!r}." if isinstance(error, KeyError) else f"{kind}: {error}.", origin=evaluator.place) from error
+        raise like(error)(
+            f"{kind}: {detail!r}." if isinstance(error, KeyError) else f"{kind}: {error}.", origin=evaluator.place
+        ) from error
     return names
 
 
@@ -140,7 +147,9 @@ class Evaluator(Expressions):
         if stars:
             at, after = stars[0], len(targets) - stars[0] - 1
             if len(values) < len(targets) - 1:
-                raise ValueError(f"not enough values to unpack (expected at least {len(targets) - 1}, got {len(values)})")
+                raise ValueError(
+                    f"not enough values to unpack (expected at least {len(targets) - 1}, got {len(values)})"
+                )
             end = len(values) - after
             values = [*values[:at], values[at:end], *values[end:]]
         if len(values) != len(targets):
@@ -161,7 +170,9 @@ class Evaluator(Expressions):
     def _put_attribute(self, holder: Any, name: str, value: Any) -> None:
         if not isinstance(holder, Linked) or name.startswith("__"):
             kind = "dict" if isinstance(holder, Draft) else type(holder).__name__
-            raise AttributeError(f"{kind!r} object has no attribute {name!r}: only what comes from a base takes attributes")
+            raise AttributeError(
+                f"{kind!r} object has no attribute {name!r}: only what comes from a base takes attributes"
+            )
         holder.put(name, value, self.mark)
 
     def _do_Delete(self, node: ast.Delete) -> None:
@@ -214,7 +225,7 @@ class Evaluator(Expressions):
             if left == "break":
                 return None
             if isinstance(left, tuple):
-                return left  # pyright: ignore
+                return left
         return self.block(node.orelse)
 
     def _do_While(self, node: ast.While) -> Any:
@@ -224,7 +235,7 @@ class Evaluator(Expressions):
             if left == "break":
                 return None
             if isinstance(left, tuple):
-                return left  # pyright: ignore
+                return left
         return self.block(node.orelse)
 
     def _do_FunctionDef(self, node: ast.FunctionDef) -> None:

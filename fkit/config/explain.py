@@ -1,5 +1,8 @@
 """``explain`` and ``diff`` as text: where a value came from, and what two configs do not share."""
 
+# The trees here hold values of any type, which isinstance narrows to containers of unknown ones.
+# pyright: reportUnknownVariableType=false, reportUnknownArgumentType=false, reportUnknownMemberType=false
+
 from typing import Any
 
 from fkit.config.config import Config
@@ -28,7 +31,7 @@ def explain(cfg: Config, path: str) -> str:
     value = tree.get(cfg, keys)
     if not isinstance(value, dict):
         return _chain(cfg, keys, value)
-    leaves = list(_leaves(value, keys))  # pyright: ignore
+    leaves = list(_leaves(value, keys))
     if not leaves:
         return _chain(cfg, keys, value)
     return "\n".join(_chain(cfg, leaf, tree.get(cfg, leaf)) for leaf in leaves)
@@ -36,10 +39,10 @@ def explain(cfg: Config, path: str) -> str:
 
 def _leaves(value: Any, path: Path) -> Any:
     if isinstance(value, dict) and value:
-        for key, item in value.items():  # pyright: ignore
+        for key, item in value.items():
             yield from _leaves(item, (*path, key))
-    elif isinstance(value, (list, tuple)) and any(isinstance(item, dict) for item in value):  # pyright: ignore
-        for at, item in enumerate(value):  # pyright: ignore
+    elif isinstance(value, (list, tuple)) and any(isinstance(item, dict) for item in value):
+        for at, item in enumerate(value):
             yield from _leaves(item, (*path, str(at)))
     else:
         yield path

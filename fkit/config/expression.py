@@ -1,46 +1,32 @@
 """Expressions of a config file, evaluated over the AST."""
 
+# The trees here hold values of any type, which isinstance narrows to containers of unknown ones.
+# pyright: reportUnknownVariableType=false, reportUnknownArgumentType=false, reportUnknownMemberType=false
+
 import ast
 from collections.abc import Callable, Iterator
-from typing import Any, NoReturn
+from typing import Any
 
 from fkit.config import operate
 from fkit.config.budget import Budget
 from fkit.config.draft import Draft, Linked
 from fkit.config.lazy import Lazy
-from fkit.config.library import BUILTINS, Module, Partial, calls, listed, member
-from fkit.config.method import methods
+from fkit.config.library import BUILTINS, CALLS
+from fkit.config.method import method_of, methods
 from fkit.config.origin import Mark
-from fkit.config.scope import Closure, Scope, absent, bind
+from fkit.config.pure import Module, Partial, listed
+from fkit.config.scope import Bound, Closure, Scope, Transient, absent, bind, refuse
+from fkit.config.standard import member
 from fkit.tree.error import FkitValueError
 
-__all__ = ["Expressions", "refuse"]
+__all__ = ["Expressions"]
 
 _ABSENT = absent()
 _new_mark: Callable[..., Mark] = tuple.__new__  # a Mark without the call of its constructor: there are thousands
 
 
-def refuse(what: str, place: str) -> NoReturn:
-    """The error for what is beyond a config that is data."""
-    raise FkitValueError(
-        what,
-        origin=place,
-        repair="fkit reads configs as data. If you trust the file, --trust runs it as Python in a process of its own.",
-    )
-
-
-class Bound:
-    """A method of a value, looked up and not yet called."""
-
-    __slots__ = ("function", "value")
-
-    def __init__(self, function: Callable[..., Any], value: Any) -> None:
-        self.function = function
-        self.value = value
-
-
 class Expressions:
-    """An evaluator of expressions.
+    """Evaluates expressions.
 
     Args:
         file: the file's name, for origins and errors.
@@ -54,10 +40,7 @@ class Expressions:
         self.scope = scope
         self.line = 1
         self.depth = 0
-        self.calls = calls()
-        self.table: dict[type[ast.AST], Callable[[Any], Any]] = {
-            getattr(ast, name[4:]): getattr(self, name) for name in dir(type(self)) if name.startswith("_ev_")
-        }
+        self.table: dict[type[ast.AST], Callable[[Any], Any]] = {kind: getattr(self, name) for kind, name in _TABLE}
 
     @property
     def place(self) -> str:
@@ -89,7 +72,7 @@ class Expressions:
         if node.id in BUILTINS:
             return BUILTINS[node.id]
         self.line = node.lineno
-        if node.id in _BEYOND:
+        if node.id in _BEYOND.split():
             refuse(f"{node.id} is not available to a config.", self.place)
         raise NameError(f"name {node.id!r} is not defined")
 
@@ -138,12 +121,12 @@ class Expressions:
         if isinstance(value, (list, tuple, str, bytes, range)):
             found = value[index]
             if isinstance(index, slice) and not isinstance(found, range):
-                self.budget.spend(len(found) >> 3)  # pyright: ignore
-            return found  # pyright: ignore
+                self.budget.spend(len(found) >> 3)
+            return found
         if isinstance(value, dict):
             return value[operate.key(index, self.budget)]
         if value == Module("os.environ"):
-            return self.calls[_GETENV](self, index)
+            return CALLS[_GETENV](self, index)
         if isinstance(value, type) and value in (dict, list, tuple, set):
             return value  # an annotation: list[int]
         raise TypeError(f"{type(value).__name__!r} object is not subscriptable")
@@ -194,9 +177,9 @@ class Expressions:
     def _unpack(self, made: Draft, value: Any, once: bool) -> None:
         if not isinstance(value, dict):
             raise TypeError(f"{type(value).__name__!r} object is not a mapping")
-        self.budget.spend(len(value))  # pyright: ignore
-        known: dict[Any, Any] = getattr(value, "marks", {})  # pyright: ignore
-        for key, item in value.items():  # pyright: ignore
+        self.budget.spend(len(value))
+        known: dict[Any, Any] = getattr(value, "marks", {})
+        for key, item in value.items():
             if once and key in made:
                 raise TypeError(f"dict() got multiple values for keyword argument {key!r}")
             if once and not isinstance(key, str):
@@ -207,7 +190,7 @@ class Expressions:
     def _dict(self, node: ast.Call) -> Draft:
         """``dict(a=1, **other)``, most of what a config is."""
         self.budget.spend(len(node.keywords) + 1)
-        made: Draft = self.calls[dict](self, *self.items(node.args)) if node.args else Draft()
+        made: Draft = CALLS[dict](self, *self.items(node.args)) if node.args else Draft()
         file, marks = self.file, made.marks
         given = set[str]() if node.args else None
         for word in node.keywords:
@@ -259,31 +242,33 @@ class Expressions:
         if isinstance(function, type) and issubclass(function, Exception):
             return function(*args)
         try:
-            known = self.calls.get(function)
+            known = CALLS.get(function)
         except TypeError:
             known = None
         if known is not None:
             return known(self, *args, **keywords)
-        if callable(function) and getattr(function, "__module__", "") in ("fkit.config.method",):
+        if getattr(function, "__module__", "") == "fkit.config.method":  # `str.upper`, taken from its class
             return function(self, *args, **keywords)
         raise TypeError(f"{type(function).__name__!r} object is not callable")
 
     def _closure(self, function: Closure, args: tuple[Any, ...], keywords: dict[str, Any]) -> Any:
         if self.depth > 60:
-            raise FkitValueError("The functions of the config call each other more than 60 levels deep.", origin=self.place)
+            raise FkitValueError(
+                "The functions of the config call each other more than 60 levels deep.", origin=self.place
+            )
         outer, line = self.scope, self.line
         self.scope = bind(function, args, keywords)
         self.depth += 1
         try:
             if isinstance(function.body, list):
-                return self.run(function.body)  # pyright: ignore
+                return self.run(function.body)
             return self.eval(function.body)
         finally:
             self.depth -= 1
             self.scope, self.line = outer, line
 
     def run(self, body: list[ast.stmt]) -> Any:
-        """Execute the body of a function and give what it returns."""
+        """Execute the body of a function."""
         raise NotImplementedError
 
     def _ev_Lambda(self, node: ast.Lambda) -> Closure:
@@ -340,24 +325,17 @@ class Expressions:
         scope.put(node.target.id, value, self.mark)
         return value
 
-    # text
-
     def _ev_JoinedStr(self, node: ast.JoinedStr) -> str:
         self.budget.spend(len(node.values))
         return "".join([self.eval(part) for part in node.values])
 
     def _ev_FormattedValue(self, node: ast.FormattedValue) -> str:
         value = self.eval(node.value)
-        form = self.eval(node.format_spec) if node.format_spec is not None else ""
         mark = "" if node.conversion < 0 else f"!{chr(node.conversion)}"
-        function = methods("", "format")
-        assert function is not None
-        return function(self, "{0" + mark + "}", value) if not form else self._formatted(value, mark, form)
-
-    def _formatted(self, value: Any, mark: str, form: str) -> str:
-        function = methods("", "format")
-        assert function is not None
-        return function(self, "{0" + mark + ":{1}}", value, form)
+        function = method_of("str", "format")
+        if node.format_spec is None:
+            return function(self, "{0" + mark + "}", value)
+        return function(self, "{0" + mark + ":{1}}", value, self.eval(node.format_spec))
 
     # comprehensions
 
@@ -413,14 +391,9 @@ class Expressions:
         raise NotImplementedError
 
 
-class Transient(dict[str, Any]):
-    """The names of a comprehension, which ``:=`` passes over."""
-
-    transient = True
-
-
+_TABLE = tuple((getattr(ast, name[4:]), name) for name in vars(Expressions) if name.startswith("_ev_"))
 _GETENV = member("os", "getenv")
-_BEYOND = frozenset(
-    "open eval exec compile __import__ input globals locals vars dir setattr delattr memoryview bytearray help breakpoint exit quit id "
-    "super property classmethod staticmethod __builtins__ __name__ __file__ __spec__ __loader__ aiter anext".split()
+_BEYOND = (
+    "open eval exec compile __import__ input globals locals vars dir setattr delattr memoryview bytearray help breakpoint "
+    "exit quit id hash super property classmethod staticmethod __builtins__ __name__ __file__ __spec__ __loader__ aiter anext"
 )

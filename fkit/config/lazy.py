@@ -1,5 +1,8 @@
 """Names that a new-style config imports: kept as names, opened only when something is built of them."""
 
+# The trees here hold values of any type, which isinstance narrows to containers of unknown ones.
+# pyright: reportUnknownVariableType=false, reportUnknownArgumentType=false, reportUnknownMemberType=false
+
 import importlib
 from typing import Any
 
@@ -21,6 +24,8 @@ class Lazy:
     """
 
     __slots__ = ("_name", "_place")
+    _name: str
+    _place: str | None
 
     def __init__(self, name: str, place: str | None = None) -> None:
         object.__setattr__(self, "_name", name)
@@ -53,7 +58,7 @@ class Lazy:
             FkitImportError: there is no such module or attribute.
         """
         parts = self._name.split(".")
-        for cut in range(len(parts), 0, -1):
+        for cut in reversed(range(1, len(parts) + 1)):
             module = ".".join(parts[:cut])
             try:
                 found: Any = importlib.import_module(module)

@@ -1,5 +1,8 @@
 """Config files -> a frozen Config: .py (both styles), .yaml and .json, with all their bases."""
 
+# The trees here hold values of any type, which isinstance narrows to containers of unknown ones.
+# pyright: reportUnknownVariableType=false, reportUnknownArgumentType=false, reportUnknownMemberType=false
+
 import ast
 import os
 import warnings
@@ -11,13 +14,13 @@ from fkit.config.delta import inheritance, merge
 from fkit.config.document import parse_json, parse_yaml
 from fkit.config.draft import Draft, link, settle
 from fkit.config.evaluate import evaluate
-from fkit.config.library import Module
 from fkit.config.locate import base_file
 from fkit.config.newstyle import is_newstyle, load_newstyle
+from fkit.config.pure import Module
 from fkit.config.scope import Closure
 from fkit.config.source import SUFFIXES, Source, read, restore, substitute, unquoted
 from fkit.tree.error import FkitError, FkitKeyError, FkitOSError, FkitTypeError, FkitValueError
-from fkit.tree.node import Items
+from fkit.tree.node import Items, marks_of
 
 __all__ = ["load_config", "load_string", "parse_python"]
 
@@ -113,7 +116,7 @@ def _finish(reader: "Reader", file: str | None, read_all: Any) -> Config:
         error.origin = error.origin or file
         raise
     imported = tuple(sorted(reader.imported))
-    return Config.of(dict(cfg), cfg._marks, Meta(file, tuple(reader.environment.items()), imported))  # pyright: ignore
+    return Config.of(dict(cfg), marks_of(cfg), Meta(file, tuple(reader.environment.items()), imported))
 
 
 class Reader:
@@ -133,7 +136,9 @@ class Reader:
     def file(self, file: str, chain: tuple[str, ...]) -> Config:
         """The config of a file, merged over its bases; ``chain`` is the files that led here."""
         if file in chain:
-            raise FkitValueError(f"The bases go round in a circle: {' -> '.join([*chain[chain.index(file) :], file])}.", origin=chain[-1])
+            raise FkitValueError(
+                f"The bases go round in a circle: {' -> '.join([*chain[chain.index(file) :], file])}.", origin=chain[-1]
+            )
         self.budget.file()
         return self.text(read(file), file, (*chain, file))
 
@@ -213,13 +218,13 @@ class Reader:
             value = parse(unquoted(source.text), shown(file), self.budget)
         if not isinstance(value, dict):
             raise FkitTypeError(f"A config must be a mapping, this is a {type(value).__name__}.", origin=shown(file))
-        for key in value:  # pyright: ignore
+        for key in value:
             if not isinstance(key, str):
                 raise FkitTypeError(f"The top-level key {key!r} is no string.", origin=shown(file))
-        paths = value.pop("_base_", [])  # pyright: ignore
+        paths = value.pop("_base_", [])
         if not isinstance(paths, list):
             paths = [paths]
-        base = self._bases(paths, file, chain, 0)  # pyright: ignore
+        base = self._bases(paths, file, chain, 0)
         return settle(value, self.budget), base
 
     def _bases(self, paths: list[Any], file: str, chain: tuple[str, ...], line: int) -> Config:
@@ -244,7 +249,7 @@ class Reader:
             if scope is not None:
                 cfg = _scoped(cfg, scope)
             items.update(cfg)
-            marks.update(cfg._marks or {})  # pyright: ignore
+            marks.update(marks_of(cfg) or {})
         return Config.of(items, marks or None)
 
 
@@ -270,7 +275,9 @@ def parse_python(text: str, file: str) -> ast.Module:
     except SyntaxError as error:
         raise FkitValueError(f"This is no Python: {error.msg}.", origin=f"{file}:{error.lineno or 1}") from None
     except (ValueError, RecursionError, MemoryError, OverflowError) as error:
-        raise FkitValueError(f"This is no Python that can be read: {str(error) or 'it is nested too deeply'}.", origin=file) from None
+        raise FkitValueError(
+            f"This is no Python that can be read: {str(error) or 'it is nested too deeply'}.", origin=file
+        ) from None
     if len(_parsed) >= _MEMO:
         _parsed.pop(next(iter(_parsed)), None)
     _parsed[text] = module
@@ -290,10 +297,15 @@ def _base_paths(module: ast.Module, file: str, budget: Budget) -> list[Any]:
     node = next((node for node in module.body if _is_base(node)), None)
     if node is None:
         return []
+    value: Any = node.value  # type: ignore[attr-defined]
+    if isinstance(value, ast.Constant):
+        return [value.value]
+    if isinstance(value, ast.List) and all(isinstance(item, ast.Constant) for item in value.elts):
+        return [item.value for item in value.elts]  # type: ignore[attr-defined]
     name = ast.copy_location(ast.Name("_base_", ast.Store()), node)
     alone = ast.copy_location(ast.Assign([name], node.value), node)  # type: ignore[attr-defined]
     value = evaluate([alone], Draft(), file, budget)["_base_"]
-    return value if isinstance(value, list) else [value]  # pyright: ignore
+    return value if isinstance(value, list) else [value]
 
 
 def _kept(names: Draft) -> Draft:
@@ -311,7 +323,7 @@ def _is_code(value: Any) -> bool:
 
 
 def _without(cfg: Config, keys: list[str]) -> Config:
-    marks = {k: m for k, m in (cfg._marks or {}).items() if k not in keys}  # pyright: ignore
+    marks = {k: m for k, m in (marks_of(cfg) or {}).items() if k not in keys}
     return Config.of({k: v for k, v in cfg.items() if k not in keys}, marks or None)
 
 
@@ -334,10 +346,10 @@ def _scoped(value: Any, scope: str) -> Any:
         if "type" in value:
             if value.get(("_scope_",)) is not None:
                 return value
-            return Config.of({**value, "_scope_": scope}, value._marks)  # pyright: ignore
-        return Config.of({k: _scoped(v, scope) for k, v in value.items()}, value._marks)  # pyright: ignore
+            return Config.of({**value, "_scope_": scope}, marks_of(value))
+        return Config.of({k: _scoped(v, scope) for k, v in value.items()}, marks_of(value))
     if isinstance(value, list):
-        return Items([_scoped(v, scope) for v in value])  # pyright: ignore
+        return Items([_scoped(v, scope) for v in value])
     if isinstance(value, tuple):
-        return tuple(_scoped(v, scope) for v in value)  # pyright: ignore
+        return tuple(_scoped(v, scope) for v in value)
     return value

@@ -1,5 +1,8 @@
 """Where the bases of a config are: beside it, or in an installed package (``mmdet::path``)."""
 
+# The trees here hold values of any type, which isinstance narrows to containers of unknown ones.
+# pyright: reportUnknownVariableType=false, reportUnknownArgumentType=false, reportUnknownMemberType=false
+
 import importlib.machinery
 import importlib.util
 import os
@@ -39,9 +42,13 @@ def base_file(path: Any, file: str, place: str) -> tuple[str, str | None]:
         return os.path.join(os.path.dirname(file), path), None
     scope, _, inside = path.partition("::")
     if _EXTERNAL.match(path) is None or "::" in inside:
-        raise FkitValueError(f"The base {path!r} is no package and path.", origin=place, repair="Write 'mmdet::folder/file.py'.")
+        raise FkitValueError(
+            f"The base {path!r} is no package and path.", origin=place, repair="Write 'mmdet::folder/file.py'."
+        )
     if scope not in _SCOPES.split():
-        raise FkitValueError(f"The base {path!r} names an unknown package.", origin=place, value=scope, choices=_SCOPES.split())
+        raise FkitValueError(
+            f"The base {path!r} names an unknown package.", origin=place, value=scope, choices=_SCOPES.split()
+        )
     # an import finds mmseg where pip calls it mmsegmentation
     folder = package_folder(scope, place) or package_folder(_PACKAGES.get(scope, scope), place)
     if folder is None:
@@ -112,7 +119,9 @@ def module_file(module: str, file: str, place: str) -> str:
             raise FkitValueError(f"A base must be a module inside of a package, not {module!r}.", origin=place)
         root = package_folder(package, place)
         if root is None:
-            raise FkitImportError(f"The base {module!r} wants the package {package}, which is not installed.", origin=place)
+            raise FkitImportError(
+                f"The base {module!r} wants the package {package}, which is not installed.", origin=place
+            )
         found = os.path.join(root, *rest.split(".")) + ".py"
     if not os.path.isfile(found):
         raise FkitFileNotFoundError(f"There is no base {module!r}: no file {found}.", origin=place)

@@ -1,5 +1,8 @@
 """Methods of strings, lists, tuples, sets and dicts that config files may call, each bounded."""
 
+# The trees here hold values of any type, which isinstance narrows to containers of unknown ones.
+# pyright: reportUnknownVariableType=false, reportUnknownArgumentType=false, reportUnknownMemberType=false
+
 import functools
 import re
 from collections.abc import Callable
@@ -52,7 +55,7 @@ def _wide(name: str) -> Callable[..., Any]:
 
 
 def _join(lib: Any, value: str, items: Any) -> str:
-    from fkit.config.library import listed
+    from fkit.config.pure import listed
 
     parts = listed(items, lib.budget)
     lib.budget.text(sum(len(p) for p in parts if isinstance(p, str)) + len(value) * len(parts))
@@ -101,11 +104,11 @@ def _format_map(lib: Any, value: str, mapping: Any) -> str:
 def _sort(lib: Any, value: list[Any], *, key: Any = None, reverse: Any = False) -> None:
     weigh(value, lib.budget)
     order = None if key is None else functools.partial(lib.call, key)
-    value.sort(key=order, reverse=reverse)  # pyright: ignore
+    value.sort(key=order, reverse=reverse)
 
 
 def _extend(lib: Any, value: list[Any], items: Any) -> None:
-    from fkit.config.library import listed
+    from fkit.config.pure import listed
 
     value.extend(listed(items, lib.budget))
 
@@ -135,7 +138,7 @@ def _keyed(name: str) -> Callable[..., Any]:
 
     def apply(lib: Any, value: Any, *args: Any) -> Any:
         for arg in args:
-            for item in arg if isinstance(arg, (list, tuple, set, frozenset)) else (arg,):  # pyright: ignore
+            for item in arg if isinstance(arg, (list, tuple, set, frozenset)) else (arg,):
                 key(item, lib.budget)
         return function(lib, value, *args)
 
@@ -161,14 +164,14 @@ def _dict_setdefault(lib: Any, value: Draft, name: Any, default: Any = None) -> 
 
 
 def _dict_update(lib: Any, value: Draft, *args: Any, **kwargs: Any) -> None:
-    from fkit.config.library import listed
+    from fkit.config.pure import listed
 
     if len(args) > 1:
         raise TypeError(f"update expected at most 1 argument, got {len(args)}")
     for other in args:
         if isinstance(other, dict):
-            lib.budget.spend(1 + len(other))  # pyright: ignore
-            value.take(other, lib.mark)  # pyright: ignore
+            lib.budget.spend(1 + len(other))
+            value.take(other, lib.mark)
         else:
             value.take(Draft([(key(k, lib.budget), v) for k, v in listed(other, lib.budget)]), lib.mark)
     value.take(kwargs, lib.mark)
@@ -220,7 +223,7 @@ def _plain_tree(value: Any) -> Any:
     if isinstance(value, Draft):
         return Draft({k: _plain_tree(v) for k, v in value.items()}, dict(value.marks))
     if isinstance(value, (list, tuple)):
-        return type(value)(_plain_tree(v) for v in value)  # pyright: ignore
+        return type(value)(_plain_tree(v) for v in value)
     return value
 
 

@@ -1,5 +1,8 @@
 """New-style configs: bases imported inside of ``with read_base():``, other imports kept as names."""
 
+# The trees here hold values of any type, which isinstance narrows to containers of unknown ones.
+# pyright: reportUnknownVariableType=false, reportUnknownArgumentType=false, reportUnknownMemberType=false
+
 import ast
 from typing import Any
 
@@ -8,8 +11,8 @@ from fkit.config.config import Config
 from fkit.config.draft import Draft, link, settle
 from fkit.config.evaluate import evaluate, is_standard
 from fkit.config.lazy import Lazy
-from fkit.config.library import Module
 from fkit.config.locate import module_file
+from fkit.config.pure import Module
 from fkit.config.scope import Closure
 from fkit.config.source import read
 from fkit.tree.error import FkitError, FkitKeyError, FkitValueError
@@ -127,7 +130,9 @@ def split_bases(body: list[ast.stmt], file: str) -> tuple[list[ast.stmt], list[a
         for below in node.body:
             if not isinstance(below, ast.ImportFrom) or below.module is None:
                 repair = "Write `from .module import name`, or `import *`."
-                raise FkitValueError("Only `from module import ...` stands in `with read_base():`.", origin=place, repair=repair)
+                raise FkitValueError(
+                    "Only `from module import ...` stands in `with read_base():`.", origin=place, repair=repair
+                )
             imports.append(below)
         return [*body[:at], *body[at + 1 :]], imports
     return body, []
@@ -195,5 +200,9 @@ def _bound(node: ast.ImportFrom, module: ast.Module, file: str) -> set[str]:
     name: Any = "." * node.level + (node.module or "")
     if any(alias.name == "*" for alias in node.names):
         repair = "Name what you import; a star is only for bases, inside of `with read_base():`."
-        raise FkitValueError(f"`from {name} import *` stands outside of `with read_base():`.", origin=f"{file}:{node.lineno}", repair=repair)
+        raise FkitValueError(
+            f"`from {name} import *` stands outside of `with read_base():`.",
+            origin=f"{file}:{node.lineno}",
+            repair=repair,
+        )
     return {alias.asname or alias.name for alias in node.names}

@@ -1,8 +1,31 @@
 """Operators on config values, each with a look at what its result will weigh before it is made."""
 
+# The trees here hold values of any type, which isinstance narrows to containers of unknown ones.
+# pyright: reportUnknownVariableType=false, reportUnknownArgumentType=false, reportUnknownMemberType=false
+
 import re
 from collections.abc import Callable
-from operator import add, and_, floordiv, ge, gt, invert, le, lshift, lt, matmul, mod, mul, neg, not_, or_, pos, rshift, sub, truediv, xor
+from operator import (
+    add,
+    and_,
+    floordiv,
+    ge,
+    gt,
+    invert,
+    le,
+    lshift,
+    lt,
+    matmul,
+    mod,
+    neg,
+    not_,
+    or_,
+    pos,
+    rshift,
+    sub,
+    truediv,
+    xor,
+)
 from typing import Any
 
 from frozendict import frozendict
@@ -44,7 +67,8 @@ def _size(value: Any) -> int:
 
 
 def _add(a: Any, b: Any, budget: Budget) -> Any:
-    if isinstance(a, _SEQUENCES) and isinstance(b, _SEQUENCES):
+    both: Any = (a, b)
+    if all(isinstance(part, _SEQUENCES) for part in both):
         budget.spend(1 + _size(a) + _size(b))
     return add(a, b)
 
@@ -56,7 +80,8 @@ def _multiply(a: Any, b: Any, budget: Budget) -> Any:
         budget.spend(1 + max(a, 0) * (1 + _size(b)))
     elif isinstance(b, int) and isinstance(a, _SEQUENCES):
         budget.spend(1 + max(b, 0) * (1 + _size(a)))
-    return mul(a, b)
+    left: Any = a
+    return left * b
 
 
 def _power(a: Any, b: Any, budget: Budget) -> Any:
@@ -77,7 +102,7 @@ def _modulo(a: Any, b: Any, budget: Budget) -> Any:
         for width in _WIDTH.findall(text):
             budget.width(int(width) if len(width) < 9 else 10**9)
         if "*" in text:
-            for item in b if isinstance(b, tuple) else (b,):  # pyright: ignore
+            for item in b if isinstance(b, tuple) else (b,):
                 budget.width(abs(item) if isinstance(item, int) else 0)
         weigh(b, budget)
         budget.text(len(a))
@@ -99,7 +124,7 @@ def _plain(function: Callable[[Any, Any], Any]) -> Callable[[Any, Any, Budget], 
         if isinstance(a, int) and isinstance(b, int):
             budget.divide(a.bit_length(), b.bit_length())
         elif isinstance(a, (set, frozenset)):
-            budget.spend(len(a))  # pyright: ignore
+            budget.spend(len(a))
         return function(a, b)
 
     return apply
@@ -134,18 +159,18 @@ def inplace(name: str, a: Any, b: Any, budget: Budget) -> Any:
         listed: list[Any] = list(b)
         budget.spend(1 + len(listed))
         a += listed
-        return a  # pyright: ignore
+        return a
     if name == "BitOr" and isinstance(a, Draft):
         a.take(b, None)
         return a
     if name in ("BitOr", "BitAnd", "Sub", "BitXor") and isinstance(a, set) and isinstance(b, (set, frozenset)):
         made = binary(name, a, b, budget)
-        a.clear()  # pyright: ignore
-        a.update(made)  # pyright: ignore
-        return a  # pyright: ignore
+        a.clear()
+        a.update(made)
+        return a
     if name == "Mult" and isinstance(a, list):
         a[:] = binary(name, a, b, budget)
-        return a  # pyright: ignore
+        return a
     return binary(name, a, b, budget)
 
 

@@ -1,9 +1,12 @@
 """Where every leaf came from: marks that ride beside the values of a config."""
 
+# The trees here hold values of any type, which isinstance narrows to containers of unknown ones.
+# pyright: reportUnknownVariableType=false, reportUnknownArgumentType=false, reportUnknownMemberType=false
+
 from collections.abc import Iterator
 from typing import Any, NamedTuple
 
-from fkit.tree.node import Node
+from fkit.tree.node import Node, marks_of
 from fkit.tree.path import Path, parse, show, step
 
 __all__ = ["Mark", "Setting", "chain", "of", "over"]
@@ -50,7 +53,7 @@ def of(node: Any, key: Any) -> str | None:
         >>> of(Node.of({"a": 1}, {"a": Mark("x.py", 3)}), "a")
         'x.py:3'
     """
-    marks = node._marks if isinstance(node, Node) else None  # pyright: ignore
+    marks = marks_of(node) if isinstance(node, Node) else None
     mark = marks.get(key) if marks else None
     return mark.place if mark is not None else None
 
@@ -70,7 +73,7 @@ def _settings(node: Any, keys: Path, above: Path) -> Iterator[Setting]:
     held: tuple[Path, Any, Path] | None = None  # path of the marked value, it, and the rest of the keys
     overridden: list[tuple[Mark, Path, Path]] = []
     for depth, key in enumerate(keys):
-        marks = node._marks if isinstance(node, Node) else None  # pyright: ignore
+        marks = marks_of(node) if isinstance(node, Node) else None
         mark: Mark | None = marks.get(key) if marks else None
         try:
             node = step(node, key)

@@ -1,5 +1,8 @@
 """Command-line words -> changes of a config: ``model.depth=18``, ``scales='[(1,2),x]'``, ``my.key:=1``."""
 
+# The trees here hold values of any type, which isinstance narrows to containers of unknown ones.
+# pyright: reportUnknownVariableType=false, reportUnknownArgumentType=false, reportUnknownMemberType=false
+
 import argparse
 from collections.abc import Iterable, Iterator
 from typing import Any, NamedTuple
@@ -8,7 +11,7 @@ from fkit.config.config import Config
 from fkit.config.delta import Sourced, merge, overrides
 from fkit.config.origin import Mark
 from fkit.tree.error import FkitError, FkitTypeError, FkitValueError, quoted
-from fkit.tree.node import Node
+from fkit.tree.node import Node, marks_of
 from fkit.tree.path import parse, step
 
 __all__ = ["Word", "add_option", "apply_words", "read_value", "read_word", "read_words", "undeclared"]
@@ -90,7 +93,9 @@ def read_value(text: str) -> Any:
     values: list[Any] = []
     for part in _split(inside):
         if part == text:
-            raise FkitValueError(f"The value {text!r} has a comma that separates nothing.", repair="Put [ and ] round a list of lists.")
+            raise FkitValueError(
+                f"The value {text!r} has a comma that separates nothing.", repair="Put [ and ] round a list of lists."
+            )
         values.append(read_value(part))
     return tuple(values) if tupled else values
 
@@ -169,7 +174,7 @@ def _fitting(cfg: Config, word: Word) -> Any:
     if any(isinstance(old, kind) and isinstance(new, kind) for kind in kinds):
         return new
     if isinstance(old, list) and isinstance(new, list):
-        return new  # pyright: ignore
+        return new
     what = f"{word.key} = {quoted(new)} ({type(new).__name__}) replaces {quoted(_plain(old))} ({_kind(old)})."
     origin = cfg.origin(keys)
     repair = f"{word.key}:={word.text.partition('=')[2]} changes the type on purpose."
@@ -202,7 +207,7 @@ def undeclared(cfg: Config) -> tuple[tuple[str, str], ...]:
 
 def _find_new(node: Any, found: list[tuple[str, str]]) -> None:
     if isinstance(node, Node):
-        for mark in (node._marks or {}).values():  # pyright: ignore
+        for mark in (marks_of(node) or {}).values():
             if mark is not None and mark.file.startswith(_PREFIX) and not mark.overrode:
                 word = mark.file.removeprefix(_PREFIX)
                 key = word.partition("=")[0]
@@ -211,5 +216,5 @@ def _find_new(node: Any, found: list[tuple[str, str]]) -> None:
         for value in node.values():
             _find_new(value, found)
     elif isinstance(node, (list, tuple)):
-        for value in node:  # pyright: ignore
+        for value in node:
             _find_new(value, found)

@@ -1,5 +1,8 @@
 """A config as Python text, laid out as people write configs: ``dict(type='ResNet', depth=50)``, lines up to 88."""
 
+# The trees here hold values of any type, which isinstance narrows to containers of unknown ones.
+# pyright: reportUnknownVariableType=false, reportUnknownArgumentType=false, reportUnknownMemberType=false
+
 import keyword
 from typing import Any
 
@@ -30,12 +33,21 @@ def python_text(cfg: Config) -> str:
         lr = float('inf')
     """
     imports = _imports(cfg)
-    lines = [f"from {module} import {name}{f' as {alias}' if alias != name else ''}" for (module, name), alias in imports.items()]
+    lines = [
+        f"from {module} import {name}{f' as {alias}' if alias != name else ''}"
+        for (module, name), alias in imports.items()
+    ]
     if lines:
         lines.append("")
     writer = Writer(imports)
     for key, value in cfg.items():
-        if not isinstance(key, str) or not key.isidentifier() or keyword.iskeyword(key) or key.startswith("__") or key in _SPECIAL:
+        if (
+            not isinstance(key, str)
+            or not key.isidentifier()
+            or keyword.iskeyword(key)
+            or key.startswith("__")
+            or key in _SPECIAL
+        ):
             raise FkitValueError(
                 f"The top-level key {key!r} cannot be a variable of a Python file.",
                 origin=cfg.origin((key,)),
@@ -53,9 +65,9 @@ def _imports(cfg: Config) -> dict[tuple[str, str], str]:
     while stack:
         value = stack.pop()
         if isinstance(value, dict):
-            stack += reversed(list(value.values()))  # pyright: ignore
+            stack += reversed(list(value.values()))
         elif isinstance(value, (list, tuple)):
-            stack += reversed(value)  # pyright: ignore
+            stack += reversed(value)
         elif isinstance(value, Lazy):
             module, _, name = value.name.rpartition(".")
             wanted.setdefault((module, name) if module else (name, ""))
@@ -95,13 +107,13 @@ class Writer:
             return flat
         inner, pad = indent + 4, " " * (indent + 4)
         if isinstance(value, dict):
-            called = _is_call(value)  # pyright: ignore
-            parts = [self._pair(key, item, called, inner) for key, item in value.items()]  # pyright: ignore
+            called = _is_call(value)
+            parts = [self._pair(key, item, called, inner) for key, item in value.items()]
             opening, closing = ("dict(", ")") if called else ("{", "}")
         else:
-            parts = self._filled(value, inner)  # pyright: ignore
+            parts = self._filled(value, inner)
             opening, closing = ("[", "]") if isinstance(value, list) else ("(", ")")
-            if isinstance(value, tuple) and len(value) == 1:  # pyright: ignore
+            if isinstance(value, tuple) and len(value) == 1:
                 closing = ",)"
         if closing == ",)":
             return f"{opening}\n{pad}{parts[0]}{closing}"
@@ -133,14 +145,14 @@ class Writer:
     def flat(self, value: Any) -> str:
         """The text in one line."""
         if isinstance(value, (dict, list, tuple)):
-            known = self.known.get(id(value))  # pyright: ignore
+            known = self.known.get(id(value))
             if known is None:
-                known = self.known[id(value)] = self._flat_container(value)  # pyright: ignore
+                known = self.known[id(value)] = self._flat_container(value)
             return known
         if isinstance(value, float):
             return repr(float(value)) if value - value == 0 else f"float({str(float(value))!r})"
         if isinstance(value, (set, frozenset)):
-            items = sorted((self.flat(v) for v in value))  # pyright: ignore
+            items = sorted(self.flat(v) for v in value)
             return "{" + ", ".join(items) + "}" if items else "set()"
         if value is None or isinstance(value, (str, int, bytes)):
             return repr(encode(value) if not isinstance(value, bytes) else value)
@@ -152,9 +164,9 @@ class Writer:
 
     def _flat_container(self, value: Any) -> str:
         if isinstance(value, dict):
-            if _is_call(value):  # pyright: ignore
-                return "dict(" + ", ".join([f"{k}={self.flat(v)}" for k, v in value.items()]) + ")"  # pyright: ignore
-            return "{" + ", ".join([f"{self.flat(k)}: {self.flat(v)}" for k, v in value.items()]) + "}"  # pyright: ignore
+            if _is_call(value):
+                return "dict(" + ", ".join([f"{k}={self.flat(v)}" for k, v in value.items()]) + ")"
+            return "{" + ", ".join([f"{self.flat(k)}: {self.flat(v)}" for k, v in value.items()]) + "}"
         inside = ", ".join([self.flat(v) for v in value])
         if isinstance(value, list):
             return f"[{inside}]"

@@ -1,11 +1,16 @@
 """Names of a config file while it is read: the module's, and those of functions and comprehensions."""
 
+# The trees here hold values of any type, which isinstance narrows to containers of unknown ones.
+# pyright: reportUnknownVariableType=false, reportUnknownArgumentType=false, reportUnknownMemberType=false
+
 import ast
-from typing import Any
+from collections.abc import Callable
+from typing import Any, NoReturn
 
 from fkit.config.draft import Draft
+from fkit.tree.error import FkitValueError
 
-__all__ = ["Closure", "Scope", "bind"]
+__all__ = ["Bound", "Closure", "Scope", "Transient", "absent", "bind", "refuse"]
 
 _ABSENT: Any = object()
 
@@ -79,7 +84,15 @@ class Closure:
 
     __slots__ = ("__qualname__", "arguments", "body", "defaults", "keyword_defaults", "scope")
 
-    def __init__(self, name: str, arguments: ast.arguments, body: Any, scope: Scope, defaults: list[Any], keyword_defaults: list[Any]) -> None:
+    def __init__(
+        self,
+        name: str,
+        arguments: ast.arguments,
+        body: Any,
+        scope: Scope,
+        defaults: list[Any],
+        keyword_defaults: list[Any],
+    ) -> None:
         self.__qualname__ = name
         self.arguments = arguments
         self.body = body  # statements, or one expression of a lambda
@@ -131,3 +144,28 @@ def bind(function: Closure, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Sc
     if spec.kwarg is not None:
         found[spec.kwarg.arg] = Draft(extra)
     return Scope(found, function.scope)
+
+
+class Transient(dict[str, Any]):
+    """The names of a comprehension, which ``:=`` passes over."""
+
+    transient = True
+
+
+class Bound:
+    """A method of a value, looked up and not yet called."""
+
+    __slots__ = ("function", "value")
+
+    def __init__(self, function: Callable[..., Any], value: Any) -> None:
+        self.function = function
+        self.value = value
+
+
+def refuse(what: str, place: str) -> NoReturn:
+    """The error for what is beyond a config that is data."""
+    raise FkitValueError(
+        what,
+        origin=place,
+        repair="fkit reads configs as data. If you trust the file, --trust runs it as Python in a process of its own.",
+    )

@@ -1,5 +1,8 @@
 """A config as text: Python, YAML, JSON and canonical; and written to a file."""
 
+# The trees here hold values of any type, which isinstance narrows to containers of unknown ones.
+# pyright: reportUnknownVariableType=false, reportUnknownArgumentType=false, reportUnknownMemberType=false
+
 import json
 import os
 from typing import Any
@@ -51,7 +54,9 @@ def write(cfg: Config, path: str) -> None:
     suffix = os.path.splitext(path)[1]
     form = next((form for known, form in _BY_SUFFIX if known == suffix), None)
     if form is None:
-        raise FkitOSError(f"A config cannot be written to {path}.", choices=[s for s, _ in _BY_SUFFIX], label="Suffixes")
+        raise FkitOSError(
+            f"A config cannot be written to {path}.", choices=[s for s, _ in _BY_SUFFIX], label="Suffixes"
+        )
     try:
         atomic_write(path, text(cfg, form).encode())
     except OSError as error:
@@ -65,16 +70,14 @@ def _json(value: Any, indent: str) -> str:
         return short
     deeper = indent + "  "
     if isinstance(value, list):
-        parts = [f"{deeper}{_json(item, deeper)}" for item in value]  # pyright: ignore
+        parts = [f"{deeper}{_json(item, deeper)}" for item in value]
         return "[\n" + ",\n".join(parts) + f"\n{indent}]"
-    parts = [f"{deeper}{json.dumps(k, ensure_ascii=False)}: {_json(v, deeper)}" for k, v in value.items()]  # pyright: ignore
+    parts = [f"{deeper}{json.dumps(k, ensure_ascii=False)}: {_json(v, deeper)}" for k, v in value.items()]
     return "{\n" + ",\n".join(parts) + f"\n{indent}}}"
 
 
 def _yaml(cfg: Config) -> str:
     import yaml
-
-    loader: Any = yaml.SafeLoader("")
 
     class Dumper(yaml.SafeDumper):
         def ignore_aliases(self, data: Any) -> bool:
@@ -92,11 +95,15 @@ def _yaml(cfg: Config) -> str:
             written = written.replace("e", ".0e", 1)
         return dumper.represent_scalar("tag:yaml.org,2002:float", written)
 
+    def sequence(dumper: Any, value: _Tuple) -> Any:
+        return dumper.represent_sequence("tag:yaml.org,2002:python/tuple", value.items, flow_style=True)
+
     Dumper.add_representer(dict, mapping)
     Dumper.add_representer(float, number)
-    Dumper.add_representer(_Tuple, lambda d, v: d.represent_sequence("tag:yaml.org,2002:python/tuple", v.items, flow_style=True))
-    del loader
-    return yaml.dump(_for_yaml(cfg), Dumper=Dumper, sort_keys=False, allow_unicode=True, width=88, default_flow_style=None)
+    Dumper.add_representer(_Tuple, sequence)
+    return yaml.dump(
+        _for_yaml(cfg), Dumper=Dumper, sort_keys=False, allow_unicode=True, width=88, default_flow_style=None
+    )
 
 
 class _Tuple:
@@ -106,18 +113,22 @@ class _Tuple:
         self.items = items
 
 
+def _order(value: Any) -> str:
+    return json.dumps(encode(value))
+
+
 def _for_yaml(value: Any) -> Any:
     """Plain values; tuples by the one tag of Python's that is read, the rest tagged as in canonical text."""
     if isinstance(value, dict):
-        if any(not isinstance(k, (str, int, float, type(None))) for k in value):  # pyright: ignore
-            return {"__dict__": [[_for_yaml(k), _for_yaml(v)] for k, v in value.items()]}  # pyright: ignore
-        return {k: _for_yaml(v) for k, v in value.items()}  # pyright: ignore
+        if any(not isinstance(k, (str, int, float, type(None))) for k in value):
+            return {"__dict__": [[_for_yaml(k), _for_yaml(v)] for k, v in value.items()]}
+        return {k: _for_yaml(v) for k, v in value.items()}
     if isinstance(value, list):
-        return [_for_yaml(v) for v in value]  # pyright: ignore
+        return [_for_yaml(v) for v in value]
     if isinstance(value, tuple):
-        return _Tuple([_for_yaml(v) for v in value])  # pyright: ignore
+        return _Tuple([_for_yaml(v) for v in value])
     if isinstance(value, (set, frozenset)):
-        return {"__set__": [_for_yaml(v) for v in sorted(value, key=lambda v: json.dumps(encode(v)))]}  # pyright: ignore
+        return {"__set__": [_for_yaml(v) for v in sorted(value, key=_order)]}
     if isinstance(value, (float, int, str, type(None))):
         return value
     return encode(value)

@@ -1,12 +1,15 @@
 """The text of a config file, with what OpenMMLab replaces in it before it is parsed."""
 
+# The trees here hold values of any type, which isinstance narrows to containers of unknown ones.
+# pyright: reportUnknownVariableType=false, reportUnknownArgumentType=false, reportUnknownMemberType=false
+
 import os
 import re
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
 from fkit.tree.error import FkitFileNotFoundError, FkitKeyError, FkitOSError, FkitValueError
-from fkit.tree.node import Items, Node
+from fkit.tree.node import Items, Node, marks_of, meta_of
 from fkit.tree.path import step
 
 __all__ = ["Source", "read", "restore", "substitute"]
@@ -19,7 +22,7 @@ _ENVIRONMENT = re.compile(r"\{\{['\"]?\s*\$(\w+)\s*:\s*(\S*?)\s*['\"]?\}\}")
 _BASE = re.compile(r"\{\{\s*_base_\.([\w.]+)\s*\}\}")
 # stands for a base's variable until the bases are read; private-use characters that no config has
 _TOKEN = re.compile("\ue0b0([\\w.]+)\ue0b1")
-_QUOTED = re.compile("\"?\ue0b0([\\w.]+)\ue0b1\"?")
+_QUOTED = re.compile('"?\ue0b0([\\w.]+)\ue0b1"?')
 
 
 class Source(NamedTuple):
@@ -119,11 +122,11 @@ def restore(value: Any, base: Any, file: str) -> Any:
     if isinstance(value, str):
         return _restore_text(value, base, file) if "\ue0b0" in value else value
     if isinstance(value, Node):
-        return type(value).of({k: restore(v, base, file) for k, v in value.items()}, value._marks, value._meta)  # pyright: ignore
+        return type(value).of({k: restore(v, base, file) for k, v in value.items()}, marks_of(value), meta_of(value))
     if isinstance(value, list):
-        return Items([restore(v, base, file) for v in value])  # pyright: ignore
+        return Items([restore(v, base, file) for v in value])
     if isinstance(value, tuple):
-        return tuple(restore(v, base, file) for v in value)  # pyright: ignore
+        return tuple(restore(v, base, file) for v in value)
     return value
 
 
@@ -148,4 +151,6 @@ def _variable(name: str, base: Any, file: str) -> Any:
     else:
         return node
     choices = [str(key) for key in base]
-    raise FkitKeyError(f"{{{{_base_.{name}}}}} is in no base.", origin=file, value=name, choices=choices, label="Variables")
+    raise FkitKeyError(
+        f"{{{{_base_.{name}}}}} is in no base.", origin=file, value=name, choices=choices, label="Variables"
+    )

@@ -1,5 +1,8 @@
 """``--trust``: a config that is more than data, run as Python in a process of its own; values come back as JSON."""
 
+# The trees here hold values of any type, which isinstance narrows to containers of unknown ones.
+# pyright: reportUnknownVariableType=false, reportUnknownArgumentType=false, reportUnknownMemberType=false
+
 import json
 import os
 import subprocess
@@ -11,6 +14,7 @@ from fkit.config.config import Config, Meta
 from fkit.config.document import parse_json
 from fkit.config.draft import settle
 from fkit.tree.error import FkitRuntimeError, FkitValueError
+from fkit.tree.node import marks_of
 
 __all__ = ["run_trusted"]
 
@@ -35,8 +39,10 @@ def run_trusted(file: str) -> Config:
     try:
         answer: Any = json.loads(done.stdout)
     except ValueError:
-        raise FkitRuntimeError(f"The process that ran {file} ended with status {done.returncode} and gave no values.") from None
+        raise FkitRuntimeError(
+            f"The process that ran {file} ended with status {done.returncode} and gave no values."
+        ) from None
     if "error" in answer:
         raise FkitValueError(answer["error"], origin=answer["origin"], repair="The file was run as Python, by --trust.")
     cfg = settle(parse_json(json.dumps(answer["config"]), file, Budget()), Budget())
-    return Config.of(dict(cfg), cfg._marks, Meta(file))  # pyright: ignore
+    return Config.of(dict(cfg), marks_of(cfg), Meta(file))

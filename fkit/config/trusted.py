@@ -1,5 +1,8 @@
 """The child process of ``--trust``: it executes a config, and writes its values as canonical JSON to standard output."""
 
+# The trees here hold values of any type, which isinstance narrows to containers of unknown ones.
+# pyright: reportUnknownVariableType=false, reportUnknownArgumentType=false, reportUnknownMemberType=false
+
 import ast
 import json
 import os
@@ -55,9 +58,9 @@ class Open(dict[str, Any]):
 
 def _open(value: Any) -> Any:
     if isinstance(value, dict):
-        return Open({k: _open(v) for k, v in value.items()})  # pyright: ignore
+        return Open({k: _open(v) for k, v in value.items()})
     if isinstance(value, (list, tuple)):
-        return type(value)(_open(v) for v in value)  # pyright: ignore
+        return type(value)(_open(v) for v in value)
     return value
 
 
@@ -76,7 +79,12 @@ class TrustedReader(Reader):
     def newstyle(self, text: str, file: str) -> Config:
         """The config of a new-style file; its imports are real ones."""
         names = _newstyle(text, file, (file,))
-        imported = {alias.asname or alias.name for node in ast.walk(ast.parse(text)) if isinstance(node, ast.ImportFrom) for alias in node.names}
+        imported = {
+            alias.asname or alias.name
+            for node in ast.walk(ast.parse(text))
+            if isinstance(node, ast.ImportFrom)
+            for alias in node.names
+        }
         values = _values(names)
         return Config({k: v for k, v in values.items() if not (k in imported and callable(v))})
 
@@ -120,7 +128,11 @@ def main() -> int:
     except FkitError as error:
         answer = {"error": str(error), "origin": None}
     except BaseException as error:
-        frames = [f for f in traceback.extract_tb(error.__traceback__) if f.filename.endswith(".py") and "fkit/config" not in f.filename]
+        frames = [
+            f
+            for f in traceback.extract_tb(error.__traceback__)
+            if f.filename.endswith(".py") and "fkit/config" not in f.filename
+        ]
         place = f"{shown(frames[-1].filename)}:{frames[-1].lineno}" if frames else shown(file)
         answer = {"error": f"{type(error).__name__}: {error}", "origin": place}
     json.dump(answer, out)
@@ -131,10 +143,10 @@ def main() -> int:
 def _lazily(value: Any) -> Any:
     """Classes and functions as names: the parent imports nothing."""
     if isinstance(value, dict):
-        if value.keys() == {"__ref__"}:  # pyright: ignore
+        if value.keys() == {"__ref__"}:
             return {"__lazy__": value["__ref__"]}
-        return {k: _lazily(v) for k, v in value.items()}  # pyright: ignore
-    return [_lazily(v) for v in value] if isinstance(value, list) else value  # pyright: ignore
+        return {k: _lazily(v) for k, v in value.items()}
+    return [_lazily(v) for v in value] if isinstance(value, list) else value
 
 
 if __name__ == "__main__":

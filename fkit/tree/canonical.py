@@ -1,5 +1,8 @@
 """The canonical form of a tree: JSON with tags for what JSON cannot say. Fingerprints are made of it."""
 
+# The trees here hold values of any type, which isinstance narrows to containers of unknown ones.
+# pyright: reportUnknownVariableType=false, reportUnknownArgumentType=false, reportUnknownMemberType=false
+
 import hashlib
 import json
 from typing import Any
@@ -33,12 +36,12 @@ def encode(value: Any, sort: bool = False) -> Any:
         finite = value - value == 0
         return float(value) if finite else {"__float__": repr(float(value))}
     if isinstance(value, dict):
-        return _encode_mapping(value, sort)  # pyright: ignore
+        return _encode_mapping(value, sort)
     if isinstance(value, (list, tuple)):
-        items = [encode(v, sort) for v in value]  # pyright: ignore
+        items = [encode(v, sort) for v in value]
         return items if isinstance(value, list) else {"__tuple__": items}
     if isinstance(value, (set, frozenset)):
-        return {"__set__": sorted((encode(v, sort) for v in value), key=_text)}  # pyright: ignore
+        return {"__set__": sorted((encode(v, sort) for v in value), key=_text)}
     if hasattr(type(value), "__lazy__"):
         return {"__lazy__": value.__lazy__()}
     return {"__ref__": reference(value)}

@@ -1,19 +1,24 @@
 """Frozen nodes: a mapping and a sequence that are dict and list to read, and refuse to change."""
 
+# The trees here hold values of any type, which isinstance narrows to containers of unknown ones.
+# pyright: reportUnknownVariableType=false, reportUnknownArgumentType=false, reportUnknownMemberType=false
+
 import math
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any, NoReturn, Self
 
 from fkit.tree.error import FkitAttributeError, FkitTypeError, FkitValueError, FrozenError
 
-__all__ = ["Items", "Node", "freeze", "same"]
+__all__ = ["Items", "Node", "freeze", "marks_of", "meta_of", "same"]
 
 _ABSENT = object()
 _CONTAINERS = (dict, list, tuple, set, frozenset)
 
 
 def _frozen(what: str) -> FrozenError:
-    return FrozenError(what, repair="Nothing here changes in place: new = cfg.merge({'path.to.key': value}) gives a changed copy.")
+    return FrozenError(
+        what, repair="Nothing here changes in place: new = cfg.merge({'path.to.key': value}) gives a changed copy."
+    )
 
 
 class Node(dict[Any, Any]):
@@ -44,7 +49,9 @@ class Node(dict[Any, Any]):
             return content
         if not isinstance(content, Mapping):
             if content != ():
-                raise FkitTypeError(f"{cls.__name__} wants a mapping, got {type(content).__name__} {str(content)[:60]!r}.")
+                raise FkitTypeError(
+                    f"{cls.__name__} wants a mapping, got {type(content).__name__} {str(content)[:60]!r}."
+                )
             content = {}
         try:
             return freeze(content, cls)
@@ -91,7 +98,7 @@ class Node(dict[Any, Any]):
     def _refuse(self, *_: Any, **__: Any) -> NoReturn:
         raise _frozen(f"{type(self).__name__} is frozen: it has no clear, update, setdefault or popitem.")
 
-    clear = update = setdefault = popitem = _refuse
+    clear = update = setdefault = popitem = _refuse  # pyright: ignore[reportAssignmentType]
 
     def copy(self) -> Self:
         """The node itself: what never changes needs no copy."""
@@ -107,7 +114,7 @@ class Node(dict[Any, Any]):
         if not isinstance(other, Mapping):
             return NotImplemented
         kind = type(self)
-        return kind.of({**self, **{k: freeze(v, kind) for k, v in other.items()}})  # pyright: ignore
+        return kind.of({**self, **{k: freeze(v, kind) for k, v in other.items()}})
 
     __ior__ = __or__
 
@@ -125,7 +132,7 @@ class Node(dict[Any, Any]):
     def __ne__(self, other: object) -> bool:
         return not self == other
 
-    def __hash__(self) -> int:  # pyright: ignore
+    def __hash__(self) -> int:  # pyright: ignore[reportIncompatibleVariableOverride]
         known = self._digest
         if known is None:
             known = hash(frozenset((k, type(k), _hash(v)) for k, v in self.items()))
@@ -161,11 +168,11 @@ class Items(list[Any]):
     def _refuse(self, *_: Any, **__: Any) -> NoReturn:
         raise _frozen("A list of a config is frozen.")
 
-    append = extend = insert = remove = pop = clear = sort = reverse = _refuse
+    append = extend = insert = remove = pop = clear = sort = reverse = _refuse  # pyright: ignore[reportAssignmentType]
     __setitem__ = __delitem__ = __setattr__ = __delattr__ = _refuse
 
     def __add__(self, other: Any) -> Any:
-        return [*self, *other] if isinstance(other, list) else NotImplemented  # pyright: ignore
+        return [*self, *other] if isinstance(other, list) else NotImplemented
 
     __iadd__ = __add__
 
@@ -190,7 +197,7 @@ class Items(list[Any]):
     def __ne__(self, other: object) -> bool:
         return not self == other
 
-    def __hash__(self) -> int:  # pyright: ignore
+    def __hash__(self) -> int:  # pyright: ignore[reportIncompatibleVariableOverride]
         return hash(("list", *map(_hash, self)))
 
     def __reduce_ex__(self, protocol: Any) -> Any:
@@ -200,6 +207,10 @@ class Items(list[Any]):
 _put_digest: Callable[[Any, Any], None] = Node._digest.__set__  # type: ignore[attr-defined]
 _put_marks: Callable[[Any, Any], None] = Node._marks.__set__  # type: ignore[attr-defined]
 _put_meta: Callable[[Any, Any], None] = Node._meta.__set__  # type: ignore[attr-defined]
+
+marks_of: Callable[[Any], dict[Any, Any] | None] = Node._marks.__get__  # type: ignore[attr-defined]
+meta_of: Callable[[Any], Any] = Node._meta.__get__  # type: ignore[attr-defined]
+_digest_of: Callable[[Any], int | None] = Node._digest.__get__  # type: ignore[attr-defined]
 
 
 def _rebuild(kind: type[Node], items: dict[Any, Any], marks: dict[Any, Any] | None, meta: Any) -> Node:
@@ -229,10 +240,10 @@ def freeze(value: Any, kind: type[Node] = Node) -> Any:
     if found is kind or found is Items:
         return value
     if not isinstance(value, _CONTAINERS):
-        return freeze(dict(value), kind) if isinstance(value, Mapping) else value  # pyright: ignore
+        return freeze(dict(value), kind) if isinstance(value, Mapping) else value
     if isinstance(value, dict):
         items: dict[Any, Any] = {k: freeze(v, kind) for k, v in value.items()}
-        return kind.of(items, value._marks, value._meta) if isinstance(value, Node) else kind.of(items)
+        return kind.of(items, marks_of(value), meta_of(value)) if isinstance(value, Node) else kind.of(items)
     if isinstance(value, list):
         return Items([freeze(v, kind) for v in value])
     if isinstance(value, tuple):
@@ -258,20 +269,20 @@ def same(a: Any, b: Any) -> bool:
     if a is b:
         return True
     if isinstance(a, dict):
-        return _same_mapping(a, b)  # pyright: ignore
+        return _same_mapping(a, b)
     if isinstance(a, (list, tuple)):
         kind = list if isinstance(a, list) else tuple
-        if not isinstance(b, kind) or len(a) != len(b):  # pyright: ignore
+        if not isinstance(b, kind) or len(a) != len(b):
             return False
-        return all(map(same, a, b))  # pyright: ignore
+        return all(map(same, a, b))
     if isinstance(a, float):
         if not isinstance(b, float):
             return False
-        return (a == b and (a != 0 or math.copysign(1, a) == math.copysign(1, b))) or (a != a and b != b)
+        return (a == b and math.copysign(1, a) == math.copysign(1, b)) or (a != a and b != b)
     if isinstance(a, (frozenset, set)):
-        return isinstance(b, (frozenset, set)) and len(a) == len(b) and {_hash(x) for x in a} == {_hash(x) for x in b}  # pyright: ignore
+        return isinstance(b, (frozenset, set)) and len(a) == len(b) and {_hash(x) for x in a} == {_hash(x) for x in b}
     if isinstance(a, Mapping):
-        return _same_mapping(dict(a), b)  # pyright: ignore
+        return _same_mapping(dict(a), b)
     if type(a) is not type(b):
         return False
     try:
@@ -282,12 +293,12 @@ def same(a: Any, b: Any) -> bool:
 
 def _same_mapping(a: dict[Any, Any], b: Any) -> bool:
     if isinstance(a, Node) and isinstance(b, Node):
-        left, right = a._digest, b._digest
+        left, right = _digest_of(a), _digest_of(b)
         if left is not None and right is not None and left != right:
             return False
-    if not isinstance(b, Mapping) or len(a) != len(b):  # pyright: ignore
+    if not isinstance(b, Mapping) or len(a) != len(b):
         return False
-    other: dict[Any, Any] = b if isinstance(b, dict) else dict(b)  # pyright: ignore
+    other: dict[Any, Any] = b if isinstance(b, dict) else dict(b)
     plain = True
     for key, value in a.items():
         found = dict.get(other, key, _ABSENT)
@@ -305,11 +316,11 @@ def _hash(value: Any) -> int:
     if isinstance(value, (int, str)):
         return hash((type(value), value))
     if isinstance(value, tuple):
-        return hash(("tuple", *map(_hash, value)))  # pyright: ignore
+        return hash(("tuple", *map(_hash, value)))
     if isinstance(value, list):
-        return hash(("list", *map(_hash, value)))  # pyright: ignore
+        return hash(("list", *map(_hash, value)))
     if isinstance(value, (set, frozenset)):
-        return hash(("set", frozenset(map(_hash, value))))  # pyright: ignore
+        return hash(("set", frozenset(map(_hash, value))))
     try:
         return hash(value)
     except TypeError:

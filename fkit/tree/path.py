@@ -1,5 +1,8 @@
 """Dotted paths: ``model.backbone.depth``, ``pipeline.0.type``, ``a['key.with.dots'].b``."""
 
+# The trees here hold values of any type, which isinstance narrows to containers of unknown ones.
+# pyright: reportUnknownVariableType=false, reportUnknownArgumentType=false, reportUnknownMemberType=false
+
 import re
 from typing import Any
 
@@ -9,7 +12,9 @@ __all__ = ["Path", "follow", "parse", "show", "step"]
 
 Path = tuple[Any, ...]  # a string names a key (or, as digits, a list's item); another value is a key as it is
 
-_PART = re.compile(r"\.?(?P<bare>[^.\[\]]+)|\[(?P<quoted>'(?:[^'\\]|\\.)*'|\"(?:[^\"\\]|\\.)*\")\]|\[(?P<number>-?\d+)\]")
+_PART = re.compile(
+    r"\.?(?P<bare>[^.\[\]]+)|\[(?P<quoted>'(?:[^'\\]|\\.)*'|\"(?:[^\"\\]|\\.)*\")\]|\[(?P<number>-?\d+)\]"
+)
 _BARE = re.compile(r"[^.\[\]'\"\s\\=]+")
 _MISSING = object()
 
@@ -34,7 +39,9 @@ def parse(text: str) -> Path:
     while at < len(text):
         part = _PART.match(text, at)
         if part is None or (at == 0 and text[0] == "."):
-            raise FkitValueError(f"The path {text!r} cannot be read from {text[at:]!r} on.", repair="Write a key with dots as a['b.c'].")
+            raise FkitValueError(
+                f"The path {text!r} cannot be read from {text[at:]!r} on.", repair="Write a key with dots as a['b.c']."
+            )
         if part["bare"] is not None:
             if at and text[at] != ".":
                 raise FkitValueError(f"The path {text!r} misses a dot before {text[at:]!r}.")
@@ -73,15 +80,15 @@ def step(node: Any, key: Any) -> Any:
         KeyError, IndexError: nothing is there (plain ones: ``follow`` says where).
     """
     if isinstance(node, dict):
-        found: Any = dict.get(node, key, _MISSING)  # pyright: ignore
+        found: Any = dict.get(node, key, _MISSING)
         if found is _MISSING:
             raise KeyError(key)
         return found
     if isinstance(node, (list, tuple)):
         if isinstance(key, str) and key.isdecimal() and key.isascii() and len(key) < 10:
-            return node[int(key)]  # pyright: ignore
+            return node[int(key)]
         if type(key) is int:
-            return node[key]  # pyright: ignore
+            return node[key]
     raise KeyError(key)
 
 
@@ -105,7 +112,7 @@ def follow(tree: Any, path: str | Path) -> Any:
             raise FkitIndexError(f"{where} has {len(node)} items, none at {key}.", path=where) from None
         except KeyError:
             where = show(keys[:depth])
-            choices = [str(k) for k in node] if isinstance(node, dict) else []  # pyright: ignore
+            choices = [str(k) for k in node] if isinstance(node, dict) else []
             inside = f"{where or 'the top level'} (a {_kind(node)})"
             message = f"There is no key {key!r} in {inside}."
             raise FkitAttributeError(message, path=show(keys), value=str(key), choices=choices, label="Keys") from None
@@ -115,4 +122,4 @@ def follow(tree: Any, path: str | Path) -> Any:
 def _kind(node: Any) -> str:
     if isinstance(node, dict):
         return "mapping"
-    return type(node).__name__ if isinstance(node, tuple) or not isinstance(node, list) else "list"  # pyright: ignore
+    return type(node).__name__ if isinstance(node, tuple) or not isinstance(node, list) else "list"

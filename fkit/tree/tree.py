@@ -1,11 +1,14 @@
 """Pure functions over frozen trees; what does not change is shared between the old tree and the new."""
 
+# The trees here hold values of any type, which isinstance narrows to containers of unknown ones.
+# pyright: reportUnknownVariableType=false, reportUnknownArgumentType=false, reportUnknownMemberType=false
+
 from collections.abc import Callable
 from typing import Any, NamedTuple, TypeVar
 
 from fkit.tree.canonical import fingerprint
 from fkit.tree.error import FkitIndexError, FkitTypeError
-from fkit.tree.node import Items, Node, freeze, same
+from fkit.tree.node import Items, Node, freeze, marks_of, meta_of, same
 from fkit.tree.path import Path, follow, parse, show
 
 __all__ = ["Change", "diff", "drop", "fingerprint", "freeze", "get", "loosen", "map", "put", "same", "thaw"]
@@ -31,13 +34,13 @@ def thaw(value: Any) -> Any:
         {'a': [1, {'b': {2}}]}
     """
     if isinstance(value, dict):
-        return {k: thaw(v) for k, v in value.items()}  # pyright: ignore
+        return {k: thaw(v) for k, v in value.items()}
     if isinstance(value, list):
-        return [thaw(v) for v in value]  # pyright: ignore
+        return [thaw(v) for v in value]
     if isinstance(value, tuple):
-        return _same_tuple(value, [thaw(v) for v in value])  # pyright: ignore
+        return _same_tuple(value, [thaw(v) for v in value])
     if isinstance(value, frozenset):
-        return set(value)  # pyright: ignore
+        return set(value)
     return value
 
 
@@ -49,9 +52,9 @@ def loosen(value: Any) -> Any:
         [1, Node({'a': [2]})]
     """
     if isinstance(value, list):
-        return [loosen(v) for v in value]  # pyright: ignore
+        return [loosen(v) for v in value]
     if isinstance(value, tuple):
-        return _same_tuple(value, [loosen(v) for v in value])  # pyright: ignore
+        return _same_tuple(value, [loosen(v) for v in value])
     return value
 
 
@@ -105,17 +108,17 @@ def _put(node: Any, keys: Path, depth: int, value: Any, mark: Any, kind: type[No
         return value
     key = keys[depth]
     if isinstance(node, (list, tuple)):
-        index = _index(node, keys, depth)  # pyright: ignore
+        index = _index(node, keys, depth)
         items: list[Any] = [*node[:index], _put(node[index], keys, depth + 1, value, mark, kind), *node[index + 1 :]]
-        return Items(items) if isinstance(node, list) else _same_tuple(node, items)  # pyright: ignore
+        return Items(items) if isinstance(node, list) else _same_tuple(node, items)
     if not isinstance(node, dict):
         raise FkitTypeError(f"{show(keys[:depth])} is {node!r}, so nothing can be set below it.", path=show(keys))
-    below = dict.get(node, key, _ABSENT)  # pyright: ignore
+    below = dict.get(node, key, _ABSENT)
     new = _put(kind.of({}) if below is _ABSENT and depth + 1 < len(keys) else below, keys, depth + 1, value, mark, kind)
-    marks: dict[Any, Any] | None = node._marks if isinstance(node, Node) else None  # pyright: ignore
+    marks: dict[Any, Any] | None = marks_of(node) if isinstance(node, Node) else None
     if depth + 1 == len(keys) and (mark is not None or marks):
         marks = {**(marks or {}), key: mark}
-    return kind.of({**node, key: new}, marks, getattr(node, "_meta", None))  # pyright: ignore
+    return kind.of({**node, key: new}, marks, (meta_of(node) if isinstance(node, Node) else None))
 
 
 def _index(node: Any, keys: Path, depth: int) -> int:
@@ -154,9 +157,13 @@ def drop(tree: Any, path: str | Path) -> Any:
         kept: list[Any] = [*parent[:at], *parent[at + 1 :]]
         rest: Any = Items(kept) if isinstance(parent, list) else tuple(kept)
     else:
-        marks = getattr(parent, "_marks", None)
+        marks = marks_of(parent) if isinstance(parent, Node) else None
         left = {k: m for k, m in marks.items() if k != keys[-1]} if marks else None
-        rest = kind.of({k: v for k, v in parent.items() if k != keys[-1]}, left, getattr(parent, "_meta", None))
+        rest = kind.of(
+            {k: v for k, v in parent.items() if k != keys[-1]},
+            left,
+            (meta_of(parent) if isinstance(parent, Node) else None),
+        )
     return _put(tree, keys[:-1], 0, rest, None, kind) if len(keys) == 1 else _graft(tree, keys[:-1], 0, rest, kind)
 
 
@@ -165,11 +172,15 @@ def _graft(node: Any, keys: Path, depth: int, value: Any, kind: type[Node]) -> A
     if depth == len(keys):
         return value
     if isinstance(node, (list, tuple)):
-        at = _index(node, keys, depth)  # pyright: ignore
+        at = _index(node, keys, depth)
         items: list[Any] = [*node[:at], _graft(node[at], keys, depth + 1, value, kind), *node[at + 1 :]]
-        return Items(items) if isinstance(node, list) else _same_tuple(node, items)  # pyright: ignore
+        return Items(items) if isinstance(node, list) else _same_tuple(node, items)
     below = _graft(node[keys[depth]], keys, depth + 1, value, kind)
-    return kind.of({**node, keys[depth]: below}, getattr(node, "_marks", None), getattr(node, "_meta", None))
+    return kind.of(
+        {**node, keys[depth]: below},
+        (marks_of(node) if isinstance(node, Node) else None),
+        (meta_of(node) if isinstance(node, Node) else None),
+    )
 
 
 def map(function: Callable[[Any], Any], tree: Any) -> Any:
@@ -180,16 +191,20 @@ def map(function: Callable[[Any], Any], tree: Any) -> Any:
         Node({'a': [2, (4,)]})
     """
     if isinstance(tree, dict):
-        items: dict[Any, Any] = {k: map(function, v) for k, v in tree.items()}  # pyright: ignore
-        if all(items[k] is v for k, v in tree.items()):  # pyright: ignore
-            return tree  # pyright: ignore
-        kind: type[Node] = type(tree) if isinstance(tree, Node) else Node  # pyright: ignore
-        return kind.of(items, getattr(tree, "_marks", None), getattr(tree, "_meta", None))  # pyright: ignore
+        items: dict[Any, Any] = {k: map(function, v) for k, v in tree.items()}
+        if all(items[k] is v for k, v in tree.items()):
+            return tree
+        kind: type[Node] = type(tree) if isinstance(tree, Node) else Node
+        return kind.of(
+            items,
+            (marks_of(tree) if isinstance(tree, Node) else None),
+            (meta_of(tree) if isinstance(tree, Node) else None),
+        )
     if isinstance(tree, (list, tuple)):
-        parts: list[Any] = [map(function, v) for v in tree]  # pyright: ignore
-        if all(new is old for new, old in zip(parts, tree, strict=True)):  # pyright: ignore
-            return tree  # pyright: ignore
-        return Items(parts) if isinstance(tree, list) else _same_tuple(tree, parts)  # pyright: ignore
+        parts: list[Any] = [map(function, v) for v in tree]
+        if all(new is old for new, old in zip(parts, tree, strict=True)):
+            return tree
+        return Items(parts) if isinstance(tree, list) else _same_tuple(tree, parts)
     return freeze(function(tree))
 
 
@@ -211,18 +226,18 @@ def _diff(old: Any, new: Any, path: Path, found: list[Change]) -> None:
     if old is new:
         return
     if isinstance(old, dict) and isinstance(new, dict):
-        for key, value in old.items():  # pyright: ignore
-            other: Any = dict.get(new, key, _ABSENT)  # pyright: ignore
+        for key, value in old.items():
+            other: Any = dict.get(new, key, _ABSENT)
             if other is _ABSENT:
                 found.append(Change((*path, key), value, _ABSENT, "removed"))
             else:
                 _diff(value, other, (*path, key), found)
-        found += [Change((*path, k), _ABSENT, v, "added") for k, v in new.items() if k not in old]  # pyright: ignore
+        found += [Change((*path, k), _ABSENT, v, "added") for k, v in new.items() if k not in old]
     elif (isinstance(old, list) and isinstance(new, list)) or (isinstance(old, tuple) and isinstance(new, tuple)):
-        for at, (left, right) in enumerate(zip(old, new, strict=False)):  # pyright: ignore
+        for at, (left, right) in enumerate(zip(old, new, strict=False)):
             _diff(left, right, (*path, str(at)), found)
-        shared = min(len(old), len(new))  # pyright: ignore
-        found += [Change((*path, str(at)), old[at], _ABSENT, "removed") for at in range(shared, len(old))]  # pyright: ignore
-        found += [Change((*path, str(at)), _ABSENT, new[at], "added") for at in range(shared, len(new))]  # pyright: ignore
+        shared = min(len(old), len(new))
+        found += [Change((*path, str(at)), old[at], _ABSENT, "removed") for at in range(shared, len(old))]
+        found += [Change((*path, str(at)), _ABSENT, new[at], "added") for at in range(shared, len(new))]
     elif not same(old, new):
         found.append(Change(path, old, new, "changed"))

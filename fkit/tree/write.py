@@ -24,8 +24,9 @@ def atomic_write(path: str | os.PathLike[str], data: bytes) -> None:
         ...     sorted(p.name for p in pathlib.Path(folder).iterdir())
         ['a.txt']
     """
-    target = os.path.realpath(os.fspath(path))
-    folder = os.path.dirname(target)
+    name: str = os.fspath(path)
+    target: str = os.path.realpath(name)
+    folder: str = os.path.dirname(target)
     handle, beside = tempfile.mkstemp(prefix=f".{os.path.basename(target)[:100]}.", suffix=".tmp", dir=folder)
     try:
         with os.fdopen(handle, "wb") as file:

@@ -13,7 +13,9 @@ from fkit.tree.tree import thaw
 
 KEYS = st.sampled_from(["a", "b", "0", "1"])
 LEAVES = st.none() | st.integers(0, 3) | st.text("xy", max_size=1)
-TREES = st.recursive(LEAVES, lambda below: st.lists(below, max_size=3) | st.dictionaries(KEYS, below, max_size=3), max_leaves=10)
+TREES = st.recursive(
+    LEAVES, lambda below: st.lists(below, max_size=3) | st.dictionaries(KEYS, below, max_size=3), max_leaves=10
+)
 TABLES = st.dictionaries(KEYS, TREES, max_size=3)
 CHANGES = st.recursive(
     TREES | st.just(delete()) | TREES.map(replace),

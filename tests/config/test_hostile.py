@@ -204,7 +204,9 @@ def outcomes(tmp_path_factory: pytest.TempPathFactory) -> dict[str, list[Any]]:
     found: dict[str, list[Any]] = {}
     while left:
         batch = left[:40]
-        done = subprocess.run([sys.executable, "-c", CHILD, *batch], cwd=folder, capture_output=True, text=True, timeout=300)
+        done = subprocess.run(
+            [sys.executable, "-c", CHILD, *batch], cwd=folder, capture_output=True, text=True, timeout=300
+        )
         answers = [json.loads(line) for line in done.stdout.splitlines()]
         for file, *outcome in answers:
             found[file] = outcome
@@ -230,5 +232,3 @@ def test_a_hostile_config_gives_one_clear_error_and_touches_nothing(file: str, o
 
 def test_there_are_at_least_sixty() -> None:
     assert len(set(ALL)) >= 60
-
-

@@ -18,10 +18,12 @@ LEAVES = st.none() | st.booleans() | st.integers(-9, 9) | st.floats() | st.text(
 KEYS = st.text(max_size=4) | st.integers(-2, 2)
 TREES = st.recursive(
     LEAVES,
-    lambda below: st.lists(below, max_size=3)
-    | st.lists(below, max_size=3).map(tuple)
-    | st.dictionaries(KEYS, below, max_size=3)
-    | st.frozensets(LEAVES, max_size=3),
+    lambda below: (
+        st.lists(below, max_size=3)
+        | st.lists(below, max_size=3).map(tuple)
+        | st.dictionaries(KEYS, below, max_size=3)
+        | st.frozensets(LEAVES, max_size=3)
+    ),
     max_leaves=12,
 )
 
@@ -59,7 +61,9 @@ def test_nodes_survive_pickling_and_copying(tree: Any) -> None:
     assert copy.copy(node) is node
 
 
-@pytest.mark.parametrize(("a", "b"), [(1, 1.0), (1, True), (0.0, -0.0), ([1], (1,)), (0, False), ("1", 1), (None, 0), ({1}, [1])])
+@pytest.mark.parametrize(
+    ("a", "b"), [(1, 1.0), (1, True), (0.0, -0.0), ([1], (1,)), (0, False), ("1", 1), (None, 0), ({1}, [1])]
+)
 def test_values_of_different_types_differ(a: Any, b: Any) -> None:
     assert freeze({"k": a}) != freeze({"k": b})
     assert freeze({"k": a}) != {"k": b}

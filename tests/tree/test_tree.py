@@ -75,7 +75,9 @@ def test_map_shares_what_does_not_change() -> None:
 
 TREES = st.recursive(
     st.integers(0, 3) | st.text(max_size=2),
-    lambda below: st.lists(below, max_size=3) | st.dictionaries(st.text("ab", min_size=1, max_size=2), below, max_size=3),
+    lambda below: (
+        st.lists(below, max_size=3) | st.dictionaries(st.text("ab", min_size=1, max_size=2), below, max_size=3)
+    ),
     max_leaves=8,
 )
 

@@ -1,5 +1,8 @@
 """``data`` and ``evaluation`` of mmcv 1.x -> data loaders and evaluators."""
 
+# The trees here hold values of any type, which isinstance narrows to containers of unknown ones.
+# pyright: reportUnknownVariableType=false, reportUnknownArgumentType=false, reportUnknownMemberType=false
+
 from typing import Any
 
 from fkit.config.dialect.work import Work, mark_of
@@ -38,7 +41,7 @@ def loaders(work: Work) -> Work:
         if "drop_last" in own:
             made["drop_last"] = own.pop("drop_last")
         test_mode = split != "train" and isinstance(dataset, dict) and "test_mode" not in dataset
-        made["dataset"] = dataset | {"test_mode": True} if test_mode else dataset  # pyright: ignore
+        made["dataset"] = dataset | {"test_mode": True} if test_mode else dataset
         mark = mark_of(source, f"data.{split}")
         work = work.put(f"{split}_dataloader", made, mark)
         if split != "train":
@@ -86,7 +89,7 @@ def evaluation(work: Work) -> Work:
 
 def _evaluator(work: Work, split: str, metric: Any, rest: dict[str, Any], mark: Any) -> Work:
     dataset = work.new.get(f"{split}_dataloader.dataset") or {}
-    kind = str(dataset.get("type", "")) if isinstance(dataset, dict) else ""  # pyright: ignore
+    kind = str(dataset.get("type", "")) if isinstance(dataset, dict) else ""
     names = [metric] if isinstance(metric, str) else list(metric or ())
     if names and all(name in ("mIoU", "mDice", "mFscore") for name in names):
         made: dict[str, Any] = {"type": "IoUMetric", "iou_metrics": names}
@@ -97,7 +100,10 @@ def _evaluator(work: Work, split: str, metric: Any, rest: dict[str, Any], mark: 
     elif metric == "mAP":
         made = {"type": "VOCMetric", "metric": "mAP"}
     elif metric == "accuracy":
-        made = {"type": "Accuracy", **({"topk": rest["metric_options"]["topk"]} if "topk" in (rest.get("metric_options") or {}) else {})}
+        made = {
+            "type": "Accuracy",
+            **({"topk": rest["metric_options"]["topk"]} if "topk" in (rest.get("metric_options") or {}) else {}),
+        }
         rest = {k: v for k, v in rest.items() if k != "metric_options"}
     else:
         return work.note(

@@ -4,6 +4,9 @@ Ends are one step later than a first look says: mmengine's schedulers reach thei
 the end (FEATURES.md of OpenMMLab's packages: mmcv/runner/hooks/lr_updater.py, mmengine/optim/scheduler).
 """
 
+# The trees here hold values of any type, which isinstance narrows to containers of unknown ones.
+# pyright: reportUnknownVariableType=false, reportUnknownArgumentType=false, reportUnknownMemberType=false
+
 from typing import Any
 
 from fkit.config.dialect.work import Work, fail, mark_of
@@ -28,7 +31,12 @@ def momentum(work: Work) -> Work:
         return work
     if value.get("warmup") is not None:
         repair = "Write a param_scheduler with LinearMomentum or ConstantMomentum."
-        raise fail(source, "momentum_config.warmup", "A warm-up of the momentum divides it, which no scheduler of mmengine does.", repair)
+        raise fail(
+            source,
+            "momentum_config.warmup",
+            "A warm-up of the momentum divides it, which no scheduler of mmengine does.",
+            repair,
+        )
     return _schedule(work, source, "momentum_config", value, "Momentum")
 
 
@@ -45,7 +53,9 @@ def _schedule(work: Work, source: Any, name: str, value: Any, kind: str) -> Work
     found += _policy(policy, rest, by_epoch, work, source, name, kind)
     known: Any = work.new.get(("param_scheduler",)) or ()
     work = work.put("param_scheduler", [*known, *found], mark_of(source, name))
-    return work.leave(name, {k: v for k, v in rest.items()}, f"has no meaning in the policy {policy}, and is not translated.")
+    return work.leave(
+        name, {k: v for k, v in rest.items()}, f"has no meaning in the policy {policy}, and is not translated."
+    )
 
 
 def _warmup(rest: dict[str, Any], source: Any, work: Work) -> list[dict[str, Any]]:
@@ -56,10 +66,21 @@ def _warmup(rest: dict[str, Any], source: Any, work: Work) -> list[dict[str, Any
         return []
     if kind == "linear":
         # the factor is 1 at step `warmup_iters`, so the last step of the range is that one
-        return [{"type": "LinearLR", "start_factor": ratio, "by_epoch": by_epoch, "begin": 0, "end": steps + 1} | _convert(by_epoch)]
+        return [
+            {"type": "LinearLR", "start_factor": ratio, "by_epoch": by_epoch, "begin": 0, "end": steps + 1}
+            | _convert(by_epoch)
+        ]
     if kind == "constant":
-        return [{"type": "ConstantLR", "factor": ratio, "by_epoch": by_epoch, "begin": 0, "end": steps + 1} | _convert(by_epoch)]
-    raise fail(source, "lr_config.warmup", f"The warm-up {kind!r} has no scheduler of mmengine's.", "Use 'linear' or 'constant'.")
+        return [
+            {"type": "ConstantLR", "factor": ratio, "by_epoch": by_epoch, "begin": 0, "end": steps + 1}
+            | _convert(by_epoch)
+        ]
+    raise fail(
+        source,
+        "lr_config.warmup",
+        f"The warm-up {kind!r} has no scheduler of mmengine's.",
+        "Use 'linear' or 'constant'.",
+    )
 
 
 def _convert(by_epoch: bool) -> dict[str, Any]:
@@ -75,7 +96,9 @@ def _low(rest: dict[str, Any], kind: str) -> dict[str, Any]:
     return {"eta_min": low if low is not None else 0.0}
 
 
-def _policy(policy: str, rest: dict[str, Any], by_epoch: bool, work: Work, source: Any, name: str, kind: str) -> list[dict[str, Any]]:
+def _policy(
+    policy: str, rest: dict[str, Any], by_epoch: bool, work: Work, source: Any, name: str, kind: str
+) -> list[dict[str, Any]]:
     if policy == "Fixed":
         return []
     if policy == "Step":
@@ -98,13 +121,20 @@ def _step(rest: dict[str, Any], by_epoch: bool, work: Work, source: Any, name: s
     step, gamma = rest.pop("step"), rest.pop("gamma", 0.1 if kind == "LR" else 0.5)
     low = rest.pop("min_lr" if kind == "LR" else "min_momentum", None)
     if low is not None:
-        raise fail(source, f"{name}.min_lr", "A floor under a step policy has no scheduler of mmengine's.", "Drop min_lr, or list the steps above it.")
+        raise fail(
+            source,
+            f"{name}.min_lr",
+            "A floor under a step policy has no scheduler of mmengine's.",
+            "Drop min_lr, or list the steps above it.",
+        )
     if isinstance(step, int):
         return {"type": f"Step{kind}", "step_size": step, "gamma": gamma, "by_epoch": by_epoch}
     return {"type": f"MultiStep{kind}", "milestones": list(step), "gamma": gamma, "by_epoch": by_epoch}
 
 
-def _to_the_end(policy: str, rest: dict[str, Any], by_epoch: bool, work: Work, source: Any, name: str, kind: str) -> list[dict[str, Any]]:
+def _to_the_end(
+    policy: str, rest: dict[str, Any], by_epoch: bool, work: Work, source: Any, name: str, kind: str
+) -> list[dict[str, Any]]:
     """The policies whose length is the run's."""
     total = work.length
     if total is None or by_epoch != work.by_epoch:
@@ -112,7 +142,12 @@ def _to_the_end(policy: str, rest: dict[str, Any], by_epoch: bool, work: Work, s
         span: dict[str, Any] = {"by_epoch": work.by_epoch, "begin": 0}
         if by_epoch != work.by_epoch:
             if by_epoch:
-                raise fail(source, f"{name}.by_epoch", "A schedule by epochs in a run that counts iterations never steps.", "Set by_epoch=False.")
+                raise fail(
+                    source,
+                    f"{name}.by_epoch",
+                    "A schedule by epochs in a run that counts iterations never steps.",
+                    "Set by_epoch=False.",
+                )
             span["convert_to_iter_based"] = True
         if total is not None:
             span["end"] = total
@@ -129,7 +164,12 @@ def _to_the_end(policy: str, rest: dict[str, Any], by_epoch: bool, work: Work, s
         return [{"type": f"CosineAnnealing{kind}"} | exact | low | span]
     if policy == "FlatCosineAnnealing":
         if total is None:
-            raise fail(source, name, "FlatCosineAnnealing needs the length of the run.", "Give the runner max_epochs or max_iters.")
+            raise fail(
+                source,
+                name,
+                "FlatCosineAnnealing needs the length of the run.",
+                "Give the runner max_epochs or max_iters.",
+            )
         begin = round(total * rest.pop("start_percent", 0.75))
         return [{"type": f"CosineAnnealing{kind}", "T_max": total - begin} | low | span | {"begin": begin}]
     if "eta_min_ratio" not in low:
@@ -143,7 +183,23 @@ def _one_cycle(rest: dict[str, Any], work: Work, source: Any) -> dict[str, Any]:
     if total is None and not work.by_epoch:
         total = work.length
     if total is None:
-        raise fail(source, "lr_config", "OneCycle needs total_steps in a run of epochs.", "Give total_steps: epochs times batches.")
-    made: dict[str, Any] = {"type": "OneCycleLR", "eta_max": rest.pop("max_lr"), "total_steps": total, "by_epoch": False}
-    names = (("pct_start", 0.3), ("anneal_strategy", "cos"), ("div_factor", 25), ("final_div_factor", 1e4), ("three_phase", False))
+        raise fail(
+            source,
+            "lr_config",
+            "OneCycle needs total_steps in a run of epochs.",
+            "Give total_steps: epochs times batches.",
+        )
+    made: dict[str, Any] = {
+        "type": "OneCycleLR",
+        "eta_max": rest.pop("max_lr"),
+        "total_steps": total,
+        "by_epoch": False,
+    }
+    names = (
+        ("pct_start", 0.3),
+        ("anneal_strategy", "cos"),
+        ("div_factor", 25),
+        ("final_div_factor", 1e4),
+        ("three_phase", False),
+    )
     return made | {name: rest.pop(name, default) for name, default in names}

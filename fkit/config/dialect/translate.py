@@ -1,5 +1,8 @@
 """mmcv 1.x's keys of a run -> mmengine's."""
 
+# The trees here hold values of any type, which isinstance narrows to containers of unknown ones.
+# pyright: reportUnknownVariableType=false, reportUnknownArgumentType=false, reportUnknownMemberType=false
+
 from collections.abc import Callable
 from typing import Any
 
@@ -8,13 +11,35 @@ from fkit.config.dialect.data import evaluation, loaders
 from fkit.config.dialect.schedule import momentum, rate
 from fkit.config.dialect.work import Work, fail, mark_of
 from fkit.tree import tree
+from fkit.tree.node import marks_of, meta_of
 
 __all__ = ["translate"]
 
 # keys that say a config is of mmcv 1.x
-_SIGNS = frozenset("runner total_epochs total_iters optimizer_config lr_config momentum_config checkpoint_config log_config".split())
+_SIGNS = frozenset(
+    [
+        "runner",
+        "total_epochs",
+        "total_iters",
+        "optimizer_config",
+        "lr_config",
+        "momentum_config",
+        "checkpoint_config",
+        "log_config",
+    ]
+)
 _NEW = frozenset(
-    "optim_wrapper train_dataloader val_dataloader test_dataloader param_scheduler default_hooks val_evaluator test_evaluator val_cfg".split()
+    [
+        "optim_wrapper",
+        "train_dataloader",
+        "val_dataloader",
+        "test_dataloader",
+        "param_scheduler",
+        "default_hooks",
+        "val_evaluator",
+        "test_evaluator",
+        "val_cfg",
+    ]
 )
 _LOOP = frozenset(("by_epoch", "max_epochs", "max_iters", "val_interval", "val_begin", "dynamic_intervals"))
 
@@ -48,8 +73,8 @@ def translate(cfg: Config) -> tuple[Config, tuple[str, ...]]:
     for step in _STEPS:
         work = step(work)
     made = {**{k: v for k, v in work.old.items() if k not in work.new}, **work.new}
-    marks = {**(work.old._marks or {}), **(work.new._marks or {})}  # pyright: ignore
-    return Config.of(made, {k: m for k, m in marks.items() if k in made}, cfg._meta), work.notes  # pyright: ignore
+    marks = {**(marks_of(work.old) or {}), **(marks_of(work.new) or {})}
+    return Config.of(made, {k: m for k, m in marks.items() if k in made}, meta_of(cfg)), work.notes
 
 
 def _where(cfg: Config, key: str) -> str:
@@ -59,14 +84,14 @@ def _where(cfg: Config, key: str) -> str:
 
 def _is_new(cfg: Config) -> bool:
     loop = cfg.get(("train_cfg",))
-    return bool(_NEW & cfg.keys()) or (isinstance(loop, dict) and bool(_LOOP & loop.keys()))  # pyright: ignore
+    return bool(_NEW & cfg.keys()) or (isinstance(loop, dict) and bool(_LOOP & loop.keys()))
 
 
 def _is_old(cfg: Config) -> bool:
     if _SIGNS & cfg.keys():
         return True
     data, optimizer = cfg.get(("data",)), cfg.get(("optimizer",))
-    if isinstance(data, dict) and {"train", "val", "test", "samples_per_gpu", "imgs_per_gpu"} & data.keys():  # pyright: ignore
+    if isinstance(data, dict) and {"train", "val", "test", "samples_per_gpu", "imgs_per_gpu"} & data.keys():
         return True
     if isinstance(optimizer, dict) and "type" in optimizer:
         return True
@@ -101,12 +126,25 @@ def _length(work: Work) -> Work:
     if kind is not None and kind not in _RUNNERS:
         known = kind.endswith("RunnerAmp") if isinstance(kind, str) else False
         if not known:
-            raise fail(source, "runner.type", f"The runner {kind!r} has no loop of mmengine's.", f"Known are {', '.join(_RUNNERS)}.")
+            raise fail(
+                source,
+                "runner.type",
+                f"The runner {kind!r} has no loop of mmengine's.",
+                f"Known are {', '.join(_RUNNERS)}.",
+            )
         work = work.put("optim_wrapper.type", "AmpOptimWrapper", mark_of(source, "runner.type"))
     max_iters = rest.pop("max_iters", None)
     max_epochs = rest.pop("max_epochs", None)
-    by_epoch = not (kind is not None and str(kind).startswith("IterBased")) and max_iters is None and (iters is None or epochs is not None)
-    length = (max_epochs if max_epochs is not None else epochs) if by_epoch else (max_iters if max_iters is not None else iters)
+    by_epoch = (
+        not (kind is not None and str(kind).startswith("IterBased"))
+        and max_iters is None
+        and (iters is None or epochs is not None)
+    )
+    length = (
+        (max_epochs if max_epochs is not None else epochs)
+        if by_epoch
+        else (max_iters if max_iters is not None else iters)
+    )
     work = work._replace(by_epoch=by_epoch, length=length)
     if length is None:
         if runner is not None:
@@ -129,10 +167,17 @@ def _optimizer(work: Work) -> Work:
         rest: dict[str, Any] = dict(optimizer)
         paramwise, constructor = rest.pop("paramwise_cfg", None), rest.pop("constructor", None)
         if "type" not in rest and rest and all(isinstance(v, dict) for v in rest.values()):
-            work = work.put("optim_wrapper", {"constructor": constructor, "optimizer": optimizer}, mark_of(source, "optimizer"))
-            return work.note("optimizer holds several: each becomes an optimizer of the run under its name.", _where(source, "optimizer")[:-2] or None)
-        kept = Config.of(rest, {k: m for k, m in (optimizer._marks or {}).items() if k in rest})
-        work = work.put("optim_wrapper.type", work.new.get("optim_wrapper.type") or "OptimWrapper", mark_of(source, "optimizer"))
+            work = work.put(
+                "optim_wrapper", {"constructor": constructor, "optimizer": optimizer}, mark_of(source, "optimizer")
+            )
+            return work.note(
+                "optimizer holds several: each becomes an optimizer of the run under its name.",
+                _where(source, "optimizer")[:-2] or None,
+            )
+        kept = Config.of(rest, {k: m for k, m in (marks_of(optimizer) or {}).items() if k in rest})
+        work = work.put(
+            "optim_wrapper.type", work.new.get("optim_wrapper.type") or "OptimWrapper", mark_of(source, "optimizer")
+        )
         work = work.put("optim_wrapper.optimizer", kept, mark_of(source, "optimizer"))
         if paramwise is not None:
             work = work.put("optim_wrapper.paramwise_cfg", paramwise, mark_of(source, "optimizer.paramwise_cfg"))
@@ -162,9 +207,20 @@ def _optimizer_config(work: Work) -> Work:
         mark = mark_of(source, "fp16" if half is not None else "optimizer_config")
         work = work.put("optim_wrapper.type", "AmpOptimWrapper", mark)
         work = work.put("optim_wrapper.loss_scale", 512.0 if scale is None else scale, mark)
-    known = ("OptimizerHook", "Fp16OptimizerHook", "GradientCumulativeOptimizerHook", "GradientCumulativeFp16OptimizerHook", "DistOptimizerHook")
+    known = (
+        "OptimizerHook",
+        "Fp16OptimizerHook",
+        "GradientCumulativeOptimizerHook",
+        "GradientCumulativeFp16OptimizerHook",
+        "DistOptimizerHook",
+    )
     if kind is not None and kind not in known:
-        raise fail(source, "optimizer_config.type", f"The optimizer hook {kind!r} is not known.", f"Known are {', '.join(known)}.")
+        raise fail(
+            source,
+            "optimizer_config.type",
+            f"The optimizer hook {kind!r} is not known.",
+            f"Known are {', '.join(known)}.",
+        )
     why = "is how mmcv 1.x reduces gradients; fkit's backends reduce them their own way."
     return work.leave("optimizer_config", rest, why)
 
@@ -176,7 +232,11 @@ def _checkpoint(work: Work) -> Work:
         return work
     rest: dict[str, Any] = dict(value)
     kind = rest.pop("type", "CheckpointHook")
-    made: dict[str, Any] = {"type": kind, "interval": rest.pop("interval", 1), "by_epoch": rest.pop("by_epoch", work.by_epoch)}
+    made: dict[str, Any] = {
+        "type": kind,
+        "interval": rest.pop("interval", 1),
+        "by_epoch": rest.pop("by_epoch", work.by_epoch),
+    }
     for key in ("max_keep_ckpts", "save_last", "save_optimizer", "out_dir", "filename_tmpl"):
         if key in rest:
             made[key] = rest.pop(key)
@@ -219,13 +279,18 @@ def _log(work: Work) -> Work:
             options.pop("by_epoch", None)
             backends.append(made)
         else:
-            work = work.note(f"log_config.hooks has {kind!r}, which has no backend here, and is not translated.", mark.place if mark else None)
+            work = work.note(
+                f"log_config.hooks has {kind!r}, which has no backend here, and is not translated.",
+                mark.place if mark else None,
+            )
             continue
         work = work.leave(f"log_config.hooks ({kind})", options, "has no key of a logger here, and is not translated.")
     work = work.put("default_hooks.logger", logger, mark)
     if backends:
         work = work.put("vis_backends", [{"type": "LocalVisBackend"}, *backends], mark)
-        work = work.put("visualizer", {"type": "Visualizer", "vis_backends": [{"type": "LocalVisBackend"}, *backends]}, mark)
+        work = work.put(
+            "visualizer", {"type": "Visualizer", "vis_backends": [{"type": "LocalVisBackend"}, *backends]}, mark
+        )
     return work.leave("log_config", rest, "has no key of a logger here, and is not translated.")
 
 
@@ -252,7 +317,10 @@ def _environment(work: Work) -> Work:
     for key in ("gpu_ids", "gpus"):
         if key in source:
             work, value = work.take(key)
-            work = work.note(f"{key} = {value!r}: devices are named on the command line, and this is not translated.", _where(source, key)[:-2] or None)
+            work = work.note(
+                f"{key} = {value!r}: devices are named on the command line, and this is not translated.",
+                _where(source, key)[:-2] or None,
+            )
     return work
 
 

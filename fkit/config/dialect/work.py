@@ -1,11 +1,14 @@
 """A translation under way: what is left of the old config, what the new one has, and what is to be said."""
 
+# The trees here hold values of any type, which isinstance narrows to containers of unknown ones.
+# pyright: reportUnknownVariableType=false, reportUnknownArgumentType=false, reportUnknownMemberType=false
+
 from typing import Any, NamedTuple
 
 from fkit.config.config import Config
 from fkit.tree import tree
 from fkit.tree.error import FkitValueError
-from fkit.tree.node import Node
+from fkit.tree.node import Node, marks_of
 from fkit.tree.path import parse
 
 __all__ = ["Work", "fail", "mark_of"]
@@ -49,14 +52,14 @@ def mark_of(cfg: Any, path: str) -> Any:
     """The mark of the last key of a path, or of the nearest above it that has one."""
     node, found = cfg, None
     for key in parse(path):
-        marks = node._marks if isinstance(node, Node) else None  # pyright: ignore
+        marks = marks_of(node) if isinstance(node, Node) else None
         found = (marks or {}).get(key) or found
-        node = dict.get(node, key) if isinstance(node, dict) else None  # pyright: ignore
+        node = dict.get(node, key) if isinstance(node, dict) else None
     return found
 
 
 def _place(value: Any, key: Any) -> str | None:
-    marks = value._marks if isinstance(value, Node) else None  # pyright: ignore
+    marks = marks_of(value) if isinstance(value, Node) else None
     mark = (marks or {}).get(key)
     return mark.place if mark is not None else None
 
