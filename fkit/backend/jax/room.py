@@ -42,7 +42,9 @@ class Jax:
 
     def fetch(self, arrays: list[Any]) -> list[float]:
         """Many lazy 0-d values at once, in one wait."""
-        return [float(value) for value in jax.device_get(arrays)]
+        if jax.default_backend() != "cpu":  # all copies begin before the first is waited for
+            arrays = jax.device_get(arrays)
+        return [float(np.asarray(value)) for value in arrays]  # host memory as it is: a fifth of float(array)'s time
 
     def asarray(self, array: NDArray[Any]) -> Any:
         """A device array of a host one; float64 and int64 become 32 bits wide outside a float64 program."""

@@ -44,9 +44,7 @@ class TorchBackend:
 
     def fetch(self, arrays: list[Any]) -> list[float]:
         """Many lazy numbers, in one wait."""
-        if not arrays:
-            return []
-        if any(isinstance(array, Tensor) and array.device.type != "cpu" for array in arrays):
+        if not all([array.is_cpu for array in arrays if isinstance(array, Tensor)]):
             tensors = [torch.as_tensor(array).detach().reshape(()).double() for array in arrays]
             device = next(tensor.device for tensor in tensors if tensor.device.type != "cpu")
             return torch.stack([tensor.to(device, non_blocking=True) for tensor in tensors]).tolist()

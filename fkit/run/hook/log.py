@@ -87,12 +87,13 @@ class LoggerHook(Hook):
         newest = rows[-1]
         lr = float(run.hyperparams["lr"][0]) if "lr" in run.hyperparams else math.nan
         row = WriteScalars(steps[-1], event.epoch, "train", {**newest, "lr": lr})
-        for step, values in zip(steps, rows, strict=True):
-            for name, value in values.items():
-                if not math.isfinite(value):
-                    what = f"{name} = {value} at iteration {step} is not finite; lr was {lr:.4g}."
-                    return (row, WriteText(what, "ERROR"), Fail(what))
-        means = {name: math.fsum(values[name] for values in rows) / len(rows) for name in newest}
+        if not math.isfinite(sum([sum(values.values()) for values in rows])):
+            for step, values in zip(steps, rows, strict=True):
+                for name, value in values.items():
+                    if not math.isfinite(value):
+                        what = f"{name} = {value} at iteration {step} is not finite; lr was {lr:.4g}."
+                        return (row, WriteText(what, "ERROR"), Fail(what))
+        means = {name: math.fsum([values[name] for values in rows]) / len(rows) for name in newest}
         parts = [f"{name} {value:.4f}" for name, value in means.items()]
         text = f"{_where(event)} train  " + "  ".join([f"lr {lr:.3e}", *_times(run, event), *parts])
         return (row, WriteText(text))
