@@ -113,14 +113,19 @@ class Feed:
         """The inputs and the samples, on the device."""
         given = batch.inputs
         inputs = self._input(given) if isinstance(given, (np.ndarray, Tensor)) else walk(given, self._input)
-        targets = frozendict({name: walk(value, self._target) for name, value in batch.targets.items()})
-        valid = frozendict({name: walk(value, self._target) for name, value in batch.valid.items()})
-        return inputs, Samples(targets, valid)
+        return inputs, Samples(self._samples(batch.targets), self._samples(batch.valid))
+
+    def _samples(self, given: Mapping[str, Any]) -> Mapping[str, Any]:
+        if not given:
+            return given
+        return frozendict({name: walk(value, self._target) for name, value in given.items()})
 
     def _move(self, array: Any) -> Tensor:
         tensor = tensor_of(array)
-        if not self.pinned or tensor.device == self.device:
-            return tensor if tensor.device == self.device else tensor.to(self.device)
+        if tensor.device == self.device:
+            return tensor
+        if not self.pinned:
+            return tensor.to(self.device)
         # from pinned memory the copy runs beside the step before
         return (tensor.pin_memory() if tensor.device.type == "cpu" else tensor).to(self.device, non_blocking=True)
 

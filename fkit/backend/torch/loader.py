@@ -105,7 +105,7 @@ def _remote(make: Callable[[Any], Batch], jobs: Iterator[Any], workers: int, ahe
             multiprocessing_context=_context(),
             generator=torch.Generator(),  # its seed for workers would be drawn from the global one
         )
-    results = _quietly(loader)
+        results = _quietly(loader)
     try:
         while True:
             try:

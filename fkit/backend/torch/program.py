@@ -116,16 +116,25 @@ class TorchEngine:
         keys = template.keys(words, self.device) if train else None
         if template.random:
             self._seed(words)
-        with template.holding({**params, **buffers}, keys) as module, self._cast():
-            losses = numbers_of(module(inputs, samples, mode="loss"))
+        try:
+            module = template.bind(params, buffers, keys)
+            with self._cast():
+                losses = numbers_of(module(inputs, samples, mode="loss"))
+        finally:
+            template.release()
         return {**losses, "loss": total(losses, None)}, buffers
 
     def predict(self, state: TrainState, batch: Batch) -> Any:
         """The model's outputs in mode="predict"."""
         params, buffers, *_ = state.parts
         inputs, samples = self.feed(batch)
-        with self.evaluating.holding({**params, **buffers}, None) as module, torch.no_grad(), self._cast():
-            return module(inputs, samples, mode="predict")
+        template = self.evaluating
+        try:
+            module = template.bind(params, buffers, None)
+            with torch.no_grad(), self._cast():
+                return module(inputs, samples, mode="predict")
+        finally:
+            template.release()
 
     def train_step(
         self, state: TrainState, batch: Batch, hyperparams: Hyperparams
@@ -173,16 +182,18 @@ class TorchEngine:
         values = dict(zip(part.names, leaves, strict=True))
         for name in part.rest:
             values[name] = params[name]
-        values.update(buffers)
-        with self.training.holding(values, keys) as module:
+        try:
             with self._cast():
                 if self._compiled is None:
+                    module = self.training.bind(values, buffers, keys)
                     losses = numbers_of(module(inputs, samples, mode="loss"))
                 else:
-                    losses = self._compiled(values, keys, inputs, samples)
+                    losses = self._compiled({**values, **buffers}, keys, inputs, samples)
             objective = total(losses, part.phase.loss)
             # a parameter that the loss does not reach has a gradient of zeros, as on JAX
             grads = torch.autograd.grad(objective, leaves, allow_unused=True, materialize_grads=True)
+        finally:
+            self.training.release()
         logs = {name: value.detach() for name, value in losses.items()}
         logs["loss"] = objective.detach()
         return dict(zip(part.names, self.reduce(grads), strict=True)), logs

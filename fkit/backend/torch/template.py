@@ -2,7 +2,6 @@
 
 import copy
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
 from typing import Any
 
 import numpy as np
@@ -111,21 +110,23 @@ class Template:
         masks: see `fkit.train.program.Spec`.
     """
 
-    __slots__ = ("drops", "module", "random", "sites", "tags")
+    __slots__ = ("buffers", "drops", "module", "params", "random", "tags")
 
     def __init__(self, module: nn.Module, train: bool, inventory: Inventory, masks: str) -> None:
         self.module = copy.deepcopy(module).train(train)
         names = {entry.name for entry in inventory.entries}
         aliases = dict(inventory.aliases)
-        sites: list[tuple[dict[str, Any], str, str, Any]] = []
+        params: list[tuple[dict[str, Any], str, str, Any]] = []
+        buffers: list[tuple[dict[str, Any], str, str, Any]] = []
         for holder, path, buffer in _holders(self.module):
             tensors: dict[str, Any] = holder._buffers if buffer else holder._parameters
             for leaf, tensor in tensors.items():
                 name = f"{path}.{leaf}" if path else leaf
                 name = aliases.get(name, name)
                 if tensor is not None and name in names:
-                    sites.append((tensors, leaf, name, tensor))
-        self.sites = tuple(sites)
+                    (buffers if buffer else params).append((tensors, leaf, name, tensor))
+        self.params = tuple(params)
+        self.buffers = tuple(buffers)
         found = [(path, part) for path, part in self.module.named_modules() if isinstance(part, Dropout)]
         active = [(path, part) for path, part in found if train and part.training and part.rate > 0]
         for _, part in found:
@@ -147,23 +148,26 @@ class Template:
         keys = torch.from_numpy(words.view(np.int32))
         return keys if device.type == "cpu" else keys.to(device, non_blocking=True)
 
-    @contextmanager
-    def holding(self, values: Mapping[str, Tensor], keys: Tensor | None) -> Iterator[nn.Module]:
-        """The module with the tensors of a state, as `torch.func.functional_call` does it, for many calls at once.
+    def bind(self, params: Mapping[str, Tensor], buffers: Mapping[str, Tensor], keys: Tensor | None) -> nn.Module:
+        """The module with the tensors of a state, as `torch.func.functional_call` does it, until `release`.
 
-        The backward pass belongs inside: blocks that are recomputed there read their parameters again.
+        The backward pass belongs between the two: blocks that are recomputed there read their parameters again.
         """
-        sites = self.sites
-        for tensors, leaf, name, _ in sites:
-            tensors[leaf] = values[name]
+        for tensors, leaf, name, _ in self.params:
+            tensors[leaf] = params[name]
+        for tensors, leaf, name, _ in self.buffers:
+            tensors[leaf] = buffers[name]
         if keys is not None:
-            for buffers, key in zip(self.drops, keys.unbind(), strict=True):
-                buffers["key"] = key
-        try:
-            yield self.module
-        finally:
-            for tensors, leaf, _, hollow in sites:
-                tensors[leaf] = hollow
+            for held, key in zip(self.drops, keys.unbind(), strict=True):
+                held["key"] = key
+        return self.module
+
+    def release(self) -> None:
+        """Take the tensors out again."""
+        for tensors, leaf, _, hollow in self.params:
+            tensors[leaf] = hollow
+        for tensors, leaf, _, hollow in self.buffers:
+            tensors[leaf] = hollow
 
 
 def _holders(module: nn.Module) -> Iterator[tuple[nn.Module, str, bool]]:
