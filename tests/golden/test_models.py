@@ -15,7 +15,7 @@ from fkit.train.optimizer import Optimizer
 from fkit.train.program import Program, Spec
 
 HERE = Path(__file__).parent
-BACKENDS = ("torch",)
+BACKENDS = ("torch", "jax")
 MODELS = ("resnet18_8xb32_in1k", "resnet50_8xb32_in1k")
 # the README of the books: in float32 several times the distance of the reference to itself; in float64 the reference
 # on another processor agreed to 5e-9 in losses and 2e-11 in gradients

@@ -86,7 +86,7 @@ class Forward:
         return traverse_util.unflatten_dict(flat)
 
     def _buffers(self, buffers: Mapping[str, Any], changed: Mapping[str, Any]) -> dict[str, Any]:
-        flat = traverse_util.flatten_dict({name: dict(tree) for name, tree in changed.items()})
+        flat: Any = traverse_util.flatten_dict({name: dict(tree) for name, tree in changed.items()})
 
         def value(site: Site) -> Any:
             held = buffers[site.name]

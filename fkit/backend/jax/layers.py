@@ -4,7 +4,7 @@ Each has ``trainable``: False keeps its parameters as they are. Kernels and bias
 bfloat16 decide the type that a layer computes in.
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from functools import partial
 from typing import Any, ClassVar
 
@@ -89,12 +89,10 @@ class BatchNorm(nn.Module):
         given, x = x.dtype, x.astype(jnp.promote_types(x.dtype, jnp.float32))
         axes = tuple(range(x.ndim - 1))
         scale, bias = _affine(self, x.shape[-1]) if self.affine else (None, None)
-        mean, var = (None, None) if not self.track_running_stats else self._kept(x, axes, train)
-        if train or mean is None:
-            mean = x.mean(axes)
-            var = jnp.square(x - mean).mean(axes)
+        kept = self._kept(x, axes, train) if self.track_running_stats else None
+        mean, var = (x.mean(axes), jnp.square(x - x.mean(axes)).mean(axes)) if train or kept is None else kept
         y = (x - mean) * jax.lax.rsqrt(var + self.eps)
-        if scale is not None:
+        if scale is not None and bias is not None:
             y = y * scale + bias
         return y.astype(given)
 
@@ -198,13 +196,13 @@ def _places(shape: tuple[int, ...]) -> Array:
 
 def max_pool(x: Array, size: int, stride: int | None = None, padding: int = 0) -> Array:
     """torch's ``max_pool2d`` on (N, H, W, C): explicit padding (never "SAME"), whole windows only."""
-    pad = ((padding, padding),) * 2
+    pad: Any = ((padding, padding),) * 2
     return nn.max_pool(x, (size, size), (stride or size,) * 2, pad)
 
 
 def avg_pool(x: Array, size: int) -> Array:
     """torch's ``avg_pool2d(size, size, ceil_mode=True, count_include_pad=False)`` on (N, H, W, C)."""
-    pad: Sequence[tuple[int, int]] = tuple((0, -edge % size) for edge in x.shape[1:3])
+    pad: Any = tuple((0, -edge % size) for edge in x.shape[1:3])
     return nn.avg_pool(x, (size, size), (size, size), pad, count_include_pad=False)
 
 

@@ -2,7 +2,7 @@
 
 import inspect
 from collections.abc import Callable, Mapping
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, cast
 
 import jax
 import jax.numpy as jnp
@@ -118,7 +118,7 @@ def _amsgrad(b1: Any, b2: Any, eps: Any) -> optax.GradientTransformation:
         zeros = jax.tree.map(jnp.zeros_like, params)
         return _AmsgradState(jnp.zeros(()), zeros, zeros, zeros)
 
-    def step(updates: Any, state: _AmsgradState, params: Any = None) -> Any:
+    def step(updates: Any, state: Any, params: Any = None) -> Any:
         count = state.count + 1
         mu = optax.tree.update_moment(updates, state.mu, b1, 1)
         nu = optax.tree.update_moment(updates, state.nu, b2, 2)
@@ -185,7 +185,7 @@ def _foreign(optimizer: Optimizer, groups: tuple[tuple[str, ...], ...]) -> Updat
             addresses = _addresses(shape, members)
             state = jax.tree.unflatten(jax.tree.structure(shape), [held[slot][name] for slot, name in addresses])
             change, state = rule.update({name: grads[name] for name in members}, state, own)
-            moved.update(optax.apply_updates(own, change))
+            moved |= cast(dict[str, Any], optax.apply_updates(own, change))
             for (slot, name), leaf in zip(addresses, jax.tree.leaves(state), strict=True):
                 kept[slot][name] = leaf
         return moved, kept

@@ -8,6 +8,7 @@ from typing import Any, NamedTuple
 import jax
 import jax.numpy as jnp
 from frozendict import frozendict
+from jax.core import Tracer
 
 from fkit.backend.jax.forward import Forward, Words, total
 from fkit.backend.jax.optimizer import Update, update
@@ -79,7 +80,7 @@ class Step:
         """Which phases a step runs; None, to be decided on the device, where the iteration is traced."""
         if all(phase.every == 1 for phase, _ in self.phases):
             return (True,) * len(self.phases)
-        if isinstance(iteration, jax.core.Tracer):
+        if isinstance(iteration, Tracer):
             return tuple(True if phase.every == 1 else None for phase, _ in self.phases)
         done = int(iteration)
         return tuple(done % phase.every == 0 for phase, _ in self.phases)

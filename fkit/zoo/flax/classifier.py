@@ -1,6 +1,6 @@
 """The image classifier, its neck, head and loss, as mmpretrain has them; channels last inside."""
 
-from typing import Any
+from typing import Annotated, Any
 
 import jax
 import jax.numpy as jnp
@@ -15,7 +15,8 @@ from fkit.tree.error import FkitKeyError, FkitValueError
 __all__ = ["CrossEntropyLoss", "GlobalAveragePooling", "ImageClassifier", "LinearClsHead"]
 
 Array = jax.Array
-Part = Built["models"]
+# a config that the registry builds before the module is made
+Part = Annotated[Any, Built("models")]
 
 _MODES = ("tensor", "loss", "predict")
 _LOSS = frozendict(type="CrossEntropyLoss", loss_weight=1.0)
