@@ -65,10 +65,11 @@ class Schedule(Protocol):
 class _Ranged:
     """A policy in force for ``begin <= t < end``, in epochs or iterations; it keeps its last value afterwards.
 
-    Its arithmetic is that of one number too: a float in place of an array gives a float.
+    Attributes:
+        closed: a function of the time alone, with no state and no eye on the metrics: it may be asked ahead of time.
     """
 
-    scalar: ClassVar[bool] = True
+    closed: ClassVar[bool] = True
 
     begin: int = 0
     end: int

@@ -28,7 +28,7 @@ from fkit.run.hook.schedule import ParamSchedulerHook
 from fkit.run.hook.timer import IterTimerHook, ProgressHook, Times
 from fkit.run.hook.validation import ValidationHook
 from fkit.run.state import Memory, Position, RunState
-from fkit.train.schedule import LinearLR
+from fkit.train.schedule import CosineAnnealingLR, LinearLR, MultiStepLR
 from fkit.tree.error import FkitTypeError, FkitValueError, RunError
 
 LR = {"lr": np.array([0.1])}
@@ -77,6 +77,43 @@ def test_schedule_sets_what_changed_and_only_then():
             np.testing.assert_allclose(effect.values["lr"], [want])
             run = run._replace(hyperparams=effect.values)
     assert hook.before_train_iter(memory, run, Event("before_train_iter", iteration=9))[1] == ()
+
+
+def in_force(hook, iterations, epoch_length, change=None):
+    """lr of each iteration, and how often something was set; ``change`` (iteration, hyperparams) comes from elsewhere."""
+    memory, run, rates, sets = hook.memory(), a_run(), [], 0
+    for iteration in range(iterations):
+        run = run._replace(position=Position(iteration=iteration, epoch=iteration // epoch_length))
+        if change is not None and iteration == change[0]:
+            run = run._replace(hyperparams={**run.hyperparams, **change[1]})
+        memory, effects = hook.before_train_iter(memory, run, Event("before_train_iter", iteration=iteration))
+        for effect in effects:
+            run, sets = run._replace(hyperparams=effect.values), sets + 1
+        rates.append(run.hyperparams["lr"][0])
+    return rates, sets, run
+
+
+def test_what_is_computed_ahead_is_what_each_iteration_gives():
+    by_step = CosineAnnealingLR(by_epoch=False, end=150, T_max=150, eta_min=0.0)
+    by_epoch = MultiStepLR(milestones=(1, 2), end=9)
+    hook = ParamSchedulerHook((by_step, by_epoch), LR)
+    rates, _, _ = in_force(hook, 150, 50)
+    for iteration, rate in enumerate(rates):
+        fresh = hook.before_train_iter(
+            hook.memory(),
+            a_run(position=Position(iteration=iteration, epoch=iteration // 50), hyperparams={"lr": np.array([9.0])}),
+            Event("before_train_iter", iteration=iteration),
+        )
+        assert fresh[1][0].values["lr"][0] == rate
+    assert in_force(ParamSchedulerHook((by_epoch,), LR), 150, 50)[1] == 2
+
+
+def test_what_another_hook_sets_between_is_seen():
+    hook = ParamSchedulerHook((LinearLR(start_factor=0.5, end=30, by_epoch=False),), LR)
+    other = {"lr": np.array([7.0]), "momentum": np.array([0.5])}
+    rates, _, run = in_force(hook, 20, 50, change=(9, other))
+    assert rates == in_force(hook, 20, 50)[0]
+    assert run.hyperparams["momentum"].tolist() == [0.5]
 
 
 def test_logger_writes_the_very_step_and_says_the_mean():
