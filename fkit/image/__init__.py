@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from fkit.image.clip import convert_video as convert_video
     from fkit.image.clip import cut_video as cut_video
     from fkit.image.clip import frames2video as frames2video
+    from fkit.image.clip import opened_writer as opened_writer
     from fkit.image.clip import resize_video as resize_video
     from fkit.image.colour import bgr2gray as bgr2gray
     from fkit.image.colour import bgr2hls as bgr2hls
@@ -110,7 +111,7 @@ _NAMES = (
     ("chain", "preprocess"),
     ("array", "dequantize quantize tensor2imgs"),
     ("video", "Cache VideoReader"),
-    ("clip", "concat_video convert_video cut_video frames2video resize_video"),
+    ("clip", "concat_video convert_video cut_video frames2video opened_writer resize_video"),
     ("flow", "dequantize_flow flow_from_bytes flow_warp flowread flowwrite quantize_flow sparse_flow_from_bytes"),
     ("wheel", "flow2rgb make_color_wheel"),
     ("draw", "Color color_val imshow_bboxes imshow_det_bboxes"),

@@ -256,6 +256,14 @@ def opened_writer(
 
     Raises:
         FkitOSError: OpenCV cannot write such a file.
+
+    Example:
+        >>> import tempfile, numpy as np
+        >>> path = Path(tempfile.mkdtemp()) / "a.mp4"
+        >>> with opened_writer(path, None, 25, (32, 16)) as writer:
+        ...     _ = writer.write(np.zeros((16, 32, 3), np.uint8))
+        >>> len(VideoReader(path))
+        1
     """
     letters = codec(path, fourcc)
     Path(path).parent.mkdir(parents=True, exist_ok=True)

@@ -94,16 +94,17 @@ def _sides(img: Image, shape: Any, padding: Any) -> tuple[int, int, int, int]:
     """(left, top, right, bottom)."""
     if shape is not None:
         return 0, 0, max(int(shape[1]) - img.shape[1], 0), max(int(shape[0]) - img.shape[0], 0)
-    amounts = (padding,) if is_a(padding, int, np.integer) else padding
-    if is_a(amounts, tuple) and len(amounts) in (1, 2, 4):
-        left, top, right, bottom = (int(amount) for amount in amounts * (4 // len(amounts)))
+    if is_a(padding, int, np.integer):
+        return padding, padding, padding, padding
+    if is_a(padding, tuple) and len(padding) in (2, 4):
+        left, top, right, bottom = padding * (4 // len(padding))
         return left, top, right, bottom
     raise FkitValueError(f"impad: padding must be an integer or a tuple of 2 or 4; got {padding!r}.")
 
 
 def _check_value(img: Image, pad_val: Any) -> None:
-    channels = 1 if img.ndim == 2 else img.shape[2]
     if is_a(pad_val, tuple):
+        channels = 1 if img.ndim == 2 else img.shape[2]
         if len(pad_val) != channels:
             raise FkitValueError(f"impad: pad_val has {len(pad_val)} numbers for {channels} channels.")
     elif not is_a(pad_val, int, float, np.number):

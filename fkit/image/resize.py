@@ -162,7 +162,8 @@ def imresize_to_multiple(
     if size is not None:
         wide, high = _pair(size)
     else:
-        wide, high = _scaled((width, height), _pair(scale_factor))
+        by_x, by_y = _pair(scale_factor)
+        wide, high = int(width * float(by_x) + 0.5), int(height * float(by_y) + 0.5)
     if keep_ratio:
         wide, high = rescale_size((width, height), (wide, high))
     by_width, by_height = _pair(divisor)
@@ -240,7 +241,7 @@ def rescale_size(
         factor = min(max(scale) / max(height, width), min(scale) / min(height, width))
     else:
         raise FkitTypeError(f"rescale_size: scale must be a number or a tuple; got {scale!r}.")
-    size = _scaled((width, height), (factor, factor))
+    size = int(width * float(factor) + 0.5), int(height * float(factor) + 0.5)
     return (size, factor) if return_scale else size
 
 
@@ -308,10 +309,6 @@ def _by_pillow(img: Image, size: tuple[int, int], interpolation: str) -> Image:
     except (ValueError, TypeError) as cause:
         raise FkitValueError(f"imresize: Pillow refuses {form(img)} to {size}: {cause}.") from cause
     return resized
-
-
-def _scaled(size: tuple[int, int], factors: tuple[float, float]) -> tuple[int, int]:
-    return int(size[0] * float(factors[0]) + 0.5), int(size[1] * float(factors[1]) + 0.5)
 
 
 def _pair(value: Any) -> tuple[Any, Any]:

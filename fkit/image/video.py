@@ -75,9 +75,15 @@ class VideoReader:
         FkitOSError: a file that OpenCV cannot open as a video.
 
     Example:
-        >>> VideoReader("absent.mp4")
-        Traceback (most recent call last):
-        fkit.tree.error.FkitFileNotFoundError: absent.mp4 is not there.
+        >>> import tempfile, numpy as np
+        >>> from fkit.image import opened_writer
+        >>> path = Path(tempfile.mkdtemp()) / "a.avi"
+        >>> with opened_writer(path, "MJPG", 10, (32, 16)) as writer:
+        ...     for grey in (0, 100, 200):
+        ...         _ = writer.write(np.full((16, 32, 3), grey, np.uint8))
+        >>> with VideoReader(path) as reader:
+        ...     [round(frame.mean(), -1) for frame in reader], reader[-1].shape, len(reader[:2]), reader.position
+        ([np.float64(0.0), np.float64(100.0), np.float64(200.0)], (16, 32, 3), 2, 2)
     """
 
     def __init__(self, filename: str | Path, cache_capacity: int = 10) -> None:
