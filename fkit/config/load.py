@@ -26,7 +26,6 @@ __all__ = ["load_config", "load_string", "parse_python"]
 
 _parsed: dict[str, ast.Module] = {}  # the memo of parsed files, keyed by content
 _MEMO = 256  # files kept
-_ABSENT: Any = object()
 
 
 class Options(NamedTuple):
@@ -165,7 +164,9 @@ class Reader:
             own, base = self.execute(source, file, chain)
         else:
             own, base = self._document(source, file, chain)
-        _announce(own, file)
+        if "_deprecation_" in own:
+            _announce(own, file)
+            own = _without(own, ["_deprecation_"])
         if source.has_base_variables:
             own = restore(own, base, name)
             self.budget.hold(self.budget.weigh(own))
@@ -190,12 +191,7 @@ class Reader:
     def execute(self, source: Source, file: str, chain: tuple[str, ...]) -> tuple[Config, Config]:
         """What a Python file itself sets, and its bases (changed, where the file assigns to ``_base_.x``)."""
         name = shown(file)
-        try:
-            module = parse_python(source.text, name)
-        except FkitError:
-            if not source.has_base_variables:
-                raise
-            module = parse_python(unquoted(source.text), name)
+        module = parse_python(source.text, name)
         base, rest = self.bases_of(module, file, chain)
         names = Draft()
         linked = None
@@ -329,9 +325,7 @@ def _without(cfg: Config, keys: list[str]) -> Config:
 
 def _announce(own: Config, file: str) -> None:
     """Warn of a config that announces its end."""
-    told = dict.get(own, "_deprecation_", _ABSENT)
-    if told is _ABSENT:
-        return
+    told = own["_deprecation_"]
     message = f"The config file {file} will be deprecated in the future."
     if isinstance(told, dict) and "expected" in told:
         message += f" Please use {told['expected']} instead."

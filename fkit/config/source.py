@@ -22,7 +22,7 @@ _ENVIRONMENT = re.compile(r"\{\{['\"]?\s*\$(\w+)\s*:\s*(\S*?)\s*['\"]?\}\}")
 _BASE = re.compile(r"\{\{\s*_base_\.([\w.]+)\s*\}\}")
 # stands for a base's variable until the bases are read; private-use characters that no config has
 _TOKEN = re.compile("\ue0b0([\\w.]+)\ue0b1")
-_QUOTED = re.compile('"?\ue0b0([\\w.]+)\ue0b1"?')
+_PART = re.compile("\"?[\ue0b0\ue0b2]([\\w.]+)[\ue0b1\ue0b3]\"?")  # one inside of a longer string
 
 
 class Source(NamedTuple):
@@ -75,7 +75,7 @@ def substitute(text: str, file: str, predefined: bool, environment: bool) -> Sou
         text = _ENVIRONMENT.sub(_environment(file, text, used), text)
     has_base = _BASE.search(text) is not None
     if has_base:
-        text = _BASE.sub('"\ue0b0\\1\ue0b1"', text)
+        text = _tokens(text)
     return Source(text, tuple(used.items()), has_base)
 
 
@@ -108,9 +108,32 @@ def _environment(file: str, text: str, used: dict[str, str]) -> Callable[[re.Mat
     return value
 
 
+_OUTSIDE = re.compile(r'"""|\'\'\'|"|\'|#[^\n]*|\{\{\s*_base_\.([\w.]+)\s*\}\}')
+_INSIDE = re.compile(r'\\.|"""|\'\'\'|"|\'|\n|\{\{\s*_base_\.([\w.]+)\s*\}\}', re.DOTALL)
+
+
+def _tokens(text: str) -> str:
+    """The text with base variables as tokens: strings of their own, or parts of the strings they stand in."""
+    parts: list[str] = []
+    quote, at = "", 0
+    while (found := (_INSIDE if quote else _OUTSIDE).search(text, at)) is not None:
+        parts.append(text[at : found.start()])
+        at, what = found.end(), found[0]
+        if found[1] is not None:
+            what = f"\ue0b2{found[1]}\ue0b3" if quote else f'"\ue0b0{found[1]}\ue0b1"'
+        elif not quote:
+            quote = "" if what[0] == "#" else what
+        elif what == quote or (what == "\n" and len(quote) == 1):
+            quote = ""
+        elif what[0] == quote:  # of three quotes in a string of one, the first ends it
+            quote, what, at = "", quote, found.start() + 1
+        parts.append(what)
+    return "".join([*parts, text[at:]])
+
+
 def unquoted(text: str) -> str:
     """The text with base variables that stand inside of a string: their own quotes would end it."""
-    return _QUOTED.sub("\ue0b0\\1\ue0b1", text)
+    return _PART.sub("\ue0b2\\1\ue0b3", text)
 
 
 def restore(value: Any, base: Any, file: str) -> Any:
@@ -120,7 +143,7 @@ def restore(value: Any, base: Any, file: str) -> Any:
         FkitKeyError: the bases have no such variable.
     """
     if isinstance(value, str):
-        return _restore_text(value, base, file) if "\ue0b0" in value else value
+        return _restore_text(value, base, file) if "\ue0b0" in value or "\ue0b2" in value else value
     if isinstance(value, Node):
         return type(value).of({k: restore(v, base, file) for k, v in value.items()}, marks_of(value), meta_of(value))
     if isinstance(value, list):
@@ -134,7 +157,7 @@ def _restore_text(text: str, base: Any, file: str) -> Any:
     whole = _TOKEN.fullmatch(text)
     if whole is not None:
         return _variable(whole[1], base, file)
-    return _QUOTED.sub(lambda found: str(_variable(found[1], base, file)), text)
+    return _PART.sub(lambda found: str(_variable(found[1], base, file)), text)
 
 
 def _variable(name: str, base: Any, file: str) -> Any:

@@ -1,0 +1,253 @@
+"""Reading config files: bases, variables, formats, styles, errors."""
+
+import json
+import warnings
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+import fkit
+from fkit.config.load import load_config, load_string
+from fkit.tree.error import FkitError, FkitFileNotFoundError, FkitKeyError, FkitOSError, FkitValueError
+
+
+def write(folder: Path, **files: str) -> Path:
+    """Files by name, two underscores before the suffix; the path of the last."""
+    path = folder
+    for name, text in files.items():
+        path = folder / (name.replace("__", ".") if "__" in name else f"{name}.py")
+        path.write_text(text, encoding="utf-8")
+    return path
+
+
+def canonical(path: Path, **options: Any) -> Any:
+    return json.loads(load_config(path, **options).text("canonical"))
+
+
+def test_bases_as_string_list_and_inline(tmp_path: Path) -> None:
+    child = write(tmp_path, a="x = dict(p=1, q=2)", b="y = [1]", c="_base_ = ['a.py', './b.py']\nx = dict(q=3)\nz = x")
+    assert canonical(child) == {"x": {"p": 1, "q": 3}, "y": [1], "z": {"q": 3}}
+    assert canonical(write(tmp_path, d="_base_ = 'c.py'\ny = None")) == {
+        "x": {"p": 1, "q": 3},
+        "y": None,
+        "z": {"q": 3},
+    }
+
+
+def test_delete_replaces_and_stays_where_nothing_was(tmp_path: Path) -> None:
+    child = write(
+        tmp_path,
+        a="m = dict(x=dict(p=1), l=[dict(k=1)])",
+        b="_base_ = 'a.py'\nm = dict(x=dict(_delete_=True, q=dict(_delete_=True)), l=[dict(_delete_=True)], n=dict(_delete_=True))",
+    )
+    assert canonical(child) == {
+        "m": {"x": {"q": {"_delete_": True}}, "l": [{"_delete_": True}], "n": {"_delete_": True}}
+    }
+
+
+def test_sibling_bases_may_not_share_a_key(tmp_path: Path) -> None:
+    child = write(tmp_path, a="x = 1", b="x = 1", c="_base_ = ['a.py', 'b.py']")
+    with pytest.raises(FkitKeyError, match=r"c\.py:1: The bases have keys in common: x\."):
+        load_config(child)
+
+
+def test_yaml_and_json_under_python_and_the_reverse(tmp_path: Path) -> None:
+    write(tmp_path, a__yaml="m: {x: 1, y: !!python/tuple [1, 2]}\n", b="_base_ = 'a.yaml'\nm = dict(x=2)")
+    child = write(tmp_path, c__json='{"_base_": ["./b.py"], "m": {"z": {{_base_.m.y}}}}')
+    assert canonical(child) == {"m": {"x": 2, "y": {"__tuple__": [1, 2]}, "z": {"__tuple__": [1, 2]}}}
+
+
+def test_base_variables(tmp_path: Path) -> None:
+    write(tmp_path, a="n = 80\nm = dict(k=[1, (2, 3)])\ns = 'data'")
+    child = write(
+        tmp_path,
+        b="_base_ = 'a.py'\nhead = dict(n={{_base_.n}}, k=[{{ _base_.m.k }}])\nroot = '{{_base_.s}}/img'\nn = 3\nw = \"{{_base_.n}}\"",
+    )
+    assert canonical(child) == {
+        "n": 3,
+        "m": {"k": [1, {"__tuple__": [2, 3]}]},
+        "s": "data",
+        "head": {"n": 80, "k": [[1, {"__tuple__": [2, 3]}]]},
+        "root": "data/img",
+        "w": "80",
+    }
+    yaml = write(tmp_path, c__yaml="_base_: a.py\nhead: {{_base_.m.k}}\nroot: '{{_base_.s}}/x'\n")
+    assert canonical(yaml)["head"] == [1, {"__tuple__": [2, 3]}]
+    assert canonical(yaml)["root"] == "data/x"
+    with pytest.raises(FkitKeyError, match=r"_base_\.nothing.*is in no base"):
+        load_config(write(tmp_path, d="_base_ = 'a.py'\nx = {{_base_.nothing}}"))
+
+
+def test_base_attributes(tmp_path: Path) -> None:
+    write(tmp_path, a="m = dict(x=1, y=dict(z=2))\nl = [1]")
+    child = write(tmp_path, b="_base_ = 'a.py'\nw = _base_.m.y\nw.z = 5\n_base_.m.x = 7\nl = _base_.l + [2]")
+    assert canonical(child) == {"m": {"x": 7, "y": {"z": 5}}, "l": [1, 2], "w": {"z": 5}}
+    with pytest.raises(FkitError, match=r"c\.py:2: .*no attribute 'q'"):
+        load_config(write(tmp_path, c="_base_ = 'a.py'\nx = _base_.q"))
+
+
+def test_the_base_expression_sees_no_other_name(tmp_path: Path) -> None:
+    with pytest.raises(FkitError, match="name 'where' is not defined"):
+        load_config(write(tmp_path, a="where = 'b.py'\n_base_ = where"))
+
+
+def test_file_variables(tmp_path: Path) -> None:
+    text = "a = '{{ fileDirname }}'\nb = '{{fileBasename}}'\nc = '{{ fileBasenameNoExtension }}'\nd = '{{fileExtname}}'"
+    file = write(tmp_path, some=text)
+    assert canonical(file) == {"a": str(tmp_path), "b": "some.py", "c": "some", "d": ".py"}
+    assert canonical(file, use_predefined_variables=False)["b"] == "{{fileBasename}}"
+
+
+def test_environment_variables(tmp_path: Path, request: pytest.FixtureRequest) -> None:
+    text = "a = '{{$FKIT_TEST_NOWHERE:80}}'\nb = {{'$FKIT_TEST_NOWHERE:80'}}\nc = '{{$PATH:x}}'"
+    cfg = load_config(write(tmp_path, a=text))
+    assert (cfg.a, cfg.b) == ("80", 80)
+    assert cfg.env_variables == {"PATH": cfg.c}
+    with pytest.raises(FkitKeyError, match=r"b\.py:2: The environment variable FKIT_TEST_NOWHERE is not set"):
+        load_config(write(tmp_path, b="x = 1\ny = {{'$FKIT_TEST_NOWHERE:'}}"))
+
+
+def test_deprecation_warns_and_goes(tmp_path: Path) -> None:
+    file = write(tmp_path, a="_deprecation_ = dict(expected='new.py', reference='http://x')\ny = 1")
+    with pytest.warns(DeprecationWarning, match=r"will be deprecated.*use new\.py instead.*http://x"):
+        assert canonical(file) == {"y": 1}
+
+
+def test_custom_imports_are_data(tmp_path: Path) -> None:
+    file = write(tmp_path, a="custom_imports = dict(imports=['no.such.module'], allow_failed_imports=False)")
+    assert load_config(file).custom_imports.imports == ["no.such.module"]
+
+
+def test_modules_functions_and_private_names_go(tmp_path: Path) -> None:
+    file = write(
+        tmp_path, a="import os\nfrom copy import deepcopy\ndef f():\n    return 1\n__x = 1\n_y = f()\nz = lambda: 2"
+    )
+    assert canonical(file) == {"_y": 1}
+
+
+def test_package_bases(tmp_path: Path, request: pytest.FixtureRequest) -> None:
+    import sys
+
+    package = tmp_path / "mmyolo"
+    (package / ".mim" / "configs" / "_base_").mkdir(parents=True)
+    (package / "__init__.py").write_text("raise RuntimeError('it was imported')")
+    (package / ".mim" / "model-index.yml").write_text("Import: []\n")
+    (package / ".mim" / "configs" / "_base_" / "m.py").write_text(
+        "model = dict(type='A', neck=dict(type='B'))\nplain = dict(x=dict(type='C'))"
+    )
+    sys.path.insert(0, str(tmp_path))
+    request.addfinalizer(lambda: sys.path.remove(str(tmp_path)))
+    child = write(tmp_path, c="_base_ = 'mmyolo::_base_/m.py'\nmodel = dict(neck=None)")
+    assert canonical(child) == {
+        "model": {"type": "A", "neck": None, "_scope_": "mmyolo"},
+        "plain": {"x": {"type": "C", "_scope_": "mmyolo"}},
+    }
+    with pytest.raises(FkitFileNotFoundError, match="There is no config file"):
+        load_config(write(tmp_path, d="_base_ = 'mmyolo::_base_/none.py'"))
+    with pytest.raises(FkitError, match="names an unknown package"):
+        load_config(write(tmp_path, e="_base_ = 'mmnothing::_base_/m.py'"))
+
+
+def test_new_style(tmp_path: Path) -> None:
+    write(
+        tmp_path,
+        base="from mmdet.models import ResNet, FPN as Neck\nmodel = dict(type=ResNet, neck=dict(type=Neck, k=1))\nsize = (1, 2)",
+    )
+    child = write(
+        tmp_path,
+        child="import torch.nn as nn\nfrom mmengine.config import read_base\n\nwith read_base():\n    from .base import *\n    from .base import model as other\n\n"
+        "model.neck.k = 2\nmodel.update(dict(act=nn.ReLU))\nother.merge(dict(neck=dict(_delete_=True, z=1)))\nkind = ResNet",
+    )
+    assert canonical(child) == {
+        "model": {"type": {"__lazy__": "mmdet.models.ResNet"}, "neck": {"z": 1}, "act": {"__lazy__": "torch.nn.ReLU"}},
+        "size": {"__tuple__": [1, 2]},
+        "other": {"type": {"__lazy__": "mmdet.models.ResNet"}, "neck": {"z": 1}, "act": {"__lazy__": "torch.nn.ReLU"}},
+        "kind": {"__lazy__": "mmdet.models.ResNet"},
+    }
+    cfg = load_config(child)
+    assert load_string(cfg.text("python")) == cfg
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("from mmdet.models import *", "stands outside of"),
+        ("with read_base():\n    from .nothing import *", "There is no base '.nothing'"),
+        ("with read_base():\n    import base", "Only `from module import"),
+        ("with read_base():\n    from .old import *", "old style"),
+        ("with read_base():\n    from .base import nothing", "has no 'nothing'"),
+        ("with read_base():\n    a = 1", "Only `from module import"),
+        ("from mmdet.models import ResNet\nnet = ResNet(depth=50)", r"mmdet\.models\.ResNet is called"),
+        ("import torch, numpy", "one module a line"),
+        ("with open('x') as f:\n    pass", "Only `with read_base"),
+    ],
+)
+def test_new_style_errors(tmp_path: Path, text: str, message: str) -> None:
+    write(tmp_path, base="a = 1", old="_base_ = 'base.py'")
+    with pytest.raises(FkitError, match=message):
+        load_config(write(tmp_path, child=text))
+
+
+def test_a_call_of_another_library_names_trust(tmp_path: Path) -> None:
+    with pytest.raises(FkitValueError, match=r"a\.py:2: time\.time is not among .*\n.*--trust"):
+        load_config(write(tmp_path, a="import time\nx = time.time()"))
+
+
+def test_trust_runs_the_file_in_another_process(tmp_path: Path) -> None:
+    write(tmp_path, base="m = dict(x=(1, 2))")
+    file = write(
+        tmp_path,
+        a="_base_ = 'base.py'\nimport os, time\npid = os.getpid()\nt = time.time() > 0\nm = dict(y=dict, z={1, 2})",
+    )
+    cfg = load_config(file, "m.w:=1", trust=True)
+    assert cfg.pid != __import__("os").getpid()
+    assert cfg.t is True and cfg.m.x == (1, 2) and cfg.m.z == frozenset({1, 2}) and cfg.m.w == 1
+    with pytest.raises(FkitError, match=r"b\.py:2: ZeroDivisionError"):
+        load_config(write(tmp_path, b="import time\nx = 1 / 0"), trust=True)
+
+
+def test_other_suffixes_and_missing_files(tmp_path: Path) -> None:
+    with pytest.raises(FkitOSError, match="is not a config file"):
+        load_config(write(tmp_path, a__toml="x = 1"))
+    with pytest.raises(FkitFileNotFoundError):
+        load_config(tmp_path / "none.py")
+    with pytest.raises(FkitValueError, match=r"a\.py:2: This is no Python"):
+        load_config(write(tmp_path, a="x = 1\ny = ="))
+
+
+def test_fromstring(tmp_path: Path) -> None:
+    assert fkit.Config.fromstring("a = (1, 2)").a == (1, 2)
+    assert fkit.Config.fromstring("a: [1, 2]", ".yaml").a == [1, 2]
+    with pytest.raises(FkitOSError, match="no format of configs"):
+        fkit.Config.fromstring("a = 1", ".xml")
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        fkit.Config.fromstring("a: dict(x=1)", ".yaml")
+    assert "has `dict(`" in str(caught[0].message)
+
+
+def test_values_are_read_the_same_warm_as_cold(tmp_path: Path) -> None:
+    file = write(tmp_path, a="x = dict(a=[1])\nx['a'].append(2)")
+    assert canonical(file) == canonical(file) == {"x": {"a": [1, 2]}}
+
+
+def test_origins_through_bases_merges_and_words(tmp_path: Path) -> None:
+    write(tmp_path, a="m = dict(\n    x=1,\n    y=dict(z=2))")
+    file = write(tmp_path, b="_base_ = 'a.py'\nm = dict(x=3)")
+    cfg = load_config(file, "m.x=4")
+    places = [
+        (Path(s.place.split(":")[0]).name + ":" + s.place.split(":")[1] if ".py" in s.place else s.place, s.value)
+        for s in cfg.origins("m.x")
+    ]
+    assert places == [("--cfg-options m.x=4", 4), ("b.py:2", 3), ("a.py:2", 1)]
+    assert str(cfg.origin("m.y.z")).endswith("a.py:3")
+    assert cfg.origin("nothing") is None
+    assert cfg == fkit.Config(json.loads(cfg.text("json")))
+    assert cfg.fingerprint == fkit.Config(json.loads(cfg.text("json"))).fingerprint
+
+
+def test_origins_through_a_replaced_mapping(tmp_path: Path) -> None:
+    write(tmp_path, a="m = dict(\n    b=dict(\n        x=1))")
+    file = write(tmp_path, b="_base_ = 'a.py'\nm = dict(\n    b=dict(_delete_=True, x=2))")
+    assert [s.value for s in load_config(file).origins("m.b.x")] == [2, 1]
