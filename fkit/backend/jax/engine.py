@@ -84,7 +84,7 @@ class JaxEngine:
         with self._width():
             params, buffers, flat, iteration, updates, logs = self._step(
                 held.pick_params(params), held.pick_buffers(buffers), held.pick_opt(opt), iteration, updates,
-                key, numbers, *_arrays(batch), self.step.due(iteration),
+                key, numbers, *_arrays(batch), *self.step.due(iteration),
             )  # fmt: skip
         return (
             TrainState(
@@ -131,7 +131,7 @@ def engine(spec: Spec) -> JaxEngine:
 
     def train(
         params_: Any, buffers_: Any, opt: Any, iteration: Any, updates: Any, key: Any, numbers: Any,
-        inputs: Any, targets: Any, valid: Any, due: tuple[bool | None, ...],
+        inputs: Any, targets: Any, valid: Any, *due: bool | None,
     ) -> Any:  # fmt: skip
         words = fold(JaxOps(), (key[0], key[1]), iteration.astype(jnp.uint32))
         new, logs = step.run(
@@ -161,6 +161,7 @@ def engine(spec: Spec) -> JaxEngine:
         )  # fmt: skip
 
     donated = (0, 1, 2, 3, 4) if spec.donate else ()
+    decided = () if step.steady else tuple(range(10, 10 + len(step.phases)))
     return JaxEngine(
         spec,
         forward,
@@ -168,7 +169,7 @@ def engine(spec: Spec) -> JaxEngine:
         held,
         step,
         own_values(module, spec.example, plan),
-        jax.jit(train, donate_argnums=donated, static_argnums=(10,)),
+        jax.jit(train, donate_argnums=donated, static_argnums=decided),
         jax.jit(loss, static_argnames=("train",)),
         jax.jit(predict),
     )

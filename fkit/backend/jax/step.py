@@ -38,6 +38,7 @@ class Step:
         updates: {optimizer: its update}, over the parameters that its phases train.
         optimizers: the values they were made of.
         numbers: the hyperparameters, in the order in which they are packed.
+        steady: every step runs every phase.
     """
 
     forward: Forward
@@ -45,6 +46,7 @@ class Step:
     updates: Mapping[str, tuple[Update, tuple[str, ...]]]
     optimizers: Mapping[str, Optimizer]
     numbers: tuple[str, ...]
+    steady: bool
 
     @staticmethod
     def of(spec: Spec, forward: Forward) -> "Step":
@@ -74,12 +76,13 @@ class Step:
         numbers = tuple(
             f"{name}.{key}" if prefix else key for name in updates for key in spec.optimizers[name].hyperparams()
         )
-        return Step(forward, tuple(phases), frozendict(updates), spec.optimizers, numbers)
+        steady = all(phase.every == 1 for phase in spec.phases)
+        return Step(forward, tuple(phases), frozendict(updates), spec.optimizers, numbers, steady)
 
     def due(self, iteration: Any) -> tuple[bool | None, ...]:
-        """Which phases a step runs; None, to be decided on the device, where the iteration is traced."""
-        if all(phase.every == 1 for phase, _ in self.phases):
-            return (True,) * len(self.phases)
+        """Which phases a step runs; None, to be decided on the device, where the iteration is traced; () is all."""
+        if self.steady:
+            return ()
         if isinstance(iteration, Tracer):
             return tuple(True if phase.every == 1 else None for phase, _ in self.phases)
         done = int(iteration)
@@ -93,7 +96,7 @@ class Step:
         iteration, updates = counts
         moving, logs = Moving(params, buffers, opt, updates), {}
         values = self._groups(numbers)
-        for (phase, names), now in zip(self.phases, due, strict=True):
+        for (phase, names), now in zip(self.phases, due or (True,) * len(self.phases), strict=True):
             if now is False:
                 continue
 
