@@ -112,9 +112,12 @@ def _remote(make: Callable[[Any], Batch], jobs: Iterator[Any], workers: int, ahe
                 found = next(results)
             except StopIteration:
                 return
-            except RuntimeError as error:
+            except FkitError:  # of the jobs
+                raise
+            except (RuntimeError, EOFError, ConnectionError, FileNotFoundError) as error:
+                # the last three: a block of memory that the dead worker had not yet handed over
                 raise RunError(
-                    f"a loader worker died: {error}",
+                    f"a loader worker died: {error or type(error).__name__}",
                     repair="Out of memory or /dev/shm is the usual cause: fewer workers, or smaller batches.",
                 ) from error
             if isinstance(found, _Failure):

@@ -21,6 +21,13 @@ def test_a_mask_is_numpy_s(rate: float) -> None:
     np.testing.assert_allclose(layer(x).numpy(), np.where(kept, x.numpy() / (1 - rate), 0), rtol=1e-14)
 
 
+def test_a_mask_made_in_blocks_is_numpy_s_too() -> None:
+    layer = Dropout(0.25)
+    shape = (3, 40, 30, 20)
+    kept = layer(torch.ones(shape)) != 0
+    assert (kept.numpy() == (uniform(Numpy(), (0, 0), 0, shape) >= 0.25)).all()
+
+
 def test_dropout_rests_in_evaluation_and_at_rate_zero() -> None:
     x = torch.rand(7)
     assert Dropout(0.5).eval()(x) is x and Dropout(0.0)(x) is x

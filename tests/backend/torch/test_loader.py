@@ -92,7 +92,7 @@ def test_a_worker_that_dies_is_an_error_and_signals_stay_as_they_were() -> None:
     found = workers(fail, iter([1, 2, 203, 4]), 1)
     next(found)
     assert signal.getsignal(signal.SIGCHLD) is before
-    with pytest.raises(RunError, match="a loader worker died: DataLoader worker"):
+    with pytest.raises(RunError, match="a loader worker died: "):
         list(found)
     assert not alive()
 
