@@ -1,11 +1,15 @@
 """A work folder: what may begin in it, and what may go on."""
 
 import json
+import platform
 import subprocess
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
+import numpy as np
+
+from fkit import __version__
 from fkit.config.config import Config
 from fkit.config.load import load_config
 from fkit.edge.checkpoint import Found, locate, newest, read_checkpoint
@@ -72,17 +76,30 @@ def open_folder(folder: Path, cfg: Config, resume: bool | str) -> Opened:
     return Opened(found, record, (*said, f"going on from {found.folder.name}"))
 
 
-def run_record(cfg: Config, backend: str, seed: int, command: list[str], versions: Mapping[str, str]) -> dict[str, Any]:
+def run_record(
+    cfg: Config, backend: str, seed: int, command: list[str], environment: Mapping[str, str]
+) -> dict[str, Any]:
     """What run.json says of a run at its start."""
     return {
         "fingerprint": comparable(cfg).fingerprint,
         "seed": seed,
         "backend": backend,
-        "versions": dict(versions),
+        "versions": versions(environment),
         "git": _git(),
         "command": command,
         "status": "running",
     }
+
+
+def versions(environment: Mapping[str, str]) -> dict[str, str]:
+    """What the bits of a run depend on: versions, devices and threads; the room's rows of one line, and the kit's own.
+
+    Example:
+        >>> sorted(versions({"PyTorch": "2.13.0"}))
+        ['PyTorch', 'Python', 'fkit', 'numpy']
+    """
+    own = {"Python": platform.python_version(), "fkit": __version__, "numpy": np.__version__}
+    return {**own, **{name: text for name, text in environment.items() if "\n" not in text}}
 
 
 def comparable(cfg: Config) -> Config:

@@ -8,6 +8,7 @@ from typing import Any
 
 from fkit.edge.checkpoint import delete_checkpoint, write_checkpoint
 from fkit.edge.files import Files
+from fkit.edge.folder import versions
 from fkit.edge.journal import Journal, read_rows
 from fkit.edge.progress import Screen
 from fkit.run.effect import (
@@ -117,7 +118,7 @@ class Edge:
             "config": self.plan.config.fingerprint,
             "reason": effect.reason,
             "rows": self.journal.rows,
-            "environment": dict(self.plan.room.environment()),
+            "versions": versions(self.plan.room.environment()),
         }
         write_checkpoint(self.folder / "checkpoints", effect.step, save(self.plan, run), meta, self.files)
 
