@@ -53,7 +53,9 @@ class Peer:
 
     def __init__(self, python: str, name: str) -> None:
         command = [python, str(HERE / "peer_mmengine.py"), name]
-        self.process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, env=_env())
+        self.process = subprocess.Popen(
+            command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, env=single_threads()
+        )
         if self._read() != {}:
             raise RuntimeError("the peer did not start")
 
@@ -75,7 +77,8 @@ class Peer:
         return json.loads(line)
 
 
-def _env() -> dict[str, str]:
+def single_threads() -> dict[str, str]:
+    """The environment, with one thread wherever it does not say how many."""
     threads = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS")
     single = {"XLA_FLAGS": "--xla_cpu_multi_thread_eigen=false intra_op_parallelism_threads=1"}
     return {**dict.fromkeys(threads, "1"), **single, **os.environ}
@@ -160,17 +163,18 @@ def table(found: dict[str, list[Times]], title: str) -> list[str]:
             cpu = [one.cpu[side] for one in times]
             cells = [f"{title}, {kind}", side.removeprefix("peer "), spread([t * 1e6 for t in cpu], 0)]
             if side == base:
-                rows.append(_row(*cells, "1", "", ""))
+                rows.append(row(*cells, "1", "", ""))
                 continue
             ratios = [one.cpu[side] / one.cpu[base] for one in times]
             cells += [spread(ratios, 3), spread([(one.cpu[side] - one.cpu[base]) * 1e6 for one in times], 0)]
             more = kind == "train" and side in ("hooks", "fkit")
             cells.append(spread([(one.cpu[side] - one.cpu["step"]) * 1e6 for one in times], 0) if more else "")
-            rows.append(_row(*cells))
+            rows.append(row(*cells))
     return rows
 
 
-def _row(*cells: str) -> str:
+def row(*cells: str) -> str:
+    """A row of a Markdown table."""
     return "| " + " | ".join(cells) + " |"
 
 
@@ -189,9 +193,9 @@ def main() -> None:
     parser.add_argument("--quick", action="store_true", help="a quarter of the time")
     parser.add_argument("--json", metavar="FILE", help="write the times of every round too")
     args = parser.parse_args()
-    os.environ.update(_env())
+    os.environ.update(single_threads())
     sys.path.insert(0, str(HERE))
-    print(_row("", "loop", "us a step (CPU)", "of bare", "us over bare", "us over step"))
+    print(row("", "loop", "us a step (CPU)", "of bare", "us over bare", "us over step"))
     print("|---|---|---:|---:|---:|---:|")
     everything: dict[str, Any] = {}
     for backend in args.backend:
