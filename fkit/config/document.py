@@ -9,6 +9,7 @@ from typing import Any
 from fkit.config.budget import Budget
 from fkit.config.draft import Draft
 from fkit.config.lazy import Lazy
+from fkit.config.operate import key as safe_key
 from fkit.config.origin import Mark
 from fkit.tree.error import FkitValueError
 
@@ -68,19 +69,19 @@ def _untag(value: dict[Any, Any], file: str, lines: Any, budget: Budget) -> Any:
             return tuple(items)
         try:
             if tag == "__set__":
-                return {_hashable(item) for item in items}
+                return {_hashable(item, budget) for item in items}
             made = Draft()
             for pair in items:
                 key, item = pair
-                made.put(_hashable(key), item, Mark(file, 0))
+                made.put(_hashable(key, budget), item, Mark(file, 0))
             return made
         except (TypeError, ValueError):
             return _NO_TAG
     return _NO_TAG
 
 
-def _hashable(value: Any) -> Any:
-    return frozenset(value) if isinstance(value, set) else value
+def _hashable(value: Any, budget: Budget) -> Any:
+    return frozenset(value) if isinstance(value, set) else safe_key(value, budget)
 
 
 def parse_yaml(text: str, file: str, budget: Budget) -> Any:
@@ -195,9 +196,11 @@ def _mapping(node: Any, file: str, loader: Any, known: dict[int, Any]) -> Any:
                 "A key of the YAML is a list or a mapping.", origin=f"{file}:{name.start_mark.line + 1}"
             )
         if isinstance(key, (int, float)) and not -(2**60) < key < 2**60:
-            raise FkitValueError(
-                "A key of the YAML is a number of more than 60 bits.", origin=f"{file}:{name.start_mark.line + 1}"
-            )
+            known[-1] = known.get(-1, 0) + 1  # such numbers can be chosen to have one hash, and then a dict is slow
+            if known[-1] > 1000:
+                raise FkitValueError(
+                    "The YAML has more than 1000 keys of 60 bits.", origin=f"{file}:{name.start_mark.line + 1}"
+                )
         made.put(key, _construct(below, file, loader, known), Mark(file, name.start_mark.line + 1))
     if len(made) == 1:
         found = _untag(made, file, None, Budget())

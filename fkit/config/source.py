@@ -22,7 +22,7 @@ _ENVIRONMENT = re.compile(r"\{\{['\"]?\s*\$(\w+)\s*:\s*(\S*?)\s*['\"]?\}\}")
 _BASE = re.compile(r"\{\{\s*_base_\.([\w.]+)\s*\}\}")
 # stands for a base's variable until the bases are read; private-use characters that no config has
 _TOKEN = re.compile("\ue0b0([\\w.]+)\ue0b1")
-_PART = re.compile("\"?[\ue0b0\ue0b2]([\\w.]+)[\ue0b1\ue0b3]\"?")  # one inside of a longer string
+_PART = re.compile('"?[\ue0b0\ue0b2]([\\w.]+)[\ue0b1\ue0b3]"?')  # one inside of a longer string
 
 
 class Source(NamedTuple):

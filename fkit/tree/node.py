@@ -71,14 +71,8 @@ class Node(dict[Any, Any]):
         _put_meta(node, meta)
         return node
 
-    def __getattr__(self, name: str) -> Any:
-        try:
-            return self[name]
-        except KeyError:
-            pass
-        if name[:2] == "__":
-            raise AttributeError(name)
-        raise _missing(self, name)
+    # an item read at the speed of C; ``__missing__`` gives the error, which is an AttributeError too
+    __getattr__: Callable[[Any, str], Any] = dict.__getitem__
 
     def __missing__(self, key: Any) -> NoReturn:
         raise _missing(self, key)
@@ -135,7 +129,7 @@ class Node(dict[Any, Any]):
     def __hash__(self) -> int:  # pyright: ignore[reportIncompatibleVariableOverride]
         known = self._digest
         if known is None:
-            known = hash(frozenset((k, type(k), _hash(v)) for k, v in self.items()))
+            known = hash(frozenset((_hash(k), _hash(v)) for k, v in self.items()))
             _put_digest(self, known)
         return known
 
@@ -299,13 +293,18 @@ def _same_mapping(a: dict[Any, Any], b: Any) -> bool:
     if not isinstance(b, Mapping) or len(a) != len(b):
         return False
     other: dict[Any, Any] = b if isinstance(b, dict) else dict(b)
-    plain = True
     for key, value in a.items():
+        if type(key) is not str:  # 1 and True are one key to a dict, and nan is none
+            return _same_by_hash(a, other)
         found = dict.get(other, key, _ABSENT)
         if found is not value and (found is _ABSENT or not same(value, found)):
             return False
-        plain = plain and type(key) is str
-    return plain or {(k, type(k)) for k in a} == {(k, type(k)) for k in other}
+    return True
+
+
+def _same_by_hash(a: dict[Any, Any], b: dict[Any, Any]) -> bool:
+    left, right = ({_hash(key): value for key, value in table.items()} for table in (a, b))
+    return left.keys() == right.keys() and all(same(value, right[key]) for key, value in left.items())
 
 
 def _hash(value: Any) -> int:

@@ -1,0 +1,152 @@
+"""Text: what it looks like, and that it loads back to an equal config."""
+
+import json
+import math
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+import fkit
+from fkit.config.load import load_config, load_string
+from fkit.tree.error import FkitError, FkitOSError, FkitTypeError, FkitValueError
+
+TEXTS = st.text(st.characters(exclude_categories=["Cs"]), max_size=12) | st.sampled_from(
+    ["it's", '"', "\\", "\n", "{{ fileDirname }}", "{x}", "\x00", "ü日", "None", "1", "#", "a: b", "- x", "{{$A:1}}", "'\"", "~", "1e5", "=", "<<"]
+)  # fmt: skip
+LEAVES = st.none() | st.booleans() | st.integers() | st.floats() | TEXTS
+KEYS = TEXTS | st.sampled_from(["a", "type", "in", "b.c"])
+HASHABLE = st.recursive(LEAVES, lambda below: st.lists(below, max_size=2).map(tuple), max_leaves=3)
+TREES = st.recursive(
+    LEAVES | st.frozensets(LEAVES, max_size=3),
+    lambda below: (
+        st.lists(below, max_size=4)
+        | st.lists(below, max_size=4).map(tuple)
+        | st.dictionaries(KEYS, below, max_size=4)
+        | st.dictionaries(HASHABLE, below, max_size=2)
+    ),
+    max_leaves=10,
+)
+CONFIGS = st.dictionaries(st.sampled_from(["model", "data", "x_1", "naïve", "lr"]), TREES, max_size=4).map(fkit.Config)
+
+
+def back(text: str, suffix: str) -> fkit.Config:
+    return load_string(text, suffix, predefined=False, environment=False)
+
+
+@settings(max_examples=150, deadline=None)
+@given(CONFIGS)
+def test_python_text_loads_back(cfg: fkit.Config) -> None:
+    text = cfg.text("python")
+    loaded = back(text, ".py")
+    assert loaded == cfg
+    assert loaded.text("python") == text
+    assert loaded.text("canonical") == cfg.text("canonical")
+
+
+@settings(max_examples=60, deadline=None)
+@given(CONFIGS)
+@pytest.mark.filterwarnings("ignore:The text has")
+def test_json_text_loads_back(cfg: fkit.Config) -> None:
+    assert back(cfg.text("json"), ".json") == cfg
+
+
+@settings(max_examples=60, deadline=None)
+@given(CONFIGS)
+@pytest.mark.filterwarnings("ignore:The text has")
+def test_yaml_text_loads_back(cfg: fkit.Config) -> None:
+    assert back(cfg.text("yaml"), ".yaml") == cfg
+
+
+def test_python_text_is_laid_out_as_people_write_configs() -> None:
+    cfg = fkit.Config(
+        {
+            "model": {
+                "type": "ResNet",
+                "depth": 50,
+                "out_indices": (0, 1),
+                "norm_cfg": {"type": "BN", "requires_grad": True},
+            },
+            "pipeline": [
+                {"type": "LoadImageFromFile"},
+                {"type": "Resize", "scale": (1333, 800), "keep_ratio": True, "x": None},
+            ],
+            "table": {"a-b": 1, 2: (3,)},
+            "long": list(range(30)),
+        }
+    )
+    assert cfg.pretty_text == (
+        "model = dict(\n"
+        "    type='ResNet',\n"
+        "    depth=50,\n"
+        "    out_indices=(0, 1),\n"
+        "    norm_cfg=dict(type='BN', requires_grad=True))\n"
+        "pipeline = [\n"
+        "    dict(type='LoadImageFromFile'),\n"
+        "    dict(type='Resize', scale=(1333, 800), keep_ratio=True, x=None)]\n"
+        "table = {'a-b': 1, 2: (3,)}\n"
+        "long = [\n"
+        "    0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15, 16, 17, 18, 19, 20, 21, 22,\n"
+        "    23, 24, 25, 26, 27, 28, 29]\n"
+    )
+    assert all(len(line) <= 88 for line in cfg.pretty_text.splitlines())
+
+
+def test_canonical_tags() -> None:
+    cfg = fkit.Config({"t": (1,), "s": {2, 1}, "f": [math.inf, -math.inf, math.nan], "d": {1: "a"}, "c": dict})
+    assert json.loads(cfg.text("canonical")) == {
+        "t": {"__tuple__": [1]},
+        "s": {"__set__": [1, 2]},
+        "f": [{"__float__": "inf"}, {"__float__": "-inf"}, {"__float__": "nan"}],
+        "d": {"__dict__": [[1, "a"]]},
+        "c": {"__ref__": "builtins.dict"},
+    }
+
+
+@pytest.mark.parametrize("suffix", [".py", ".yaml", ".yml", ".json"])
+def test_dump_and_load(tmp_path: Path, suffix: str) -> None:
+    cfg = fkit.Config({"a": {"b": (1, [2, 1e-5])}, "c": {"x.y": None}})
+    file = tmp_path / f"out{suffix}"
+    cfg.dump(file)
+    assert load_config(file) == cfg
+    assert [p.name for p in tmp_path.iterdir()] == [file.name]
+
+
+def test_dump_refuses_other_suffixes_and_missing_folders(tmp_path: Path) -> None:
+    with pytest.raises(FkitOSError, match="cannot be written"):
+        fkit.Config({}).dump(tmp_path / "a.toml")
+    with pytest.raises(FkitOSError, match="No such file"):
+        fkit.Config({}).dump(tmp_path / "none" / "a.py")
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_what_has_no_text_is_an_error() -> None:
+    with pytest.raises(FkitTypeError, match="A object has no text"):
+        fkit.Config({"a": object()}).text("canonical")
+    with pytest.raises(FkitValueError, match="'a-b' cannot be a variable"):
+        fkit.Config({"a-b": 1}).text("python")
+    with pytest.raises(FkitValueError, match="no text of the form 'toml'"):
+        fkit.Config({}).text("toml")
+
+
+def test_lazy_names_are_imported_under_names_that_collide_with_nothing() -> None:
+    text = "from a.b import X\nfrom c import X as Y\nX_ = dict(type=X, other=[Y])\n"
+    cfg = load_string(text)
+    assert cfg.text("canonical") == '{"X_": {"type": {"__lazy__": "a.b.X"}, "other": [{"__lazy__": "c.X"}]}}'
+    assert load_string(cfg.text("python")) == cfg
+
+
+def test_config_is_dumped_and_read_by_the_vocabulary_that_was_written() -> None:
+    old = fkit.Config({"optimizer": {"type": "SGD"}, "total_epochs": 3})
+    assert load_string(old.text("python")) == old
+
+
+@given(st.text(max_size=30))
+def test_any_text_gives_a_config_or_an_fkit_error(text: str) -> None:
+    for suffix in (".py", ".yaml", ".json"):
+        try:
+            load_string(text, suffix)
+        except FkitError:
+            continue
