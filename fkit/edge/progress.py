@@ -23,20 +23,18 @@ class Screen:
 
     def __init__(self, console: Console | None = None) -> None:
         self.console = console or Console(stderr=True, highlight=False)
+        self._plain = not self.console.is_terminal  # asked once: rich looks into the environment at each look
         self._bar: Progress | None = None
         self._tasks: dict[str, Any] = {}
         self._said = -1e9
 
     def show(self, effect: ShowProgress) -> None:
         """Where the run stands."""
-        values = "  ".join(f"{name} {_short(name, value)}" for name, value in effect.values.items())
-        if not self.console.is_terminal:
-            now = time.monotonic()
-            if effect.mode == "train" and (now - self._said >= _PLAIN_SECONDS or effect.done == effect.total):
-                self._said = now
-                rate = f"  {effect.rate:.1f} it/s" if effect.rate else ""
-                self.console.print(f"{effect.mode} {effect.done}/{effect.total}  {values}{rate}")
+        if self._plain:
+            if effect.mode == "train":
+                self._show_plainly(effect)
             return
+        values = _line(effect)
         if self._bar is None:
             self._bar = Progress(
                 TextColumn("{task.description:<5}"),
@@ -56,8 +54,18 @@ class Screen:
         if effect.mode == "val" and effect.done == effect.total:
             self._bar.remove_task(self._tasks.pop("val"))
 
+    def _show_plainly(self, effect: ShowProgress) -> None:
+        now = time.monotonic()
+        if now - self._said >= _PLAIN_SECONDS or effect.done == effect.total:
+            self._said = now
+            rate = f"  {effect.rate:.1f} it/s" if effect.rate else ""
+            self.say(f"{effect.mode} {effect.done}/{effect.total}  {_line(effect)}{rate}")
+
     def say(self, text: str, level: str = "INFO") -> None:
         """A line above the bar."""
+        if self._plain:  # nothing to lay out or to colour
+            self.console.file.write(text + "\n")
+            return
         style = {"ERROR": "bold red", "WARNING": "yellow"}.get(level)
         self.console.print(text, style=style, markup=False, soft_wrap=True)
 
@@ -68,6 +76,10 @@ class Screen:
             self._bar = None
             self._tasks = {}
         sys.stderr.flush()
+
+
+def _line(effect: ShowProgress) -> str:
+    return "  ".join(f"{name} {_short(name, value)}" for name, value in effect.values.items())
 
 
 def _short(name: str, value: float) -> str:
