@@ -113,7 +113,7 @@ def _tell(
         name, "val", at.iteration, at.epoch, length=source.length or 0, total=total, read=plan.room.fetch, **more
     )
     memory, effects = fire(answering, run.memory, run, event)
-    return run._replace(memory=memory), effects
+    return run if memory is run.memory else run._replace(memory=memory), effects
 
 
 def _signal(seen: Iterator[tuple[Observed, ...]]) -> str:

@@ -152,7 +152,7 @@ class Accuracy:
         scores = np.asarray(scores)
         if scores.ndim != 2 or len(scores) != len(labels):
             raise FkitTypeError(f"Accuracy: scores of shape {scores.shape} for {len(labels)} labels; expected (N, K).")
-        return ranks(scores, labels)
+        return ranks(scores, labels) if self.topk != (1,) else _missed(scores, labels)
 
 
 def ranks(scores: NDArray[Any], labels: NDArray[Any]) -> NDArray[np.int64]:
@@ -169,16 +169,29 @@ def ranks(scores: NDArray[Any], labels: NDArray[Any]) -> NDArray[np.int64]:
         >>> ranks(np.array([[0.2, 0.2, 0.6]]), np.array([1])).tolist()
         [2]
     """
+    count = _classes(scores, labels)
+    own: NDArray[Any] = np.take_along_axis(scores, labels[:, None], axis=1)
+    above: NDArray[np.bool_] = np.logical_not(scores <= own)  # true for nan on either side
+    tied: NDArray[np.bool_] = np.logical_and(scores == own, _below(count) < labels[:, None])
+    return np.count_nonzero(np.logical_or(above, tied), axis=1).astype(np.int64)
+
+
+def _missed(scores: NDArray[Any], labels: NDArray[Any]) -> NDArray[np.int64]:
+    """`ranks` cut off at 1, all that top-1 asks for, in a third of the time."""
+    _classes(scores, labels)
+    best = scores.max(axis=1)  # nan where one is nan: then no label is found
+    return np.logical_or(scores.argmax(axis=1) != labels, best != best).astype(np.int64)
+
+
+def _classes(scores: NDArray[Any], labels: NDArray[Any]) -> int:
+    """How many classes there are; every label is one of them."""
     count = scores.shape[1]
     if labels.size and (labels.min() < 0 or labels.max() >= count):
         raise FkitValueError(
             f"label {int(labels.max() if labels.max() >= count else labels.min())} is none of {count} classes.",
             repair="Let the head's num_classes be the dataset's number of classes.",
         )
-    own: NDArray[Any] = np.take_along_axis(scores, labels[:, None], axis=1)
-    above: NDArray[np.bool_] = np.logical_not(scores <= own)  # true for nan on either side
-    tied: NDArray[np.bool_] = np.logical_and(scores == own, _below(count) < labels[:, None])
-    return np.count_nonzero(np.logical_or(above, tied), axis=1).astype(np.int64)
+    return count
 
 
 def _below(count: int) -> NDArray[np.int64]:

@@ -144,3 +144,18 @@ def test_ids_come_from_meta_else_from_the_count():
     batch = Batch(np.zeros((2, 1)), meta=({"sample_idx": 5}, {"sample_idx": 3}))
     assert sample_ids(batch, 100).tolist() == [5, 3]
     assert sample_ids(Batch(np.zeros((2, 1))), 100).tolist() == [100, 101]
+
+
+@given(st.integers(0, 2**32 - 1), st.booleans())
+def test_top1_alone_is_top1_beside_others(seed, gaps):
+    rng = np.random.default_rng(seed)
+    scores = rng.integers(0, 3, (12, 4)).astype(np.float64)  # ties
+    if gaps:
+        scores[rng.random(scores.shape) < 0.2] = np.nan
+    labels = rng.integers(0, 4, 12)
+    found = []
+    for topk in ((1,), (1, 2)):
+        metric = Accuracy(topk=topk)
+        state = metric.observe(metric.empty(), {"pred_score": scores}, {"gt_label": labels}, np.arange(12))
+        found.append(metric.compute(state)["accuracy/top1"])
+    assert found[0] == found[1]
