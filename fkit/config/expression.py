@@ -101,7 +101,7 @@ class Expressions:
             found = methods(Draft() if value is dict else value(), name)
             if found is not None:
                 return found
-        elif isinstance(value, (int, float)) and name in ("real", "imag"):
+        elif isinstance(value, (int, float, complex)) and name in ("real", "imag"):
             return value.real if name == "real" else value.imag
         self.line = getattr(node, "lineno", self.line)
         kind = "dict" if isinstance(value, Draft) else type(value).__name__
@@ -237,8 +237,6 @@ class Expressions:
             return self.call(function.function, *function.arguments, *args, **{**function.keywords, **keywords})
         if isinstance(function, Lazy):
             refuse(f"{function.name} is called, which is not imported while a config is read.", self.place)
-        if isinstance(function, Module):
-            refuse(f"{function.name} is not among the pure functions that a config may use.", self.place)
         if isinstance(function, type) and issubclass(function, Exception):
             return function(*args)
         try:
@@ -247,6 +245,8 @@ class Expressions:
             known = None
         if known is not None:
             return known(self, *args, **keywords)
+        if isinstance(function, Module):
+            refuse(f"{function.name} is not among the pure functions that a config may use.", self.place)
         if getattr(function, "__module__", "") == "fkit.config.method":  # `str.upper`, taken from its class
             return function(self, *args, **keywords)
         raise TypeError(f"{type(function).__name__!r} object is not callable")

@@ -98,7 +98,13 @@ def _yaml(cfg: Config) -> str:
     def sequence(dumper: Any, value: _Tuple) -> Any:
         return dumper.represent_sequence("tag:yaml.org,2002:python/tuple", value.items, flow_style=True)
 
+    def string(dumper: Any, value: str) -> Any:
+        # PyYAML writes these line ends raw, and reads them as blanks
+        style = '"' if any(end in value for end in "\x85\u2028\u2029\ufeff") else None
+        return dumper.represent_scalar("tag:yaml.org,2002:str", value, style=style)
+
     Dumper.add_representer(dict, mapping)
+    Dumper.add_representer(str, string)
     Dumper.add_representer(float, number)
     Dumper.add_representer(_Tuple, sequence)
     return yaml.dump(

@@ -1,0 +1,156 @@
+"""mmcv 1.x's keys, translated or named."""
+
+from typing import Any
+
+import pytest
+
+from fkit.config.config import Config
+from fkit.config.dialect import translate
+from fkit.config.load import load_string
+from fkit.tree.error import FkitValueError
+
+OLD = """
+model = dict(type='FasterRCNN', backbone=dict(type='ResNet'))
+train_cfg = dict(rpn=dict(debug=False))
+test_cfg = dict(rcnn=dict(score_thr=0.05))
+optimizer = dict(type='SGD', lr=0.02, momentum=0.9, paramwise_cfg=dict(norm_decay_mult=0.))
+optimizer_config = dict(grad_clip=dict(max_norm=35, norm_type=2))
+lr_config = dict(policy='step', warmup='linear', warmup_iters=500, warmup_ratio=0.001, step=[8, 11])
+runner = dict(type='EpochBasedRunner', max_epochs=12)
+checkpoint_config = dict(interval=2, max_keep_ckpts=3)
+log_config = dict(interval=50, hooks=[dict(type='TextLoggerHook'), dict(type='TensorboardLoggerHook')])
+custom_hooks = [dict(type='NumClassCheckHook')]
+dist_params = dict(backend='nccl')
+opencv_num_threads = 0
+mp_start_method = 'fork'
+log_level = 'INFO'
+load_from = None
+resume_from = 'a.pth'
+workflow = [('train', 1)]
+fp16 = dict(loss_scale='dynamic')
+data = dict(
+    samples_per_gpu=2, workers_per_gpu=4,
+    train=dict(type='CocoDataset', ann_file='a'),
+    val=dict(type='CocoDataset', ann_file='b'),
+    test=dict(type='CocoDataset', ann_file='b'))
+evaluation = dict(interval=3, metric=['bbox', 'segm'], save_best='auto')
+"""
+
+
+def test_a_whole_config_of_mmdet_2() -> None:
+    cfg, notes = translate(load_string(OLD))
+    assert notes == ()
+    assert cfg == {
+        "model": {
+            "type": "FasterRCNN", "backbone": {"type": "ResNet"},
+            "train_cfg": {"rpn": {"debug": False}}, "test_cfg": {"rcnn": {"score_thr": 0.05}},
+        },
+        "custom_hooks": [{"type": "NumClassCheckHook"}],
+        "log_level": "INFO", "load_from": None, "workflow": [("train", 1)],
+        "train_cfg": {"by_epoch": True, "max_epochs": 12, "val_interval": 3}, "val_cfg": {}, "test_cfg": {},
+        "optim_wrapper": {
+            "type": "AmpOptimWrapper", "optimizer": {"type": "SGD", "lr": 0.02, "momentum": 0.9},
+            "paramwise_cfg": {"norm_decay_mult": 0.0}, "clip_grad": {"max_norm": 35, "norm_type": 2}, "loss_scale": "dynamic",
+        },
+        "param_scheduler": [
+            {"type": "LinearLR", "start_factor": 0.001, "by_epoch": False, "begin": 0, "end": 501},
+            {"type": "MultiStepLR", "milestones": [8, 11], "gamma": 0.1, "by_epoch": True},
+        ],
+        "train_dataloader": {
+            "batch_size": 2, "num_workers": 4, "sampler": {"type": "DefaultSampler", "shuffle": True},
+            "dataset": {"type": "CocoDataset", "ann_file": "a"},
+        },
+        **{
+            f"{split}_dataloader": {
+                "batch_size": 1, "num_workers": 4, "sampler": {"type": "DefaultSampler", "shuffle": False},
+                "dataset": {"type": "CocoDataset", "ann_file": "b", "test_mode": True},
+            }
+            for split in ("val", "test")
+        },
+        **{f"{split}_evaluator": {"type": "CocoMetric", "ann_file": "b", "metric": ["bbox", "segm"]} for split in ("val", "test")},
+        "default_hooks": {
+            "checkpoint": {"type": "CheckpointHook", "interval": 2, "by_epoch": True, "max_keep_ckpts": 3, "save_best": "auto"},
+            "logger": {"type": "LoggerHook", "interval": 50},
+        },
+        "vis_backends": [{"type": "LocalVisBackend"}, {"type": "TensorboardVisBackend"}],
+        "visualizer": {"type": "Visualizer", "vis_backends": [{"type": "LocalVisBackend"}, {"type": "TensorboardVisBackend"}]},
+        "env_cfg": {"dist_cfg": {"backend": "nccl"}, "mp_cfg": {"opencv_num_threads": 0, "mp_start_method": "fork"}},
+        "resume": "a.pth",
+    }  # fmt: skip
+
+
+def test_origins_follow_and_translating_twice_is_translating_once() -> None:
+    cfg, _ = translate(load_string(OLD))
+    assert cfg.origin("train_cfg.max_epochs") == "<string>.py:8"
+    assert cfg.origin("optim_wrapper.optimizer.lr") == "<string>.py:5"
+    assert cfg.origin("train_dataloader.dataset.ann_file") == "<string>.py:22"
+    again, notes = translate(cfg)
+    assert again is cfg and notes == ()
+
+
+def test_a_config_of_mmengines_vocabulary_comes_back_itself() -> None:
+    cfg = Config(
+        {"model": {"type": "A"}, "optim_wrapper": {"optimizer": {"type": "SGD"}}, "optimizer": {"type": "mine"}}
+    )
+    assert translate(cfg)[0] is cfg
+    stray = cfg.merge({"lr_config": {"policy": "step"}})
+    same, notes = translate(stray)
+    assert same is stray and "'lr_config' is a key of mmcv 1.x" in notes[0]
+    plain = Config({"model": {"type": "A"}, "my_variable": 3})
+    assert translate(plain) == (plain, ())
+
+
+def rates(lr_config: dict[str, Any], **more: Any) -> Any:
+    return translate(Config({"optimizer": {"type": "SGD"}, "lr_config": lr_config, **more}))[0].get(
+        ("param_scheduler",)
+    )
+
+
+ITERS: dict[str, Any] = {"runner": {"type": "IterBasedRunner", "max_iters": 100}}
+EPOCHS: dict[str, Any] = {"total_epochs": 10}
+
+
+def test_policies() -> None:
+    assert rates({"policy": "fixed"}, **EPOCHS) == []
+    assert rates({"policy": "poly", "power": 0.9, "min_lr": 1e-4, "by_epoch": False}, **ITERS) == [
+        {"type": "PolyLR", "power": 0.9, "eta_min": 1e-4, "by_epoch": False, "begin": 0, "end": 101}
+    ]
+    assert rates({"policy": "CosineAnnealing", "min_lr_ratio": 0.01}, **EPOCHS) == [
+        {"type": "CosineAnnealingLR", "T_max": 10, "eta_min_ratio": 0.01, "by_epoch": True, "begin": 0, "end": 10}
+    ]
+    assert rates({"policy": "step", "step": 3, "gamma": 0.5}, **EPOCHS) == [
+        {"type": "StepLR", "step_size": 3, "gamma": 0.5, "by_epoch": True}
+    ]
+    assert rates({"policy": "exp", "gamma": 0.9}, **EPOCHS) == [
+        {"type": "ExponentialLR", "gamma": 0.9, "by_epoch": True}
+    ]
+    for policy, message in (("cyclic", "has no scheduler"), ("inv", "has no scheduler")):
+        with pytest.raises(FkitValueError, match=message):
+            rates({"policy": policy, "gamma": 1}, **EPOCHS)
+    with pytest.raises(FkitValueError, match="floor under a step policy"):
+        rates({"policy": "step", "step": [1], "min_lr": 0.1}, **EPOCHS)
+
+
+@pytest.mark.parametrize(
+    ("extra", "message"),
+    [
+        ({"optimizer_config": {"grad_clip": None, "bucket_size_mb": 5}}, "optimizer_config.bucket_size_mb = 5"),
+        ({"checkpoint_config": {"interval": 1, "create_symlink": True}}, "checkpoint_config.create_symlink"),
+        ({"log_config": {"interval": 1, "hooks": [{"type": "PaviLoggerHook"}]}}, "'PaviLoggerHook'"),
+        ({"gpu_ids": [0, 1]}, "gpu_ids"),
+        ({"data": {"samples_per_gpu": 1, "train": {"type": "A"}, "extra": 3}}, "data.extra = 3"),
+        ({"evaluation": {"interval": 1, "metric": "FID"}, "data": {"val": {"type": "A"}}}, "evaluation.metric = 'FID'"),
+        ({"lr_config": {"policy": "step", "step": [1], "foo": 1}}, "lr_config.foo = 1"),
+        ({"runner": {"type": "EpochBasedRunner", "max_epochs": 2, "max_keep": 3}}, "runner.max_keep = 3"),
+        ({"fp16": {"loss_scale": 512.0, "x": 1}}, "fp16.x = 1"),
+    ],
+)
+def test_no_key_is_dropped_in_silence(extra: dict[str, Any], message: str) -> None:
+    _, notes = translate(Config({"optimizer": {"type": "SGD"}, "total_epochs": 3, **extra}))
+    assert any(message in note for note in notes), notes
+
+
+def test_what_cannot_be_translated_is_an_error_with_its_place() -> None:
+    cfg = load_string("optimizer = dict(type='SGD')\nrunner = dict(type='MyRunner', max_epochs=3)")
+    with pytest.raises(FkitValueError, match=r"<string>\.py:2: The runner 'MyRunner' has no loop"):
+        translate(cfg)

@@ -1,0 +1,159 @@
+"""The language of config files, evaluated as Python evaluates it."""
+
+import json
+import math
+from typing import Any
+
+import pytest
+
+from fkit.config.load import load_string
+from fkit.tree.canonical import canonical
+from fkit.tree.error import FkitError
+
+# what the evaluator gives must be what Python gives
+SAME = """
+a = [i ** 2 for i in range(5) if i % 2] + list(range(3))
+b = {k: v for k, v in zip('abc', (1, 2, 3))}
+c = (lambda x, y=2, *z, k=3, **w: (x, y, z, k, w))(1, 5, 6, k=7, q=8)
+d = f'{3.14159:.2f} {"x"!r:>5} {a[0]}' + '%s-%03d' % ('a', 7) + '{0[x]} {1:{2}}'.format(dict(x=1), 'q', 4)
+def scale(n, f=2):
+    total = 0
+    for i in range(n):
+        if i == 3:
+            continue
+        if i > 5:
+            break
+        total += i * f
+    else:
+        total = -1
+    return total
+e = [scale(3), scale(10), scale(n=4, f=1)]
+f, *g = sorted([3, 1, 2], key=lambda v: -v, reverse=True)
+(h, (i, j)), k = (1, (2, 3)), 4
+l = max([1, 5, 2]), min('b', 'a'), sum([[1], [2]], []), abs(-3), round(2.567, 1), divmod(7, 2), pow(2, 5), any([0, 1]), all([])
+m = {'x': 1, **{'y': 2}, 'z': [*range(2), *'ab']}
+n = dict(m, w=3, **dict(v=4))
+o = 1 < 2 <= 2 != 3 and not (4 in [5]) or None
+p = 'yes' if n.get('x') else 'no'
+q = [[0] * 2 for _ in range(2)]
+q[0][1] = 5
+q[1][:] = [7, 8]
+q.append([9])
+r = dict(s=dict(t=[1]))
+r['s']['t'].extend((2, 3))
+r['s'].update(u=4)
+r['s'].setdefault('v', []).append(1)
+s = r['s'].pop('u'), list(r['s'].items()), 'a,b'.split(','), ' x '.strip().upper().replace('X', 'Y'), '-'.join(map(str, [1, 2]))
+t = [x for row in [[1, 2], [3]] for x in row if x > 1]
+u = {1, 2} | {3}, frozenset([1]) & {1}, -7 // 2, 7 % 3, 2 ** -1, ~5, 6 ^ 3, 1 << 4, True + 1, 10 / 4
+v = [y := 5, y + 1]
+w = 0
+while w < 10:
+    w += 3
+    if w == 9:
+        break
+x = a[::-1], a[1:3], 'hello'[-3:], (1, 2, 3)[1]
+del h, i, j
+z = isinstance(1, int), isinstance([], (list, tuple)), type('x') == str, list(enumerate('ab', 1)), list(reversed([1, 2])), list(filter(None, [0, 1]))
+try:
+    aa = 1 / 0
+except (ZeroDivisionError, KeyError) as error:
+    aa = 'caught'
+finally:
+    bb = 'done'
+assert bb == 'done', 'no'
+cc: int = 3
+dd = [lambda: 1][0]()
+counter = 0
+def bump():
+    global counter
+    counter += 1
+    def inner():
+        nonlocal_value = counter * 2
+        return nonlocal_value
+    return inner()
+ee = [bump(), bump(), counter]
+ff = ... is Ellipsis, 1_000, 0x10, 1e3, 1j.imag, b'ab'.decode(), 'a' 'b'
+"""
+
+
+def test_the_language_is_pythons() -> None:
+    names: dict[str, Any] = {}
+    exec(SAME, names)
+    kept = (k for k in names if not k.startswith("__") and not callable(names[k]) and k not in ("error",))
+    wanted = {k: names[k] for k in kept}
+    assert json.loads(load_string(SAME).text("canonical")) == json.loads(canonical(wanted))
+
+
+STANDARD = """
+import math, copy, os
+import os.path as osp
+import itertools as it
+from collections import OrderedDict, Counter
+from functools import partial, reduce
+from copy import deepcopy
+a = math.floor(2.5), math.pi, math.sqrt(16), math.prod([2, 3]), math.factorial(5), math.gcd(12, 18)
+b = osp.join('a', 'b', '../c.txt'), osp.basename('x/y.py'), osp.splitext('a.tar.gz'), os.path.dirname('a/b')
+c = dict(x=[1])
+d = deepcopy(c)
+d['x'].append(2)
+e = copy.copy(c)
+f = list(it.chain([1], (2,))), list(it.product('ab', repeat=2)), list(it.accumulate([1, 2, 3]))
+g = OrderedDict(b=1, a=2)
+h = reduce(lambda p, q: p * q, [1, 2, 3]), partial(max, 3)(1, 2), Counter('aab')['a'], dict.fromkeys('ab', 0)
+del OrderedDict, Counter
+"""
+
+
+def test_the_pure_parts_of_the_standard_library() -> None:
+    names: dict[str, Any] = {}
+    exec(STANDARD, names)
+    kept = "abcdefgh"
+    loaded = load_string(STANDARD)
+    assert {k: loaded[k] for k in kept} == {k: dict(names[k]) if k == "g" else names[k] for k in kept}
+    assert math.isclose(loaded.a[1], 3.141592653589793)
+
+
+def test_values_shared_in_a_file_change_together() -> None:
+    assert load_string("a = dict(x=1)\nb = a\nb['x'] = 2\nc = [a, a]").text("canonical") == (
+        '{"a": {"x": 2}, "b": {"x": 2}, "c": [{"x": 2}, {"x": 2}]}'
+    )
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("a = b", "<string>.py:1: NameError: name 'b' is not defined"),
+        ("a = 1\n\nc = a + 'x'", "<string>.py:3: TypeError: unsupported operand"),
+        ("a = dict(x=1)\nb = a['y']", "<string>.py:2: KeyError: 'y'"),
+        ("a = dict(x=1)\na.x = 2", "<string>.py:2: AttributeError: 'dict' object has no attribute 'x'"),
+        ("a = dict(x=1, x=2)", "<string>.py:1: .*multiple values|keyword argument repeated"),
+        ("a = dict(x=1, **dict(x=2))", "multiple values for keyword argument 'x'"),
+        ("a, b = [1]", "cannot unpack 1 values into 2 names"),
+        ("a = [1][3]", "IndexError: list index out of range"),
+        ("def f(x):\n    return x\na = f()", r"f\(\) missing required arguments: x"),
+        ("a = (1)(2)", "'int' object is not callable"),
+        ("return 1", "outside of a function"),
+        ("assert 1 == 2, 'why'", "AssertionError: why"),
+        ("raise ValueError('no')", "<string>.py:1: ValueError: no"),
+        ("a = 1\ndel b", "name 'b' is not defined"),
+        ("class A:\n    pass", "ClassDef is not part of a config that is data"),
+        ("import numpy as np\na = np.array([1])", r"numpy\.array is called, which is not imported"),
+        ("a = open('x')", "open is not available to a config"),
+        ("import random\na = random.random()", r"random\.random is not among the pure functions"),
+    ],
+)
+def test_errors_have_a_line(text: str, message: str) -> None:
+    with pytest.raises(FkitError, match=message):
+        load_string(text)
+
+
+def test_an_error_catches_as_pythons() -> None:
+    for text, kind in (
+        ("a = dict()['x']", KeyError),
+        ("a = 1 + ''", TypeError),
+        ("a = [][0]", IndexError),
+        ("a = int('x')", ValueError),
+    ):
+        with pytest.raises(kind):
+            load_string(text)
