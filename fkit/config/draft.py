@@ -51,9 +51,9 @@ class Linked(Draft):
     __slots__ = ()
 
     def put(self, key: Any, value: Any, mark: Mark | None) -> None:
-        """Set a key; dicts and lists are copied on entry."""
+        """Set a key; the file's own dicts and all lists are copied on entry, what is of a base is shared."""
         old = self.get(key, _ABSENT)
-        self[key] = link(value)
+        self[key] = _hook(value)
         if old is _ABSENT or mark is None:
             self.marks[key] = mark
         else:
@@ -77,7 +77,7 @@ class Linked(Draft):
         marks: dict[Any, Any] = merged.marks
         self.marks = {}
         for key, value in merged.items():
-            self[key] = link(value)
+            self[key] = _hook(value)
             self.marks[key] = marks.get(key)
 
 
@@ -108,6 +108,17 @@ def _merged(new: Any, old: Any, mark: Mark | None) -> Any:
     return out
 
 
+def _hook(value: Any) -> Any:
+    if isinstance(value, Linked):
+        return value
+    if isinstance(value, Draft):
+        return Linked({k: _hook(v) for k, v in value.items()}, dict(value.marks))
+    if isinstance(value, (list, tuple)):
+        parts = [_hook(v) for v in value]
+        return parts if isinstance(value, list) else tuple(parts)
+    return value
+
+
 def link(value: Any) -> Any:
     """A fresh tree of ``Linked`` mappings and plain lists, of a frozen or a changing one."""
     if isinstance(value, dict):
@@ -121,13 +132,18 @@ def link(value: Any) -> Any:
     return value
 
 
-def settle(value: Any, budget: Budget) -> Any:
+def settle(value: Any, budget: Budget, known: dict[int, Any] | None = None) -> Any:
     """Freeze what a file made. A part that stands in two places is frozen once, and counted twice.
+
+    Args:
+        value: a tree of drafts.
+        budget: what it may weigh.
+        known: what was frozen already, by identity, where several values share parts.
 
     Raises:
         FkitValueError: the tree is too large, too deep, or holds itself.
     """
-    return _settle(value, {}, budget, 0)[0]
+    return _settle(value, {} if known is None else known, budget, 0)[0]
 
 
 def _settle(value: Any, known: dict[int, Any], budget: Budget, depth: int) -> tuple[Any, int]:

@@ -159,6 +159,8 @@ class Evaluator(Expressions):
 
     def _put_item(self, holder: Any, index: Any, value: Any) -> None:
         if isinstance(holder, Draft):
+            if isinstance(holder, Linked):
+                operate.weigh(value, self.budget)
             holder.put(operate.key(index, self.budget), value, self.mark)
         elif isinstance(holder, list):
             if isinstance(index, slice):
@@ -173,6 +175,7 @@ class Evaluator(Expressions):
             raise AttributeError(
                 f"{kind!r} object has no attribute {name!r}: only what comes from a base takes attributes"
             )
+        operate.weigh(value, self.budget)
         holder.put(name, value, self.mark)
 
     def _do_Delete(self, node: ast.Delete) -> None:

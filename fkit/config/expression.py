@@ -395,5 +395,5 @@ _TABLE = tuple((getattr(ast, name[4:]), name) for name in vars(Expressions) if n
 _GETENV = member("os", "getenv")
 _BEYOND = (
     "open eval exec compile __import__ input globals locals vars dir setattr delattr memoryview bytearray help breakpoint "
-    "exit quit id hash super property classmethod staticmethod __builtins__ __name__ __file__ __spec__ __loader__ aiter anext"
+    "exit quit id hash super property classmethod staticmethod __builtins__ __file__ __spec__ __loader__ aiter anext"
 )

@@ -199,6 +199,7 @@ BUILTINS: frozendict[str, Any] = frozendict(
         **{name: getattr(builtins, name) for name in _EXCEPTIONS.split()},
         "object": object,
         "bytes": bytes,
+        "__name__": "builtins",  # as mmengine runs a file: no module of its own, so what looks it up finds this one
         "Ellipsis": ...,
         "NotImplemented": NotImplemented,
     }

@@ -131,6 +131,7 @@ class Reader:
         self.budget = budget
         self.environment: dict[str, str] = {}
         self.imported: set[str] = set()
+        self.shared: dict[int, Config] = {}
 
     def file(self, file: str, chain: tuple[str, ...]) -> Config:
         """The config of a file, merged over its bases; ``chain`` is the files that led here."""
@@ -169,6 +170,7 @@ class Reader:
             own = _without(own, ["_deprecation_"])
         if source.has_base_variables:
             own = restore(own, base, name)
+            self._keep_shared(base)
             self.budget.hold(self.budget.weigh(own))
         merged = merge(base, inheritance(own))
         if any(key.startswith("__") for key in merged):
@@ -199,10 +201,23 @@ class Reader:
             linked = link(base)
             names["_base_"] = linked
         evaluate(rest, names, name, self.budget)
+        known: dict[int, Any] = {}
         if linked is not None:
             names.pop("_base_", None)
-            base = settle(linked, self.budget)
-        return settle(_kept(names), self.budget), base
+            base = settle(linked, self.budget, known)
+            self._keep_shared(base)
+        return settle(_kept(names), self.budget, known), base
+
+    def _keep_shared(self, base: Config) -> None:
+        """Remember the mappings of a base that its child may hold too: OpenMMLab gives them one ``_scope_``."""
+        stack: list[Any] = [base]
+        while stack:
+            top = stack.pop()
+            if isinstance(top, Config):
+                self.shared[id(top)] = top
+                stack.extend(top.values())
+            elif isinstance(top, (list, tuple)):
+                stack.extend(top)
 
     def _document(self, source: Source, file: str, chain: tuple[str, ...]) -> tuple[Config, Config]:
         parse = parse_json if file.endswith(".json") else parse_yaml
@@ -243,7 +258,7 @@ class Reader:
                     repair="A key may come from one base only; move it, or make one base the child of the other.",
                 )
             if scope is not None:
-                cfg = _scoped(cfg, scope)
+                cfg = _scoped(cfg, scope, self.shared, {})
             items.update(cfg)
             marks.update(marks_of(cfg) or {})
         return Config.of(items, marks or None)
@@ -334,16 +349,25 @@ def _announce(own: Config, file: str) -> None:
     warnings.warn(message, DeprecationWarning, stacklevel=6)
 
 
-def _scoped(value: Any, scope: str) -> Any:
-    """The outermost mappings with a ``type``, told which package they are of."""
+def _scoped(value: Any, scope: str, shared: dict[int, Config], told: dict[int, Config], outermost: bool = True) -> Any:
+    """The outermost mappings with a ``type``, told which package they are of; what is shared is told once for all."""
     if isinstance(value, Config):
-        if "type" in value:
-            if value.get(("_scope_",)) is not None:
-                return value
-            return Config.of({**value, "_scope_": scope}, marks_of(value))
-        return Config.of({k: _scoped(v, scope) for k, v in value.items()}, marks_of(value))
+        if id(value) in told:
+            return told[id(value)]
+        typed = outermost and "type" in value
+        items = (
+            {k: _scoped(v, scope, shared, told, outermost and not typed) for k, v in value.items()}
+            if shared or not typed
+            else dict(value)
+        )
+        if typed and dict.get(value, "_scope_") is None:
+            items["_scope_"] = scope
+        made = Config.of(items, marks_of(value))
+        if typed and id(value) in shared:
+            told[id(value)] = made
+        return made
     if isinstance(value, list):
-        return Items([_scoped(v, scope) for v in value])
+        return Items([_scoped(v, scope, shared, told, outermost) for v in value])
     if isinstance(value, tuple):
-        return tuple(_scoped(v, scope) for v in value)
+        return tuple(_scoped(v, scope, shared, told, outermost) for v in value)
     return value

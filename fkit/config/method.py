@@ -159,6 +159,7 @@ def _dict_pop(lib: Any, value: Draft, name: Any, *default: Any) -> Any:
 
 def _dict_setdefault(lib: Any, value: Draft, name: Any, default: Any = None) -> Any:
     if key(name, lib.budget) not in value:
+        weigh(default, lib.budget)
         value.put(name, default, lib.mark)
     return value[name]
 
@@ -168,6 +169,9 @@ def _dict_update(lib: Any, value: Draft, *args: Any, **kwargs: Any) -> None:
 
     if len(args) > 1:
         raise TypeError(f"update expected at most 1 argument, got {len(args)}")
+    for other in (*args, kwargs):
+        if isinstance(value, Linked):
+            weigh(other, lib.budget)
     for other in args:
         if isinstance(other, dict):
             lib.budget.spend(1 + len(other))

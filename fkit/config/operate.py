@@ -111,6 +111,7 @@ def _modulo(a: Any, b: Any, budget: Budget) -> Any:
 
 def _either(a: Any, b: Any, budget: Budget) -> Any:
     if isinstance(a, Draft) and isinstance(b, dict):
+        weigh(b, budget)
         made = a.copied()
         made.take(b, None)
         return made
@@ -161,6 +162,7 @@ def inplace(name: str, a: Any, b: Any, budget: Budget) -> Any:
         a += listed
         return a
     if name == "BitOr" and isinstance(a, Draft):
+        weigh(b, budget)
         a.take(b, None)
         return a
     if name in ("BitOr", "BitAnd", "Sub", "BitXor") and isinstance(a, set) and isinstance(b, (set, frozenset)):

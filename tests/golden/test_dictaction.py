@@ -25,7 +25,7 @@ def parse(argv: list[str]) -> dict[str, Any] | None:
 
 
 def test_case(case: dict[str, Any]) -> None:
-    argv = case["argv"] if "argv" in case else None
+    argv = case.get("argv")
     if "error" in case:
         expected = SystemExit if case["error"]["type"] == "ArgumentError" else fkit.FkitError
         with pytest.raises(expected):

@@ -120,7 +120,7 @@ def test_operators_give_new_values() -> None:
     node = freeze({"a": 1, "l": [1]})
     assert (node | {"b": {"c": 2}}).b.c == 2
     assert ({"b": 2} | node) == {"b": 2, "a": 1, "l": [1]}
-    grown = node.l + [2]
+    grown = node.l + [2]  # noqa: RUF005
     grown.append(3)
     assert node.l == [1] and grown == [1, 2, 3]
     same_node = node
@@ -138,7 +138,7 @@ def test_unpacking_and_hasattr() -> None:
 def test_a_missing_key_names_the_nearest() -> None:
     node = freeze({"backbone": 1, "neck": 2})
     with pytest.raises(FkitAttributeError, match="Did you mean 'backbone'"):
-        node.backbon
+        node.backbon  # noqa: B018
     with pytest.raises(KeyError, match="Keys: backbone, neck"):
         node["heads"]
 

@@ -1,0 +1,69 @@
+"""``fkit config show|explain|diff`` as a user meets them."""
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from fkit.config.load import load_config, load_string
+
+
+def run(*words: str, folder: Path) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, "-m", "fkit.cli.main", "config", *words],
+        cwd=folder,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    (tmp_path / "base.py").write_text("model = dict(\n    type='A',\n    depth=50)\nscales = [1, 2]\n")
+    (tmp_path / "child.py").write_text("_base_ = 'base.py'\nmodel = dict(depth=101)\n")
+    return tmp_path
+
+
+@pytest.mark.parametrize(("form", "suffix"), [("python", ".py"), ("yaml", ".yaml"), ("json", ".json")])
+def test_show(folder: Path, form: str, suffix: str) -> None:
+    done = run("show", "child.py", "--format", form, "--cfg-options", "model.depth=18", folder=folder)
+    assert (done.returncode, done.stderr) == (0, "")
+    assert load_string(done.stdout, suffix) == load_config(folder / "child.py", "model.depth=18")
+
+
+def test_explain_prints_the_chain(folder: Path) -> None:
+    done = run("explain", "child.py", "model.depth", "--cfg-options", "model.depth=18", folder=folder)
+    assert done.stdout.splitlines() == [
+        "model.depth = 18",
+        "  --cfg-options model.depth=18  18",
+        "  child.py:2                    101",
+        "  base.py:3                     50",
+    ]
+
+
+def test_explain_of_a_missing_key(folder: Path) -> None:
+    done = run("explain", "child.py", "model.depht", folder=folder)
+    assert done.returncode == 2 and done.stdout == ""
+    assert "There is no key 'depht' in model" in done.stderr and "Did you mean 'depth'?" in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+def test_diff_names_both_origins(folder: Path) -> None:
+    done = run("diff", "base.py", "child.py", folder=folder)
+    assert done.stdout.splitlines() == ["- model.depth = 50  [base.py:3]", "+ model.depth = 101  [child.py:2]"]
+    assert run("diff", "base.py", "base.py", folder=folder).stdout == ""
+
+
+def test_show_run_gives_the_keys_of_a_run(folder: Path) -> None:
+    (folder / "old.py").write_text("model = dict(type='A')\ntotal_epochs = 3\noptimizer = dict(type='SGD', lr=0.1)\n")
+    done = run("show", "old.py", "--run", folder=folder)
+    assert done.returncode == 0, done.stderr
+    assert "max_epochs=3" in done.stdout and "total_epochs" not in done.stdout
+
+
+def test_a_missing_file(folder: Path) -> None:
+    done = run("show", "none.py", folder=folder)
+    assert done.returncode == 2
+    assert "There is no config file" in done.stderr and "Traceback" not in done.stderr
