@@ -37,6 +37,15 @@ class ResNet18(nn.Module):
         return nn.Dense(10)(x.mean((1, 2)))
 
 
+class ConvNet(nn.Module):
+    @nn.compact
+    def __call__(self, x: Any, train: bool) -> Any:
+        for width in (32, 64):
+            x = nn.Conv(width, (3, 3), padding=1, use_bias=False)(x)
+            x = nn.max_pool(nn.relu(nn.BatchNorm(not train, momentum=0.9)(x)), (2, 2), (2, 2))
+        return nn.Dense(10)(x.mean((1, 2)))
+
+
 class MLP(nn.Module):
     @nn.compact
     def __call__(self, x: Any, train: bool) -> Any:
@@ -48,7 +57,7 @@ class MLP(nn.Module):
 
 def network(name: str) -> nn.Module:
     """(N, H, W, C) -> logits (N, 10)."""
-    return MLP() if name == "mlp" else ResNet18()
+    return {"mlp": MLP, "convnet": ConvNet, "resnet18": ResNet18}[name]()
 
 
 def _rows(name: str, count: int, seed: int) -> list[tuple[Any, Any]]:

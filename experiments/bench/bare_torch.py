@@ -1,4 +1,4 @@
-"""The hand-written torch side of loop.py: the two models, a training loop and a validation loop, with torch alone.
+"""The hand-written torch side of loop.py: the models, a training loop and a validation loop, with torch alone.
 
 Imported by loop.py, and by peer_mmengine.py in an environment that has no fkit.
 """
@@ -16,7 +16,7 @@ from torch.nn import functional as F
 LR, MOMENTUM, DECAY = 0.01, 0.9, 5e-4
 TOTAL = 1_000_000  # steps of the cosine schedule: longer than any measurement
 # name -> shape of a sample, batch size, batches of a validation pass
-CASES = (("mlp", (1, 8, 8), 64, 40), ("resnet18", (3, 32, 32), 16, 4))
+CASES = (("mlp", (1, 8, 8), 64, 40), ("convnet", (1, 8, 8), 64, 20), ("resnet18", (3, 32, 32), 16, 4))
 
 Way = Callable[[int], Any]
 
@@ -58,6 +58,13 @@ def network(name: str) -> nn.Module:
         return nn.Sequential(
             nn.Flatten(), nn.Linear(64, 128), nn.ReLU(), nn.Linear(128, 128), nn.ReLU(), nn.Linear(128, 10)
         )
+    if name == "convnet":
+        stages = ((1, 32), (32, 64))
+        layers = [
+            (nn.Conv2d(i, o, 3, padding=1, bias=False), nn.BatchNorm2d(o), nn.ReLU(), nn.MaxPool2d(2))
+            for i, o in stages
+        ]
+        return nn.Sequential(*layers[0], *layers[1], nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(64, 10))
     widths = (64, 128, 256, 512)
     blocks: list[nn.Module] = []
     narrow = 64

@@ -123,17 +123,17 @@ class Zeros:
 
 def config(name: str, size: int) -> fkit.Config:
     """The case, as a user would write it."""
-    width = 128 if name == "mlp" else 512
-    mlp = {"backbone": {"type": "MLP", "in_channels": 64, "hidden": [128, 128]}}
-    resnet = {
-        "backbone": {"type": "ResNet_CIFAR", "depth": 18, "out_indices": (3,)},
-        "neck": {"type": "GlobalAveragePooling"},
-    }
+    pool = {"type": "GlobalAveragePooling"}
+    width, parts = {
+        "mlp": (128, {"backbone": {"type": "MLP", "in_channels": 64, "hidden": [128, 128]}}),
+        "convnet": (64, {"backbone": {"type": "ConvNet", "channels": (32, 64), "dropout": 0.0}, "neck": pool}),
+        "resnet18": (512, {"backbone": {"type": "ResNet_CIFAR", "depth": 18, "out_indices": (3,)}, "neck": pool}),
+    }[name]
     head = {"type": "LinearClsHead", "num_classes": 10, "in_channels": width}
     loader = {"batch_size": size, "dataset": {"type": "Zeros"}}
     return fkit.Config(
         {
-            "model": {"type": "ImageClassifier", **(mlp if name == "mlp" else resnet), "head": head},
+            "model": {"type": "ImageClassifier", **parts, "head": head},
             "train_dataloader": loader,
             "val_dataloader": loader,
             "val_evaluator": {"type": "Accuracy"},

@@ -1,6 +1,6 @@
 """What a training step costs beside the hand-written loop: fkit on torch and on JAX, and mmengine's Runner.
 
-    python experiments/bench/loop.py [--backend torch jax] [--case mlp resnet18] [--peer PYTHON] [--seconds S] [--quick]
+    python experiments/bench/loop.py [--backend torch jax] [--case mlp convnet resnet18] [--peer PYTHON] [--seconds S] [--quick]
 
 example: python experiments/bench/loop.py --backend torch --case mlp --quick
 
@@ -35,7 +35,7 @@ from statistics import median, quantiles
 from typing import Any, NamedTuple
 
 HERE = Path(__file__).parent
-BACKENDS, CASES = ("torch", "jax"), ("mlp", "resnet18")
+BACKENDS, CASES = ("torch", "jax"), ("mlp", "convnet", "resnet18")
 SIDES = ("bare", "step", "hooks", "fkit")
 BLOCK_SECONDS = 0.05  # of CPU time, so that a block is short beside what disturbs it, and long beside the clock
 LEAST_ROUNDS = 7

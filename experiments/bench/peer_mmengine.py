@@ -1,6 +1,6 @@
 """mmengine's Runner on loop.py's models, run by an interpreter of its own; loop.py starts it (``--peer``).
 
-    PYTHON peer_mmengine.py mlp|resnet18
+    PYTHON peer_mmengine.py mlp|convnet|resnet18
 
 A line "train N" on standard input: a bare block and a Runner block of N steps each; "val": a pass each. The answer is a
 line of JSON, {"bare": [cpu, wall], "mmengine": [cpu, wall]}, in seconds a block. The Runner has its default hooks and
