@@ -12,6 +12,7 @@ __all__ = ["Budget"]
 _STEPS = 600_000  # about a second of the evaluator
 _NODES = 300_000  # nodes of the tree, written out; the largest known config has some thousand
 _DEPTH = 100
+_CHARACTERS = 1_000_000  # of a file and its bases; the longest known config has 75,000
 _BITS = 20_000  # of one integer
 
 
@@ -22,12 +23,12 @@ class Budget:
         steps: how many there are at first.
     """
 
-    __slots__ = ("depth", "files", "held", "left")
+    __slots__ = ("characters", "depth", "files", "left")
 
     def __init__(self, steps: int = _STEPS) -> None:
         self.left = steps
-        self.held = 0
         self.files = 0
+        self.characters = 0
         self.depth = _DEPTH
 
     def spend(self, steps: int) -> None:
@@ -64,13 +65,16 @@ class Budget:
         if weight > _NODES:
             raise FkitValueError(f"The config has more than {_NODES} nodes when it is written out.")
 
-    def file(self) -> None:
-        """Count a file.
+    def file(self, length: int) -> None:
+        """Count a file, and its characters.
 
         Raises:
             FkitValueError: there are too many.
         """
         self.files += 1
+        self.characters += length
+        if self.characters > _CHARACTERS:
+            raise FkitValueError(f"The config and its bases have more than {_CHARACTERS} characters.")
         if self.files > 500:
             raise FkitValueError("The config has more than 500 bases.")
 

@@ -139,8 +139,9 @@ class Reader:
             raise FkitValueError(
                 f"The bases go round in a circle: {' -> '.join([*chain[chain.index(file) :], file])}.", origin=chain[-1]
             )
-        self.budget.file()
-        return self.text(read(file), file, (*chain, file))
+        text = read(file)
+        self.budget.file(len(text))
+        return self.text(text, file, (*chain, file))
 
     def text(self, text: str, file: str, chain: tuple[str, ...]) -> Config:
         """The config of a text, merged over its bases."""
@@ -285,13 +286,16 @@ def parse_python(text: str, file: str) -> ast.Module:
             module = ast.parse(text)
     except SyntaxError as error:
         raise FkitValueError(f"This is no Python: {error.msg}.", origin=f"{file}:{error.lineno or 1}") from None
-    except (ValueError, RecursionError, MemoryError, OverflowError) as error:
+    except MemoryError:
+        raise FkitValueError("This Python is too long, or nested too deeply.", origin=file) from None
+    except (ValueError, RecursionError, OverflowError) as error:
         raise FkitValueError(
             f"This is no Python that can be read: {str(error) or 'it is nested too deeply'}.", origin=file
         ) from None
-    if len(_parsed) >= _MEMO:
-        _parsed.pop(next(iter(_parsed)), None)
-    _parsed[text] = module
+    if len(text) <= 100_000:
+        if len(_parsed) >= _MEMO:
+            _parsed.pop(next(iter(_parsed)), None)
+        _parsed[text] = module
     return module
 
 

@@ -88,7 +88,7 @@ def _module(text: str, file: str, budget: Budget, chain: tuple[str, ...]) -> tup
     """All names that a file leaves, and those of them that are imports."""
     from fkit.config.load import parse_python, shown
 
-    budget.file()
+    budget.file(len(text))
     name = shown(file)
     module = parse_python(text, name)
     body, imports = split_bases(module.body, name)

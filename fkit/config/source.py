@@ -15,7 +15,8 @@ from fkit.tree.path import step
 __all__ = ["Source", "read", "restore", "substitute"]
 
 SUFFIXES = (".py", ".json", ".yaml", ".yml")
-_LIMIT = 2_000_000  # bytes; the largest known config has 30,000
+_LIMIT = 1_000_000  # bytes; the largest known config has 75,000
+_PYTHON_LIMIT = 400_000  # whose AST takes a hundred times as much memory
 
 _PREDEFINED = re.compile(r"\{\{\s*(fileDirname|fileBasename|fileBasenameNoExtension|fileExtname)\s*\}\}")
 _ENVIRONMENT = re.compile(r"\{\{['\"]?\s*\$(\w+)\s*:\s*(\S*?)\s*['\"]?\}\}")
@@ -51,8 +52,9 @@ def read(file: str) -> str:
         raise FkitFileNotFoundError(f"There is no config file {file}.") from None
     except (OSError, ValueError) as error:
         raise FkitOSError(f"The config file {file} cannot be read: {error}.") from error
-    if len(data) > _LIMIT:
-        raise FkitValueError(f"The config file {file} is larger than {_LIMIT} bytes.")
+    limit = _PYTHON_LIMIT if file.endswith(".py") else _LIMIT
+    if len(data) > limit:
+        raise FkitValueError(f"The config file {file} is larger than {limit} bytes.")
     try:
         text = data.decode("utf-8")
     except UnicodeDecodeError as error:

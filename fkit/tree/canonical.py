@@ -3,7 +3,6 @@
 # The trees here hold values of any type, which isinstance narrows to containers of unknown ones.
 # pyright: reportUnknownVariableType=false, reportUnknownArgumentType=false, reportUnknownMemberType=false
 
-import hashlib
 import json
 from typing import Any
 
@@ -97,4 +96,6 @@ def fingerprint(value: Any) -> str:
         >>> fingerprint({"a": 1, "b": 2}) == fingerprint({"b": 2, "a": 1})
         True
     """
+    import hashlib
+
     return hashlib.sha256(_text(encode(value, sort=True)).encode()).hexdigest()

@@ -12,6 +12,7 @@ from fkit.tree.error import FkitAttributeError, FkitTypeError, FkitValueError, F
 __all__ = ["Items", "Node", "freeze", "marks_of", "meta_of", "same"]
 
 _ABSENT = object()
+_LEAVES = (str, int, float, bool, type(None))
 _CONTAINERS = (dict, list, tuple, set, frozenset)
 
 
@@ -234,7 +235,12 @@ def freeze(value: Any, kind: type[Node] = Node) -> Any:
     if found is kind or found is Items:
         return value
     if not isinstance(value, _CONTAINERS):
-        return freeze(dict(value), kind) if isinstance(value, Mapping) else value
+        if found in _LEAVES:
+            return value
+        if isinstance(value, Mapping):
+            return freeze(dict(value), kind)
+        # a number of numpy's is a number; it would have no text otherwise
+        return value.item() if getattr(value, "shape", None) == () and hasattr(value, "item") else value
     if isinstance(value, dict):
         items: dict[Any, Any] = {k: freeze(v, kind) for k, v in value.items()}
         return kind.of(items, marks_of(value), meta_of(value)) if isinstance(value, Node) else kind.of(items)

@@ -155,6 +155,7 @@ PYTHON: dict[str, str] = {
     "exponential_base_update": "a = {}\nfor i in range(60):\n    a = dict(x=a, y=a)\n_base_.update(a)",
     "exponential_base_union": "a = {}\nfor i in range(60):\n    a = dict(x=a, y=a)\n_base_ |= a",
     "base_in_itself": "_base_.x = _base_",
+    "giant_file": "a = [" + "1," * 500000 + "]",
     "surrogate_names": "a = '\\ud800'.encode()",
 }
 

@@ -157,3 +157,11 @@ def test_frozen_parts_are_shared() -> None:
     outer = freeze({"a": inner})
     assert outer.a is inner
     assert isinstance(outer.a.x, Items)
+
+
+def test_numbers_of_numpy_become_numbers() -> None:
+    import numpy as np
+
+    node = freeze({"a": np.float32(0.5), "b": np.int64(3), "c": np.bool_(True)})
+    assert node == {"a": 0.5, "b": 3, "c": True}
+    assert type(node.b) is int
