@@ -56,7 +56,12 @@ model = dict(
     test_cfg=dict(rpn=dict(nms_pre=1000, max_per_img=1000, nms=dict(type='nms', iou_threshold=0.7), min_bbox_size=0),
         rcnn=dict(score_thr=0.05, nms=dict(type='nms', iou_threshold=0.5), max_per_img=100, mask_thr_binary=0.5)))
 """
-    data = """
+    names = ", ".join(f"'class_{at}'" for at in range(92))
+    data = (
+        f"""
+metainfo = dict(classes=({names}), palette=[{", ".join(["(220, 20, 60)"] * 10)}])
+"""
+        + """
 dataset_type = 'CocoDataset'
 data_root = 'data/coco/'
 backend_args = None
@@ -78,6 +83,7 @@ test_dataloader = val_dataloader
 val_evaluator = dict(type='CocoMetric', ann_file=data_root + 'annotations/instances_val2017.json', metric=['bbox', 'segm'])
 test_evaluator = val_evaluator
 """
+    )
     schedule = """
 train_cfg = dict(type='EpochBasedTrainLoop', max_epochs=12, val_interval=1)
 val_cfg = dict(type='ValLoop')
