@@ -1,5 +1,7 @@
 """ResNet (He et al. 2016), with OpenMMLab's arguments and parameter names."""
 
+from collections.abc import Generator
+from contextlib import contextmanager, nullcontext
 from functools import partial
 from typing import Any
 
@@ -49,7 +51,9 @@ class _Block(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         if self.with_cp and x.requires_grad:
-            branch: Tensor = checkpoint(self._branch, x, use_reentrant=False)  # type: ignore[assignment]
+            branch: Tensor = checkpoint(  # type: ignore[assignment]
+                self._branch, x, use_reentrant=False, context_fn=lambda: (nullcontext(), _without_statistics(self))
+            )
         else:
             branch = self._branch(x)
         return F.relu(branch)
@@ -61,6 +65,19 @@ class _Block(nn.Module):
             if i < len(self.layers) - 1:
                 y = F.relu(y)
         return y + (x if self.downsample is None else self.downsample(x))
+
+
+@contextmanager
+def _without_statistics(block: nn.Module) -> Generator[None]:
+    """While a block is computed again in the backward pass: its running statistics have seen this batch already."""
+    held = [(layer, dict(layer._buffers)) for layer in block.modules() if isinstance(layer, _BatchNorm)]
+    for layer, buffers in held:
+        layer._buffers = {name: None if value is None else value.clone() for name, value in buffers.items()}
+    try:
+        yield
+    finally:
+        for layer, buffers in held:
+            layer._buffers = buffers
 
 
 class BasicBlock(_Block):

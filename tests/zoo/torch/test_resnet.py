@@ -134,3 +134,16 @@ def test_small_images() -> None:
 def test_errors(arguments: dict[str, Any], text: str) -> None:
     with pytest.raises(FkitError, match=text):
         made(**arguments)
+
+
+def test_recomputing_blocks_changes_neither_gradients_nor_statistics():
+    plain, saving = made(depth=18, base_channels=8), made(depth=18, base_channels=8, with_cp=True)
+    saving.load_state_dict(plain.state_dict())
+    x = torch.randn(2, 3, 32, 32, generator=torch.Generator().manual_seed(0))
+    for net in (plain, saving):
+        net.train()
+        sum(y.square().mean() for y in net(x)).backward()
+    for (name, a), b in zip(plain.state_dict().items(), saving.state_dict().values(), strict=True):
+        assert torch.equal(a, b), name
+    for (name, a), b in zip(plain.named_parameters(), saving.parameters(), strict=True):
+        assert torch.equal(a.grad, b.grad), name
