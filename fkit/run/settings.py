@@ -1,14 +1,16 @@
 """The run's keys: mmengine's vocabulary, closed and typed, with documented defaults."""
 
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, cast
 
 from frozendict import frozendict
 
 from fkit.config.config import Config
 from fkit.config.dialect import translate
+from fkit.config.override import undeclared
 from fkit.tree.error import FkitError, FkitKeyError, FkitTypeError, FkitValueError, quoted
-from fkit.tree.frozen import frozen
+from fkit.tree.frozen import EMPTY, frozen
+from fkit.tree.path import parse, show
 
 __all__ = ["DEFAULTS", "TABLES", "check", "settle"]
 
@@ -97,6 +99,9 @@ _TYPES: Mapping[str, tuple[type, ...]] = frozendict(
     default_scope=(str,), custom_imports=(Mapping,),
 )  # fmt: skip
 
+# tables whose keys are checked where they are used: by this file, or by what opens the data and builds the hooks
+_CHECKED = (*TABLES, "train_dataloader", "val_dataloader", "test_dataloader", "default_hooks")
+
 _DTYPES = ("float32", "float64", "bfloat16")
 
 
@@ -114,7 +119,9 @@ def settle_with_notes(cfg: Config) -> tuple[Config, tuple[str, ...]]:
     """`settle`, and what a reader should know of the translation, a sentence each."""
     known, notes = translate(cfg)
     check(known)
-    hooks = {**_HOOKS, **(known.get("default_hooks") or {})}
+    _judge(cfg, known)
+    given: Mapping[str, Any] = known.get("default_hooks") or EMPTY
+    hooks = {**_HOOKS, **{name: _filled(name, hook) for name, hook in given.items()}}
     missing = {name: value for name, value in DEFAULTS.items() if value is not None and known.get(name) is None}
     filled = known.merge({**missing, "default_hooks": Config(hooks)})
     seed = _seed(filled)
@@ -158,6 +165,40 @@ def check(cfg: Config) -> None:
             origin=cfg.origin("dtype"),
             value=cfg["dtype"],
             choices=_DTYPES,
+        )
+
+
+def _filled(name: str, hook: Any) -> Any:
+    """A default hook that is given without its type is the default one with some arguments changed."""
+    if isinstance(hook, Mapping) and "type" not in hook and name in _HOOKS:
+        return {**_HOOKS[name], **cast("Mapping[str, Any]", hook)}
+    return hook  # pyright: ignore[reportUnknownVariableType]
+
+
+def _judge(cfg: Config, known: Config) -> None:
+    """Refuse a word of the command line that made a key of which nothing is known.
+
+    A key of a closed table, a dataloader or a part (a mapping with ``type``) is left to what checks those; so is one of
+    mmcv's, which the translation has taken up.
+    """
+    for key, word in undeclared(cfg):
+        path = parse(key)
+        head, last = str(path[0]), str(path[-1])
+        if head not in known or (len(path) == 1 and head in DEFAULTS):
+            continue
+        if (len(path) == 2 and head in _CHECKED) or (len(path) == 3 and head == "default_hooks"):
+            continue
+        parent: Any = cfg if len(path) == 1 else cfg.get(show(path[:-1]))
+        if len(path) > 1 and (isinstance(parent, list) or "type" in parent):
+            continue
+        choices = tuple(name for name in (*parent, *(DEFAULTS if len(path) == 1 else ())) if name != last)
+        raise FkitKeyError(
+            f"{word!r}: {key} is in no file of the config, and no part takes it.",
+            path=key,
+            value=last,
+            choices=choices,
+            label="Keys",
+            repair=f"Write {key}:=... to declare it new.",
         )
 
 

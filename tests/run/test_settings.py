@@ -1,0 +1,96 @@
+"""The run's keys: what is nearly a key, what a table does not take, what a command-line word may declare."""
+
+import pytest
+
+import fkit
+from fkit.config.override import apply_words
+from fkit.run.settings import DEFAULTS, settle
+
+BASE = fkit.Config(
+    {
+        "model": {"type": "MLP", "in_channels": 4},
+        "train_cfg": {"by_epoch": True, "max_epochs": 3},
+        "default_hooks": {"logger": {"type": "LoggerHook", "interval": 5}},
+        "my_variable": {"a": 1},
+    }
+)
+
+
+def test_defaults_are_filled_in_and_the_users_own_variables_kept():
+    settled = settle(BASE)
+    assert settled.backend == "torch" and settled.dtype == "float32" and settled.workflow == (("train", 1),)
+    assert settled.my_variable.a == 1
+    assert settled.default_hooks.logger.interval == 5 and settled.default_hooks.checkpoint.type == "CheckpointHook"
+    assert settle(settled) == settled
+
+
+def test_a_default_hook_without_its_type_changes_the_default_one():
+    settled = settle(BASE.merge({"default_hooks.checkpoint": {"interval": 7}}))
+    assert dict(settled.default_hooks.checkpoint) == {"type": "CheckpointHook", "interval": 7}
+
+
+@pytest.mark.parametrize(
+    ("name", "meant"),
+    [
+        ("modle", "model"),
+        ("optim_wraper", "optim_wrapper"),
+        ("train_cgf", "train_cfg"),
+        ("seeds", "seed"),
+        ("ssed", "seed"),
+    ],
+)
+def test_nearly_a_key_is_an_error(name, meant):
+    with pytest.raises(fkit.FkitError, match=f"'{name}' is no key of a run.*\n.*Did you mean '{meant}'"):
+        settle(BASE.merge({name: 1}))
+
+
+@pytest.mark.parametrize("name", ["models_dir", "my_model", "cfg", "data_root"])
+def test_a_users_own_variable_is_none(name):
+    assert settle(BASE.merge({name: 1}))[name] == 1
+
+
+@pytest.mark.parametrize(
+    ("change", "text"),
+    [
+        ({"train_cfg": {"max_epoch": 3}}, "train_cfg.max_epoch is unknown"),
+        ({"randomness": {"sed": 3}}, "randomness.sed is unknown"),
+        ({"seed": "seven"}, "seed = 'seven' is no int"),
+        ({"seed": True}, "seed = True is no int"),
+        ({"dtype": "float16"}, "dtype = 'float16' is no compute type"),
+        ({"seed": 1, "randomness": {"seed": 2}}, "are one value"),
+        ({"workflow": 3}, "workflow = 3 is no list or tuple"),
+    ],
+)
+def test_a_wrong_value_is_an_error_that_names_it(change, text):
+    with pytest.raises(fkit.FkitError, match=text):
+        settle(BASE.merge(change))
+
+
+def test_one_seed_under_either_name():
+    assert settle(BASE.merge({"randomness": {"seed": 9}})).seed == 9
+
+
+@pytest.mark.parametrize(
+    "word",
+    ["seed=3", "model.hidden=[3,4]", "train_cfg.val_interval=2", "anything:=3", "my_variable.b:=2",
+     "default_hooks.checkpoint.interval=3", "train_dataloader.batch_size=3"],
+)  # fmt: skip
+def test_a_word_may_set_what_something_takes(word):
+    settle(apply_words(BASE, [word]))
+
+
+@pytest.mark.parametrize(
+    ("word", "text"),
+    [
+        ("anything=3", "'anything=3': anything is in no file"),
+        ("my_variable.bb=2", r"my_variable.bb is in no file .*\n.*Did you mean 'a'|Keys: a"),
+        ("train_cfg.max_epohcs=2", "Did you mean 'max_epochs'"),
+    ],
+)
+def test_a_word_that_nothing_takes_is_an_error(word, text):
+    with pytest.raises(fkit.FkitError, match=text):
+        settle(apply_words(BASE, [word]))
+
+
+def test_every_default_settles():
+    assert settle(fkit.Config({})).keys() == {name for name, value in DEFAULTS.items() if value is not None}
