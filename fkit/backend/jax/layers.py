@@ -89,25 +89,27 @@ class BatchNorm(nn.Module):
         given, x = x.dtype, x.astype(jnp.promote_types(x.dtype, jnp.float32))
         axes = tuple(range(x.ndim - 1))
         scale, bias = _affine(self, x.shape[-1]) if self.affine else (None, None)
-        kept = self._kept(x, axes, train) if self.track_running_stats else None
-        mean, var = (x.mean(axes), jnp.square(x - x.mean(axes)).mean(axes)) if train or kept is None else kept
-        y = (x - mean) * jax.lax.rsqrt(var + self.eps)
-        if scale is not None and bias is not None:
-            y = y * scale + bias
-        return y.astype(given)
+        mean = x.mean(axes)
+        var = jnp.square(x - mean).mean(axes)
+        if self.track_running_stats:
+            kept = self._kept(mean, var, x.size // x.shape[-1], train)
+            mean, var = (mean, var) if train else kept
+        factor = jax.lax.rsqrt(var + self.eps)
+        if scale is not None and bias is not None:  # the scale first: fewer passes over x, forward and backward
+            return ((x - mean) * (factor * scale) + bias).astype(given)
+        return ((x - mean) * factor).astype(given)
 
-    def _kept(self, x: Array, axes: tuple[int, ...], train: bool) -> tuple[Array, Array]:
-        """The running statistics, moved on by this batch when training."""
-        width = (x.shape[-1],)
+    def _kept(self, batch_mean: Array, batch_var: Array, size: int, train: bool) -> tuple[Array, Array]:
+        """The running statistics, moved on by those of this batch of ``size`` values a channel when training."""
+        width = batch_mean.shape
         mean = self.variable("batch_stats", "mean", jnp.zeros, width)
         var = self.variable("batch_stats", "var", jnp.ones, width)
         count = self.variable("batch_stats", "num_batches_tracked", jnp.zeros, (), jnp.int32)
         if train and not self.is_initializing():
-            size = x.size // x.shape[-1]
-            batch_mean = jax.lax.stop_gradient(x.mean(axes))
-            batch_var = jax.lax.stop_gradient(jnp.square(x - batch_mean).sum(axes) / max(size - 1, 1))
+            batch_mean = jax.lax.stop_gradient(batch_mean)
+            batch_var = jax.lax.stop_gradient(batch_var) * (size / max(size - 1, 1))
             count.value = count.value + 1
-            share = self.momentum if self.momentum is not None else 1.0 / count.value.astype(x.dtype)
+            share = self.momentum if self.momentum is not None else 1.0 / count.value.astype(batch_var.dtype)
             mean.value = (1 - share) * mean.value + share * batch_mean
             var.value = (1 - share) * var.value + share * batch_var
         return mean.value, var.value
