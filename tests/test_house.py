@@ -123,10 +123,8 @@ def changing(statements):
                 name in ("__all__", "__slots__", "__match_args__") for name in names
             ):
                 continue
-            if (
-                isinstance(node.value, MUTABLE)
-                or (called_name(node.value) in MAKERS
-                and isinstance(node.value, ast.Call))
+            if isinstance(node.value, MUTABLE) or (
+                called_name(node.value) in MAKERS and isinstance(node.value, ast.Call)
             ):
                 yield node.lineno, names[0]
         elif isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):

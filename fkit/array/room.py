@@ -22,7 +22,7 @@ def names() -> tuple[str, ...]:
     return _OWN + tuple(point.name for point in entry_points(group=_GROUP) if point.name not in _OWN)
 
 
-def open(name: str) -> Any:  # noqa: A001  the verb of the design
+def open(name: str) -> Any:
     """The backend ``name``: the value ``backend`` of `fkit.backend.<name>`, or of an entry point of ``fkit.backends``.
 
     Returns a `fkit.train.backend.Backend`. Opening a room imports its framework and registers the kit's structures

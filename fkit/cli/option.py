@@ -15,7 +15,7 @@ class Pairs(argparse.Action):
     """``--cfg-options a.b=1 c='[1,2]'``: words, gathered over repeated options."""
 
     def __call__(self, parser, namespace, values, option_string=None):  # type: ignore[no-untyped-def]
-        setattr(namespace, self.dest, [*(getattr(namespace, self.dest) or []), *values])
+        setattr(namespace, self.dest, [*(getattr(namespace, self.dest) or []), *(values or [])])
 
 
 def add_debug(command: argparse.ArgumentParser) -> None:

@@ -45,11 +45,13 @@ def _run(arguments: argparse.Namespace) -> int:
         raise FkitValueError("a test needs test_evaluator.", repair="Set test_evaluator=dict(type='Accuracy'), say.")
     source = open_source(cfg, reg, part)
     screen = Screen()
-    scores: Any = {}
+    scores: dict[str, float] = {}
     try:
-        for scores in evaluate(program, evaluator, open_room(program.backend), state, source):
-            if isinstance(scores, int):
-                screen.show(ShowProgress("test", scores, source.length or 0, 0))
+        for found in evaluate(program, evaluator, open_room(program.backend), state, source):
+            if isinstance(found, int):
+                screen.show(ShowProgress("test", found, source.length or 0, 0))
+            else:
+                scores = found
     finally:
         screen.close()
     for name, value in scores.items():

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib
 import importlib.util
+import sys
 import warnings
 from collections.abc import Callable, Mapping
 from functools import partial
@@ -23,7 +24,7 @@ from fkit.registry.report import (
     place,
     reported,
 )
-from fkit.tree.error import FkitError, FkitTypeError
+from fkit.tree.error import FkitError, FkitTypeError, FkitValueError
 from fkit.tree.node import freeze
 
 if TYPE_CHECKING:
@@ -289,13 +290,35 @@ def _dotted(name: str, site: Site, known: bool) -> Recipe:
     scoped = first == registry.scope or first in registry.scopes
     entry = registry.look(site.kind, last, first if scoped else site.scope, site.backend) if known else None
     if entry is None or not scoped:
-        found = imported_object(name) if head else None
+        found = imported_object(name) if head and not _reaches_out(first) else None
+        if _reaches_out(first) or _reaches_out(str(getattr(found, "__module__", ""))):
+            raise reported(_unbuilt(name, site))
         if callable(found):
             return recipe_of(found)
     if entry is not None:
         return entry.known or _load(entry, site.cfg, site.trail)
     origin = origin_of(site.cfg, "type")
     raise reported(not_found(registry, site.kind, name, site.scope, site.backend, site.path, origin, in_config=True))
+
+
+_HARMLESS = frozenset({"collections", "datetime", "decimal", "fractions", "functools", "math"})
+
+
+def _reaches_out(module: str) -> bool:
+    """Whether a module is of Python's standard library, but for those that only hold values."""
+    first = module.partition(".")[0]
+    return first in sys.stdlib_module_names and first not in _HARMLESS
+
+
+def _unbuilt(name: str, site: Site) -> FkitError:
+    """A config from a stranger must not reach ``os.system`` by naming it as a part."""
+    path = path_of(site.trail, site.cfg)
+    return FkitValueError(
+        f"{place(path, 'type')} = {name!r} is of Python's standard library, which no config builds.",
+        path=path,
+        origin=origin_of(site.cfg, "type"),
+        repair=f"If you mean it, register it: registry.register({site.kind!r}, ...).",
+    )
 
 
 def imported_object(name: str) -> Any:

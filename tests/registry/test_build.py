@@ -370,3 +370,9 @@ def test_building_loads_no_framework() -> None:
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "[]"
+
+
+@pytest.mark.parametrize("name", ["os.system", "subprocess.Popen", "builtins.eval", "numpy.lib.format.os.system"])
+def test_a_config_reaches_nothing_of_the_standard_library(name: str) -> None:
+    with pytest.raises(FkitError, match=r"(standard library, which no config builds|not in the registry)"):
+        fkit.build({"type": name}, fkit.registry(), "models", path="model")
