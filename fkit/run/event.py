@@ -1,12 +1,13 @@
 """What happens in a run, as values: events that hooks see, and what a run observes of the world."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any, Literal, NamedTuple
 
 from fkit.structures.batch import Batch
+from fkit.tree.error import RunError
 from fkit.tree.frozen import EMPTY
 
-__all__ = ["EVENTS", "Event", "Observed", "read_floats"]
+__all__ = ["EVENTS", "Event", "Observed", "look", "read_floats"]
 
 EVENTS = (
     "before_run",
@@ -81,3 +82,20 @@ class Observed(NamedTuple):
 
     kind: Literal["time", "signal", "failure"]
     value: Any
+
+
+def look(seen: Iterator[tuple[Observed, ...]]) -> tuple[float | None, str]:
+    """What is observed now: the time, and the name of a signal.
+
+    Raises:
+        RunError: a failure is observed.
+    """
+    time, signal = None, ""
+    for observed in next(seen, ()):
+        if observed.kind == "time":
+            time = observed.value
+        elif observed.kind == "signal":
+            signal = str(observed.value)
+        else:
+            raise RunError(str(observed.value))
+    return time, signal

@@ -7,12 +7,13 @@ from typing import Any
 from fkit.data.source import Source
 from fkit.run.course import upcoming
 from fkit.run.effect import DeleteCheckpoint, Effect, Fail, SaveCheckpoint, SetHyperparams, Stop, Validate, WriteStatus
-from fkit.run.event import Event, Observed
+from fkit.run.event import Event, Observed, look
 from fkit.run.hook.hook import fire
 from fkit.run.plan import Plan
-from fkit.run.state import RunState
+from fkit.run.state import Position, RunState
 from fkit.run.validation import losses_of, validation
 from fkit.structures.batch import Batch
+from fkit.train.program import TrainState
 from fkit.tree.error import FkitError, RunError
 
 __all__ = ["train"]
@@ -153,70 +154,66 @@ class _Context:
         """What is done before a process that got a signal ends."""
         return self.tell(run._replace(status="interrupted", signal=signal), "on_interrupt", reason=signal)
 
-    def iterate(self, run: RunState, after: Any, batches: Iterator[Batch]) -> tuple[RunState, tuple[Effect, ...], str]:
-        """One training iteration: a batch, ``before_train_iter``, the step, ``after_train_iter``."""
-        try:
-            batch = next(batches)
-        except StopIteration:
-            raise RunError(
-                f"the training data ended after {run.position.inner} of {self.length} batches of epoch {run.position.epoch}."
-            ) from None
-        signal = ""
-        arrived = issued = None
-        for observed in next(self.seen, ()):
-            if observed.kind == "time":
-                arrived = observed.value
-            else:
-                signal = _alarm(observed)
-        position, state, hyperparams, memory, metrics, status, restored, _ = run
+    def iterate(
+        self, run: RunState, after: Position, batches: Iterator[Batch]
+    ) -> tuple[RunState, tuple[Effect, ...], str]:
+        """One training iteration: a batch, ``before_train_iter``, the step, ``after_train_iter``.
+
+        Returns:
+            the run, what it asks of the edge, and the name of a signal that was observed ("" for none).
+        """
+        batch = self._batch(run, batches)
+        arrived, signal = look(self.seen)
         inner = after.inner or self.length
         epoch = after.epoch if self.plan.course.by_epoch or not self.length else (after.iteration - 1) // self.length
-        effects: tuple[Effect, ...] = ()
+        said: tuple[Effect, ...] = ()
         if self.before_iter:
-            event = Event(
-                "before_train_iter", "train", position.iteration, epoch, inner - 1, self.length, self.total, batch
-            )
-            memory, effects = fire(self.before_iter, memory, run, event)
-            if len(effects) == 1 and type(effects[0]) is SetHyperparams:  # a schedule's, at nearly every step
-                hyperparams, effects = effects[0].values, ()
-            elif effects:
-                run = RunState(position, state, hyperparams, memory, metrics, status, restored)
-                run, effects = self.answer(run, effects)
-                position, state, hyperparams, memory, metrics, status, restored, _ = run
-                after = after._replace(stop=position.stop) if position.stop else after
-        try:
-            state, logs = self.step(state, batch, hyperparams)
-        except FkitError:
-            raise
-        except Exception as cause:
-            raise RunError(f"iteration {after.iteration}: the model raised {_told(cause)}") from cause
-        for observed in next(self.seen, ()):
-            if observed.kind == "time":
-                issued = observed.value
-            else:
-                signal = _alarm(observed)
+            run, said = self._before(run, epoch, inner, batch)
+            if said and isinstance(said[-1], Fail):
+                return run, said, signal
+            if run.position.stop or run.position.validate:
+                after = after._replace(stop=run.position.stop, validate=run.position.validate)
+        state, logs = self._step(run, batch, after.iteration)
+        issued, later = look(self.seen)
+        _, _, hyperparams, memory, metrics, status, restored, _ = run
         run = RunState(after, state, hyperparams, memory, metrics, status, restored)
         event = Event(
-            "after_train_iter",
-            "train",
-            after.iteration,
-            epoch,
-            inner,
-            self.length,
-            self.total,
-            batch,
-            logs,
-            metrics,
-            issued,
-            arrived,
-            "",
-            self.fetch,
-        )
+            "after_train_iter", "train", after.iteration, epoch, inner, self.length, self.total, batch, logs, metrics,
+            issued, arrived, "", self.fetch,
+        )  # fmt: skip
         memory, asked = fire(self.after_iter, memory, run, event)
         run = RunState(after, state, hyperparams, memory, metrics, status, restored)
         if asked:
             run, asked = self.answer(run, asked)
-        return run, effects + asked, signal
+        return run, said + asked, signal or later
+
+    def _batch(self, run: RunState, batches: Iterator[Batch]) -> Batch:
+        try:
+            return next(batches)
+        except StopIteration:
+            at = run.position
+            raise RunError(
+                f"the training data ended after {at.inner} of {self.length} batches of epoch {at.epoch}."
+            ) from None
+
+    def _before(self, run: RunState, epoch: int, inner: int, batch: Batch) -> Item:
+        """The run after ``before_train_iter``: mostly, with the hyperparameters of a schedule in force."""
+        at = run.position.iteration
+        event = Event("before_train_iter", "train", at, epoch, inner - 1, self.length, self.total, batch)
+        position, state, hyperparams, memory, metrics, status, restored, _ = run
+        memory, effects = fire(self.before_iter, memory, run, event)
+        if len(effects) == 1 and type(effects[0]) is SetHyperparams:  # a schedule's, at nearly every step
+            hyperparams, effects = effects[0].values, ()
+        run = RunState(position, state, hyperparams, memory, metrics, status, restored)
+        return self.answer(run, effects)
+
+    def _step(self, run: RunState, batch: Batch, iteration: int) -> tuple[TrainState, Mapping[str, Any]]:
+        try:
+            return self.step(run.train, batch, run.hyperparams)
+        except FkitError:
+            raise
+        except Exception as cause:
+            raise RunError(f"iteration {iteration}: the model raised {_told(cause)}") from cause
 
     def answer(self, run: RunState, effects: tuple[Effect, ...]) -> Item:
         """Answer what concerns the loop; the rest is for the edge. A Fail comes last, and nothing is saved beside it."""
@@ -236,12 +233,6 @@ class _Context:
         if failed:
             rest = [*(e for e in rest if not isinstance(e, SaveCheckpoint | DeleteCheckpoint | Fail)), failed[0]]
         return run, tuple(rest)
-
-
-def _alarm(observed: Observed) -> str:
-    if observed.kind == "failure":
-        raise RunError(str(observed.value))
-    return str(observed.value)
 
 
 def _told(cause: Exception) -> str:

@@ -6,7 +6,7 @@ from typing import Any
 from fkit.array.random import host_fold, key
 from fkit.data.source import Source
 from fkit.run.effect import Effect
-from fkit.run.event import Event, Observed
+from fkit.run.event import Event, Observed, look
 from fkit.run.hook.hook import fire
 from fkit.run.plan import Plan
 from fkit.run.state import RunState
@@ -42,7 +42,7 @@ def validation(
         outputs = plan.program.predict(run.train, batch)
         scores, count = observe(evaluator, plan.room, scores, batch, outputs, count)
         run, more = _tell(plan, run, "after_val_iter", source, total, inner=inner, batch=batch)
-        signal = _signal(seen)
+        signal = look(seen)[1]
         if effects or more or signal:
             yield run, effects + more, signal
     metrics = evaluator.compute(scores)
@@ -97,7 +97,7 @@ def losses_of(
         run, effects = _tell(plan, run, "before_val_iter", source, total, inner=inner - 1, batch=batch)
         logs, _ = plan.program.loss(run.train, batch, host_fold(drawn, inner))
         run, more = _tell(plan, run, "after_val_iter", source, total, inner=inner, batch=batch, logs=logs)
-        yield run, effects + more, _signal(seen)
+        yield run, effects + more, look(seen)[1]
     run, effects = _tell(plan, run, "after_val_epoch", source, total)
     yield run, effects, ""
 
@@ -114,10 +114,6 @@ def _tell(
     )
     memory, effects = fire(answering, run.memory, run, event)
     return run if memory is run.memory else run._replace(memory=memory), effects
-
-
-def _signal(seen: Iterator[tuple[Observed, ...]]) -> str:
-    return next((str(observed.value) for observed in next(seen, ()) if observed.kind != "time"), "")
 
 
 def _source(data: Mapping[str, Source]) -> Source:
