@@ -70,14 +70,15 @@ class _Block(nn.Module):
 @contextmanager
 def _without_statistics(block: nn.Module) -> Generator[None]:
     """While a block is computed again in the backward pass: its running statistics have seen this batch already."""
-    held = [(layer, dict(layer._buffers)) for layer in block.modules() if isinstance(layer, _BatchNorm)]
-    for layer, buffers in held:
-        layer._buffers = {name: None if value is None else value.clone() for name, value in buffers.items()}
+    # the dicts themselves stay: whoever put the tensors in will look for them there
+    held = [(part._buffers, dict(part._buffers)) for part in block.modules() if isinstance(part, _BatchNorm)]
+    for tensors, before in held:
+        tensors.update({name: None if value is None else value.clone() for name, value in before.items()})
     try:
         yield
     finally:
-        for layer, buffers in held:
-            layer._buffers = buffers
+        for tensors, before in held:
+            tensors.update(before)
 
 
 class BasicBlock(_Block):

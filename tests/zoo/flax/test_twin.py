@@ -62,6 +62,7 @@ _MODELS = {
     ),
     "resnet18 frozen": (_resnet(16, frozen_stages=1, norm_cfg={"type": "BN", "momentum": 0.3}), _IMAGES),
     "resnet18 norm_eval": (_resnet(16, norm_eval=True, norm_cfg={"type": "BN", "requires_grad": False}), _IMAGES),
+    "resnet18 recomputed": (_resnet(16, with_cp=True), _IMAGES),
     "resnet18 dilated": (
         _resnet(16, strides=(1, 1), dilations=(1, 2), zero_init_residual=False, stem_channels=4), _IMAGES,
     ),
