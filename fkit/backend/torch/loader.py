@@ -1,11 +1,13 @@
 """Batches made in worker processes, by torch's DataLoader; numpy outside, for either backend."""
 
+import os
 import signal
 import threading
 import traceback
 import warnings
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from multiprocessing import parent_process
 from typing import Any
 
 import numpy as np
@@ -154,6 +156,18 @@ def _context() -> Any:
 def _settle(_: int) -> None:
     # a Ctrl-C reaches the whole process group: the main process decides when the workers end
     signal.signal(signal.SIGINT, signal.SIG_IGN)
+    parent = parent_process()
+    if parent is not None:
+        threading.Thread(target=_follow, args=(parent,), daemon=True).start()
+
+
+def _follow(parent: Any) -> None:
+    """End this worker when the main process has ended, by kill -9 too.
+
+    torch's own watch looks at the parent's number, which is the fork server's; and that lives as long as its workers.
+    """
+    parent.join()
+    os._exit(1)
 
 
 def _told(failure: _Failure) -> RunError:

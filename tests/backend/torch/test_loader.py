@@ -3,8 +3,11 @@
 import multiprocessing
 import os
 import signal
+import subprocess
+import sys
 import time
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -100,3 +103,42 @@ def test_a_worker_that_dies_is_an_error_and_signals_stay_as_they_were() -> None:
 def test_numbers_that_make_no_sense() -> None:
     with pytest.raises(FkitValueError, match="num_workers=-1"):
         workers(make, iter([]), -1)
+
+
+_KILLED = """
+import os, signal, sys
+from fkit.backend.torch.loader import workers
+from tests.backend.torch.test_loader import pid_of
+
+if __name__ == "__main__":
+    made = workers(pid_of, iter(range(100)), 2)
+    found = {next(made).meta[0]["pid"] for _ in range(6)}
+    print(*found, flush=True)
+    os.kill(os.getpid(), signal.SIGKILL)
+"""
+
+
+def pid_of(job: int) -> Batch:
+    return Batch(np.zeros((1, 1), np.float32), meta=({"pid": os.getpid()},))
+
+
+def lives(pid: int) -> bool:
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()[0] != "Z"
+    except FileNotFoundError:
+        return False
+
+
+@pytest.mark.skipif(not Path("/proc/self/stat").exists(), reason="looks at processes through /proc")
+def test_workers_end_with_a_main_process_that_is_killed(tmp_path: Path) -> None:
+    (tmp_path / "main.py").write_text(_KILLED)
+    env = {**os.environ, "PYTHONPATH": str(Path(__file__).parents[3])}
+    line = [sys.executable, str(tmp_path / "main.py")]
+    done = subprocess.run(line, capture_output=True, text=True, env=env, timeout=60, check=False)
+    assert done.returncode == -signal.SIGKILL, done.stderr
+    pids = [int(word) for word in done.stdout.split()]
+    assert pids
+    deadline = time.monotonic() + 30
+    while any(lives(pid) for pid in pids):
+        assert time.monotonic() < deadline, f"still there: {pids}"
+        time.sleep(0.05)
