@@ -101,7 +101,7 @@ MAKERS = {
     "local",
     "count",
 }
-CACHES = {"cache", "lru_cache", "cached_property_of_module"}
+CACHES = {"cache", "lru_cache"}
 
 
 def called_name(node):

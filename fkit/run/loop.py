@@ -116,7 +116,7 @@ def _batches(plan: Plan, source: Source, run: RunState, length: int) -> Iterator
 class _Context:
     """What stays the same through one fold, so that a step looks nothing up."""
 
-    __slots__ = ("after_iter", "before_iter", "clock", "fetch", "handlers", "length", "plan", "seen", "step", "total")
+    __slots__ = ("after_iter", "before_iter", "fetch", "handlers", "length", "plan", "seen", "step", "total")
 
     def __init__(
         self, plan: Plan, data: Mapping[str, Source], seen: Iterator[tuple[Observed, ...]], length: int, total: int

@@ -81,7 +81,7 @@ TABLES: Mapping[str, tuple[str, ...]] = frozendict(
     test_cfg=("type", "fp16"),
     optim_wrapper=(
         "type", "optimizer", "param_groups", "paramwise_cfg", "constructor", "clip_grad", "accumulative_counts",
-        "loss_scale", "dtype", "use_fsdp", "optimizer_cfg",
+        "loss_scale", "dtype", "use_fsdp",
     ),
     randomness=("seed", "diff_rank_seed", "deterministic", "masks"),
     auto_scale_lr=("enable", "base_batch_size"),
@@ -98,6 +98,23 @@ _TYPES: Mapping[str, tuple[type, ...]] = frozendict(
     env_cfg=(Mapping,), launcher=(str,), work_dir=(str,), load_from=(str,), resume=(bool, str), experiment_name=(str,),
     default_scope=(str,), custom_imports=(Mapping,),
 )  # fmt: skip
+
+# keys of mmengine's that are read, checked, and change nothing yet: named to the reader, for none is dropped in silence
+_INERT: Mapping[str, str] = frozen(
+    {
+        "visualizer": "no pictures are drawn while a run trains; its curves are.",
+        "vis_backends": "metrics go to metrics.jsonl and log.txt, and to no other writer yet.",
+        "log_processor": "a line of the log is always the mean since the line before.",
+        "log_level": "the log holds every line, with its level.",
+        "env_cfg": "threads and cuDNN are left as they are, and workers start by forkserver.",
+        "experiment_name": "a run is named by its work folder.",
+        "find_unused_parameters": "it is for several processes, and there is one.",
+        "randomness.deterministic": "runs repeat to the bit on the CPU; on CUDA no flag of torch's is set yet.",
+        "randomness.diff_rank_seed": "it is for several processes, and there is one.",
+        "val_cfg.fp16": "validation computes in the run's dtype.",
+        "test_cfg.fp16": "tests compute in the run's dtype.",
+    }
+)
 
 # tables whose keys are checked where they are used: by this file, or by what opens the data and builds the hooks
 _CHECKED = (*TABLES, "train_dataloader", "val_dataloader", "test_dataloader", "default_hooks")
@@ -116,7 +133,7 @@ def settle(cfg: Config) -> Config:
 
 
 def settle_with_notes(cfg: Config) -> tuple[Config, tuple[str, ...]]:
-    """`settle`, and what a reader should know of the translation, a sentence each."""
+    """`settle`, and what a reader should know, a sentence each: of the translation, and of keys that change nothing."""
     known, notes = translate(cfg)
     check(known)
     _judge(cfg, known)
@@ -125,7 +142,12 @@ def settle_with_notes(cfg: Config) -> tuple[Config, tuple[str, ...]]:
     missing = {name: value for name, value in DEFAULTS.items() if value is not None and known.get(name) is None}
     filled = known.merge({**missing, "default_hooks": Config(hooks)})
     seed = _seed(filled)
-    return (filled if seed is None else filled.merge({"seed": seed})), tuple(notes)
+    inert = tuple(
+        f"{path} changes nothing: {why}"
+        for path, why in _INERT.items()
+        if known.get(path) and known.get(path) != DEFAULTS.get(path)
+    )
+    return (filled if seed is None else filled.merge({"seed": seed})), (*notes, *inert)
 
 
 def check(cfg: Config) -> None:

@@ -1,12 +1,11 @@
 """What a backend's room offers under the name ``backend``."""
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, Protocol
 
 from numpy.typing import NDArray
 
 from fkit.array.ops import Ops
-from fkit.structures.batch import Batch
 from fkit.train.program import Engine, Spec
 
 __all__ = ["Backend"]
@@ -43,14 +42,4 @@ class Backend(Protocol):
 
     def environment(self) -> Mapping[str, str]:
         """Rows for `collect_env`: versions and devices."""
-        ...
-
-
-class WorkerLoader(Protocol):
-    """torch's room offers ``workers``: samples made in processes, for either backend (numpy batches)."""
-
-    def __call__(
-        self, make: Callable[[Any], Batch], jobs: Iterator[Any], workers: int, ahead: int = 2
-    ) -> Iterator[Batch]:
-        """``make(job)`` for each job, in order, in ``workers`` processes started by forkserver."""
         ...

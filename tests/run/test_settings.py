@@ -4,7 +4,7 @@ import pytest
 
 import fkit
 from fkit.config.override import apply_words
-from fkit.run.settings import DEFAULTS, settle
+from fkit.run.settings import DEFAULTS, settle, settle_with_notes
 
 BASE = fkit.Config(
     {
@@ -94,3 +94,24 @@ def test_a_word_that_nothing_takes_is_an_error(word, text):
 
 def test_every_default_settles():
     assert settle(fkit.Config({})).keys() == {name for name, value in DEFAULTS.items() if value is not None}
+
+
+@pytest.mark.parametrize(
+    ("change", "path"),
+    [
+        ({"visualizer": {"type": "Visualizer"}}, "visualizer"),
+        ({"vis_backends": [{"type": "LocalVisBackend"}]}, "vis_backends"),
+        ({"log_processor": {"window_size": 50}}, "log_processor"),
+        ({"log_level": "DEBUG"}, "log_level"),
+        ({"env_cfg": {"cudnn_benchmark": True}}, "env_cfg"),
+        ({"randomness": {"deterministic": True}}, "randomness.deterministic"),
+        ({"val_cfg": {"fp16": True}}, "val_cfg.fp16"),
+    ],
+)
+def test_a_key_that_changes_nothing_is_named(change, path):
+    [note] = settle_with_notes(BASE.merge(change))[1]
+    assert note.startswith(f"{path} changes nothing: ")
+
+
+def test_a_config_without_such_keys_has_no_notes():
+    assert settle_with_notes(BASE.merge({"randomness": {"deterministic": False}, "log_level": "INFO"}))[1] == ()
