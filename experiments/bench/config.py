@@ -138,7 +138,7 @@ def measure_fkit(file: Path, repeat: int) -> dict[str, float]:
     import pickle
 
     import fkit
-    from fkit.config import load
+    from fkit.config.read import reader as load
 
     def cold() -> None:
         load._parsed.clear()

@@ -4,9 +4,9 @@ import argparse
 import sys
 from typing import Any
 
+from fkit.config.change.override import add_option
 from fkit.config.config import Config
-from fkit.config.load import load_config
-from fkit.config.override import add_option
+from fkit.config.read.reader import load_config
 
 __all__ = ["add"]
 
@@ -70,14 +70,14 @@ def _show(args: argparse.Namespace) -> int:
 
 
 def _explain(args: argparse.Namespace) -> int:
-    from fkit.config.explain import explain
+    from fkit.config.show.explain import explain
 
     print(explain(_load(args.config, args), args.key))
     return 0
 
 
 def _diff(args: argparse.Namespace) -> int:
-    from fkit.config.explain import difference
+    from fkit.config.show.explain import difference
 
     text = difference(_load(args.a, args), _load(args.b, args), sys.stdout.isatty())
     if text:

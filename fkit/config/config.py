@@ -104,7 +104,7 @@ class Config(Node):
             >>> cfg.merge({"model": {"_delete_": True, "type": "B"}, "l.0.k": 2}).text("canonical")
             '{"model": {"type": "B"}, "l": [{"k": 2}]}'
         """
-        from fkit.config.delta import merge, overrides
+        from fkit.config.change.delta import merge, overrides
 
         return merge(self, overrides(delta, allow_list_keys=allow_list_keys, source=source))
 
@@ -119,7 +119,7 @@ class Config(Node):
             >>> print(Config({"model": {"type": "ResNet", "depth": 50}}).text("python"), end="")
             model = dict(type='ResNet', depth=50)
         """
-        from fkit.config.show import text
+        from fkit.config.show.text import text
 
         return text(self, form)
 
@@ -137,7 +137,7 @@ class Config(Node):
         Raises:
             FkitOSError: another suffix, or a folder that cannot be written to.
         """
-        from fkit.config.show import write
+        from fkit.config.show.text import write
 
         if path is None:
             return self.pretty_text
@@ -177,7 +177,7 @@ class Config(Node):
     @staticmethod
     def fromfile(path: str | os.PathLike[str], **options: Any) -> "Config":
         """The config of a file: ``fkit.load_config`` under OpenMMLab's name."""
-        from fkit.config.load import load_config
+        from fkit.config.read.reader import load_config
 
         return load_config(path, **options)
 
@@ -196,7 +196,7 @@ class Config(Node):
             >>> Config.fromstring("a = dict(b=(1, 2))").a.b
             (1, 2)
         """
-        from fkit.config.load import load_string
+        from fkit.config.read.reader import load_string
 
         return load_string(text, file_format, **options)
 

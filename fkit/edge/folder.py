@@ -11,7 +11,7 @@ import numpy as np
 
 from fkit import __version__
 from fkit.config.config import Config
-from fkit.config.load import load_config
+from fkit.config.read.reader import load_config
 from fkit.edge.checkpoint import Found, locate, newest, read_checkpoint
 from fkit.run.settings import settle
 from fkit.tree.error import FkitFileNotFoundError, FkitValueError, quoted

@@ -5,9 +5,9 @@ from typing import Any, cast
 
 from frozendict import frozendict
 
+from fkit.config.change.override import undeclared
 from fkit.config.config import Config
 from fkit.config.dialect import translate
-from fkit.config.override import undeclared
 from fkit.tree.error import FkitError, FkitKeyError, FkitTypeError, FkitValueError, quoted
 from fkit.tree.frozen import EMPTY, frozen
 from fkit.tree.path import parse, show

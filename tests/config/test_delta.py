@@ -6,8 +6,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from fkit.config.change.delta import Delta, compose, delete, inheritance, merge, overrides, replace
 from fkit.config.config import Config
-from fkit.config.delta import Delta, compose, delete, inheritance, merge, overrides, replace
 from fkit.tree.error import FkitError, FkitKeyError, FkitTypeError
 from fkit.tree.tree import thaw
 

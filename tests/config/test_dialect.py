@@ -6,7 +6,7 @@ import pytest
 
 from fkit.config.config import Config
 from fkit.config.dialect import translate
-from fkit.config.load import load_string
+from fkit.config.read.reader import load_string
 from fkit.tree.error import FkitValueError
 
 OLD = """

@@ -19,7 +19,7 @@ CHILD = """
 import json, os, resource, sys, time, warnings
 warnings.simplefilter("ignore")
 import fkit
-from fkit.config import load
+from fkit.config.read import reader as load
 resource.setrlimit(resource.RLIMIT_AS, (MEMORY, MEMORY))
 before = set(os.listdir("."))
 for file in sys.argv[1:]:

@@ -6,8 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from fkit.config.change.override import apply_words, read_value, undeclared
 from fkit.config.config import Config
-from fkit.config.override import apply_words, read_value, undeclared
 from fkit.tree.error import FkitError, FkitTypeError, FkitValueError
 
 

@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import fkit
-from fkit.config.load import load_config, load_string
+from fkit.config.read.reader import load_config, load_string
 from fkit.tree.error import FkitError, FkitOSError, FkitTypeError, FkitValueError
 
 TEXTS = st.text(st.characters(exclude_categories=["Cs"]), max_size=12) | st.sampled_from(

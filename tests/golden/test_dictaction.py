@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 import fkit
-from fkit.config.override import add_option, read_words
+from fkit.config.change.override import add_option, read_words
 from fkit.tree.canonical import encode
 
 BOOK = "dictaction"

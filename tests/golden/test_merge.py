@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 import fkit
-from fkit.config.delta import inheritance, merge
+from fkit.config.change.delta import inheritance, merge
 from fkit.tree.canonical import encode
 
 BOOK = "merge"

@@ -3,7 +3,7 @@
 import pytest
 
 import fkit
-from fkit.config.override import apply_words
+from fkit.config.change.override import apply_words
 from fkit.run.settings import DEFAULTS, settle, settle_with_notes
 
 BASE = fkit.Config(

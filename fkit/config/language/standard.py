@@ -17,9 +17,9 @@ from typing import Any
 
 from frozendict import frozendict
 
-from fkit.config.draft import Draft
-from fkit.config.operate import weigh
-from fkit.config.pure import Library, Module, Partial, bounded, listed, make_dict, scalar, walk
+from fkit.config.language.operate import weigh
+from fkit.config.language.pure import Library, Module, Partial, bounded, listed, make_dict, scalar, walk
+from fkit.config.language.value import Draft
 
 __all__ = ["FROMKEYS", "STANDARD", "member"]
 

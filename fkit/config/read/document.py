@@ -6,10 +6,10 @@
 import json
 from typing import Any
 
-from fkit.config.budget import Budget
-from fkit.config.draft import Draft
-from fkit.config.lazy import Lazy
-from fkit.config.operate import key as safe_key
+from fkit.config.language.budget import Budget
+from fkit.config.language.lazy import Lazy
+from fkit.config.language.operate import key as safe_key
+from fkit.config.language.value import Draft
 from fkit.config.origin import Mark
 from fkit.tree.error import FkitValueError
 

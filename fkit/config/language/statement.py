@@ -7,15 +7,15 @@ import ast
 import sys
 from typing import Any
 
-from fkit.config import operate
-from fkit.config.budget import Budget
-from fkit.config.draft import Draft, Linked
-from fkit.config.expression import Expressions
-from fkit.config.lazy import Lazy
-from fkit.config.library import BUILTINS
-from fkit.config.pure import Module, listed
-from fkit.config.scope import Scope, refuse
-from fkit.config.standard import member
+from fkit.config.language import operate
+from fkit.config.language.budget import Budget
+from fkit.config.language.expression import Expressions
+from fkit.config.language.lazy import Lazy
+from fkit.config.language.library import BUILTINS
+from fkit.config.language.pure import Module, listed
+from fkit.config.language.scope import Scope, refuse
+from fkit.config.language.standard import member
+from fkit.config.language.value import Draft, Linked
 from fkit.tree.error import FkitError, FkitValueError, like
 
 __all__ = ["Evaluator", "evaluate", "is_standard"]

@@ -6,15 +6,15 @@
 import ast
 from typing import Any
 
-from fkit.config.budget import Budget
 from fkit.config.config import Config
-from fkit.config.draft import Draft, link, settle
-from fkit.config.evaluate import evaluate, is_standard
-from fkit.config.lazy import Lazy
-from fkit.config.locate import module_file
-from fkit.config.pure import Module
-from fkit.config.scope import Closure
-from fkit.config.source import read
+from fkit.config.language.budget import Budget
+from fkit.config.language.lazy import Lazy
+from fkit.config.language.pure import Module
+from fkit.config.language.scope import Closure
+from fkit.config.language.statement import evaluate, is_standard
+from fkit.config.language.value import Draft, link, settle
+from fkit.config.read.locate import module_file
+from fkit.config.read.source import read
 from fkit.tree.error import FkitError, FkitKeyError, FkitValueError
 
 __all__ = ["is_newstyle", "load_newstyle", "split_bases"]
@@ -86,7 +86,7 @@ def _kept(names: Draft, imported: set[str]) -> Draft:
 
 def _module(text: str, file: str, budget: Budget, chain: tuple[str, ...]) -> tuple[Draft, set[str]]:
     """All names that a file leaves, and those of them that are imports."""
-    from fkit.config.load import parse_python, shown
+    from fkit.config.read.reader import parse_python, shown
 
     budget.file(len(text))
     name = shown(file)

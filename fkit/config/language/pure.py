@@ -7,9 +7,9 @@ import itertools
 from collections.abc import Callable, Iterable, Iterator
 from typing import Any, NamedTuple, Protocol
 
-from fkit.config.budget import Budget
-from fkit.config.draft import Draft
-from fkit.config.operate import key, weigh
+from fkit.config.language.budget import Budget
+from fkit.config.language.operate import key, weigh
+from fkit.config.language.value import Draft
 
 __all__ = ["Library", "Module", "Partial", "bounded", "listed", "make_dict", "scalar", "walk"]
 

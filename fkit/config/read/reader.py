@@ -8,17 +8,17 @@ import os
 import warnings
 from typing import Any, NamedTuple
 
-from fkit.config.budget import Budget
+from fkit.config.change.delta import inheritance, merge
 from fkit.config.config import Config, Meta
-from fkit.config.delta import inheritance, merge
-from fkit.config.document import parse_json, parse_yaml
-from fkit.config.draft import Draft, link, settle
-from fkit.config.evaluate import evaluate
-from fkit.config.locate import base_file
-from fkit.config.newstyle import is_newstyle, load_newstyle
-from fkit.config.pure import Module
-from fkit.config.scope import Closure
-from fkit.config.source import SUFFIXES, Source, read, restore, substitute, unquoted
+from fkit.config.language.budget import Budget
+from fkit.config.language.pure import Module
+from fkit.config.language.scope import Closure
+from fkit.config.language.statement import evaluate
+from fkit.config.language.value import Draft, link, settle
+from fkit.config.read.document import parse_json, parse_yaml
+from fkit.config.read.locate import base_file
+from fkit.config.read.newstyle import is_newstyle, load_newstyle
+from fkit.config.read.source import SUFFIXES, Source, read, restore, substitute, unquoted
 from fkit.tree.error import FkitError, FkitKeyError, FkitOSError, FkitTypeError, FkitValueError
 from fkit.tree.node import Items, marks_of
 
@@ -70,13 +70,13 @@ def load_config(
     if "::" in file:
         file = base_file(file, os.path.join(os.getcwd(), "_"), file)[0]
     if trust:
-        from fkit.config.trust import run_trusted
+        from fkit.config.read.trust import run_trusted
 
         cfg = run_trusted(file)
     else:
         cfg = _load(file, options)
     if words:
-        from fkit.config.override import apply_words
+        from fkit.config.change.override import apply_words
 
         cfg = apply_words(cfg, words)
     return cfg

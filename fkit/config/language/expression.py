@@ -7,16 +7,16 @@ import ast
 from collections.abc import Callable, Iterator
 from typing import Any
 
-from fkit.config import operate
-from fkit.config.budget import Budget
-from fkit.config.draft import Draft, Linked
-from fkit.config.lazy import Lazy
-from fkit.config.library import BUILTINS, CALLS
-from fkit.config.method import method_of, methods
+from fkit.config.language import operate
+from fkit.config.language.budget import Budget
+from fkit.config.language.lazy import Lazy
+from fkit.config.language.library import BUILTINS, CALLS
+from fkit.config.language.method import method_of, methods
+from fkit.config.language.pure import Module, Partial, listed
+from fkit.config.language.scope import Bound, Closure, Scope, Transient, absent, bind, refuse
+from fkit.config.language.standard import member
+from fkit.config.language.value import Draft, Linked
 from fkit.config.origin import Mark
-from fkit.config.pure import Module, Partial, listed
-from fkit.config.scope import Bound, Closure, Scope, Transient, absent, bind, refuse
-from fkit.config.standard import member
 from fkit.tree.error import FkitValueError
 
 __all__ = ["Expressions"]
@@ -247,7 +247,7 @@ class Expressions:
             return known(self, *args, **keywords)
         if isinstance(function, Module):
             refuse(f"{function.name} is not among the pure functions that a config may use.", self.place)
-        if getattr(function, "__module__", "") == "fkit.config.method":  # `str.upper`, taken from its class
+        if getattr(function, "__module__", "") == "fkit.config.language.method":  # `str.upper`, taken from its class
             return function(self, *args, **keywords)
         raise TypeError(f"{type(function).__name__!r} object is not callable")
 

@@ -30,8 +30,8 @@ from typing import Any
 
 from frozendict import frozendict
 
-from fkit.config.budget import Budget
-from fkit.config.draft import Draft
+from fkit.config.language.budget import Budget
+from fkit.config.language.value import Draft
 
 __all__ = ["UNARY", "binary", "compare", "inplace", "key"]
 

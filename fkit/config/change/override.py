@@ -7,8 +7,8 @@ import argparse
 from collections.abc import Iterable, Iterator
 from typing import Any, NamedTuple
 
+from fkit.config.change.delta import Sourced, merge, overrides
 from fkit.config.config import Config
-from fkit.config.delta import Sourced, merge, overrides
 from fkit.config.origin import Mark
 from fkit.tree.error import FkitError, FkitTypeError, FkitValueError, quoted
 from fkit.tree.node import Node, marks_of

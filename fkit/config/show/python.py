@@ -7,7 +7,7 @@ import keyword
 from typing import Any
 
 from fkit.config.config import Config
-from fkit.config.lazy import Lazy
+from fkit.config.language.lazy import Lazy
 from fkit.tree.canonical import encode, reference
 from fkit.tree.error import FkitValueError
 

@@ -12,12 +12,12 @@ import types
 from collections.abc import Mapping
 from typing import Any
 
-from fkit.config.budget import Budget
 from fkit.config.config import Config
-from fkit.config.load import Options, Reader, parse_python, shown
-from fkit.config.locate import module_file
-from fkit.config.newstyle import split_bases
-from fkit.config.source import Source, read
+from fkit.config.language.budget import Budget
+from fkit.config.read.locate import module_file
+from fkit.config.read.newstyle import split_bases
+from fkit.config.read.reader import Options, Reader, parse_python, shown
+from fkit.config.read.source import Source, read
 from fkit.tree.canonical import encode
 from fkit.tree.error import FkitError, FkitValueError
 from fkit.tree.tree import thaw
@@ -39,7 +39,7 @@ class Open(dict[str, Any]):
 
     def merge(self, other: Mapping[str, Any]) -> None:
         """Merge as mmengine's ConfigDict does."""
-        from fkit.config.draft import link
+        from fkit.config.language.value import link
 
         mine = link(self)
         mine.merge(link(dict(other)), None)

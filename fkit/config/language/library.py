@@ -13,11 +13,11 @@ from typing import Any
 
 from frozendict import frozendict
 
-from fkit.config.draft import Draft, Linked
-from fkit.config.method import method_of
-from fkit.config.operate import key, weigh
-from fkit.config.pure import Library, Partial, bounded, listed, make_dict, scalar, walk
-from fkit.config.standard import FROMKEYS, STANDARD
+from fkit.config.language.method import method_of
+from fkit.config.language.operate import key, weigh
+from fkit.config.language.pure import Library, Partial, bounded, listed, make_dict, scalar, walk
+from fkit.config.language.standard import FROMKEYS, STANDARD
+from fkit.config.language.value import Draft, Linked
 
 __all__ = ["BUILTINS", "CALLS"]
 

@@ -9,8 +9,8 @@ answers to attributes, updates recursively and copies what is put in. ``settle``
 
 from typing import Any
 
-from fkit.config.budget import Budget
 from fkit.config.config import Config
+from fkit.config.language.budget import Budget
 from fkit.config.origin import Mark, over
 from fkit.tree.node import Items, Node, marks_of
 

@@ -11,8 +11,8 @@ from typing import Any
 
 from frozendict import frozendict
 
-from fkit.config.draft import Draft, Linked
-from fkit.config.operate import key, weigh
+from fkit.config.language.operate import key, weigh
+from fkit.config.language.value import Draft, Linked
 
 __all__ = ["method_of", "methods"]
 
@@ -55,7 +55,7 @@ def _wide(name: str) -> Callable[..., Any]:
 
 
 def _join(lib: Any, value: str, items: Any) -> str:
-    from fkit.config.pure import listed
+    from fkit.config.language.pure import listed
 
     parts = listed(items, lib.budget)
     lib.budget.text(sum(len(p) for p in parts if isinstance(p, str)) + len(value) * len(parts))
@@ -108,7 +108,7 @@ def _sort(lib: Any, value: list[Any], *, key: Any = None, reverse: Any = False) 
 
 
 def _extend(lib: Any, value: list[Any], items: Any) -> None:
-    from fkit.config.pure import listed
+    from fkit.config.language.pure import listed
 
     value.extend(listed(items, lib.budget))
 
@@ -165,7 +165,7 @@ def _dict_setdefault(lib: Any, value: Draft, name: Any, default: Any = None) -> 
 
 
 def _dict_update(lib: Any, value: Draft, *args: Any, **kwargs: Any) -> None:
-    from fkit.config.pure import listed
+    from fkit.config.language.pure import listed
 
     if len(args) > 1:
         raise TypeError(f"update expected at most 1 argument, got {len(args)}")

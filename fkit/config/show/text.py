@@ -35,7 +35,7 @@ def text(cfg: Config, form: str) -> str:
     if form == "canonical":
         return canonical(cfg)
     if form == "python":
-        from fkit.config.python import python_text
+        from fkit.config.show.python import python_text
 
         return python_text(cfg)
     if form == "json":

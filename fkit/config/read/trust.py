@@ -9,10 +9,10 @@ import subprocess
 import sys
 from typing import Any
 
-from fkit.config.budget import Budget
 from fkit.config.config import Config, Meta
-from fkit.config.document import parse_json
-from fkit.config.draft import settle
+from fkit.config.language.budget import Budget
+from fkit.config.language.value import settle
+from fkit.config.read.document import parse_json
 from fkit.tree.error import FkitRuntimeError, FkitValueError
 from fkit.tree.node import marks_of
 
@@ -32,7 +32,7 @@ def run_trusted(file: str) -> Config:
         FkitValueError: the file raised, or left a value that is no config value.
     """
     path = os.pathsep.join(entry for entry in sys.path if entry)
-    command = [sys.executable, "-m", "fkit.config.trusted", os.path.abspath(os.path.expanduser(file))]
+    command = [sys.executable, "-m", "fkit.config.read.trusted", os.path.abspath(os.path.expanduser(file))]
     done = subprocess.run(command, capture_output=True, text=True, env={**os.environ, "PYTHONPATH": path}, check=False)
     if done.stderr:
         sys.stderr.write(done.stderr)

@@ -7,7 +7,7 @@ import ast
 from collections.abc import Callable
 from typing import Any, NoReturn
 
-from fkit.config.draft import Draft
+from fkit.config.language.value import Draft
 from fkit.tree.error import FkitValueError
 
 __all__ = ["Bound", "Closure", "Scope", "Transient", "absent", "bind", "refuse"]

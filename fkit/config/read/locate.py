@@ -78,8 +78,8 @@ def package_folder(name: str, place: str) -> str | None:
 
 def _inside(folder: str, path: str) -> str:
     """A config of a package: where its index of models says, else below its folder of configs."""
-    from fkit.config.document import plain_yaml
-    from fkit.config.source import read
+    from fkit.config.read.document import plain_yaml
+    from fkit.config.read.source import read
 
     stem = path.split(".")[0]
     index_file = os.path.join(folder, ".mim", "model-index.yml")

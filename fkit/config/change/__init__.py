@@ -1,0 +1,1 @@
+"""What changes a tree: deltas, and the words of a command line."""

@@ -1,0 +1,1 @@
+"""Files -> frozen trees: .py of both styles, .yaml and .json, with all their bases."""

@@ -1,0 +1,1 @@
+"""Trees -> text: Python, YAML, JSON, canonical; where a value came from, and what differs."""
