@@ -50,7 +50,7 @@ _NAMES = (
     ("Source", "fkit.data.source:Source"),
 )
 
-__all__ = ["__version__", *(name for name, _ in _NAMES)]  # noqa: PLE0604
+__all__ = ["__version__", *(name for name, _ in _NAMES)]  # noqa: PLE0604  # pyright: ignore[reportUnsupportedDunderAll]
 
 
 def __getattr__(name: str) -> Any:

@@ -1,8 +1,5 @@
 """The frozen config: a mapping with attribute access that merges, prints and fingerprints."""
 
-# The trees here hold values of any type, which isinstance narrows to containers of unknown ones.
-# pyright: reportUnknownVariableType=false, reportUnknownArgumentType=false, reportUnknownMemberType=false
-
 import os
 from typing import Any, NamedTuple, Self
 

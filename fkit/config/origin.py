@@ -1,8 +1,5 @@
 """Where every leaf came from: marks that ride beside the values of a config."""
 
-# The trees here hold values of any type, which isinstance narrows to containers of unknown ones.
-# pyright: reportUnknownVariableType=false, reportUnknownArgumentType=false, reportUnknownMemberType=false
-
 from collections.abc import Iterator
 from typing import Any, NamedTuple
 

@@ -1,8 +1,5 @@
 """The canonical form of a tree: JSON with tags for what JSON cannot say. Fingerprints are made of it."""
 
-# The trees here hold values of any type, which isinstance narrows to containers of unknown ones.
-# pyright: reportUnknownVariableType=false, reportUnknownArgumentType=false, reportUnknownMemberType=false
-
 import json
 from typing import Any
 

@@ -1,8 +1,5 @@
 """Frozen nodes: a mapping and a sequence that are dict and list to read, and refuse to change."""
 
-# The trees here hold values of any type, which isinstance narrows to containers of unknown ones.
-# pyright: reportUnknownVariableType=false, reportUnknownArgumentType=false, reportUnknownMemberType=false
-
 import math
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any, NoReturn, Self

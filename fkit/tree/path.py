@@ -1,8 +1,5 @@
 """Dotted paths: ``model.backbone.depth``, ``pipeline.0.type``, ``a['key.with.dots'].b``."""
 
-# The trees here hold values of any type, which isinstance narrows to containers of unknown ones.
-# pyright: reportUnknownVariableType=false, reportUnknownArgumentType=false, reportUnknownMemberType=false
-
 import re
 from typing import Any
 

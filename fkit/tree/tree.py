@@ -1,8 +1,5 @@
 """Pure functions over frozen trees; what does not change is shared between the old tree and the new."""
 
-# The trees here hold values of any type, which isinstance narrows to containers of unknown ones.
-# pyright: reportUnknownVariableType=false, reportUnknownArgumentType=false, reportUnknownMemberType=false
-
 from collections.abc import Callable
 from typing import Any, NamedTuple, TypeVar
 

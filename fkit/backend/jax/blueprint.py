@@ -65,7 +65,7 @@ def blueprint(module: nn.Module, example: Callable[[], Any] | None, dtype: str) 
         FkitTypeError: it is no flax module.
         FkitValueError: there is no example, or two arrays come to the same name.
     """
-    if not isinstance(module, nn.Module):
+    if not isinstance(module, nn.Module):  # pyright: ignore[reportUnnecessaryIsInstance]
         raise FkitTypeError(
             f"a model on backend 'jax' is a flax.linen.Module, found {type(module).__name__}.",
             repair="Register the flax twin under the same name with backend='jax'.",

@@ -193,5 +193,5 @@ def _pack(hyperparams: Hyperparams, names: tuple[str, ...]) -> Any:
         ) from cause
     if not parts:
         return np.zeros(0)
-    on_host = all(isinstance(part, np.ndarray) for part in parts)
+    on_host = all(isinstance(part, np.ndarray) for part in parts)  # pyright: ignore[reportUnnecessaryIsInstance]
     return np.concatenate(parts) if on_host else jnp.concatenate(parts)

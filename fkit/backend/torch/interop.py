@@ -45,7 +45,7 @@ def device_of(name: str | None) -> torch.device:
                 label="Devices here",
                 repair="Take --device cpu, or install a build of torch for your driver (`fkit env` shows both).",
             )
-        index = torch.cuda.current_device() if device.index is None else device.index
+        index = torch.cuda.current_device() if device.index is None else device.index  # pyright: ignore[reportUnnecessaryComparison]
         if index >= torch.cuda.device_count():
             raise FkitValueError(f"device={name!r} is not there.", choices=here, label="Devices here")
         return torch.device("cuda", index)

@@ -104,7 +104,7 @@ def norm_layer(cfg: Mapping[str, Any] | None, channels: int) -> tuple[str, nn.Mo
         "GN": nn.GroupNorm,
     }[kind]
     try:
-        layer = made(num_channels=channels, **options) if kind == "GN" else made(channels, **options)
+        layer = made(num_channels=channels, **options) if kind == "GN" else made(channels, **options)  # pyright: ignore[reportCallIssue]
     except TypeError as cause:
         raise FkitTypeError(f"norm_cfg: {cause}.") from cause
     for parameter in layer.parameters():

@@ -272,7 +272,7 @@ def _words(key: Any) -> tuple[int, int]:
 def _compiled(template: Template) -> Losses:
     """The losses as one compiled function; the gradient is taken between it and the update."""
     module = template.module
-    names = {id(part._buffers): path for path, part in module.named_modules()}
+    names = {id(part._buffers): path for path, part in module.named_modules()}  # pyright: ignore[reportPrivateUsage]
     drops = tuple(f"{names[id(buffers)]}.key".lstrip(".") for buffers in template.drops)
 
     def losses(values: dict[str, Tensor], keys: Tensor | None, inputs: Any, samples: Samples) -> dict[str, Tensor]:

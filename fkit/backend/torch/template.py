@@ -51,9 +51,9 @@ def inventory_of(module: nn.Module, floats: str) -> Inventory:
     first: dict[Any, str] = {}
     aliases: list[tuple[str, str]] = []
     for holder, path, buffer in _holders(module):
-        tensors = holder._buffers if buffer else holder._parameters
+        tensors = holder._buffers if buffer else holder._parameters  # pyright: ignore[reportPrivateUsage]
         for leaf, tensor in tensors.items():
-            if tensor is None or (buffer and leaf in holder._non_persistent_buffers_set):
+            if tensor is None or (buffer and leaf in holder._non_persistent_buffers_set):  # pyright: ignore[reportPrivateUsage]
                 continue
             name = f"{path}.{leaf}" if path else leaf
             if tensor in first:
@@ -86,11 +86,11 @@ def blank(module: nn.Module, device: torch.device, dtype: torch.dtype) -> nn.Mod
     """The module with parameters and persistent buffers on the meta device; constants move to ``device``."""
     made: dict[Any, Any] = {}
     for holder, _, buffer in _holders(module):
-        tensors: dict[str, Any] = holder._buffers if buffer else holder._parameters
+        tensors: dict[str, Any] = holder._buffers if buffer else holder._parameters  # pyright: ignore[reportPrivateUsage]
         for leaf, tensor in tensors.items():
             if tensor is None or tensor.is_meta:  # a shared module is met again
                 continue
-            if buffer and leaf in holder._non_persistent_buffers_set:
+            if buffer and leaf in holder._non_persistent_buffers_set:  # pyright: ignore[reportPrivateUsage]
                 tensors[leaf] = tensor.to(device, dtype if tensor.is_floating_point() else tensor.dtype)
                 continue
             if tensor not in made:
@@ -119,7 +119,7 @@ class Template:
         params: list[tuple[dict[str, Any], str, str, Any]] = []
         buffers: list[tuple[dict[str, Any], str, str, Any]] = []
         for holder, path, buffer in _holders(self.module):
-            tensors: dict[str, Any] = holder._buffers if buffer else holder._parameters
+            tensors: dict[str, Any] = holder._buffers if buffer else holder._parameters  # pyright: ignore[reportPrivateUsage]
             for leaf, tensor in tensors.items():
                 name = f"{path}.{leaf}" if path else leaf
                 name = aliases.get(name, name)
@@ -131,7 +131,7 @@ class Template:
         active = [(path, part) for path, part in found if train and part.training and part.rate > 0]
         for _, part in found:
             part.masks = masks
-        self.drops = tuple(part._buffers for _, part in active) if masks == "counter" else ()
+        self.drops = tuple(part._buffers for _, part in active) if masks == "counter" else ()  # pyright: ignore[reportPrivateUsage]
         self.tags = tuple(tag(path) for path, _ in active)
         # whether a step may ask torch's generator for anything
         self.random = train and (any(map(_draws, self.module.modules())) or (masks == "backend" and bool(active)))

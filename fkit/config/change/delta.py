@@ -1,8 +1,5 @@
 """What changes: deltas, into which OpenMMLab's dicts are parsed; merging and composing them."""
 
-# The trees here hold values of any type, which isinstance narrows to containers of unknown ones.
-# pyright: reportUnknownVariableType=false, reportUnknownArgumentType=false, reportUnknownMemberType=false
-
 from collections.abc import Mapping
 from typing import Any, NamedTuple, TypeVar
 

@@ -1,8 +1,5 @@
 """Command-line words -> changes of a config: ``model.depth=18``, ``scales='[(1,2),x]'``, ``my.key:=1``."""
 
-# The trees here hold values of any type, which isinstance narrows to containers of unknown ones.
-# pyright: reportUnknownVariableType=false, reportUnknownArgumentType=false, reportUnknownMemberType=false
-
 import argparse
 from collections.abc import Iterable, Iterator
 from typing import Any, NamedTuple

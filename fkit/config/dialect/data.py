@@ -1,8 +1,5 @@
 """``data`` and ``evaluation`` of mmcv 1.x -> data loaders and evaluators."""
 
-# The trees here hold values of any type, which isinstance narrows to containers of unknown ones.
-# pyright: reportUnknownVariableType=false, reportUnknownArgumentType=false, reportUnknownMemberType=false
-
 from typing import Any
 
 from fkit.config.dialect.work import Work, mark_of

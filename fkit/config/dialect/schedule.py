@@ -4,9 +4,6 @@ Ends are one step later than a first look says: mmengine's schedulers reach thei
 the end (FEATURES.md of OpenMMLab's packages: mmcv/runner/hooks/lr_updater.py, mmengine/optim/scheduler).
 """
 
-# The trees here hold values of any type, which isinstance narrows to containers of unknown ones.
-# pyright: reportUnknownVariableType=false, reportUnknownArgumentType=false, reportUnknownMemberType=false
-
 from typing import Any
 
 from fkit.config.dialect.work import Work, fail, mark_of

@@ -1,8 +1,5 @@
 """mmcv 1.x's keys of a run -> mmengine's."""
 
-# The trees here hold values of any type, which isinstance narrows to containers of unknown ones.
-# pyright: reportUnknownVariableType=false, reportUnknownArgumentType=false, reportUnknownMemberType=false
-
 from collections.abc import Callable
 from typing import Any
 

@@ -1,8 +1,5 @@
 """A translation under way: what is left of the old config, what the new one has, and what is to be said."""
 
-# The trees here hold values of any type, which isinstance narrows to containers of unknown ones.
-# pyright: reportUnknownVariableType=false, reportUnknownArgumentType=false, reportUnknownMemberType=false
-
 from typing import Any, NamedTuple
 
 from fkit.config.config import Config

@@ -1,8 +1,5 @@
 """What reading a config may cost: steps, sizes and depths, so that no file hangs the reader or eats its memory."""
 
-# The trees here hold values of any type, which isinstance narrows to containers of unknown ones.
-# pyright: reportUnknownVariableType=false, reportUnknownArgumentType=false, reportUnknownMemberType=false
-
 from typing import Any
 
 from fkit.tree.error import FkitError, FkitValueError

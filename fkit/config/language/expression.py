@@ -1,8 +1,5 @@
 """Expressions of a config file, evaluated over the AST."""
 
-# The trees here hold values of any type, which isinstance narrows to containers of unknown ones.
-# pyright: reportUnknownVariableType=false, reportUnknownArgumentType=false, reportUnknownMemberType=false
-
 import ast
 from collections.abc import Callable, Iterator
 from typing import Any

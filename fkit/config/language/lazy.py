@@ -1,8 +1,5 @@
 """Names that a new-style config imports: kept as names, opened only when something is built of them."""
 
-# The trees here hold values of any type, which isinstance narrows to containers of unknown ones.
-# pyright: reportUnknownVariableType=false, reportUnknownArgumentType=false, reportUnknownMemberType=false
-
 import importlib
 from typing import Any
 

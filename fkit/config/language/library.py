@@ -3,9 +3,6 @@
 A function here takes the evaluator (its budget, and its ``call`` for what a config file made) and the arguments.
 """
 
-# The trees here hold values of any type, which isinstance narrows to containers of unknown ones.
-# pyright: reportUnknownVariableType=false, reportUnknownArgumentType=false, reportUnknownMemberType=false
-
 import builtins
 import functools
 from collections.abc import Callable, Iterator

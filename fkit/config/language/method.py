@@ -1,8 +1,5 @@
 """Methods of strings, lists, tuples, sets and dicts that config files may call, each bounded."""
 
-# The trees here hold values of any type, which isinstance narrows to containers of unknown ones.
-# pyright: reportUnknownVariableType=false, reportUnknownArgumentType=false, reportUnknownMemberType=false
-
 import functools
 import re
 from collections.abc import Callable

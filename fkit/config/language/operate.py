@@ -1,8 +1,5 @@
 """Operators on config values, each with a look at what its result will weigh before it is made."""
 
-# The trees here hold values of any type, which isinstance narrows to containers of unknown ones.
-# pyright: reportUnknownVariableType=false, reportUnknownArgumentType=false, reportUnknownMemberType=false
-
 import re
 from collections.abc import Callable
 from operator import (

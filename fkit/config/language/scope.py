@@ -1,8 +1,5 @@
 """Names of a config file while it is read: the module's, and those of functions and comprehensions."""
 
-# The trees here hold values of any type, which isinstance narrows to containers of unknown ones.
-# pyright: reportUnknownVariableType=false, reportUnknownArgumentType=false, reportUnknownMemberType=false
-
 import ast
 from collections.abc import Callable
 from typing import Any, NoReturn

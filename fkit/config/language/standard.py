@@ -1,8 +1,5 @@
 """The pure parts of the standard library that config files may use, each bounded."""
 
-# The trees here hold values of any type, which isinstance narrows to containers of unknown ones.
-# pyright: reportUnknownVariableType=false, reportUnknownArgumentType=false, reportUnknownMemberType=false
-
 import collections
 import copy
 import functools

@@ -1,8 +1,5 @@
 """Python config files as data: their statements, evaluated over the AST, never executed."""
 
-# The trees here hold values of any type, which isinstance narrows to containers of unknown ones.
-# pyright: reportUnknownVariableType=false, reportUnknownArgumentType=false, reportUnknownMemberType=false
-
 import ast
 import sys
 from typing import Any

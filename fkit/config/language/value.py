@@ -4,9 +4,6 @@
 answers to attributes, updates recursively and copies what is put in. ``settle`` freezes either.
 """
 
-# The trees here hold values of any type, which isinstance narrows to containers of unknown ones.
-# pyright: reportUnknownVariableType=false, reportUnknownArgumentType=false, reportUnknownMemberType=false
-
 from typing import Any
 
 from fkit.config.config import Config

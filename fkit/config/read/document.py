@@ -1,8 +1,5 @@
 """YAML and JSON configs: safe, bounded, with the tags that fkit's own dumps have."""
 
-# The trees here hold values of any type, which isinstance narrows to containers of unknown ones.
-# pyright: reportUnknownVariableType=false, reportUnknownArgumentType=false, reportUnknownMemberType=false
-
 import json
 from typing import Any
 

@@ -1,8 +1,5 @@
 """Where the bases of a config are: beside it, or in an installed package (``mmdet::path``)."""
 
-# The trees here hold values of any type, which isinstance narrows to containers of unknown ones.
-# pyright: reportUnknownVariableType=false, reportUnknownArgumentType=false, reportUnknownMemberType=false
-
 import importlib.machinery
 import importlib.util
 import os

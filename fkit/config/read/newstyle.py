@@ -1,8 +1,5 @@
 """New-style configs: bases imported inside of ``with read_base():``, other imports kept as names."""
 
-# The trees here hold values of any type, which isinstance narrows to containers of unknown ones.
-# pyright: reportUnknownVariableType=false, reportUnknownArgumentType=false, reportUnknownMemberType=false
-
 import ast
 from typing import Any
 

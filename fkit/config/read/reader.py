@@ -1,8 +1,5 @@
 """Config files -> a frozen Config: .py (both styles), .yaml and .json, with all their bases."""
 
-# The trees here hold values of any type, which isinstance narrows to containers of unknown ones.
-# pyright: reportUnknownVariableType=false, reportUnknownArgumentType=false, reportUnknownMemberType=false
-
 import ast
 import os
 import warnings

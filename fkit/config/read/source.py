@@ -1,8 +1,5 @@
 """The text of a config file, with what OpenMMLab replaces in it before it is parsed."""
 
-# The trees here hold values of any type, which isinstance narrows to containers of unknown ones.
-# pyright: reportUnknownVariableType=false, reportUnknownArgumentType=false, reportUnknownMemberType=false
-
 import os
 import re
 from collections.abc import Callable

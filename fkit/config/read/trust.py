@@ -1,8 +1,5 @@
 """``--trust``: a config that is more than data, run as Python in a process of its own; values come back as JSON."""
 
-# The trees here hold values of any type, which isinstance narrows to containers of unknown ones.
-# pyright: reportUnknownVariableType=false, reportUnknownArgumentType=false, reportUnknownMemberType=false
-
 import json
 import os
 import subprocess

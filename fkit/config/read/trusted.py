@@ -1,8 +1,5 @@
 """The child process of ``--trust``: it executes a config, and writes its values as canonical JSON to standard output."""
 
-# The trees here hold values of any type, which isinstance narrows to containers of unknown ones.
-# pyright: reportUnknownVariableType=false, reportUnknownArgumentType=false, reportUnknownMemberType=false
-
 import ast
 import json
 import os

@@ -1,8 +1,5 @@
 """``explain`` and ``diff`` as text: where a value came from, and what two configs do not share."""
 
-# The trees here hold values of any type, which isinstance narrows to containers of unknown ones.
-# pyright: reportUnknownVariableType=false, reportUnknownArgumentType=false, reportUnknownMemberType=false
-
 from typing import Any
 
 from fkit.config.config import Config

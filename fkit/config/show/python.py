@@ -1,8 +1,5 @@
 """A config as Python text, laid out as people write configs: ``dict(type='ResNet', depth=50)``, lines up to 88."""
 
-# The trees here hold values of any type, which isinstance narrows to containers of unknown ones.
-# pyright: reportUnknownVariableType=false, reportUnknownArgumentType=false, reportUnknownMemberType=false
-
 import keyword
 from typing import Any
 

@@ -1,8 +1,5 @@
 """A config as text: Python, YAML, JSON and canonical; and written to a file."""
 
-# The trees here hold values of any type, which isinstance narrows to containers of unknown ones.
-# pyright: reportUnknownVariableType=false, reportUnknownArgumentType=false, reportUnknownMemberType=false
-
 import json
 import os
 from typing import Any

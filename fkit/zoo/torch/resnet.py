@@ -8,7 +8,7 @@ from typing import Any
 from frozendict import frozendict
 from torch import Tensor, nn
 from torch.nn import functional as F
-from torch.nn.modules.batchnorm import _BatchNorm
+from torch.nn.modules.batchnorm import _BatchNorm  # pyright: ignore[reportPrivateUsage]
 from torch.utils.checkpoint import checkpoint
 
 from fkit.backend.torch.layers import conv_layer, norm_layer
@@ -71,7 +71,7 @@ class _Block(nn.Module):
 def _without_statistics(block: nn.Module) -> Generator[None]:
     """While a block is computed again in the backward pass: its running statistics have seen this batch already."""
     # the dicts themselves stay: whoever put the tensors in will look for them there
-    held = [(part._buffers, dict(part._buffers)) for part in block.modules() if isinstance(part, _BatchNorm)]
+    held = [(part._buffers, dict(part._buffers)) for part in block.modules() if isinstance(part, _BatchNorm)]  # pyright: ignore[reportPrivateUsage]
     for tensors, before in held:
         tensors.update({name: None if value is None else value.clone() for name, value in before.items()})
     try:
