@@ -11,6 +11,7 @@ _NODES = 300_000  # nodes of the tree, written out; the largest known config has
 _DEPTH = 100
 _CHARACTERS = 1_000_000  # of a file and its bases; the longest known config has 75,000
 _BITS = 20_000  # of one integer
+_WORD = 2**60
 
 
 class Budget:
@@ -37,6 +38,14 @@ class Budget:
         self.left -= steps
         if self.left < 0:
             raise FkitValueError("The config computes too much: a loop without end, or a value without bounds.")
+
+    def key(self, value: Any) -> Any:
+        """Take the steps for hashing a value, which is given back."""
+        if isinstance(value, (tuple, frozenset)):
+            self.spend(self.weigh(value))
+        elif isinstance(value, (int, float)) and not -_WORD < value < _WORD:
+            self.spend(200)  # such numbers can be chosen to have one hash: each is compared with all before it
+        return value
 
     def text(self, length: int) -> None:
         """Take the steps for a string of this length."""

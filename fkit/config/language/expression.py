@@ -6,10 +6,10 @@ from typing import Any
 
 from fkit.config.language import operate
 from fkit.config.language.budget import Budget
-from fkit.config.language.lazy import Lazy
+from fkit.config.language.imported import Imported, Module
 from fkit.config.language.library import BUILTINS, CALLS
 from fkit.config.language.method import method_of, methods
-from fkit.config.language.pure import Module, Partial, listed
+from fkit.config.language.pure import Partial, listed
 from fkit.config.language.scope import Bound, Closure, Scope, Transient, absent, bind, refuse
 from fkit.config.language.standard import member
 from fkit.config.language.value import Draft, Linked
@@ -88,7 +88,7 @@ class Expressions:
         if isinstance(value, Linked):
             if name in value:
                 return value[name]
-        elif isinstance(value, Lazy):
+        elif isinstance(value, Imported):
             return value.attribute(name)
         elif isinstance(value, Module):
             return self._member(value, name, node)
@@ -232,7 +232,7 @@ class Expressions:
             return self._closure(function, args, keywords)
         if isinstance(function, Partial):
             return self.call(function.function, *function.arguments, *args, **{**function.keywords, **keywords})
-        if isinstance(function, Lazy):
+        if isinstance(function, Imported):
             refuse(f"{function.name} is called, which is not imported while a config is read.", self.place)
         if isinstance(function, type) and issubclass(function, Exception):
             return function(*args)
@@ -367,7 +367,7 @@ class Expressions:
         if generator.is_async:
             refuse("An async comprehension is not part of a config that is data.", self.place)
         value = self.eval(generator.iter)
-        if isinstance(value, Lazy):
+        if isinstance(value, Imported):
             raise TypeError(f"{value.name} is not iterable while a config is read")
         return iter(value)
 

@@ -34,7 +34,6 @@ __all__ = ["UNARY", "binary", "compare", "inplace", "key"]
 
 _SEQUENCES = (str, bytes, list, tuple)
 _CONTAINERS = (dict, list, tuple, set, frozenset)
-_WORD = 2**60
 _WIDTH = re.compile(r"\d+")
 
 UNARY: frozendict[str, Callable[[Any], Any]] = frozendict(USub=neg, UAdd=pos, Not=not_, Invert=invert)
@@ -42,11 +41,7 @@ UNARY: frozendict[str, Callable[[Any], Any]] = frozendict(USub=neg, UAdd=pos, No
 
 def key(value: Any, budget: Budget) -> Any:
     """A value about to be hashed: a tuple of tuples of tuples takes as long as it is when written out."""
-    if isinstance(value, (tuple, frozenset)):
-        budget.spend(budget.weigh(value))
-    elif isinstance(value, (int, float)) and not -_WORD < value < _WORD:
-        budget.spend(200)  # such numbers can be chosen to have one hash, so that each is compared with all before it
-    return value
+    return budget.key(value)
 
 
 def weigh(value: Any, budget: Budget) -> None:

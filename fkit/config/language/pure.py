@@ -8,7 +8,7 @@ from fkit.config.language.budget import Budget
 from fkit.config.language.operate import key, weigh
 from fkit.config.language.value import Draft
 
-__all__ = ["Library", "Module", "Partial", "bounded", "listed", "make_dict", "scalar", "walk"]
+__all__ = ["Library", "Partial", "bounded", "listed", "make_dict", "scalar", "walk"]
 
 
 class Library(Protocol):
@@ -19,12 +19,6 @@ class Library(Protocol):
     def call(self, function: Any, /, *args: Any, **kwargs: Any) -> Any:
         """Call what a config file may call: a function of its own, or one of the library."""
         ...
-
-
-class Module(NamedTuple):
-    """A module of the standard library that a config file imported."""
-
-    name: str
 
 
 class Partial(NamedTuple):

@@ -14,8 +14,9 @@ from typing import Any
 
 from frozendict import frozendict
 
+from fkit.config.language.imported import Module
 from fkit.config.language.operate import weigh
-from fkit.config.language.pure import Library, Module, Partial, bounded, listed, make_dict, scalar, walk
+from fkit.config.language.pure import Library, Partial, bounded, listed, make_dict, scalar, walk
 from fkit.config.language.value import Draft
 
 __all__ = ["FROMKEYS", "STANDARD", "member"]

@@ -7,9 +7,9 @@ from typing import Any
 from fkit.config.language import operate
 from fkit.config.language.budget import Budget
 from fkit.config.language.expression import Expressions
-from fkit.config.language.lazy import Lazy
+from fkit.config.language.imported import Imported, Module
 from fkit.config.language.library import BUILTINS
-from fkit.config.language.pure import Module, listed
+from fkit.config.language.pure import listed
 from fkit.config.language.scope import Scope, refuse
 from fkit.config.language.standard import member
 from fkit.config.language.value import Draft, Linked
@@ -216,7 +216,7 @@ class Evaluator(Expressions):
 
     def _do_For(self, node: ast.For) -> Any:
         value = self.eval(node.iter)
-        if isinstance(value, Lazy):
+        if isinstance(value, Imported):
             raise TypeError(f"{value.name} is not iterable while a config is read")
         for item in value:
             self.budget.spend(1)
@@ -303,7 +303,7 @@ class Evaluator(Expressions):
             root = alias.name.split(".")[0]
             if not is_standard(alias.name):
                 # `import a.b` binds `a`; `import a.b as c` binds what it names
-                value: Any = Lazy(alias.name if alias.asname else root, self.place)
+                value: Any = Imported(alias.name if alias.asname else root, self.place)
             else:
                 value = Module(alias.name if alias.asname else root)
             self.scope.put(alias.asname or root, value, None)
@@ -315,7 +315,7 @@ class Evaluator(Expressions):
                 refuse("`from ... import *` is only for bases, inside of `with read_base():`.", self.place)
             name = alias.asname or alias.name
             if not is_standard(module):
-                self.scope.put(name, Lazy(f"{module}.{alias.name}", self.place), None)
+                self.scope.put(name, Imported(f"{module}.{alias.name}", self.place), None)
                 continue
             found = member(module, alias.name)
             if found is None and module == "builtins":

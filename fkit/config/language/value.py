@@ -6,7 +6,6 @@ answers to attributes, updates recursively and copies what is put in. ``settle``
 
 from typing import Any
 
-from fkit.config.config import Config
 from fkit.config.language.budget import Budget
 from fkit.config.origin import Mark, over
 from fkit.tree.node import Items, Node, marks_of
@@ -129,26 +128,27 @@ def link(value: Any) -> Any:
     return value
 
 
-def settle(value: Any, budget: Budget, known: dict[int, Any] | None = None) -> Any:
+def settle(value: Any, budget: Budget, kind: type[Node], known: dict[int, Any] | None = None) -> Any:
     """Freeze what a file made. A part that stands in two places is frozen once, and counted twice.
 
     Args:
         value: a tree of drafts.
         budget: what it may weigh.
+        kind: the class that mappings become.
         known: what was frozen already, by identity, where several values share parts.
 
     Raises:
         FkitValueError: the tree is too large, too deep, or holds itself.
     """
-    return _settle(value, {} if known is None else known, budget, 0)[0]
+    return _settle(value, kind, {} if known is None else known, budget, 0)[0]
 
 
-def _settle(value: Any, known: dict[int, Any], budget: Budget, depth: int) -> tuple[Any, int]:
+def _settle(value: Any, node: type[Node], known: dict[int, Any], budget: Budget, depth: int) -> tuple[Any, int]:
     """The frozen value and its weight: how many nodes it has when written out."""
     kind: Any = type(value)
     if kind is str or kind is int or value is None or kind is bool or kind is float:
         return value, 1
-    if kind is Config or kind is Items:
+    if kind is node or kind is Items:
         return value, budget.weigh(value)
     if not isinstance(value, (dict, list, tuple, set, frozenset)):
         return value, 1
@@ -161,23 +161,25 @@ def _settle(value: Any, known: dict[int, Any], budget: Budget, depth: int) -> tu
     if depth > budget.depth:
         raise budget.deep()
     known[id(value)] = (value, -1)
-    made = _settle_container(value, known, budget, depth + 1)
+    made = _settle_container(value, node, known, budget, depth + 1)
     budget.hold(made[1])
     known[id(value)] = made
     return made
 
 
-def _settle_container(value: Any, known: dict[int, Any], budget: Budget, depth: int) -> tuple[Any, int]:
+def _settle_container(
+    value: Any, node: type[Node], known: dict[int, Any], budget: Budget, depth: int
+) -> tuple[Any, int]:
     weight = 1
     if isinstance(value, dict):
         items: dict[Any, Any] = {}
         for key, item in value.items():
-            items[key], more = _settle(item, known, budget, depth)
+            items[key], more = _settle(item, node, known, budget, depth)
             weight += more
-        return Config.of(items, getattr(value, "marks", None) or None), weight
+        return node.of(items, getattr(value, "marks", None) or None), weight
     parts: list[Any] = []
     for item in value:
-        part, more = _settle(item, known, budget, depth)
+        part, more = _settle(item, node, known, budget, depth)
         parts.append(part)
         weight += more
     if isinstance(value, list):

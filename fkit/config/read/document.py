@@ -4,8 +4,7 @@ import json
 from typing import Any
 
 from fkit.config.language.budget import Budget
-from fkit.config.language.lazy import Lazy
-from fkit.config.language.operate import key as safe_key
+from fkit.config.language.imported import Imported
 from fkit.config.language.value import Draft
 from fkit.config.origin import Mark
 from fkit.tree.error import FkitValueError
@@ -59,7 +58,7 @@ def _untag(value: dict[Any, Any], file: str, lines: Any, budget: Budget) -> Any:
     if tag == "__float__" and held in ("nan", "inf", "-inf"):
         return float(held)
     if tag == "__lazy__" and isinstance(held, str):
-        return Lazy(held, file)
+        return Imported(held, file)
     if tag in ("__tuple__", "__set__", "__dict__") and isinstance(held, list):
         items = [_decode(item, file, lines, budget) for item in held]
         if tag == "__tuple__":
@@ -78,7 +77,7 @@ def _untag(value: dict[Any, Any], file: str, lines: Any, budget: Budget) -> Any:
 
 
 def _hashable(value: Any, budget: Budget) -> Any:
-    return frozenset(value) if isinstance(value, set) else safe_key(value, budget)
+    return frozenset(value) if isinstance(value, set) else budget.key(value)
 
 
 def parse_yaml(text: str, file: str, budget: Budget) -> Any:

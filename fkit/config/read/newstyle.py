@@ -5,8 +5,7 @@ from typing import Any
 
 from fkit.config.config import Config
 from fkit.config.language.budget import Budget
-from fkit.config.language.lazy import Lazy
-from fkit.config.language.pure import Module
+from fkit.config.language.imported import Imported, Module
 from fkit.config.language.scope import Closure
 from fkit.config.language.statement import evaluate, is_standard
 from fkit.config.language.value import Draft, link, settle
@@ -70,7 +69,7 @@ def load_newstyle(text: str, file: str, budget: Budget) -> tuple[Config, set[str
         FkitError: what is wrong, with file and line.
     """
     names, imported = _module(text, file, budget, (file,))
-    return settle(_kept(names, imported), budget), imported
+    return settle(_kept(names, imported), budget, Config), imported
 
 
 def _kept(names: Draft, imported: set[str]) -> Draft:
@@ -98,7 +97,7 @@ def _module(text: str, file: str, budget: Budget, chain: tuple[str, ...]) -> tup
     for node in roots:  # OpenMMLab binds these before all else
         for alias in node.names:  # type: ignore[attr-defined]
             root = alias.name.split(".")[0]
-            names[root] = Lazy(root, f"{name}:{node.lineno}")
+            names[root] = Imported(root, f"{name}:{node.lineno}")
             imported.add(root)
     evaluate([node for node in body if node not in roots], names, name, budget)
     return names, imported

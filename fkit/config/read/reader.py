@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 from fkit.config.change.delta import inheritance, merge
 from fkit.config.config import Config, Meta
 from fkit.config.language.budget import Budget
-from fkit.config.language.pure import Module
+from fkit.config.language.imported import Module
 from fkit.config.language.scope import Closure
 from fkit.config.language.statement import evaluate
 from fkit.config.language.value import Draft, link, settle
@@ -202,9 +202,9 @@ class Reader:
         known: dict[int, Any] = {}
         if linked is not None:
             names.pop("_base_", None)
-            base = settle(linked, self.budget, known)
+            base = settle(linked, self.budget, Config, known)
             self._keep_shared(base)
-        return settle(_kept(names), self.budget, known), base
+        return settle(_kept(names), self.budget, Config, known), base
 
     def _keep_shared(self, base: Config) -> None:
         """Remember the mappings of a base that its child may hold too: OpenMMLab gives them one ``_scope_``."""
@@ -234,7 +234,7 @@ class Reader:
         if not isinstance(paths, list):
             paths = [paths]
         base = self._bases(paths, file, chain, 0)
-        return settle(value, self.budget), base
+        return settle(value, self.budget, Config), base
 
     def _bases(self, paths: list[Any], file: str, chain: tuple[str, ...], line: int) -> Config:
         """The union of the bases, in which no key may come twice."""

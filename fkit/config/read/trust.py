@@ -41,5 +41,5 @@ def run_trusted(file: str) -> Config:
         ) from None
     if "error" in answer:
         raise FkitValueError(answer["error"], origin=answer["origin"], repair="The file was run as Python, by --trust.")
-    cfg = settle(parse_json(json.dumps(answer["config"]), file, Budget()), Budget())
+    cfg = settle(parse_json(json.dumps(answer["config"]), file, Budget()), Budget(), Config)
     return Config.of(dict(cfg), marks_of(cfg), Meta(file))

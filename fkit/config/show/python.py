@@ -4,7 +4,7 @@ import keyword
 from typing import Any
 
 from fkit.config.config import Config
-from fkit.config.language.lazy import Lazy
+from fkit.config.language.imported import Imported
 from fkit.tree.canonical import encode, reference
 from fkit.tree.error import FkitValueError
 
@@ -65,7 +65,7 @@ def _imports(cfg: Config) -> dict[tuple[str, str], str]:
             stack += reversed(list(value.values()))
         elif isinstance(value, (list, tuple)):
             stack += reversed(value)
-        elif isinstance(value, Lazy):
+        elif isinstance(value, Imported):
             module, _, name = value.name.rpartition(".")
             wanted.setdefault((module, name) if module else (name, ""))
             lazy = True
@@ -153,7 +153,7 @@ class Writer:
             return "{" + ", ".join(items) + "}" if items else "set()"
         if value is None or isinstance(value, (str, int, bytes)):
             return repr(encode(value) if not isinstance(value, bytes) else value)
-        if isinstance(value, Lazy):
+        if isinstance(value, Imported):
             module, _, name = value.name.rpartition(".")
             return self.imports[(module, name) if module else (name, "")]
         module, _, name = reference(value).rpartition(".")

@@ -5,10 +5,10 @@ from typing import Any
 
 from fkit.tree.error import FkitImportError
 
-__all__ = ["Lazy"]
+__all__ = ["Imported", "Module"]
 
 
-class Lazy:
+class Imported:
     """A name of a module that is not imported while a config is read; compared and hashed by its dotted name.
 
     Args:
@@ -16,7 +16,7 @@ class Lazy:
         place: ``file:line`` of the import.
 
     Example:
-        >>> Lazy("collections.OrderedDict").load().__name__, Lazy("torch.nn").attribute("ReLU") == Lazy("torch.nn.ReLU")
+        >>> Imported("collections.OrderedDict").load().__name__, Imported("torch.nn").attribute("ReLU") == Imported("torch.nn.ReLU")
         ('OrderedDict', True)
     """
 
@@ -29,7 +29,7 @@ class Lazy:
         object.__setattr__(self, "_place", place)
 
     def __setattr__(self, name: str, value: Any) -> None:
-        raise AttributeError("A lazy name is frozen.")
+        raise AttributeError("An imported name is frozen.")
 
     @property
     def name(self) -> str:
@@ -44,9 +44,9 @@ class Lazy:
     def __lazy__(self) -> str:
         return self._name
 
-    def attribute(self, name: str) -> "Lazy":
+    def attribute(self, name: str) -> "Imported":
         """The name below this one."""
-        return Lazy(f"{self._name}.{name}", self._place)
+        return Imported(f"{self._name}.{name}", self._place)
 
     def load(self) -> Any:
         """Import what the name stands for. This runs code of the module.
@@ -74,16 +74,35 @@ class Lazy:
         raise FkitImportError(f"{self._name} cannot be imported: there is no package {parts[0]!r}.", origin=self._place)
 
     def __eq__(self, other: object) -> bool:
-        return isinstance(other, Lazy) and self._name == other._name
+        return isinstance(other, Imported) and self._name == other._name
 
     def __hash__(self) -> int:
-        return hash(("lazy", self._name))
+        return hash(("imported", self._name))
 
     def __repr__(self) -> str:
-        return f"Lazy({self._name!r})"
+        return f"Imported({self._name!r})"
 
     def __str__(self) -> str:
         return self._name.rpartition(".")[2]
 
     def __reduce__(self) -> Any:
-        return Lazy, (self._name, self._place)
+        return Imported, (self._name, self._place)
+
+
+class Module:
+    """A module of the standard library that a config file imported, or a name of it that no config may use.
+
+    Args:
+        name: its dotted name.
+    """
+
+    __slots__ = ("name",)
+
+    def __init__(self, name: str) -> None:
+        self.name = name
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Module) and self.name == other.name
+
+    def __hash__(self) -> int:
+        return hash(("module", self.name))
