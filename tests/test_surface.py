@@ -1,0 +1,131 @@
+"""Wrong arguments: every public function and method, given None, 3, "x" and [], answers or raises an FkitError."""
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+# (facade or module, its names that are not called, with the reason)
+SURFACE = {
+    "fkit": {},
+    "fkit.tree.tree": {},
+    "fkit.tree.path": {},
+    "fkit.tree.write": {},
+    "fkit.tree.canonical": {},
+    "fkit.array.random": {},
+    "fkit.config.show.explain": {},
+    "fkit.registry.plugin": {},
+    "fkit.registry.describe": {},
+    "fkit.fileio": {},
+    "fkit.image": {"imshow": "opens a window", "flowshow": "opens a window"},
+    "fkit.structures": {},
+}
+
+CHILD = r"""
+import enum, importlib, inspect, io, itertools, json, os, resource, signal, sys, warnings
+from contextlib import redirect_stderr, redirect_stdout
+
+module_name, skipped = sys.argv[1], set(sys.argv[2:])
+resource.setrlimit(resource.RLIMIT_CPU, (240, 240))
+warnings.simplefilter("ignore")
+ODD = (None, 3, "x", [])
+module = importlib.import_module(module_name)
+from fkit.tree.error import FkitError
+
+class TooLong(BaseException):
+    pass
+
+def stop(*_):
+    raise TooLong
+
+signal.signal(signal.SIGALRM, stop)
+
+def arguments(function):
+    '''Each odd value in each place that needs one, alone and together.'''
+    try:
+        parameters = list(inspect.signature(function).parameters.values())
+    except (TypeError, ValueError):
+        return
+    places = [p for p in parameters if p.kind in (p.POSITIONAL_ONLY, p.POSITIONAL_OR_KEYWORD)]
+    needed = [p for p in places if p.default is p.empty]
+    named = [p for p in parameters if p.kind is p.KEYWORD_ONLY]
+    forced = [p for p in named if p.default is p.empty]
+    if any(p.kind is p.VAR_POSITIONAL for p in parameters) and not needed:
+        needed = [None]
+    for value in ODD:
+        yield [value] * len(needed), {p.name: value for p in forced}
+    for at, value in itertools.product(range(len(needed), len(places)), ODD):
+        yield ["x"] * len(needed), {places[at].name: value, **{p.name: "x" for p in forced}}
+    for parameter, value in itertools.product(named, ODD):
+        yield ["x"] * len(needed), {**{p.name: "x" for p in forced}, parameter.name: value}
+
+def tried(name, function):
+    for args, kwargs in arguments(function):
+        signal.setitimer(signal.ITIMER_REAL, 20)
+        try:
+            with redirect_stdout(io.StringIO()), redirect_stderr(io.StringIO()):
+                answer = function(*args, **kwargs)
+                if inspect.isgenerator(answer):
+                    next(answer, None)
+        except FkitError:
+            pass
+        except TooLong:
+            rows.append([name, repr((args, kwargs)), "takes over 20 s"])
+        except BaseException as error:
+            rows.append([name, repr((args, kwargs)), f"{type(error).__name__}: {str(error)[:200]}"])
+        finally:
+            signal.setitimer(signal.ITIMER_REAL, 0)
+
+def samples():
+    '''A value of each class whose methods are public.'''
+    import numpy as np
+    import fkit
+    yield "Config", fkit.Config({"a": {"b": [1, 2]}})
+    yield "Registry", fkit.registry()
+    if module_name == "fkit.structures":
+        s = module
+        yield "InstanceData", s.InstanceData(bboxes=np.zeros((2, 4)), labels=np.zeros(2))
+        yield "PixelData", s.PixelData(sem=np.zeros((1, 4, 4)))
+        yield "DataSample", s.DataSample(gt_instances=s.InstanceData(labels=np.zeros(2)))
+        yield "Batch", fkit.Batch(np.zeros((2, 3)), {"label": np.zeros(2)})
+
+rows = []
+names = getattr(module, "__all__", None) or [
+    name for name, value in vars(module).items()
+    if not name.startswith("_") and getattr(value, "__module__", "").startswith("fkit.")
+]
+for name in names:
+    value = getattr(module, name)
+    if name in skipped or not callable(value) or isinstance(value, enum.EnumMeta):
+        continue
+    if isinstance(value, type) and issubclass(value, BaseException):
+        continue
+    tried(name, value)
+if module_name in ("fkit", "fkit.structures"):
+    for name, value in samples():
+        for method in dir(value):
+            function = getattr(value, method) if not method.startswith("_") else None
+            if function is not None and inspect.ismethod(function):
+                tried(f"{name}.{method}", function)
+sys.__stdout__.write(json.dumps(rows))
+"""
+
+
+@pytest.mark.parametrize("module", SURFACE)
+def test_wrong_arguments_are_one_clear_error(module, tmp_path):
+    root = Path(__file__).parents[1]
+    done = subprocess.run(
+        [sys.executable, "-c", CHILD, module, *SURFACE[module]],
+        cwd=tmp_path,
+        env={**os.environ, "PYTHONPATH": str(root), "MPLBACKEND": "agg"},
+        capture_output=True,
+        text=True,
+        stdin=subprocess.DEVNULL,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr[-2000:]
+    rows = json.loads(done.stdout)
+    assert rows == [], "\n".join(": ".join(row) for row in rows)
