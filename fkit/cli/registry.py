@@ -4,6 +4,7 @@ import argparse
 import sys
 from typing import Any
 
+from fkit.cli.option import add_debug
 from fkit.registry.builtin import registry
 from fkit.registry.describe import Described, describe
 from fkit.registry.plugin import include, installed
@@ -37,6 +38,7 @@ def add(subparsers: Any) -> None:
     parser.add_argument(
         "--include", metavar="MODULE", action="append", default=[], help="a module whose parts are listed too"
     )
+    add_debug(parser)
     parser.set_defaults(run=run)
 
 

@@ -98,20 +98,21 @@ def train(cfg: Config, name: str) -> int:
                 for effect in effects:
                     edge.perform(effect, run)
         edge.close()
-        return _end(folder, run)
-    except FkitError:
+    except Exception as error:
         if edge is not None and folder.exists():
             edge.close()
-            _failed(edge)
+            _failed(edge, error)
         raise
     finally:
         screen.close()
+    return _end(folder, run)
 
 
-def _failed(edge: Any) -> None:
+def _failed(edge: Any, error: Exception) -> None:
     """Record the failure where the disk still takes it; the error itself is what is shown."""
     try:
         edge.status("failed")
+        edge.journal.say(f"{type(error).__name__}: {error}", "ERROR")
     except FkitError:
         return
 

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from fkit.edge.files import Files
+from fkit.edge.output import printable
 from fkit.run.effect import WriteScalars
 from fkit.tree.error import FkitValueError
 
@@ -35,7 +36,7 @@ class Journal:
     def say(self, text: str, level: str = "INFO") -> None:
         """A line that a person reads."""
         line = f"{time.strftime('%Y-%m-%d %H:%M:%S')} {level:<7} {text}\n"
-        self._files.append(self._log, line.encode())
+        self._files.append(self._log, printable(line).encode())
 
     def keep(self, rows: int) -> None:
         """Drop the lines beyond ``rows``: what came after the checkpoint that a run goes on from."""

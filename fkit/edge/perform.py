@@ -10,6 +10,7 @@ from fkit.edge.checkpoint import delete_checkpoint, write_checkpoint
 from fkit.edge.files import Files
 from fkit.edge.folder import versions
 from fkit.edge.journal import Journal, read_rows
+from fkit.edge.output import printable
 from fkit.edge.progress import Screen
 from fkit.run.effect import (
     DeleteCheckpoint,
@@ -59,6 +60,7 @@ class Edge:
         self.journal = Journal(folder, self.files)
         self._record = dict(record or {})
         self._rows = rows
+        self._told = False
 
     def perform(self, effect: Effect, run: RunState) -> None:
         """Do what an effect asks.
@@ -70,6 +72,7 @@ class Edge:
         if isinstance(effect, ShowProgress):
             if self.screen is not None:
                 self.screen.show(effect)
+                self._watch(self.screen)
         elif isinstance(effect, WriteScalars):
             self.journal.write(effect)
         elif isinstance(effect, WriteText):
@@ -95,6 +98,13 @@ class Edge:
         self.journal.say(text, level)
         if self.screen is not None:
             self.screen.say(text, level)
+            self._watch(self.screen)
+
+    def _watch(self, screen: Screen) -> None:
+        """Say once, where it can still be said, that the screen is gone."""
+        if screen.lost is not None and not self._told:
+            self._told = True
+            self.journal.say(f"nothing more is shown ({screen.lost}): the run goes on without it", "WARNING")
 
     def status(self, status: str) -> None:
         """Record how the run stands."""
@@ -129,8 +139,7 @@ class Edge:
 
             from fkit.visualize.curves import curves  # matplotlib takes half a second, and is needed at the end only
 
+            title = f"{printable(self.folder.name)} · {self.plan.backend} · seed {self.plan.seed}"
             buffer = io.BytesIO()
-            Image.fromarray(curves(rows, f"{self.folder.name} · {self.plan.backend} · seed {self.plan.seed}")).save(
-                buffer, "PNG"
-            )
+            Image.fromarray(curves(rows, title)).save(buffer, "PNG")
             self.files.replace(self.folder / "curves.png", buffer.getvalue())

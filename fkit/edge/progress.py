@@ -2,11 +2,12 @@
 
 import sys
 import time
-from typing import Any
+from typing import IO, Any, cast
 
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
+from fkit.edge.output import Screened
 from fkit.run.effect import ShowProgress
 
 __all__ = ["Screen"]
@@ -18,11 +19,12 @@ class Screen:
     """What a person watches while a run goes on.
 
     Args:
-        console: where to write; by default standard error.
+        console: where to write; by default standard error. Output that fails never ends a run: it goes on without it.
     """
 
     def __init__(self, console: Console | None = None) -> None:
-        self.console = console or Console(stderr=True, highlight=False)
+        self._stream = Screened(sys.stderr if console is None else console.file)  # pyright: ignore[reportArgumentType]
+        self.console = console or Console(file=cast("IO[str]", self._stream), highlight=False)
         self._plain = not self.console.is_terminal  # asked once: rich looks into the environment at each look
         self._bar: Progress | None = None
         self._tasks: dict[str, Any] = {}
@@ -65,6 +67,7 @@ class Screen:
         """A line above the bar."""
         if self._plain:  # nothing to lay out or to colour
             self.console.file.write(text + "\n")
+            self.console.file.flush()
             return
         style = {"ERROR": "bold red", "WARNING": "yellow"}.get(level)
         self.console.print(text, style=style, markup=False, soft_wrap=True)
@@ -75,7 +78,12 @@ class Screen:
             self._bar.stop()
             self._bar = None
             self._tasks = {}
-        sys.stderr.flush()
+        self._stream.flush()
+
+    @property
+    def lost(self) -> str | None:
+        """Why nothing is shown any more; None while all is well."""
+        return self._stream.lost
 
 
 def _line(effect: ShowProgress) -> str:

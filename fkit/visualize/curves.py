@@ -1,6 +1,7 @@
 """A run's curves: what its metrics say, as one picture."""
 
 import math
+import warnings
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, NamedTuple, TypeAlias
 
@@ -8,6 +9,7 @@ import numpy as np
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from matplotlib.gridspec import GridSpec
+from matplotlib.text import Text
 from matplotlib.ticker import FuncFormatter, MaxNLocator, NullFormatter
 from numpy.typing import NDArray
 
@@ -80,7 +82,11 @@ def curves(rows: Iterable[Row], title: str = "") -> NDArray[np.uint8]:
         if axes.get_subplotspec() is None or axes.get_subplotspec().is_last_row():
             axes.set_xlabel("step", fontsize=9, color=_SOFT)
     _heading(figure, title, found, scores)
-    canvas.draw()
+    for text in figure.findobj(Text):
+        text.set_parse_math(False)  # a folder's name may hold dollars, which are no formula
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", "Glyph .* missing")  # a letter that the font lacks is drawn as a box
+        canvas.draw()
     return np.asarray(canvas.buffer_rgba())[..., :3].copy()
 
 

@@ -1,0 +1,108 @@
+"""Standard output and standard error as streams that fail in one known way, or not at all."""
+
+import contextlib
+import os
+from typing import Any, TextIO
+
+from fkit.tree.error import RunError
+
+__all__ = ["Output", "OutputError", "Screened", "printable"]
+
+
+class OutputError(RunError):
+    """Results that nothing takes: a full disk behind ``> FILE``, a stream that was closed."""
+
+
+def printable(text: str) -> str:
+    """A text that any UTF-8 file or font takes: what stands for bytes that are no UTF-8 (a folder's name) is escaped.
+
+    Example:
+        >>> printable("a\\udcffb"), printable("ä")
+        ('a\\\\udcffb', 'ä')
+    """
+    return text.encode("utf-8", "backslashreplace").decode("utf-8")
+
+
+class Output:
+    """A stream of results: a character that it lacks is escaped; a write that fails is one `OutputError`.
+
+    Args:
+        stream: the stream below, such as ``sys.stdout``.
+        name: what it is called in an error.
+
+    Raises (each call):
+        OutputError: the stream takes no more (a full disk).
+        BrokenPipeError: its reader has gone.
+    """
+
+    def __init__(self, stream: TextIO, name: str = "standard output") -> None:
+        self._stream = stream
+        self._name = name
+        if getattr(stream, "errors", None) == "strict" and hasattr(stream, "reconfigure"):
+            stream.reconfigure(errors="backslashreplace")  # type: ignore[union-attr]
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._stream, name)
+
+    def write(self, text: str) -> int:
+        """Write a text."""
+        with self._telling():
+            return self._stream.write(text)
+
+    def flush(self) -> None:
+        """Hand over what was written."""
+        with self._telling():
+            self._stream.flush()
+
+    def drop(self) -> None:
+        """Let what could not be written go, so that the end of the process does not try again."""
+        with contextlib.suppress(OSError, ValueError):  # a stream without a descriptor has nothing to drop
+            nowhere = os.open(os.devnull, os.O_WRONLY)
+            os.dup2(nowhere, self._stream.fileno())
+            os.close(nowhere)
+
+    @contextlib.contextmanager
+    def _telling(self) -> Any:
+        try:
+            yield
+        except BrokenPipeError:
+            raise
+        except (OSError, ValueError) as cause:
+            raise OutputError(
+                f"{self._name} cannot be written: {getattr(cause, 'strerror', None) or cause}."
+            ) from cause
+
+
+class Screened:
+    """A stream of what a person watches: where it takes no more, it is silent from then on.
+
+    Attributes:
+        lost: why nothing is shown any more; None while all is well.
+    """
+
+    def __init__(self, stream: TextIO) -> None:
+        self._stream = stream
+        self.lost: str | None = None
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._stream, name)
+
+    def write(self, text: str) -> int:
+        """Write a text, if the stream still takes one."""
+        if self.lost is None:
+            try:
+                return self._stream.write(text)
+            except (OSError, ValueError) as cause:
+                self._lose(cause)
+        return len(text)
+
+    def flush(self) -> None:
+        """Hand over what was written, if the stream still takes it."""
+        if self.lost is None:
+            try:
+                self._stream.flush()
+            except (OSError, ValueError) as cause:
+                self._lose(cause)
+
+    def _lose(self, cause: OSError | ValueError) -> None:
+        self.lost = str(getattr(cause, "strerror", None) or cause)

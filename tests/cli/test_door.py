@@ -1,0 +1,121 @@
+"""The one door of the command line: every error one message, every command `--debug`, output that fails."""
+
+import argparse
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from fkit.cli.main import main, message_of, parser
+from fkit.edge.output import Screened
+
+ROOT = Path(__file__).parents[2]
+CONVNET = str(ROOT / "configs/digits/convnet.py")
+SHORT = ["--cfg-options", "train_cfg.max_epochs=1", "param_scheduler.1.end=2", "param_scheduler.1.T_max=1"]
+
+
+def leaves(command, name="fkit"):
+    """(name, parser) of every command that does something."""
+    below = [action for action in command._actions if isinstance(action, argparse._SubParsersAction)]
+    if not below:
+        yield name, command
+    for action in below:
+        for word, child in action.choices.items():
+            yield from leaves(child, f"{name} {word}")
+
+
+COMMANDS = dict(leaves(parser()))
+
+
+@pytest.mark.parametrize("name", COMMANDS)
+def test_every_command_has_debug_and_an_example(name):
+    assert "--debug" in COMMANDS[name].format_help()
+    assert "example" in COMMANDS[name].format_help()
+
+
+def fkit(*words, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.PIPE, **environment):
+    return subprocess.run(
+        [sys.executable, "-m", "fkit", *map(os.fsdecode, words)],
+        cwd=cwd,
+        env={**os.environ, "PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1", **environment},
+        stdout=stdout,
+        stderr=stderr,
+        check=False,
+    )
+
+
+@pytest.mark.parametrize(
+    ("words", "want"),
+    [
+        (["registry", "nokind"], "no kind 'nokind'"),
+        (["config", "show", "."], "."),
+        (["config", "explain", CONVNET, "model.nothing"], "nothing"),
+        (["fingerprint", "nowhere"], "nowhere"),
+        (["registry", "--include", "no_such_module"], "no_such_module"),
+    ],
+)
+def test_a_wrong_word_is_one_message(words, want, capsys):
+    code = main(words)
+    out, err = capsys.readouterr()
+    assert (code, out) == (2, "") and want in err and err.startswith("fkit: ") and "Traceback" not in err
+    with pytest.raises(Exception, match=r".+"):
+        main([*words, "--debug"])
+
+
+def test_what_is_no_error_of_the_kit_is_said_as_one():
+    assert message_of(ZeroDivisionError("division by zero")) == (
+        "ZeroDivisionError: division by zero\n"
+        "  This is a fault of fkit, or of code of yours that it called: --debug shows where.",
+        1,
+    )
+
+
+@pytest.mark.parametrize("words", [["config", "show", CONVNET], ["--help"], ["train", "--help"], ["env", "--json"]])
+@pytest.mark.skipif(not os.path.exists("/dev/full"), reason="this system has no /dev/full")
+def test_results_onto_a_full_disk_are_one_message(words):
+    with open("/dev/full", "wb") as full:
+        done = fkit(*words, stdout=full)
+    assert done.returncode == 1
+    assert done.stderr == b"fkit: standard output cannot be written: No space left on device.\n"
+
+
+@pytest.mark.skipif(not os.path.exists("/dev/full"), reason="this system has no /dev/full")
+def test_a_run_goes_on_when_nothing_can_be_shown(tmp_path):
+    with open("/dev/full", "wb") as full:
+        done = fkit("train", CONVNET, "--work-dir", str(tmp_path / "work"), *SHORT, stderr=full)
+    assert done.returncode == 0, done.stdout
+    assert json.loads((tmp_path / "work/run.json").read_text())["status"] == "finished"
+    log = (tmp_path / "work/log.txt").read_text()
+    assert log.count("nothing more is shown (No space left on device): the run goes on without it") == 1
+
+
+def test_the_reader_of_what_is_shown_may_go(tmp_path):
+    read, write = os.pipe()
+    os.close(read)
+    with open(write, "wb") as gone:
+        done = fkit("train", CONVNET, "--work-dir", str(tmp_path / "work"), *SHORT, stdout=gone, stderr=gone)
+    assert done.returncode == 0
+    assert json.loads((tmp_path / "work/run.json").read_text())["status"] == "finished"
+
+
+def test_a_folder_whose_name_is_no_utf8_and_a_console_that_lacks_letters(tmp_path):
+    folder = os.fsencode(tmp_path) + b"/m\xfcller $x"
+    os.mkdir(folder)
+    done = fkit("train", CONVNET, "--work-dir", folder + b"/w\xe4", *SHORT, cwd=folder, PYTHONIOENCODING="ascii")
+    assert (done.returncode, done.stderr.count(b"Traceback")) == (0, 0), done.stderr
+    assert b"m\\udcfcller" in done.stdout
+    assert json.loads(Path(os.fsdecode(folder + b"/w\xe4/run.json")).read_text())["status"] == "finished"
+    assert os.path.getsize(folder + b"/w\xe4/curves.png") > 10_000
+    again = fkit("train", CONVNET, "--work-dir", folder + b"/w\xe4", "--resume", *SHORT, cwd=folder)
+    assert (again.returncode, again.stderr.count(b"finished already")) == (0, 1), again.stderr
+
+
+def test_a_lost_screen_stays_silent(tmp_path):
+    with open(tmp_path / "a.txt", "w") as file:
+        screen = Screened(file)
+        screen.write("seen")
+    screen.write("not seen")
+    assert "closed file" in screen.lost and (tmp_path / "a.txt").read_text() == "seen"
