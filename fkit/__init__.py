@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from fkit.config.config import Config as Config
-    from fkit.config.read.reader import load_config as load_config
+    from fkit.config.config import load_config as load_config
     from fkit.data.source import Source as Source
     from fkit.registry.build import Built as Built
     from fkit.registry.build import build as build
@@ -32,7 +32,7 @@ __version__ = "0.1.0"
 _NAMES = (
     ("Config", "fkit.config.config:Config"),
     ("FkitError", "fkit.tree.error:FkitError"),
-    ("load_config", "fkit.config.read.reader:load_config"),
+    ("load_config", "fkit.config.config:load_config"),
     ("Registry", "fkit.registry.registry:Registry"),
     ("Built", "fkit.registry.build:Built"),
     ("registry", "fkit.registry.builtin:registry"),

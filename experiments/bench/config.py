@@ -138,10 +138,10 @@ def measure_fkit(file: Path, repeat: int) -> dict[str, float]:
     import pickle
 
     import fkit
-    from fkit.config.read import reader as load
+    from fkit.config.read.syntax import _parsed
 
     def cold() -> None:
-        load._parsed.clear()
+        _parsed.clear()
         fkit.load_config(file)
 
     cfg, other = fkit.load_config(file), fkit.load_config(file)

@@ -5,8 +5,7 @@ import sys
 from typing import Any
 
 from fkit.config.change.override import add_option
-from fkit.config.config import Config
-from fkit.config.read.reader import load_config
+from fkit.config.config import Config, load_config
 
 __all__ = ["add"]
 

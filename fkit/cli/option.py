@@ -2,8 +2,7 @@
 
 import argparse
 
-from fkit.config.config import Config
-from fkit.config.read.reader import load_config
+from fkit.config.config import Config, load_config
 from fkit.registry.builtin import registry
 from fkit.registry.plugin import installed
 from fkit.registry.registry import Registry

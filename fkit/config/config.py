@@ -1,24 +1,24 @@
-"""The frozen config: a mapping with attribute access that merges, prints and fingerprints."""
+"""The frozen config: a mapping with attribute access that merges, prints and fingerprints; and reading it from files.
+
+The top of the room: it imports what its methods call, and nothing below imports it.
+"""
 
 import os
-from typing import Any, NamedTuple, Self
+from typing import Any, Self, cast
 
+from fkit.config.change.delta import merge, overrides
+from fkit.config.change.override import apply_words
+from fkit.config.origin import Setting, chain
+from fkit.config.read.reader import Options, find_file, read_file, read_text
+from fkit.config.read.trust import run_trusted
+from fkit.config.show.text import text, write
 from fkit.tree import tree
+from fkit.tree.absent import ABSENT
 from fkit.tree.error import FkitValueError
 from fkit.tree.node import Node, meta_of
 from fkit.tree.path import Path, parse, step
 
-__all__ = ["Config", "Meta"]
-
-_ABSENT: Any = object()
-
-
-class Meta(NamedTuple):
-    """What is known of a whole config beside its values."""
-
-    filename: str | None = None
-    environment: tuple[tuple[str, str], ...] = ()  # variables that `{{$NAME:default}}` read, with their values
-    imported: tuple[str, ...] = ()  # names that a new-style config imported
+__all__ = ["Config", "load_config", "load_string"]
 
 
 class Config(Node):
@@ -61,7 +61,7 @@ class Config(Node):
             return default
         return node
 
-    def pop(self, path: Any, default: Any = _ABSENT, /) -> tuple[Self, Any]:
+    def pop(self, path: Any, default: Any = ABSENT, /) -> tuple[Self, Any]:
         """The config without what is at the path, and that value.
 
         Returns:
@@ -76,10 +76,8 @@ class Config(Node):
             ({'b': 2}, 1)
         """
         keys: Path = parse(path) if isinstance(path, str) else (path,)
-        if default is not _ABSENT:
-            found = tree.get(self, keys, _ABSENT)
-            if found is _ABSENT:
-                return self, default
+        if default is not ABSENT and tree.get(self, keys, ABSENT) is ABSENT:
+            return self, default
         value = tree.get(self, keys)
         return tree.drop(self, keys), value
 
@@ -101,9 +99,7 @@ class Config(Node):
             >>> cfg.merge({"model": {"_delete_": True, "type": "B"}, "l.0.k": 2}).text("canonical")
             '{"model": {"type": "B"}, "l": [{"k": 2}]}'
         """
-        from fkit.config.change.delta import merge, overrides
-
-        return merge(self, overrides(delta, allow_list_keys=allow_list_keys, source=source))
+        return merge(self, overrides(delta, type(self), allow_list_keys=allow_list_keys, source=source))
 
     def text(self, form: str = "python") -> str:
         """The config as text.
@@ -116,8 +112,6 @@ class Config(Node):
             >>> print(Config({"model": {"type": "ResNet", "depth": 50}}).text("python"), end="")
             model = dict(type='ResNet', depth=50)
         """
-        from fkit.config.show.text import text
-
         return text(self, form)
 
     @property
@@ -134,8 +128,6 @@ class Config(Node):
         Raises:
             FkitOSError: another suffix, or a folder that cannot be written to.
         """
-        from fkit.config.show.text import write
-
         if path is None:
             return self.pretty_text
         write(self, os.fspath(path))
@@ -158,13 +150,11 @@ class Config(Node):
 
     def origin(self, path: str | Path) -> str | None:
         """``file:line`` of who set the value at a path last, or None where it is not known."""
-        found = self.origins(path)
-        return found[0].place if found else None
+        settings = self.origins(path)
+        return settings[0].place if settings else None
 
-    def origins(self, path: str | Path) -> "tuple[Any, ...]":
+    def origins(self, path: str | Path) -> tuple[Setting, ...]:
         """Who set the value at a path, newest first: a tuple of (place, value, path)."""
-        from fkit.config.origin import chain
-
         return chain(self, path)
 
     def to_dict(self) -> dict[str, Any]:
@@ -174,8 +164,6 @@ class Config(Node):
     @staticmethod
     def fromfile(path: str | os.PathLike[str], **options: Any) -> "Config":
         """The config of a file: ``fkit.load_config`` under OpenMMLab's name."""
-        from fkit.config.read.reader import load_config
-
         return load_config(path, **options)
 
     @staticmethod
@@ -193,11 +181,69 @@ class Config(Node):
             >>> Config.fromstring("a = dict(b=(1, 2))").a.b
             (1, 2)
         """
-        from fkit.config.read.reader import load_string
-
         return load_string(text, file_format, **options)
 
     def __repr__(self) -> str:
         if self.filename is not None:
             return f"Config (path: {self.filename}): {dict.__repr__(self)}"
         return dict.__repr__(self)
+
+
+def load_config(
+    path: str | os.PathLike[str],
+    *words: str,
+    trust: bool = False,
+    use_predefined_variables: bool = True,
+    use_environment_variables: bool = True,
+    lazy_import: bool | None = None,
+) -> Config:
+    """The config of a file and its bases, with command-line words merged in. Nothing of it is executed.
+
+    Args:
+        path: a .py, .yaml, .yml or .json file, or ``package::path`` of an installed package.
+        words: ``key=value`` as after ``--cfg-options``; ``key:=value`` declares a new key, or changes a type.
+        trust: run the file as Python, in a process of its own, where it is more than data.
+        use_predefined_variables: replace ``{{ fileBasename }}`` and its like.
+        use_environment_variables: replace ``{{$NAME:default}}``.
+        lazy_import: whether the file is of the new style; None looks at it.
+
+    Raises:
+        FkitError: what is wrong, with file and line.
+
+    Example:
+        >>> import pathlib, tempfile
+        >>> with tempfile.TemporaryDirectory() as folder:
+        ...     file = pathlib.Path(folder, "a.py")
+        ...     _ = file.write_text("model = dict(depth=50)")
+        ...     load_config(file, "model.depth=18").model.depth
+        18
+    """
+    options = Options(use_predefined_variables, use_environment_variables, lazy_import)
+    file = find_file(path)
+    cfg = cast("Config", run_trusted(file, Config) if trust else read_file(file, options, Config))
+    return apply_words(cfg, words) if words else cfg
+
+
+def load_string(
+    text: str,
+    file_format: str = ".py",
+    *,
+    use_predefined_variables: bool = True,
+    use_environment_variables: bool = True,
+    lazy_import: bool | None = None,
+) -> Config:
+    """The config that a text holds; relative bases are looked for in the working folder.
+
+    Args:
+        text: the text of a config file.
+        file_format: ".py", ".yaml", ".yml" or ".json".
+        use_predefined_variables: as of `load_config`.
+        use_environment_variables: as of `load_config`.
+        lazy_import: as of `load_config`.
+
+    Raises:
+        FkitOSError: another format.
+        FkitError: what is wrong, with the line.
+    """
+    options = Options(use_predefined_variables, use_environment_variables, lazy_import)
+    return cast("Config", read_text(text, file_format, options, Config))

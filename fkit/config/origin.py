@@ -6,7 +6,7 @@ from typing import Any, NamedTuple
 from fkit.tree.node import Node, marks_of
 from fkit.tree.path import Path, parse, show, step
 
-__all__ = ["Mark", "Setting", "chain", "of", "over"]
+__all__ = ["Mark", "Meta", "Setting", "chain", "of", "over"]
 
 _ABSENT: Any = object()
 
@@ -26,6 +26,14 @@ class Mark(NamedTuple):
     @property
     def place(self) -> str:
         return f"{self.file}:{self.line}" if self.line else self.file
+
+
+class Meta(NamedTuple):
+    """What is known of a whole config beside its values."""
+
+    filename: str | None = None
+    environment: tuple[tuple[str, str], ...] = ()  # variables that `{{$NAME:default}}` read, with their values
+    imported: tuple[str, ...] = ()  # names that a new-style config imported
 
 
 class Setting(NamedTuple):

@@ -10,8 +10,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from fkit import __version__
-from fkit.config.config import Config
-from fkit.config.read.reader import load_config
+from fkit.config.config import Config, load_config
 from fkit.edge.checkpoint import Found, locate, newest, read_checkpoint
 from fkit.run.settings import settle
 from fkit.tree.error import FkitFileNotFoundError, FkitValueError, quoted

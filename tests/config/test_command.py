@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from fkit.config.read.reader import load_config, load_string
+from fkit.config.config import load_config, load_string
 
 
 def run(*words: str, folder: Path) -> subprocess.CompletedProcess[str]:

@@ -4,9 +4,8 @@ from typing import Any
 
 import pytest
 
-from fkit.config.config import Config
+from fkit.config.config import Config, load_string
 from fkit.config.dialect import translate
-from fkit.config.read.reader import load_string
 from fkit.tree.error import FkitValueError
 
 OLD = """

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from fkit.config.read.reader import load_string
+from fkit.config.config import load_string
 from fkit.tree.canonical import canonical
 from fkit.tree.error import FkitError
 

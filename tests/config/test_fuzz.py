@@ -8,7 +8,7 @@ from pathlib import Path
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from fkit.config.read.reader import load_string
+from fkit.config.config import load_string
 from fkit.tree.canonical import canonical
 from fkit.tree.error import FkitError
 

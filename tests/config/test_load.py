@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 import fkit
-from fkit.config.read.reader import load_config, load_string
+from fkit.config.config import load_config, load_string
 from fkit.tree.error import FkitError, FkitFileNotFoundError, FkitKeyError, FkitOSError, FkitValueError
 
 

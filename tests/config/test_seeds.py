@@ -6,8 +6,8 @@ from pathlib import Path
 import pytest
 
 import fkit
+from fkit.config.config import load_config, load_string
 from fkit.config.dialect import translate
-from fkit.config.read.reader import load_config, load_string
 from fkit.tree.error import FkitError
 
 SEEDS = sorted(Path(__file__).with_name("seeds").glob("*.txt"))

@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import fkit
-from fkit.config.read.reader import load_config, load_string
+from fkit.config.config import load_config, load_string
 from fkit.tree.error import FkitError, FkitOSError, FkitTypeError, FkitValueError
 
 TEXTS = st.text(st.characters(exclude_categories=["Cs"]), max_size=12) | st.sampled_from(
@@ -32,7 +32,7 @@ CONFIGS = st.dictionaries(st.sampled_from(["model", "data", "x_1", "naïve", "lr
 
 
 def back(text: str, suffix: str) -> fkit.Config:
-    return load_string(text, suffix, predefined=False, environment=False)
+    return load_string(text, suffix, use_predefined_variables=False, use_environment_variables=False)
 
 
 @settings(max_examples=150, deadline=None)

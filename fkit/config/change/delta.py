@@ -3,11 +3,11 @@
 from collections.abc import Mapping
 from typing import Any, NamedTuple, TypeVar
 
-from fkit.config.config import Config
 from fkit.config.origin import Mark, over
 from fkit.tree.error import FkitError, FkitKeyError, FkitTypeError, FkitValueError, quoted
 from fkit.tree.node import Items, Node, freeze, marks_of, meta_of
 from fkit.tree.path import Path, parse, show
+from fkit.tree.tree import thaw
 
 __all__ = ["Delta", "Edit", "Sourced", "compose", "delete", "inheritance", "merge", "overrides", "replace"]
 
@@ -64,10 +64,11 @@ def replace(value: Any) -> Edit:
     """Set ``value`` whatever stands there, merged with nothing.
 
     Example:
+        >>> from fkit import Config
         >>> Config({"a": {"b": 1}}).merge({"a": replace({"c": 2})})
         {'a': {'c': 2}}
     """
-    whole = Value(freeze(value, Config))
+    whole = Value(freeze(value))
     return Edit(whole, whole)
 
 
@@ -75,27 +76,33 @@ def delete() -> Edit:
     """Remove the key, if it is there.
 
     Example:
+        >>> from fkit import Config
         >>> Config({"a": {"b": 1, "c": 2}}).merge({"a.b": delete()})
         {'a': {'c': 2}}
     """
     return Edit(Gone(), Gone())
 
 
-def inheritance(child: Mapping[Any, Any]) -> Delta:
+def inheritance(child: Mapping[Any, Any], kind: type[Node] = Node) -> Delta:
     """The delta of a file over its bases: ``_delete_=True`` replaces, no dots, no list indices.
 
+    Args:
+        child: what the file sets.
+        kind: the class of the tree's mappings, which those of the child become.
+
     Example:
-        >>> merge(Config({"a": {"x": 1}}), inheritance({"a": {"_delete_": True, "y": 2}, "b.c": 3}))
-        {'a': {'y': 2}, 'b.c': 3}
+        >>> merge(Node({"a": {"x": 1}}), inheritance({"a": {"_delete_": True, "y": 2}, "b.c": 3}))
+        Node({'a': Node({'y': 2}), 'b.c': 3})
     """
-    return _delta(freeze(child, Config), False, None)
+    return _delta(freeze(child, kind), kind, False, None)
 
 
-def overrides(options: Any, *, allow_list_keys: bool = True, source: str = "merge()") -> Delta:
+def overrides(options: Any, kind: type[Node] = Node, *, allow_list_keys: bool = True, source: str = "merge()") -> Delta:
     """The delta of mmengine's ``merge_from_dict``: dots in top-level keys lead down, digits select items of lists.
 
     Args:
         options: a mapping of changes, or a Delta, which is returned as it is.
+        kind: the class of the tree's mappings, which those of the changes become.
         allow_list_keys: whether digits select items of lists.
         source: what origins name as the place of the change.
 
@@ -103,8 +110,8 @@ def overrides(options: Any, *, allow_list_keys: bool = True, source: str = "merg
         FkitTypeError: a key that is no string, or one that leads below a leaf of the same mapping.
 
     Example:
-        >>> merge(Config({"a": [{"x": 1}]}), overrides({"a.0.x": 2, "b.c": 3}))
-        {'a': [{'x': 2}], 'b': {'c': 3}}
+        >>> merge(Node({"a": [{"x": 1}]}), overrides({"a.0.x": 2, "b.c": 3}))
+        Node({'a': [Node({'x': 2})], 'b': Node({'c': 3})})
     """
     if isinstance(options, Delta):
         return options
@@ -116,7 +123,7 @@ def overrides(options: Any, *, allow_list_keys: bool = True, source: str = "merg
             raise FkitTypeError(f"A key of a change must be a string, got {key!r}.")
         keys = parse(key) if "['" in key or '["' in key else tuple(key.split("."))
         _expand(expanded, keys, value)
-    return _delta(expanded, allow_list_keys, Mark(source, 0))
+    return _delta(expanded, kind, allow_list_keys, Mark(source, 0))
 
 
 def _expand(tree: dict[str, Any], keys: Path, value: Any) -> None:
@@ -137,35 +144,45 @@ def _expand(tree: dict[str, Any], keys: Path, value: Any) -> None:
     node[keys[-1]] = value
 
 
-def _delta(options: Mapping[Any, Any], lists: bool, mark: Mark | None, without: str | None = None) -> Delta:
+def _delta(
+    options: Mapping[Any, Any], kind: type[Node], lists: bool, mark: Mark | None, without: str | None = None
+) -> Delta:
     """``mark`` is the place of the whole; without one, each key brings its own."""
     marks: Any = marks_of(options) if isinstance(options, Node) else None
     keys = [
-        (key, _edit(value, lists, mark or (marks.get(key) if marks else None), mark))
+        (key, _edit(value, kind, lists, mark or (marks.get(key) if marks else None), mark))
         for key, value in options.items()
         if key != without
     ]
-    return Delta(tuple(keys), _item_deltas(options, mark, without) if lists else None)
+    return Delta(tuple(keys), _item_deltas(options, kind, mark, without) if lists else None)
 
 
-def _edit(value: Any, lists: bool, mark: Mark | None, whole: Mark | None) -> Edit:
+def _edit(value: Any, kind: type[Node], lists: bool, mark: Mark | None, whole: Mark | None) -> Edit:
     if isinstance(value, Edit):
-        return Edit(value.absent, value.present, mark)
+        present = value.present
+        return Edit(
+            _recast(value.absent, kind), present if isinstance(present, Delta) else _recast(present, kind), mark
+        )
     if isinstance(value, Sourced):
         value, mark = value
     if not isinstance(value, Mapping):
-        outcome = Value(freeze(value, Config))
+        outcome = Value(freeze(value, kind))
         return Edit(outcome, outcome, mark)
     options: Mapping[Any, Any] = value
-    new = Value(_settled(options))  # where the key is new, `_delete_` stays in it, as in OpenMMLab
+    new = Value(_settled(options, kind))  # where the key is new, `_delete_` stays in it, as in OpenMMLab
     if options.get("_delete_", False):
         return Edit(new, Value(_without_delete(new.value)), mark)
-    return Edit(new, _delta(options, lists, whole, "_delete_"), mark)
+    return Edit(new, _delta(options, kind, lists, whole, "_delete_"), mark)
 
 
-def _settled(options: Mapping[Any, Any]) -> Any:
+def _recast(outcome: Outcome, kind: type[Node]) -> Outcome:
+    """The outcome with mappings of the tree's class: ``replace`` was told of no tree."""
+    return Value(freeze(thaw(outcome.value), kind)) if isinstance(outcome, Value) else outcome
+
+
+def _settled(options: Mapping[Any, Any], kind: type[Node]) -> Any:
     """The mapping as a value: edits inside it have become what they set."""
-    if isinstance(options, Config):
+    if isinstance(options, kind):
         return options
     kept: dict[Any, Any] = {}
     marks: dict[Any, Any] = {}
@@ -173,19 +190,20 @@ def _settled(options: Mapping[Any, Any]) -> Any:
         if isinstance(value, Sourced):
             value, marks[key] = value
         if isinstance(value, Edit):
-            if isinstance(value.absent, Value):
-                kept[key] = value.absent.value
+            outcome = _recast(value.absent, kind)
+            if isinstance(outcome, Value):
+                kept[key] = outcome.value
         else:
-            kept[key] = _settled(value) if isinstance(value, Mapping) else freeze(value, Config)
-    return Config.of(kept, marks or None)
+            kept[key] = _settled(value, kind) if isinstance(value, Mapping) else freeze(value, kind)
+    return kind.of(kept, marks or None)
 
 
-def _without_delete(node: Config) -> Config:
-    return Config.of({k: v for k, v in node.items() if k != "_delete_"}, marks_of(node), meta_of(node))
+def _without_delete(node: N) -> N:
+    return type(node).of({k: v for k, v in node.items() if k != "_delete_"}, marks_of(node), meta_of(node))
 
 
 def _item_deltas(
-    options: Mapping[Any, Any], mark: Mark | None, without: str | None
+    options: Mapping[Any, Any], kind: type[Node], mark: Mark | None, without: str | None
 ) -> "tuple[tuple[int, Delta | Invalid], ...] | None":
     found: list[tuple[int, Delta | Invalid]] = []
     for key, value in options.items():
@@ -198,7 +216,7 @@ def _item_deltas(
         except ValueError:  # a superscript is a digit, but no number
             return None
         if isinstance(value, Mapping):
-            found.append((index, _delta(value, True, mark)))
+            found.append((index, _delta(value, kind, True, mark)))
         else:
             found.append((index, Invalid(f"an item of a list takes a mapping of changes, not {quoted(value)}")))
     return tuple(found)
@@ -212,10 +230,10 @@ def merge(tree: N, delta: Delta) -> N:
         FkitKeyError: an index beyond its list.
 
     Example:
-        >>> base = Config({"a": {"x": 1}, "b": [1]})
+        >>> base = Node({"a": {"x": 1}, "b": [1]})
         >>> new = merge(base, inheritance({"a": {"y": 2}}))
         >>> new, new.b is base.b
-        ({'a': {'x': 1, 'y': 2}, 'b': [1]}, True)
+        (Node({'a': Node({'x': 1, 'y': 2}), 'b': [1]}), True)
     """
     return _merge(tree, delta, (), None)
 
@@ -275,8 +293,8 @@ def compose(first: Delta, second: Delta) -> Delta:
 
     Example:
         >>> both = compose(overrides({"a.x": 1}), overrides({"a.y": 2, "b": 3}))
-        >>> merge(Config({"a": {}}), both)
-        {'a': {'x': 1, 'y': 2}, 'b': 3}
+        >>> merge(Node({"a": {}}), both)
+        Node({'a': Node({'x': 1, 'y': 2}), 'b': 3})
     """
     edits = dict(first.keys)
     for key, edit in second.keys:

@@ -2,19 +2,19 @@
 
 import argparse
 from collections.abc import Iterable, Iterator
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeVar
 
 from fkit.config.change.delta import Sourced, merge, overrides
-from fkit.config.config import Config
-from fkit.config.origin import Mark
+from fkit.config.origin import Mark, chain
 from fkit.tree.error import FkitError, FkitTypeError, FkitValueError, quoted
 from fkit.tree.node import Node, marks_of
 from fkit.tree.path import parse, step
+from fkit.tree.tree import thaw
 
 __all__ = ["Word", "add_option", "apply_words", "read_value", "read_word", "read_words", "undeclared"]
 
 _PREFIX = "--cfg-options "
-_ABSENT: Any = object()
+N = TypeVar("N", bound=Node)
 
 
 class Word(NamedTuple):
@@ -128,7 +128,7 @@ def _scalar(text: str) -> Any:
     return None if text == "None" else text
 
 
-def apply_words(cfg: Config, texts: Iterable[str]) -> Config:
+def apply_words(cfg: N, texts: Iterable[str]) -> N:
     """The config with the words merged in.
 
     An int and a float may replace each other (an int given for a float becomes one), a list and a tuple may; None may
@@ -139,8 +139,8 @@ def apply_words(cfg: Config, texts: Iterable[str]) -> Config:
         FkitError: what ``merge`` raises.
 
     Example:
-        >>> apply_words(Config({"lr": 0.1, "l": [{"k": 1}]}), ["lr=1", "l.0.k=2"])
-        {'lr': 1.0, 'l': [{'k': 2}]}
+        >>> apply_words(Node({"lr": 0.1, "l": [{"k": 1}]}), ["lr=1", "l.0.k=2"])
+        Node({'lr': 1.0, 'l': [Node({'k': 2})]})
     """
     words = {word.key: word for word in map(read_word, texts)}
     changes: dict[str, Any] = {}
@@ -148,10 +148,10 @@ def apply_words(cfg: Config, texts: Iterable[str]) -> Config:
         value = _fitting(cfg, word)
         plain = word.key.rpartition(".")[2] == "_delete_"
         changes[word.key] = value if plain else Sourced(value, Mark(word.source, 0))
-    return merge(cfg, overrides(changes, source=_PREFIX.strip()))
+    return merge(cfg, overrides(changes, type(cfg), source=_PREFIX.strip()))
 
 
-def _fitting(cfg: Config, word: Word) -> Any:
+def _fitting(cfg: Node, word: Word) -> Any:
     """The word's value, made to fit what it replaces."""
     old: Any = cfg
     keys = parse(word.key) if "['" in word.key or '["' in word.key else tuple(word.key.split("."))
@@ -172,29 +172,23 @@ def _fitting(cfg: Config, word: Word) -> Any:
         return new
     if isinstance(old, list) and isinstance(new, list):
         return new
-    what = f"{word.key} = {quoted(new)} ({type(new).__name__}) replaces {quoted(_plain(old))} ({_kind(old)})."
-    origin = cfg.origin(keys)
+    what = f"{word.key} = {quoted(new)} ({type(new).__name__}) replaces {quoted(thaw(old))} ({_kind(old)})."
+    settings = chain(cfg, keys)
     repair = f"{word.key}:={word.text.partition('=')[2]} changes the type on purpose."
-    if origin is not None:
-        repair = f"It was set at {origin}. {repair}"
+    if settings:
+        repair = f"It was set at {settings[0].place}. {repair}"
     raise FkitTypeError(what, path=word.key, origin=word.source, repair=repair)
-
-
-def _plain(value: Any) -> Any:
-    from fkit.tree.tree import thaw
-
-    return thaw(value)
 
 
 def _kind(value: Any) -> str:
     return "mapping" if isinstance(value, dict) else "list" if isinstance(value, list) else type(value).__name__
 
 
-def undeclared(cfg: Config) -> tuple[tuple[str, str], ...]:
+def undeclared(cfg: Node) -> tuple[tuple[str, str], ...]:
     """The keys that command-line words made new without ``:=``: (key, word) each, for ``fkit.plan`` to judge.
 
     Example:
-        >>> undeclared(apply_words(Config({"a": {"b": 1}}), ["a.b=2", "a.c=3", "d:=4"]))
+        >>> undeclared(apply_words(Node({"a": {"b": 1}}), ["a.b=2", "a.c=3", "d:=4"]))
         (('a.c', 'a.c=3'),)
     """
     found: list[tuple[str, str]] = []

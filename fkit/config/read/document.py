@@ -8,6 +8,7 @@ from fkit.config.language.imported import Imported
 from fkit.config.language.value import Draft
 from fkit.config.origin import Mark
 from fkit.tree.error import FkitValueError
+from fkit.tree.tree import thaw
 
 __all__ = ["parse_json", "parse_yaml", "plain_yaml"]
 
@@ -109,8 +110,6 @@ def parse_yaml(text: str, file: str, budget: Budget) -> Any:
 
 def plain_yaml(text: str, file: str) -> Any:
     """The value of a YAML text of a package's own (an index of models), as plain dicts and lists."""
-    from fkit.tree.tree import thaw
-
     return thaw(parse_yaml(text, file, Budget()))
 
 

@@ -9,6 +9,8 @@ from typing import Any
 
 from frozendict import frozendict
 
+from fkit.config.read.document import plain_yaml
+from fkit.config.read.source import read
 from fkit.tree.error import FkitError, FkitFileNotFoundError, FkitImportError, FkitValueError
 
 __all__ = ["base_file", "module_file", "package_folder"]
@@ -75,9 +77,6 @@ def package_folder(name: str, place: str) -> str | None:
 
 def _inside(folder: str, path: str) -> str:
     """A config of a package: where its index of models says, else below its folder of configs."""
-    from fkit.config.read.document import plain_yaml
-    from fkit.config.read.source import read
-
     stem = path.split(".")[0]
     index_file = os.path.join(folder, ".mim", "model-index.yml")
     index = plain_yaml(read(index_file), index_file)

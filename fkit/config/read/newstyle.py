@@ -3,73 +3,28 @@
 import ast
 from typing import Any
 
-from fkit.config.config import Config
 from fkit.config.language.budget import Budget
 from fkit.config.language.imported import Imported, Module
 from fkit.config.language.scope import Closure
 from fkit.config.language.statement import evaluate, is_standard
 from fkit.config.language.value import Draft, link, settle
 from fkit.config.read.locate import module_file
-from fkit.config.read.source import read
+from fkit.config.read.source import read, shown
+from fkit.config.read.syntax import parse_python, split_marker, statements
 from fkit.tree.error import FkitError, FkitKeyError, FkitValueError
+from fkit.tree.node import Node
 
-__all__ = ["is_newstyle", "load_newstyle", "split_bases"]
-
-
-def is_newstyle(module: ast.Module, file: str) -> bool:
-    """Whether a file is of the new style: it reads bases by ``with read_base():`` or imports another library.
-
-    Raises:
-        FkitValueError: a ``with`` of something else.
-    """
-    for node in _statements(module):
-        if isinstance(node, ast.Assign):
-            if isinstance(node.targets[0], ast.Name) and node.targets[0].id == "_base_":
-                return False
-        elif isinstance(node, ast.With):
-            if not _is_marker(node):
-                raise FkitValueError("Only `with read_base():` is part of a config.", origin=f"{file}:{node.lineno}")
-            return True
-        elif isinstance(node, ast.ImportFrom):
-            if node.level != 0:
-                return True
-            if node.module == "mmengine" and len(node.names) == 1 and node.names[0].name == "Config":
-                continue
-            if node.module is not None and not is_standard(node.module):
-                return True
-        elif isinstance(node, ast.Import) and not all(is_standard(alias.name) for alias in node.names):
-            return True
-    return False
+__all__ = ["load_newstyle"]
 
 
-def _statements(module: ast.Module) -> list[ast.stmt]:
-    """All statements, those of the file itself first, then those inside of them, level by level."""
-    found: list[ast.stmt] = []
-    level: list[ast.stmt] = module.body
-    while level:
-        found += level
-        deeper: list[ast.stmt] = []
-        for node in level:
-            for field in ("body", "orelse", "finalbody", "handlers"):
-                for below in getattr(node, field, ()):
-                    deeper += below.body if isinstance(below, ast.ExceptHandler) else [below]
-        level = deeper
-    return found
-
-
-def _is_marker(node: ast.With) -> bool:
-    call = node.items[0].context_expr
-    return isinstance(call, ast.Call) and isinstance(call.func, ast.Name) and call.func.id == "read_base"
-
-
-def load_newstyle(text: str, file: str, budget: Budget) -> tuple[Config, set[str]]:
+def load_newstyle(text: str, file: str, budget: Budget, kind: type[Node]) -> tuple[Node, set[str]]:
     """The config of a new-style file, and the names that it and its bases import.
 
     Raises:
         FkitError: what is wrong, with file and line.
     """
     names, imported = _module(text, file, budget, (file,))
-    return settle(_kept(names, imported), budget, Config), imported
+    return settle(_kept(names, imported), budget, kind), imported
 
 
 def _kept(names: Draft, imported: set[str]) -> Draft:
@@ -82,12 +37,10 @@ def _kept(names: Draft, imported: set[str]) -> Draft:
 
 def _module(text: str, file: str, budget: Budget, chain: tuple[str, ...]) -> tuple[Draft, set[str]]:
     """All names that a file leaves, and those of them that are imports."""
-    from fkit.config.read.reader import parse_python, shown
-
     budget.file(len(text))
     name = shown(file)
     module = parse_python(text, name)
-    body, imports = split_bases(module.body, name)
+    body, imports = split_marker(module.body, name)
     names = Draft()
     names["__file__"] = file
     imported: set[str] = set()
@@ -106,32 +59,6 @@ def _module(text: str, file: str, budget: Budget, chain: tuple[str, ...]) -> tup
 def _is_plain_import(node: ast.stmt) -> bool:
     """``import a.b`` of another library, without ``as``."""
     return isinstance(node, ast.Import) and all(a.asname is None and not is_standard(a.name) for a in node.names)
-
-
-def split_bases(body: list[ast.stmt], file: str) -> tuple[list[ast.stmt], list[ast.ImportFrom]]:
-    """The statements without the first ``with read_base():``, and the imports inside of that."""
-    for at, node in enumerate(body):
-        place = f"{file}:{node.lineno}"
-        if isinstance(node, ast.Assign) and isinstance(node.targets[0], ast.Name) and node.targets[0].id == "_base_":
-            raise FkitValueError(
-                "A base of the old style (`_base_ = ...`) under a child of the new style.",
-                origin=place,
-                repair="All files of a chain must be of one style.",
-            )
-        if not isinstance(node, ast.With):
-            continue
-        if not _is_marker(node) or len(node.items) > 1:
-            raise FkitValueError("Only `with read_base():` is part of a config.", origin=place)
-        imports: list[ast.ImportFrom] = []
-        for below in node.body:
-            if not isinstance(below, ast.ImportFrom) or below.module is None:
-                repair = "Write `from .module import name`, or `import *`."
-                raise FkitValueError(
-                    "Only `from module import ...` stands in `with read_base():`.", origin=place, repair=repair
-                )
-            imports.append(below)
-        return [*body[:at], *body[at + 1 :]], imports
-    return body, []
 
 
 def _read_bases(
@@ -178,7 +105,7 @@ def _read_base(module: str, file: str, place: str, imported: set[str], budget: B
 def _check_imports(module: ast.Module, file: str) -> set[str]:
     """The names that imports bind, and the errors of imports that OpenMMLab refuses."""
     found: set[str] = set()
-    for node in _statements(module):
+    for node in statements(module):
         if isinstance(node, ast.Import):
             if len(node.names) != 1:
                 raise FkitValueError("A new-style config imports one module a line.", origin=f"{file}:{node.lineno}")

@@ -1,28 +1,27 @@
-"""Config files -> a frozen Config: .py (both styles), .yaml and .json, with all their bases."""
+"""Config files -> frozen nodes: .py (both styles), .yaml and .json, with all their bases."""
 
 import ast
 import os
 import warnings
+from collections.abc import Callable
 from typing import Any, NamedTuple
 
 from fkit.config.change.delta import inheritance, merge
-from fkit.config.config import Config, Meta
 from fkit.config.language.budget import Budget
 from fkit.config.language.imported import Module
 from fkit.config.language.scope import Closure
 from fkit.config.language.statement import evaluate
 from fkit.config.language.value import Draft, link, settle
+from fkit.config.origin import Meta
 from fkit.config.read.document import parse_json, parse_yaml
 from fkit.config.read.locate import base_file
-from fkit.config.read.newstyle import is_newstyle, load_newstyle
-from fkit.config.read.source import SUFFIXES, Source, read, restore, substitute, unquoted
+from fkit.config.read.newstyle import load_newstyle
+from fkit.config.read.source import SUFFIXES, Source, read, restore, shown, substitute, unquoted
+from fkit.config.read.syntax import is_newstyle, parse_python, split_base
 from fkit.tree.error import FkitError, FkitKeyError, FkitOSError, FkitTypeError, FkitValueError
-from fkit.tree.node import Items, marks_of
+from fkit.tree.node import Items, Node, marks_of
 
-__all__ = ["load_config", "load_string", "parse_python"]
-
-_parsed: dict[str, ast.Module] = {}  # the memo of parsed files, keyed by content
-_MEMO = 256  # files kept
+__all__ = ["Options", "Reader", "find_file", "read_file", "read_text"]
 
 
 class Options(NamedTuple):
@@ -33,76 +32,47 @@ class Options(NamedTuple):
     newstyle: bool | None = None  # None: as the file looks
 
 
-def load_config(
-    path: str | os.PathLike[str],
-    *words: str,
-    trust: bool = False,
-    use_predefined_variables: bool = True,
-    use_environment_variables: bool = True,
-    lazy_import: bool | None = None,
-) -> Config:
-    """The config of a file and its bases, with command-line words merged in. Nothing of it is executed.
+def find_file(path: str | os.PathLike[str]) -> str:
+    """The file that a user names: a path, or ``package::path`` of an installed package."""
+    file = os.fspath(path)
+    return base_file(file, os.path.join(os.getcwd(), "_"), file)[0] if "::" in file else file
+
+
+def read_file(file: str, options: Options, kind: type[Node]) -> Node:
+    """The config of a file and its bases.
 
     Args:
-        path: a .py, .yaml, .yml or .json file, or ``package::path`` of an installed package.
-        words: ``key=value`` as after ``--cfg-options``; ``key:=value`` declares a new key, or changes a type.
-        trust: run the file as Python, in a process of its own, where it is more than data.
-        use_predefined_variables: replace ``{{ fileBasename }}`` and its like.
-        use_environment_variables: replace ``{{$NAME:default}}``.
-        lazy_import: whether the file is of the new style; None looks at it.
+        file: the path, as errors and ``filename`` name it.
+        options: how files are read.
+        kind: the class that its mappings become.
 
     Raises:
         FkitError: what is wrong, with file and line.
-
-    Example:
-        >>> import pathlib, tempfile
-        >>> with tempfile.TemporaryDirectory() as folder:
-        ...     file = pathlib.Path(folder, "a.py")
-        ...     _ = file.write_text("model = dict(depth=50)")
-        ...     load_config(file, "model.depth=18").model.depth
-        18
     """
-    options = Options(use_predefined_variables, use_environment_variables, lazy_import)
-    file = os.fspath(path)
-    if "::" in file:
-        file = base_file(file, os.path.join(os.getcwd(), "_"), file)[0]
-    if trust:
-        from fkit.config.read.trust import run_trusted
-
-        cfg = run_trusted(file)
-    else:
-        cfg = _load(file, options)
-    if words:
-        from fkit.config.change.override import apply_words
-
-        cfg = apply_words(cfg, words)
-    return cfg
-
-
-def load_string(text: str, file_format: str = ".py", **options: Any) -> Config:
-    """The config that a text holds; relative bases are looked for in the working folder.
-
-    Raises:
-        FkitOSError: another format than .py, .yaml, .yml and .json.
-    """
-    if file_format not in SUFFIXES:
-        raise FkitOSError(f"{file_format!r} is no format of configs.", value=file_format, choices=SUFFIXES)
-    if file_format != ".py" and "dict(" in text:
-        warnings.warn(f"The text has `dict(`: is its format {file_format} and not .py?", stacklevel=2)
-    reader = Reader(Options(**options), Budget())
-    file = os.path.join(os.getcwd(), f"<string>{file_format}")
-    return _finish(reader, None, lambda: reader.text(text, file, ()))
-
-
-def _load(file: str, options: Options) -> Config:
-    reader = Reader(options, Budget())
+    reader = Reader(options, Budget(), kind)
     absolute = os.path.abspath(os.path.expanduser(file))
     return _finish(reader, file, lambda: reader.file(absolute, ()))
 
 
-def _finish(reader: "Reader", file: str | None, read_all: Any) -> Config:
+def read_text(text: str, file_format: str, options: Options, kind: type[Node]) -> Node:
+    """The config that a text holds; relative bases are looked for in the working folder.
+
+    Raises:
+        FkitOSError: another format than .py, .yaml, .yml and .json.
+        FkitError: what is wrong, with the line.
+    """
+    if file_format not in SUFFIXES:
+        raise FkitOSError(f"{file_format!r} is no format of configs.", value=file_format, choices=SUFFIXES)
+    if file_format != ".py" and "dict(" in text:
+        warnings.warn(f"The text has `dict(`: is its format {file_format} and not .py?", stacklevel=4)
+    reader = Reader(options, Budget(), kind)
+    file = os.path.join(os.getcwd(), f"<string>{file_format}")
+    return _finish(reader, None, lambda: reader.text(text, file, ()))
+
+
+def _finish(reader: "Reader", file: str | None, read_all: Callable[[], Node]) -> Node:
     try:
-        cfg: Config = read_all()
+        cfg = read_all()
         reader.budget.hold(reader.budget.weigh(cfg))
     except RecursionError:
         raise FkitValueError("The config is nested too deeply.", origin=file) from None
@@ -111,8 +81,8 @@ def _finish(reader: "Reader", file: str | None, read_all: Any) -> Config:
     except FkitError as error:
         error.origin = error.origin or file
         raise
-    imported = tuple(sorted(reader.imported))
-    return Config.of(dict(cfg), marks_of(cfg), Meta(file, tuple(reader.environment.items()), imported))
+    meta = Meta(file, tuple(reader.environment.items()), tuple(sorted(reader.imported)))
+    return reader.kind.of(dict(cfg), marks_of(cfg), meta)
 
 
 class Reader:
@@ -121,16 +91,18 @@ class Reader:
     Args:
         options: how files are read.
         budget: what all of it may cost.
+        kind: the class that mappings become.
     """
 
-    def __init__(self, options: Options, budget: Budget) -> None:
+    def __init__(self, options: Options, budget: Budget, kind: type[Node]) -> None:
         self.options = options
         self.budget = budget
+        self.kind = kind
         self.environment: dict[str, str] = {}
         self.imported: set[str] = set()
-        self.shared: dict[int, Config] = {}
+        self.shared: dict[int, Node] = {}
 
-    def file(self, file: str, chain: tuple[str, ...]) -> Config:
+    def file(self, file: str, chain: tuple[str, ...]) -> Node:
         """The config of a file, merged over its bases; ``chain`` is the files that led here."""
         if file in chain:
             raise FkitValueError(
@@ -140,7 +112,7 @@ class Reader:
         self.budget.file(len(text))
         return self.text(text, file, (*chain, file))
 
-    def text(self, text: str, file: str, chain: tuple[str, ...]) -> Config:
+    def text(self, text: str, file: str, chain: tuple[str, ...]) -> Node:
         """The config of a text, merged over its bases."""
         name = shown(file)
         if len(chain) > 100:
@@ -170,25 +142,26 @@ class Reader:
             own = restore(own, base, name)
             self._keep_shared(base)
             self.budget.hold(self.budget.weigh(own))
-        merged = merge(base, inheritance(own))
+        merged = merge(base, inheritance(own, self.kind))
         if any(key.startswith("__") for key in merged):
             merged = _without(merged, [key for key in merged if key.startswith("__")])
         return merged
 
-    def newstyle(self, text: str, file: str) -> Config:
+    def newstyle(self, text: str, file: str) -> Node:
         """The config of a new-style file."""
-        cfg, imported = load_newstyle(text, file, self.budget)
+        cfg, imported = load_newstyle(text, file, self.budget, self.kind)
         self.imported |= imported
         return cfg
 
-    def bases_of(self, module: ast.Module, file: str, chain: tuple[str, ...]) -> tuple[Config, list[ast.stmt]]:
+    def bases_of(self, module: ast.Module, file: str, chain: tuple[str, ...]) -> tuple[Node, list[ast.stmt]]:
         """The union of a Python file's bases, and its other statements."""
-        rest = [node for node in module.body if not _is_base(node)]
-        if len(rest) == len(module.body):
-            return Config.of({}), rest
-        return self._bases(_base_paths(module, shown(file), self.budget), file, chain, _base_line(module)), rest
+        name = shown(file)
+        statement, rest = split_base(module, name)
+        if statement is None:
+            return self.kind.of({}), rest
+        return self._bases(_base_paths(statement, name, self.budget), file, chain, statement.lineno), rest
 
-    def execute(self, source: Source, file: str, chain: tuple[str, ...]) -> tuple[Config, Config]:
+    def execute(self, source: Source, file: str, chain: tuple[str, ...]) -> tuple[Node, Node]:
         """What a Python file itself sets, and its bases (changed, where the file assigns to ``_base_.x``)."""
         name = shown(file)
         module = parse_python(source.text, name)
@@ -202,22 +175,22 @@ class Reader:
         known: dict[int, Any] = {}
         if linked is not None:
             names.pop("_base_", None)
-            base = settle(linked, self.budget, Config, known)
+            base = settle(linked, self.budget, self.kind, known)
             self._keep_shared(base)
-        return settle(_kept(names), self.budget, Config, known), base
+        return settle(_kept(names), self.budget, self.kind, known), base
 
-    def _keep_shared(self, base: Config) -> None:
+    def _keep_shared(self, base: Node) -> None:
         """Remember the mappings of a base that its child may hold too: OpenMMLab gives them one ``_scope_``."""
         stack: list[Any] = [base]
         while stack:
             top = stack.pop()
-            if isinstance(top, Config):
+            if isinstance(top, Node):
                 self.shared[id(top)] = top
                 stack.extend(top.values())
             elif isinstance(top, (list, tuple)):
                 stack.extend(top)
 
-    def _document(self, source: Source, file: str, chain: tuple[str, ...]) -> tuple[Config, Config]:
+    def _document(self, source: Source, file: str, chain: tuple[str, ...]) -> tuple[Node, Node]:
         parse = parse_json if file.endswith(".json") else parse_yaml
         try:
             value = parse(source.text, shown(file), self.budget)
@@ -234,9 +207,9 @@ class Reader:
         if not isinstance(paths, list):
             paths = [paths]
         base = self._bases(paths, file, chain, 0)
-        return settle(value, self.budget, Config), base
+        return settle(value, self.budget, self.kind), base
 
-    def _bases(self, paths: list[Any], file: str, chain: tuple[str, ...], line: int) -> Config:
+    def _bases(self, paths: list[Any], file: str, chain: tuple[str, ...], line: int) -> Node:
         """The union of the bases, in which no key may come twice."""
         items: dict[str, Any] = {}
         marks: dict[str, Any] = {}
@@ -259,65 +232,14 @@ class Reader:
                 cfg = _scoped(cfg, scope, self.shared, {})
             items.update(cfg)
             marks.update(marks_of(cfg) or {})
-        return Config.of(items, marks or None)
+        return self.kind.of(items, marks or None)
 
 
-def shown(file: str) -> str:
-    """A file's name for people: relative where it is below the working folder."""
-    here = os.getcwd() + os.sep
-    return file[len(here) :] if file.startswith(here) else file
-
-
-def parse_python(text: str, file: str) -> ast.Module:
-    """The AST of a Python text, remembered by content.
-
-    Raises:
-        FkitValueError: no Python, or nested too deeply.
-    """
-    found = _parsed.get(text)
-    if found is not None:
-        return found
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # an invalid escape in a config is Python's affair
-            module = ast.parse(text)
-    except SyntaxError as error:
-        raise FkitValueError(f"This is no Python: {error.msg}.", origin=f"{file}:{error.lineno or 1}") from None
-    except MemoryError:
-        raise FkitValueError("This Python is too long, or nested too deeply.", origin=file) from None
-    except (ValueError, RecursionError, OverflowError) as error:
-        raise FkitValueError(
-            f"This is no Python that can be read: {str(error) or 'it is nested too deeply'}.", origin=file
-        ) from None
-    if len(text) <= 100_000:
-        if len(_parsed) >= _MEMO:
-            _parsed.pop(next(iter(_parsed)), None)
-        _parsed[text] = module
-    return module
-
-
-def _is_base(node: ast.stmt) -> bool:
-    return isinstance(node, ast.Assign) and isinstance(node.targets[0], ast.Name) and node.targets[0].id == "_base_"
-
-
-def _base_line(module: ast.Module) -> int:
-    return next((node.lineno for node in module.body if _is_base(node)), 0)
-
-
-def _base_paths(module: ast.Module, file: str, budget: Budget) -> list[Any]:
+def _base_paths(statement: ast.Assign | ast.AnnAssign, file: str, budget: Budget) -> list[Any]:
     """What ``_base_ = ...`` says, evaluated alone: it sees no other name of the file."""
-    node = next((node for node in module.body if _is_base(node)), None)
-    if node is None:
-        return []
-    value: Any = node.value  # type: ignore[attr-defined]
-    if isinstance(value, ast.Constant):
-        return [value.value]
-    if isinstance(value, ast.List) and all(isinstance(item, ast.Constant) for item in value.elts):
-        return [item.value for item in value.elts]  # type: ignore[attr-defined]
-    name = ast.copy_location(ast.Name("_base_", ast.Store()), node)
-    alone = ast.copy_location(ast.Assign([name], node.value), node)  # type: ignore[attr-defined]
-    value = evaluate([alone], Draft(), file, budget)["_base_"]
-    return value if isinstance(value, list) else [value]
+    names = evaluate([statement], Draft(), file, budget)
+    paths = names["_base_"]
+    return paths if isinstance(paths, list) else [paths]
 
 
 def _kept(names: Draft) -> Draft:
@@ -334,12 +256,12 @@ def _is_code(value: Any) -> bool:
     return isinstance(value, (Closure, Module)) or type(value).__name__ == "function"
 
 
-def _without(cfg: Config, keys: list[str]) -> Config:
+def _without(cfg: Node, keys: list[str]) -> Node:
     marks = {k: m for k, m in (marks_of(cfg) or {}).items() if k not in keys}
-    return Config.of({k: v for k, v in cfg.items() if k not in keys}, marks or None)
+    return type(cfg).of({k: v for k, v in cfg.items() if k not in keys}, marks or None)
 
 
-def _announce(own: Config, file: str) -> None:
+def _announce(own: Node, file: str) -> None:
     """Warn of a config that announces its end."""
     told = own["_deprecation_"]
     message = f"The config file {file} will be deprecated in the future."
@@ -350,9 +272,9 @@ def _announce(own: Config, file: str) -> None:
     warnings.warn(message, DeprecationWarning, stacklevel=6)
 
 
-def _scoped(value: Any, scope: str, shared: dict[int, Config], told: dict[int, Config], outermost: bool = True) -> Any:
+def _scoped(value: Any, scope: str, shared: dict[int, Node], told: dict[int, Node], outermost: bool = True) -> Any:
     """The outermost mappings with a ``type``, told which package they are of; what is shared is told once for all."""
-    if isinstance(value, Config):
+    if isinstance(value, Node):
         if id(value) in told:
             return told[id(value)]
         typed = outermost and "type" in value
@@ -363,7 +285,7 @@ def _scoped(value: Any, scope: str, shared: dict[int, Config], told: dict[int, C
         )
         if typed and dict.get(value, "_scope_") is None:
             items["_scope_"] = scope
-        made = Config.of(items, marks_of(value))
+        made = type(value).of(items, marks_of(value))
         if typed and id(value) in shared:
             told[id(value)] = made
         return made

@@ -9,7 +9,7 @@ from fkit.tree.error import FkitFileNotFoundError, FkitKeyError, FkitOSError, Fk
 from fkit.tree.node import Items, Node, marks_of, meta_of
 from fkit.tree.path import step
 
-__all__ = ["Source", "read", "restore", "substitute"]
+__all__ = ["SUFFIXES", "Source", "read", "restore", "shown", "substitute", "unquoted"]
 
 SUFFIXES = (".py", ".json", ".yaml", ".yml")
 _LIMIT = 1_000_000  # bytes; the largest known config has 75,000
@@ -57,6 +57,12 @@ def read(file: str) -> str:
     except UnicodeDecodeError as error:
         raise FkitValueError(f"The config file {file} is not UTF-8: {error}.") from None
     return text.replace("\r\n", "\n").replace("\r", "\n")
+
+
+def shown(file: str) -> str:
+    """A file's name for people: relative where it is below the working folder."""
+    here = os.getcwd() + os.sep
+    return file[len(here) :] if file.startswith(here) else file
 
 
 def substitute(text: str, file: str, predefined: bool, environment: bool) -> Source:

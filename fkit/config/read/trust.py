@@ -6,21 +6,22 @@ import subprocess
 import sys
 from typing import Any
 
-from fkit.config.config import Config, Meta
 from fkit.config.language.budget import Budget
 from fkit.config.language.value import settle
+from fkit.config.origin import Meta
 from fkit.config.read.document import parse_json
 from fkit.tree.error import FkitRuntimeError, FkitValueError
-from fkit.tree.node import marks_of
+from fkit.tree.node import Node, marks_of
 
 __all__ = ["run_trusted"]
 
 
-def run_trusted(file: str) -> Config:
+def run_trusted(file: str, kind: type[Node]) -> Node:
     """The config that a file makes when it is executed, by a child process.
 
     Args:
         file: the file; with all its bases it runs as Python, and may do what Python may.
+        kind: the class that its mappings become.
 
     Returns:
         the values; classes and functions as the names they can be imported by.
@@ -41,5 +42,5 @@ def run_trusted(file: str) -> Config:
         ) from None
     if "error" in answer:
         raise FkitValueError(answer["error"], origin=answer["origin"], repair="The file was run as Python, by --trust.")
-    cfg = settle(parse_json(json.dumps(answer["config"]), file, Budget()), Budget(), Config)
-    return Config.of(dict(cfg), marks_of(cfg), Meta(file))
+    cfg = settle(parse_json(json.dumps(answer["config"]), file, Budget()), Budget(), kind)
+    return kind.of(dict(cfg), marks_of(cfg), Meta(file))

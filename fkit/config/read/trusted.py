@@ -9,14 +9,15 @@ import types
 from collections.abc import Mapping
 from typing import Any
 
-from fkit.config.config import Config
 from fkit.config.language.budget import Budget
+from fkit.config.language.value import link
 from fkit.config.read.locate import module_file
-from fkit.config.read.newstyle import split_bases
-from fkit.config.read.reader import Options, Reader, parse_python, shown
-from fkit.config.read.source import Source, read
+from fkit.config.read.reader import Options, Reader
+from fkit.config.read.source import Source, read, shown
+from fkit.config.read.syntax import parse_python, split_marker
 from fkit.tree.canonical import encode
 from fkit.tree.error import FkitError, FkitValueError
+from fkit.tree.node import Node
 from fkit.tree.tree import thaw
 
 __all__ = ["main"]
@@ -36,8 +37,6 @@ class Open(dict[str, Any]):
 
     def merge(self, other: Mapping[str, Any]) -> None:
         """Merge as mmengine's ConfigDict does."""
-        from fkit.config.language.value import link
-
         mine = link(self)
         mine.merge(link(dict(other)), None)
         self.clear()
@@ -64,16 +63,16 @@ def _open(value: Any) -> Any:
 class TrustedReader(Reader):
     """A reader that executes the Python files."""
 
-    def execute(self, source: Source, file: str, chain: tuple[str, ...]) -> tuple[Config, Config]:
+    def execute(self, source: Source, file: str, chain: tuple[str, ...]) -> tuple[Node, Node]:
         """What the file itself sets when it runs, and its bases."""
         module = parse_python(source.text, shown(file))
         base, rest = self.bases_of(module, file, chain)
         opened = _open(thaw(base))
         names = _run(rest, file, {"_base_": opened})
         names.pop("_base_", None)
-        return Config(_values(names)), Config(opened)
+        return Node(_values(names)), Node(opened)
 
-    def newstyle(self, text: str, file: str) -> Config:
+    def newstyle(self, text: str, file: str) -> Node:
         """The config of a new-style file; its imports are real ones."""
         names = _newstyle(text, file, (file,))
         imported = {
@@ -83,12 +82,12 @@ class TrustedReader(Reader):
             for alias in node.names
         }
         values = _values(names)
-        return Config({k: v for k, v in values.items() if not (k in imported and callable(v))})
+        return Node({k: v for k, v in values.items() if not (k in imported and callable(v))})
 
 
 def _newstyle(text: str, file: str, chain: tuple[str, ...]) -> dict[str, Any]:
     module = parse_python(text, shown(file))
-    body, imports = split_bases(module.body, shown(file))
+    body, imports = split_marker(module.body, shown(file))
     names: dict[str, Any] = {"__file__": file}
     for node in imports:
         place = f"{shown(file)}:{node.lineno}"
@@ -120,7 +119,7 @@ def main() -> int:
     out = os.fdopen(os.dup(1), "w", encoding="utf-8")
     os.dup2(2, 1)  # what the file prints is no part of the answer
     try:
-        cfg = TrustedReader(Options(), Budget()).file(file, ())
+        cfg = TrustedReader(Options(), Budget(), Node).file(file, ())
         answer: dict[str, Any] = {"config": _lazily(encode(cfg))}
     except FkitError as error:
         answer = {"error": str(error), "origin": None}

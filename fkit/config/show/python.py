@@ -3,10 +3,11 @@
 import keyword
 from typing import Any
 
-from fkit.config.config import Config
 from fkit.config.language.imported import Imported
+from fkit.config.origin import of
 from fkit.tree.canonical import encode, reference
 from fkit.tree.error import FkitValueError
+from fkit.tree.node import Node
 
 __all__ = ["python_text"]
 
@@ -14,7 +15,7 @@ _WIDTH = 88
 _SPECIAL = frozenset(("_base_", "_deprecation_", "dict", "float", "set", "frozenset"))
 
 
-def python_text(cfg: Config) -> str:
+def python_text(cfg: Node) -> str:
     """The Python text that loads back to an equal config.
 
     Args:
@@ -25,7 +26,7 @@ def python_text(cfg: Config) -> str:
         FkitValueError: a top-level key that no Python file can hold.
 
     Example:
-        >>> print(python_text(Config({"model": {"type": "A", "in": (1,)}, "lr": float("inf")})), end="")
+        >>> print(python_text(Node({"model": {"type": "A", "in": (1,)}, "lr": float("inf")})), end="")
         model = {'type': 'A', 'in': (1,)}
         lr = float('inf')
     """
@@ -47,14 +48,14 @@ def python_text(cfg: Config) -> str:
         ):
             raise FkitValueError(
                 f"The top-level key {key!r} cannot be a variable of a Python file.",
-                origin=cfg.origin((key,)),
+                origin=of(cfg, key),
                 repair="Write the config as YAML or JSON.",
             )
         lines.append(f"{key} = {writer.write(value, 0, len(key) + 3)}")
     return "\n".join(lines) + "\n" if lines else ""
 
 
-def _imports(cfg: Config) -> dict[tuple[str, str], str]:
+def _imports(cfg: Node) -> dict[tuple[str, str], str]:
     """(module, name) -> the name it gets in the file, for all names that stand for code."""
     wanted: dict[tuple[str, str], None] = {}
     stack: list[Any] = [cfg]

@@ -4,9 +4,10 @@ import json
 import os
 from typing import Any
 
-from fkit.config.config import Config
+from fkit.config.show.python import python_text
 from fkit.tree.canonical import canonical, encode
 from fkit.tree.error import FkitOSError, FkitValueError
+from fkit.tree.node import Node
 from fkit.tree.write import atomic_write
 
 __all__ = ["text", "write"]
@@ -15,7 +16,7 @@ FORMS = ("python", "yaml", "json", "canonical")
 _BY_SUFFIX = ((".py", "python"), (".yaml", "yaml"), (".yml", "yaml"), (".json", "json"))
 
 
-def text(cfg: Config, form: str) -> str:
+def text(cfg: Node, form: str) -> str:
     """The config as text.
 
     Args:
@@ -26,14 +27,12 @@ def text(cfg: Config, form: str) -> str:
         FkitValueError: another form.
 
     Example:
-        >>> text(Config({"a": (1, 2)}), "json")
+        >>> text(Node({"a": (1, 2)}), "json")
         '{\\n  "a": {"__tuple__": [1, 2]}\\n}\\n'
     """
     if form == "canonical":
         return canonical(cfg)
     if form == "python":
-        from fkit.config.show.python import python_text
-
         return python_text(cfg)
     if form == "json":
         return _json(encode(cfg), "") + "\n"
@@ -42,7 +41,7 @@ def text(cfg: Config, form: str) -> str:
     raise FkitValueError(f"A config has no text of the form {form!r}.", value=form, choices=FORMS, label="Forms")
 
 
-def write(cfg: Config, path: str) -> None:
+def write(cfg: Node, path: str) -> None:
     """Write the config to a file, whole or not at all; the suffix says how.
 
     Raises:
@@ -73,7 +72,7 @@ def _json(value: Any, indent: str) -> str:
     return "{\n" + ",\n".join(parts) + f"\n{indent}}}"
 
 
-def _yaml(cfg: Config) -> str:
+def _yaml(cfg: Node) -> str:
     import yaml
 
     class Dumper(yaml.SafeDumper):

@@ -1,0 +1,142 @@
+"""Python config files as syntax: parsed once, and looked at for their bases and their style; nothing is evaluated."""
+
+import ast
+import warnings
+from typing import cast
+
+from fkit.config.language.statement import is_standard
+from fkit.tree.error import FkitValueError
+
+__all__ = ["is_base", "is_newstyle", "parse_python", "split_base", "split_marker", "statements"]
+
+_parsed: dict[str, ast.Module] = {}  # the memo of parsed files, keyed by content
+_MEMO = 256  # files kept
+
+
+def parse_python(text: str, file: str) -> ast.Module:
+    """The AST of a Python text, remembered by content.
+
+    Raises:
+        FkitValueError: no Python, or nested too deeply.
+    """
+    found = _parsed.get(text)
+    if found is not None:
+        return found
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # an invalid escape in a config is Python's affair
+            module = ast.parse(text)
+    except SyntaxError as error:
+        raise FkitValueError(f"This is no Python: {error.msg}.", origin=f"{file}:{error.lineno or 1}") from None
+    except MemoryError:
+        raise FkitValueError("This Python is too long, or nested too deeply.", origin=file) from None
+    except (ValueError, RecursionError, OverflowError) as error:
+        raise FkitValueError(
+            f"This is no Python that can be read: {str(error) or 'it is nested too deeply'}.", origin=file
+        ) from None
+    if len(text) <= 100_000:
+        if len(_parsed) >= _MEMO:
+            _parsed.pop(next(iter(_parsed)), None)
+        _parsed[text] = module
+    return module
+
+
+def is_base(node: ast.stmt) -> bool:
+    """Whether a statement is ``_base_ = ...``, with or without an annotation."""
+    if isinstance(node, ast.Assign):
+        target = node.targets[0] if len(node.targets) == 1 else None
+    elif isinstance(node, ast.AnnAssign) and node.value is not None:
+        target = node.target
+    else:
+        return False
+    return isinstance(target, ast.Name) and target.id == "_base_"
+
+
+def split_base(module: ast.Module, file: str) -> tuple[ast.Assign | ast.AnnAssign | None, list[ast.stmt]]:
+    """The statement that names the bases of an old-style file, and the others.
+
+    Raises:
+        FkitValueError: there are two.
+    """
+    bases = [node for node in module.body if is_base(node)]
+    if len(bases) > 1:
+        raise FkitValueError(
+            "_base_ is set twice; only one list of bases is read.",
+            origin=f"{file}:{bases[1].lineno}",
+            repair="Write all bases in one list.",
+        )
+    if not bases:
+        return None, module.body
+    found = cast("ast.Assign | ast.AnnAssign", bases[0])
+    return found, [node for node in module.body if node is not found]
+
+
+def is_newstyle(module: ast.Module, file: str) -> bool:
+    """Whether a file is of the new style: it reads bases by ``with read_base():`` or imports another library.
+
+    Raises:
+        FkitValueError: a ``with`` of something else.
+    """
+    for node in statements(module):
+        if is_base(node):
+            return False
+        if isinstance(node, ast.With):
+            if not _is_marker(node):
+                raise FkitValueError("Only `with read_base():` is part of a config.", origin=f"{file}:{node.lineno}")
+            return True
+        elif isinstance(node, ast.ImportFrom):
+            if node.level != 0:
+                return True
+            if node.module == "mmengine" and len(node.names) == 1 and node.names[0].name == "Config":
+                continue
+            if node.module is not None and not is_standard(node.module):
+                return True
+        elif isinstance(node, ast.Import) and not all(is_standard(alias.name) for alias in node.names):
+            return True
+    return False
+
+
+def statements(module: ast.Module) -> list[ast.stmt]:
+    """All statements, those of the file itself first, then those inside of them, level by level."""
+    found: list[ast.stmt] = []
+    level: list[ast.stmt] = module.body
+    while level:
+        found += level
+        deeper: list[ast.stmt] = []
+        for node in level:
+            for field in ("body", "orelse", "finalbody", "handlers"):
+                for below in getattr(node, field, ()):
+                    deeper += below.body if isinstance(below, ast.ExceptHandler) else [below]
+        level = deeper
+    return found
+
+
+def _is_marker(node: ast.With) -> bool:
+    call = node.items[0].context_expr
+    return isinstance(call, ast.Call) and isinstance(call.func, ast.Name) and call.func.id == "read_base"
+
+
+def split_marker(body: list[ast.stmt], file: str) -> tuple[list[ast.stmt], list[ast.ImportFrom]]:
+    """The statements without the first ``with read_base():``, and the imports inside of that."""
+    for at, node in enumerate(body):
+        place = f"{file}:{node.lineno}"
+        if is_base(node):
+            raise FkitValueError(
+                "A base of the old style (`_base_ = ...`) under a child of the new style.",
+                origin=place,
+                repair="All files of a chain must be of one style.",
+            )
+        if not isinstance(node, ast.With):
+            continue
+        if not _is_marker(node) or len(node.items) > 1:
+            raise FkitValueError("Only `with read_base():` is part of a config.", origin=place)
+        imports: list[ast.ImportFrom] = []
+        for below in node.body:
+            if not isinstance(below, ast.ImportFrom) or below.module is None:
+                repair = "Write `from .module import name`, or `import *`."
+                raise FkitValueError(
+                    "Only `from module import ...` stands in `with read_base():`.", origin=place, repair=repair
+                )
+            imports.append(below)
+        return [*body[:at], *body[at + 1 :]], imports
+    return body, []
