@@ -17,8 +17,8 @@ from fkit.fileio.error import FkitFileExistsError, FkitSameFileError, told
 from fkit.fileio.local import LocalStorage, PathLike
 from fkit.fileio.path import listing
 from fkit.fileio.progress import progress
-from fkit.tree.called import resolve
 from fkit.tree.error import FkitFileNotFoundError, FkitValueError
+from fkit.tree.name import open_name
 
 __all__ = ["Storage"]
 
@@ -60,7 +60,7 @@ class Storage:
         # an archive is opened anew, not taken from fsspec's cache: the file may have changed
         options = {**self.options, "skip_instance_cache": True} if self.inside else dict(self.options)
         with told(self._source, "opened") if self._source else nullcontext():
-            return resolve(self.maker)(**options) if self.maker else fsspec.filesystem(self.protocol, **options)
+            return open_name(self.maker)(**options) if self.maker else fsspec.filesystem(self.protocol, **options)
 
     def close(self) -> None:
         """Let go of what is open; an archive writes its table of contents."""

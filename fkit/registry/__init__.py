@@ -1,5 +1,5 @@
 """Floor 3: names to makers. Called, it is `fkit.registry.builtin.registry`."""
 
-from fkit.tree.called import called
+from fkit.tree.callable import make_callable
 
-called(__name__, "fkit.registry.builtin:registry")
+make_callable(__name__, "fkit.registry.builtin:registry")

@@ -3,14 +3,14 @@
 from collections.abc import Callable
 from typing import Any, NamedTuple, TypeVar
 
+from fkit.tree.absent import ABSENT
 from fkit.tree.canonical import fingerprint
-from fkit.tree.error import FkitIndexError, FkitTypeError
+from fkit.tree.error import FkitIndexError, FkitTypeError, quoted
 from fkit.tree.node import Items, Node, freeze, marks_of, meta_of, same
-from fkit.tree.path import Path, follow, parse, show
+from fkit.tree.path import Path, exact, follow, show
 
 __all__ = ["Change", "diff", "drop", "fingerprint", "freeze", "get", "loosen", "map", "put", "same", "thaw"]
 
-_ABSENT: Any = object()
 T = TypeVar("T", bound=Node)
 
 
@@ -60,7 +60,7 @@ def _same_tuple(value: tuple[Any, ...], items: list[Any]) -> Any:
     return make(items) if make is not None else tuple(items)
 
 
-def get(tree: Any, path: str | Path, default: Any = _ABSENT) -> Any:
+def get(tree: Any, path: str | Path, default: Any = ABSENT) -> Any:
     """The value at a dotted path, or ``default``.
 
     Raises:
@@ -70,7 +70,7 @@ def get(tree: Any, path: str | Path, default: Any = _ABSENT) -> Any:
         >>> get(freeze({"a": [{"b": 1}]}), "a.0.b"), get(freeze({}), "a.b", None)
         (1, None)
     """
-    if default is _ABSENT:
+    if default is ABSENT:
         return follow(tree, path)
     try:
         return follow(tree, path)
@@ -95,7 +95,7 @@ def put(tree: Any, path: str | Path, value: Any, mark: Any = None) -> Any:
         >>> put(freeze({"a": {"b": 1}, "c": 2}), "a.b", 3)
         Node({'a': Node({'b': 3}), 'c': 2})
     """
-    keys = parse(path) if isinstance(path, str) else path
+    keys = exact(tree, path)
     kind = type(tree) if isinstance(tree, Node) else Node
     return _put(tree, keys, 0, freeze(value, kind), mark, kind)
 
@@ -105,27 +105,26 @@ def _put(node: Any, keys: Path, depth: int, value: Any, mark: Any, kind: type[No
         return value
     key = keys[depth]
     if isinstance(node, (list, tuple)):
-        index = _index(node, keys, depth)
-        items: list[Any] = [*node[:index], _put(node[index], keys, depth + 1, value, mark, kind), *node[index + 1 :]]
-        return Items(items) if isinstance(node, list) else _same_tuple(node, items)
+        at = _place(node, keys, depth)
+        return _with_item(node, at, _put(node[at], keys, depth + 1, value, mark, kind))
     if not isinstance(node, dict):
-        raise FkitTypeError(f"{show(keys[:depth])} is {node!r}, so nothing can be set below it.", path=show(keys))
-    below = dict.get(node, key, _ABSENT)
-    new = _put(kind.of({}) if below is _ABSENT and depth + 1 < len(keys) else below, keys, depth + 1, value, mark, kind)
-    marks: dict[Any, Any] | None = marks_of(node) if isinstance(node, Node) else None
+        where = show(keys[:depth]) or "The top level"
+        raise FkitTypeError(f"{where} is {quoted(node)}, so nothing can be set below it.", path=show(keys))
+    below = dict.get(node, key, ABSENT)
+    new = _put(kind.of({}) if below is ABSENT and depth + 1 < len(keys) else below, keys, depth + 1, value, mark, kind)
+    marks, meta = _beside(node)
     if depth + 1 == len(keys) and (mark is not None or marks):
         marks = {**(marks or {}), key: mark}
-    return kind.of({**node, key: new}, marks, (meta_of(node) if isinstance(node, Node) else None))
+    return kind.of({**node, key: new}, marks, meta)
 
 
-def _index(node: Any, keys: Path, depth: int) -> int:
-    key = keys[depth]
-    if isinstance(key, str) and key.isdecimal() and key.isascii() and len(key) < 10:
-        key = int(key)
+def _place(node: Any, keys: Path, depth: int) -> int:
+    """The place in a list or tuple that a key of an exact path names."""
+    key, where = keys[depth], show(keys[:depth]) or "The top level"
     if type(key) is not int:
-        raise FkitTypeError(f"{show(keys[:depth])} is a {_kind(node)}: {key!r} is no index.", path=show(keys))
+        raise FkitTypeError(f"{where} is a {_kind(node)}: {key!r} is no index.", path=show(keys))
     if not -len(node) <= key < len(node):
-        raise FkitIndexError(f"{show(keys[:depth])} has {len(node)} items, none at {key}.", path=show(keys))
+        raise FkitIndexError(f"{where} has {len(node)} items, none at {key}.", path=show(keys))
     return key % len(node)
 
 
@@ -133,51 +132,49 @@ def _kind(node: Any) -> str:
     return "list" if isinstance(node, list) else "tuple"
 
 
+def _with_item(node: Any, at: int, item: Any) -> Any:
+    items: list[Any] = [*node[:at], item, *node[at + 1 :]]
+    return Items(items) if isinstance(node, list) else _same_tuple(node, items)
+
+
+def _beside(node: Any) -> tuple[dict[Any, Any] | None, Any]:
+    """The marks and the meta that ride beside a mapping."""
+    return (marks_of(node), meta_of(node)) if isinstance(node, Node) else (None, None)
+
+
 def drop(tree: Any, path: str | Path) -> Any:
     """The tree without what is at the path.
 
     Raises:
         FkitAttributeError, FkitIndexError: nothing is there.
+        FkitTypeError: the path is empty, or leads to a field of a named tuple.
 
     Example:
         >>> drop(freeze({"a": {"b": 1, "c": 2}}), "a.b")
         Node({'a': Node({'c': 2})})
     """
-    keys = parse(path) if isinstance(path, str) else path
+    keys = exact(tree, path)
     if not keys:
         raise FkitTypeError("An empty path drops nothing.")
     follow(tree, keys)
-    parent = follow(tree, keys[:-1])
-    kind = type(tree) if isinstance(tree, Node) else Node
-    if isinstance(parent, (list, tuple)):
-        at = _index(parent, keys, len(keys) - 1)
-        kept: list[Any] = [*parent[:at], *parent[at + 1 :]]
-        rest: Any = Items(kept) if isinstance(parent, list) else tuple(kept)
-    else:
-        marks = marks_of(parent) if isinstance(parent, Node) else None
-        left = {k: m for k, m in marks.items() if k != keys[-1]} if marks else None
-        rest = kind.of(
-            {k: v for k, v in parent.items() if k != keys[-1]},
-            left,
-            (meta_of(parent) if isinstance(parent, Node) else None),
-        )
-    return _put(tree, keys[:-1], 0, rest, None, kind) if len(keys) == 1 else _graft(tree, keys[:-1], 0, rest, kind)
+    return _drop(tree, keys, 0, type(tree) if isinstance(tree, Node) else Node)
 
 
-def _graft(node: Any, keys: Path, depth: int, value: Any, kind: type[Node]) -> Any:
-    """As ``_put``, but marks stay: a node with one key less was set where it was set."""
-    if depth == len(keys):
-        return value
+def _drop(node: Any, keys: Path, depth: int, kind: type[Node]) -> Any:
+    key, last = keys[depth], depth + 1 == len(keys)
     if isinstance(node, (list, tuple)):
-        at = _index(node, keys, depth)
-        items: list[Any] = [*node[:at], _graft(node[at], keys, depth + 1, value, kind), *node[at + 1 :]]
-        return Items(items) if isinstance(node, list) else _same_tuple(node, items)
-    below = _graft(node[keys[depth]], keys, depth + 1, value, kind)
-    return kind.of(
-        {**node, keys[depth]: below},
-        (marks_of(node) if isinstance(node, Node) else None),
-        (meta_of(node) if isinstance(node, Node) else None),
-    )
+        at = _place(node, keys, depth)
+        if not last:
+            return _with_item(node, at, _drop(node[at], keys, depth + 1, kind))
+        if hasattr(type(node), "_make"):
+            raise FkitTypeError(f"{show(keys)} is a field of a {type(node).__name__}, which has all of its fields.")
+        rest: list[Any] = [*node[:at], *node[at + 1 :]]
+        return Items(rest) if isinstance(node, list) else tuple(rest)
+    marks, meta = _beside(node)
+    if not last:  # a mapping with one key less below was set where it was set: its mark stays
+        return kind.of({**node, key: _drop(node[key], keys, depth + 1, kind)}, marks, meta)
+    left = {k: m for k, m in marks.items() if k != key} if marks else None
+    return kind.of({k: v for k, v in node.items() if k != key}, left, meta)
 
 
 def map(function: Callable[[Any], Any], tree: Any) -> Any:
@@ -192,11 +189,7 @@ def map(function: Callable[[Any], Any], tree: Any) -> Any:
         if all(items[k] is v for k, v in tree.items()):
             return tree
         kind: type[Node] = type(tree) if isinstance(tree, Node) else Node
-        return kind.of(
-            items,
-            (marks_of(tree) if isinstance(tree, Node) else None),
-            (meta_of(tree) if isinstance(tree, Node) else None),
-        )
+        return kind.of(items, *_beside(tree))
     if isinstance(tree, (list, tuple)):
         parts: list[Any] = [map(function, v) for v in tree]
         if all(new is old for new, old in zip(parts, tree, strict=True)):
@@ -212,7 +205,7 @@ def diff(old: Any, new: Any) -> tuple[Change, ...]:
         >>> for change in diff({"a": 1, "b": [1]}, {"a": 2, "b": [1, 3]}):
         ...     print(change.kind, show(change.path), change.new)
         changed a 2
-        added b.1 3
+        added b[1] 3
     """
     found: list[Change] = []
     _diff(old, new, (), found)
@@ -224,17 +217,17 @@ def _diff(old: Any, new: Any, path: Path, found: list[Change]) -> None:
         return
     if isinstance(old, dict) and isinstance(new, dict):
         for key, value in old.items():
-            other: Any = dict.get(new, key, _ABSENT)
-            if other is _ABSENT:
-                found.append(Change((*path, key), value, _ABSENT, "removed"))
+            other: Any = dict.get(new, key, ABSENT)
+            if other is ABSENT:
+                found.append(Change((*path, key), value, ABSENT, "removed"))
             else:
                 _diff(value, other, (*path, key), found)
-        found += [Change((*path, k), _ABSENT, v, "added") for k, v in new.items() if k not in old]
+        found += [Change((*path, k), ABSENT, v, "added") for k, v in new.items() if k not in old]
     elif (isinstance(old, list) and isinstance(new, list)) or (isinstance(old, tuple) and isinstance(new, tuple)):
         for at, (left, right) in enumerate(zip(old, new, strict=False)):
-            _diff(left, right, (*path, str(at)), found)
+            _diff(left, right, (*path, at), found)
         shared = min(len(old), len(new))
-        found += [Change((*path, str(at)), old[at], _ABSENT, "removed") for at in range(shared, len(old))]
-        found += [Change((*path, str(at)), _ABSENT, new[at], "added") for at in range(shared, len(new))]
+        found += [Change((*path, at), old[at], ABSENT, "removed") for at in range(shared, len(old))]
+        found += [Change((*path, at), ABSENT, new[at], "added") for at in range(shared, len(new))]
     elif not same(old, new):
         found.append(Change(path, old, new, "changed"))

@@ -1,6 +1,6 @@
 """Pure functions over trees, and dotted paths."""
 
-from typing import Any
+from typing import Any, NamedTuple
 
 import pytest
 from hypothesis import given
@@ -10,15 +10,66 @@ from fkit.tree import path, tree
 from fkit.tree.error import FkitAttributeError, FkitIndexError, FkitTypeError, FkitValueError
 from fkit.tree.node import freeze
 
-PARTS = st.text(min_size=1, max_size=5)
+PARTS = st.text(max_size=5)
+ODD = st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False)
 
 
-@given(st.lists(PARTS | st.integers(-3, 99), max_size=5))
+@given(st.lists(PARTS | ODD | st.tuples(PARTS, ODD), max_size=5))
 def test_parse_undoes_show(keys: list[Any]) -> None:
-    assert path.parse(path.show(tuple(keys))) == tuple(keys)
+    found = path.parse(path.show(tuple(keys)))
+    assert [(type(key), repr(key)) for key in found] == [(type(key), repr(key)) for key in keys]
 
 
-@pytest.mark.parametrize("text", [".a", "a.", "a..b", "a[", "a[b]", "a]b", "a['b", "a[0]b"])
+@given(st.data())
+def test_the_path_that_is_shown_leads_to_the_same_value(data: Any) -> None:
+    """What an error prints (`parts[1]`) is what a user may write, and `parts.1` is the same."""
+    cfg = freeze({"a.b": {"parts": [{"1": 1}, [2, {"": 3}]], "t": (4, {"x": 5})}})
+    keys, dotted, node = (), "", cfg
+    while isinstance(node, (dict, list, tuple)):
+        key = data.draw(st.sampled_from(list(node) if isinstance(node, dict) else list(range(len(node)))))
+        node, keys = node[key], (*keys, key)
+        dotted += path.show((key,)) if isinstance(key, str) and key in ("a.b", "") else f".{key}"
+    assert path.parse(path.show(keys)) == keys
+    assert path.follow(cfg, path.show(keys)) == path.follow(cfg, dotted) == node
+    assert path.exact(cfg, dotted) == keys
+    assert tree.put(cfg, dotted, 9) == tree.put(cfg, path.show(keys), 9)
+
+
+def test_errors_and_differences_spell_items_alike() -> None:
+    cfg = freeze({"a": [{"b": 1}]})
+    for text in ("a.0.c", "a[0].c"):
+        with pytest.raises(FkitAttributeError, match=r"There is no key 'c' in a\[0\]") as caught:
+            path.follow(cfg, text)
+        assert caught.value.path == "a[0].c"
+    with pytest.raises(FkitTypeError, match=r"a\[0\]\.b is 1"):
+        tree.put(cfg, "a.0.b.c", 2)
+    assert [path.show(change.path) for change in tree.diff(cfg, freeze({"a": [{"b": 2}, 3]}))] == ["a[0].b", "a[1]"]
+
+
+@pytest.mark.parametrize("wrong", [None, 3, {}, ([],)])
+def test_what_is_no_path_is_refused(wrong: Any) -> None:
+    for call in (tree.get, tree.drop, path.follow, path.exact, lambda cfg, keys: tree.put(cfg, keys, 1)):
+        with pytest.raises(FkitTypeError, match="A path is"):
+            call(freeze({"a": 1}), wrong)
+    with pytest.raises(FkitTypeError, match="A path is a string"):
+        path.parse(wrong)
+
+
+class Point(NamedTuple):
+    x: int
+    y: int
+
+
+def test_a_named_tuple_keeps_its_fields() -> None:
+    cfg = freeze({"p": Point(1, 2)})
+    assert tree.put(cfg, "p[1]", 5).p == Point(1, 5) and type(tree.put(cfg, "p.1", 5).p) is Point
+    with pytest.raises(FkitTypeError, match=r"p\[0\] is a field of a Point"):
+        tree.drop(cfg, "p.0")
+
+
+@pytest.mark.parametrize(
+    "text", [".a", "a.", "a..b", "a[", "a[b]", "a]b", "a['b", "a[0]b", "a[{}]", f"a[{'9' * 5000}]"]
+)
 def test_a_broken_path_is_refused(text: str) -> None:
     with pytest.raises(FkitValueError, match="path"):
         path.parse(text)

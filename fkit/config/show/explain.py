@@ -6,7 +6,7 @@ from fkit.config.config import Config
 from fkit.config.origin import chain, of
 from fkit.tree import tree
 from fkit.tree.error import quoted
-from fkit.tree.path import Path, parse, show, step
+from fkit.tree.path import Path, exact, show, step
 
 __all__ = ["difference", "explain"]
 
@@ -24,7 +24,7 @@ def explain(cfg: Config, path: str) -> str:
         a.b = 2
           merge()  2
     """
-    keys = parse(path)
+    keys = exact(cfg, path)
     value = tree.get(cfg, keys)
     if not isinstance(value, dict):
         return _chain(cfg, keys, value)
@@ -40,7 +40,7 @@ def _leaves(value: Any, path: Path) -> Any:
             yield from _leaves(item, (*path, key))
     elif isinstance(value, (list, tuple)) and any(isinstance(item, dict) for item in value):
         for at, item in enumerate(value):
-            yield from _leaves(item, (*path, str(at)))
+            yield from _leaves(item, (*path, at))
     else:
         yield path
 
@@ -66,7 +66,7 @@ def difference(old: Config, new: Config, colour: bool = False) -> str:
         >>> print(difference(Config({"a": 1, "b": [1, 2]}), Config({"a": 2, "b": [1]})))
         - a = 1
         + a = 2
-        - b.1 = 2
+        - b[1] = 2
     """
     lines: list[str] = []
     for change in tree.diff(old, new):

@@ -1,0 +1,102 @@
+"""Opening what a name stands for: ``"module:attribute"``, or ``module.attribute``. The one place that imports by name."""
+
+import importlib
+from types import ModuleType
+from typing import Any
+
+from fkit.tree.error import FkitAttributeError, FkitImportError, FkitTypeError, FkitValueError, quoted
+
+__all__ = ["open_module", "open_name"]
+
+
+def open_module(name: str) -> ModuleType:
+    """The module of a name, imported. This runs its code.
+
+    Raises:
+        FkitImportError: it is not there, or what it imports is not.
+        FkitTypeError, FkitValueError: it is no name.
+
+    Example:
+        >>> open_module("math").__name__
+        'math'
+    """
+    _check(name)
+    return _opened(name, name)
+
+
+def open_name(name: str) -> Any:
+    """The object that ``"module:attribute"`` or ``"module.attribute"`` names. This imports the module, which runs its code.
+
+    In the dotted form the longest part that is a module is imported, and the rest are attributes. A module alone is
+    itself.
+
+    Args:
+        name: the name; attributes may have dots of their own.
+
+    Raises:
+        FkitImportError: there is no such module, or what it imports is missing.
+        FkitAttributeError: the module has nothing of that name.
+        FkitTypeError, FkitValueError: it is no name.
+
+    Example:
+        >>> open_name("math:pi") == open_name("math.pi"), open_name("collections.abc:Mapping.get").__name__
+        (True, 'get')
+    """
+    _check(name)
+    if ":" in name:
+        head, _, tail = name.partition(":")
+        return _attribute(_opened(head, name), head, tail)
+    head = name
+    while "." in head:
+        try:
+            module = importlib.import_module(head)
+        except ModuleNotFoundError as cause:
+            if cause.name is None or not f"{head}.".startswith(f"{cause.name}."):
+                raise _missing(name, cause) from cause  # a package that lacks something it needs
+            head = head.rpartition(".")[0]
+            continue
+        except ImportError as cause:
+            raise FkitImportError(f"{name} cannot be imported: {cause}") from cause
+        return _attribute(module, head, name[len(head) + 1 :])
+    return _attribute(_opened(head, name), head, name[len(head) + 1 :])
+
+
+def _opened(module: str, name: str) -> ModuleType:
+    """The module, imported for the sake of a name."""
+    try:
+        return importlib.import_module(module)
+    except ModuleNotFoundError as cause:
+        raise _missing(name, cause) from cause
+    except ImportError as cause:
+        raise FkitImportError(f"{name} cannot be imported: {cause}") from cause
+
+
+def _check(name: Any) -> None:
+    if not isinstance(name, str):
+        raise FkitTypeError(f"A name is a string such as 'package.module:Class', not {quoted(name)}.")
+    head, colon, tail = name.partition(":")
+    parts = [*head.split("."), *(tail.split(".") if colon else ())]
+    if not all(part.isidentifier() for part in parts):
+        raise FkitValueError(
+            f"{quoted(name)} is no name.", repair="Write 'package.module:Class' or 'package.module.Class'."
+        )
+
+
+def _missing(name: str, cause: ModuleNotFoundError) -> FkitImportError:
+    lacking = cause.name or str(cause)
+    asked = lacking and f"{name.replace(':', '.')}.".startswith(f"{lacking}.")
+    what = f"there is no module {lacking!r}" if asked else f"it needs the package {lacking!r}, which is not installed"
+    return FkitImportError(f"{name} cannot be imported: {what}.")
+
+
+def _attribute(module: ModuleType, head: str, tail: str) -> Any:
+    value: Any = module
+    above = head
+    for part in tail.split(".") if tail else ():
+        try:
+            value = getattr(value, part)
+        except AttributeError:
+            names = [entry for entry in dir(value) if not entry.startswith("_")]
+            raise FkitAttributeError(f"{above} has no {part!r}.", value=part, choices=names, label="It has") from None
+        above = f"{above}.{part}"
+    return value
