@@ -6,6 +6,7 @@ import sys
 from typing import Any
 
 from fkit.cli.option import add_debug
+from fkit.edge.environment import collect_env
 
 __all__ = ["add"]
 
@@ -34,8 +35,6 @@ def add(commands: Any) -> None:
 
 
 def _run(arguments: argparse.Namespace) -> int:
-    from fkit.edge.environment import collect_env
-
     rows = collect_env()
     if arguments.json:
         sys.stdout.write(json.dumps(rows, indent=2) + "\n")

@@ -5,6 +5,7 @@ import sys
 from typing import Any
 
 from fkit.cli.option import add_debug
+from fkit.edge.checkpoint import digest, locate, read_checkpoint
 
 __all__ = ["add"]
 
@@ -23,7 +24,5 @@ def add(commands: Any) -> None:
 
 
 def _run(arguments: argparse.Namespace) -> int:
-    from fkit.edge.checkpoint import digest, locate, read_checkpoint
-
     sys.stdout.write(digest(read_checkpoint(locate(arguments.checkpoint)).saved) + "\n")
     return 0

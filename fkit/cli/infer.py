@@ -8,8 +8,22 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+import fkit
+from fkit.array.room import open as open_room
 from fkit.cli.option import add_config, add_place, open_registry, read_config
+from fkit.cli.test import load_state
+from fkit.data.dataset import ImageFiles
+from fkit.data.sampler import DefaultSampler
+from fkit.data.source import Loader
+from fkit.image import imread
+from fkit.registry.build import build
+from fkit.registry.entry import Lazy
+from fkit.run.plan import registry_of
+from fkit.run.settings import settle
+from fkit.run.validation import host
 from fkit.tree.error import FkitError, FkitKeyError, FkitValueError
+from fkit.tree.write import atomic_write
+from fkit.visualize.visualizer import draw_label
 
 __all__ = ["add"]
 
@@ -32,15 +46,6 @@ def add(commands: Any) -> None:
 
 
 def _run(arguments: argparse.Namespace) -> int:
-    import fkit
-    from fkit.array.room import open as open_room
-    from fkit.cli.test import load_state
-    from fkit.image import imread
-    from fkit.run.plan import registry_of
-    from fkit.run.validation import host
-    from fkit.tree.write import atomic_write
-    from fkit.visualize.visualizer import draw_label
-
     cfg = read_config(arguments)
     reg = registry_of(cfg, open_registry())
     source = _source(cfg, reg, arguments.images)
@@ -71,12 +76,6 @@ def _run(arguments: argparse.Namespace) -> int:
 
 def _source(cfg: Any, reg: Any, images: list[str]) -> Any:
     """The images as batches, through the config's test pipeline."""
-    from fkit.data.dataset import ImageFiles
-    from fkit.data.sampler import DefaultSampler
-    from fkit.data.source import Loader
-    from fkit.registry.build import build
-    from fkit.run.settings import settle
-
     settings = settle(cfg)
     for part in ("test_dataloader", "val_dataloader"):
         pipeline = settings.get(f"{part}.dataset.pipeline")
@@ -96,8 +95,6 @@ def _source(cfg: Any, reg: Any, images: list[str]) -> Any:
 
 def _classes(cfg: Any, reg: Any) -> tuple[str, ...]:
     """The names of the classes: the config's, else those of its dataset's class."""
-    from fkit.registry.entry import Lazy
-
     dataset = cfg.get("test_dataloader.dataset") or cfg.get("val_dataloader.dataset")
     given = dataset.get("metainfo.classes")
     if given is not None:

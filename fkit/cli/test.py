@@ -6,8 +6,16 @@ import sys
 from pathlib import Path
 from typing import Any
 
+import fkit
+from fkit.array.room import open as open_room
 from fkit.cli.option import add_config, add_place, open_registry, read_config
+from fkit.edge.checkpoint import locate, read_checkpoint
+from fkit.edge.progress import Screen
+from fkit.run.effect import ShowProgress
+from fkit.run.plan import open_evaluator, open_source
+from fkit.run.validation import evaluate
 from fkit.tree.error import FkitValueError
+from fkit.tree.write import atomic_write
 
 __all__ = ["add"]
 
@@ -28,14 +36,6 @@ def add(commands: Any) -> None:
 
 
 def _run(arguments: argparse.Namespace) -> int:
-    import fkit
-    from fkit.array.room import open as open_room
-    from fkit.edge.progress import Screen
-    from fkit.run.effect import ShowProgress
-    from fkit.run.plan import open_evaluator, open_source
-    from fkit.run.validation import evaluate
-    from fkit.tree.write import atomic_write
-
     cfg, reg = read_config(arguments), open_registry()
     program = fkit.program(cfg, reg)
     state = load_state(program, arguments.checkpoint)
@@ -67,7 +67,5 @@ def load_state(program: Any, checkpoint: str) -> Any:
     Raises:
         FkitError: there is no checkpoint, or it is another model's.
     """
-    from fkit.edge.checkpoint import locate, read_checkpoint
-
     arrays = read_checkpoint(locate(checkpoint)).saved.arrays
     return program.restore({name: array for name, array in arrays.items() if not name.startswith(("opt/", "slots/"))})

@@ -1,14 +1,23 @@
 """``fkit train CONFIG``: from a config to a trained model, in a work folder."""
 
 import argparse
+import json
 import secrets
 import signal
 import sys
 from pathlib import Path
 from typing import Any
 
+import fkit
 from fkit.cli.option import add_config, add_place, open_registry, read_config
 from fkit.config.config import Config
+from fkit.edge.checkpoint import locate, read_checkpoint
+from fkit.edge.folder import open_folder, run_record
+from fkit.edge.perform import Edge
+from fkit.edge.progress import Screen
+from fkit.edge.signal import inbox
+from fkit.run.course import reopened
+from fkit.train.weight import fit
 from fkit.tree.error import FkitError, FkitValueError
 
 __all__ = ["add", "train"]
@@ -63,13 +72,6 @@ def train(cfg: Config, name: str) -> int:
     Returns:
         0 when the run ended, 130 or 143 when a signal ended it; the state is saved.
     """
-    import fkit
-    from fkit.edge.folder import open_folder, run_record
-    from fkit.edge.perform import Edge
-    from fkit.edge.progress import Screen
-    from fkit.edge.signal import inbox
-    from fkit.run.course import reopened
-
     folder = Path(cfg.get("work_dir") or f"work_dirs/{name}")
     cfg = _seeded(cfg, folder)
     opened = open_folder(folder, cfg, cfg.get("resume") or False)
@@ -127,8 +129,6 @@ def _end(folder: Path, run: Any) -> int:
 
 def _seeded(cfg: Config, folder: Path) -> Config:
     """The config with a seed: its own, the one of the run that the folder holds, or one drawn now."""
-    import json
-
     if cfg.get("seed") is not None or cfg.get("randomness.seed") is not None:
         return cfg
     path = folder / "run.json"
@@ -141,9 +141,6 @@ def _seeded(cfg: Config, folder: Path) -> Config:
 
 
 def _loaded(plan: Any, run: Any, path: str, screen: Any) -> Any:
-    from fkit.edge.checkpoint import locate, read_checkpoint
-    from fkit.train.weight import fit
-
     arrays = {
         name.split("/", 1)[1]: array
         for name, array in read_checkpoint(locate(path)).saved.arrays.items()

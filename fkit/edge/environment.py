@@ -15,6 +15,7 @@ from pathlib import Path
 
 from frozendict import frozendict
 
+from fkit import __version__
 from fkit.array import room
 from fkit.tree.error import FkitImportError
 
@@ -103,8 +104,6 @@ def fkit_version() -> str:
         >>> fkit_version()[0].isdigit()
         True
     """
-    from fkit import __version__
-
     # an installed package inside somebody's repository is no checkout of fkit: that one has its project file above it
     root = Path(__file__).resolve().parents[2]
     if not (root / "pyproject.toml").is_file() or not (root / ".git").exists():

@@ -11,6 +11,7 @@ from torch import Tensor
 
 from fkit.array.ops import Ops
 from fkit.backend.torch.interop import device_of, register, tensor_of, to_numpy
+from fkit.backend.torch.loader import workers as start_workers
 from fkit.backend.torch.ops import Torch
 from fkit.backend.torch.program import TorchEngine
 from fkit.structures.batch import Batch
@@ -62,9 +63,7 @@ class TorchBackend:
         self, make: Callable[[Any], Batch], jobs: Iterator[Any], workers: int, ahead: int = 2
     ) -> Iterator[Batch]:
         """Batches made in worker processes; see `fkit.backend.torch.loader.workers`."""
-        from fkit.backend.torch.loader import workers as start
-
-        return start(make, jobs, workers, ahead)
+        return start_workers(make, jobs, workers, ahead)
 
     def environment(self) -> Mapping[str, str]:
         """Versions and devices, in the words of mmengine's ``collect_env``."""
