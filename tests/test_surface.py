@@ -45,6 +45,10 @@ signal.signal(signal.SIGALRM, stop)
 
 def arguments(function):
     '''Each odd value in each place that needs one, alone and together.'''
+    if inspect.ismodule(function):  # `fkit.train` is a package that can be called
+        from fkit.run.loop import train
+        from fkit.registry.builtin import registry
+        function = {"fkit.train": train, "fkit.registry": registry}[function.__name__]
     try:
         parameters = list(inspect.signature(function).parameters.values())
     except (TypeError, ValueError):
@@ -58,6 +62,9 @@ def arguments(function):
     for value in ODD:
         yield [value] * len(needed), {p.name: value for p in forced}
     for at, value in itertools.product(range(len(needed), len(places)), ODD):
+        if places[at].kind is places[at].POSITIONAL_ONLY:
+            yield ["x"] * at + [value], {p.name: "x" for p in forced}
+            continue
         yield ["x"] * len(needed), {places[at].name: value, **{p.name: "x" for p in forced}}
     for parameter, value in itertools.product(named, ODD):
         yield ["x"] * len(needed), {**{p.name: "x" for p in forced}, parameter.name: value}
@@ -101,7 +108,7 @@ for name in names:
     value = getattr(module, name)
     if name in skipped or not callable(value) or isinstance(value, enum.EnumMeta):
         continue
-    if isinstance(value, type) and issubclass(value, BaseException):
+    if isinstance(value, type) and (issubclass(value, BaseException) or inspect.isabstract(value)):
         continue
     tried(name, value)
 if module_name in ("fkit", "fkit.structures"):

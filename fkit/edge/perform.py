@@ -28,6 +28,7 @@ from fkit.run.plan import Plan
 from fkit.run.start import save
 from fkit.run.state import RunState
 from fkit.tree.error import FkitTypeError
+from fkit.tree.name import open_name
 
 __all__ = ["Edge"]
 
@@ -137,8 +138,7 @@ class Edge:
         if rows:
             from PIL import Image
 
-            from fkit.visualize.curves import curves  # matplotlib takes half a second, and is needed at the end only
-
+            curves = open_name("fkit.visualize.curves:curves")  # matplotlib takes half a second: at the end only
             title = f"{printable(self.folder.name)} · {self.plan.backend} · seed {self.plan.seed}"
             buffer = io.BytesIO()
             Image.fromarray(curves(rows, title)).save(buffer, "PNG")

@@ -14,7 +14,8 @@ from fkit.run.state import Position, RunState
 from fkit.run.validation import losses_of, validation
 from fkit.structures.batch import Batch
 from fkit.train.program import TrainState
-from fkit.tree.error import FkitError, RunError
+from fkit.tree.check import expect
+from fkit.tree.error import FkitError, FkitKeyError, RunError
 
 __all__ = ["train"]
 
@@ -40,6 +41,11 @@ def train(
     Raises:
         RunError: a loss was not finite, a hook or the data raised.
     """
+    expect(plan, Plan, "`plan` is a plan (fkit.plan makes one)")
+    expect(run, RunState, "`run` is a run's state (fkit.begin or fkit.restore gives one)")
+    expect(data, Mapping, "`data` is a mapping of sources (fkit.open_data gives one)")
+    if "train" not in data:
+        raise FkitKeyError("`data` has no source 'train'.", value="train", choices=[str(name) for name in data])
     source = data["train"]
     length = source.length or 0
     if not length and plan.course.by_epoch:

@@ -23,6 +23,7 @@ from fkit.train.evaluator import Evaluator
 from fkit.train.optimizer import Optimizer
 from fkit.train.program import Program, Spec
 from fkit.train.schedule import Schedule
+from fkit.tree.check import expect
 from fkit.tree.error import FkitKeyError, FkitTypeError, FkitValueError
 from fkit.tree.frozen import frozen
 
@@ -117,6 +118,7 @@ def open_data(plan: Plan, *parts: str) -> Mapping[str, Source]:
     Args:
         parts: which; by default "train" and "val".
     """
+    expect(plan, Plan, "`plan` is a plan (fkit.plan makes one)")
     found: dict[str, Source] = {}
     for part in parts or ("train", "val"):
         node = plan.settings.get(f"{part}_dataloader")
@@ -159,6 +161,8 @@ def _loader(settings: Config, reg: Registry, name: str, seed: int, **changes: An
 
 def registry_of(cfg: Config, registry: Registry | None = None) -> Registry:
     """The registry that a config sees: the one given (by default the built-in), and what its ``custom_imports`` offer."""
+    if registry is not None:
+        expect(registry, Registry, "`registry` is a registry (fkit.registry() is the built-in one)")
     reg = registry if registry is not None else builtin_registry()
     custom = cfg.get("custom_imports")
     return reg if custom is None else include_custom(reg, custom)

@@ -8,6 +8,7 @@ from frozendict import frozendict
 from fkit.config.change.override import undeclared
 from fkit.config.config import Config
 from fkit.config.dialect import translate
+from fkit.tree.check import expect
 from fkit.tree.error import FkitError, FkitKeyError, FkitTypeError, FkitValueError, quoted
 from fkit.tree.frozen import EMPTY, frozen
 from fkit.tree.path import parse, show
@@ -134,6 +135,7 @@ def settle(cfg: Config) -> Config:
 
 def settle_with_notes(cfg: Config) -> tuple[Config, tuple[str, ...]]:
     """`settle`, and what a reader should know, a sentence each: of the translation, and of keys that change nothing."""
+    expect(cfg, Config, "`cfg` is a Config", "fkit.load_config(path) reads one, fkit.Config(mapping) makes one.")
     known, notes = translate(cfg)
     check(known)
     _judge(cfg, known)

@@ -8,6 +8,7 @@ import numpy as np
 from fkit.run.plan import Plan
 from fkit.run.state import Memory, Position, RunState
 from fkit.train.program import Arrays
+from fkit.tree.check import expect
 from fkit.tree.error import FkitValueError
 from fkit.tree.frozen import frozen
 
@@ -32,6 +33,7 @@ def begin(plan: Plan, seed: int | None = None) -> RunState:
     Args:
         seed: of the weights and of dropout; by default the plan's, which also orders the data.
     """
+    expect(plan, Plan, "`plan` is a plan (fkit.plan makes one)")
     state = plan.program.init(plan.seed if seed is None else seed)
     memory = frozen({name: hook.memory() for name, hook in plan.hooks})
     return RunState(Position(), state, frozen(plan.program.hyperparams()), memory)
@@ -61,6 +63,8 @@ def restore(plan: Plan, saved: Saved) -> RunState:
         FkitValueError: the record is of another layout.
         FkitError: the arrays are another model's.
     """
+    expect(plan, Plan, "`plan` is a plan (fkit.plan makes one)")
+    expect(saved, Saved, "`saved` is what a checkpoint holds (fkit.edge.checkpoint.read_checkpoint(folder).saved)")
     record = saved.record
     try:
         position = Position(**record["position"])
