@@ -74,11 +74,16 @@ class Config(Node):
             >>> rest, value = Config({"a": 1, "b": 2}).pop("a")
             >>> dict(rest), value
             ({'b': 2}, 1)
+            >>> Config({"a": 1}).pop("b", None)[1] is None
+            True
         """
         keys: Path = parse(path) if isinstance(path, str) else (path,)
-        if default is not ABSENT and tree.get(self, keys, ABSENT) is ABSENT:
+        try:
+            value = tree.get(self, keys)
+        except (KeyError, IndexError):
+            if default is ABSENT:
+                raise
             return self, default
-        value = tree.get(self, keys)
         return tree.drop(self, keys), value
 
     def merge(self, delta: Any = (), /, *, allow_list_keys: bool = True, source: str = "merge()") -> Self:
