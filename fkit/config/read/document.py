@@ -1,14 +1,15 @@
 """YAML and JSON configs: safe, bounded, with the tags that fkit's own dumps have."""
 
-import json
 from typing import Any
 
 from fkit.config.language.budget import Budget
 from fkit.config.language.imported import Imported
 from fkit.config.language.value import Draft
 from fkit.config.origin import Mark
+from fkit.format.json import read_json
+from fkit.format.yaml import read_yaml
+from fkit.tree.absent import ABSENT
 from fkit.tree.error import FkitValueError
-from fkit.tree.tree import thaw
 
 __all__ = ["parse_json", "parse_yaml", "plain_yaml"]
 
@@ -20,61 +21,46 @@ def parse_json(text: str, file: str, budget: Budget) -> Any:
     """The value of a JSON text; NaN and Infinity are read, as Python does.
 
     Raises:
-        FkitValueError: no JSON, an integer of thousands of digits, or nested too deeply.
+        FkitValueError: no JSON, a key twice, an integer of thousands of digits, or nested too deeply.
     """
     try:
-        return _decode(json.loads(text), file, None, budget)
+        return _decode(read_json(text, file), file, budget)
     except RecursionError:
         raise FkitValueError("The JSON is nested too deeply.", origin=file) from None
-    except json.JSONDecodeError as error:
-        raise FkitValueError(f"This is no JSON: {error.msg}.", origin=f"{file}:{error.lineno}") from None
-    except ValueError as error:
-        raise FkitValueError(f"This is no JSON that fkit reads: {error}.", origin=file) from None
 
 
-def _decode(value: Any, file: str, lines: Any, budget: Budget) -> Any:
+def _decode(value: Any, file: str, budget: Budget) -> Any:
     """Mappings as drafts with their marks; tagged values as what they stand for."""
     if isinstance(value, dict):
-        if len(value) == 1:
-            found = _untag(value, file, lines, budget)
-            if found is not _NO_TAG:
-                return found
-        made = Draft()
-        mark = Mark(file, 0)
-        for key, item in value.items():
-            made.put(key, _decode(item, file, lines, budget), lines(value, key) if lines else mark)
-        return made
+        items = {key: _decode(item, file, budget) for key, item in value.items()}
+        if len(items) == 1:
+            meant = _untag(items, file, budget)
+            if meant is not ABSENT:
+                return meant
+        return Draft(items, dict.fromkeys(items, Mark(file, 0)))
     if isinstance(value, list):
-        return [_decode(item, file, lines, budget) for item in value]
-    if isinstance(value, tuple):
-        return tuple(_decode(item, file, lines, budget) for item in value)
+        return [_decode(item, file, budget) for item in value]
     return value
 
 
-_NO_TAG: Any = object()
-
-
-def _untag(value: dict[Any, Any], file: str, lines: Any, budget: Budget) -> Any:
-    ((tag, held),) = value.items()
-    if tag == "__float__" and held in ("nan", "inf", "-inf"):
-        return float(held)
-    if tag == "__lazy__" and isinstance(held, str):
-        return Imported(held, file)
-    if tag in ("__tuple__", "__set__", "__dict__") and isinstance(held, list):
-        items = [_decode(item, file, lines, budget) for item in held]
+def _untag(items: dict[Any, Any], file: str, budget: Budget) -> Any:
+    """What a mapping of one key stands for, its value read already; ABSENT where it is a mapping like any other."""
+    ((tag, content),) = items.items()
+    if tag == "__float__" and content in ("nan", "inf", "-inf"):
+        return float(content)
+    if tag == "__lazy__" and isinstance(content, str):
+        return Imported(content, file)
+    if tag in ("__tuple__", "__set__", "__dict__") and isinstance(content, list):
         if tag == "__tuple__":
-            return tuple(items)
+            return tuple(content)
         try:
             if tag == "__set__":
-                return {_hashable(item, budget) for item in items}
-            made = Draft()
-            for pair in items:
-                key, item = pair
-                made.put(_hashable(key, budget), item, Mark(file, 0))
-            return made
+                return {_hashable(item, budget) for item in content}
+            pairs = {_hashable(key, budget): item for key, item in content}
         except (TypeError, ValueError):
-            return _NO_TAG
-    return _NO_TAG
+            return ABSENT
+        return Draft(pairs, dict.fromkeys(pairs, Mark(file, 0)))
+    return ABSENT
 
 
 def _hashable(value: Any, budget: Budget) -> Any:
@@ -85,120 +71,26 @@ def parse_yaml(text: str, file: str, budget: Budget) -> Any:
     """The value of a YAML text; ``!!python/tuple`` is the one tag of Python's that is read.
 
     Raises:
-        FkitValueError: no YAML, another tag, nested too deeply, or aliases that make it huge.
+        FkitValueError: no YAML, another tag, a key twice, nested too deeply, or aliases that make it huge.
     """
-    import yaml
+    count = 0
 
-    try:
-        node = _compose(text, yaml)
-        if node is None:
-            return None
-        _weigh(node, file, {})
-        return _construct(node, file, _loader(yaml), {})
-    except yaml.MarkedYAMLError as error:
-        line = error.problem_mark.line + 1 if error.problem_mark is not None else 0
-        raise FkitValueError(f"This is no YAML that fkit reads: {error.problem}.", origin=f"{file}:{line}") from None
-    except yaml.YAMLError as error:
-        raise FkitValueError(f"This is no YAML: {str(error)[:200]}.", origin=file) from None
-    except RecursionError:
-        raise FkitValueError("The YAML is nested too deeply.", origin=file) from None
-    except (ValueError, TypeError, OverflowError, KeyError, AttributeError) as error:
-        if isinstance(error, FkitValueError):
-            raise
-        raise FkitValueError(f"This is no YAML that fkit reads: {error}.", origin=file) from None
+    def charge(values: int) -> None:
+        nonlocal count
+        count += values
+        if count > _WEIGHT:
+            raise FkitValueError(f"The YAML has more than {_WEIGHT} values, aliases written out.", origin=file)
+
+    def mapping(items: dict[Any, Any], lines: dict[Any, int]) -> Any:
+        if len(items) == 1:
+            value = _untag(items, file, budget)
+            if value is not ABSENT:
+                return value
+        return Draft(items, {key: Mark(file, lines[key]) for key in items})
+
+    return read_yaml(text, file, mapping=mapping, charge=charge, depth=_DEPTH)
 
 
 def plain_yaml(text: str, file: str) -> Any:
     """The value of a YAML text of a package's own (an index of models), as plain dicts and lists."""
-    return thaw(parse_yaml(text, file, Budget()))
-
-
-def _compose(text: str, yaml: Any) -> Any:
-    """The node graph; events are counted first, for the composer calls itself for each level."""
-    kind = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
-    depth = 0
-    for event in yaml.parse(text, Loader=kind):
-        if isinstance(event, (yaml.MappingStartEvent, yaml.SequenceStartEvent)):
-            depth += 1
-            if depth > _DEPTH:
-                raise FkitValueError(f"The YAML is nested more than {_DEPTH} levels deep.")
-        elif isinstance(event, (yaml.MappingEndEvent, yaml.SequenceEndEvent)):
-            depth -= 1
-    return yaml.compose(text, Loader=kind)
-
-
-def _loader(yaml: Any) -> Any:
-    return yaml.SafeLoader("")
-
-
-def _weigh(node: Any, file: str, known: dict[int, int]) -> int:
-    """The nodes below a node, aliases counted as often as they stand."""
-    found = known.get(id(node))
-    if found is not None:
-        if found < 0:
-            raise FkitValueError("The YAML holds itself by an alias.", origin=f"{file}:{node.start_mark.line + 1}")
-        return found
-    known[id(node)] = -1
-    weight = 1
-    if isinstance(node.value, list):
-        for item in node.value:
-            for below in item if isinstance(item, tuple) else (item,):
-                weight += _weigh(below, file, known)
-    if weight > _WEIGHT:
-        raise FkitValueError(f"The YAML has more than {_WEIGHT} values, aliases written out.", origin=file)
-    known[id(node)] = weight
-    return weight
-
-
-_PREFIX = "tag:yaml.org,2002:"
-
-
-def _construct(node: Any, file: str, loader: Any, known: dict[int, Any]) -> Any:
-    """The value of a node. An alias gives the value itself again, as YAML has it."""
-    if id(node) in known:
-        return known[id(node)]
-    tag = node.tag.removeprefix(_PREFIX)
-    if tag == "map":
-        loader.flatten_mapping(node)
-        made: Any = _mapping(node, file, loader, known)
-    elif tag in ("seq", "python/tuple"):
-        if not isinstance(node.value, list):
-            raise FkitValueError(f"The tag !!{tag} wants a sequence.", origin=f"{file}:{node.start_mark.line + 1}")
-        items = [_construct(item, file, loader, known) for item in node.value]
-        made = items if tag == "seq" else tuple(items)
-    elif tag == "set":
-        made = {_construct(key, file, loader, known) for key, _ in node.value}
-    elif tag in ("str", "timestamp"):
-        made = str(node.value)
-    elif tag in ("null", "bool", "int", "float", "binary"):
-        made = loader.construct_object(node)
-    else:
-        raise FkitValueError(
-            f"The YAML tag {node.tag!r} is not read.",
-            origin=f"{file}:{node.start_mark.line + 1}",
-            repair="!!python/tuple is the only tag of Python's that a config may have.",
-        )
-    known[id(node)] = made
-    return made
-
-
-def _mapping(node: Any, file: str, loader: Any, known: dict[int, Any]) -> Any:
-    made = Draft()
-    for name, below in node.value:
-        key = _construct(name, file, loader, known)
-        if isinstance(key, (list, dict, set)):
-            raise FkitValueError(
-                "A key of the YAML is a list or a mapping.", origin=f"{file}:{name.start_mark.line + 1}"
-            )
-        if isinstance(key, (int, float)) and not -(2**60) < key < 2**60:
-            known[-1] = known.get(-1, 0) + 1  # such numbers can be chosen to have one hash, and then a dict is slow
-            if known[-1] > 1000:
-                raise FkitValueError(
-                    "The YAML has more than 1000 keys of 60 bits.", origin=f"{file}:{name.start_mark.line + 1}"
-                )
-        made.put(key, _construct(below, file, loader, known), Mark(file, name.start_mark.line + 1))
-    if len(made) == 1:
-        found = _untag(made, file, None, Budget())
-        if found is not _NO_TAG:
-            return found
-    return made
+    return read_yaml(text, file)

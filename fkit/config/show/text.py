@@ -5,6 +5,8 @@ import os
 from typing import Any
 
 from fkit.config.show.python import python_text
+from fkit.format.json import pretty_json
+from fkit.format.yaml import write_yaml
 from fkit.tree.canonical import canonical, encode
 from fkit.tree.error import FkitOSError, FkitValueError
 from fkit.tree.node import Node
@@ -35,9 +37,9 @@ def text(cfg: Node, form: str) -> str:
     if form == "python":
         return python_text(cfg)
     if form == "json":
-        return _json(encode(cfg), "") + "\n"
+        return pretty_json(encode(cfg)) + "\n"
     if form == "yaml":
-        return _yaml(cfg)
+        return write_yaml(_for_yaml(cfg), width=88, default_flow_style=None)
     raise FkitValueError(f"A config has no text of the form {form!r}.", value=form, choices=FORMS, label="Forms")
 
 
@@ -59,62 +61,6 @@ def write(cfg: Node, path: str) -> None:
         raise FkitOSError(f"The config cannot be written to {path}: {error.strerror}.") from error
 
 
-def _json(value: Any, indent: str) -> str:
-    """JSON with two blanks a level; what fits stands in one line of 88."""
-    short = json.dumps(value, ensure_ascii=False, allow_nan=False)
-    if not isinstance(value, (dict, list)) or not value or (indent and len(short) + len(indent) <= 80):
-        return short
-    deeper = indent + "  "
-    if isinstance(value, list):
-        parts = [f"{deeper}{_json(item, deeper)}" for item in value]
-        return "[\n" + ",\n".join(parts) + f"\n{indent}]"
-    parts = [f"{deeper}{json.dumps(k, ensure_ascii=False)}: {_json(v, deeper)}" for k, v in value.items()]
-    return "{\n" + ",\n".join(parts) + f"\n{indent}}}"
-
-
-def _yaml(cfg: Node) -> str:
-    import yaml
-
-    class Dumper(yaml.SafeDumper):
-        def ignore_aliases(self, data: Any) -> bool:
-            return True
-
-    def mapping(dumper: Any, value: Any) -> Any:
-        return dumper.represent_mapping("tag:yaml.org,2002:map", value.items())
-
-    def number(dumper: Any, value: float) -> Any:
-        # PyYAML writes 1e-05 as a string's text; with a dot all readers see a number
-        written = repr(value)
-        if value != value or value in (float("inf"), float("-inf")):
-            return dumper.represent_float(value)
-        if "." not in written and "e" in written:
-            written = written.replace("e", ".0e", 1)
-        return dumper.represent_scalar("tag:yaml.org,2002:float", written)
-
-    def sequence(dumper: Any, value: _Tuple) -> Any:
-        return dumper.represent_sequence("tag:yaml.org,2002:python/tuple", value.items, flow_style=True)
-
-    def string(dumper: Any, value: str) -> Any:
-        # PyYAML writes these line ends raw, and reads them as blanks
-        style = '"' if any(end in value for end in "\x85\u2028\u2029\ufeff") else None
-        return dumper.represent_scalar("tag:yaml.org,2002:str", value, style=style)
-
-    Dumper.add_representer(dict, mapping)
-    Dumper.add_representer(str, string)
-    Dumper.add_representer(float, number)
-    Dumper.add_representer(_Tuple, sequence)
-    return yaml.dump(
-        _for_yaml(cfg), Dumper=Dumper, sort_keys=False, allow_unicode=True, width=88, default_flow_style=None
-    )
-
-
-class _Tuple:
-    __slots__ = ("items",)
-
-    def __init__(self, items: list[Any]) -> None:
-        self.items = items
-
-
 def _order(value: Any) -> str:
     return json.dumps(encode(value))
 
@@ -128,7 +74,7 @@ def _for_yaml(value: Any) -> Any:
     if isinstance(value, list):
         return [_for_yaml(v) for v in value]
     if isinstance(value, tuple):
-        return _Tuple([_for_yaml(v) for v in value])
+        return tuple(_for_yaml(v) for v in value)
     if isinstance(value, (set, frozenset)):
         return {"__set__": [_for_yaml(v) for v in sorted(value, key=_order)]}
     if isinstance(value, (float, int, str, type(None))):
