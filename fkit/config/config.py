@@ -6,7 +6,8 @@ The top of the room: it imports what its methods call, and nothing below imports
 import os
 from typing import Any, Self, cast
 
-from fkit.config.change.delta import merge, overrides
+from fkit.config.change.delta import merge
+from fkit.config.change.option import overrides
 from fkit.config.change.override import apply_words
 from fkit.config.origin import Setting, chain
 from fkit.config.read.reader import Options, find_file, read_file, read_text

@@ -3,25 +3,33 @@
 from collections.abc import Iterator
 from typing import Any, NamedTuple
 
+from fkit.tree.absent import ABSENT
 from fkit.tree.node import Node, marks_of
-from fkit.tree.path import Path, parse, show, step
+from fkit.tree.path import Path, exact, show, step
 
-__all__ = ["Mark", "Meta", "Setting", "chain", "of", "over"]
+__all__ = ["Mark", "Meta", "Past", "Setting", "chain", "mark_of", "of", "over"]
 
-_ABSENT: Any = object()
+_KEPT = 64  # settings of one key that are remembered: the newest, and the first of all
+
+
+class Past(NamedTuple):
+    """A value that was overridden, and who had set it (None: nobody knows)."""
+
+    value: Any
+    place: str | None = None
+    skipped: int = 0  # settings between this and the next newer one that are not kept
 
 
 class Mark(NamedTuple):
     """Who set a key: a file and a line (0: the whole, as a command-line word), and what stood there before.
 
-    ``replaced`` is the value that was overridden and ``older`` its mark; both None where the key was new.
+    ``past`` is what was overridden, newest first; empty where the key was new. It is flat, so that a config that was
+    changed many times is saved like any other, and bounded, so that it stays small.
     """
 
     file: str
     line: int
-    older: "Mark | None" = None
-    replaced: Any = None
-    overrode: bool = False
+    past: tuple[Past, ...] = ()
 
     @property
     def place(self) -> str:
@@ -42,13 +50,31 @@ class Setting(NamedTuple):
     place: str
     value: Any
     path: str
+    skipped: int = 0  # settings between this and the next newer one that are not kept
 
 
-def over(mark: "Mark | None", old: "Mark | None", replaced: Any) -> "Mark | None":
-    """The mark of a value that overrides another, which it remembers."""
+def over(mark: Mark | None, old: Mark | None, replaced: Any) -> Mark | None:
+    """The mark of a value that overrides another, which it remembers.
+
+    Example:
+        >>> over(Mark("b.py", 2), Mark("a.py", 1), 50).past
+        (Past(value=50, place='a.py:1', skipped=0),)
+    """
     if mark is None:
         return None
-    return Mark(mark[0], mark[1], old, replaced, True)
+    if old is None:
+        return Mark(mark.file, mark.line, (Past(replaced),))
+    past = (Past(replaced, old.place), *(old.past or ()))
+    if len(past) > _KEPT:
+        *newest, gone, first = past
+        past = (*newest, first._replace(skipped=first.skipped + gone.skipped + 1))
+    return Mark(mark.file, mark.line, past)
+
+
+def mark_of(node: Any, key: Any) -> Mark | None:
+    """The mark of a key of a node."""
+    marks = marks_of(node) if isinstance(node, Node) else None
+    return marks.get(key) if marks else None
 
 
 def of(node: Any, key: Any) -> str | None:
@@ -58,8 +84,7 @@ def of(node: Any, key: Any) -> str | None:
         >>> of(Node.of({"a": 1}, {"a": Mark("x.py", 3)}), "a")
         'x.py:3'
     """
-    marks = marks_of(node) if isinstance(node, Node) else None
-    mark = marks.get(key) if marks else None
+    mark = mark_of(node, key)
     return mark.place if mark is not None else None
 
 
@@ -68,46 +93,46 @@ def chain(tree: Any, path: str | Path) -> tuple[Setting, ...]:
 
     Where the leaf itself has no mark, as an item of a list, the nearest mapping above it answers. A value that was
     overridden together with all that stood around it (``_delete_``, a list replaced) counts too.
+
+    Raises:
+        FkitTypeError: the path is no string and no tuple of keys.
     """
-    keys = parse(path) if isinstance(path, str) else path
-    return tuple(_settings(tree, keys, ()))
+    return tuple(_settings(tree, exact(tree, path), ()))
 
 
 def _settings(node: Any, keys: Path, above: Path) -> Iterator[Setting]:
-    nearest: Mark | None = None
-    held: tuple[Path, Any, Path] | None = None  # path of the marked value, it, and the rest of the keys
+    nearest: tuple[Mark, Path, Any, Path] | None = None  # the mark, its path, its value, and the keys below
     overridden: list[tuple[Mark, Path, Path]] = []
     for depth, key in enumerate(keys):
-        marks = marks_of(node) if isinstance(node, Node) else None
-        mark: Mark | None = marks.get(key) if marks else None
+        mark = mark_of(node, key)
         try:
             node = step(node, key)
         except (KeyError, IndexError):
             return
         if mark is not None:
-            here, rest = (*above, *keys[: depth + 1]), keys[depth + 1 :]
-            if mark.overrode:
-                overridden.append((mark, here, rest))
-            nearest, held = mark, (here, node, rest)
-    if nearest is not None and held is not None:
-        yield Setting(nearest.place, _below(held[1], held[2], held[1]), show((*held[0], *held[2])))
-    for mark, here, rest in reversed(overridden):
-        yield from _older(mark, here, rest)
+            here, below = (*above, *keys[: depth + 1]), keys[depth + 1 :]
+            if mark.past:
+                overridden.append((mark, here, below))
+            nearest = mark, here, node, below
+    if nearest is not None:
+        mark, here, value, below = nearest
+        yield Setting(mark.place, _below(value, below, value), show((*here, *below)))
+    for mark, here, below in reversed(overridden):
+        yield from _older(mark, here, below)
 
 
-def _older(mark: Mark, here: Path, rest: Path) -> Iterator[Setting]:
+def _older(mark: Mark, here: Path, below: Path) -> Iterator[Setting]:
     """What the mark's value overrode at the path, and what that overrode."""
-    now: Mark | None = mark
-    while now is not None and now.overrode:
-        old, older = now.replaced, now.older
-        value = _below(old, rest, _ABSENT)
-        if value is not _ABSENT or not rest:
-            found = tuple(_settings(old, rest, here)) if rest else ()
-            if found:
-                yield from found
-            elif older is not None:
-                yield Setting(older.place, value, show((*here, *rest)))
-        now = older
+    for past in mark.past or ():
+        value = _below(past.value, below, ABSENT)
+        if value is ABSENT:
+            continue
+        inner = tuple(_settings(past.value, below, here)) if below else ()
+        if inner:
+            yield inner[0]._replace(skipped=past.skipped)
+            yield from inner[1:]
+        elif past.place is not None:
+            yield Setting(past.place, value, show((*here, *below)), past.skipped)
 
 
 def _below(value: Any, keys: Path, default: Any) -> Any:

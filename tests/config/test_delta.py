@@ -1,13 +1,16 @@
 """Merging and composing: laws, and what the two of OpenMMLab's modes do."""
 
+import pickle
 from typing import Any
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from fkit.config.change.delta import Delta, compose, delete, inheritance, merge, overrides, replace
-from fkit.config.config import Config
+from fkit.config.change.delta import Delta, compose, delete, merge, replace
+from fkit.config.change.option import inheritance, overrides
+from fkit.config.config import Config, load_string
+from fkit.config.show.explain import explain
 from fkit.tree.error import FkitError, FkitKeyError, FkitTypeError
 from fkit.tree.tree import thaw
 
@@ -109,9 +112,9 @@ def test_errors_name_the_path_and_the_repair() -> None:
     cfg = Config({"a": {"b": 5}, "l": [{"k": 1}]})
     with pytest.raises(FkitTypeError, match=r"a\.b is 5 \(int\), so a mapping with the keys 'c'.*\n  _delete_=True"):
         cfg.merge({"a.b.c": 1})
-    with pytest.raises(FkitKeyError, match=r"l\.3: the list has 1 items"):
+    with pytest.raises(FkitKeyError, match=r"l\[3\]: the list has 1 items"):
         cfg.merge({"l.3.k": 1})
-    with pytest.raises(FkitTypeError, match=r"l\.0: an item of a list takes a mapping of changes, not 7"):
+    with pytest.raises(FkitTypeError, match=r"l\[0\]: an item of a list takes a mapping of changes, not 7"):
         cfg.merge({"l.0": 7})
     with pytest.raises(FkitTypeError, match="a is set to 1 and, in the same changes, a key below it"):
         cfg.merge({"a": 1, "a.b": 2})
@@ -121,3 +124,59 @@ def test_errors_name_the_path_and_the_repair() -> None:
         cfg.merge([1])
     with pytest.raises(FkitTypeError, match="l is"):
         cfg.merge({"l.0.k": 2}, allow_list_keys=False)
+
+
+def test_edits_replace_items_of_lists_and_bring_their_own_place() -> None:
+    cfg = Config({"l": [1, {"k": 2}]})
+    assert cfg.merge({"l.0": replace({"a": 1}), "l[1].k": replace(5)}) == {"l": [{"a": 1}, {"k": 5}]}
+    with pytest.raises(FkitTypeError, match=r"l\[0\]: an item of a list cannot be deleted"):
+        cfg.merge({"l.0": delete()})
+    with pytest.raises(FkitTypeError, match=r"l is set to \{'b': 1\} and, in the same changes"):
+        cfg.merge({"l": replace({"b": 1}), "l.0.k": 1})
+
+
+def test_a_delta_made_without_a_tree_gives_mappings_of_the_trees_class() -> None:
+    merged = merge(Config({"a": {}}), overrides({"a.b": {"c": [{"d": 1}]}, "e": replace(({"f": 1},))}))
+    assert type(merged.a.b) is type(merged.a.b.c[0]) is type(merged.e[0]) is Config
+
+
+@pytest.mark.parametrize("wrong", [None, 3, "x", [1]])
+def test_wrong_arguments_are_named(wrong: Any) -> None:
+    calls = (
+        lambda: merge(wrong, Delta()),
+        lambda: merge(Config({}), wrong),
+        lambda: inheritance(wrong),
+        lambda: overrides(wrong),
+        lambda: compose(wrong, Delta()),
+        lambda: compose(Delta(), wrong),
+        lambda: Config({}).merge(wrong),
+    )
+    for call in calls:
+        with pytest.raises(FkitTypeError, match=type(wrong).__name__):
+            call()
+
+
+def test_origins_of_many_merges_are_right_small_and_can_be_pickled() -> None:
+    cfg = load_string("a = dict(b=0)\nc = 1")
+    for step in range(1, 501):
+        cfg = cfg.merge({"a.b": step}, source=f"step {step}")
+    again = pickle.loads(pickle.dumps(cfg))
+    for one in (cfg, again):
+        places = [setting.place for setting in one.origins("a.b")]
+        assert places[:2] == ["step 500", "step 499"] and places[-1] == "<string>.py:1"
+        assert [setting.value for setting in one.origins("a.b")][:2] == [500, 499]
+        assert one.origin("a.b") == "step 500" and one.origin("c") == "<string>.py:2"
+        assert len(places) < 100
+        lines = explain(one, "a.b").splitlines()
+        skipped = next(line for line in lines if "more" in line)
+        assert len(lines) - 2 + int(skipped.split()[1]) == 501
+    assert again == cfg and len(pickle.dumps(cfg)) < 20_000
+
+
+def test_origins_of_whole_mappings_replaced_again_and_again() -> None:
+    cfg = load_string("a = dict(b=0, c=[dict(d=1)])")
+    for step in range(300):
+        cfg = cfg.merge({"a": replace({"b": step}) if step % 2 else {"b": step}}, source=f"step {step}")
+    cfg = pickle.loads(pickle.dumps(cfg))
+    values = [setting.value for setting in cfg.origins("a.b")]
+    assert values[:3] == [299, 298, 297] and values[-1] == 0

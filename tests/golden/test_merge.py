@@ -7,7 +7,8 @@ from typing import Any
 import pytest
 
 import fkit
-from fkit.config.change.delta import inheritance, merge
+from fkit.config.change.delta import merge
+from fkit.config.change.option import inheritance
 from fkit.tree.canonical import encode
 
 BOOK = "merge"

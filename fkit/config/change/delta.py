@@ -1,17 +1,30 @@
-"""What changes: deltas, into which OpenMMLab's dicts are parsed; merging and composing them."""
+"""What changes: deltas, as values that are merged into a tree, composed, and applied again."""
 
-from collections.abc import Mapping
-from typing import Any, NamedTuple, TypeVar
+from typing import Any, NamedTuple, TypeVar, cast
 
 from fkit.config.origin import Mark, over
+from fkit.tree.absent import ABSENT
 from fkit.tree.error import FkitError, FkitKeyError, FkitTypeError, FkitValueError, quoted
 from fkit.tree.node import Items, Node, freeze, marks_of, meta_of
-from fkit.tree.path import Path, parse, show
+from fkit.tree.path import Path, show
 from fkit.tree.tree import thaw
 
-__all__ = ["Delta", "Edit", "Sourced", "compose", "delete", "inheritance", "merge", "overrides", "replace"]
+__all__ = [
+    "Delta",
+    "Edit",
+    "Gone",
+    "Invalid",
+    "Outcome",
+    "Value",
+    "compose",
+    "delete",
+    "kind_of",
+    "merge",
+    "named",
+    "replace",
+    "then",
+]
 
-_ABSENT: Any = object()
 N = TypeVar("N", bound=Node)
 
 
@@ -34,15 +47,11 @@ class Invalid(NamedTuple):
 Outcome = Value | Gone | Invalid
 
 
-class Sourced(NamedTuple):
-    """A value in a mapping of changes, with a place of its own."""
-
-    value: Any
-    mark: Mark
-
-
 class Edit(NamedTuple):
-    """What happens to one key: one outcome where it is absent, another (or a delta of the value) where it is there."""
+    """What happens to one key: one outcome where it is absent, another (or a delta of the value) where it is there.
+
+    ``mark`` is the place of the change; an edit in a mapping of changes may bring its own.
+    """
 
     absent: Outcome
     present: "Outcome | Delta"
@@ -52,23 +61,23 @@ class Edit(NamedTuple):
 class Delta(NamedTuple):
     """A change of a mapping, or of a list's items; a value that can be kept, composed and applied again.
 
-    ``keys`` are the edits of a mapping, in order; ``items`` the deltas of a list's items by index, or None where the
+    ``keys`` are the edits of a mapping, in order; ``items`` what happens to a list's items, by index, or None where the
     delta is an error over a list.
     """
 
     keys: tuple[tuple[Any, Edit], ...] = ()
-    items: "tuple[tuple[int, Delta | Invalid], ...] | None" = None
+    items: "tuple[tuple[int, Outcome | Delta], ...] | None" = None
 
 
 def replace(value: Any) -> Edit:
     """Set ``value`` whatever stands there, merged with nothing.
 
     Example:
-        >>> from fkit import Config
-        >>> Config({"a": {"b": 1}}).merge({"a": replace({"c": 2})})
-        {'a': {'c': 2}}
+        >>> import fkit
+        >>> fkit.Config({"a": {"b": 1}, "l": [1, 2]}).merge({"a": replace({"c": 2}), "l[0]": replace(5)})
+        {'a': {'c': 2}, 'l': [5, 2]}
     """
-    whole = Value(freeze(value))
+    whole = Value(freeze(value, kind_of(value)))
     return Edit(whole, whole)
 
 
@@ -76,150 +85,21 @@ def delete() -> Edit:
     """Remove the key, if it is there.
 
     Example:
-        >>> from fkit import Config
-        >>> Config({"a": {"b": 1, "c": 2}}).merge({"a.b": delete()})
+        >>> import fkit
+        >>> fkit.Config({"a": {"b": 1, "c": 2}}).merge({"a.b": delete()})
         {'a': {'c': 2}}
     """
     return Edit(Gone(), Gone())
 
 
-def inheritance(child: Mapping[Any, Any], kind: type[Node] = Node) -> Delta:
-    """The delta of a file over its bases: ``_delete_=True`` replaces, no dots, no list indices.
-
-    Args:
-        child: what the file sets.
-        kind: the class of the tree's mappings, which those of the child become.
-
-    Example:
-        >>> merge(Node({"a": {"x": 1}}), inheritance({"a": {"_delete_": True, "y": 2}, "b.c": 3}))
-        Node({'a': Node({'y': 2}), 'b.c': 3})
-    """
-    return _delta(freeze(child, kind), kind, False, None)
+def named(value: Any) -> str:
+    """A value and its type, for a message."""
+    return f"{type(value).__name__} {quoted(value, 60)}"
 
 
-def overrides(options: Any, kind: type[Node] = Node, *, allow_list_keys: bool = True, source: str = "merge()") -> Delta:
-    """The delta of mmengine's ``merge_from_dict``: dots in top-level keys lead down, digits select items of lists.
-
-    Args:
-        options: a mapping of changes, or a Delta, which is returned as it is.
-        kind: the class of the tree's mappings, which those of the changes become.
-        allow_list_keys: whether digits select items of lists.
-        source: what origins name as the place of the change.
-
-    Raises:
-        FkitTypeError: a key that is no string, or one that leads below a leaf of the same mapping.
-
-    Example:
-        >>> merge(Node({"a": [{"x": 1}]}), overrides({"a.0.x": 2, "b.c": 3}))
-        Node({'a': [Node({'x': 2})], 'b': Node({'c': 3})})
-    """
-    if isinstance(options, Delta):
-        return options
-    if not isinstance(options, Mapping):
-        raise FkitTypeError(f"merge wants a mapping of changes or a Delta, got {type(options).__name__}.")
-    expanded: dict[str, Any] = {}
-    for key, value in options.items():
-        if not isinstance(key, str):
-            raise FkitTypeError(f"A key of a change must be a string, got {key!r}.")
-        keys = parse(key) if "['" in key or '["' in key else tuple(key.split("."))
-        _expand(expanded, keys, value)
-    return _delta(expanded, kind, allow_list_keys, Mark(source, 0))
-
-
-def _expand(tree: dict[str, Any], keys: Path, value: Any) -> None:
-    node: Any = tree
-    for depth, key in enumerate(keys[:-1]):
-        below = node.get(key, _ABSENT)
-        if below is _ABSENT:
-            below = {}
-        elif isinstance(below, Mapping):
-            below = dict(below)  # a mapping that the caller gave stays as it is
-        else:
-            where = show(keys[: depth + 1])
-            raise FkitTypeError(
-                f"{where} is set to {quoted(below)} and, in the same changes, a key below it.", path=where
-            )
-        node[key] = below
-        node = below
-    node[keys[-1]] = value
-
-
-def _delta(
-    options: Mapping[Any, Any], kind: type[Node], lists: bool, mark: Mark | None, without: str | None = None
-) -> Delta:
-    """``mark`` is the place of the whole; without one, each key brings its own."""
-    marks: Any = marks_of(options) if isinstance(options, Node) else None
-    keys = [
-        (key, _edit(value, kind, lists, mark or (marks.get(key) if marks else None), mark))
-        for key, value in options.items()
-        if key != without
-    ]
-    return Delta(tuple(keys), _item_deltas(options, kind, mark, without) if lists else None)
-
-
-def _edit(value: Any, kind: type[Node], lists: bool, mark: Mark | None, whole: Mark | None) -> Edit:
-    if isinstance(value, Edit):
-        present = value.present
-        return Edit(
-            _recast(value.absent, kind), present if isinstance(present, Delta) else _recast(present, kind), mark
-        )
-    if isinstance(value, Sourced):
-        value, mark = value
-    if not isinstance(value, Mapping):
-        outcome = Value(freeze(value, kind))
-        return Edit(outcome, outcome, mark)
-    options: Mapping[Any, Any] = value
-    new = Value(_settled(options, kind))  # where the key is new, `_delete_` stays in it, as in OpenMMLab
-    if options.get("_delete_", False):
-        return Edit(new, Value(_without_delete(new.value)), mark)
-    return Edit(new, _delta(options, kind, lists, whole, "_delete_"), mark)
-
-
-def _recast(outcome: Outcome, kind: type[Node]) -> Outcome:
-    """The outcome with mappings of the tree's class: ``replace`` was told of no tree."""
-    return Value(freeze(thaw(outcome.value), kind)) if isinstance(outcome, Value) else outcome
-
-
-def _settled(options: Mapping[Any, Any], kind: type[Node]) -> Any:
-    """The mapping as a value: edits inside it have become what they set."""
-    if isinstance(options, kind):
-        return options
-    kept: dict[Any, Any] = {}
-    marks: dict[Any, Any] = {}
-    for key, value in options.items():
-        if isinstance(value, Sourced):
-            value, marks[key] = value
-        if isinstance(value, Edit):
-            outcome = _recast(value.absent, kind)
-            if isinstance(outcome, Value):
-                kept[key] = outcome.value
-        else:
-            kept[key] = _settled(value, kind) if isinstance(value, Mapping) else freeze(value, kind)
-    return kind.of(kept, marks or None)
-
-
-def _without_delete(node: N) -> N:
-    return type(node).of({k: v for k, v in node.items() if k != "_delete_"}, marks_of(node), meta_of(node))
-
-
-def _item_deltas(
-    options: Mapping[Any, Any], kind: type[Node], mark: Mark | None, without: str | None
-) -> "tuple[tuple[int, Delta | Invalid], ...] | None":
-    found: list[tuple[int, Delta | Invalid]] = []
-    for key, value in options.items():
-        if key == without:
-            continue
-        if not isinstance(key, str) or not key.isdigit():
-            return None
-        try:
-            index = int(key)
-        except ValueError:  # a superscript is a digit, but no number
-            return None
-        if isinstance(value, Mapping):
-            found.append((index, _delta(value, kind, True, mark)))
-        else:
-            found.append((index, Invalid(f"an item of a list takes a mapping of changes, not {quoted(value)}")))
-    return tuple(found)
+def kind_of(value: Any) -> type[Node]:
+    """The class of a tree's mappings."""
+    return type(value) if isinstance(value, Node) else Node
 
 
 def merge(tree: N, delta: Delta) -> N:
@@ -230,72 +110,109 @@ def merge(tree: N, delta: Delta) -> N:
         FkitKeyError: an index beyond its list.
 
     Example:
-        >>> base = Node({"a": {"x": 1}, "b": [1]})
+        >>> import fkit
+        >>> from fkit.config.change.option import inheritance
+        >>> base = fkit.Config({"a": {"x": 1}, "b": [1]})
         >>> new = merge(base, inheritance({"a": {"y": 2}}))
         >>> new, new.b is base.b
-        (Node({'a': Node({'x': 1, 'y': 2}), 'b': [1]}), True)
+        ({'a': {'x': 1, 'y': 2}, 'b': [1]}, True)
     """
-    return _merge(tree, delta, (), None)
+    if not isinstance(tree, Node) or not isinstance(delta, Delta):  # pyright: ignore[reportUnnecessaryIsInstance]
+        raise FkitTypeError(f"merge wants a config and a Delta, got {named(tree)} and {named(delta)}.")
+    return _merge(tree, delta, (), None, type(tree), None)
 
 
-def _merge(node: Any, delta: Delta, path: Path, mark: Mark | None) -> Any:
+def _merge(node: Any, delta: Delta, path: Path, mark: Mark | None, kind: type[Node], setter: Mark | None) -> Any:
+    """``mark`` is the place of the change, ``setter`` that of what stands there, where its own keys have none."""
     if isinstance(node, Node):
-        return _merge_mapping(node, delta, path) if delta.keys else node
+        return _merge_mapping(node, delta, path, setter) if delta.keys else node
     if not isinstance(node, list) or delta.items is None:
         raise _mismatch(node, delta, path, mark)
-    items = list(node)
+    items: list[Any] = list(cast("list[Any]", node))
+    place = mark.place if mark else None
     for index, change in delta.items:
-        here = (*path, str(index))
-        if index >= len(items):
-            raise FkitKeyError(
-                f"{show(here)}: the list has {len(items)} items.", path=show(here), origin=mark.place if mark else None
-            )
-        if isinstance(change, Invalid):
-            raise FkitTypeError(f"{show(here)}: {change.reason}.", path=show(here), origin=mark.place if mark else None)
-        items[index] = _merge(items[index], change, here, mark)
+        here = (*path, index)
+        if not -len(items) <= index < len(items):
+            raise FkitKeyError(f"{show(here)}: the list has {len(items)} items.", path=show(here), origin=place)
+        if isinstance(change, Delta):
+            items[index] = _merge(items[index], change, here, mark, kind, setter)
+        elif isinstance(change, Value):
+            items[index] = _recast(change.value, kind)
+        else:
+            reason = change.reason if isinstance(change, Invalid) else "an item of a list cannot be deleted"
+            raise FkitTypeError(f"{show(here)}: {reason}.", path=show(here), origin=place)
     return Items(items)
 
 
-def _merge_mapping(node: Node, delta: Delta, path: Path) -> Node:
+def _merge_mapping(node: Node, delta: Delta, path: Path, setter: Mark | None) -> Node:
+    kind = type(node)
     items: dict[Any, Any] = dict(node)
     marks: dict[Any, Any] = {**(marks_of(node) or {})}
     for key, edit in delta.keys:
-        old = items.get(key, _ABSENT)
-        change = edit.absent if old is _ABSENT else edit.present
+        old = items.get(key, ABSENT)
+        change = edit.absent if old is ABSENT else edit.present
         if isinstance(change, Delta):
-            items[key] = _merge(old, change, (*path, key), edit.mark)
+            items[key] = _merge(old, change, (*path, key), edit.mark, kind, marks.get(key) or setter)
         elif isinstance(change, Value):
-            items[key] = change.value
+            items[key] = _recast(change.value, kind)
             mark = edit.mark
             if mark is not None:
-                marks[key] = mark if old is _ABSENT else over(mark, marks.get(key), old)
+                by = marks.get(key) or (setter and Mark(setter.file, setter.line))
+                marks[key] = mark if old is ABSENT else over(mark, by, old)
         elif isinstance(change, Gone):
             items.pop(key, None)
             marks.pop(key, None)
         else:
             raise FkitValueError(f"{show((*path, key))}: {change.reason}", path=show((*path, key)))
-    return type(node).of(items, marks or None, meta_of(node))
+    return kind.of(items, marks or None, meta_of(node))
+
+
+def _recast(value: Any, kind: type[Node]) -> Any:
+    """The frozen value with mappings of the tree's class; shared where they are that already."""
+    if isinstance(value, Node):
+        if type(value) is kind:
+            return value
+        items = {key: _recast(item, kind) for key, item in value.items()}
+        return kind.of(items, marks_of(value), meta_of(value))
+    if isinstance(value, (list, tuple)):
+        entries = cast("list[Any] | tuple[Any, ...]", value)
+        items = [_recast(item, kind) for item in entries]
+        if all(new is old for new, old in zip(items, entries, strict=True)):
+            return entries
+        return Items(items) if isinstance(value, list) else tuple(items)
+    return value
 
 
 def _mismatch(node: Any, delta: Delta, path: Path, mark: Mark | None) -> FkitError:
     keys = ", ".join(repr(key) for key, _ in delta.keys[:6])
-    what = f"{show(path)} is {quoted(node)} ({type(node).__name__}), so a mapping with the keys {keys or 'none'} cannot be merged into it."
+    repair = "_delete_=True in the mapping replaces what was there."
+    if delta.items and isinstance(node, tuple):
+        repair = "A tuple is set whole: its items have no keys."
     return FkitTypeError(
-        what,
+        f"{show(path)} is {quoted(thaw(node))} ({type(node).__name__.replace('Items', 'list')}), so a mapping with the "
+        f"keys {keys or 'none'} cannot be merged into it.",
         path=show(path),
         origin=mark.place if mark else None,
-        repair="_delete_=True in the mapping replaces what was there.",
+        repair=repair,
     )
 
 
 def compose(first: Delta, second: Delta) -> Delta:
     """One delta that does what the two do in turn, wherever they can be applied in turn.
 
+    Raises:
+        FkitTypeError: one is no Delta.
+
     Example:
+        >>> import fkit
+        >>> from fkit.config.change.option import overrides
         >>> both = compose(overrides({"a.x": 1}), overrides({"a.y": 2, "b": 3}))
-        >>> merge(Node({"a": {}}), both)
-        Node({'a': Node({'x': 1, 'y': 2}), 'b': 3})
+        >>> merge(fkit.Config({"a": {}}), both)
+        {'a': {'x': 1, 'y': 2}, 'b': 3}
     """
+    for delta in (first, second):
+        if not isinstance(delta, Delta):  # pyright: ignore[reportUnnecessaryIsInstance]
+            raise FkitTypeError(f"compose wants Deltas, got {named(delta)}.", repair="overrides({...}) makes one.")
     edits = dict(first.keys)
     for key, edit in second.keys:
         edits[key] = _compose_edits(edits[key], edit) if key in edits else edit
@@ -303,20 +220,20 @@ def compose(first: Delta, second: Delta) -> Delta:
         return Delta(tuple(edits.items()), None)
     items = dict(first.items)
     for index, change in second.items:
-        known = items.get(index)
-        items[index] = (
-            compose(known, change) if isinstance(known, Delta) and isinstance(change, Delta) else known or change
-        )
+        items[index] = then(items[index], change) if index in items else change
     return Delta(tuple(edits.items()), tuple(items.items()))
 
 
 def _compose_edits(first: Edit, second: Edit) -> Edit:
-    if isinstance(first.present, Delta):
-        both = isinstance(second.present, Delta)
-        present = compose(first.present, second.present) if both else second.present  # type: ignore[arg-type]
-    else:
-        present = _after(first.present, second)
+    present = then(first.present, second.present) if isinstance(first.present, Delta) else _after(first.present, second)
     return Edit(_after(first.absent, second), present, second.mark or first.mark)
+
+
+def then(first: "Outcome | Delta", second: "Outcome | Delta") -> "Outcome | Delta":
+    """What two changes of one value do in turn."""
+    if isinstance(first, Delta):
+        return compose(first, second) if isinstance(second, Delta) else second
+    return _after(first, Edit(first, second))
 
 
 def _after(outcome: Outcome, edit: Edit) -> Outcome:
@@ -328,6 +245,6 @@ def _after(outcome: Outcome, edit: Edit) -> Outcome:
     if not isinstance(edit.present, Delta):
         return edit.present
     try:
-        return Value(_merge(outcome.value, edit.present, (), edit.mark))
+        return Value(_merge(outcome.value, edit.present, (), edit.mark, kind_of(outcome.value), None))
     except FkitError as error:
         return Invalid(error.what)

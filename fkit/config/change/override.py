@@ -1,34 +1,48 @@
-"""Command-line words -> changes of a config: ``model.depth=18``, ``scales='[(1,2),x]'``, ``my.key:=1``."""
+"""Command-line words as changes of a config: ``model.depth=18``, ``scales='[(1,2),x]'``, ``my.key:='7'``."""
 
 import argparse
-from collections.abc import Iterable, Iterator
-from typing import Any, NamedTuple, TypeVar
+from collections.abc import Iterable, Sequence
+from typing import Any, TypeVar
 
-from fkit.config.change.delta import Sourced, merge, overrides
+from fkit.config.change.delta import merge, replace
+from fkit.config.change.literal import literal
+from fkit.config.change.option import overrides, path_of
+from fkit.config.change.word import PREFIX, Word, listed, read_word, read_words
 from fkit.config.origin import Mark, chain
-from fkit.tree.error import FkitError, FkitTypeError, FkitValueError, quoted
+from fkit.tree.absent import ABSENT
+from fkit.tree.check import expect
+from fkit.tree.error import FkitError, FkitTypeError, quoted
 from fkit.tree.node import Node, marks_of
-from fkit.tree.path import parse, step
+from fkit.tree.path import Path, exact, show, step
 from fkit.tree.tree import thaw
 
-__all__ = ["Word", "add_option", "apply_words", "read_value", "read_word", "read_words", "undeclared"]
+__all__ = ["DictAction", "add_option", "apply_words", "undeclared"]
 
-_PREFIX = "--cfg-options "
 N = TypeVar("N", bound=Node)
 
 
-class Word(NamedTuple):
-    """One word of the command line."""
+class DictAction(argparse.Action):
+    """An argument of ``KEY=VALUE`` words, as OpenMMLab's scripts declare it: a dict that ``Config.merge`` takes.
 
-    key: str
-    value: Any
-    declares: bool  # `:=`: a new key, or another type, is meant
-    text: str
+    The words of a repeated option add up, and the last with a key holds.
 
-    @property
-    def source(self) -> str:
-        """What origins name as its place."""
-        return _PREFIX + self.text
+    Example:
+        >>> parser = argparse.ArgumentParser()
+        >>> _ = parser.add_argument("--cfg-options", nargs="+", action=DictAction)
+        >>> parser.parse_args(["--cfg-options", "model.depth=18", "lr=1e-3"]).cfg_options
+        {'model.depth': 18, 'lr': 0.001}
+    """
+
+    def __call__(
+        self,
+        parser: argparse.ArgumentParser,
+        namespace: argparse.Namespace,
+        values: str | Sequence[Any] | None,
+        option_string: str | None = None,
+    ) -> None:
+        words = [values] if isinstance(values, str) else list(values or ())
+        known: Any = getattr(namespace, self.dest, None)
+        setattr(namespace, self.dest, {**(known or {}), **read_words(words)})
 
 
 def add_option(parser: argparse.ArgumentParser) -> None:
@@ -37,134 +51,74 @@ def add_option(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--cfg-options", nargs="+", action="extend", metavar="KEY=VALUE", help=help_text)
 
 
-def read_word(text: str) -> Word:
-    """The key and the value of a word.
-
-    Raises:
-        FkitValueError: no ``=``, or brackets that do not match.
-
-    Example:
-        >>> read_word("model.depth=18")[:3], read_word("a.b:=[1,x]")[:3]
-        (('model.depth', 18, False), ('a.b', [1, 'x'], True))
-    """
-    key, equals, value = text.partition("=")
-    if not equals:
-        raise FkitValueError(f"{text!r} is no KEY=VALUE.", origin=_PREFIX.strip(), repair="Write model.depth=18.")
-    declares = key.endswith(":")
-    try:
-        found = read_value(value)
-    except FkitError as error:
-        error.origin = _PREFIX + text
-        raise
-    return Word(key[:-1] if declares else key, found, declares, text)
-
-
-def read_words(texts: Iterable[str]) -> dict[str, Any]:
-    """The changes of several words; the last of those with one key holds.
-
-    Example:
-        >>> read_words(["a=1", "b.c=x y", "a=(1,2)"])
-        {'a': (1, 2), 'b.c': 'xy'}
-    """
-    return {word.key: word.value for word in map(read_word, texts)}
-
-
-def read_value(text: str) -> Any:
-    """The value of a word, in the grammar of mmengine's DictAction: quotes at the ends and all blanks go.
-
-    Raises:
-        FkitValueError: brackets that do not match.
-
-    Example:
-        >>> read_value("1e-3"), read_value("[(1,2),x]"), read_value("true"), read_value("'7'"), read_value("a,b")
-        (0.001, [(1, 2), 'x'], True, 7, ['a', 'b'])
-    """
-    text = text.strip("'\"").replace(" ", "")
-    tupled = text.startswith("(") and text.endswith(")")
-    if tupled or (text.startswith("[") and text.endswith("]")):
-        inside = text[1:-1]
-    elif "," not in text:
-        return _scalar(text)
-    else:
-        inside = text
-    values: list[Any] = []
-    for part in _split(inside):
-        if part == text:
-            raise FkitValueError(
-                f"The value {text!r} has a comma that separates nothing.", repair="Put [ and ] round a list of lists."
-            )
-        values.append(read_value(part))
-    return tuple(values) if tupled else values
-
-
-def _split(text: str) -> Iterator[str]:
-    """The parts between the commas outside of brackets; a comma at the end begins no part."""
-    while text:
-        if text.count("(") != text.count(")") or text.count("[") != text.count("]"):
-            raise FkitValueError(f"The brackets of {text!r} do not match.")
-        end = _next_comma(text)
-        yield text[:end]
-        text = text[end + 1 :]
-
-
-def _next_comma(text: str) -> int:
-    round_, square = 0, 0
-    for at, char in enumerate(text):
-        if char == "," and round_ == 0 and square == 0:
-            return at
-        round_ += (char == "(") - (char == ")")
-        square += (char == "[") - (char == "]")
-    return len(text)
-
-
-def _scalar(text: str) -> Any:
-    for kind in (int, float):
-        try:
-            return kind(text)
-        except ValueError:
-            continue
-    if text.lower() in ("true", "false"):
-        return text.lower() == "true"
-    return None if text == "None" else text
-
-
 def apply_words(cfg: N, texts: Iterable[str]) -> N:
     """The config with the words merged in.
 
-    An int and a float may replace each other (an int given for a float becomes one), a list and a tuple may; None may
-    become anything, and anything None.
+    An int and a float may replace each other (an int given for a float becomes one, and a float without a fraction
+    given for an int becomes an int: ``2e1``), a list and a tuple may; None may become anything, and anything None.
+    ``KEY:=VALUE`` replaces what stands there, whatever it is.
 
     Raises:
-        FkitTypeError: another change of a leaf's type, without ``:=``.
+        FkitTypeError: another change of a leaf's type, without ``:=``; or words that are none.
         FkitError: what ``merge`` raises.
 
     Example:
-        >>> apply_words(Node({"lr": 0.1, "l": [{"k": 1}]}), ["lr=1", "l.0.k=2"])
-        Node({'lr': 1.0, 'l': [Node({'k': 2})]})
+        >>> apply_words(Node({"lr": 0.1, "l": [{"k": 1}]}), ["lr=1", "l[0].k=2e1", "m:={'a': '7'}"])
+        Node({'lr': 1.0, 'l': [Node({'k': 20})], 'm': Node({'a': '7'})})
     """
-    words = {word.key: word for word in map(read_word, texts)}
+    expect(cfg, Node, "`cfg` is a config")
+    words = {word.key: word for word in map(read_word, listed(texts))}
     changes: dict[str, Any] = {}
     for word in words.values():
-        value = _fitting(cfg, word)
-        plain = word.key.rpartition(".")[2] == "_delete_"
-        changes[word.key] = value if plain else Sourced(value, Mark(word.source, 0))
-    return merge(cfg, overrides(changes, type(cfg), source=_PREFIX.strip()))
+        keys = path_of(word.key)
+        if keys[-1] == "_delete_":
+            changes[word.key] = word.value
+        else:
+            if not any(show((*keys[:depth], "_delete_")) in words for depth in range(len(keys))):
+                _check_place(cfg, keys, word)
+            changes[word.key] = replace(_fitting(cfg, keys, word))._replace(mark=Mark(word.source, 0))
+    return merge(cfg, overrides(changes, type(cfg), source=PREFIX.strip()))
 
 
-def _fitting(cfg: Node, word: Word) -> Any:
-    """The word's value, made to fit what it replaces."""
-    old: Any = cfg
-    keys = parse(word.key) if "['" in word.key or '["' in word.key else tuple(word.key.split("."))
+def _at(cfg: Any, keys: Path) -> Any:
     try:
         for key in keys:
-            old = step(old, key)
+            cfg = step(cfg, key)
     except (KeyError, IndexError):
-        return word.value
-    new = word.value
-    if word.declares or old is None or new is None:
+        return ABSENT
+    return cfg
+
+
+def _check_place(cfg: Node, keys: Path, word: Word) -> None:
+    """Refuse a word that leads below a value that holds none."""
+    for depth in range(1, len(keys)):
+        above = _at(cfg, keys[:depth])
+        if above is ABSENT or isinstance(above, (dict, list)):
+            continue
+        where = show(exact(cfg, keys[:depth]))
+        value: Any = word.value
+        for key in reversed(keys[depth:]):
+            value = {key: value}
+        repair = f"{where}:={literal(value)} replaces it."
+        if isinstance(above, tuple):
+            repair = f"A tuple is set whole: {where}:={literal(thaw(above))} is what is there."
+        raise FkitTypeError(
+            f"{where} is {quoted(thaw(above))} ({_kind(above)}), so nothing can be set below it.",
+            path=where,
+            origin=word.source,
+            repair=_since(cfg, keys[:depth]) + repair,
+        )
+
+
+def _fitting(cfg: Node, keys: Path, word: Word) -> Any:
+    """The word's value, made to fit what it replaces."""
+    old, new = _at(cfg, keys), word.value
+    if word.declares or old is ABSENT or old is None or new is None:
         return new
     if type(old) is float and type(new) is int:
-        return float(new)
+        return _as_float(new, word)
+    if type(old) is int and type(new) is float and new.is_integer() and abs(new) <= 2**53:
+        return int(new)
     kinds = ((int, float), (list, tuple)) if type(old) is not bool and type(new) is not bool else ()
     if isinstance(new, type(old)) and isinstance(new, bool) == isinstance(old, bool):
         return new
@@ -172,12 +126,27 @@ def _fitting(cfg: Node, word: Word) -> Any:
         return new
     if isinstance(old, list) and isinstance(new, list):
         return new
-    what = f"{word.key} = {quoted(new)} ({type(new).__name__}) replaces {quoted(thaw(old))} ({_kind(old)})."
+    what = f"{word.key} = {quoted(new)} ({_kind(new)}) replaces {quoted(thaw(old))} ({_kind(old)})."
+    if isinstance(old, str):
+        repair = f"{word.key}:={literal(word.written)} is text; {word.key}:={word.written} changes the type on purpose."
+    elif isinstance(old, dict):
+        meant = word.written if word.written.strip().startswith("{") else literal({"key": new})
+        repair = f"{word.key}:={meant} replaces the mapping, {word.key}.KEY=VALUE sets one of its keys."
+    else:
+        repair = f"{word.key}:={word.written} changes the type on purpose."
+    raise FkitTypeError(what, path=word.key, origin=word.source, repair=_since(cfg, keys) + repair)
+
+
+def _as_float(new: int, word: Word) -> float:
+    try:
+        return float(new)
+    except OverflowError:
+        raise FkitTypeError(f"{word.key}: the number is too large for a float.", origin=word.source) from None
+
+
+def _since(cfg: Node, keys: Path) -> str:
     settings = chain(cfg, keys)
-    repair = f"{word.key}:={word.text.partition('=')[2]} changes the type on purpose."
-    if settings:
-        repair = f"It was set at {settings[0].place}. {repair}"
-    raise FkitTypeError(what, path=word.key, origin=word.source, repair=repair)
+    return f"It was set at {settings[0].place}. " if settings else ""
 
 
 def _kind(value: Any) -> str:
@@ -191,21 +160,24 @@ def undeclared(cfg: Node) -> tuple[tuple[str, str], ...]:
         >>> undeclared(apply_words(Node({"a": {"b": 1}}), ["a.b=2", "a.c=3", "d:=4"]))
         (('a.c', 'a.c=3'),)
     """
-    found: list[tuple[str, str]] = []
-    _find_new(cfg, found)
-    return tuple(dict.fromkeys(found))
+    expect(cfg, Node, "`cfg` is a config")
+    entries: dict[tuple[str, str], None] = {}
+    _find_new(cfg, entries)
+    return tuple(entries)
 
 
-def _find_new(node: Any, found: list[tuple[str, str]]) -> None:
+def _find_new(node: Any, entries: dict[tuple[str, str], None]) -> None:
     if isinstance(node, Node):
         for mark in (marks_of(node) or {}).values():
-            if mark is not None and mark.file.startswith(_PREFIX) and not mark.overrode:
-                word = mark.file.removeprefix(_PREFIX)
-                key = word.partition("=")[0]
-                if not key.endswith(":"):
-                    found.append((key, word))
+            if mark is not None and mark.file.startswith(PREFIX) and not mark.past:
+                try:
+                    word = read_word(mark.file.removeprefix(PREFIX))
+                except FkitError:
+                    continue
+                if not word.declares:
+                    entries[word.key, word.text] = None
         for value in node.values():
-            _find_new(value, found)
+            _find_new(value, entries)
     elif isinstance(node, (list, tuple)):
         for value in node:
-            _find_new(value, found)
+            _find_new(value, entries)

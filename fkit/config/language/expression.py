@@ -47,7 +47,7 @@ class Expressions:
     @property
     def mark(self) -> Mark:
         """The mark of a key that is set now."""
-        return _new_mark(Mark, (self.file, self.line, None, None, False))
+        return _new_mark(Mark, (self.file, self.line, ()))
 
     def eval(self, node: ast.AST) -> Any:
         """The value of an expression."""
@@ -168,7 +168,7 @@ class Expressions:
                 continue
             key = operate.key(self.eval(name), self.budget)
             made[key] = value
-            marks[key] = _new_mark(Mark, (file, name.lineno, None, None, False))
+            marks[key] = _new_mark(Mark, (file, name.lineno, ()))
         return made
 
     def _unpack(self, made: Draft, value: Any, once: bool) -> None:
@@ -202,7 +202,7 @@ class Expressions:
             if given is not None:
                 given.add(name)
             made[name] = value
-            marks[name] = _new_mark(Mark, (file, word.lineno, None, None, False))
+            marks[name] = _new_mark(Mark, (file, word.lineno, ()))
         return made
 
     # calls

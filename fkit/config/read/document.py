@@ -55,16 +55,12 @@ def _untag(items: dict[Any, Any], file: str, budget: Budget) -> Any:
             return tuple(content)
         try:
             if tag == "__set__":
-                return {_hashable(item, budget) for item in content}
-            pairs = {_hashable(key, budget): item for key, item in content}
+                return frozenset(budget.key(item) for item in content)
+            pairs = {budget.key(key): item for key, item in content}
         except (TypeError, ValueError):
             return ABSENT
         return Draft(pairs, dict.fromkeys(pairs, Mark(file, 0)))
     return ABSENT
-
-
-def _hashable(value: Any, budget: Budget) -> Any:
-    return frozenset(value) if isinstance(value, set) else budget.key(value)
 
 
 def parse_yaml(text: str, file: str, budget: Budget) -> Any:

@@ -6,7 +6,8 @@ import warnings
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
-from fkit.config.change.delta import inheritance, merge
+from fkit.config.change.delta import merge
+from fkit.config.change.option import inheritance
 from fkit.config.language.budget import Budget
 from fkit.config.language.imported import Module
 from fkit.config.language.scope import Closure

@@ -2,10 +2,11 @@
 
 from typing import Any
 
-from fkit.config.config import Config
 from fkit.config.origin import chain, of
 from fkit.tree import tree
+from fkit.tree.check import expect
 from fkit.tree.error import quoted
+from fkit.tree.node import Node
 from fkit.tree.path import Path, exact, show, step
 
 __all__ = ["difference", "explain"]
@@ -13,17 +14,19 @@ __all__ = ["difference", "explain"]
 _RED, _GREEN, _DIM, _END = "\x1b[31m", "\x1b[32m", "\x1b[2m", "\x1b[0m"
 
 
-def explain(cfg: Config, path: str) -> str:
+def explain(cfg: Node, path: str) -> str:
     """Who set the value at a path, newest first; for a mapping, who set each of its leaves.
 
     Raises:
         FkitAttributeError, FkitIndexError: nothing is there.
 
     Example:
+        >>> from fkit import Config
         >>> print(explain(Config({"a": {"b": 1}}).merge({"a.b": 2}), "a.b"))
         a.b = 2
           merge()  2
     """
+    expect(cfg, Node, "`cfg` is a config")
     keys = exact(cfg, path)
     value = tree.get(cfg, keys)
     if not isinstance(value, dict):
@@ -45,29 +48,34 @@ def _leaves(value: Any, path: Path) -> Any:
         yield path
 
 
-def _chain(cfg: Config, keys: Path, value: Any) -> str:
-    lines = [f"{show(keys)} = {quoted(tree.thaw(value), 200)}"]
-    found = chain(cfg, keys)
-    width = max((len(setting.place) for setting in found), default=0)
+def _chain(cfg: Node, keys: Path, value: Any) -> str:
     here = show(keys)
-    for setting in found:
+    lines = [f"{here} = {quoted(tree.thaw(value), 200)}"]
+    settings = chain(cfg, keys)
+    width = max((len(setting.place) for setting in settings), default=0)
+    for setting in settings:
+        if setting.skipped:
+            lines.append(f"  ... {setting.skipped} more")
         # an item of a list was set with the list, and what stood there before may have had another path
         what = quoted(tree.thaw(setting.value)) + ("" if setting.path == here else f"  (as {setting.path})")
         lines.append(f"  {setting.place:<{width}}  {what}")
-    if not found:
+    if not settings:
         lines.append("  (set by no file)")
     return "\n".join(lines)
 
 
-def difference(old: Config, new: Config, colour: bool = False) -> str:
+def difference(old: Node, new: Node, colour: bool = False) -> str:
     """What changed from one config to the other, a line for each path and side, with origins.
 
     Example:
+        >>> from fkit import Config
         >>> print(difference(Config({"a": 1, "b": [1, 2]}), Config({"a": 2, "b": [1]})))
         - a = 1
         + a = 2
         - b[1] = 2
     """
+    expect(old, Node, "`old` is a config")
+    expect(new, Node, "`new` is a config")
     lines: list[str] = []
     for change in tree.diff(old, new):
         if change.kind != "added":
@@ -77,7 +85,7 @@ def difference(old: Config, new: Config, colour: bool = False) -> str:
     return "\n".join(lines)
 
 
-def _line(sign: str, tint: str, cfg: Config, path: Path, value: Any, colour: bool) -> str:
+def _line(sign: str, tint: str, cfg: Node, path: Path, value: Any, colour: bool) -> str:
     place = _place(cfg, path)
     head = f"{sign} {show(path)} = {quoted(tree.thaw(value), 200)}"
     if not colour:
@@ -85,14 +93,14 @@ def _line(sign: str, tint: str, cfg: Config, path: Path, value: Any, colour: boo
     return f"{tint}{head}{_END}" + (f"  {_DIM}[{place}]{_END}" if place else "")
 
 
-def _place(cfg: Config, path: Path) -> str | None:
+def _place(cfg: Node, path: Path) -> str | None:
     """The place that set the nearest of the path's keys that has one."""
     node: Any = cfg
-    found: str | None = None
+    place: str | None = None
     for key in path:
-        found = of(node, key) or found
+        place = of(node, key) or place
         try:
             node = step(node, key)
         except (KeyError, IndexError):
             break
-    return found
+    return place

@@ -1,6 +1,7 @@
 """A config as Python text, laid out as people write configs: ``dict(type='ResNet', depth=50)``, lines up to 88."""
 
 import keyword
+import unicodedata
 from typing import Any
 
 from fkit.config.language.imported import Imported
@@ -39,13 +40,7 @@ def python_text(cfg: Node) -> str:
         lines.append("")
     writer = Writer(imports)
     for key, value in cfg.items():
-        if (
-            not isinstance(key, str)
-            or not key.isidentifier()
-            or keyword.iskeyword(key)
-            or key.startswith("__")
-            or key in _SPECIAL
-        ):
+        if not _is_name(key) or key.startswith("__") or key in _SPECIAL:
             raise FkitValueError(
                 f"The top-level key {key!r} cannot be a variable of a Python file.",
                 origin=of(cfg, key),
@@ -57,34 +52,31 @@ def python_text(cfg: Node) -> str:
 
 def _imports(cfg: Node) -> dict[tuple[str, str], str]:
     """(module, name) -> the name it gets in the file, for all names that stand for code."""
-    wanted: dict[tuple[str, str], None] = {}
+    wanted: set[tuple[str, str]] = set()
     stack: list[Any] = [cfg]
-    lazy = False
     while stack:
         value = stack.pop()
         if isinstance(value, dict):
-            stack += reversed(list(value.values()))
+            stack += value.values()
         elif isinstance(value, (list, tuple)):
-            stack += reversed(value)
+            stack += value
         elif isinstance(value, Imported):
             module, _, name = value.name.rpartition(".")
-            wanted.setdefault((module, name) if module else (name, ""))
-            lazy = True
+            wanted.add((module, name) if module else (name, ""))
         elif value is not None and not isinstance(value, (str, int, float, set, frozenset, bytes)):
             module, _, name = reference(value).rpartition(".")
             if module != "builtins":
-                wanted.setdefault((module, name))
-    del lazy
+                wanted.add((module, name))
     taken = set(cfg)
-    found: dict[tuple[str, str], str] = {}
+    aliases: dict[tuple[str, str], str] = {}
     for module, name in sorted(wanted):
         alias = name or module
         # a name of the file itself would be lost as a key, and a key would hide the name
         while alias in taken or alias in _SPECIAL:
             alias += "_"
         taken.add(alias)
-        found[module, name] = alias
-    return found
+        aliases[module, name] = alias
+    return aliases
 
 
 class Writer:
@@ -118,7 +110,7 @@ class Writer:
         return opening + "\n" + ",\n".join(pad + part for part in parts) + closing
 
     def _pair(self, key: Any, value: Any, called: bool, indent: int) -> str:
-        head = f"{key}=" if called else f"{self.flat(key)}: "
+        head = f"{key}=" if called else f"{self.member(key)}: "
         return head + self.write(value, indent, indent + len(head) + 1)
 
     def _filled(self, values: Any, indent: int) -> list[str]:
@@ -150,27 +142,53 @@ class Writer:
         if isinstance(value, float):
             return repr(float(value)) if value - value == 0 else f"float({str(float(value))!r})"
         if isinstance(value, (set, frozenset)):
-            items = sorted(self.flat(v) for v in value)
-            return "{" + ", ".join(items) + "}" if items else "set()"
-        if value is None or isinstance(value, (str, int, bytes)):
-            return repr(encode(value) if not isinstance(value, bytes) else value)
+            members = sorted(self.member(v) for v in value)
+            return "{" + ", ".join(members) + "}" if members else "set()"
+        if isinstance(value, (str, bytes)):
+            # braces that a reader would take for `{{ fileBasename }}` and its like are text
+            return repr(encode(value) if isinstance(value, str) else value).replace("{{", "{\\x7b")
+        if value is None or isinstance(value, int):
+            return _number(value)
         if isinstance(value, Imported):
             module, _, name = value.name.rpartition(".")
             return self.imports[(module, name) if module else (name, "")]
         module, _, name = reference(value).rpartition(".")
         return name if module == "builtins" else self.imports[module, name]
 
+    def member(self, value: Any) -> str:
+        """The text of a key or of a member of a set: a set there is a frozen one."""
+        if isinstance(value, frozenset):
+            return f"frozenset({self.flat(value)})" if value else "frozenset()"
+        if isinstance(value, tuple):
+            inside = ", ".join([self.member(v) for v in value])
+            return f"({inside},)" if len(value) == 1 else f"({inside})"
+        return self.flat(value)
+
     def _flat_container(self, value: Any) -> str:
         if isinstance(value, dict):
             if _is_call(value):
                 return "dict(" + ", ".join([f"{k}={self.flat(v)}" for k, v in value.items()]) + ")"
-            return "{" + ", ".join([f"{self.flat(k)}: {self.flat(v)}" for k, v in value.items()]) + "}"
+            return "{" + ", ".join([f"{self.member(k)}: {self.flat(v)}" for k, v in value.items()]) + "}"
         inside = ", ".join([self.flat(v) for v in value])
         if isinstance(value, list):
             return f"[{inside}]"
         return f"({inside},)" if len(value) == 1 else f"({inside})"
 
 
+def _number(value: int | None) -> str:
+    try:
+        return repr(encode(value))
+    except ValueError:
+        raise FkitValueError("An integer of more than 4300 digits has no text: Python reads none.") from None
+
+
 def _is_call(value: dict[Any, Any]) -> bool:
     """Whether a mapping can be written as ``dict(key=...)``: its keys are names."""
-    return all(type(k) is str and k.isidentifier() and not keyword.iskeyword(k) for k in value)
+    return all(map(_is_name, value))
+
+
+def _is_name(key: Any) -> bool:
+    """Whether a file can have the key as a name, and as no other: Python reads ``µ`` (U+00B5) as ``μ``."""
+    if type(key) is not str or not key.isidentifier() or keyword.iskeyword(key) or key == "__debug__":
+        return False
+    return key.isascii() or unicodedata.normalize("NFKC", key) == key

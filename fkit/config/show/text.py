@@ -1,21 +1,32 @@
-"""A config as text: Python, YAML, JSON and canonical; and written to a file."""
+"""A config as text: Python, YAML, JSON, canonical, command-line words; and written to a file."""
 
-import json
 import os
-from typing import Any
+import re
+import shlex
+from typing import Any, cast
 
+from fkit.config.change.word import write_words
 from fkit.config.show.python import python_text
 from fkit.format.json import pretty_json
 from fkit.format.yaml import write_yaml
-from fkit.tree.canonical import canonical, encode
+from fkit.tree.canonical import canonical, encode, reference
+from fkit.tree.check import expect
 from fkit.tree.error import FkitOSError, FkitValueError
 from fkit.tree.node import Node
+from fkit.tree.tree import map as map_leaves
 from fkit.tree.write import atomic_write
 
-__all__ = ["text", "write"]
+__all__ = ["FORMS", "form_of", "text", "write"]
 
-FORMS = ("python", "yaml", "json", "canonical")
+FORMS = ("python", "yaml", "json", "canonical", "words")
 _BY_SUFFIX = ((".py", "python"), (".yaml", "yaml"), (".yml", "yaml"), (".json", "json"))
+
+
+_TAGS = frozenset(("__tuple__", "__set__", "__float__", "__dict__", "__lazy__", "__ref__"))
+_SURROGATE = re.compile("[\ud800-\udfff]")
+# braces that a reader would take for `{{ fileBasename }}` and its like, as they pass through libyaml: it writes these
+# two characters as escapes, and the text between quotes
+_BRACES, _ESCAPED = "{\x1a\x16", "{\\x1A\\x16"
 
 
 def text(cfg: Node, form: str) -> str:
@@ -23,24 +34,42 @@ def text(cfg: Node, form: str) -> str:
 
     Args:
         cfg: the config.
-        form: "python", "yaml", "json" or "canonical".
+        form: "python", "yaml", "json", "canonical", or "words": what to write after ``--cfg-options``, a line each,
+            quoted for a shell.
 
     Raises:
-        FkitValueError: another form.
+        FkitTypeError: a value that has no text.
+        FkitValueError: another form, or a value that the form cannot hold.
 
     Example:
         >>> text(Node({"a": (1, 2)}), "json")
         '{\\n  "a": {"__tuple__": [1, 2]}\\n}\\n'
+        >>> text(Node({"a": {"b": "x y", "c": [1.5, True]}}), "words")
+        "'a.b=x y'\\n'a.c=[1.5,True]'\\n"
     """
+    expect(cfg, Node, "`cfg` is a config")
     if form == "canonical":
         return canonical(cfg)
     if form == "python":
         return python_text(cfg)
     if form == "json":
-        return pretty_json(encode(cfg)) + "\n"
+        return _json(cfg)
     if form == "yaml":
-        return write_yaml(_for_yaml(cfg), width=88, default_flow_style=None)
-    raise FkitValueError(f"A config has no text of the form {form!r}.", value=form, choices=FORMS, label="Forms")
+        return _yaml(cfg)
+    if form == "words":
+        return "".join(f"{shlex.quote(word)}\n" for word in write_words(cfg))
+    raise FkitValueError(f"A config has no text of the form {form!r}.", value=str(form), choices=FORMS, label="Forms")
+
+
+def form_of(path: str) -> str | None:
+    """The form of the text that a file holds, by its suffix.
+
+    Example:
+        >>> form_of("a/b.yml"), form_of("a.toml")
+        ('yaml', None)
+    """
+    suffix = os.path.splitext(path)[1]
+    return next((form for known, form in _BY_SUFFIX if known == suffix), None)
 
 
 def write(cfg: Node, path: str) -> None:
@@ -49,8 +78,7 @@ def write(cfg: Node, path: str) -> None:
     Raises:
         FkitOSError: another suffix, or a folder that cannot be written to.
     """
-    suffix = os.path.splitext(path)[1]
-    form = next((form for known, form in _BY_SUFFIX if known == suffix), None)
+    form = form_of(path)
     if form is None:
         raise FkitOSError(
             f"A config cannot be written to {path}.", choices=[s for s, _ in _BY_SUFFIX], label="Suffixes"
@@ -61,22 +89,46 @@ def write(cfg: Node, path: str) -> None:
         raise FkitOSError(f"The config cannot be written to {path}: {error.strerror}.") from error
 
 
-def _order(value: Any) -> str:
-    return json.dumps(encode(value))
+def _named(leaf: Any) -> Any:
+    """Classes, functions and imported names as ``module.Name``, which a registry takes too; others as they are."""
+    if leaf is None or isinstance(leaf, (str, int, float, bytes, frozenset)):
+        return leaf
+    return leaf.__lazy__() if hasattr(type(leaf), "__lazy__") else reference(leaf)
+
+
+def _json(cfg: Node) -> str:
+    try:
+        written = pretty_json(encode(map_leaves(_named, cfg)))
+    except ValueError as error:
+        if isinstance(error, FkitValueError) and "digits" not in str(error):
+            raise
+        raise FkitValueError("An integer of more than 4300 digits has no text: Python reads none.") from None
+    # braces that a reader would take for `{{ fileBasename }}` stand in strings only
+    return _SURROGATE.sub(lambda half: f"\\u{ord(half[0]):04x}", written).replace("{{", "{\\u007b") + "\n"
+
+
+def _yaml(cfg: Node) -> str:
+    plain = _for_yaml(map_leaves(_named, cfg))
+    return write_yaml(plain, width=88, default_flow_style=None).replace(_ESCAPED, "{\\x7B")
 
 
 def _for_yaml(value: Any) -> Any:
     """Plain values; tuples by the one tag of Python's that is read, the rest tagged as in canonical text."""
+    if isinstance(value, str):
+        return value.replace("{{", _BRACES) if "{{" in value else value
     if isinstance(value, dict):
-        if any(not isinstance(k, (str, int, float, type(None))) for k in value):
-            return {"__dict__": [[_for_yaml(k), _for_yaml(v)] for k, v in value.items()]}
-        return {k: _for_yaml(v) for k, v in value.items()}
+        items = cast("dict[Any, Any]", value)
+        if not all(map(_is_key, items)) or (len(items) == 1 and not _TAGS.isdisjoint(items)):
+            return {"__dict__": [[_for_yaml(key), _for_yaml(item)] for key, item in items.items()]}
+        return {_for_yaml(key): _for_yaml(item) for key, item in items.items()}
     if isinstance(value, list):
-        return [_for_yaml(v) for v in value]
+        return [_for_yaml(item) for item in cast("list[Any]", value)]
     if isinstance(value, tuple):
-        return tuple(_for_yaml(v) for v in value)
+        return tuple(_for_yaml(item) for item in cast("tuple[Any, ...]", value))
     if isinstance(value, (set, frozenset)):
-        return {"__set__": [_for_yaml(v) for v in sorted(value, key=_order)]}
-    if isinstance(value, (float, int, str, type(None))):
-        return value
-    return encode(value)
+        return {"__set__": [_for_yaml(item) for item in sorted(cast("set[Any]", value), key=canonical)]}
+    return value if value is None or isinstance(value, (int, float)) else encode(value)
+
+
+def _is_key(key: Any) -> bool:
+    return key is None or isinstance(key, (str, int, float))

@@ -1,0 +1,194 @@
+"""Command-line words, read and written: ``KEY=VALUE`` as OpenMMLab reads it, ``KEY:=VALUE`` exact."""
+
+import re
+from collections.abc import Iterable, Iterator
+from typing import Any, NamedTuple, cast
+
+from fkit.config.change.literal import DEPTH, literal, read_literal, scalar
+from fkit.tree.error import FkitError, FkitTypeError, FkitValueError, quoted
+from fkit.tree.path import parse, show
+
+__all__ = ["PREFIX", "Word", "listed", "read_value", "read_word", "read_words", "write_words"]
+
+PREFIX = "--cfg-options "
+# what stands before the first `=` outside of quoted keys: `a.b['c=d'].e`
+_KEY = re.compile(r"(?P<key>(?:\['(?:[^'\\]|\\.)*'\]|\[\"(?:[^\"\\]|\\.)*\"\]|[^=])*?)(?P<declares>:?)=", re.DOTALL)
+
+
+class Word(NamedTuple):
+    """One word of the command line."""
+
+    key: str
+    value: Any
+    declares: bool  # `:=`: a new key, or another type, is meant
+    text: str
+
+    @property
+    def source(self) -> str:
+        """What origins name as its place."""
+        return PREFIX + self.text
+
+    @property
+    def written(self) -> str:
+        """The value as it was written."""
+        return _split_key(self.text)[2]
+
+
+def _split_key(text: str) -> tuple[str, bool, str]:
+    match = _KEY.match(text)
+    if match is None:
+        raise FkitValueError(f"{text!r} is no KEY=VALUE.", origin=PREFIX.strip(), repair="Write model.depth=18.")
+    return match["key"], bool(match["declares"]), text[match.end() :]
+
+
+def read_word(text: str) -> Word:
+    """The key and the value of a word.
+
+    Raises:
+        FkitTypeError: the word is no string.
+        FkitValueError: no ``=``, or brackets that do not match.
+
+    Example:
+        >>> read_word("model.depth=18")[:3], read_word("a.b:={'x': [1, '7', y z]}")[:3]
+        (('model.depth', 18, False), ('a.b', {'x': [1, '7', 'y z']}, True))
+    """
+    if not isinstance(text, str):  # pyright: ignore[reportUnnecessaryIsInstance]
+        raise FkitTypeError(
+            f"A word is a string KEY=VALUE, not {type(text).__name__} {quoted(text, 60)}.",
+            repair="cfg.merge takes values.",
+        )
+    key, declares, value = _split_key(text)
+    try:
+        parsed = read_literal(value) if declares else read_value(value)
+    except FkitError as error:
+        error.origin = PREFIX + text
+        raise
+    return Word(key, parsed, declares, text)
+
+
+def read_words(texts: Iterable[str]) -> dict[str, Any]:
+    """The changes of several words; the last of those with one key holds.
+
+    Raises:
+        FkitTypeError: no words.
+
+    Example:
+        >>> read_words(["a=1", "b.c=x y", "a=(1,2)"])
+        {'a': (1, 2), 'b.c': 'x y'}
+    """
+    return {word.key: word.value for word in map(read_word, listed(texts))}
+
+
+def listed(texts: Any) -> tuple[Any, ...]:
+    """Words, one after the other; a lone string is no row of words."""
+    if isinstance(texts, str) or not isinstance(texts, Iterable):
+        raise FkitTypeError(f"Words come as a list of KEY=VALUE, not {type(texts).__name__} {quoted(texts, 60)}.")
+    return tuple(cast("Iterable[Any]", texts))
+
+
+def read_value(text: str) -> Any:
+    """The value after ``=``, in the grammar of mmengine's DictAction: quotes at the ends go, blanks inside stay.
+
+    Raises:
+        FkitValueError: brackets that do not match.
+
+    Example:
+        >>> read_value("1e-3"), read_value("[(1,2), x]"), read_value("true"), read_value("'7'"), read_value("a,b")
+        (0.001, [(1, 2), 'x'], True, 7, ['a', 'b'])
+    """
+    if not isinstance(text, str):  # pyright: ignore[reportUnnecessaryIsInstance]
+        raise FkitTypeError(f"The value of a word is a string, not {type(text).__name__} {quoted(text, 60)}.")
+    return _value(text, 0)
+
+
+def _value(text: str, depth: int) -> Any:
+    if depth > DEPTH:
+        raise FkitValueError(f"The value has more than {DEPTH} brackets in brackets.")
+    text = text.strip(" ").strip("'\"").strip(" ")
+    tupled = text.startswith("(") and text.endswith(")")
+    if tupled or (text.startswith("[") and text.endswith("]")):
+        inside = text[1:-1]
+    elif "," not in text:
+        return scalar(text)
+    else:
+        inside = text
+    values: list[Any] = []
+    for part in _split(inside):
+        if part == text:
+            raise FkitValueError(
+                f"The value {quoted(text)} has a comma that separates nothing.",
+                repair="Put [ and ] round a list of lists.",
+            )
+        values.append(_value(part, depth + 1))
+    return tuple(values) if tupled else values
+
+
+def _split(text: str) -> Iterator[str]:
+    """The parts between the commas outside of brackets; a comma at the end begins no part."""
+    if text.count("(") != text.count(")") or text.count("[") != text.count("]"):
+        raise FkitValueError(f"The brackets of {quoted(text)} do not match.")
+    start, round_, square = 0, 0, 0
+    for at, char in enumerate(text):
+        if char == "," and round_ == 0 and square == 0:
+            yield text[start:at]
+            start = at + 1
+        round_ += (char == "(") - (char == ")")
+        square += (char == "[") - (char == "]")
+    if text[start:]:
+        yield text[start:]
+
+
+def write_words(tree: dict[Any, Any]) -> tuple[str, ...]:
+    """The words that make a config: read over an empty one, they give it back.
+
+    A value that ``=`` reads back is written with it, any other with ``:=``; lists are written whole.
+
+    Raises:
+        FkitTypeError: a value that has no text; FkitValueError: a top-level key that no path can name.
+
+    Example:
+        >>> write_words({"model": {"depth": 18, "name": "7"}, "scales": [(1, 2)], "empty": {}})
+        ('model.depth=18', "model.name:='7'", 'scales=[(1,2)]', 'empty:={}')
+    """
+    for key in tree:
+        if not _speakable(key):
+            raise FkitValueError(f"The top-level key {key!r} has no command-line word.", repair="Use another format.")
+    return tuple(_words(tree, ()))
+
+
+def _words(node: dict[Any, Any], path: tuple[Any, ...]) -> Iterator[str]:
+    for key, value in node.items():
+        here = (*path, key)
+        if isinstance(value, dict) and value and all(map(_speakable, cast("dict[Any, Any]", value))):
+            yield from _words(cast("dict[Any, Any]", value), here)
+        else:
+            yield _word(here, value)
+
+
+def _speakable(key: Any) -> bool:
+    """Whether a path can name a key; ``_delete_`` in a word is a command."""
+    if isinstance(key, str):
+        return key != "_delete_" and parse(show((key,))) == (key,)
+    return type(key) is int and key >= 0
+
+
+def _word(path: tuple[Any, ...], value: Any) -> str:
+    key = show(path)
+    if key.startswith("-") or key.endswith(":"):  # an option, to the command line; and `:=`
+        key = "".join(f"[{part!r}]" for part in path)
+    exact, plain = literal(value), _bare(value)
+    if plain.isprintable():
+        try:
+            if literal(read_value(plain)) == exact:
+                return f"{key}={plain}"
+        except FkitError:
+            pass
+    return f"{key}:={exact}"
+
+
+def _bare(value: Any) -> str:
+    """The value as people write it after ``=``; not every value can be read back from it."""
+    if isinstance(value, (list, tuple)):
+        items = ",".join(map(_bare, cast("list[Any]", value)))
+        return f"[{items}]" if isinstance(value, list) else f"({items})" if "," in items or not items else f"({items},)"
+    return value if isinstance(value, str) else literal(value)
