@@ -17,8 +17,9 @@ from fkit.config.origin import Meta
 from fkit.config.read.document import parse_json, parse_yaml
 from fkit.config.read.locate import base_file
 from fkit.config.read.newstyle import load_newstyle
-from fkit.config.read.source import SUFFIXES, Source, read, restore, shown, substitute, unquoted
-from fkit.config.read.syntax import is_newstyle, parse_python, split_base
+from fkit.config.read.placeholder import Source, fill, restore, substitute
+from fkit.config.read.source import SUFFIXES, read, shown
+from fkit.config.read.syntax import check_base, is_newstyle, mentions_base, parse_python, split_base
 from fkit.tree.error import FkitError, FkitKeyError, FkitOSError, FkitTypeError, FkitValueError
 from fkit.tree.node import Items, Node, marks_of
 
@@ -118,24 +119,14 @@ class Reader:
         name = shown(file)
         if len(chain) > 100:
             raise FkitValueError("The bases are more than 100 levels deep.", origin=name)
+        source = substitute(text, file, name, self.options.predefined, self.options.environment)
         if file.endswith(".py"):
-            newstyle = self.options.newstyle
-            if newstyle is None:
-                newstyle = is_newstyle(parse_python(text, name), name)
-            if newstyle:
-                if len(chain) > 1:
-                    raise FkitValueError(
-                        "A base of the new style (`with read_base():`, imports) under a child of the old style.",
-                        origin=name,
-                        repair="All files of a chain must be of one style.",
-                    )
-                return self.newstyle(text, file)
-        source = substitute(text, file, self.options.predefined, self.options.environment)
-        self.environment.update(source.environment)
-        if file.endswith(".py"):
+            if self._is_newstyle(source.text, name):
+                return self._newstyle(text, source, file, chain)
             own, base = self.execute(source, file, chain)
         else:
             own, base = self._document(source, file, chain)
+        self.environment.update(source.environment)
         if "_deprecation_" in own:
             _announce(own, file)
             own = _without(own, ["_deprecation_"])
@@ -148,36 +139,52 @@ class Reader:
             merged = _without(merged, [key for key in merged if key.startswith("__")])
         return merged
 
+    def _is_newstyle(self, text: str, name: str) -> bool:
+        known = self.options.newstyle
+        return is_newstyle(parse_python(text, name), name) if known is None else known
+
+    def _newstyle(self, text: str, source: Source, file: str, chain: tuple[str, ...]) -> Node:
+        name = shown(file)
+        if len(chain) > 1:
+            raise FkitValueError(
+                "A base of the new style (`with read_base():`, imports) under a child of the old style.",
+                origin=name,
+                repair="All files of a chain must be of one style.",
+            )
+        if source.text != text:
+            raise FkitValueError(
+                "A config of the new style has placeholders ({{ ... }}), which only the old style replaces.",
+                origin=name,
+                repair="Write what they stand for; what a base sets is a name here.",
+            )
+        return self.newstyle(text, file)
+
     def newstyle(self, text: str, file: str) -> Node:
         """The config of a new-style file."""
         cfg, imported = load_newstyle(text, file, self.budget, self.kind)
         self.imported |= imported
         return cfg
 
-    def bases_of(self, module: ast.Module, file: str, chain: tuple[str, ...]) -> tuple[Node, list[ast.stmt]]:
-        """The union of a Python file's bases, and its other statements."""
-        name = shown(file)
-        statement, rest = split_base(module, name)
+    def bases(self, statement: ast.Assign | ast.AnnAssign | None, file: str, chain: tuple[str, ...]) -> Node:
+        """The union of the bases that a Python file names."""
         if statement is None:
-            return self.kind.of({}), rest
-        return self._bases(_base_paths(statement, name, self.budget), file, chain, statement.lineno), rest
+            return self.kind.of({})
+        return self._bases(_base_paths(statement, shown(file), self.budget), file, chain, statement.lineno)
 
     def execute(self, source: Source, file: str, chain: tuple[str, ...]) -> tuple[Node, Node]:
         """What a Python file itself sets, and its bases (changed, where the file assigns to ``_base_.x``)."""
         name = shown(file)
-        module = parse_python(source.text, name)
-        base, rest = self.bases_of(module, file, chain)
+        statement, rest = split_base(parse_python(source.text, name), name)
+        base = self.bases(statement, file, chain)
         names = Draft()
-        linked = None
-        if "_base_" in source.text:
-            linked = link(base)
-            names["_base_"] = linked
+        if not mentions_base(source.text, statement):
+            return settle(_kept(evaluate(rest, names, name, self.budget)), self.budget, self.kind), base
+        linked = names["_base_"] = link(base)
         evaluate(rest, names, name, self.budget)
+        check_base(names, linked, name)
         known: dict[int, Any] = {}
-        if linked is not None:
-            names.pop("_base_", None)
-            base = settle(linked, self.budget, self.kind, known)
-            self._keep_shared(base)
+        base = settle(linked, self.budget, self.kind, known)
+        self._keep_shared(base)
         return settle(_kept(names), self.budget, self.kind, known), base
 
     def _keep_shared(self, base: Node) -> None:
@@ -192,23 +199,22 @@ class Reader:
                 stack.extend(top)
 
     def _document(self, source: Source, file: str, chain: tuple[str, ...]) -> tuple[Node, Node]:
+        name = shown(file)
         parse = parse_json if file.endswith(".json") else parse_yaml
-        try:
-            value = parse(source.text, shown(file), self.budget)
-        except FkitError:
-            if not source.has_base_variables:
-                raise
-            value = parse(unquoted(source.text), shown(file), self.budget)
+        value = parse(source.text, name, self.budget)
         if not isinstance(value, dict):
-            raise FkitTypeError(f"A config must be a mapping, this is a {type(value).__name__}.", origin=shown(file))
+            raise FkitTypeError(f"A config must be a mapping, this is a {type(value).__name__}.", origin=name)
         for key in value:
             if not isinstance(key, str):
-                raise FkitTypeError(f"The top-level key {key!r} is no string.", origin=shown(file))
-        paths = value.pop("_base_", [])
-        if not isinstance(paths, list):
-            paths = [paths]
-        base = self._bases(paths, file, chain, 0)
-        return settle(value, self.budget, self.kind), base
+                raise FkitTypeError(f"The top-level key {key!r} is no string.", origin=name)
+        own: Node = settle(value, self.budget, self.kind)
+        if source.values:
+            own = fill(own, source)
+        if "_base_" not in own:
+            return own, self.kind.of({})
+        paths = own["_base_"]
+        base = self._bases(paths if isinstance(paths, list) else [paths], file, chain, 0)
+        return _without(own, ["_base_"]), base
 
     def _bases(self, paths: list[Any], file: str, chain: tuple[str, ...], line: int) -> Node:
         """The union of the bases, in which no key may come twice."""

@@ -2,12 +2,20 @@
 
 import ast
 import warnings
-from typing import cast
+from typing import Any, cast
 
 from fkit.config.language.statement import is_standard
 from fkit.tree.error import FkitValueError
 
-__all__ = ["is_base", "is_newstyle", "parse_python", "split_base", "split_marker", "statements"]
+__all__ = [
+    "check_base",
+    "is_newstyle",
+    "mentions_base",
+    "parse_python",
+    "split_base",
+    "split_marker",
+    "statements",
+]
 
 _parsed: dict[str, ast.Module] = {}  # the memo of parsed files, keyed by content
 _MEMO = 256  # files kept
@@ -41,7 +49,7 @@ def parse_python(text: str, file: str) -> ast.Module:
     return module
 
 
-def is_base(node: ast.stmt) -> bool:
+def _is_base(node: ast.stmt) -> bool:
     """Whether a statement is ``_base_ = ...``, with or without an annotation."""
     if isinstance(node, ast.Assign):
         target = node.targets[0] if len(node.targets) == 1 else None
@@ -58,7 +66,7 @@ def split_base(module: ast.Module, file: str) -> tuple[ast.Assign | ast.AnnAssig
     Raises:
         FkitValueError: there are two.
     """
-    bases = [node for node in module.body if is_base(node)]
+    bases = [node for node in module.body if _is_base(node)]
     if len(bases) > 1:
         raise FkitValueError(
             "_base_ is set twice; only one list of bases is read.",
@@ -71,6 +79,28 @@ def split_base(module: ast.Module, file: str) -> tuple[ast.Assign | ast.AnnAssig
     return found, [node for node in module.body if node is not found]
 
 
+def mentions_base(text: str, statement: ast.Assign | ast.AnnAssign | None) -> bool:
+    """Whether a text may use ``_base_`` outside of the statement that sets it."""
+    if statement is None:
+        return "_base_" in text
+    own = text.split("\n")[statement.lineno - 1 : statement.end_lineno]
+    return text.count("_base_") > sum(line.count("_base_") for line in own)
+
+
+def check_base(names: dict[str, Any], base: Any, file: str) -> None:
+    """Take ``_base_`` out of the names that a file left.
+
+    Raises:
+        FkitValueError: the file has set it where no base is read.
+    """
+    if names.pop("_base_", base) is not base:
+        raise FkitValueError(
+            "_base_ is set where it names no bases.",
+            origin=file,
+            repair="Write `_base_ = [...]`, alone, at the top level of the file.",
+        )
+
+
 def is_newstyle(module: ast.Module, file: str) -> bool:
     """Whether a file is of the new style: it reads bases by ``with read_base():`` or imports another library.
 
@@ -78,7 +108,7 @@ def is_newstyle(module: ast.Module, file: str) -> bool:
         FkitValueError: a ``with`` of something else.
     """
     for node in statements(module):
-        if is_base(node):
+        if _is_base(node):
             return False
         if isinstance(node, ast.With):
             if not _is_marker(node):
@@ -120,7 +150,7 @@ def split_marker(body: list[ast.stmt], file: str) -> tuple[list[ast.stmt], list[
     """The statements without the first ``with read_base():``, and the imports inside of that."""
     for at, node in enumerate(body):
         place = f"{file}:{node.lineno}"
-        if is_base(node):
+        if _is_base(node):
             raise FkitValueError(
                 "A base of the old style (`_base_ = ...`) under a child of the new style.",
                 origin=place,

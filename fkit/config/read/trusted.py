@@ -12,9 +12,10 @@ from typing import Any
 from fkit.config.language.budget import Budget
 from fkit.config.language.value import link
 from fkit.config.read.locate import module_file
+from fkit.config.read.placeholder import Source
 from fkit.config.read.reader import Options, Reader
-from fkit.config.read.source import Source, read, shown
-from fkit.config.read.syntax import parse_python, split_marker
+from fkit.config.read.source import read, shown
+from fkit.config.read.syntax import check_base, parse_python, split_base, split_marker
 from fkit.tree.canonical import encode
 from fkit.tree.error import FkitError, FkitValueError
 from fkit.tree.node import Node
@@ -66,10 +67,11 @@ class TrustedReader(Reader):
     def execute(self, source: Source, file: str, chain: tuple[str, ...]) -> tuple[Node, Node]:
         """What the file itself sets when it runs, and its bases."""
         module = parse_python(source.text, shown(file))
-        base, rest = self.bases_of(module, file, chain)
+        statement, rest = split_base(module, shown(file))
+        base = self.bases(statement, file, chain)
         opened = _open(thaw(base))
         names = _run(rest, file, {"_base_": opened})
-        names.pop("_base_", None)
+        check_base(names, opened, shown(file))
         return Node(_values(names)), Node(opened)
 
     def newstyle(self, text: str, file: str) -> Node:
