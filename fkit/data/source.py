@@ -16,7 +16,7 @@ from fkit.data.dataset import Dataset
 from fkit.data.job import Job, Maker, Workers
 from fkit.data.sampler import DefaultSampler, Sampler
 from fkit.structures.batch import Batch
-from fkit.tree.error import FkitIndexError, FkitTypeError, FkitValueError
+from fkit.tree.error import FkitIndexError, FkitTypeError, FkitValueError, quoted
 
 __all__ = ["Listed", "Loader", "Source", "open_loader"]
 
@@ -266,6 +266,11 @@ def _part(cfg: Any, kind: str, build: Callable[[str, Any], Any]) -> Any:
     return build(kind, cfg) if isinstance(cfg, Mapping) else cfg
 
 
+_PROTOCOLS: frozendict[str, tuple[str, ...]] = frozendict(
+    dataset=("__len__", "__getitem__"), sampler=("endless", "count", "indices")
+)
+
+
 def _check(cfg: Mapping[str, Any], path: str) -> None:
     for word, value in cfg.items():
         if word not in _KEYS:
@@ -274,6 +279,14 @@ def _check(cfg: Mapping[str, Any], path: str) -> None:
         if value is not None and (wrong or not isinstance(value, _KEYS[word])):
             raise FkitTypeError(
                 f"{path}.{word} = {value!r}: expected {_KEYS[word][0].__name__}.", path=f"{path}.{word}"
+            )
+    for word, methods in _PROTOCOLS.items():
+        value = cfg.get(word)
+        if value is not None and not isinstance(value, Mapping) and not all(hasattr(value, name) for name in methods):
+            raise FkitTypeError(
+                f"{path}.{word} = {quoted(value)} is neither a config nor an object with {', '.join(methods)}.",
+                path=f"{path}.{word}",
+                repair=f"Say {word}=dict(type=...).",
             )
     if cfg.get("dataset") is None:
         raise FkitTypeError(f"{path} has no 'dataset'.", path=path, repair="Say dataset=dict(type=...).")

@@ -97,6 +97,10 @@ def plan(cfg: Config, registry: Registry | None = None, *, backend: str | None =
     """
     settings, notes = settle_with_notes(cfg)
     _refuse_unsupported(settings)
+    if settings.get("train_dataloader") is None:
+        raise FkitKeyError(
+            "training needs train_dataloader.", repair="Set train_dataloader=dict(dataset=dict(type=...))."
+        )
     reg = registry_of(settings, registry)
     name = backend or str(settings["backend"])
     if settings.get("seed") is None:
@@ -214,7 +218,7 @@ def _optimizers(settings: Config) -> dict[str, Optimizer]:
     if wrapper.get("type", "OptimWrapper") != "OptimWrapper":
         raise refuse(settings, "optim_wrapper.type", "is not supported yet; there is OptimWrapper.")
     node = wrapper.get("optimizer")
-    if node is None or node.get("type") is None:
+    if not isinstance(node, Mapping) or node.get("type") is None:
         raise FkitKeyError("optim_wrapper needs optimizer=dict(type=...).", origin=settings.origin("optim_wrapper"))
     options = {name: value for name, value in node.items() if name != "type"}
     try:
@@ -222,7 +226,7 @@ def _optimizers(settings: Config) -> dict[str, Optimizer]:
     except FkitTypeError as cause:
         raise FkitTypeError(
             f"optim_wrapper.optimizer: {cause.what}", origin=settings.origin("optim_wrapper.optimizer.type"),
-            value=cause.value, choices=cause.choices, label=cause.label,
+            value=cause.value, choices=cause.choices, label=cause.label, repair=cause.repair,
         ) from cause  # fmt: skip
 
 
@@ -238,13 +242,21 @@ def _course(settings: Config) -> Course:
     limit = node.get(name)
     if not isinstance(limit, int) or limit < 1:
         raise FkitValueError(f"train_cfg.{name} = {limit!r}: at least 1.", origin=settings.origin(f"train_cfg.{name}"))
-    workflow = tuple((str(mode), int(count)) for mode, count in settings["workflow"])
-    if not workflow or workflow[0][0] != "train" or any(m not in ("train", "val") or n < 1 for m, n in workflow):
+    workflow = tuple(settings["workflow"])
+    if not workflow or not all(_is_phase(phase) for phase in workflow) or workflow[0][0] != "train":
         raise FkitValueError(
             f"workflow = {settings['workflow']!r}: pairs of 'train' or 'val' and a count of at least 1, train first.",
             origin=settings.origin("workflow"),
         )
-    return Course(by_epoch, limit, workflow)
+    return Course(by_epoch, limit, tuple((mode, count) for mode, count in workflow))
+
+
+def _is_phase(phase: Any) -> bool:
+    """Whether it is ('train' or 'val', a count of at least 1)."""
+    if not isinstance(phase, (list, tuple)) or len(phase) != 2:
+        return False
+    mode, count = phase
+    return mode in ("train", "val") and type(count) is int and count >= 1
 
 
 def _schedules(settings: Config, reg: Registry, course: Course) -> tuple[Schedule, ...]:

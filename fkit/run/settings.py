@@ -8,7 +8,7 @@ from frozendict import frozendict
 from fkit.config.change.override import undeclared
 from fkit.config.config import Config
 from fkit.config.dialect import translate
-from fkit.tree.check import expect
+from fkit.tree.check import expect, expect_number
 from fkit.tree.error import FkitError, FkitKeyError, FkitTypeError, FkitValueError, quoted
 from fkit.tree.frozen import EMPTY, frozen
 from fkit.tree.path import parse, show
@@ -100,6 +100,19 @@ _TYPES: Mapping[str, tuple[type, ...]] = frozendict(
     default_scope=(str,), custom_imports=(Mapping,),
 )  # fmt: skip
 
+# whole numbers of those tables, with the least that each may be
+_WHOLE: Mapping[str, int | None] = frozen(
+    {
+        "train_cfg.max_epochs": 1,
+        "train_cfg.max_iters": 1,
+        "train_cfg.val_interval": 1,
+        "train_cfg.val_begin": 0,
+        "auto_scale_lr.base_batch_size": 1,
+        "optim_wrapper.accumulative_counts": 1,
+        "randomness.seed": None,
+    }
+)
+
 # keys of mmengine's that are read, checked, and change nothing yet: named to the reader, for none is dropped in silence
 _INERT: Mapping[str, str] = frozen(
     {
@@ -172,6 +185,10 @@ def check(cfg: Config) -> None:
         if value is not None and not (isinstance(value, kinds) and not (isinstance(value, bool) and bool not in kinds)):
             wanted = " or ".join(kind.__name__ for kind in kinds)
             raise FkitTypeError(f"{name} = {quoted(value)} is no {wanted}.", path=name, origin=cfg.origin(name))
+    for name in ("param_scheduler", "custom_hooks", "default_hooks"):
+        _check_items(cfg, name)
+    for path, least in _WHOLE.items():
+        _check_whole(cfg, path, least)
     for table, keys in TABLES.items():
         for key in cfg.get(table) or ():
             if key not in keys:
@@ -190,6 +207,36 @@ def check(cfg: Config) -> None:
             value=cfg["dtype"],
             choices=_DTYPES,
         )
+
+
+def _check_items(cfg: Config, name: str) -> None:
+    """A list or a table of parts holds mappings, or None where a part is left out."""
+    node = cfg.get(name)
+    if name == "param_scheduler" and isinstance(node, Mapping):
+        return
+    parts: Any = node.items() if isinstance(node, Mapping) else enumerate(node or ())
+    for key, part in parts:
+        if not isinstance(part, Mapping) and not (part is None and isinstance(node, Mapping)):
+            path = show((name, key))
+            raise FkitTypeError(
+                f"{path} = {quoted(part)} is no mapping.",
+                path=path,
+                origin=cfg.origin(path),
+                repair="Say dict(type=...).",
+            )
+
+
+def _check_whole(cfg: Config, path: str, least: int | None) -> None:
+    value = cfg.get(path)
+    if value is None:
+        return
+    try:
+        expect_number(value, path, whole=True)
+    except FkitTypeError as error:
+        error.path, error.origin = path, cfg.origin(path)
+        raise
+    if least is not None and value < least:
+        raise FkitValueError(f"{path} = {value}: at least {least}.", path=path, origin=cfg.origin(path))
 
 
 def _filled(name: str, hook: Any) -> Any:

@@ -9,6 +9,7 @@ import numpy as np
 from frozendict import frozendict
 from numpy.typing import NDArray
 
+from fkit.tree.check import expect, expect_number
 from fkit.tree.error import FkitTypeError, FkitValueError
 from fkit.tree.frozen import EMPTY, frozen
 
@@ -147,11 +148,26 @@ def _numbers(options: Mapping[str, Any]) -> list[tuple[str, float]]:
 
 
 def _check(options: Mapping[str, Any], type: str, twin: Mapping[str, Any]) -> None:
-    for name in options:
+    for name, value in options.items():
         if name not in twin:
             raise FkitTypeError(
                 f"optimizer {type} takes no argument {name!r}.", value=name, choices=tuple(twin), label="Arguments"
             )
+        _check_value(f"optimizer {type}: {name}", value, twin[name])
+
+
+def _check_value(what: str, value: Any, default: Any) -> None:
+    """A value of the kind that its default has: a number, a flag, or two numbers."""
+    if isinstance(default, bool):
+        expect(value, bool, f"{what} is True or False")
+    elif isinstance(default, tuple):
+        expect(value, (list, tuple), f"{what} is a pair of numbers")
+        if len(value) != len(default):
+            raise FkitTypeError(f"{what} is a pair of numbers, not {len(value)} of them.")
+        for number in value:
+            expect_number(number, what)
+    else:
+        expect_number(value, what)
 
 
 def _group(group: Mapping[str, Any], type: str, twin: Mapping[str, Any] | None) -> Group:

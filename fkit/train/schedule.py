@@ -14,6 +14,7 @@ from typing import Any, ClassVar, NamedTuple, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
+from fkit.tree.check import check_fields
 from fkit.tree.error import FkitTypeError, FkitValueError
 from fkit.tree.frozen import EMPTY
 
@@ -77,6 +78,7 @@ class _Ranged:
     param: str = "lr"
 
     def __post_init__(self) -> None:
+        check_fields(self)
         if not 0 <= self.begin < self.end:
             raise FkitValueError(f"{type(self).__name__}: begin={self.begin} and end={self.end} make no range.")
 

@@ -1,10 +1,13 @@
-"""The check of an argument's type, at the door of a public function."""
+"""The check of an argument's type, at the door of a public function or of a frozen value."""
 
+import dataclasses
+import numbers
+import typing
 from typing import Any
 
 from fkit.tree.error import FkitTypeError, quoted
 
-__all__ = ["expect"]
+__all__ = ["check_fields", "expect", "expect_number"]
 
 
 def expect(value: Any, kind: type[Any] | tuple[type[Any], ...], what: str, repair: str = "") -> None:
@@ -28,3 +31,60 @@ def expect(value: Any, kind: type[Any] | tuple[type[Any], ...], what: str, repai
     if not isinstance(value, kind):
         said = "None" if value is None else f"the {type(value).__name__} {quoted(value, 60)}"
         raise FkitTypeError(f"{what}, not {said}.", repair=repair)
+
+
+def expect_number(value: Any, what: str, whole: bool = False) -> None:
+    """Refuse what is no number, or no whole one; a bool is none.
+
+    Raises:
+        FkitTypeError: it is no number.
+
+    Example:
+        >>> expect_number("1e-3", "SGD: lr")
+        Traceback (most recent call last):
+        ...
+        fkit.tree.error.FkitTypeError: SGD: lr = '1e-3' is text, not a number.
+          Write it without quotes; in YAML, 1e-3 is a number only as 1.0e-3.
+    """
+    if type(value) is not bool and isinstance(value, numbers.Integral if whole else numbers.Real):
+        return
+    word = "a whole number" if whole else "a number"
+    if isinstance(value, str):
+        raise FkitTypeError(
+            f"{what} = {quoted(value)} is text, not {word}.",
+            repair="Write it without quotes; in YAML, 1e-3 is a number only as 1.0e-3.",
+        )
+    raise FkitTypeError(f"{what} = {quoted(value)} is not {word}.")
+
+
+def check_fields(value: Any) -> None:
+    """Refuse a dataclass whose fields of numbers hold something else: for its ``__post_init__``.
+
+    Looks at fields annotated ``int``, ``float``, either of them ``| None``, or a tuple of either.
+
+    Raises:
+        FkitTypeError: a field is no number, or no whole one.
+
+    Example:
+        >>> @dataclasses.dataclass(frozen=True)
+        ... class Every:
+        ...     interval: int
+        ...     __post_init__ = check_fields
+        >>> Every(2.5)
+        Traceback (most recent call last):
+        ...
+        fkit.tree.error.FkitTypeError: Every: interval = 2.5 is not a whole number.
+    """
+    for field in dataclasses.fields(value):
+        number = getattr(value, field.name)
+        kinds: tuple[Any, ...] = typing.get_args(field.type) or (field.type,)
+        what = f"{type(value).__name__}: {field.name}"
+        if typing.get_origin(field.type) is tuple:
+            if kinds[0] in (int, float):
+                expect(number, (list, tuple), f"{what} is a list of numbers")
+                for item in number:
+                    expect_number(item, what, whole=kinds[0] is int)
+        elif kinds != (type(None),) and set(kinds) <= {int, float, type(None)}:
+            if number is None and type(None) in kinds:
+                continue
+            expect_number(number, what, whole=float not in kinds)

@@ -7,6 +7,7 @@ from fkit.run.effect import DeleteCheckpoint, Effect, SaveCheckpoint
 from fkit.run.event import Event
 from fkit.run.hook.hook import Answer, Hook
 from fkit.run.state import Memory, RunState
+from fkit.tree.check import check_fields
 from fkit.tree.error import FkitValueError
 
 __all__ = ["CheckpointHook"]
@@ -33,6 +34,7 @@ class CheckpointHook(Hook):
     save_last: bool = True
 
     def __post_init__(self) -> None:
+        check_fields(self)
         if self.max_keep_ckpts == 0 or self.interval < 0:
             raise FkitValueError(
                 f"CheckpointHook: interval={self.interval}, max_keep_ckpts={self.max_keep_ckpts}: interval is 0 or more, "

@@ -10,6 +10,7 @@ from fkit.run.event import Event
 from fkit.run.hook.hook import Answer, Hook
 from fkit.run.hook.timer import Times
 from fkit.run.state import Memory, RunState
+from fkit.tree.check import check_fields
 from fkit.tree.error import FkitValueError
 
 __all__ = ["DistSamplerSeedHook", "LoggerHook", "RecordHook", "RuntimeInfoHook"]
@@ -42,6 +43,7 @@ class LoggerHook(Hook):
     ignore_last: bool = False
 
     def __post_init__(self) -> None:
+        check_fields(self)
         if self.interval < 1:
             raise FkitValueError(f"LoggerHook: interval={self.interval}: at least 1.")
 

@@ -7,6 +7,7 @@ from fkit.run.effect import Validate
 from fkit.run.event import Event
 from fkit.run.hook.hook import Answer, Hook
 from fkit.run.state import Memory, RunState
+from fkit.tree.check import check_fields
 
 __all__ = ["ValidationHook"]
 
@@ -26,6 +27,7 @@ class ValidationHook(Hook):
     interval: int = 1
     begin: int = 1
     by_epoch: bool = True
+    __post_init__ = check_fields
 
     def answers(self, event: str) -> bool:
         return super().answers(event) and not (event == "after_train_iter" and self.by_epoch)
