@@ -54,7 +54,7 @@ def _run(arguments: argparse.Namespace) -> int:
     room, classes = open_room(program.backend), _classes(cfg, reg)
     out = Path(arguments.out)
     out.mkdir(parents=True, exist_ok=True)
-    found: list[dict[str, Any]] = []
+    predictions: list[dict[str, Any]] = []
     for batch in source.batches(0, 0):
         predicted: Any = host(room, program.predict(state, batch))
         if not isinstance(predicted, Mapping) or "pred_score" not in predicted:
@@ -64,13 +64,13 @@ def _run(arguments: argparse.Namespace) -> int:
             order = scores.argsort()[::-1]
             named = [(classes[i] if i < len(classes) else str(int(i)), float(scores[i])) for i in order[:3]]
             label, score = named[0]
-            shown = label if score >= arguments.score_thr else "unsure"
-            image = draw_label(imread(path, channel_order="rgb"), shown, score, others=named[1:])
-            place = _place(out, path, found)
+            word = label if score >= arguments.score_thr else "unsure"
+            image = draw_label(imread(path, channel_order="rgb"), word, score, others=named[1:])
+            place = _place(out, path, predictions)
             atomic_write(place, _png(image))
-            found.append({"image": str(path), "label": shown, "score": score, "picture": str(place)})
-            sys.stdout.write(f"{path}: {shown} {score:.4f} -> {place}\n")
-    atomic_write(out / "predictions.json", (json.dumps(found, indent=1) + "\n").encode())
+            predictions.append({"image": str(path), "label": word, "score": score, "picture": str(place)})
+            sys.stdout.write(f"{path}: {word} {score:.4f} -> {place}\n")
+    atomic_write(out / "predictions.json", (json.dumps(predictions, indent=1) + "\n").encode())
     return 0
 
 
@@ -96,18 +96,18 @@ def _source(cfg: Any, reg: Any, images: list[str]) -> Any:
 def _classes(cfg: Any, reg: Any) -> tuple[str, ...]:
     """The names of the classes: the config's, else those of its dataset's class."""
     dataset = cfg.get("test_dataloader.dataset") or cfg.get("val_dataloader.dataset")
-    given = dataset.get("metainfo.classes")
-    if given is not None:
-        return tuple(str(name) for name in given)
+    classes = dataset.get("metainfo.classes")
+    if classes is not None:
+        return tuple(str(name) for name in classes)
     maker = reg.get("datasets", str(dataset["type"]))
     maker = maker.load() if isinstance(maker, Lazy) else maker
     known = getattr(maker, "metainfo", None) or getattr(maker, "METAINFO", None) or {}
     return tuple(str(name) for name in known.get("classes", ()))
 
 
-def _place(out: Path, path: Path, found: list[dict[str, Any]]) -> Path:
+def _place(out: Path, path: Path, predictions: list[dict[str, Any]]) -> Path:
     """Where the picture of ``path`` goes; images of one name in several folders do not overwrite each other."""
-    taken = {row["picture"] for row in found}
+    taken = {row["picture"] for row in predictions}
     place, number = out / f"{path.stem}.png", 2
     while str(place) in taken:
         place, number = out / f"{path.stem}_{number}.png", number + 1

@@ -46,8 +46,8 @@ def add_place(command: argparse.ArgumentParser) -> None:
 def read_config(arguments: argparse.Namespace) -> Config:
     """The config that the command line names, with its words, and with ``--backend`` and ``--device`` as keys."""
     cfg = load_config(arguments.config, *arguments.cfg_options, trust=arguments.trust)
-    given = {name: getattr(arguments, name, None) for name in ("backend", "device")}
-    changes = {name: value for name, value in given.items() if value is not None}
+    places = {name: getattr(arguments, name, None) for name in ("backend", "device")}
+    changes = {name: value for name, value in places.items() if value is not None}
     return cfg.merge(changes) if changes else cfg
 
 

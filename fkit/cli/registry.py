@@ -51,9 +51,9 @@ def run(args: argparse.Namespace) -> int:
         print(overview(reg))
         return 0
     kinds = reg.kinds if args.kind is None else (reg.kind(args.kind),)
-    found = tuple(row for kind in kinds for row in rows(reg, kind, args.search))
-    if found:
-        print(listing(found))
+    entries = tuple(row for kind in kinds for row in rows(reg, kind, args.search))
+    if entries:
+        print(listing(entries))
     else:
         about = f" with {args.search!r} in its name or module" if args.search else ""
         print(f"There is nothing in {args.kind or 'the registry'}{about}.", file=sys.stderr)
@@ -70,18 +70,18 @@ def overview(reg: Registry) -> str:
 def rows(reg: Registry, kind: str, search: str | None) -> tuple[Described, ...]:
     """The entries of a kind whose name or module contains ``search``, by name."""
     word = (search or "").lower()
-    found = [entry for entry in reg.entries(kind) if word in f"{entry.scope}.{entry.name} {entry.where}".lower()]
+    entries = [entry for entry in reg.entries(kind) if word in f"{entry.scope}.{entry.name} {entry.where}".lower()]
     return tuple(
         describe(entry, reg.full_name(entry))
-        for entry in sorted(found, key=lambda e: (e.name.lower(), e.backend or ""))
+        for entry in sorted(entries, key=lambda e: (e.name.lower(), e.backend or ""))
     )
 
 
-def listing(found: tuple[Described, ...]) -> str:
+def listing(entries: tuple[Described, ...]) -> str:
     """Two lines an entry: kind, name, backend and place; the call."""
     blocks = (
         f"{row.kind}  {row.name}  [{row.backend or 'any backend'}]  {row.where}\n    {row.name}{row.signature}"
         + (f"\n    {row.summary}" if row.summary else "")
-        for row in found
+        for row in entries
     )
     return "\n".join(blocks)

@@ -47,11 +47,11 @@ def _run(arguments: argparse.Namespace) -> int:
     screen = Screen()
     scores: dict[str, float] = {}
     try:
-        for found in evaluate(program, evaluator, open_room(program.backend), state, source):
-            if isinstance(found, int):
-                screen.show(ShowProgress("test", found, source.length or 0, 0))
+        for answer in evaluate(program, evaluator, open_room(program.backend), state, source):
+            if isinstance(answer, int):
+                screen.show(ShowProgress("test", answer, source.length or 0, 0))
             else:
-                scores = found
+                scores = answer
     finally:
         screen.close()
     for name, value in scores.items():

@@ -54,16 +54,16 @@ def stacking() -> Callable[[Sequence[Any]], Batch]:
 
 def _packed(sample: Any) -> Mapping[str, Any]:
     if isinstance(sample, Mapping):
-        found = cast("Mapping[str, Any]", sample)
-        if "inputs" not in found:
+        fields = cast("Mapping[str, Any]", sample)
+        if "inputs" not in fields:
             raise FkitKeyError(
                 "a sample has no 'inputs'.",
                 value="inputs",
-                choices=found,
+                choices=fields,
                 label="It has",
                 repair="End the pipeline with dict(type='PackInputs').",
             )
-        return found
+        return fields
     if isinstance(sample, tuple) and len(cast("tuple[Any, ...]", sample)) == 2:
         inputs, label = cast("tuple[Any, Any]", sample)
         return {"inputs": inputs, "targets": {"gt_label": label}}

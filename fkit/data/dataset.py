@@ -107,9 +107,9 @@ def read_digits(split: str) -> DigitArrays:
     """
     if split not in _SPLITS:
         raise FkitValueError(f"Digits: split = {split!r} is unknown.", value=split, choices=_SPLITS)
-    with (importlib.resources.files("fkit.data.shipped") / "digits.npz").open("rb") as file, np.load(file) as found:
-        numbers = found[f"{split}_idx"].astype(np.int64)
-        arrays = DigitArrays(found["images"][numbers][..., None], found["labels"][numbers].astype(np.int64), numbers)
+    with (importlib.resources.files("fkit.data.shipped") / "digits.npz").open("rb") as file, np.load(file) as book:
+        numbers = book[f"{split}_idx"].astype(np.int64)
+        arrays = DigitArrays(book["images"][numbers][..., None], book["labels"][numbers].astype(np.int64), numbers)
     for array in arrays:
         array.setflags(write=False)
     return arrays

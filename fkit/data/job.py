@@ -88,8 +88,8 @@ class Maker:
 
 def pipeline_of(dataset: Dataset) -> Compose | None:
     """A dataset's pipeline where that is for the loader to run; None where its samples are ready as they come."""
-    found: Any = getattr(dataset, "pipeline", None)
-    return found if isinstance(found, Compose) else None  # mmengine's datasets have one and run it themselves
+    pipeline: Any = getattr(dataset, "pipeline", None)
+    return pipeline if isinstance(pipeline, Compose) else None  # mmengine's datasets have one and run it themselves
 
 
 def _number(rng: np.random.Generator | None) -> int:
@@ -97,6 +97,6 @@ def _number(rng: np.random.Generator | None) -> int:
 
 
 def _failed(dataset: Dataset, index: int, cause: Exception) -> FkitError:
-    said = str(cause) if isinstance(cause, FkitError) else f"{type(cause).__name__}: {cause}"
+    text = str(cause) if isinstance(cause, FkitError) else f"{type(cause).__name__}: {cause}"
     kind = type(cause) if isinstance(cause, FkitError) else like(cause)
-    return kind(f"{type(dataset).__name__}[{index}]: {said}")
+    return kind(f"{type(dataset).__name__}[{index}]: {text}")

@@ -89,7 +89,7 @@ class InfiniteSampler:
         return _order(self.shuffle, self.seed, epoch, length, seed)
 
 
-def _order(shuffle: bool, own: int | None, epoch: int, length: int, seed: int) -> NDArray[np.int64]:
+def _order(shuffle: bool, sampler_seed: int | None, epoch: int, length: int, seed: int) -> NDArray[np.int64]:
     if not shuffle:
         return np.arange(length, dtype=np.int64)
-    return permutation(key(seed if own is None else own, "order", epoch), length)
+    return permutation(key(seed if sampler_seed is None else sampler_seed, "order", epoch), length)

@@ -152,8 +152,8 @@ class Loader(Source):
         if self.sampler.endless:
             return self.limit
         count = self.sampler.count(len(self.dataset))
-        found = count // self.batch_size if self.drop_last else -(-count // self.batch_size)
-        return found if self.limit is None else min(found, self.limit)
+        total = count // self.batch_size if self.drop_last else -(-count // self.batch_size)
+        return total if self.limit is None else min(total, self.limit)
 
     @property
     def make(self) -> Maker:

@@ -201,17 +201,17 @@ def locate(path: str | os.PathLike[str]) -> Path:
     Raises:
         FkitFileNotFoundError: nothing of these is there.
     """
-    given = Path(path)
-    if (given / _META).is_file():
-        return given
-    if given.name == "latest" and given.is_file():
-        return given.parent / given.read_text().strip()
-    for folder in (given / "checkpoints", given):
+    place = Path(path)
+    if (place / _META).is_file():
+        return place
+    if place.name == "latest" and place.is_file():
+        return place.parent / place.read_text().strip()
+    for folder in (place / "checkpoints", place):
         if steps(folder):
-            found = newest(folder)
-            if found is not None:
-                return found.folder
+            checkpoint = newest(folder)
+            if checkpoint is not None:
+                return checkpoint.folder
     raise FkitFileNotFoundError(
-        f"{given}: is no checkpoint.",
+        f"{place}: is no checkpoint.",
         repair="Name a folder step_..., checkpoints/latest, or the work folder of a run.",
     )

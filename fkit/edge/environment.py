@@ -65,7 +65,7 @@ def collect_env(frameworks: bool = True) -> dict[str, str]:
     rows["GCC"] = _first_line(("gcc", "--version"))
     rows["MSVC"] = _msvc()
     for title, names in _PACKAGES:
-        rows[title] = next((found for name in names if (found := package_version(name))), "n/a")
+        rows[title] = next((text for name in names if (text := package_version(name))), "n/a")
         if title == "PyTorch":  # its build stands below it, and its own word on its version is the exact one
             rows |= {name: value for name, value in torch.items() if name not in rows or name == "PyTorch"}
     known = {name.lower() for name in rows}
@@ -108,8 +108,8 @@ def fkit_version() -> str:
     root = Path(__file__).resolve().parents[2]
     if not (root / "pyproject.toml").is_file() or not (root / ".git").exists():
         return __version__
-    found = get_git_hash(fallback="", digits=7, cwd=root)
-    return f"{__version__}+{found}" if found else __version__
+    text = get_git_hash(fallback="", digits=7, cwd=root)
+    return f"{__version__}+{text}" if text else __version__
 
 
 def get_git_hash(
@@ -126,8 +126,8 @@ def get_git_hash(
         >>> get_git_hash(fallback="none", cwd="/")
         'none'
     """
-    found = _said(("git", "rev-parse", "HEAD"), cwd=cwd).strip()
-    return found[:digits] if re.fullmatch(r"[0-9a-f]{40,64}", found) else fallback
+    text = _said(("git", "rev-parse", "HEAD"), cwd=cwd).strip()
+    return text[:digits] if re.fullmatch(r"[0-9a-f]{40,64}", text) else fallback
 
 
 def get_host_info() -> str:
@@ -186,12 +186,12 @@ def _cuda_home() -> str | None:
 def _nvcc(home: str | None) -> str:
     if home is None:
         return "n/a"
-    said = _said((os.path.join(home, "bin", "nvcc"), "-V"))
-    found = re.search(r"^.*release .*$", said, re.MULTILINE)
-    return found.group(0).strip() if found else "n/a"
+    answer = _said((os.path.join(home, "bin", "nvcc"), "-V"))
+    text = re.search(r"^.*release .*$", answer, re.MULTILINE)
+    return text.group(0).strip() if text else "n/a"
 
 
 def _msvc() -> str:
     """The compiler that built this Python on Windows, as Python itself tells."""
-    found = platform.python_compiler()
-    return found if found.startswith("MSC") else "n/a"
+    text = platform.python_compiler()
+    return text if text.startswith("MSC") else "n/a"

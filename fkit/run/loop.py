@@ -172,11 +172,11 @@ class _Context:
         arrived, signal = look(self.seen)
         inner = after.inner or self.length
         epoch = after.epoch if self.plan.course.by_epoch or not self.length else (after.iteration - 1) // self.length
-        said: tuple[Effect, ...] = ()
+        effects: tuple[Effect, ...] = ()
         if self.before_iter:
-            run, said = self._before(run, epoch, inner, batch)
-            if said and isinstance(said[-1], Fail):
-                return run, said, signal
+            run, effects = self._before(run, epoch, inner, batch)
+            if effects and isinstance(effects[-1], Fail):
+                return run, effects, signal
             if run.position.stop or run.position.validate:
                 after = after._replace(stop=run.position.stop, validate=run.position.validate)
         state, logs = self._step(run, batch, after.iteration)
@@ -187,11 +187,11 @@ class _Context:
             "after_train_iter", "train", after.iteration, epoch, inner, self.length, self.total, batch, logs, metrics,
             issued, arrived, "", self.fetch,
         )  # fmt: skip
-        memory, asked = fire(self.after_iter, memory, run, event)
+        memory, answers = fire(self.after_iter, memory, run, event)
         run = RunState(after, state, hyperparams, memory, metrics, status, restored)
-        if asked:
-            run, asked = self.answer(run, asked)
-        return run, said + asked, signal or later
+        if answers:
+            run, answers = self.answer(run, answers)
+        return run, effects + answers, signal or later
 
     def _batch(self, run: RunState, batches: Iterator[Batch]) -> Batch:
         try:
@@ -219,13 +219,13 @@ class _Context:
         except FkitError:
             raise
         except Exception as cause:
-            raise RunError(f"iteration {iteration}: the model raised {_told(cause)}") from cause
+            raise RunError(f"iteration {iteration}: the model raised {_line_of(cause)}") from cause
 
     def answer(self, run: RunState, effects: tuple[Effect, ...]) -> Item:
         """Answer what concerns the loop; the rest is for the edge. A Fail comes last, and nothing is saved beside it."""
         if not effects:
             return run, effects
-        rest: list[Effect] = []
+        remaining: list[Effect] = []
         for effect in effects:
             if isinstance(effect, Validate):
                 run = run._replace(position=run.position._replace(validate=True))
@@ -234,14 +234,17 @@ class _Context:
             elif isinstance(effect, SetHyperparams):
                 run = run._replace(hyperparams=effect.values)
             else:
-                rest.append(effect)
-        failed = [effect for effect in rest if isinstance(effect, Fail)]
+                remaining.append(effect)
+        failed = [effect for effect in remaining if isinstance(effect, Fail)]
         if failed:
-            rest = [*(e for e in rest if not isinstance(e, SaveCheckpoint | DeleteCheckpoint | Fail)), failed[0]]
-        return run, tuple(rest)
+            remaining = [
+                *(e for e in remaining if not isinstance(e, SaveCheckpoint | DeleteCheckpoint | Fail)),
+                failed[0],
+            ]
+        return run, tuple(remaining)
 
 
-def _told(cause: Exception) -> str:
+def _line_of(cause: Exception) -> str:
     """An error of a model in a line: what, and the innermost place of it."""
     where = traceback.extract_tb(cause.__traceback__)[-1]
     return f"{type(cause).__name__}: {cause} ({where.filename}:{where.lineno}; --debug shows all of it)"

@@ -107,11 +107,11 @@ def plan(cfg: Config, registry: Registry | None = None, *, backend: str | None =
         raise FkitValueError(
             "seed is None.", repair="Give one: cfg.merge({'seed': 0}); `fkit train` draws and records one."
         )
-    made = Program.of(_spec(settings, reg, donate, None), name)
+    functions = Program.of(_spec(settings, reg, donate, None), name)
     course = _course(settings)
-    hooks = _hooks(settings, reg, name, course, made)
+    hooks = _hooks(settings, reg, name, course, functions)
     return Plan(
-        cfg, settings, notes, reg, name, open_room(name), made, hooks, handlers(hooks), course,
+        cfg, settings, notes, reg, name, open_room(name), functions, hooks, handlers(hooks), course,
         _evaluator(settings, reg, "val_evaluator"), int(settings["seed"]),
     )  # fmt: skip
 
@@ -123,12 +123,12 @@ def open_data(plan: Plan, *parts: str) -> Mapping[str, Source]:
         parts: which; by default "train" and "val".
     """
     expect(plan, Plan, "`plan` is a plan (fkit.plan makes one)")
-    found: dict[str, Source] = {}
+    sources: dict[str, Source] = {}
     for part in parts or ("train", "val"):
         node = plan.settings.get(f"{part}_dataloader")
         if node is not None:
-            found[part] = _loader(plan.settings, plan.registry, f"{part}_dataloader", plan.seed)
-    return frozen(found)
+            sources[part] = _loader(plan.settings, plan.registry, f"{part}_dataloader", plan.seed)
+    return frozen(sources)
 
 
 def open_source(cfg: Config, registry: Registry | None, part: str, **changes: Any) -> Source:
@@ -267,23 +267,23 @@ def _schedules(settings: Config, reg: Registry, course: Course) -> tuple[Schedul
     nodes: tuple[Config, ...] = tuple(cast("list[Config]", node)) if several else (node,)
     by_step = any(not n.get("by_epoch", True) or n.get("convert_to_iter_based") for n in nodes)
     length = _loader(settings, reg, "train_dataloader", 0).length or 0 if by_step and course.by_epoch else 0
-    found: list[Schedule] = []
+    schedules: list[Schedule] = []
     for index, policy in enumerate(nodes):
-        rest, convert = policy.pop("convert_to_iter_based", False)
+        options, convert = policy.pop("convert_to_iter_based", False)
         for ignored in ("verbose", "last_step"):
-            rest, _ = rest.pop(ignored, None)
-        by_epoch = rest.get("by_epoch", True)
+            options, _ = options.pop(ignored, None)
+        by_epoch = options.get("by_epoch", True)
         epochs = course.limit if course.by_epoch else 1
-        made = build(
-            rest, reg, "param_schedulers", defaults={"end": epochs if by_epoch else course.total(length)},
+        schedule = build(
+            options, reg, "param_schedulers", defaults={"end": epochs if by_epoch else course.total(length)},
             scope=settings.get("default_scope"), path=f"param_scheduler.{index}" if several else "param_scheduler",
         )  # fmt: skip
-        found.append(made.in_iterations(length) if convert else made)
-    return tuple(found)
+        schedules.append(schedule.in_iterations(length) if convert else schedule)
+    return tuple(schedules)
 
 
 def _hooks(
-    settings: Config, reg: Registry, backend: str, course: Course, made: Program
+    settings: Config, reg: Registry, backend: str, course: Course, functions: Program
 ) -> tuple[tuple[str, Hook], ...]:
     """Default hooks, then custom ones, in firing order: by priority, ties as they stand."""
     rows: list[tuple[int, str, Hook]] = []
@@ -295,7 +295,7 @@ def _hooks(
         options = {key: value for key, value in node.items() if key != "priority"}
         hook = build(Config(options), reg, "hooks", backend=backend, scope=settings.get("default_scope"), path=path)
         if isinstance(hook, ParamSchedulerHook):
-            hook = ParamSchedulerHook(_schedules(settings, reg, course), made.hyperparams())
+            hook = ParamSchedulerHook(_schedules(settings, reg, course), functions.hyperparams())
         add(path.rsplit(".", 1)[1] if path.startswith("default") else path, hook, node.get("priority"))
 
     for name, node in settings["default_hooks"].items():

@@ -152,8 +152,8 @@ def settle_with_notes(cfg: Config) -> tuple[Config, tuple[str, ...]]:
     known, notes = translate(cfg)
     check(known)
     _judge(cfg, known)
-    given: Mapping[str, Any] = known.get("default_hooks") or EMPTY
-    hooks = {**_HOOKS, **{name: _filled(name, hook) for name, hook in given.items()}}
+    table: Mapping[str, Any] = known.get("default_hooks") or EMPTY
+    hooks = {**_HOOKS, **{name: _filled(name, hook) for name, hook in table.items()}}
     missing = {name: value for name, value in DEFAULTS.items() if value is not None and known.get(name) is None}
     filled = known.merge({**missing, "default_hooks": Config(hooks)})
     seed = _seed(filled)
@@ -183,8 +183,8 @@ def check(cfg: Config) -> None:
     for name, kinds in _TYPES.items():
         value = cfg.get(name)
         if value is not None and not (isinstance(value, kinds) and not (isinstance(value, bool) and bool not in kinds)):
-            wanted = " or ".join(kind.__name__ for kind in kinds)
-            raise FkitTypeError(f"{name} = {quoted(value)} is no {wanted}.", path=name, origin=cfg.origin(name))
+            expected = " or ".join(kind.__name__ for kind in kinds)
+            raise FkitTypeError(f"{name} = {quoted(value)} is no {expected}.", path=name, origin=cfg.origin(name))
     for name in ("param_scheduler", "custom_hooks", "default_hooks"):
         _check_items(cfg, name)
     for path, least in _WHOLE.items():
@@ -280,14 +280,14 @@ def refuse(cfg: Config, path: str, why: str) -> FkitError:
 
 def _seed(cfg: Config) -> int | None:
     """One value with ``randomness.seed``."""
-    own, other = cfg.get("seed"), cfg.get("randomness.seed")
-    if own is not None and other is not None and own != other:
+    seed, twin = cfg.get("seed"), cfg.get("randomness.seed")
+    if seed is not None and twin is not None and seed != twin:
         raise FkitValueError(
-            f"seed = {own} and randomness.seed = {other} are one value.",
+            f"seed = {seed} and randomness.seed = {twin} are one value.",
             origin=cfg.origin("seed"),
             repair="Set one of them.",
         )
-    return own if own is not None else other
+    return seed if seed is not None else twin
 
 
 def _one_slip(word: str, known: str) -> bool:
@@ -300,10 +300,10 @@ def _one_slip(word: str, known: str) -> bool:
     if word == known or abs(len(word) - len(known)) > 1:
         return False
     i = next((k for k, (a, b) in enumerate(zip(word, known, strict=False)) if a != b), min(len(word), len(known)))
-    rest, other = word[i:], known[i:]
+    tail, known_tail = word[i:], known[i:]
     return (
-        rest[1:] == other[1:]
-        or rest[1:] == other
-        or rest == other[1:]
-        or (rest[:2] == other[1::-1] and len(other) > 1 and rest[2:] == other[2:])
+        tail[1:] == known_tail[1:]
+        or tail[1:] == known_tail
+        or tail == known_tail[1:]
+        or (tail[:2] == known_tail[1::-1] and len(known_tail) > 1 and tail[2:] == known_tail[2:])
     )

@@ -90,16 +90,16 @@ class Evaluator:
         Raises:
             FkitValueError: two metrics give a number of the same name, or nothing was observed.
         """
-        found: dict[str, float] = {}
+        scores: dict[str, float] = {}
         for metric, one in zip(self.metrics, state, strict=True):
             for name, value in metric.compute(one).items():
-                if name in found:
+                if name in scores:
                     raise FkitValueError(
                         f"two metrics give {name!r}.",
                         repair="Set the prefix of one of them: dict(type=..., prefix='b').",
                     )
-                found[name] = value
-        return found
+                scores[name] = value
+        return scores
 
 
 def sample_ids(batch: Batch, first: int) -> NDArray[np.int64]:

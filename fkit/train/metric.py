@@ -31,11 +31,11 @@ class Rows(NamedTuple):
 
     def add(self, ids: Any, values: Any, real: Any = None) -> "Rows":
         """These rows and more; ``real`` (n,) bool says which of them count, None all."""
-        numbers, found = np.asarray(ids, np.int64), np.asarray(values)
+        numbers, rows = np.asarray(ids, np.int64), np.asarray(values)
         if real is not None:
-            kept = np.asarray(real, bool)
-            numbers, found = numbers[kept], found[kept]
-        return Rows((*self.ids, numbers), (*self.values, found))
+            mask = np.asarray(real, bool)
+            numbers, rows = numbers[mask], rows[mask]
+        return Rows((*self.ids, numbers), (*self.values, rows))
 
     def join(self, other: "Rows") -> "Rows":
         """These rows and the other's."""
@@ -134,9 +134,9 @@ class Accuracy:
     def compute(self, state: Rows) -> dict[str, float]:
         if not sum(len(piece) for piece in state.ids):
             raise FkitValueError("Accuracy: no sample was observed.", repair="Check the validation data.")
-        _, found = state.table()
+        _, ranks = state.table()
         assert isinstance(self.topk, tuple)
-        return {f"{self.prefix}/top{k}": float(np.count_nonzero(found < k) / len(found)) for k in self.topk}
+        return {f"{self.prefix}/top{k}": float(np.count_nonzero(ranks < k) / len(ranks)) for k in self.topk}
 
     def _ranks(self, outputs: Any, labels: NDArray[Any]) -> NDArray[np.int64]:
         scores: Any = outputs
@@ -170,9 +170,9 @@ def ranks(scores: NDArray[Any], labels: NDArray[Any]) -> NDArray[np.int64]:
         [2]
     """
     count = _classes(scores, labels)
-    own: NDArray[Any] = np.take_along_axis(scores, labels[:, None], axis=1)
-    above: NDArray[np.bool_] = np.logical_not(scores <= own)  # true for nan on either side
-    tied: NDArray[np.bool_] = np.logical_and(scores == own, _below(count) < labels[:, None])
+    labelled: NDArray[Any] = np.take_along_axis(scores, labels[:, None], axis=1)
+    above: NDArray[np.bool_] = np.logical_not(scores <= labelled)  # true for nan on either side
+    tied: NDArray[np.bool_] = np.logical_and(scores == labelled, _below(count) < labels[:, None])
     return np.count_nonzero(np.logical_or(above, tied), axis=1).astype(np.int64)
 
 

@@ -67,14 +67,14 @@ class Optimizer:
             FkitTypeError: an argument that a twin does not take, or a group without ``params``.
         """
         twin = TWINS.get(type)
-        given = dict(options)
+        chosen = dict(options)
         parsed = tuple(_group(group, type, twin) for group in groups)
         if twin is not None:
-            _check(given, type, twin)
-            given = {**twin, **given}
+            _check(chosen, type, twin)
+            chosen = {**twin, **chosen}
         if not parsed or parsed[-1].patterns:
             parsed = (*parsed, Group())
-        return Optimizer(type, frozen(given), parsed)
+        return Optimizer(type, frozen(chosen), parsed)
 
     @property
     def twin(self) -> bool:
@@ -130,21 +130,21 @@ def _number(value: Any) -> bool:
 
 
 def _covered(options: Mapping[str, Any]) -> list[tuple[str, tuple[str, ...]]]:
-    found: list[tuple[str, tuple[str, ...]]] = []
+    pairs: list[tuple[str, tuple[str, ...]]] = []
     for name, value in options.items():
         if _number(value):
-            found.append((name, (name,)))
+            pairs.append((name, (name,)))
         elif name == "betas" and isinstance(value, (tuple, list)):
-            found.append((name, tuple(f"beta{i + 1}" for i in range(len(value)))))  # pyright: ignore[reportUnknownArgumentType]
-    return found
+            pairs.append((name, tuple(f"beta{i + 1}" for i in range(len(value)))))  # pyright: ignore[reportUnknownArgumentType]
+    return pairs
 
 
 def _numbers(options: Mapping[str, Any]) -> list[tuple[str, float]]:
-    found: list[tuple[str, float]] = []
+    pairs: list[tuple[str, float]] = []
     for name, keys in _covered(options):
         values = (options[name],) if len(keys) == 1 and keys[0] == name else tuple(options[name])
-        found += [(key, float(value)) for key, value in zip(keys, values, strict=True)]
-    return found
+        pairs += [(key, float(value)) for key, value in zip(keys, values, strict=True)]
+    return pairs
 
 
 def _check(options: Mapping[str, Any], type: str, twin: Mapping[str, Any]) -> None:

@@ -253,9 +253,9 @@ class Program:
 
     def hyperparams(self) -> Hyperparams:
         """What the optimizers start with, an entry a parameter group."""
-        found: dict[str, NDArray[np.float64]] = {}
+        numbers: dict[str, NDArray[np.float64]] = {}
         for name, optimizer in self.spec.optimizers.items():
             prefix = "" if len(self.spec.optimizers) == 1 else f"{name}."
             for key, values in optimizer.hyperparams().items():
-                found[prefix + key] = values
-        return found
+                numbers[prefix + key] = values
+        return numbers

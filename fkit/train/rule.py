@@ -97,27 +97,27 @@ def rules(inventory: Inventory) -> tuple[Rule, ...]:
         FkitError: an unknown initialiser or argument, or an ``override`` of a module that is not there.
     """
     paths = {entry.name.rpartition(".")[0] for entry in inventory.entries}
-    found: list[Rule] = []
-    for path, given in inventory.rules:
-        for one in _several(given):
-            found += _parse(path, one, paths)
-    return tuple(found)
+    entries: list[Rule] = []
+    for path, spec in inventory.rules:
+        for one in _several(spec):
+            entries += _parse(path, one, paths)
+    return tuple(entries)
 
 
-def _parse(path: str, given: Any, paths: set[str]) -> list[Rule]:
+def _parse(path: str, spec: Any, paths: set[str]) -> list[Rule]:
     where = f"init_cfg of {path or 'the model'}"
-    if not isinstance(given, Mapping):
-        raise FkitTypeError(f"{where} must be a dict or a list of dicts, found {type(given).__name__}.")
-    options: dict[str, Any] = dict(given)  # pyright: ignore[reportUnknownArgumentType]
+    if not isinstance(spec, Mapping):
+        raise FkitTypeError(f"{where} must be a dict or a list of dicts, found {type(spec).__name__}.")
+    options: dict[str, Any] = dict(spec)  # pyright: ignore[reportUnknownArgumentType]
     overrides = options.pop("override", None)
     layer = options.pop("layer", None)
     layers = (layer,) if isinstance(layer, str) else tuple(layer or ())
     first = _rule(where, path, options, layers)
     # as in mmengine: without `layer`, only what `override` names is set
-    found = [first] if layers else []
+    entries = [first] if layers else []
     for override in _several(overrides):
-        own: dict[str, Any] = dict(override)
-        name = own.pop("name", None)
+        settings: dict[str, Any] = dict(override)
+        name = settings.pop("name", None)
         if not isinstance(name, str):
             raise FkitValueError(f"{where}: an override needs 'name', the name of a module.")
         target = f"{path}.{name}" if path else name
@@ -130,18 +130,18 @@ def _parse(path: str, given: Any, paths: set[str]) -> list[Rule]:
                 choices=[child for child in children if child],
                 label="Modules",
             )
-        if own and "type" not in own:
+        if settings and "type" not in settings:
             raise FkitValueError(f"{where}: the override of {name!r} needs 'type' beside its other arguments.")
-        found.append(_rule(where, target, own or options, ()))
-    return found
+        entries.append(_rule(where, target, settings or options, ()))
+    return entries
 
 
-def _several(given: Any) -> list[Any]:
-    return [given] if isinstance(given, Mapping) else list(given or ())
+def _several(spec: Any) -> list[Any]:
+    return [spec] if isinstance(spec, Mapping) else list(spec or ())
 
 
-def _rule(where: str, path: str, given: Mapping[str, Any], layers: tuple[str, ...]) -> Rule:
-    options = dict(given)
+def _rule(where: str, path: str, spec: Mapping[str, Any], layers: tuple[str, ...]) -> Rule:
+    options = dict(spec)
     name = str(options.pop("type", ""))
     short = name.rpartition(".")[2].removesuffix("Init")
     if short == "Pretrained":
@@ -171,26 +171,26 @@ def _rule(where: str, path: str, given: Mapping[str, Any], layers: tuple[str, ..
 
 
 def _weight(rule: Rule, shape: tuple[int, ...], rng: np.random.Generator) -> Array:
-    given = rule.options
+    spec = rule.options
     if rule.type == "Constant":
-        return np.full(shape, float(given["val"]))
+        return np.full(shape, float(spec["val"]))
     if rule.type == "Normal":
-        return rng.normal(given["mean"], given["std"], shape)
+        return rng.normal(spec["mean"], spec["std"], shape)
     if rule.type == "Uniform":
-        return rng.uniform(given["a"], given["b"], shape)
+        return rng.uniform(spec["a"], spec["b"], shape)
     if rule.type == "TruncNormal":
-        return _truncated(rng, given["mean"], given["std"], given["a"], given["b"], shape)
+        return _truncated(rng, spec["mean"], spec["std"], spec["a"], spec["b"], shape)
     if len(shape) < 2:
         raise FkitValueError(
             f"init_cfg: {rule.type} needs a weight of two axes or more, {rule.path!r} has one {shape}."
         )
     fan_in, fan_out = fans(shape)
     if rule.type == "Xavier":  # Glorot and Bengio 2010, equation 16
-        std = given["gain"] * math.sqrt(2.0 / (fan_in + fan_out))
+        std = spec["gain"] * math.sqrt(2.0 / (fan_in + fan_out))
     else:  # He et al. 2015, equation 10
-        fan = fan_in if given["mode"] == "fan_in" else fan_out
-        std = _gain(given["nonlinearity"], given["a"]) / math.sqrt(fan)
-    if given["distribution"] == "normal":
+        fan = fan_in if spec["mode"] == "fan_in" else fan_out
+        std = _gain(spec["nonlinearity"], spec["a"]) / math.sqrt(fan)
+    if spec["distribution"] == "normal":
         return rng.normal(0.0, std, shape)
     bound = math.sqrt(3.0) * std
     return rng.uniform(-bound, bound, shape)

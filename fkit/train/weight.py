@@ -35,7 +35,7 @@ class Fit(NamedTuple):
             ("unexpected", list(self.unexpected)),
             ("of another shape", [f"{name}: model {want}, file {got}" for name, want, got in self.misshapen]),
         ]
-        return "\n  ".join(f"{title} ({len(found)}): {_cut(found)}" for title, found in rows if found)
+        return "\n  ".join(f"{title} ({len(names)}): {_cut(names)}" for title, names in rows if names)
 
 
 def fit(inventory: Inventory, arrays: Mapping[str, NDArray[Any]], strict: bool = True, bare: bool = False) -> Fit:
@@ -49,14 +49,14 @@ def fit(inventory: Inventory, arrays: Mapping[str, NDArray[Any]], strict: bool =
         FkitValueError: with ``strict``, listing what is missing, unexpected or of another shape.
     """
     aliases = dict(inventory.aliases)
-    found: dict[str, NDArray[Any]] = {}
+    fitting: dict[str, NDArray[Any]] = {}
     unexpected: list[str] = []
     misshapen: list[tuple[str, tuple[int, ...], tuple[int, ...]]] = []
     want = {entry.name: ("buffers/" if entry.buffer else "params/", tuple(entry.shape)) for entry in inventory.entries}
     for path, array in arrays.items():
         prefix, _, name = ("", "", path) if bare else path.partition("/")
         if not bare and prefix not in ("params", "buffers"):
-            found[path] = array
+            fitting[path] = array
             continue
         name = aliases.get(name, name)
         if name not in want:
@@ -64,10 +64,10 @@ def fit(inventory: Inventory, arrays: Mapping[str, NDArray[Any]], strict: bool =
         elif want[name][1] != tuple(array.shape):
             misshapen.append((name, want[name][1], tuple(array.shape)))
         else:
-            found[want[name][0] + name] = array
+            fitting[want[name][0] + name] = array
     wrong = {name for name, _, _ in misshapen}
-    missing = [name for name, (prefix, _) in want.items() if prefix + name not in found and name not in wrong]
-    answer = Fit(found, tuple(missing), tuple(unexpected), tuple(misshapen))
+    missing = [name for name, (prefix, _) in want.items() if prefix + name not in fitting and name not in wrong]
+    answer = Fit(fitting, tuple(missing), tuple(unexpected), tuple(misshapen))
     if strict and answer.report():
         raise FkitValueError(
             f"the weights do not fit the model.\n  {answer.report()}",
@@ -76,6 +76,6 @@ def fit(inventory: Inventory, arrays: Mapping[str, NDArray[Any]], strict: bool =
     return answer
 
 
-def _cut(found: list[str]) -> str:
-    rest = f", ... ({len(found) - _SHOWN} more)" if len(found) > _SHOWN else ""
-    return ", ".join(found[:_SHOWN]) + rest
+def _cut(names: list[str]) -> str:
+    more = f", ... ({len(names) - _SHOWN} more)" if len(names) > _SHOWN else ""
+    return ", ".join(names[:_SHOWN]) + more

@@ -61,27 +61,27 @@ def curves(rows: Iterable[Row], title: str = "") -> NDArray[np.uint8]:
         3
     """
     rows = tuple(rows)
-    found = series_of(rows)
-    if not found:
+    series = series_of(rows)
+    if not series:
         raise FkitValueError("there is nothing to draw: no row holds a number.", repair="Log at least one step.")
-    losses = [one for one in found if "loss" in one.name]
-    rates = [one for one in found if one.mode == "train" and (one.name == "lr" or one.name.endswith((".lr", "/lr")))]
-    scores = [one for one in found if one.mode == "val" and "loss" not in one.name]
-    rest = [one for one in found if one.mode == "train" and one not in losses and one not in rates]
+    losses = [one for one in series if "loss" in one.name]
+    rates = [one for one in series if one.mode == "train" and (one.name == "lr" or one.name.endswith((".lr", "/lr")))]
+    scores = [one for one in series if one.mode == "val" and "loss" not in one.name]
+    others = [one for one in series if one.mode == "train" and one not in losses and one not in rates]
     figure: Any = Figure(figsize=(11, 6.2), dpi=_DPI, facecolor=_PAPER)
     canvas = FigureCanvasAgg(figure)
-    for axes, kind, shown in _panels(figure, losses, scores, rates, rest):
+    for axes, kind, lines in _panels(figure, losses, scores, rates, others):
         _style(axes)
         if kind == "loss":
-            _draw_losses(axes, shown)
+            _draw_losses(axes, lines)
         elif kind == "score":
-            _draw_scores(axes, shown)
+            _draw_scores(axes, lines)
         else:
-            _draw_plain(axes, shown, "Learning rate" if kind == "rate" else "", smoothed=kind != "rate")
+            _draw_plain(axes, lines, "Learning rate" if kind == "rate" else "", smoothed=kind != "rate")
         axes.set_xlim(left=0)
         if axes.get_subplotspec() is None or axes.get_subplotspec().is_last_row():
             axes.set_xlabel("step", fontsize=9, color=_SOFT)
-    _heading(figure, title, found, scores)
+    _heading(figure, title, series, scores)
     for text in figure.findobj(Text):
         text.set_parse_math(False)  # a folder's name may hold dollars, which are no formula
     with warnings.catch_warnings():
@@ -105,12 +105,12 @@ def series_of(rows: Iterable[Row]) -> list[Series]:
         for name, value in row.items():
             if name not in _NOT_CURVES and isinstance(value, int | float) and not isinstance(value, bool):
                 points.setdefault((mode, name), {})[step] = float(value)
-    found: list[Series] = []
+    series: list[Series] = []
     for (mode, name), by_step in points.items():
         steps = sorted(by_step)
         values = np.array([by_step[step] for step in steps])
-        found.append(Series(name, mode, np.array(steps, np.int64), np.where(np.isfinite(values), values, np.nan)))
-    return found
+        series.append(Series(name, mode, np.array(steps, np.int64), np.where(np.isfinite(values), values, np.nan)))
+    return series
 
 
 def smooth(values: NDArray[np.float64], window: int) -> NDArray[np.float64]:
@@ -130,22 +130,22 @@ def smooth(values: NDArray[np.float64], window: int) -> NDArray[np.float64]:
 
 
 def _panels(
-    figure: Any, losses: Sequence[Series], scores: Sequence[Series], rates: Sequence[Series], rest: Sequence[Series]
+    figure: Any, losses: Sequence[Series], scores: Sequence[Series], rates: Sequence[Series], others: Sequence[Series]
 ) -> list[tuple[Axes, str, Sequence[Series]]]:
     """The panels that have something to show: the first large on the left, the others stacked on the right."""
-    wanted = [("loss", losses), ("score", scores), ("rate", rates), ("rest", rest)]
-    wanted = [(kind, shown) for kind, shown in wanted if shown]
-    if len(wanted) == 1:
+    panels = [("loss", losses), ("score", scores), ("rate", rates), ("rest", others)]
+    panels = [(kind, lines) for kind, lines in panels if lines]
+    if len(panels) == 1:
         grid = GridSpec(1, 1, figure, left=0.065, right=0.975, top=0.82, bottom=0.105)
-        return [(figure.add_subplot(grid[0, 0]), *wanted[0])]
-    others = wanted[1:]
-    heights = [2.0 if kind == "score" else 1.0 for kind, _ in others]
+        return [(figure.add_subplot(grid[0, 0]), *panels[0])]
+    small = panels[1:]
+    heights = [2.0 if kind == "score" else 1.0 for kind, _ in small]
     grid = GridSpec(
-        len(others), 2, figure, width_ratios=(1.35, 1), height_ratios=heights,
+        len(small), 2, figure, width_ratios=(1.35, 1), height_ratios=heights,
         left=0.065, right=0.975, top=0.82, bottom=0.105, wspace=0.17, hspace=0.42,
     )  # fmt: skip
-    first = (figure.add_subplot(grid[:, 0]), *wanted[0])
-    return [first, *((figure.add_subplot(grid[place, 1]), *other) for place, other in enumerate(others))]
+    first = (figure.add_subplot(grid[:, 0]), *panels[0])
+    return [first, *((figure.add_subplot(grid[place, 1]), *other) for place, other in enumerate(small))]
 
 
 def _style(axes: Axes) -> None:
@@ -173,13 +173,13 @@ def _legend(axes: Axes, loc: str) -> None:
     axes.legend(frameon=False, fontsize=8.5, labelcolor=_INK, loc=loc, handlelength=1.4, borderaxespad=0.3)
 
 
-def _draw_losses(axes: Axes, shown: Sequence[Series]) -> None:
-    values = np.concatenate([one.values for one in shown])
+def _draw_losses(axes: Axes, lines: Sequence[Series]) -> None:
+    values = np.concatenate([one.values for one in lines])
     positive = values[np.isfinite(values) & (values > 0)]
     finite = values[np.isfinite(values)]
     logarithmic = len(positive) == len(finite) > 0 and float(positive.max()) > 8 * float(positive.min())
     window, smoothed = 1, False
-    for one, colour in zip(shown, _colours(len(shown)), strict=True):
+    for one, colour in zip(lines, _colours(len(lines)), strict=True):
         label = one.name if one.mode == "train" else f"{one.mode} {one.name}"
         window = _window(one)
         if window > 2:
@@ -200,15 +200,15 @@ def _draw_losses(axes: Axes, shown: Sequence[Series]) -> None:
         axes.tick_params(which="minor", labelsize=8, labelcolor="#7b8794")
     notes = ("log scale" if logarithmic else "", "raw and smoothed" if smoothed else "")
     _name(axes, "Loss", ", ".join(note for note in notes if note))
-    if len(shown) > 1:
+    if len(lines) > 1:
         _legend(axes, "upper right")
 
 
-def _draw_scores(axes: Axes, shown: Sequence[Series]) -> None:
-    finite = np.concatenate([one.values for one in shown])
+def _draw_scores(axes: Axes, lines: Sequence[Series]) -> None:
+    finite = np.concatenate([one.values for one in lines])
     finite = finite[np.isfinite(finite)]
     fractions = len(finite) > 0 and float(finite.min()) >= 0 and float(finite.max()) <= 1
-    for one, colour in zip(shown, _colours(len(shown)), strict=True):
+    for one, colour in zip(lines, _colours(len(lines)), strict=True):
         marker = "o" if len(one.values) < 60 else ""
         axes.plot(one.steps, one.values, color=colour, linewidth=1.8, marker=marker, markersize=3.5, label=one.name)
         if np.isfinite(one.values).any():
@@ -218,39 +218,39 @@ def _draw_scores(axes: Axes, shown: Sequence[Series]) -> None:
                 markeredgecolor=colour, markeredgewidth=1.6,
             )  # fmt: skip
     if fractions:
-        low, high = min(_floor(one.values) for one in shown), float(finite.max())
+        low, high = min(_floor(one.values) for one in lines), float(finite.max())
         pad = max(high - low, 0.01) * 0.12
         if low > float(finite.min()):
             axes.set_ylim(max(0.0, low - pad), min(1.0, high) + pad)
         axes.yaxis.set_major_locator(MaxNLocator(6, steps=(1, 2, 5, 10)))
         axes.yaxis.set_major_formatter(FuncFormatter(_percent))
-    first = shown[0]
+    first = lines[0]
     note = ""
     if np.isfinite(first.values).any():
         place = int(np.nanargmax(first.values))
         note = f"best {_score(float(first.values[place]), fractions)} at step {int(first.steps[place]):,}"
-    _name(axes, first.name if len(shown) == 1 else "Held-out scores", note)
-    if len(shown) > 1:
+    _name(axes, first.name if len(lines) == 1 else "Held-out scores", note)
+    if len(lines) > 1:
         _legend(axes, "lower right")
 
 
-def _draw_plain(axes: Axes, shown: Sequence[Series], title: str, smoothed: bool) -> None:
-    for one, colour in zip(shown, _colours(len(shown)), strict=True):
+def _draw_plain(axes: Axes, lines: Sequence[Series], title: str, smoothed: bool) -> None:
+    for one, colour in zip(lines, _colours(len(lines)), strict=True):
         window = _window(one) if smoothed else 1
         if window > 2:
             axes.plot(one.steps, one.values, color=colour, alpha=0.22, linewidth=0.9)
         axes.plot(one.steps, smooth(one.values, window), color=colour, linewidth=1.8, label=one.name)
-    if not smoothed and all((one.values > 0).any() and not (one.values < 0).any() for one in shown):
-        axes.set_ylim(bottom=-0.03 * max(float(np.nanmax(one.values)) for one in shown))
+    if not smoothed and all((one.values > 0).any() and not (one.values < 0).any() for one in lines):
+        axes.set_ylim(bottom=-0.03 * max(float(np.nanmax(one.values)) for one in lines))
     axes.yaxis.set_major_locator(MaxNLocator(4, steps=(1, 2, 5, 10)))
     axes.yaxis.set_major_formatter(FuncFormatter(_plain))
-    _name(axes, title or (shown[0].name if len(shown) == 1 else "Other values"))
-    if len(shown) > 1:
+    _name(axes, title or (lines[0].name if len(lines) == 1 else "Other values"))
+    if len(lines) > 1:
         _legend(axes, "upper right")
 
 
-def _heading(figure: Any, title: str, found: Sequence[Series], scores: Sequence[Series]) -> None:
-    last = max(int(one.steps[-1]) for one in found)
+def _heading(figure: Any, title: str, series: Sequence[Series], scores: Sequence[Series]) -> None:
+    last = max(int(one.steps[-1]) for one in series)
     parts = [f"{last:,} steps"]
     for one in scores[:2]:
         if np.isfinite(one.values[-1]):

@@ -47,8 +47,8 @@ def draw_label(
         >>> draw_label(np.eye(8, dtype=np.uint8) * 255, "seven", 0.93).shape
         (324, 256, 3)
     """
-    shown = _enlarged(picture(image), side_px)
-    width = max(shown.shape[1], 160)
+    enlarged = _enlarged(picture(image), side_px)
+    width = max(enlarged.shape[1], 160)
     unit = (max(width, 200) / 256) ** 0.6  # type and spacing grow with the picture, but slower
     pad, big, small = round(14 * unit), round(24 * unit), round(14 * unit)
     row = round(22 * unit)
@@ -59,12 +59,12 @@ def draw_label(
         + row * len(others)
         + (round(4 * unit) if others or note else 0)
     )
-    out = np.full((shown.shape[0] + height, width, 3), 255, np.uint8)
-    left = (width - shown.shape[1]) // 2
-    out[: shown.shape[0], left : left + shown.shape[1]] = shown
+    out = np.full((enlarged.shape[0] + height, width, 3), 255, np.uint8)
+    left = (width - enlarged.shape[1]) // 2
+    out[: enlarged.shape[0], left : left + enlarged.shape[1]] = enlarged
     canvas = Image.fromarray(out)
     pen = ImageDraw.Draw(canvas)
-    top, right = shown.shape[0], width - pad
+    top, right = enlarged.shape[0], width - pad
     pen.line((0, top, width, top), fill=_TRACK)
     colour = _BLUE if truth is None else _RED if note else _GREEN
 
@@ -110,15 +110,15 @@ def sheet(images: Iterable[NDArray[Any]], columns: int | None = None, gap_px: in
         >>> sheet([np.zeros((8, 8), np.uint8)] * 3, columns=2, gap_px=1).shape
         (19, 19, 3)
     """
-    shown = [picture(image) for image in images]
-    if not shown:
+    pictures = [picture(image) for image in images]
+    if not pictures:
         raise FkitValueError("a sheet of no images.")
-    wide = columns or math.ceil(math.sqrt(len(shown)))
-    height, width = (max(image.shape[axis] for image in shown) for axis in (0, 1))
-    rows = math.ceil(len(shown) / wide)
-    wide = min(wide, len(shown))
+    wide = columns or math.ceil(math.sqrt(len(pictures)))
+    height, width = (max(image.shape[axis] for image in pictures) for axis in (0, 1))
+    rows = math.ceil(len(pictures) / wide)
+    wide = min(wide, len(pictures))
     out = np.full((rows * (height + gap_px) + gap_px, wide * (width + gap_px) + gap_px, 3), 255, np.uint8)
-    for place, image in enumerate(shown):
+    for place, image in enumerate(pictures):
         y = gap_px + (place // wide) * (height + gap_px)
         x = gap_px + (place % wide) * (width + gap_px) + (width - image.shape[1]) // 2
         out[y : y + image.shape[0], x : x + image.shape[1]] = image

@@ -154,16 +154,17 @@ class Foreign(Transform):
         return 0 if rng is None else int(rng.integers(2**32))
 
     def apply(self, sample: Sample, params: int) -> Sample:
-        own = {
+        copy = {
             key: cast(Any, value).copy() if isinstance(value, np.ndarray) else value for key, value in sample.items()
         }
         with seeded(params):
-            found = self.transform(own)
-        if not isinstance(found, Mapping):
+            answer = self.transform(copy)
+        if not isinstance(answer, Mapping):
             raise FkitTypeError(
-                f"it returned {quoted(found)}, not a dict.", repair="Return the dict that it was given, changed or not."
+                f"it returned {quoted(answer)}, not a dict.",
+                repair="Return the dict that it was given, changed or not.",
             )
-        return frozen(cast("Mapping[str, Any]", found))
+        return frozen(cast("Mapping[str, Any]", answer))
 
 
 def as_transform(step: Any) -> Transform:
@@ -229,8 +230,8 @@ def _name(step: Any) -> str:
 
 def _failed(step: Transform, place: int, sample: Sample, cause: Exception) -> FkitError:
     name = _name(step.transform) if isinstance(step, Foreign) else _name(step)
-    said = str(cause) if isinstance(cause, FkitError) else f"{type(cause).__name__}: {cause}"
+    text = str(cause) if isinstance(cause, FkitError) else f"{type(cause).__name__}: {cause}"
     if type(cause) is KeyError and cause.args and cause.args[0] not in sample:
-        said = f"the sample has no {cause.args[0]!r}; it has {', '.join(sample)}."
+        text = f"the sample has no {cause.args[0]!r}; it has {', '.join(sample)}."
     kind = type(cause) if isinstance(cause, FkitError) else like(cause)
-    return kind(f"pipeline[{place}], {name}: {said}")
+    return kind(f"pipeline[{place}], {name}: {text}")

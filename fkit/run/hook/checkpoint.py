@@ -63,7 +63,7 @@ class CheckpointHook(Hook):
     def _save(self, memory: Memory, event: Event, reason: str = "") -> Answer:
         """Save first; then delete what is too old."""
         step = event.iteration
-        kept = (*(s for s in memory.observed if s != step), step)
-        drop = kept[: -self.max_keep_ckpts] if self.max_keep_ckpts > 0 else ()
+        steps = (*(s for s in memory.observed if s != step), step)
+        drop = steps[: -self.max_keep_ckpts] if self.max_keep_ckpts > 0 else ()
         effects: tuple[Effect, ...] = (SaveCheckpoint(step, reason), *(DeleteCheckpoint(old) for old in drop))
-        return Memory((), kept[len(drop) :]), effects
+        return Memory((), steps[len(drop) :]), effects

@@ -88,13 +88,13 @@ def fire(
     for name, handler in answering:
         before = memory[name]
         try:
-            after, asked = handler(before, run, event)
+            after, more = handler(before, run, event)
         except FkitError:
             raise
         except Exception as cause:
             raise RunError(f"hook {name!r} raised at {event.name}, iteration {event.iteration}: {cause!r}") from cause
-        if asked:
-            effects += asked
+        if more:
+            effects += more
         if after is not before:
             if changed is None:
                 changed = dict(memory)

@@ -129,9 +129,9 @@ def _times(run: RunState, event: Event) -> list[str]:
 
 
 def _clock(seconds: float) -> str:
-    minutes, rest = divmod(round(seconds), 60)
+    minutes, seconds = divmod(round(seconds), 60)
     hours, minutes = divmod(minutes, 60)
-    return f"{hours}:{minutes:02d}:{rest:02d}"
+    return f"{hours}:{minutes:02d}:{seconds:02d}"
 
 
 @dataclass(frozen=True)

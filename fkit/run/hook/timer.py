@@ -88,8 +88,8 @@ class ProgressHook(Hook):
         values = dict(zip(names, event.read([event.logs[name] for name in names]), strict=True))
         values["lr"] = float(run.hyperparams["lr"][0]) if "lr" in run.hyperparams else 0.0
         rate = (event.iteration - then) / (now - last) if now > last else None
-        shown = ShowProgress("train", event.iteration, event.total, event.epoch, values, rate)
-        return Memory((), (now, event.iteration)), (shown,)
+        progress = ShowProgress("train", event.iteration, event.total, event.epoch, values, rate)
+        return Memory((), (now, event.iteration)), (progress,)
 
     def after_val_iter(self, memory: Memory, run: RunState, event: Event) -> Answer:
         """Every validation batch; the edge decides what it has time to draw."""
