@@ -1,6 +1,9 @@
 """Reading config files: bases, variables, formats, styles, errors."""
 
 import json
+import os
+import subprocess
+import sys
 import warnings
 from pathlib import Path
 from typing import Any
@@ -9,7 +12,7 @@ import pytest
 
 import fkit
 from fkit.config.config import load_config, load_string
-from fkit.tree.error import FkitError, FkitFileNotFoundError, FkitKeyError, FkitOSError, FkitValueError
+from fkit.tree.error import FkitError, FkitFileNotFoundError, FkitKeyError, FkitOSError, FkitTypeError, FkitValueError
 
 
 def write(folder: Path, **files: str) -> Path:
@@ -251,3 +254,67 @@ def test_origins_through_a_replaced_mapping(tmp_path: Path) -> None:
     write(tmp_path, a="m = dict(\n    b=dict(\n        x=1))")
     file = write(tmp_path, b="_base_ = 'a.py'\nm = dict(\n    b=dict(_delete_=True, x=2))")
     assert [s.value for s in load_config(file).origins("m.b.x")] == [2, 1]
+
+
+READ = "import sys, fkit\ntry: print(fkit.load_config(sys.argv[1]).text('canonical'))\nexcept fkit.FkitError as error: print(error)"
+
+
+def test_a_tilde_is_the_home_folder(tmp_path: Path) -> None:
+    write(tmp_path, a="x = 1", b="_base_ = '~/a.py'", c__yaml="_base_: ['~/a.py']\n")
+    for name in ("~/a.py", "~/b.py", "~/c.yaml"):
+        done = subprocess.run(
+            [sys.executable, "-c", READ, name], capture_output=True, text=True, env={**os.environ, "HOME": str(tmp_path)}, check=True
+        )  # fmt: skip
+        assert json.loads(done.stdout) == {"x": 1}
+
+
+def test_a_byte_order_mark_is_no_part_of_a_file(tmp_path: Path) -> None:
+    for name, text in (("a.py", "x = 1"), ("a.json", '{"x": 1}'), ("a.yaml", "x: 1\n")):
+        (tmp_path / name).write_bytes(b"\xef\xbb\xbf" + text.encode())
+        assert canonical(tmp_path / name) == {"x": 1}
+
+
+def test_what_is_no_text_is_one_error(tmp_path: Path) -> None:
+    (tmp_path / "a.py").write_bytes("x = 'é'".encode("latin-1"))
+    with pytest.raises(FkitValueError, match="is not UTF-8"):
+        load_config(tmp_path / "a.py")
+    with pytest.raises(FkitOSError, match="is a folder"):
+        load_config(tmp_path)
+    (tmp_path / "b.py").mkdir()
+    with pytest.raises(FkitOSError, match="is a folder"):
+        load_config(tmp_path / "b.py")
+    with pytest.raises(FkitOSError, match=r"c\.py:1: .*is a folder"):
+        load_config(write(tmp_path, c="_base_ = 'b.py'"))
+    os.mkfifo(tmp_path / "d.py")
+    with pytest.raises(FkitOSError, match="no regular file"):
+        load_config(tmp_path / "d.py")
+
+
+@pytest.mark.parametrize("path", [None, 3, [], b"x.py"])
+def test_a_path_is_a_path(path: Any) -> None:
+    with pytest.raises(FkitTypeError, match="is named by a path"):
+        load_config(path)
+    with pytest.raises(FkitTypeError, match="is a string"):
+        load_string(path)
+
+
+def test_an_annotated_base_is_a_base(tmp_path: Path) -> None:
+    assert canonical(write(tmp_path, a="x = 1", b="_base_: list = ['a.py']\ny: int = 2")) == {"x": 1, "y": 2}
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("_base_ = 'a.py'\n_base_ = 'b.py'", r"c\.py:2: _base_ is set twice"),
+        ("if True:\n    _base_ = 'a.py'", "names no bases"),
+        ("_base_ = bases = ['a.py']", "names no bases"),
+        ("_base_, x = ['a.py'], 1", "names no bases"),
+        ("for _base_ in ['a.py']:\n    pass", "names no bases"),
+        ("_base_ = []\n_base_ += ['a.py']", r"c\.py:2: "),
+        ("x = (_base_ := ['a.py'])", "names no bases"),
+    ],
+)
+@pytest.mark.parametrize("trust", [False, True])
+def test_a_base_that_would_be_dropped_is_an_error(tmp_path: Path, text: str, message: str, trust: bool) -> None:
+    with pytest.raises(FkitError, match=message):
+        load_config(write(tmp_path, a="x = 1", b="y = 1", c=text), trust=trust)

@@ -38,7 +38,7 @@ def base_file(path: Any, file: str, place: str) -> tuple[str, str | None]:
     if not isinstance(path, str):
         raise FkitValueError(f"_base_ must be a path or a list of paths, got {path!r:.80}.", origin=place)
     if "::" not in path:
-        return os.path.join(os.path.dirname(file), path), None
+        return os.path.join(os.path.dirname(file), os.path.expanduser(path)), None
     scope, _, inside = path.partition("::")
     if _EXTERNAL.match(path) is None or "::" in inside:
         raise FkitValueError(

@@ -20,7 +20,7 @@ from fkit.config.read.newstyle import load_newstyle
 from fkit.config.read.placeholder import Source, fill, restore, substitute
 from fkit.config.read.source import SUFFIXES, read, shown
 from fkit.config.read.syntax import check_base, is_newstyle, mentions_base, parse_python, split_base
-from fkit.tree.error import FkitError, FkitKeyError, FkitOSError, FkitTypeError, FkitValueError
+from fkit.tree.error import FkitError, FkitKeyError, FkitOSError, FkitTypeError, FkitValueError, quoted
 from fkit.tree.node import Items, Node, marks_of
 
 __all__ = ["Options", "Reader", "find_file", "read_file", "read_text"]
@@ -35,8 +35,14 @@ class Options(NamedTuple):
 
 
 def find_file(path: str | os.PathLike[str]) -> str:
-    """The file that a user names: a path, or ``package::path`` of an installed package."""
-    file = os.fspath(path)
+    """The file that a user names: a path, or ``package::path`` of an installed package.
+
+    Raises:
+        FkitTypeError: it is no path.
+    """
+    if not isinstance(path, (str, os.PathLike)):  # pyright: ignore[reportUnnecessaryIsInstance]
+        raise FkitTypeError(f"A config file is named by a path, not by {quoted(path)} ({type(path).__name__}).")
+    file = os.fsdecode(path)
     return base_file(file, os.path.join(os.getcwd(), "_"), file)[0] if "::" in file else file
 
 
@@ -63,8 +69,10 @@ def read_text(text: str, file_format: str, options: Options, kind: type[Node]) -
         FkitOSError: another format than .py, .yaml, .yml and .json.
         FkitError: what is wrong, with the line.
     """
+    if not isinstance(text, str):  # pyright: ignore[reportUnnecessaryIsInstance]
+        raise FkitTypeError(f"The text of a config is a string, not {quoted(text)} ({type(text).__name__}).")
     if file_format not in SUFFIXES:
-        raise FkitOSError(f"{file_format!r} is no format of configs.", value=file_format, choices=SUFFIXES)
+        raise FkitOSError(f"{file_format!r} is no format of configs.", value=str(file_format), choices=SUFFIXES)
     if file_format != ".py" and "dict(" in text:
         warnings.warn(f"The text has `dict(`: is its format {file_format} and not .py?", stacklevel=4)
     reader = Reader(options, Budget(), kind)
@@ -224,7 +232,7 @@ class Reader:
         for path in paths:
             found, scope = base_file(path, file, place)
             try:
-                cfg = self.file(os.path.abspath(os.path.expanduser(found)), chain or (file,))
+                cfg = self.file(os.path.abspath(found), chain or (file,))
             except FkitError as error:
                 error.origin = error.origin or place
                 raise
