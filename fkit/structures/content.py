@@ -8,7 +8,11 @@ from typing import Any, cast
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["Fixed", "content", "family", "host", "is_array", "namespace", "of_family"]
+from fkit.array import room
+
+__all__ = ["Fixed", "concrete", "content", "family", "host", "is_array", "namespace", "of_family"]
+
+_PLAIN = frozenset((str, int, float, bool, type(None), list, tuple, dict))  # the most frequent of what is no array
 
 
 def family(value: Any) -> str | None:
@@ -20,6 +24,8 @@ def family(value: Any) -> str | None:
     """
     if isinstance(value, np.ndarray):
         return "numpy"
+    if type(value) in _PLAIN:
+        return None
     for kind in type(value).__mro__:
         root = kind.__module__.partition(".")[0]
         if root == "torch" and kind.__name__ == "Tensor":
@@ -37,6 +43,26 @@ def is_array(value: Any) -> bool:
         (True, False)
     """
     return family(value) is not None
+
+
+def concrete(array: Any) -> bool:
+    """Whether an array has numbers: not while a framework traces, maps or compiles the code that holds it.
+
+    Example:
+        >>> concrete(np.zeros(2))
+        True
+    """
+    library = family(array)
+    if library == "jax":
+        return not any(kind.__name__ == "Tracer" for kind in type(array).__mro__)
+    if library == "torch":
+        if namespace(array).compiler.is_compiling():
+            return False
+        try:
+            return array.untyped_storage().device.type != "meta"
+        except NotImplementedError:  # a tensor inside of torch.func's functions has no storage of its own
+            return False
+    return True
 
 
 def namespace(array: Any) -> Any:
@@ -58,10 +84,8 @@ def host(array: Any) -> NDArray[Any]:
         >>> host(np.arange(2))
         array([0, 1])
     """
-    from fkit.array import room
-
-    own = family(array)
-    return array if own == "numpy" or own is None else room.open(own).numpy(array)
+    library = family(array)
+    return array if library == "numpy" or library is None else room.open(library).numpy(array)
 
 
 def of_family(array: NDArray[Any], like: Any) -> Any:
@@ -71,10 +95,10 @@ def of_family(array: NDArray[Any], like: Any) -> Any:
         >>> of_family(np.arange(2), np.zeros(1))
         array([0, 1])
     """
-    own = family(like)
-    if own == "torch":
+    library = family(like)
+    if library == "torch":
         return namespace(like).as_tensor(array, device=like.device)
-    return array if own in ("numpy", None) else namespace(like).asarray(array)
+    return array if library in ("numpy", None) else namespace(like).asarray(array)
 
 
 class Fixed:
@@ -127,9 +151,9 @@ def content(value: Any) -> Any:
         items = cast("Sequence[Any]", value)
         kind = "tuple" if isinstance(items, tuple) else "list" if isinstance(items, list) else type(items).__name__
         return kind, tuple(content(item) for item in items)
-    own = getattr(value, "__content__", None)
-    if own is not None:
-        return own()
+    token = getattr(value, "__content__", None)
+    if token is not None:
+        return token()
     try:
         hash(value)
     except TypeError:
@@ -143,4 +167,5 @@ def _numbers(value: Any) -> Any:
         return "array", array.shape, tuple(content(item) for item in array.reshape(-1).tolist())
     if np.issubdtype(array.dtype, np.inexact):  # nan has many bit patterns
         array = np.where(np.isnan(array), np.asarray(np.nan, array.dtype), array)
-    return family(value) or "scalar", str(array.dtype), array.shape, array.tobytes()
+    # the value's own dtype: bfloat16, which numpy lacks, comes to the host as float32
+    return family(value) or "scalar", str(value.dtype), array.shape, array.tobytes()

@@ -13,24 +13,31 @@ there                                here
 ===================================  ===========================================
 """
 
-from collections.abc import Callable, Mapping
-from copy import deepcopy
+from collections.abc import Callable, Iterable, Mapping
 from types import NoneType, UnionType
 from typing import Any, Self, Union, cast, get_args, get_origin, get_type_hints
 
+import numpy as np
 from frozendict import frozendict
 
 from fkit.array import room
 from fkit.structures.auxiliary import Aux
 from fkit.structures.content import family, host, is_array
-from fkit.structures.field import ABSENT, EMPTY, Fields, fill, made
-from fkit.tree.error import FkitAttributeError, FkitTypeError, FkitValueError
+from fkit.structures.field import EMPTY, Fields, element_of, fill
+from fkit.structures.freeze import freeze_copy, read_only
+from fkit.tree.absent import ABSENT
+from fkit.tree.error import FkitAttributeError, FkitTypeError, FkitValueError, quoted
 
 __all__ = ["Aux", "DataElement", "from_parts", "tree_parts"]
 
 
 class DataElement(Fields):
     """Data and meta fields under names that are disjoint. Frozen: each method gives a new element.
+
+    What a field is given is frozen on entry: lists as frozen lists, dicts as frozendicts, sets as frozensets, at any
+    depth, so that the caller's own may change without changing the element. A numpy array is kept as a read-only view:
+    nobody writes to it through the element, and nothing is copied; it is the caller who hands the memory over, and who
+    goes on writing to the array of his own changes the picture. Tensors are handed over too. Meta fields are copied.
 
     A subclass declares typed fields by annotations; ``set`` then refuses other types (None is always allowed)::
 
@@ -43,6 +50,10 @@ class DataElement(Fields):
     Args:
         metainfo: meta fields: what describes the data (``img_shape``, ``img_path``); copied.
         data: data fields: arrays, elements, anything.
+
+    Raises:
+        FkitAttributeError: a name is both, or one of the class.
+        FkitTypeError: ``metainfo`` is no mapping, or a field is not of the type that the class declares.
 
     Example:
         >>> import numpy as np
@@ -61,14 +72,27 @@ class DataElement(Fields):
 
     def __init_subclass__(cls, **options: Any) -> None:
         super().__init_subclass__(**options)
-        hints = get_type_hints(cls)
+        try:
+            hints = get_type_hints(cls)
+        except NameError as cause:
+            raise FkitTypeError(
+                f"{cls.__name__}: the annotation of a field names {cause.name!r}, which is not there when the class is made.",
+                repair="Import it before the class, not under TYPE_CHECKING.",
+            ) from cause
         cls._typed = tuple(
             (name, kinds) for name, hint in hints.items() if name[0] != "_" and (kinds := _kinds(hint)) is not None
         )
+        for name, _ in cls._typed:
+            if hasattr(cls, name):
+                raise FkitTypeError(
+                    f"{cls.__name__}.{name} has a default, which a field of an element cannot have.",
+                    repair=f"Declare it by its annotation alone, and give it at construction: {cls.__name__}({name}=...).",
+                )
+        cls._backing = frozenset(f"_{name}" for name in dir(cls) if isinstance(getattr(cls, name), property))
 
     def __init__(self, *, metainfo: Mapping[str, Any] | None = None, **data: Any) -> None:
-        fill(self, EMPTY, EMPTY)
-        filled = self._changed(data, EMPTY if metainfo is None else metainfo)
+        fill(self, {}, EMPTY)
+        filled = self._with(data, EMPTY if metainfo is None else _mapping(metainfo, "metainfo"))
         fill(self, filled._data, filled._meta)
 
     # ------------------------------------------------------------------------------------------- what changes
@@ -85,7 +109,7 @@ class DataElement(Fields):
             >>> DataElement(a=1).set(a=2, b=3).to_dict()
             {'a': 2, 'b': 3}
         """
-        return self._changed(fields, EMPTY)
+        return self._with(fields, EMPTY)
 
     def drop(self, *names: str) -> Self:
         """An element without these fields, data or meta.
@@ -100,14 +124,18 @@ class DataElement(Fields):
         for name in names:
             if name not in self:
                 raise self._missing(name)
-        data, meta = (
-            frozendict[str, Any]({k: v for k, v in fields.items() if k not in names})
-            for fields in (self._data, self._meta)
-        )
-        return made(type(self), data, meta)
+        data, meta = ({k: v for k, v in fields.items() if k not in names} for fields in (self._data, self._meta))
+        return element_of(type(self), data, frozendict(meta))
 
     def pop(self, name: str, default: Any = ABSENT) -> tuple[Self, Any]:
         """An element without a field, data or meta, and the field's value.
+
+        Args:
+            name: the field's.
+            default: the value where there is none; without it that is an error.
+
+        Raises:
+            FkitKeyError: there is no such field, and no default.
 
         Example:
             >>> rest, value = DataElement(a=1, b=2).pop("a")
@@ -129,7 +157,7 @@ class DataElement(Fields):
             >>> DataElement(metainfo={"h": 1}).with_meta({"w": 2}, h=3).to_dict()
             {'h': 3, 'w': 2}
         """
-        return self._changed(EMPTY, {**(metainfo or {}), **fields})
+        return self._with(EMPTY, {**({} if metainfo is None else _mapping(metainfo, "metainfo")), **fields})
 
     def new(self, *, metainfo: Mapping[str, Any] | None = None, **data: Any) -> Self:
         """An element of the same class; what is given replaces all data, or all meta, and what is not stays.
@@ -138,19 +166,22 @@ class DataElement(Fields):
             >>> DataElement(a=1, metainfo={"h": 2}).new(b=3).to_dict()
             {'h': 2, 'b': 3}
         """
-        empty = made(type(self), EMPTY, EMPTY)
-        return empty._changed(data or self._data, self._meta if metainfo is None else metainfo)
+        empty = element_of(type(self), EMPTY, EMPTY)
+        return empty._with(data or self._data, self._meta if metainfo is None else _mapping(metainfo, "metainfo"))
 
     def update(self, other: "DataElement") -> Self:
         """An element with the fields of another over its own.
+
+        Raises:
+            FkitTypeError: ``other`` is no element.
 
         Example:
             >>> DataElement(a=1, b=2).update(DataElement(b=3)).to_dict()
             {'a': 1, 'b': 3}
         """
-        return self._changed(other._data, other._meta)
+        return self._with(_element(other)._data, other._meta)
 
-    def _changed(self, data: Mapping[str, Any], meta: Mapping[str, Any]) -> Self:
+    def _with(self, data: Mapping[str, Any], meta: Mapping[str, Any]) -> Self:
         for name in (*data, *meta):
             self._check_name(name)
         for ours, theirs, kind in ((data, {**self._meta, **meta}, "data"), (meta, {**self._data, **data}, "meta")):
@@ -162,18 +193,16 @@ class DataElement(Fields):
                         repair=f"drop({name!r}) first.",
                     )
         checked = {name: self._checked(name, value) for name, value in data.items()}
-        changed = made(
-            type(self),
-            frozendict({**self._data, **checked}),
-            # deep copies, as mmengine makes: a list of the caller's must not change what is frozen
-            frozendict({**self._meta, **{name: _own(value) for name, value in meta.items()}}) if meta else self._meta,
-        )
+        # deep copies, as mmengine makes: an array of the caller's must not change what describes the data
+        copies = {name: freeze_copy(value) for name, value in meta.items()}
+        meta = frozendict[str, Any]({**self._meta, **copies}) if meta else self._meta
+        changed = element_of(type(self), {**self._data, **checked}, meta)
         changed._verify()
         return changed
 
     def _check_name(self, name: Any) -> None:
         if not isinstance(name, str):
-            raise FkitTypeError(f"A field's name is a str, not {name!r}.")
+            raise FkitTypeError(f"A field's name is a str, not {quoted(name)}.")
         if hasattr(type(self), name):
             raise FkitAttributeError(f"{name!r} is a method or property of {type(self).__name__}: choose another name.")
 
@@ -193,39 +222,51 @@ class DataElement(Fields):
     def map_arrays(self, function: Callable[[Any], Any]) -> Self:
         """An element whose arrays, also in nested elements, are what ``function`` makes of them.
 
+        An object of a class of yours that has a method ``map_arrays`` takes part.
+
+        Raises:
+            FkitTypeError: ``function`` is none.
+
         Example:
             >>> import numpy as np
             >>> DataElement(a=np.arange(2), b="x").map_arrays(lambda a: a + 1).to_dict()
             {'a': array([1, 2]), 'b': 'x'}
         """
+        if not callable(function):
+            raise FkitTypeError(f"`map_arrays` wants a function of an array, not {quoted(function)}.")
 
         def mapped(value: Any) -> Any:
-            if isinstance(value, DataElement):
-                return value.map_arrays(function)
-            return function(value) if is_array(value) else value
+            if is_array(value):
+                return function(value)
+            inner = getattr(value, "map_arrays", None)
+            return value if inner is None else inner(function)
 
-        return made(type(self), frozendict({k: mapped(v) for k, v in self._data.items()}), self._meta)
+        return element_of(type(self), {name: mapped(value) for name, value in self._data.items()}, self._meta)
 
-    def to(self, device: str) -> Self:
+    def to(self, device: Any) -> Self:
         """An element with its arrays on a device; numpy's stay numpy's, and are on the host only.
 
         Args:
-            device: "cpu", "cuda", "cuda:1", ...: a name of the arrays' own library.
+            device: "cpu", "cuda", "cuda:1", ...: a name of the arrays' own library; or a ``torch.device``.
 
         Raises:
-            FkitValueError: a numpy array is to leave the host.
+            FkitValueError: a numpy array is to leave the host, or there is no such device.
+            FkitTypeError: ``device`` names none.
         """
+        name = device if isinstance(device, str) else str(device) if hasattr(device, "index") else None
+        if name is None or isinstance(device, (list, tuple)):
+            raise FkitTypeError(f"a device is a name like 'cpu' or 'cuda:1', not {quoted(device)}.")
 
         def moved(array: Any) -> Any:
-            own = cast(str, family(array))
-            if own == "numpy":
-                if device != "cpu":
-                    raise FkitValueError(
-                        f"a numpy array is on the host and cannot go to {device!r}.",
-                        repair=f"element.to_torch().to({device!r}), or element.to_jax().",
-                    )
-                return array
-            return room.open(own).to_device(array, device)
+            library = cast(str, family(array))
+            if library != "numpy":
+                return room.open(library).to_device(array, name)
+            if name != "cpu":
+                raise FkitValueError(
+                    f"a numpy array is on the host and cannot go to {name!r}.",
+                    repair=f"element.to_torch().to({name!r}), or element.to_jax().",
+                )
+            return array
 
         return self.map_arrays(moved)
 
@@ -247,11 +288,11 @@ class DataElement(Fields):
 
     def to_torch(self) -> Self:
         """An element whose arrays are torch tensors; opens torch's room."""
-        return self._moved_to("torch")
+        return self._brought("torch")
 
     def to_jax(self) -> Self:
         """An element whose arrays are JAX's; opens JAX's room."""
-        return self._moved_to("jax")
+        return self._brought("jax")
 
     def _tree_parts(self) -> tuple[tuple[Any, ...], Aux]:
         data, marked = self._data, self._leaves
@@ -259,7 +300,7 @@ class DataElement(Fields):
         fixed = {name: value for name, value in data.items() if name not in names}
         return tuple(data[name] for name in names), Aux(type(self), names, tuple(data), fixed, self._meta)
 
-    def _moved_to(self, name: str) -> Self:
+    def _brought(self, name: str) -> Self:
         backend = room.open(name)
         return self.map_arrays(lambda array: array if family(array) == name else backend.asarray(host(array)))
 
@@ -275,8 +316,16 @@ def _kinds(hint: Any) -> tuple[type, ...] | None:
     return (hint,) if isinstance(hint, type) else None
 
 
-def _own(value: Any) -> Any:
-    return value if value is None or isinstance(value, (str, int, float)) else deepcopy(value)
+def _mapping(value: Any, word: str) -> Mapping[str, Any]:
+    if not isinstance(value, Mapping):
+        raise FkitTypeError(f"`{word}` is a mapping of names to values, not {quoted(value)}.")
+    return cast("Mapping[str, Any]", value)
+
+
+def _element(value: Any) -> DataElement:
+    if not isinstance(value, DataElement):
+        raise FkitTypeError(f"expected an element (DataElement and its subclasses), not {quoted(value)}.")
+    return value
 
 
 # ------------------------------------------------------------------------------------------------------------ pytrees
@@ -288,6 +337,9 @@ def tree_parts(element: DataElement) -> tuple[tuple[Any, ...], Aux]:
     Returns:
         (leaves, aux), as JAX's ``flatten_func`` and torch's give them; ``aux.names`` are the leaves' names.
 
+    Raises:
+        FkitTypeError: it is no element.
+
     Example:
         >>> import numpy as np
         >>> leaves, aux = tree_parts(DataElement(label="cat", box=np.zeros(4), metainfo={"h": 1}))
@@ -296,7 +348,7 @@ def tree_parts(element: DataElement) -> tuple[tuple[Any, ...], Aux]:
         >>> from_parts(aux, leaves).label
         'cat'
     """
-    return element._tree_parts()  # pyright: ignore[reportPrivateUsage]
+    return _element(element)._tree_parts()  # pyright: ignore[reportPrivateUsage]
 
 
 def from_parts(aux: Aux, leaves: Any) -> DataElement:
@@ -308,6 +360,18 @@ def from_parts(aux: Aux, leaves: Any) -> DataElement:
         >>> tree_parts(from_parts(aux, [None]))[0]
         (None,)
     """
+    if not isinstance(aux, Aux):  # pyright: ignore[reportUnnecessaryIsInstance]
+        raise FkitTypeError(f"`aux` is what `tree_parts` gives beside the leaves, not {quoted(aux)}.")
+    leaves = tuple(read_only(leaf) if isinstance(leaf, np.ndarray) else leaf for leaf in _several(leaves))
+    if len(leaves) != len(aux.names):
+        raise FkitValueError(f"{len(leaves)} leaves for the {len(aux.names)} fields {', '.join(aux.names)}.")
     values = {**aux.fixed.value, **dict(zip(aux.names, leaves, strict=True))}
-    data = frozendict[str, Any]({name: values[name] for name in aux.order})
-    return made(aux.cls, data, aux.meta.value, frozenset(aux.names))
+    element = object.__new__(aux.cls)
+    fill(element, {name: values[name] for name in aux.order}, aux.meta.value, frozenset(aux.names))
+    return element
+
+
+def _several(leaves: Any) -> Iterable[Any]:
+    if not isinstance(leaves, Iterable):
+        raise FkitTypeError(f"`leaves` are several, not {quoted(leaves)}.")
+    return cast("Iterable[Any]", leaves)

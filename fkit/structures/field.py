@@ -6,25 +6,38 @@ from typing import Any, ClassVar, NoReturn, Self
 from frozendict import frozendict
 
 from fkit.structures.content import content
+from fkit.structures.freeze import freeze, thaw
 from fkit.structures.render import render
-from fkit.tree.error import FkitAttributeError, FrozenError, nearest
+from fkit.tree.absent import ABSENT
+from fkit.tree.error import FkitAttributeError, FkitTypeError, FrozenError, nearest, quoted
 
-__all__ = ["ABSENT", "EMPTY", "Fields", "fill", "made"]
+__all__ = ["EMPTY", "Fields", "element_of", "fill"]
 
-ABSENT = object()
 EMPTY = frozendict[str, Any]()
 _NONE = frozenset[str]()
 # what mmengine's users reach for, and what it is here
 _RENAMED = (
-    ("set_metainfo", "with_meta"),
-    ("set_field", "set"),
-    ("set_data", "set"),
-    ("to_tensor", "to_torch"),
+    ("set_metainfo", "with_meta(name=value)"),
+    ("set_field", "set(name=value); a subclass declares a field's class by an annotation"),
+    ("set_data", "set(name=value)"),
+    ("to_tensor", "to_torch()"),
     ("clone", "the element itself: it never changes"),
+    ("npu", "to('npu')"),
+    ("mlu", "to('mlu')"),
+    ("musa", "to('musa')"),
 )
 
 
-class Fields:
+class _Room:
+    """What an element holds. Fields are kept in the instance's own dict too, where Python reads attributes fastest."""
+
+    __slots__ = ("__dict__", "_data", "_leaves", "_meta")
+
+
+_ROOM = frozenset(("_data", "_leaves", "_meta"))
+
+
+class Fields(_Room):
     """Data and meta fields, frozen: the reading half of `fkit.structures.DataElement`.
 
     Example:
@@ -34,19 +47,17 @@ class Fields:
         (1, 4, 0, True, (('a', 1),), ('h', 'a'))
     """
 
-    __slots__ = ("_data", "_leaves", "_meta")
-    _data: frozendict[str, Any]
-    _meta: frozendict[str, Any]
+    __slots__ = ()
+    _data: dict[str, Any]
+    _meta: Mapping[str, Any]
     _leaves: frozenset[str]  # fields that stand for arrays whatever they hold, while a framework maps over them
     _typed: ClassVar[tuple[tuple[str, tuple[type, ...]], ...]] = ()
+    _backing: ClassVar[frozenset[str]] = frozenset()  # "_x" of a class with a property x: no key of its own
     # equality is by content, and arrays are not hashable
     __hash__ = None  # pyright: ignore[reportAssignmentType]
 
-    def __getattr__(self, name: str) -> Any:
-        if name[:2] != "__" and name not in Fields.__slots__:
-            value = self.get(name, ABSENT)
-            if value is not ABSENT:
-                return value
+    def __getattr__(self, name: str) -> NoReturn:  # for what is not there: fields are found before
+        if name[:2] != "__" and name not in _ROOM:
             raise self._missing(name)
         raise AttributeError(name)
 
@@ -63,6 +74,11 @@ class Fields:
             repair=repair,
         )
 
+    @property
+    def __dict__(self) -> dict[str, Any]:  # pyright: ignore[reportIncompatibleVariableOverride]
+        """All fields, as a fresh dict: changing it changes no element."""
+        return {**self._data, **self._meta}
+
     def __setattr__(self, name: str, value: Any) -> NoReturn:
         change = f"with_meta({name}=...)" if name in self._meta else f"set({name}=...)"
         raise FrozenError(
@@ -76,12 +92,18 @@ class Fields:
         )
 
     def get(self, name: str, default: Any = None) -> Any:
-        """A field's value, data or meta; ``default`` where there is none."""
-        found = self._data.get(name, ABSENT)
-        return self._meta.get(name, default) if found is ABSENT else found
+        """A field's value, data or meta; ``default`` where there is none.
+
+        Raises:
+            FkitTypeError: ``name`` is no str.
+        """
+        if not isinstance(name, str):  # pyright: ignore[reportUnnecessaryIsInstance]
+            raise FkitTypeError(f"A field's name is a str, not {quoted(name)}.")
+        value = self._data.get(name, ABSENT)
+        return self._meta.get(name, default) if value is ABSENT else value
 
     def __contains__(self, name: object) -> bool:
-        return name in self._data or name in self._meta
+        return isinstance(name, str) and (name in self._data or name in self._meta)
 
     @property
     def metainfo(self) -> Mapping[str, Any]:
@@ -89,16 +111,22 @@ class Fields:
         return self._meta
 
     def keys(self) -> tuple[str, ...]:
-        """The data fields' names."""
-        return tuple(self._data)
+        """The data fields' names; ``_x`` is none where the class has a property ``x``."""
+        return tuple(self._shown())
 
     def values(self) -> tuple[Any, ...]:
         """The data fields' values."""
-        return tuple(self._data.values())
+        return tuple(self._shown().values())
 
     def items(self) -> tuple[tuple[str, Any], ...]:
         """The data fields."""
-        return tuple(self._data.items())
+        return tuple(self._shown().items())
+
+    def _shown(self) -> dict[str, Any]:
+        data = self._data
+        if self._backing.isdisjoint(data):
+            return data
+        return {name: value for name, value in data.items() if name not in self._backing}
 
     def metainfo_keys(self) -> tuple[str, ...]:
         """The meta fields' names."""
@@ -114,19 +142,19 @@ class Fields:
 
     def all_keys(self) -> tuple[str, ...]:
         """The names of all fields, meta first."""
-        return (*self._meta, *self._data)
+        return (*self._meta, *self.keys())
 
     def all_values(self) -> tuple[Any, ...]:
         """The values of all fields, meta first."""
-        return (*self._meta.values(), *self._data.values())
+        return (*self._meta.values(), *self.values())
 
     def all_items(self) -> tuple[tuple[str, Any], ...]:
         """All fields, meta first."""
-        return (*self._meta.items(), *self._data.items())
+        return (*self._meta.items(), *self.items())
 
     def to_dict(self) -> dict[str, Any]:
-        """All fields as a dict, meta among them; nested elements as dicts."""
-        return {k: v.to_dict() if isinstance(v, Fields) else v for k, v in self.all_items()}
+        """All fields as a fresh dict, meta among them; nested elements as dicts, lists as fresh lists."""
+        return {k: v.to_dict() if isinstance(v, Fields) else thaw(v) for k, v in self.all_items()}
 
     def __content__(self) -> Any:
         return type(self), content(self._data), content(self._meta)
@@ -137,26 +165,31 @@ class Fields:
         return type(self) is type(other) and self.__content__() == other.__content__()
 
     def __repr__(self) -> str:
-        return render(self)
+        return render(type(self).__name__, self.metainfo_items(), self.items())
 
     def __reduce__(self) -> tuple[Any, ...]:
-        return made, (type(self), self._data, self._meta)
+        return element_of, (type(self), self._data, self._meta, self._leaves)
 
     def __copy__(self) -> Self:
         return self
 
 
-def fill(
-    element: "Fields", data: frozendict[str, Any], meta: frozendict[str, Any], leaves: frozenset[str] = _NONE
-) -> None:
-    """Set a new element's fields, once."""
-    object.__setattr__(element, "_data", data)
-    object.__setattr__(element, "_meta", meta)
-    object.__setattr__(element, "_leaves", leaves)
+_put_fields: Any = _Room.__dict__["__dict__"].__set__  # the class shows a copy under that name
+_put_data: Any = _Room.__dict__["_data"].__set__
+_put_meta: Any = _Room.__dict__["_meta"].__set__
+_put_leaves: Any = _Room.__dict__["_leaves"].__set__
 
 
-def made(cls: type[Any], data: frozendict[str, Any], meta: frozendict[str, Any], leaves: frozenset[str] = _NONE) -> Any:
-    """An element of fields that are known to be right."""
+def fill(element: Fields, data: dict[str, Any], meta: Mapping[str, Any], leaves: frozenset[str] = _NONE) -> None:
+    """Set a new element's fields, once: values that are frozen."""
+    _put_fields(element, {**data, **meta})
+    _put_data(element, data)
+    _put_meta(element, meta)
+    _put_leaves(element, leaves)
+
+
+def element_of(cls: type[Any], data: Mapping[str, Any], meta: Mapping[str, Any], leaves: frozenset[str] = _NONE) -> Any:
+    """An element of data that is known to be right, and is frozen here; ``meta`` is another element's."""
     element = object.__new__(cls)
-    fill(element, data, meta, leaves)
+    fill(element, {name: freeze(value) for name, value in data.items()}, meta, leaves)
     return element

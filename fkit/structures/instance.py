@@ -1,16 +1,16 @@
 """InstanceData: the objects of one image, as fields of equal length."""
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any, Self, cast
 
 import numpy as np
-from frozendict import frozendict
 
-from fkit.structures.content import family, is_array, namespace, of_family
+from fkit.structures.content import is_array, of_family
 from fkit.structures.element import DataElement
-from fkit.structures.field import made
-from fkit.structures.index import joined, length_of, parsed, picked
-from fkit.tree.error import FkitTypeError, FkitValueError
+from fkit.structures.field import element_of
+from fkit.structures.index import join, length_of, parse_index, pick, whole
+from fkit.structures.pad import pad_rows
+from fkit.tree.error import FkitKeyError, FkitTypeError, FkitValueError, quoted
 
 __all__ = ["InstanceData", "bucket"]
 
@@ -42,8 +42,8 @@ class InstanceData(DataElement):
     def _verify(self) -> None:
         lengths = {name: length_of(value, name) for name, value in self._data.items()}
         if len(set(lengths.values())) > 1:
-            told = ", ".join(f"{name} {length}" for name, length in lengths.items())
-            raise FkitValueError(f"the fields of {type(self).__name__} differ in length: {told}.")
+            sizes = ", ".join(f"{name} {length}" for name, length in lengths.items())
+            raise FkitValueError(f"the fields of {type(self).__name__} differ in length: {sizes}.")
 
     def __len__(self) -> int:
         for name, value in self._data.items():
@@ -64,57 +64,66 @@ class InstanceData(DataElement):
                 name, which gives the field.
 
         Raises:
-            FkitIndexError: a position outside.
-            FkitValueError: a mask of another length.
+            FkitIndexError: a position outside. To see it in an array on a device, that array is waited for; an array
+                that is being traced is not looked at.
+            FkitValueError: a mask of another length, or a slice whose step is 0.
             FkitTypeError: any other index.
         """
         if isinstance(index, str):
             return getattr(self, index)
-        rows = parsed(index, len(self))
-        return self._of({name: picked(value, rows) for name, value in self._data.items()})
+        rows = parse_index(index, len(self))
+        return self._of({name: pick(value, rows) for name, value in self._data.items()})
 
     def _of(self, data: Mapping[str, Any]) -> Self:
         # rows of fields that were checked: nothing to check again, and the meta fields are the element's own
-        return made(type(self), frozendict(data), self._meta)
+        return element_of(type(self), data, self._meta)
 
     @staticmethod
-    def cat(instances: Sequence["InstanceData"]) -> "InstanceData":
+    def cat(instances: Iterable["InstanceData"]) -> "InstanceData":
         """Several elements' rows, one behind the other; meta fields and class of the first.
 
         Raises:
-            FkitValueError: there are none, or their fields differ.
+            FkitValueError: there are none, their fields differ, or a field's arrays do in more than the first axis.
+            FkitTypeError: other things than InstanceData, or a field of two kinds.
 
         Example:
             >>> InstanceData.cat([InstanceData(a=[1]), InstanceData(a=[2, 3])]).a
             [1, 2, 3]
         """
-        if not instances:
+        if isinstance(instances, (str, InstanceData)) or not isinstance(instances, Iterable):  # pyright: ignore[reportUnnecessaryIsInstance]
+            raise FkitTypeError(f"`cat` wants a sequence of InstanceData, not {quoted(instances)}.")
+        parts = tuple(instances)
+        if not parts:
             raise FkitValueError("`cat` wants at least one InstanceData.")
-        for other in instances:
-            if not isinstance(other, InstanceData):  # pyright: ignore[reportUnnecessaryIsInstance]
-                raise FkitTypeError(f"`cat` joins InstanceData, not a {type(other).__name__}.")
-        first = instances[0]
-        if len(instances) == 1:
+        for part in parts:
+            if not isinstance(part, InstanceData):  # pyright: ignore[reportUnnecessaryIsInstance]
+                raise FkitTypeError(f"`cat` joins InstanceData, not a {type(part).__name__}.")
+        first = parts[0]
+        if len(parts) == 1:
             return first
-        for other in instances[1:]:
-            if set(other.keys()) != set(first.keys()):
+        for part in parts[1:]:
+            if set(part.keys()) != set(first.keys()):
                 raise FkitValueError(
-                    f"`cat` joins elements of the same fields: {sorted(first.keys())} and {sorted(other.keys())} differ."
+                    f"`cat` wants the same fields: {sorted(first.keys())} and {sorted(part.keys())} differ."
                 )
-        return first._of({name: joined([one._data[name] for one in instances]) for name in first._data})
+        return first._of({name: join(name, [part._data[name] for part in parts]) for name in first._data})
 
     def pad(self, size: int | Iterable[int], fill: Any = 0) -> Self:
         """The rows padded to a fixed number, with the field ``valid``: which of them are real.
 
         Args:
             size: how many rows, or several sizes, of which the least that holds them is taken.
-            fill: what the rows of arrays are filled with, or {field: value}; rows of lists and tuples hold None.
+            fill: the number that rows of arrays are filled with, or {field: number}, 0 for the others; rows of lists
+                and tuples hold None.
 
         Returns:
             An element with ``size`` rows and ``valid`` ((size,) bool), which is an array of the library of the others.
 
         Raises:
-            FkitValueError: there are more rows than that, or ``valid`` is there already.
+            FkitValueError: there are more rows than that, ``valid`` is there already, or a field's dtype has no such
+                number as ``fill``.
+            FkitTypeError: ``size`` or ``fill`` is no number, or a field's rows cannot be padded.
+            FkitKeyError: ``fill`` names no field.
 
         Example:
             >>> import numpy as np
@@ -126,14 +135,33 @@ class InstanceData(DataElement):
         """
         if _VALID in self:
             raise FkitValueError("the field 'valid' is there already: the rows are padded.", repair="unpad() first.")
-        have = len(self)
-        rows = size if isinstance(size, int) else bucket(have, size)
-        if rows < have:
-            raise FkitValueError(f"{have} rows do not fit into {rows}.", repair="Choose a larger size, or fewer rows.")
-        data = {name: _padded(value, rows - have, _fill_of(fill, name)) for name, value in self._data.items()}
+        count = len(self)
+        whole_size = whole(size)
+        rows = bucket(count, cast("Iterable[int]", size)) if whole_size is None else whole_size
+        if rows < count:
+            raise FkitValueError(f"{count} rows do not fit into {rows}.", repair="Choose a larger size, or fewer rows.")
+        data = self._padded(rows - count, fill if isinstance(fill, Mapping) else None, fill)
         arrays = (value for value in data.values() if is_array(value))
-        valid = of_family(np.arange(rows) < have, next(arrays, None))
+        valid = of_family(np.arange(rows) < count, next(arrays, None))
         return self._of({**data, _VALID: valid})
+
+    def _padded(self, more: int, fills: Mapping[str, Any] | None, fill: Any) -> dict[str, Any]:
+        """The data fields with so many more rows; nested elements take the fills of their own names."""
+        for name in fills or ():
+            if name not in self._names():
+                raise FkitKeyError(
+                    f"`fill` names {name!r}, which is no field.", value=str(name), choices=self._names(), label="Fields"
+                )
+        return {
+            name: value._of(value._padded(more, None if fills is None else _fills_of(value, fills), fill))
+            if isinstance(value, InstanceData)
+            else pad_rows(name, value, more, fill if fills is None else fills.get(name, 0))
+            for name, value in self._data.items()
+        }
+
+    def _names(self) -> tuple[str, ...]:
+        inner = (value._names() for value in self._data.values() if isinstance(value, InstanceData))
+        return (*self._data, *(name for names in inner for name in names))
 
     def unpad(self) -> Self:
         """The real rows of what was padded, without ``valid``.
@@ -151,34 +179,30 @@ def bucket(count: int, sizes: Iterable[int]) -> int:
 
     Raises:
         FkitValueError: none does.
+        FkitTypeError: they are no ints.
 
     Example:
         >>> bucket(5, (4, 8, 16))
         8
     """
-    known = sorted(sizes)
+    number = whole(count)
+    if number is None:
+        raise FkitTypeError(f"`count` is a number of rows, not {quoted(count)}.")
+    if not isinstance(sizes, Iterable):  # pyright: ignore[reportUnnecessaryIsInstance]
+        raise FkitTypeError(f"a size is an int, or several of which one is taken, not {quoted(sizes)}.")
+    known: list[int] = []
+    for size in sizes:
+        rows = whole(size)
+        if rows is None:
+            raise FkitTypeError(f"a size is a number of rows, not {quoted(size)}.")
+        known.append(rows)
+    known.sort()
     for size in known:
-        if size >= count:
+        if size >= number:
             return size
-    raise FkitValueError(f"{count} rows fit into none of the sizes {known}.", repair="Declare a larger size.")
+    raise FkitValueError(f"{number} rows fit into none of the sizes {known}.", repair="Declare a larger size.")
 
 
-def _fill_of(fill: Any, name: str) -> Any:
-    return cast("Mapping[str, Any]", fill).get(name, 0) if isinstance(fill, Mapping) else fill
-
-
-def _padded(value: Any, more: int, fill: Any) -> Any:
-    if is_array(value):
-        xp = namespace(value)
-        # filled by arithmetic of its own library, so that device and type are those of the value
-        where = {"device": value.device} if family(value) == "torch" else {}
-        return xp.concat((value, xp.full((more, *value.shape[1:]), fill, dtype=value.dtype, **where)), axis=0)
-    if isinstance(value, str):
-        return value + "\0" * more
-    if isinstance(value, (list, tuple)):
-        return cast(Any, type(cast(Any, value)))([*cast("Sequence[Any]", value), *[None] * more])
-    if isinstance(value, InstanceData):
-        return value.set(**{name: _padded(part, more, _fill_of(fill, name)) for name, part in value.items()})
-    raise FkitTypeError(
-        f"rows of a {type(value).__name__} cannot be padded.", repair="Keep it as an array, a list or a tuple."
-    )
+def _fills_of(element: InstanceData, fills: Mapping[str, Any]) -> Mapping[str, Any]:
+    names = element._names()  # pyright: ignore[reportPrivateUsage]
+    return {name: value for name, value in fills.items() if name in names}

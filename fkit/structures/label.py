@@ -4,9 +4,10 @@ from typing import Any, cast
 
 import numpy as np
 
-from fkit.structures.content import host, is_array, of_family
+from fkit.structures.content import concrete, host, is_array, of_family
 from fkit.structures.element import DataElement
-from fkit.tree.error import FkitTypeError, FkitValueError
+from fkit.structures.index import whole
+from fkit.tree.error import FkitTypeError, FkitValueError, quoted
 
 __all__ = ["LabelData"]
 
@@ -37,6 +38,7 @@ class LabelData(DataElement):
 
         Raises:
             FkitValueError: not one axis, or other numbers.
+            FkitTypeError: not an array, or one that is being traced.
         """
         array = _vector(onehot, "onehot")
         if not np.isin(array, (0, 1)).all():
@@ -56,16 +58,18 @@ class LabelData(DataElement):
 
         Raises:
             FkitValueError: not one axis, or a class outside.
+            FkitTypeError: not an array of ints, or ``num_classes`` no int.
         """
+        classes = whole(num_classes)
+        if classes is None or classes < 0:
+            raise FkitTypeError(f"`num_classes` is a number of classes, not {quoted(num_classes)}.")
         array = _vector(label, "label")
         if array.size and not np.issubdtype(array.dtype, np.integer):
             raise FkitTypeError(f"`label` holds ints, not {array.dtype}.")
-        outside = array[(array < 0) | (array >= num_classes)]
+        outside = array[(array < 0) | (array >= classes)]
         if outside.size:
-            raise FkitValueError(
-                f"the label {outside[0]} is outside of the {num_classes} classes 0 to {num_classes - 1}."
-            )
-        onehot = np.zeros(num_classes, np.int64)
+            raise FkitValueError(f"the label {outside[0]} is outside of the {classes} classes 0 to {classes - 1}.")
+        onehot = np.zeros(classes, np.int64)
         onehot[array.astype(np.int64)] = 1
         return of_family(onehot, label)
 
@@ -73,6 +77,8 @@ class LabelData(DataElement):
 def _vector(value: Any, name: str) -> Any:
     if not is_array(value):
         raise FkitTypeError(f"`{name}` is an array, not a {type(value).__name__}.")
+    if not concrete(value):
+        raise FkitTypeError(f"`{name}` has no numbers yet: it is being traced.", repair="Call it outside of jit.")
     array = host(value)
     if array.ndim != 1:
         raise FkitValueError(f"`{name}` has one axis, not the shape {array.shape}.")

@@ -2,12 +2,11 @@
 
 from typing import Any, Self, cast
 
-from frozendict import frozendict
-
-from fkit.structures.content import is_array
+from fkit.structures.content import family, is_array
 from fkit.structures.element import DataElement
-from fkit.structures.field import made
-from fkit.tree.error import FkitIndexError, FkitTypeError, FkitValueError
+from fkit.structures.field import element_of
+from fkit.structures.index import forward, parse_slice, whole
+from fkit.tree.error import FkitIndexError, FkitTypeError, FkitValueError, quoted
 
 __all__ = ["PixelData"]
 
@@ -35,8 +34,8 @@ class PixelData(DataElement):
     def _verify(self) -> None:
         shapes = {name: tuple(value.shape[-2:]) for name, value in self._data.items()}
         if len(set(shapes.values())) > 1:
-            told = ", ".join(f"{name} {shape}" for name, shape in shapes.items())
-            raise FkitValueError(f"the maps of {type(self).__name__} differ in height or width: {told}.")
+            sizes = ", ".join(f"{name} {shape}" for name, shape in shapes.items())
+            raise FkitValueError(f"the maps of {type(self).__name__} differ in height or width: {sizes}.")
 
     @property
     def shape(self) -> tuple[int, int] | None:
@@ -50,23 +49,31 @@ class PixelData(DataElement):
 
         Raises:
             FkitIndexError: a position outside.
+            FkitValueError: a slice whose step is 0.
             FkitTypeError: any other index.
         """
         pair = cast("tuple[Any, ...]", index) if isinstance(index, tuple) else ()
         if len(pair) != 2:
-            raise FkitTypeError(f"PixelData is indexed by [rows, columns], not by {index!r}.")
+            raise FkitTypeError(f"PixelData is indexed by [rows, columns], not by {quoted(index)}.")
         height, width = self.shape or (0, 0)
-        window = (slice(None), _range(pair[0], height, "row"), _range(pair[1], width, "column"))
-        data = frozendict[str, Any]({name: value[window] for name, value in self._data.items()})
-        return made(type(self), data, self._meta)
+        rows, columns = _range(pair[0], height, "row"), _range(pair[1], width, "column")
+        data = {name: _window(value, rows, columns) for name, value in self._data.items()}
+        return element_of(type(self), data, self._meta)
 
 
-def _range(index: Any, length: int, word: str) -> Any:
+def _range(index: Any, length: int, word: str) -> "slice[Any, Any, Any]":
     if isinstance(index, slice):
-        return cast("slice[Any, Any, Any]", index)
-    if not hasattr(index, "__index__") or isinstance(index, bool):
-        raise FkitTypeError(f"a {word} is an int or a slice, not {index!r}.")
-    at = int(index)
+        return parse_slice(cast("slice[Any, Any, Any]", index))
+    at = whole(index)
+    if at is None:
+        raise FkitTypeError(f"a {word} is an int or a slice, not {quoted(index)}.")
     if not -length <= at < length:
         raise FkitIndexError(f"{word} {at} is out of range: there are {length}.")
     return slice(at % length, at % length + 1)
+
+
+def _window(value: Any, rows: "slice[Any, Any, Any]", columns: "slice[Any, Any, Any]") -> Any:
+    if family(value) != "torch":
+        return value[:, rows, columns]
+    height, width = value.shape[-2:]
+    return value[:, forward(rows, height)][:, :, forward(columns, width)]

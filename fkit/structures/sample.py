@@ -1,14 +1,16 @@
 """DataSample: what is known and what is predicted of one image, for each task under OpenMMLab's names."""
 
-from typing import Any, Self
+from typing import Any, Self, cast
 
 import numpy as np
 
 from fkit.structures.content import is_array
 from fkit.structures.element import DataElement
+from fkit.structures.index import whole
 from fkit.structures.instance import InstanceData
 from fkit.structures.label import LabelData
 from fkit.structures.pixel import PixelData
+from fkit.tree.error import FkitTypeError, quoted
 
 __all__ = ["ClsDataSample", "DataSample", "DetDataSample", "PoseDataSample", "SegDataSample"]
 
@@ -42,16 +44,40 @@ class ClsDataSample(DataSample):
     pred_label: LabelData
 
     def set_gt_label(self, label: Any) -> Self:
-        """A sample with the true class, or classes."""
-        return self.set(gt_label=self.get("gt_label", LabelData()).set(label=_labels(label)))
+        """A sample with the true class, or classes.
+
+        Raises:
+            FkitTypeError: no int, nor a sequence or array of ints.
+        """
+        return self.set(gt_label=self._labels("gt_label").set(label=_classes(label)))
+
+    def set_gt_score(self, score: Any) -> Self:
+        """A sample with a true score for each class, (K,).
+
+        Raises:
+            FkitTypeError: no sequence or array of numbers.
+        """
+        return self.set(gt_label=self._labels("gt_label").set(score=_scores(score)))
 
     def set_pred_label(self, label: Any) -> Self:
-        """A sample with the predicted class, or classes."""
-        return self.set(pred_label=self.get("pred_label", LabelData()).set(label=_labels(label)))
+        """A sample with the predicted class, or classes.
+
+        Raises:
+            FkitTypeError: no int, nor a sequence or array of ints.
+        """
+        return self.set(pred_label=self._labels("pred_label").set(label=_classes(label)))
 
     def set_pred_score(self, score: Any) -> Self:
-        """A sample with a score for each class, (K,)."""
-        return self.set(pred_label=self.get("pred_label", LabelData()).set(score=score))
+        """A sample with a score for each class, (K,).
+
+        Raises:
+            FkitTypeError: no sequence or array of numbers.
+        """
+        return self.set(pred_label=self._labels("pred_label").set(score=_scores(score)))
+
+    def _labels(self, name: str) -> LabelData:
+        labels = self.get(name)
+        return LabelData() if labels is None else labels
 
 
 class DetDataSample(DataSample):
@@ -113,5 +139,20 @@ class PoseDataSample(DataSample):
     pred_fields: PixelData
 
 
-def _labels(label: Any) -> Any:
-    return label.reshape(-1) if is_array(label) else np.asarray(label, np.int64).reshape(-1)
+def _classes(label: Any) -> Any:
+    if is_array(label):
+        if "int" not in str(label.dtype):
+            raise FkitTypeError(f"labels are ints, not {label.dtype}.")
+        return label.reshape(-1)
+    numbers = [label] if whole(label) is not None else label
+    if not isinstance(numbers, (list, tuple)) or any(whole(number) is None for number in cast("list[Any]", numbers)):
+        raise FkitTypeError(f"a label is an int, or a sequence or array of ints, not {quoted(label)}.")
+    return np.asarray([whole(number) for number in cast("list[Any]", numbers)], np.int64)
+
+
+def _scores(score: Any) -> Any:
+    if is_array(score):
+        return score
+    if not isinstance(score, (list, tuple)) or not all(isinstance(n, (int, float)) for n in cast("list[Any]", score)):
+        raise FkitTypeError(f"scores are an array (K,), or a sequence of numbers, not {quoted(score)}.")
+    return np.asarray(score, np.float32)

@@ -6,6 +6,7 @@ import jax
 from frozendict import frozendict
 
 from fkit.structures import PYTREES, Batch, DataElement, from_parts, tree_parts
+from fkit.structures.batch import batch_of
 from fkit.train.program import TrainState
 
 __all__ = ["register"]
@@ -16,7 +17,7 @@ def register() -> None:
     jax.tree_util.register_pytree_with_keys(frozendict, _items, _frozen, _values)
     jax.tree_util.register_pytree_node(TrainState, lambda state: (state.parts, None), lambda _, parts: _state(parts))
     jax.tree_util.register_pytree_node(
-        Batch, lambda batch: ((batch.inputs, batch.targets, batch.valid), None), lambda _, parts: Batch(*parts)
+        Batch, lambda batch: ((batch.inputs, batch.targets, batch.valid), None), lambda _, parts: batch_of(parts)
     )
     for cls in PYTREES:
         jax.tree_util.register_pytree_with_keys(cls, _keyed, from_parts, tree_parts)

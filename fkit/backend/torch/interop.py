@@ -11,7 +11,7 @@ from torch import Tensor
 from torch.utils import _pytree as pytree
 
 from fkit.structures import PYTREES, DataElement, from_parts, tree_parts
-from fkit.structures.batch import Batch, Samples
+from fkit.structures.batch import Batch, Samples, batch_of
 from fkit.train.program import TrainState
 from fkit.tree.error import FkitValueError
 
@@ -161,7 +161,7 @@ def register() -> None:
     pytree.register_pytree_node(
         Batch,
         lambda batch: ([batch.inputs, batch.targets, batch.valid], None),
-        lambda parts, _: Batch(*parts),
+        lambda parts, _: batch_of(parts),
         serialized_type_name="fkit.Batch",
     )
     for cls in PYTREES:
