@@ -47,11 +47,14 @@ def _pad_array(name: str, array: Any, more: int, fill: Any) -> Any:
     where = {"device": array.device} if family(array) == "torch" else {}
     kind = str(array.dtype).removeprefix("torch.")
     number = _number(name, fill)
-    if kind == "bool" or "int" in kind:
-        _check_whole(name, kind, number, fill)
+    if not _holds(kind, number):
+        raise FkitValueError(
+            f"the field {name!r} ({kind}) has no number {quoted(fill)} to fill rows with.",
+            repair=f"A number for each field: pad(size, fill={{{name!r}: 0}}).",
+        )
     try:
         rows = xp.full(shape, number, dtype=array.dtype, **where)
-    except (TypeError, ValueError, OverflowError, RuntimeError) as cause:  # half a date
+    except (TypeError, ValueError, OverflowError, RuntimeError) as cause:  # an int of 400 digits
         raise like(cause)(f"the field {name!r} ({kind}) cannot be filled with {quoted(fill)}: {cause}") from cause
     return xp.concat((array, rows), axis=0)
 
@@ -66,15 +69,13 @@ def _number(name: str, fill: Any) -> Any:
     return number
 
 
-def _check_whole(name: str, kind: str, number: Any, fill: Any) -> None:
-    """Each library takes what an integer type lacks in its own way: wraps it, cuts it, or raises."""
-    if kind == "bool":
-        low, high = 0, 1
-    else:
-        limits = np.iinfo(np.dtype(kind))
-        low, high = limits.min, limits.max
-    if isinstance(number, complex) or not math.isfinite(number) or number % 1 or not low <= number <= high:
-        raise FkitValueError(
-            f"the field {name!r} ({kind}) has no number {quoted(fill)} to fill rows with.",
-            repair=f"A number for each field: pad(size, fill={{{name!r}: 0}}).",
-        )
+def _holds(kind: str, number: Any) -> bool:
+    """Whether a dtype has a number. Where it lacks one, each library wraps it, cuts it, or raises in its own way."""
+    if isinstance(number, complex):
+        return kind.startswith("complex")
+    if kind != "bool" and "int" not in kind:
+        return True
+    if isinstance(number, float) and (not math.isfinite(number) or number % 1):
+        return False
+    limits = np.iinfo(np.uint8 if kind == "bool" else kind)
+    return limits.min <= number <= (1 if kind == "bool" else limits.max)

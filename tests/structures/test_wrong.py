@@ -151,7 +151,15 @@ class TestCat:
 class TestFills:
     @pytest.mark.parametrize(
         ("dtype", "fill"),
-        [("uint8", -1), ("uint8", 256), ("int32", 0.5), ("int64", float("nan")), ("bool", -1), ("int8", 1j)],
+        [
+            ("uint8", -1),
+            ("uint8", 256),
+            ("int32", 0.5),
+            ("int64", float("nan")),
+            ("bool", -1),
+            ("int8", 1j),
+            ("uint8", 10**400),
+        ],
     )
     def test_numbers_that_a_dtype_lacks(self, library, dtype, fill):
         if library == "jax" and dtype == "int64":
@@ -177,9 +185,13 @@ class TestFills:
         padded = x.pad(4, fill={"labels": -1, "ids": -2})
         assert padded.labels[3] == -1 and padded.inner.ids[3] == -2 and not padded.boxes[3].any()
 
-    def test_what_numpy_refuses(self):
-        with pytest.raises(FkitError, match=r"the field 'a' \(datetime64\[s\]\) cannot be filled with 0\.5: "):
-            InstanceData(a=np.zeros(1, "M8[s]")).pad(2, fill=0.5)
+    def test_what_no_float_holds(self, library):
+        x = moved(InstanceData(a=np.zeros(1, np.float32)), library)
+        with pytest.raises(FkitError, match=r"the field 'a' \(float32\) cannot be filled with 1000.*"):
+            x.pad(2, fill=10**400)
+        with pytest.raises(FkitValueError, match=r"the field 'a' \(float32\) has no number 1j"):
+            x.pad(2, fill=1j)
+        assert InstanceData(a=np.zeros(1, complex)).pad(2, fill=1j).a[1] == 1j
 
     @pytest.mark.parametrize("size", [None, "x", [None], 2.5, [2.5], True])
     def test_sizes(self, size):
