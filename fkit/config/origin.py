@@ -41,7 +41,9 @@ class Meta(NamedTuple):
 
     filename: str | None = None
     environment: tuple[tuple[str, str], ...] = ()  # variables that `{{$NAME:default}}` read, with their values
-    imported: tuple[str, ...] = ()  # names that a new-style config imported
+    imported: tuple[tuple[str, str], ...] = ()  # names that a new-style config imported, with what they stand for
+    text: str | None = None  # what it was made of, where that was given
+    form: str | None = None  # of the text it was read from, where that was no file
 
 
 class Setting(NamedTuple):

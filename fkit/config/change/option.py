@@ -34,7 +34,7 @@ def inheritance(child: Mapping[Any, Any], kind: type[Node] = Node) -> Delta:
         >>> merge(fkit.Config({"a": {"x": 1}}), inheritance({"a": {"_delete_": True, "y": 2}, "b.c": 3}))
         {'a': {'y': 2}, 'b.c': 3}
     """
-    if not isinstance(child, Mapping):
+    if not isinstance(child, Mapping):  # pyright: ignore[reportUnnecessaryIsInstance]
         raise FkitTypeError(f"A config is a mapping, not {named(child)}.")
     return _delta(freeze(child, kind), False, None, kind)
 

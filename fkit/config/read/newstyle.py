@@ -17,14 +17,15 @@ from fkit.tree.node import Node
 __all__ = ["load_newstyle"]
 
 
-def load_newstyle(text: str, file: str, budget: Budget, kind: type[Node]) -> tuple[Node, set[str]]:
-    """The config of a new-style file, and the names that it and its bases import.
+def load_newstyle(text: str, file: str, budget: Budget, kind: type[Node]) -> tuple[Node, dict[str, str]]:
+    """The config of a new-style file, and the names that it and its bases import, with what they stand for.
 
     Raises:
         FkitError: what is wrong, with file and line.
     """
     names, imported = _module(text, file, budget, (file,))
-    return settle(_kept(names, imported), budget, kind), imported
+    dotted = {key: value.name for key in imported if isinstance(value := names.get(key), Imported)}
+    return settle(_kept(names, imported), budget, kind), dotted
 
 
 def _kept(names: Draft, imported: set[str]) -> Draft:

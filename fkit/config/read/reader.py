@@ -91,7 +91,7 @@ def _finish(reader: "Reader", file: str | None, read_all: Callable[[], Node]) ->
     except FkitError as error:
         error.origin = error.origin or file
         raise
-    meta = Meta(file, tuple(reader.environment.items()), tuple(sorted(reader.imported)))
+    meta = Meta(file, tuple(reader.environment.items()), tuple(sorted(reader.imported.items())))
     return reader.kind.of(dict(cfg), marks_of(cfg), meta)
 
 
@@ -109,7 +109,7 @@ class Reader:
         self.budget = budget
         self.kind = kind
         self.environment: dict[str, str] = {}
-        self.imported: set[str] = set()
+        self.imported: dict[str, str] = {}
         self.shared: dict[int, Node] = {}
 
     def file(self, file: str, chain: tuple[str, ...]) -> Node:
@@ -170,7 +170,7 @@ class Reader:
     def newstyle(self, text: str, file: str) -> Node:
         """The config of a new-style file."""
         cfg, imported = load_newstyle(text, file, self.budget, self.kind)
-        self.imported |= imported
+        self.imported.update(imported)
         return cfg
 
     def bases(self, statement: ast.Assign | ast.AnnAssign | None, file: str, chain: tuple[str, ...]) -> Node:
