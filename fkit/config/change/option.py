@@ -14,6 +14,9 @@ from fkit.tree.tree import thaw
 __all__ = ["inheritance", "overrides", "path_of"]
 
 
+_LEAVES = (str, int, float, bool, type(None))
+
+
 class _Index(int):
     """The number of a path's ``[1]``: an item of a list, or a key of a mapping that is no string."""
 
@@ -124,12 +127,12 @@ def _delta(
 def _edit(value: Any, lists: bool, mark: Mark | None, whole: Mark | None, kind: type[Node]) -> Edit:
     if isinstance(value, Edit):
         return Edit(value.absent, value.present, value.mark or mark)
-    if not isinstance(value, Mapping):
+    if type(value) in _LEAVES or not isinstance(value, Mapping):
         outcome = Value(freeze(value, kind))
         return Edit(outcome, outcome, mark)
     options: Mapping[Any, Any] = value
     new = Value(_settled(options, kind))  # where the key is new, `_delete_` stays in it, as in OpenMMLab
-    if options.get("_delete_", False):
+    if "_delete_" in options and options["_delete_"]:
         return Edit(new, Value(_without_delete(new.value)), mark)
     return Edit(new, _delta(options, lists, whole, kind, "_delete_"), mark)
 

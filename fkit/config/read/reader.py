@@ -110,6 +110,7 @@ class Reader:
         self.kind = kind
         self.environment: dict[str, str] = {}
         self.imported: dict[str, str] = {}
+        self.scopes = 0  # bases of packages that are being read
         self.shared: dict[int, Node] = {}
 
     def file(self, file: str, chain: tuple[str, ...]) -> Node:
@@ -142,7 +143,7 @@ class Reader:
             own = restore(own, base, name)
             self._keep_shared(base)
             self.budget.hold(self.budget.weigh(own))
-        merged = merge(base, inheritance(own, self.kind))
+        merged = merge(base, inheritance(own, self.kind)) if base else own
         if any(key.startswith("__") for key in merged):
             merged = _without(merged, [key for key in merged if key.startswith("__")])
         return merged
@@ -197,7 +198,7 @@ class Reader:
 
     def _keep_shared(self, base: Node) -> None:
         """Remember the mappings of a base that its child may hold too: OpenMMLab gives them one ``_scope_``."""
-        stack: list[Any] = [base]
+        stack: list[Any] = [base] if self.scopes else []
         while stack:
             top = stack.pop()
             if isinstance(top, Node):
@@ -231,11 +232,13 @@ class Reader:
         place = f"{shown(file)}:{line}" if line else shown(file)
         for path in paths:
             found, scope = base_file(path, file, place)
+            self.scopes += scope is not None
             try:
                 cfg = self.file(os.path.abspath(found), chain or (file,))
             except FkitError as error:
                 error.origin = error.origin or place
                 raise
+            self.scopes -= scope is not None
             twice = sorted(items.keys() & cfg.keys())
             if twice:
                 raise FkitKeyError(

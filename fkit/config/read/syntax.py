@@ -27,9 +27,10 @@ def parse_python(text: str, file: str) -> ast.Module:
     Raises:
         FkitValueError: no Python, or nested too deeply.
     """
-    found = _parsed.get(text)
-    if found is not None:
-        return found
+    known = _parsed.pop(text, None)
+    if known is not None:
+        _parsed[text] = known  # the last used stand last
+        return known
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # an invalid escape in a config is Python's affair
