@@ -5,11 +5,9 @@ Time: about 5 s on one core of a CPU.
 Score: accuracy/top1 0.992 to 1.000 on the 360 held-out digits (10 seeds).
 """
 
-_base_ = ["../_base_/datasets/digits.py", "../_base_/schedules/adamw_20e.py", "../_base_/default_runtime.py"]
-
-model = dict(
-    type="ImageClassifier",
-    backbone=dict(type="ConvNet", in_channels=1, channels=(32, 64), norm_cfg=dict(type="BN"), dropout=0.25),
-    neck=dict(type="GlobalAveragePooling"),
-    head=dict(type="LinearClsHead", num_classes=10, in_channels=64),
-)
+_base_ = [
+    "../_base_/models/convnet.py",
+    "../_base_/datasets/digits.py",
+    "../_base_/schedules/adamw_20e.py",
+    "../_base_/default_runtime.py",
+]

@@ -5,11 +5,11 @@ Time: about 3 s on one core of a CPU.
 Score: accuracy/top1 0.978 to 0.992 on the 360 held-out digits (8 seeds).
 """
 
-_base_ = ["../_base_/datasets/digits.py", "../_base_/schedules/adamw_20e.py", "../_base_/default_runtime.py"]
+_base_ = [
+    "../_base_/models/mlp.py",
+    "../_base_/datasets/digits.py",
+    "../_base_/schedules/adamw_20e.py",
+    "../_base_/default_runtime.py",
+]
 
-model = dict(
-    type="ImageClassifier",
-    backbone=dict(type="MLP", in_channels=64, hidden=[128, 128], dropout=0.1),
-    head=dict(type="LinearClsHead", num_classes=10, in_channels=128),
-)
 optim_wrapper = dict(optimizer=dict(lr=0.003))
