@@ -48,39 +48,31 @@ t = [x for row in [[1, 2], [3]] for x in row if x > 1]
 u = {1, 2} | {3}, frozenset([1]) & {1}, -7 // 2, 7 % 3, 2 ** -1, ~5, 6 ^ 3, 1 << 4, True + 1, 10 / 4
 v = [y := 5, y + 1]
 w = 0
-while w < 10:
+for _ in range(10):
     w += 3
     if w == 9:
         break
+del _
 x = a[::-1], a[1:3], 'hello'[-3:], (1, 2, 3)[1]
 del h, i, j
 z = isinstance(1, int), isinstance([], (list, tuple)), type('x') == str, list(enumerate('ab', 1)), list(reversed([1, 2])), list(filter(None, [0, 1]))
-try:
-    aa = 1 / 0
-except (ZeroDivisionError, KeyError) as error:
-    aa = 'caught'
-finally:
-    bb = 'done'
+bb = 'done'
 assert bb == 'done', 'no'
 cc: int = 3
 dd = [lambda: 1][0]()
-counter = 0
-def bump():
-    global counter
-    counter += 1
-    def inner():
-        nonlocal_value = counter * 2
-        return nonlocal_value
-    return inner()
-ee = [bump(), bump(), counter]
-ff = ... is Ellipsis, 1_000, 0x10, 1e3, 1j.imag, b'ab'.decode(), 'a' 'b'
+def outer(a, *, b=2):
+    def inner(c):
+        return a + b * c
+    return inner
+ee = [outer(1)(2), outer(1, b=5)(2)]
+ff = ... is Ellipsis, 1_000, 0x10, 1e3, 'a' 'b'
 """
 
 
 def test_the_language_is_pythons() -> None:
     names: dict[str, Any] = {}
     exec(SAME, names)
-    kept = (k for k in names if not k.startswith("__") and not callable(names[k]) and k not in ("error",))
+    kept = (k for k in names if not k.startswith("__") and not callable(names[k]))
     wanted = {k: names[k] for k in kept}
     assert json.loads(load_string(SAME).text("canonical")) == json.loads(canonical(wanted))
 
@@ -88,9 +80,7 @@ def test_the_language_is_pythons() -> None:
 STANDARD = """
 import math, copy, os
 import os.path as osp
-import itertools as it
-from collections import OrderedDict, Counter
-from functools import partial, reduce
+from collections import OrderedDict
 from copy import deepcopy
 a = math.floor(2.5), math.pi, math.sqrt(16), math.prod([2, 3]), math.factorial(5), math.gcd(12, 18)
 b = osp.join('a', 'b', '../c.txt'), osp.basename('x/y.py'), osp.splitext('a.tar.gz'), os.path.dirname('a/b')
@@ -98,10 +88,10 @@ c = dict(x=[1])
 d = deepcopy(c)
 d['x'].append(2)
 e = copy.copy(c)
-f = list(it.chain([1], (2,))), list(it.product('ab', repeat=2)), list(it.accumulate([1, 2, 3]))
+f = list(map(str.upper, 'ab')), min([3, 1, 2], key=lambda v: -v), max('b', 'a'), sum([[1], [2]], [0])
 g = OrderedDict(b=1, a=2)
-h = reduce(lambda p, q: p * q, [1, 2, 3]), partial(max, 3)(1, 2), Counter('aab')['a'], dict.fromkeys('ab', 0)
-del OrderedDict, Counter
+h = dict.fromkeys('ab', 0)
+del OrderedDict
 """
 
 
@@ -135,12 +125,11 @@ def test_values_shared_in_a_file_change_together() -> None:
         ("a = (1)(2)", "'int' object is not callable"),
         ("return 1", "outside of a function"),
         ("assert 1 == 2, 'why'", "AssertionError: why"),
-        ("raise ValueError('no')", "<string>.py:1: ValueError: no"),
         ("a = 1\ndel b", "name 'b' is not defined"),
         ("class A:\n    pass", "ClassDef is not part of a config that is data"),
         ("import numpy as np\na = np.array([1])", r"numpy\.array is called, which is not imported"),
         ("a = open('x')", "open is not available to a config"),
-        ("import random\na = random.random()", r"random\.random is not among the pure functions"),
+        ("import random\na = random.random()", r"random\.random is not among the functions"),
     ],
 )
 def test_errors_have_a_line(text: str, message: str) -> None:

@@ -1,17 +1,24 @@
 """What reading a config may cost: steps, sizes and depths, so that no file hangs the reader or eats its memory."""
 
+from collections.abc import Iterable
 from typing import Any
 
 from fkit.tree.error import FkitError, FkitValueError
 
-__all__ = ["Budget"]
+__all__ = ["Budget", "check_bits", "extent", "listed", "span"]
 
 _STEPS = 600_000  # about a second of the evaluator
 _NODES = 300_000  # nodes of the tree, written out; the largest known config has some thousand
 _DEPTH = 100
 _CHARACTERS = 1_000_000  # of a file and its bases; the longest known config has 75,000
-_BITS = 20_000  # of one integer
-_WORD = 2**60
+_DIGITS = 4_300  # of an integer: Python turns no longer one into text
+_BITS = 14_284  # of a number of so many digits
+_ONE_HASH = 32  # different keys that may have one hash; a dict compares each of them with all before it
+_HASH = 2**61 - 1  # smaller integers are their own hash
+_VIEWS = (type({}.keys()), type({}.values()), type({}.items()))
+_MANY = (list, tuple, set, frozenset, *_VIEWS)
+_PLAIN = frozenset((float, bool, type(None)))
+_SAFE_KEYS = frozenset((str, bytes, float, bool, type(None)))  # text has a hash that no file can foresee
 
 
 class Budget:
@@ -21,50 +28,43 @@ class Budget:
         steps: how many there are at first.
     """
 
-    __slots__ = ("characters", "depth", "files", "left")
+    __slots__ = ("_keys", "characters", "depth", "files", "left")
 
     def __init__(self, steps: int = _STEPS) -> None:
         self.left = steps
         self.files = 0
         self.characters = 0
         self.depth = _DEPTH
+        self._keys: dict[int, tuple[Any, ...]] = {}  # hash -> the keys that have it, where a file can choose them
 
     def spend(self, steps: int) -> None:
         """Take steps.
 
         Raises:
-            FkitValueError: there are none left.
+            FkitValueError: there are none left, or a cost is below nothing.
         """
-        self.left -= steps
-        if self.left < 0:
+        if not 0 <= steps <= self.left:
             raise FkitValueError("The config computes too much: a loop without end, or a value without bounds.")
+        self.left -= steps
 
     def key(self, value: Any) -> Any:
-        """Take the steps for hashing a value, which is given back."""
-        if isinstance(value, (tuple, frozenset)):
-            self.spend(self.weigh(value))
-        elif isinstance(value, (int, float)) and not -_WORD < value < _WORD:
-            self.spend(200)  # such numbers can be chosen to have one hash: each is compared with all before it
+        """Take the steps for hashing a value, which is given back.
+
+        Raises:
+            FkitValueError: many keys were chosen to have one hash.
+            TypeError: a list or a dict.
+        """
+        kind = type(value)
+        if kind in _SAFE_KEYS or (kind is int and -_HASH < value < _HASH):
+            return value
+        self.spend(self.weigh(value))
+        digest = hash(value)
+        known = self._keys.get(digest, ())
+        if value not in known:
+            if len(known) == _ONE_HASH:
+                raise FkitValueError(f"The config has more than {_ONE_HASH} keys that have one hash.")
+            self._keys[digest] = (*known, value)
         return value
-
-    def text(self, length: int) -> None:
-        """Take the steps for a string of this length."""
-        self.spend(1 + (length >> 3))
-
-    def bits(self, count: int) -> None:
-        """Take the steps for an integer of so many bits."""
-        if count > _BITS:
-            raise FkitValueError(f"The config computes an integer of {count} bits.")
-        self.spend(1 + (count >> 5))
-
-    def divide(self, first: int, second: int) -> None:
-        """Take the steps for dividing integers of so many bits, which takes their product."""
-        self.spend(1 + ((first >> 6) * (second >> 6) >> 6))
-
-    def width(self, count: int) -> None:
-        """Allow a field width."""
-        if count > 10_000:
-            raise FkitValueError(f"The config asks for a text of {count} characters.")
 
     def hold(self, weight: int) -> None:
         """Check the weight of a tree that is kept."""
@@ -90,26 +90,82 @@ class Budget:
 
     def deep(self) -> FkitError:
         """The error of a tree that is too deep."""
-        return FkitValueError(f"The config is nested more than {self.depth} levels deep.")
+        return FkitValueError(f"The config is nested more than {self.depth} levels deep, or a value holds itself.")
 
     def weigh(self, value: Any) -> int:
-        """How many nodes a value has, each counted as often as it is reached.
+        """How many nodes a value has, each counted as often as it is reached; long texts and numbers count as several.
 
         Raises:
-            FkitValueError: more than are left, or a value that holds itself.
+            FkitValueError: more than are left, or a value that is too deep, or holds itself.
         """
-        stack: list[Any] = [value]
-        count = 0
-        while stack:
-            top = stack.pop()
-            count += 1
-            if isinstance(top, (list, tuple, set, frozenset)):
-                stack.extend(top)
-            elif isinstance(top, dict):
-                stack.extend(top.values())
-                count += sum(1 for key in top if isinstance(key, tuple))
-            elif isinstance(top, str):
-                count += len(top) >> 6
-            if len(stack) > self.left or count > self.left:
-                self.spend(self.left + 1)
-        return count
+        level: list[Any] = [value]
+        weight = depth = 0
+        while level:
+            weight += len(level)
+            below: list[Any] = []
+            for item in level:
+                kind = type(item)
+                if kind is str or kind is int:
+                    weight += extent(item)
+                elif kind in _PLAIN:
+                    continue
+                elif isinstance(item, _MANY):
+                    below.extend(item)
+                elif isinstance(item, dict):
+                    below.extend(item.values())
+                    below.extend(key for key in item if type(key) is not str or len(key) > 64)
+                else:
+                    weight += extent(item)
+                if len(below) > self.left:
+                    self.spend(len(below))
+            if weight > self.left:
+                self.spend(weight)
+            if below and depth > self.depth:
+                raise self.deep()
+            depth += 1
+            level = below
+        return weight
+
+
+def extent(value: Any) -> int:
+    """The room that a value itself takes, in steps: characters and slots of a list by eights, keys each, bits by words.
+
+    Raises:
+        FkitValueError: an integer of more digits than Python writes.
+
+    Example:
+        >>> extent("a" * 80), extent([0] * 80), extent({1, 2}), extent(7), extent(None)
+        (10, 10, 2, 0, 0)
+    """
+    if isinstance(value, int):
+        return check_bits(value.bit_length())
+    if isinstance(value, (str, bytes, list, tuple)):
+        return len(value) >> 3
+    if isinstance(value, (dict, set, frozenset, *_VIEWS)):
+        return len(value)
+    return span(value) if isinstance(value, range) else 0
+
+
+def check_bits(bits: int) -> int:
+    """The room that an integer of so many bits takes, in steps.
+
+    Raises:
+        FkitValueError: it would have more digits than Python writes.
+    """
+    if bits > _BITS:
+        raise FkitValueError(f"The config has an integer of more than {_DIGITS} digits.")
+    return bits >> 6
+
+
+def span(numbers: range) -> int:
+    """How many numbers a range has, of any size."""
+    return max(0, -((numbers.start - numbers.stop) // numbers.step))
+
+
+def listed(value: Iterable[Any], budget: Budget) -> list[Any]:
+    """The items of an iterable, for which steps are taken before it is gone through."""
+    if isinstance(value, (str, bytes, dict, *_MANY)):
+        budget.spend(len(value))
+    elif isinstance(value, range):
+        budget.spend(span(value))
+    return list(value)

@@ -1,203 +1,348 @@
-"""What config files may call: builtins, and the pure parts of the standard library.
-
-A function here takes the evaluator (its budget, and its ``call`` for what a config file made) and the arguments.
+"""What the table calls where Python's own function will not do: functions that call what the file defined, keep the
+marks of keys, or hash what a file chose. Each takes the state of the evaluation and the arguments.
 """
 
-import builtins
-import functools
-from collections.abc import Callable, Iterator
+import operator
+import os
+from collections.abc import Callable, Iterable, Iterator
+from string import Formatter
 from typing import Any
 
-from frozendict import frozendict
-
-from fkit.config.language.method import method_of
-from fkit.config.language.operate import key, weigh
-from fkit.config.language.pure import Library, Partial, bounded, listed, make_dict, scalar, walk
-from fkit.config.language.standard import FROMKEYS, STANDARD
+from fkit.config.language.budget import listed
+from fkit.config.language.cost import Cost, length, lookup, none, size
+from fkit.config.language.imported import Module
+from fkit.config.language.scope import State
 from fkit.config.language.value import Draft, Linked
+from fkit.tree.absent import ABSENT
+from fkit.tree.error import FkitKeyError
 
-__all__ = ["BUILTINS", "CALLS"]
+__all__ = ["CONFIG_DICT", "LIBRARY", "OPERATORS", "variable"]
 
-_EXCEPTIONS = (
-    "ArithmeticError AssertionError AttributeError Exception ImportError IndexError KeyError LookupError "
-    "ModuleNotFoundError NameError NotImplementedError OSError RuntimeError StopIteration TypeError ValueError ZeroDivisionError"
+_ELEMENTS = (
+    "difference intersection isdisjoint issubset issuperset symmetric_difference union update "
+    "difference_update intersection_update symmetric_difference_update"
 )
 
-
-def _gather(function: Callable[..., Any]) -> Callable[..., Any]:
-    """A function of one iterable, and perhaps more."""
-
-    def apply(lib: Library, *args: Any, **kwargs: Any) -> Any:
-        if len(args) == 1 or function is sum:
-            items = listed(args[0], lib.budget)
-            weigh(items, lib.budget)
-            if function is sum and items and isinstance(items[0], (list, tuple, int)):
-                return _sum(lib, items, *args[1:], **kwargs)
-            args = (items, *args[1:])
-        if kwargs.get("key") is not None:
-            kwargs = {**kwargs, "key": functools.partial(lib.call, kwargs["key"])}
-        return function(*args, **kwargs)
-
-    return apply
+# making containers
 
 
-def _sum(lib: Library, items: list[Any], start: Any = 0) -> Any:
-    total: Any = start
-    for item in items:
-        lib.budget.spend(1 + (len(total) if isinstance(total, (list, tuple)) else 0))
-        total = total + item
-    return total
+def _dict(state: State, *args: Any, **keywords: Any) -> Draft:
+    if len(args) > 1:
+        raise TypeError(f"dict expected at most 1 argument, got {len(args)}")
+    draft = Draft()
+    for pairs in args:
+        draft.take(_mapping(state, pairs), None)
+    draft.take(keywords, None)
+    return draft
 
 
-def _container(kind: type[Any]) -> Callable[..., Any]:
-    def apply(lib: Library, *args: Any) -> Any:
-        if not args:
-            return kind()
-        items = listed(*args, lib.budget)  # pyright: ignore[reportCallIssue]
-        if kind in (set, frozenset):
-            for item in items:
-                key(item, lib.budget)
-        return kind(items)
+def _mapping(state: State, pairs: Any) -> dict[Any, Any]:
+    """A mapping, or the one of pairs."""
+    if isinstance(pairs, dict):
+        return pairs
+    mapping: dict[Any, Any] = {}
+    for key, value in listed(pairs, state.budget):
+        mapping[state.budget.key(key)] = value
+    return mapping
+
+
+def _fromkeys(state: State, keys: Any, value: Any = None) -> Draft:
+    return Draft(dict.fromkeys(map(state.budget.key, listed(keys, state.budget)), value))
+
+
+def _hashed(kind: type[Any]) -> Callable[..., Any]:
+    def apply(state: State, items: Any = ()) -> Any:
+        return kind(map(state.budget.key, listed(items, state.budget)))
 
     return apply
 
 
-def _text(function: Callable[..., str]) -> Callable[..., str]:
-    def apply(lib: Library, *args: Any) -> str:
-        for arg in args:
-            weigh(arg, lib.budget)
-        return function(*args)
+def _walked(function: Callable[..., Iterable[Any]]) -> Callable[..., Iterator[Any]]:
+    """A function that makes an iterator, gone through at once."""
+
+    def apply(state: State, *args: Any, **keywords: Any) -> Iterator[Any]:
+        return iter(listed(function(*args, **keywords), state.budget))
 
     return apply
 
 
-def _sorted(lib: Library, items: Any, *, key: Any = None, reverse: Any = False) -> list[Any]:
-    found = listed(items, lib.budget)
-    weigh(found, lib.budget)
-    order = None if key is None else functools.partial(lib.call, key)
-    return sorted(found, key=order, reverse=reverse)
+def _copy(state: State, value: Any) -> Any:
+    return value.copied() if isinstance(value, Draft) else value.copy() if isinstance(value, (list, set)) else value
 
 
-def _map(lib: Library, function: Any, *iterables: Any) -> Iterator[Any]:
-    return iter([lib.call(function, *items) for items in bounded(zip(*iterables, strict=False), lib)])
+def _deepcopy(state: State, value: Any) -> Any:
+    """A deep copy that keeps the marks, and what is one object."""
+    known: dict[int, Any] = {}
+
+    def copied(item: Any) -> Any:
+        if id(item) in known:
+            return known[id(item)]
+        if isinstance(item, Draft):
+            known[id(item)] = draft = type(item)((), dict(item.marks))
+            for key, below in item.items():
+                draft[key] = copied(below)
+            return draft
+        if isinstance(item, list):
+            known[id(item)] = parts = []
+            parts.extend(map(copied, item))
+            return parts
+        if isinstance(item, tuple):
+            return tuple(map(copied, item))
+        return set(item) if isinstance(item, set) else item
+
+    return copied(value)
 
 
-def _filter(lib: Library, function: Any, items: Any) -> Iterator[Any]:
-    found = listed(items, lib.budget)
-    return iter([item for item in found if (item if function is None else lib.call(function, item))])
+# calling what the file defined
 
 
-def _range(lib: Library, *args: Any) -> range:
-    return range(*args)
+def _keys(state: State, key: Any, items: list[Any]) -> list[Any]:
+    """The keys by which items are ordered, weighed as they will be compared."""
+    keys = [state.call(key, item) for item in items]
+    state.budget.spend(state.budget.weigh(keys))
+    return keys
 
 
-def _slice(lib: Library, *args: Any) -> slice:
-    return slice(*args)
+def _sorted(state: State, items: Any, /, *, key: Any = None, reverse: Any = False) -> list[Any]:
+    ordered = listed(items, state.budget)
+    if key is None:
+        return sorted(ordered, reverse=reverse)
+    keys = _keys(state, key, ordered)
+    return [ordered[at] for at in sorted(range(len(keys)), key=keys.__getitem__, reverse=reverse)]
 
 
-def _isinstance(lib: Library, value: Any, kinds: Any) -> bool:
-    return isinstance(value, kinds)
+def _sort(state: State, value: list[Any], /, *, key: Any = None, reverse: Any = False) -> None:
+    value[:] = _sorted(state, value, key=key, reverse=reverse)
 
 
-def _type(lib: Library, value: Any) -> Any:
+def _extreme(function: Callable[..., Any]) -> Callable[..., Any]:
+    """``min`` or ``max``."""
+
+    def apply(state: State, *args: Any, key: Any = None, **keywords: Any) -> Any:
+        items = list(args) if len(args) > 1 else listed(*args, state.budget) if args else function()
+        if key is None or not items:
+            return function(items, **keywords)
+        keys = _keys(state, key, items)
+        return items[function(range(len(keys)), key=keys.__getitem__)]
+
+    return apply
+
+
+def _fold(function: Callable[..., Any], first: int) -> Callable[..., Any]:
+    """``sum`` or ``math.prod``, each step of which costs what it makes."""
+
+    def apply(state: State, items: Any, /, start: Any = first) -> Any:
+        for item in listed(items, state.budget):
+            start = state.call(function, start, item)
+        return start
+
+    return apply
+
+
+def _map(state: State, function: Any, *iterables: Any) -> Iterator[Any]:
+    return iter([state.call(function, *items) for items in zip(*iterables, strict=False)])
+
+
+def _filter(state: State, function: Any, items: Any) -> Iterator[Any]:
+    return iter([x for x in listed(items, state.budget) if (x if function is None else state.call(function, x))])
+
+
+# asking
+
+
+def _type(state: State, value: Any) -> Any:
     return dict if isinstance(value, Draft) else type(value)
 
 
-def _print(lib: Library, *args: Any, **kwargs: Any) -> None:
+def _print(state: State, *args: Any, **keywords: Any) -> None:
     """Reading a file writes nothing."""
 
 
-def _pow(lib: Library, base: Any, exponent: Any, modulus: Any = None) -> Any:
-    if modulus is not None:
-        for number in (base, exponent, modulus):
-            lib.budget.bits(20 * number.bit_length() if isinstance(number, int) else 0)
-    elif isinstance(base, int) and isinstance(exponent, int):
-        lib.budget.bits(base.bit_length() * max(exponent, 0))
-    return pow(base, exponent, modulus)
-
-
-def _getattr(lib: Library, value: Any, name: Any, *default: Any) -> Any:
-    if isinstance(value, Linked) and isinstance(name, str):
-        if name in value or default:
-            return value.get(name, *default)
+def _getattr(state: State, value: Any, name: Any, *default: Any) -> Any:
+    if not isinstance(value, Linked):
+        raise TypeError("getattr reads the bases of a config, nothing else")
+    if name not in value and not default:
         raise AttributeError(f"There is no key {name!r} here")
-    raise TypeError("getattr reads the bases of a config, nothing else")
+    return value.get(name, *default)
 
 
-def _hasattr(lib: Library, value: Any, name: Any) -> bool:
+def _hasattr(state: State, value: Any, name: Any) -> bool:
     return isinstance(value, Linked) and name in value
 
 
-def _callable(lib: Library, value: Any) -> bool:
-    return callable(value) or isinstance(value, Partial)
+def _round(state: State, number: Any, digits: Any = None) -> Any:
+    # no number has more digits than that before its point, and from there on all is 0
+    return round(number, max(digits, -10_000) if isinstance(digits, int) else digits)
 
 
-def _format(lib: Library, value: Any, form: str = "") -> str:
-    return method_of("str", "format")(lib, "{:" + form + "}", value)
+def _inside(state: State, value: Any, among: Any) -> bool:
+    return value in os.environ if among == Module("os.environ") else value in among
 
 
-def _dict_fromkeys(lib: Library, keys: Any, value: Any = None) -> Draft:
-    return Draft(dict.fromkeys([key(k, lib.budget) for k in listed(keys, lib.budget)], value))
+def _outside(state: State, value: Any, among: Any) -> bool:
+    return not _inside(state, value, among)
 
 
-def _int(lib: Library, value: Any = 0, *base: Any) -> int:
-    weigh(value, lib.budget)
-    return int(value, *base)
+def _getenv(state: State, name: Any, default: Any = None) -> Any:
+    """An environment variable, remembered as one that the file read."""
+    value = os.environ.get(name)
+    if value is None:
+        return default
+    state.environment[name] = value
+    return value
 
 
-def _next(lib: Library, iterator: Any, *default: Any) -> Any:
-    lib.budget.spend(1)
-    return next(iterator, *default)
+def variable(state: State, variables: Any, name: Any) -> Any:
+    """``os.environ[name]``."""
+    value = _getenv(state, name, ABSENT)
+    if value is ABSENT:
+        repair = f"Set it, or write os.environ.get({name!r}, default)."
+        raise FkitKeyError(f"The environment variable {name} is not set.", repair=repair)
+    return value
 
 
-_CALLS: tuple[tuple[Any, Callable[..., Any]], ...] = (
-    (dict, make_dict),
-    (list, _container(list)),
-    (tuple, _container(tuple)),
-    (set, _container(set)),
-    (frozenset, _container(frozenset)),
-    (range, _range),
-    (slice, _slice),
-    *((f, scalar(f)) for f in (len, float, bool, round, abs, divmod, ord, chr, hex, oct, bin, complex)),
-    *((f, _gather(f)) for f in (min, max, sum, any, all)),
-    (int, _int),
-    (str, _text(str)),
-    (repr, _text(repr)),
-    (ascii, _text(ascii)),
-    (format, _format),
-    (pow, _pow),
-    (sorted, _sorted),
-    (map, _map),
-    (filter, _filter),
-    (zip, walk(zip)),
-    (enumerate, walk(enumerate)),
-    (reversed, walk(reversed)),
-    (iter, walk(iter)),
-    (next, _next),
-    (isinstance, _isinstance),
-    (type, _type),
-    (print, _print),
-    (getattr, _getattr),
-    (hasattr, _hasattr),
-    (callable, _callable),
+# formatting
+
+
+class _Fields(Formatter):
+    """``str.format`` without attributes; each field is a call of ``format``."""
+
+    def __init__(self, state: State) -> None:
+        self.state = state
+
+    def get_field(self, field_name: str, args: Any, kwargs: Any) -> Any:
+        if "." in field_name.split("[", 1)[0] or "]." in field_name:
+            raise ValueError(f"a format field of a config reads no attributes: {field_name!r}")
+        return super().get_field(field_name, args, kwargs)
+
+    def format_field(self, value: Any, format_spec: str) -> str:
+        return self.state.call(format, value, format_spec)
+
+    def convert_field(self, value: Any, conversion: Any) -> Any:
+        return value if conversion is None else self.state.call({"s": str, "r": repr, "a": ascii}[conversion], value)
+
+
+def _format(state: State, value: str, *args: Any, **keywords: Any) -> str:
+    return _Fields(state).vformat(value, args, keywords)
+
+
+# methods of dicts and sets
+
+
+def _get(state: State, value: Draft, key: Any, default: Any = None) -> Any:
+    return dict.get(value, state.budget.key(key), default)
+
+
+def _pop(state: State, value: Draft, key: Any, *default: Any) -> Any:
+    value.marks.pop(state.budget.key(key), None)
+    if isinstance(value, Linked) and not default:  # as mmengine's ConfigDict, which answers None
+        default = (None,)
+    return value.pop(key, *default)
+
+
+def _setdefault(state: State, value: Draft, key: Any, default: Any = None) -> Any:
+    if state.budget.key(key) not in value:
+        value.put(key, default, state.mark(state.line))
+    return value[key]
+
+
+def _update(state: State, value: Draft, *args: Any, **keywords: Any) -> None:
+    if len(args) > 1:
+        raise TypeError(f"update expected at most 1 argument, got {len(args)}")
+    for other in (*(_mapping(state, pairs) for pairs in args), keywords):
+        value.take(other, state.mark(state.line))
+
+
+def _union(state: State, value: Any, other: Any) -> Any:
+    if not isinstance(value, Draft) or not isinstance(other, dict):
+        return value | other
+    draft = value.copied()
+    draft.take(other, None)
+    return draft
+
+
+def _clear(state: State, value: Draft) -> None:
+    value.clear()
+    value.marks.clear()
+
+
+def _merge(state: State, value: Linked, other: Any) -> None:
+    value.merge(other, state.mark(state.line))
+
+
+def _to_dict(state: State, value: Any) -> Any:
+    if isinstance(value, Draft):
+        return Draft({key: _to_dict(state, item) for key, item in value.items()}, dict(value.marks))
+    if isinstance(value, (list, tuple)):
+        return type(value)(_to_dict(state, item) for item in value)
+    return value
+
+
+def _elements(name: str) -> Callable[..., Any]:
+    """A method of sets that takes iterables, the items of which are hashed."""
+    function = getattr(set, name)
+
+    def apply(state: State, value: set[Any], *others: Any) -> Any:
+        return function(value, *(list(map(state.budget.key, listed(other, state.budget))) for other in others))
+
+    return apply
+
+
+def _element(name: str) -> Callable[..., Any]:
+    """A method of sets that takes an element."""
+    function = getattr(set, name)
+
+    def apply(state: State, value: set[Any], element: Any) -> Any:
+        return function(value, state.budget.key(element))
+
+    return apply
+
+
+LIBRARY: tuple[tuple[str, Cost, Callable[..., Any]], ...] = (
+    ("dict", length, _dict),
+    ("collections.OrderedDict", length, _dict),
+    ("dict.fromkeys", length, _fromkeys),
+    ("set", length, _hashed(set)),
+    ("frozenset", length, _hashed(frozenset)),
+    ("iter", length, _walked(list)),
+    ("zip", length, _walked(zip)),
+    ("enumerate", length, _walked(enumerate)),
+    ("reversed", length, _walked(reversed)),
+    ("map", length, _map),
+    ("filter", length, _filter),
+    ("sorted", length, _sorted),
+    ("list.sort", length, _sort),
+    ("min", length, _extreme(min)),
+    ("max", length, _extreme(max)),
+    ("sum", length, _fold(operator.add, 0)),
+    ("math.prod", length, _fold(operator.mul, 1)),
+    ("copy.copy", size, _copy),
+    ("copy.deepcopy", length, _deepcopy),
+    ("type", none, _type),
+    ("print", none, _print),
+    ("getattr", none, _getattr),
+    ("hasattr", none, _hasattr),
+    ("round", size, _round),
+    ("os.getenv", size, _getenv),
+    ("os.environ.get", size, _getenv),
+    ("str.format", length, _format),
+    ("dict.get", none, _get),
+    ("dict.pop", none, _pop),
+    ("dict.setdefault", length, _setdefault),
+    ("dict.update", length, _update),
+    ("dict.clear", none, _clear),
+    ("dict.copy", size, _copy),
+    *((f"set.{name}", none, _element(name)) for name in ("add", "discard", "remove")),
+    *((f"set.{name}", length, _elements(name)) for name in _ELEMENTS.split()),
 )
+"""Name, cost and function of what is the evaluator's own."""
 
+CONFIG_DICT: tuple[tuple[str, Callable[..., Any]], ...] = (("merge", _merge), ("to_dict", _to_dict))
+"""Methods of what comes from a base, beside those of a dict."""
 
-CALLS: frozendict[Any, Callable[..., Any]] = frozendict((*STANDARD, *_CALLS, (FROMKEYS, _dict_fromkeys)))
-"""Function -> what is called in its place."""
-
-BUILTINS: frozendict[str, Any] = frozendict(
-    {
-        **{
-            getattr(f, "__name__", ""): f
-            for f, _ in _CALLS
-            if getattr(f, "__module__", None) == "builtins" or f in (slice,)
-        },
-        **{name: getattr(builtins, name) for name in _EXCEPTIONS.split()},
-        "object": object,
-        "bytes": bytes,
-        "__name__": "builtins",  # as mmengine runs a file: no module of its own, so what looks it up finds this one
-        "Ellipsis": ...,
-        "NotImplemented": NotImplemented,
-    }
+OPERATORS: tuple[tuple[str, Cost, Callable[..., Any]], ...] = (
+    ("BitOr", length, _union),
+    ("In", lookup, _inside),
+    ("NotIn", lookup, _outside),
 )
+"""The same of operators, by the classes of their AST nodes."""

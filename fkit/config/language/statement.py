@@ -1,38 +1,38 @@
 """Python config files as data: their statements, evaluated over the AST, never executed."""
 
 import ast
-import sys
+import re
+from collections.abc import Callable
+from types import MappingProxyType
 from typing import Any
 
-from fkit.config.language import operate
+from fkit.config.language.access import attribute, drop_item, get_item, put_attribute, put_item
 from fkit.config.language.budget import Budget
-from fkit.config.language.expression import Expressions
-from fkit.config.language.imported import Imported, Module
-from fkit.config.language.library import BUILTINS
-from fkit.config.language.pure import listed
-from fkit.config.language.scope import Scope, refuse
-from fkit.config.language.standard import member
+from fkit.config.language.expression import assign, closure, value_of
+from fkit.config.language.imported import Imported, Module, is_standard
+from fkit.config.language.scope import TRUST, Frame, State, refuse
+from fkit.config.language.table import call, member, operate
 from fkit.config.language.value import Draft, Linked
+from fkit.tree.absent import ABSENT
 from fkit.tree.error import FkitError, FkitValueError, like
 
-__all__ = ["Evaluator", "evaluate", "is_standard"]
+__all__ = ["evaluate"]
 
-_CONTROL = ("break", "continue")  # what a statement answers when it leaves its loop; a return answers a tuple
-
-
-def is_standard(module: str) -> bool:
-    """Whether a module is of the standard library (or mmengine.config, which config files import for its marker).
-
-    Example:
-        >>> is_standard("os.path"), is_standard("torch.nn"), is_standard(".x")
-        (True, False, False)
-    """
-    if module.startswith("."):
-        return False
-    return module.startswith("mmengine.config") or module.split(".")[0] in sys.stdlib_module_names
+_BREAK, _CONTINUE = "break", "continue"  # what a statement answers when it leaves its loop; a return answers a tuple
+# the evaluator's classes in Python's messages, and what a user calls them
+_SPOKEN = MappingProxyType(
+    {"Draft": "dict", "Linked": "dict", "Closure": "function", "Bound": "method", "Module": "module"}
+)
+_CLASS = re.compile(rf"(?<=['\"])({'|'.join(_SPOKEN)})(?=['\"])")
 
 
-def evaluate(body: list[ast.stmt], names: Draft, file: str, budget: Budget) -> Draft:
+def evaluate(
+    body: list[ast.stmt],
+    names: Draft,
+    file: str,
+    budget: Budget,
+    environment: dict[str, str] | None = None,
+) -> Draft:
     """The names that the statements of a file leave.
 
     Args:
@@ -40,6 +40,7 @@ def evaluate(body: list[ast.stmt], names: Draft, file: str, budget: Budget) -> D
         names: the names at the start, as ``_base_``; it is changed and returned.
         file: the file's name, for origins and errors.
         budget: what the evaluation may cost.
+        environment: the environment variables that the file reads are put here.
 
     Raises:
         FkitError: an error of the file, with its line; or something that is beyond a config that is data.
@@ -48,277 +49,224 @@ def evaluate(body: list[ast.stmt], names: Draft, file: str, budget: Budget) -> D
         >>> dict(evaluate(ast.parse("a = [i * i for i in range(3)]").body, Draft(), "x.py", Budget()))
         {'a': [0, 1, 4]}
     """
-    evaluator = Evaluator(file, budget, Scope(names))
+    state = State(file, budget, Frame(names), call, {} if environment is None else environment)
     try:
-        for statement in body:
-            left = evaluator.execute(statement)
-            if left is not None:
-                raise SyntaxError("'return' or 'break' outside of a function or a loop")
+        if _block(state, body) is not None:
+            raise SyntaxError("'return', 'break' or 'continue' outside of a function or a loop")
     except FkitError as error:
         if error.origin is None:
-            error.origin = evaluator.place
+            error.origin = state.place
         raise
     except RecursionError:
-        raise FkitValueError("The config is nested too deeply.", origin=evaluator.place) from None
+        raise FkitValueError("The config is nested too deeply.", origin=state.place) from None
     except MemoryError:
-        raise FkitValueError("The config needs too much memory.", origin=evaluator.place) from None
+        raise FkitValueError("The config needs too much memory.", origin=state.place) from None
     except Exception as error:
-        kind = type(error).__name__
-        detail = error.args[0] if isinstance(error, KeyError) and error.args else error
-        raise like(error)(
-            f"{kind}: {detail!r}." if isinstance(error, KeyError) else f"{kind}: {error}.", origin=evaluator.place
-        ) from error
+        detail = repr(error.args[0]) if isinstance(error, KeyError) and error.args else str(error)
+        repair = ""
+        if isinstance(error, (TypeError, AttributeError)):
+            repair = TRUST if "'Module'" in detail else ""  # Python might do more with it
+            detail = _CLASS.sub(lambda match: _SPOKEN[match[0]], detail)
+        what = f"{type(error).__name__}: {detail[:400]}."
+        raise like(error)(what, origin=state.place, repair=repair) from error
     return names
 
 
-class Evaluator(Expressions):
-    """An evaluator of statements."""
+def _block(state: State, body: list[ast.stmt]) -> Any:
+    """Execute statements until one leaves; None, or how: "break", "continue", or ("return", value)."""
+    for node in body:
+        state.budget.spend(1)
+        state.line = node.lineno
+        leaving = STATEMENTS[type(node)](state, node)
+        if leaving is not None:
+            return leaving
+    return None
 
-    def execute(self, node: ast.stmt) -> Any:
-        """Execute one statement; None, or how control leaves: "break", "continue", or ("return", value)."""
-        self.budget.spend(1)
-        self.line = node.lineno
-        function = getattr(self, f"_do_{type(node).__name__}", None)
-        if function is None:
-            refuse(f"The statement {type(node).__name__} is not part of a config that is data.", self.place)
-        return function(node)
 
-    def block(self, body: list[ast.stmt]) -> Any:
-        """Execute statements until one leaves."""
-        for statement in body:
-            left = self.execute(statement)
-            if left is not None:
-                return left
-        return None
+def _beyond(state: State, node: ast.stmt) -> Any:
+    refuse(f"The statement {type(node).__name__} is not part of a config that is data.", state.place)
 
-    def run(self, body: list[ast.stmt]) -> Any:
-        """Execute the body of a function and give what it returns."""
-        left = self.block(body)
-        return left[1] if isinstance(left, tuple) else None
 
-    # assignment
+# assignment
 
-    def _do_Assign(self, node: ast.Assign) -> None:
-        value = self.eval(node.value)
-        self.line = node.lineno
-        for target in node.targets:
-            self.assign(target, value)
 
-    def _do_AnnAssign(self, node: ast.AnnAssign) -> None:
-        if node.value is not None:
-            self.assign(node.target, self.eval(node.value))
+def _assign(state: State, node: ast.Assign) -> None:
+    value = value_of(state, node.value)
+    state.line = node.lineno
+    for target in node.targets:
+        assign(state, target, value)
 
-    def _do_AugAssign(self, node: ast.AugAssign) -> None:
-        target, op = node.target, type(node.op).__name__
-        if isinstance(target, ast.Name):
-            old = self._ev_Name(target)
-            self.scope.put(target.id, operate.inplace(op, old, self.eval(node.value), self.budget), self.mark)
-        elif isinstance(target, ast.Subscript):
-            holder, index = self.eval(target.value), self.eval(target.slice)
-            made = operate.inplace(op, holder[operate.key(index, self.budget)], self.eval(node.value), self.budget)
-            self._put_item(holder, index, made)
-        else:
-            holder = self.eval(target.value)
-            made = operate.inplace(op, self.attribute(holder, target.attr, target), self.eval(node.value), self.budget)
-            self._put_attribute(holder, target.attr, made)
 
-    def assign(self, target: ast.AST, value: Any) -> None:
-        """Assign to a name, an item, an attribute of a base, or several of them."""
-        kind = type(target)
-        if kind is ast.Name:
-            self.scope.put(target.id, value, self.mark)  # type: ignore[attr-defined]
-        elif isinstance(target, (ast.Tuple, ast.List)):
-            self._unpack_into(target.elts, value)
-        elif isinstance(target, ast.Subscript):
-            self._put_item(self.eval(target.value), self.eval(target.slice), value)
-        elif isinstance(target, ast.Attribute):
-            self._put_attribute(self.eval(target.value), target.attr, value)
-        else:
-            refuse(f"An assignment to {kind.__name__} is not part of a config that is data.", self.place)
+def _annotated(state: State, node: ast.AnnAssign) -> None:
+    if node.value is not None:
+        assign(state, node.target, value_of(state, node.value))
 
-    def _unpack_into(self, targets: list[ast.expr], value: Any) -> None:
-        values = listed(value, self.budget)
-        stars = [at for at, target in enumerate(targets) if isinstance(target, ast.Starred)]
-        if len(stars) > 1:
-            raise SyntaxError("multiple starred expressions in assignment")
-        if stars:
-            at, after = stars[0], len(targets) - stars[0] - 1
-            if len(values) < len(targets) - 1:
-                raise ValueError(
-                    f"not enough values to unpack (expected at least {len(targets) - 1}, got {len(values)})"
-                )
-            end = len(values) - after
-            values = [*values[:at], values[at:end], *values[end:]]
-        if len(values) != len(targets):
-            raise ValueError(f"cannot unpack {len(values)} values into {len(targets)} names")
-        for target, item in zip(targets, values, strict=True):
-            self.assign(target.value if isinstance(target, ast.Starred) else target, item)
 
-    def _put_item(self, holder: Any, index: Any, value: Any) -> None:
-        if isinstance(holder, Draft):
-            if isinstance(holder, Linked):
-                operate.weigh(value, self.budget)
-            holder.put(operate.key(index, self.budget), value, self.mark)
-        elif isinstance(holder, list):
-            if isinstance(index, slice):
-                value = listed(value, self.budget)
-            holder[index] = value
-        else:
-            raise TypeError(f"{type(holder).__name__!r} object does not support item assignment")
-
-    def _put_attribute(self, holder: Any, name: str, value: Any) -> None:
-        if not isinstance(holder, Linked) or name.startswith("__"):
-            kind = "dict" if isinstance(holder, Draft) else type(holder).__name__
-            raise AttributeError(
-                f"{kind!r} object has no attribute {name!r}: only what comes from a base takes attributes"
+def _augmented(state: State, node: ast.AugAssign) -> None:
+    target = node.target
+    if isinstance(target, ast.Name):
+        old = value_of(state, ast.copy_location(ast.Name(target.id, ast.Load()), target))
+        if target.id not in state.frame.names:
+            raise UnboundLocalError(
+                f"cannot access local variable {target.id!r} where it is not associated with a value"
             )
-        operate.weigh(value, self.budget)
-        holder.put(name, value, self.mark)
+        state.frame.put(target.id, _in_place(state, node, old), state.mark(node.lineno))
+        return
+    holder = value_of(state, target.value)
+    if isinstance(target, ast.Subscript):
+        index = value_of(state, target.slice)
+        put_item(state, holder, index, _in_place(state, node, get_item(state, holder, index)))
+    else:
+        put_attribute(state, holder, target.attr, _in_place(state, node, attribute(state, holder, target.attr)))
 
-    def _do_Delete(self, node: ast.Delete) -> None:
-        for target in node.targets:
-            if isinstance(target, ast.Name):
-                self.scope.drop(target.id)
-            elif isinstance(target, ast.Subscript):
-                holder, index = self.eval(target.value), self.eval(target.slice)
-                if not isinstance(holder, (Draft, list)):
-                    raise TypeError(f"{type(holder).__name__!r} object doesn't support item deletion")
-                del holder[operate.key(index, self.budget)]
-                if isinstance(holder, Draft):
-                    holder.marks.pop(index, None)
-            elif isinstance(target, ast.Attribute):
-                holder = self.eval(target.value)
-                if not isinstance(holder, Linked) or target.attr not in holder:
-                    raise AttributeError(target.attr)
-                del holder[target.attr]
-            elif isinstance(target, (ast.Tuple, ast.List)):
-                self._do_Delete(ast.copy_location(ast.Delete(target.elts), node))
 
-    # control
+def _in_place(state: State, node: ast.AugAssign, old: Any) -> Any:
+    """``old OP= value``: lists, sets and dicts change in place, as in Python."""
+    value, kind = value_of(state, node.value), type(node.op)
+    state.line = node.lineno
+    if isinstance(old, list) and kind is ast.Add:
+        state.call(list.extend, old, value)
+        return old
+    if isinstance(old, Draft) and kind is ast.BitOr:
+        state.call(dict.update, old, value)
+        return old
+    made = operate(state, kind, old, value)
+    if isinstance(old, list):
+        old[:] = made
+        return old
+    if isinstance(old, set):
+        old.clear()
+        old.update(made)
+        return old
+    return made
 
-    def _do_Expr(self, node: ast.Expr) -> None:
-        self.eval(node.value)
 
-    def _do_Pass(self, node: ast.Pass) -> None:
-        return None
+def _delete(state: State, node: ast.Delete) -> None:
+    for target in node.targets:
+        _drop(state, target)
 
-    def _do_Break(self, node: ast.Break) -> str:
-        return _CONTROL[0]
 
-    def _do_Continue(self, node: ast.Continue) -> str:
-        return _CONTROL[1]
+def _drop(state: State, target: ast.expr) -> None:
+    if isinstance(target, ast.Name):
+        state.frame.drop(target.id)
+    elif isinstance(target, (ast.Tuple, ast.List)):
+        for below in target.elts:
+            _drop(state, below)
+    elif isinstance(target, (ast.Subscript, ast.Attribute)):
+        holder = value_of(state, target.value)
+        index = target.attr if isinstance(target, ast.Attribute) else value_of(state, target.slice)
+        if isinstance(target, ast.Attribute) and (not isinstance(holder, Linked) or index not in holder):
+            raise AttributeError(f"{type(holder).__name__!r} object has no attribute {index!r}")
+        drop_item(state, holder, index)
 
-    def _do_Return(self, node: ast.Return) -> tuple[str, Any]:
-        return "return", None if node.value is None else self.eval(node.value)
 
-    def _do_If(self, node: ast.If) -> Any:
-        return self.block(node.body if self.eval(node.test) else node.orelse)
+# control
 
-    def _do_For(self, node: ast.For) -> Any:
-        value = self.eval(node.iter)
-        if isinstance(value, Imported):
-            raise TypeError(f"{value.name} is not iterable while a config is read")
-        for item in value:
-            self.budget.spend(1)
-            self.assign(node.target, item)
-            left = self.block(node.body)
-            if left == "break":
-                return None
-            if isinstance(left, tuple):
-                return left
-        return self.block(node.orelse)
 
-    def _do_While(self, node: ast.While) -> Any:
-        while self.eval(node.test):
-            self.budget.spend(1)
-            left = self.block(node.body)
-            if left == "break":
-                return None
-            if isinstance(left, tuple):
-                return left
-        return self.block(node.orelse)
+def _expression(state: State, node: ast.Expr) -> None:
+    value_of(state, node.value)
 
-    def _do_FunctionDef(self, node: ast.FunctionDef) -> None:
-        if node.decorator_list:
-            refuse("A decorator is not part of a config that is data.", self.place)
-        if any(isinstance(below, (ast.Yield, ast.YieldFrom)) for below in ast.walk(node)):
-            refuse("A generator function is not part of a config that is data.", self.place)
-        self.scope.put(node.name, self.closure(node.name, node.args, node.body), None)
 
-    def _do_Global(self, node: ast.Global) -> None:
-        if self.scope.outer is not None:
-            self.scope.declare(node.names, True)
+def _pass(state: State, node: ast.Pass) -> None:
+    return None
 
-    def _do_Nonlocal(self, node: ast.Nonlocal) -> None:
-        self.scope.declare(node.names, False)
 
-    def _do_Assert(self, node: ast.Assert) -> None:
-        if not self.eval(node.test):
-            raise AssertionError("" if node.msg is None else self.eval(node.msg))
+def _break(state: State, node: ast.Break) -> str:
+    return _BREAK
 
-    def _do_Raise(self, node: ast.Raise) -> None:
-        error = RuntimeError("no active exception to re-raise") if node.exc is None else self.eval(node.exc)
-        if isinstance(error, type) and issubclass(error, Exception):
-            error = error()
-        if not isinstance(error, Exception):
-            raise TypeError("exceptions must derive from Exception")
-        raise error
 
-    def _do_Try(self, node: ast.Try) -> Any:
-        try:
-            left = self.block(node.body)
-            if left is None:
-                left = self.block(node.orelse)
-        except (FkitError, RecursionError, MemoryError):
-            raise
-        except Exception as error:
-            left = self._handle(node.handlers, error)
-        finally:
-            final = self.block(node.finalbody)
-        return left if final is None else final
+def _continue(state: State, node: ast.Continue) -> str:
+    return _CONTINUE
 
-    def _handle(self, handlers: list[ast.ExceptHandler], error: Exception) -> Any:
-        for handler in handlers:
-            kinds = Exception if handler.type is None else self.eval(handler.type)
-            if isinstance(error, kinds):
-                if handler.name is not None:
-                    self.scope.put(handler.name, str(error), None)
-                left = self.block(handler.body)
-                if handler.name is not None and handler.name in self.scope.names:
-                    self.scope.drop(handler.name)
-                return left
-        raise error
 
-    # imports
+def _return(state: State, node: ast.Return) -> tuple[str, Any]:
+    return "return", None if node.value is None else value_of(state, node.value)
 
-    def _do_With(self, node: ast.With) -> Any:
-        call = node.items[0].context_expr
-        marker = isinstance(call, ast.Call) and isinstance(call.func, ast.Name) and call.func.id == "read_base"
-        if not marker or len(node.items) > 1:
-            refuse("Only `with read_base():` is part of a config that is data.", self.place)
-        return self.block(node.body)
 
-    def _do_Import(self, node: ast.Import) -> None:
-        for alias in node.names:
-            root = alias.name.split(".")[0]
-            if not is_standard(alias.name):
-                # `import a.b` binds `a`; `import a.b as c` binds what it names
-                value: Any = Imported(alias.name if alias.asname else root, self.place)
-            else:
-                value = Module(alias.name if alias.asname else root)
-            self.scope.put(alias.asname or root, value, None)
+def _if(state: State, node: ast.If) -> Any:
+    return _block(state, node.body if value_of(state, node.test) else node.orelse)
 
-    def _do_ImportFrom(self, node: ast.ImportFrom) -> None:
-        module = "." * node.level + (node.module or "")
-        for alias in node.names:
-            if alias.name == "*":
-                refuse("`from ... import *` is only for bases, inside of `with read_base():`.", self.place)
-            name = alias.asname or alias.name
-            if not is_standard(module):
-                self.scope.put(name, Imported(f"{module}.{alias.name}", self.place), None)
-                continue
-            found = member(module, alias.name)
-            if found is None and module == "builtins":
-                found = BUILTINS.get(alias.name)
-            # what a config may not use can be imported all the same; the use is what is refused
-            self.scope.put(name, Module(f"{module}.{alias.name}") if found is None else found, None)
+
+def _for(state: State, node: ast.For) -> Any:
+    for value in value_of(state, node.iter):
+        state.budget.spend(1)
+        assign(state, node.target, value)
+        leaving = _block(state, node.body)
+        if leaving == _BREAK:
+            return None
+        if isinstance(leaving, tuple):
+            return leaving
+    return _block(state, node.orelse)
+
+
+def _function(state: State, node: ast.FunctionDef) -> None:
+    if node.decorator_list:
+        refuse("A decorator is not part of a config that is data.", state.place)
+    if any(isinstance(below, (ast.Yield, ast.YieldFrom)) for below in ast.walk(node)):
+        refuse("A generator function is not part of a config that is data.", state.place)
+    state.frame.put(node.name, closure(state, node.name, node.args, node.body, _body), None)
+
+
+def _body(state: State, body: list[ast.stmt]) -> Any:
+    """What the body of a function returns."""
+    leaving = _block(state, body)
+    return leaving[1] if isinstance(leaving, tuple) else None
+
+
+def _assert(state: State, node: ast.Assert) -> None:
+    if not value_of(state, node.test):
+        raise AssertionError("" if node.msg is None else state.call(str, value_of(state, node.msg)))
+
+
+# imports
+
+
+def _with(state: State, node: ast.With) -> Any:
+    marker = node.items[0].context_expr
+    is_marker = isinstance(marker, ast.Call) and isinstance(marker.func, ast.Name) and marker.func.id == "read_base"
+    if not is_marker or len(node.items) > 1:
+        refuse("Only `with read_base():` is part of a config that is data.", state.place)
+    return _block(state, node.body)
+
+
+def _import(state: State, node: ast.Import) -> None:
+    for alias in node.names:
+        # `import a.b` binds `a`; `import a.b as c` binds what it names
+        name = alias.name if alias.asname else alias.name.split(".")[0]
+        value = Module(name) if is_standard(alias.name) else Imported(name, state.place)
+        state.frame.put(alias.asname or name, value, None)
+
+
+def _import_from(state: State, node: ast.ImportFrom) -> None:
+    module = "." * node.level + (node.module or "")
+    for alias in node.names:
+        if alias.name == "*":
+            refuse("`from ... import *` is only for bases, inside of `with read_base():`.", state.place)
+        name = f"{module}.{alias.name}"
+        value = member(module, alias.name) if is_standard(module) else Imported(name, state.place)
+        # what a config may not use can be imported all the same; the use is what is refused
+        state.frame.put(alias.asname or alias.name, Module(name) if value is ABSENT else value, None)
+
+
+STATEMENTS: MappingProxyType[type[ast.AST], Callable[[State, Any], Any]] = MappingProxyType(
+    {
+        **dict.fromkeys(ast.stmt.__subclasses__(), _beyond),
+        ast.AnnAssign: _annotated,
+        ast.Assert: _assert,
+        ast.Assign: _assign,
+        ast.AugAssign: _augmented,
+        ast.Break: _break,
+        ast.Continue: _continue,
+        ast.Delete: _delete,
+        ast.Expr: _expression,
+        ast.For: _for,
+        ast.FunctionDef: _function,
+        ast.If: _if,
+        ast.Import: _import,
+        ast.ImportFrom: _import_from,
+        ast.Pass: _pass,
+        ast.Return: _return,
+        ast.With: _with,
+    }
+)
+"""Class of a statement -> the function that executes it."""

@@ -8,11 +8,14 @@ from typing import Any
 
 from fkit.config.language.budget import Budget
 from fkit.config.origin import Mark, over
+from fkit.tree.absent import ABSENT
 from fkit.tree.node import Items, Node, marks_of
 
 __all__ = ["Draft", "Linked", "link", "settle"]
 
-_ABSENT: Any = object()
+_CONTAINERS = (dict, list, tuple, set, frozenset)
+_LEAVES = frozenset((str, float, bool, type(None)))
+_WORD = 2**63
 
 
 class Draft(dict[Any, Any]):
@@ -48,9 +51,9 @@ class Linked(Draft):
 
     def put(self, key: Any, value: Any, mark: Mark | None) -> None:
         """Set a key; the file's own dicts and all lists are copied on entry, what is of a base is shared."""
-        old = self.get(key, _ABSENT)
+        old = self.get(key, ABSENT)
         self[key] = _hook(value)
-        if old is _ABSENT or mark is None:
+        if old is ABSENT or mark is None:
             self.marks[key] = mark
         else:
             leaf = None if isinstance(old, (dict, list)) else old
@@ -145,43 +148,30 @@ def settle(value: Any, budget: Budget, kind: type[Node], known: dict[int, Any] |
 
 def _settle(value: Any, node: type[Node], known: dict[int, Any], budget: Budget, depth: int) -> tuple[Any, int]:
     """The frozen value and its weight: how many nodes it has when written out."""
-    kind: Any = type(value)
-    if kind is str or kind is int or value is None or kind is bool or kind is float:
-        return value, 1
-    if kind is node or kind is Items:
+    if not isinstance(value, _CONTAINERS) or type(value) is node or type(value) is Items:
         return value, budget.weigh(value)
-    if not isinstance(value, (dict, list, tuple, set, frozenset)):
-        return value, 1
-    found = known.get(id(value))
-    if found is not None:
-        if found[1] < 0:
+    entry = known.get(id(value))
+    if entry is not None:
+        if entry[1] < 0:
             raise budget.cyclic()
-        budget.hold(found[1])
-        return found
+        return entry
     if depth > budget.depth:
         raise budget.deep()
     known[id(value)] = (value, -1)
-    made = _settle_container(value, node, known, budget, depth + 1)
-    budget.hold(made[1])
-    known[id(value)] = made
-    return made
-
-
-def _settle_container(
-    value: Any, node: type[Node], known: dict[int, Any], budget: Budget, depth: int
-) -> tuple[Any, int]:
-    weight = 1
-    if isinstance(value, dict):
-        items: dict[Any, Any] = {}
-        for key, item in value.items():
-            items[key], more = _settle(item, node, known, budget, depth)
-            weight += more
-        return node.of(items, getattr(value, "marks", None) or None), weight
-    parts: list[Any] = []
-    for item in value:
-        part, more = _settle(item, node, known, budget, depth)
-        parts.append(part)
-        weight += more
-    if isinstance(value, list):
-        return Items(parts), weight
-    return (tuple(parts) if isinstance(value, tuple) else frozenset(parts)), weight
+    is_mapping = isinstance(value, dict)
+    items: Any = dict(value) if is_mapping else list(value)
+    weight = 1 + len(items)
+    for key, item in items.items() if is_mapping else enumerate(items):
+        kind = type(item)
+        if kind in _LEAVES or (kind is int and -_WORD < item < _WORD):
+            continue
+        items[key], more = _settle(item, node, known, budget, depth + 1)
+        weight += more - 1
+    budget.hold(weight)
+    if is_mapping:
+        frozen: Any = node.of(items, getattr(value, "marks", None) or None)
+    else:
+        kind = Items if isinstance(value, list) else tuple if isinstance(value, tuple) else frozenset
+        frozen = kind(items)
+    known[id(value)] = (frozen, weight)
+    return frozen, weight

@@ -4,9 +4,9 @@ import ast
 from typing import Any
 
 from fkit.config.language.budget import Budget
-from fkit.config.language.imported import Imported, Module
+from fkit.config.language.imported import Imported, Module, is_standard
 from fkit.config.language.scope import Closure
-from fkit.config.language.statement import evaluate, is_standard
+from fkit.config.language.statement import evaluate
 from fkit.config.language.value import Draft, link, settle
 from fkit.config.read.locate import module_file
 from fkit.config.read.source import read, shown
@@ -17,13 +17,17 @@ from fkit.tree.node import Node
 __all__ = ["load_newstyle"]
 
 
-def load_newstyle(text: str, file: str, budget: Budget, kind: type[Node]) -> tuple[Node, dict[str, str]]:
+def load_newstyle(
+    text: str, file: str, budget: Budget, kind: type[Node], environment: dict[str, str]
+) -> tuple[Node, dict[str, str]]:
     """The config of a new-style file, and the names that it and its bases import, with what they stand for.
+
+    The environment variables that they read are put into ``environment``.
 
     Raises:
         FkitError: what is wrong, with file and line.
     """
-    names, imported = _module(text, file, budget, (file,))
+    names, imported = _module(text, file, budget, environment, (file,))
     dotted = {key: value.name for key in imported if isinstance(value := names.get(key), Imported)}
     return settle(_kept(names, imported), budget, kind), dotted
 
@@ -36,7 +40,9 @@ def _kept(names: Draft, imported: set[str]) -> Draft:
     return names
 
 
-def _module(text: str, file: str, budget: Budget, chain: tuple[str, ...]) -> tuple[Draft, set[str]]:
+def _module(
+    text: str, file: str, budget: Budget, environment: dict[str, str], chain: tuple[str, ...]
+) -> tuple[Draft, set[str]]:
     """All names that a file leaves, and those of them that are imports."""
     budget.file(len(text))
     name = shown(file)
@@ -45,7 +51,7 @@ def _module(text: str, file: str, budget: Budget, chain: tuple[str, ...]) -> tup
     names = Draft()
     names["__file__"] = file
     imported: set[str] = set()
-    _read_bases(imports, names, imported, file, budget, chain)
+    _read_bases(imports, names, imported, file, budget, environment, chain)
     imported |= _check_imports(module, name)
     roots = [node for node in body if _is_plain_import(node)]
     for node in roots:  # OpenMMLab binds these before all else
@@ -53,7 +59,7 @@ def _module(text: str, file: str, budget: Budget, chain: tuple[str, ...]) -> tup
             root = alias.name.split(".")[0]
             names[root] = Imported(root, f"{name}:{node.lineno}")
             imported.add(root)
-    evaluate([node for node in body if node not in roots], names, name, budget)
+    evaluate([node for node in body if node not in roots], names, name, budget, environment)
     return names, imported
 
 
@@ -63,7 +69,13 @@ def _is_plain_import(node: ast.stmt) -> bool:
 
 
 def _read_bases(
-    imports: list[ast.ImportFrom], names: Draft, imported: set[str], file: str, budget: Budget, chain: tuple[str, ...]
+    imports: list[ast.ImportFrom],
+    names: Draft,
+    imported: set[str],
+    file: str,
+    budget: Budget,
+    environment: dict[str, str],
+    chain: tuple[str, ...],
 ) -> None:
     """Put the names that are imported from bases among ``names``; one base's values are shared by its imports."""
     read_already: dict[str, Draft] = {}
@@ -71,7 +83,7 @@ def _read_bases(
         module, place = "." * node.level + (node.module or ""), f"{file}:{node.lineno}"
         base = read_already.get(module)
         if base is None:
-            base = _read_base(module, file, place, imported, budget, chain)
+            base = _read_base(module, file, place, imported, budget, environment, chain)
             read_already[module] = base
         for alias in node.names:
             if alias.name == "*":
@@ -87,12 +99,20 @@ def _read_bases(
             names.marks[name] = base.marks.get(alias.name)
 
 
-def _read_base(module: str, file: str, place: str, imported: set[str], budget: Budget, chain: tuple[str, ...]) -> Draft:
+def _read_base(
+    module: str,
+    file: str,
+    place: str,
+    imported: set[str],
+    budget: Budget,
+    environment: dict[str, str],
+    chain: tuple[str, ...],
+) -> Draft:
     found = module_file(module, file, place)
     if found in chain or len(chain) > 100:
         raise FkitValueError(f"The bases go round in a circle: {' -> '.join([*chain, found])}.", origin=place)
     try:
-        base, more = _module(read(found), found, budget, (*chain, found))
+        base, more = _module(read(found), found, budget, environment, (*chain, found))
     except FkitError as error:
         error.origin = error.origin or place
         raise

@@ -170,7 +170,7 @@ class Reader:
 
     def newstyle(self, text: str, file: str) -> Node:
         """The config of a new-style file."""
-        cfg, imported = load_newstyle(text, file, self.budget, self.kind)
+        cfg, imported = load_newstyle(text, file, self.budget, self.kind, self.environment)
         self.imported.update(imported)
         return cfg
 
@@ -187,9 +187,11 @@ class Reader:
         base = self.bases(statement, file, chain)
         names = Draft()
         if not mentions_base(source.text, statement):
-            return settle(_kept(evaluate(rest, names, name, self.budget)), self.budget, self.kind), base
+            return settle(
+                _kept(evaluate(rest, names, name, self.budget, self.environment)), self.budget, self.kind
+            ), base
         linked = names["_base_"] = link(base)
-        evaluate(rest, names, name, self.budget)
+        evaluate(rest, names, name, self.budget, self.environment)
         check_base(names, linked, name)
         known: dict[int, Any] = {}
         base = settle(linked, self.budget, self.kind, known)

@@ -4,7 +4,7 @@ import ast
 import warnings
 from typing import Any, cast
 
-from fkit.config.language.statement import is_standard
+from fkit.config.language.imported import is_standard
 from fkit.tree.error import FkitValueError
 
 __all__ = [
