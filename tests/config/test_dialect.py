@@ -3,10 +3,12 @@
 from typing import Any
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from fkit.config.config import Config, load_string
 from fkit.config.dialect import translate
-from fkit.tree.error import FkitValueError
+from fkit.tree.error import FkitError, FkitTypeError, FkitValueError
 
 OLD = """
 model = dict(type='FasterRCNN', backbone=dict(type='ResNet'))
@@ -153,3 +155,56 @@ def test_what_cannot_be_translated_is_an_error_with_its_place() -> None:
     cfg = load_string("optimizer = dict(type='SGD')\nrunner = dict(type='MyRunner', max_epochs=3)")
     with pytest.raises(FkitValueError, match=r"<string>\.py:2: The runner 'MyRunner' has no loop"):
         translate(cfg)
+
+
+def test_what_is_left_out_is_named_with_its_place() -> None:
+    cfg = load_string(
+        "optimizer = dict(type='SGD')\ntotal_epochs = 3\ncheckpoint_config = dict(\n    interval=1,\n    create_symlink=True)\n"
+        "log_config = dict(hooks=[dict(type='PaviLoggerHook')])\ngpu_ids = [0]\n"
+    )
+    _, notes = translate(cfg)
+    assert [note.partition(": ")[0] for note in notes] == ["<string>.py:5", "<string>.py:6", "<string>.py:7"]
+
+
+KEYS = ("runner", "optimizer", "optimizer_config", "lr_config", "momentum_config", "data", "evaluation", "checkpoint_config", "log_config", "total_epochs", "total_iters", "fp16", "dist_params", "resume_from")  # fmt: skip
+INNER = ("policy", "step", "type", "gamma", "warmup", "warmup_iters", "hooks", "train", "val_dataloader", "metric", "max_epochs", "periods", "start_percent")  # fmt: skip
+SHAPES = st.recursive(
+    st.none() | st.integers(0, 3) | st.floats() | st.sampled_from(["x", "step", "exp", "linear", "FlatCosineAnnealing", "CosineRestart", "IterBasedRunner", "SGD", "mAP"]),
+    lambda below: st.lists(below, max_size=2) | st.dictionaries(st.sampled_from(INNER), below, max_size=4),
+    max_leaves=6,
+)  # fmt: skip
+
+
+@settings(max_examples=400, deadline=None)
+@given(st.dictionaries(st.sampled_from(KEYS), SHAPES, max_size=5))
+def test_any_values_are_translated_or_refused_clearly(table: dict[str, Any]) -> None:
+    cfg = Config({**table, "model": {"type": "A"}})
+    try:
+        new, _ = translate(cfg)
+    except FkitError as error:
+        assert "Config(" not in str(error)
+    else:
+        assert translate(new)[0] == new
+
+
+@pytest.mark.parametrize(
+    ("table", "message"),
+    [
+        ({"lr_config": 3}, "lr_config = 3 is no mapping"),
+        ({"lr_config": {"policy": "exp"}}, "lr_config has no gamma"),
+        ({"lr_config": {"policy": "step"}}, "lr_config has no step"),
+        ({"runner": {"max_epochs": "12"}}, r"runner.max_epochs = '12' is no whole number"),
+        ({"lr_config": {"policy": "fixed", "warmup": "linear", "warmup_iters": 0.5}}, "warmup_iters = 0.5 is no whole"),
+        ({"data": {"val_dataloader": [1]}, "total_epochs": 1}, r"data.val_dataloader = \[1\] is no mapping"),
+        ({"log_config": {"hooks": [3]}}, "log_config.hooks = 3 is no mapping"),
+    ],
+)
+def test_values_of_the_wrong_kind_are_named(table: dict[str, Any], message: str) -> None:
+    with pytest.raises(FkitValueError, match=message):
+        translate(Config(table))
+
+
+@pytest.mark.parametrize("wrong", [None, 3, "x", [], {}])
+def test_what_is_no_config_is_refused(wrong: Any) -> None:
+    with pytest.raises(FkitTypeError, match="is a config"):
+        translate(wrong)

@@ -1,16 +1,20 @@
 """mmcv 1.x's keys of a run -> mmengine's."""
 
 from collections.abc import Callable
-from typing import Any
+from typing import TypeVar
 
-from fkit.config.config import Config
 from fkit.config.dialect.data import evaluation, loaders
 from fkit.config.dialect.schedule import momentum, rate
-from fkit.config.dialect.work import Work, fail, mark_of
+from fkit.config.dialect.work import Table, Work
+from fkit.config.origin import of
 from fkit.tree import tree
-from fkit.tree.node import marks_of, meta_of
+from fkit.tree.check import expect
+from fkit.tree.error import quoted
+from fkit.tree.node import Node, marks_of, meta_of
 
 __all__ = ["translate"]
+
+N = TypeVar("N", bound=Node)
 
 # keys that say a config is of mmcv 1.x
 _SIGNS = frozenset(
@@ -41,7 +45,7 @@ _NEW = frozenset(
 _LOOP = frozenset(("by_epoch", "max_epochs", "max_iters", "val_interval", "val_begin", "dynamic_intervals"))
 
 
-def translate(cfg: Config) -> tuple[Config, tuple[str, ...]]:
+def translate(cfg: N) -> tuple[N, tuple[str, ...]]:
     """The config in mmengine's vocabulary, and what becomes of keys that have no place there.
 
     Args:
@@ -51,13 +55,16 @@ def translate(cfg: Config) -> tuple[Config, tuple[str, ...]]:
         (config, warnings): the config itself where it is in mmengine's vocabulary already.
 
     Raises:
+        FkitTypeError: ``cfg`` is no config.
         FkitValueError: a key that cannot be translated, with its place and what to write instead.
 
     Example:
-        >>> cfg, warnings = translate(Config({"total_epochs": 12, "optimizer": {"type": "SGD", "lr": 0.1}}))
+        >>> import fkit
+        >>> cfg, warnings = translate(fkit.Config({"total_epochs": 12, "optimizer": {"type": "SGD", "lr": 0.1}}))
         >>> cfg.train_cfg.max_epochs, cfg.optim_wrapper.optimizer.type, warnings
         (12, 'SGD', ())
     """
+    expect(cfg, Node, "`cfg` is a config (fkit.load_config reads one)")
     if _is_new(cfg):
         return cfg, tuple(
             f"{_where(cfg, key)}{key!r} is a key of mmcv 1.x in a config of mmengine's vocabulary: it is kept as a variable, and does nothing."
@@ -66,180 +73,160 @@ def translate(cfg: Config) -> tuple[Config, tuple[str, ...]]:
         )
     if not _is_old(cfg):
         return cfg, ()
-    work = Work(cfg, Config.of({}))
+    kind = type(cfg)
+    work = Work(cfg, cfg, kind.of({}))
     for step in _STEPS:
         work = step(work)
-    made = {**{k: v for k, v in work.old.items() if k not in work.new}, **work.new}
+    items = {**{k: v for k, v in work.old.items() if k not in work.new}, **work.new}
     marks = {**(marks_of(work.old) or {}), **(marks_of(work.new) or {})}
-    return Config.of(made, {k: m for k, m in marks.items() if k in made}, meta_of(cfg)), work.notes
+    return kind.of(items, {k: m for k, m in marks.items() if k in items}, meta_of(cfg)), work.notes
 
 
-def _where(cfg: Config, key: str) -> str:
-    mark = mark_of(cfg, key)
-    return f"{mark.place}: " if mark is not None else ""
+def _where(cfg: Node, key: str) -> str:
+    place = of(cfg, key)
+    return f"{place}: " if place is not None else ""
 
 
-def _is_new(cfg: Config) -> bool:
-    loop = cfg.get(("train_cfg",))
+def _is_new(cfg: Node) -> bool:
+    loop = cfg.get("train_cfg")
     return bool(_NEW & cfg.keys()) or (isinstance(loop, dict) and bool(_LOOP & loop.keys()))
 
 
-def _is_old(cfg: Config) -> bool:
+def _is_old(cfg: Node) -> bool:
     if _SIGNS & cfg.keys():
         return True
-    data, optimizer = cfg.get(("data",)), cfg.get(("optimizer",))
+    data, optimizer = cfg.get("data"), cfg.get("optimizer")
     if isinstance(data, dict) and {"train", "val", "test", "samples_per_gpu", "imgs_per_gpu"} & data.keys():
         return True
     if isinstance(optimizer, dict) and "type" in optimizer:
         return True
-    model = {"train_cfg", "test_cfg"} & cfg.keys() and isinstance(cfg.get(("model",)), dict)
+    model = {"train_cfg", "test_cfg"} & cfg.keys() and isinstance(cfg.get("model"), dict)
     return bool(model) or any(key in cfg for key in ("evaluation", "resume_from", "dist_params"))
 
 
 def _model(work: Work) -> Work:
     """``train_cfg`` and ``test_cfg`` of the model stood at the top level in mmdet 1.x and 2.x, mmseg 0.x and mmpose 0.x."""
     for key in ("train_cfg", "test_cfg"):
-        source = work.old
-        if key not in source or not isinstance(source.get(("model",)), dict):
+        model = work.old.get("model")
+        if key not in work.old or not isinstance(model, dict):
             continue
         work, value = work.take(key)
         if value is None:
             continue
-        if key in source["model"] and source["model"][key] is not None:
-            raise fail(source, key, f"{key} is given at the top level and in the model.", "Keep one of the two.")
-        work = work._replace(old=tree.put(work.old, ("model", key), value, mark_of(source, key)))
+        if key in model and model[key] is not None:
+            raise work.fail(key, f"{key} is given at the top level and in the model.", "Keep one of the two.")
+        work = work._replace(old=tree.put(work.old, ("model", key), value, work.mark(key)))
     return work
 
 
 def _length(work: Work) -> Work:
     """``runner``, ``total_epochs`` and ``total_iters`` -> ``train_cfg``."""
-    source = work.old
-    work, runner = work.take("runner")
+    work, runner = work.take_table("runner")
     work, epochs = work.take("total_epochs")
     work, iters = work.take("total_iters")
-    rest: dict[str, Any] = dict(runner or {})
-    kind = rest.pop("type", None)
+    table: Table = dict(runner or {})
     path = "runner" if runner is not None else "total_epochs" if epochs is not None else "total_iters"
+    kind = table.pop("type", None)
     if kind is not None and kind not in _RUNNERS:
-        known = kind.endswith("RunnerAmp") if isinstance(kind, str) else False
-        if not known:
-            raise fail(
-                source,
+        if not (isinstance(kind, str) and kind.endswith("RunnerAmp")):
+            raise work.fail(
                 "runner.type",
-                f"The runner {kind!r} has no loop of mmengine's.",
+                f"The runner {quoted(kind)} has no loop of mmengine's.",
                 f"Known are {', '.join(_RUNNERS)}.",
             )
-        work = work.put("optim_wrapper.type", "AmpOptimWrapper", mark_of(source, "runner.type"))
-    max_iters = rest.pop("max_iters", None)
-    max_epochs = rest.pop("max_epochs", None)
-    by_epoch = (
-        not (kind is not None and str(kind).startswith("IterBased"))
-        and max_iters is None
-        and (iters is None or epochs is not None)
-    )
-    length = (
-        (max_epochs if max_epochs is not None else epochs)
-        if by_epoch
-        else (max_iters if max_iters is not None else iters)
-    )
-    work = work._replace(by_epoch=by_epoch, length=length)
+        work = work.put("optim_wrapper.type", "AmpOptimWrapper", "runner.type")
+    max_iters, max_epochs = table.pop("max_iters", None), table.pop("max_epochs", None)
+    iterates = kind is not None and str(kind).startswith("IterBased")
+    by_epoch = not iterates and max_iters is None and (iters is None or epochs is not None)
+    unit, own, total = ("max_epochs", max_epochs, epochs) if by_epoch else ("max_iters", max_iters, iters)
+    length = total if own is None else own
     if length is None:
         if runner is not None:
-            raise fail(source, "runner", "The runner has neither max_epochs nor max_iters.")
-        return work
-    unit = "max_epochs" if by_epoch else "max_iters"
-    inner = f"runner.{unit}" if runner is not None and unit in runner else path
-    mark = mark_of(source, inner)
-    work = work.put("train_cfg.by_epoch", by_epoch, mark).put(f"train_cfg.{unit}", length, mark)
-    return work.leave("runner", rest, "has no key of a loop of mmengine's, and is not translated.")
+            raise work.fail("runner", "The runner has neither max_epochs nor max_iters.")
+        return work._replace(by_epoch=by_epoch)
+    source = f"runner.{unit}" if own is not None else path
+    work = work._replace(by_epoch=by_epoch, length=work.whole(source, length))
+    work = work.put("train_cfg.by_epoch", by_epoch, source).put(f"train_cfg.{unit}", length, source)
+    return work.leave("runner", table, "has no key of a loop of mmengine's, and is not translated.")
 
 
 _RUNNERS = ("EpochBasedRunner", "IterBasedRunner", "Runner")
 
 
 def _optimizer(work: Work) -> Work:
-    source = work.old
-    work, optimizer = work.take("optimizer")
-    if optimizer is not None:
-        rest: dict[str, Any] = dict(optimizer)
-        paramwise, constructor = rest.pop("paramwise_cfg", None), rest.pop("constructor", None)
-        if "type" not in rest and rest and all(isinstance(v, dict) for v in rest.values()):
-            work = work.put(
-                "optim_wrapper", {"constructor": constructor, "optimizer": optimizer}, mark_of(source, "optimizer")
-            )
-            return work.note(
-                "optimizer holds several: each becomes an optimizer of the run under its name.",
-                _where(source, "optimizer")[:-2] or None,
-            )
-        kept = Config.of(rest, {k: m for k, m in (marks_of(optimizer) or {}).items() if k in rest})
-        work = work.put(
-            "optim_wrapper.type", work.new.get("optim_wrapper.type") or "OptimWrapper", mark_of(source, "optimizer")
-        )
-        work = work.put("optim_wrapper.optimizer", kept, mark_of(source, "optimizer"))
-        if paramwise is not None:
-            work = work.put("optim_wrapper.paramwise_cfg", paramwise, mark_of(source, "optimizer.paramwise_cfg"))
-        if constructor is not None:
-            work = work.put("optim_wrapper.constructor", constructor, mark_of(source, "optimizer.constructor"))
+    work, optimizer = work.take_table("optimizer")
+    if optimizer is None:
+        return _optimizer_config(work)
+    source = work.source["optimizer"]
+    paramwise, constructor = optimizer.pop("paramwise_cfg", None), optimizer.pop("constructor", None)
+    if "type" not in optimizer and optimizer and all(isinstance(v, dict) for v in optimizer.values()):
+        work = work.put("optim_wrapper", {"constructor": constructor, "optimizer": source}, "optimizer")
+        return work.note("optimizer holds several: each becomes an optimizer of the run under its name.", "optimizer")
+    marks = {key: mark for key, mark in (marks_of(source) or {}).items() if key in optimizer}
+    wrapper = work.read("optim_wrapper.type") or "OptimWrapper"
+    work = work.put("optim_wrapper.type", wrapper, "optimizer")
+    work = work.put("optim_wrapper.optimizer", type(source).of(optimizer, marks), "optimizer")
+    if paramwise is not None:
+        work = work.put("optim_wrapper.paramwise_cfg", paramwise, "optimizer.paramwise_cfg")
+    if constructor is not None:
+        work = work.put("optim_wrapper.constructor", constructor, "optimizer.constructor")
     return _optimizer_config(work)
 
 
+_OPTIMIZER_HOOKS = (
+    "OptimizerHook",
+    "Fp16OptimizerHook",
+    "GradientCumulativeOptimizerHook",
+    "GradientCumulativeFp16OptimizerHook",
+    "DistOptimizerHook",
+)
+
+
 def _optimizer_config(work: Work) -> Work:
-    source = work.old
-    work, value = work.take("optimizer_config")
+    work, hook = work.take_table("optimizer_config")
     work, half = work.take("fp16")
-    rest: dict[str, Any] = dict(value or {})
-    kind = rest.pop("type", None)
-    clip, every = rest.pop("grad_clip", None), rest.pop("cumulative_iters", rest.pop("update_interval", None))
+    table: Table = dict(hook or {})
+    kind = table.pop("type", None)
+    clip, every = table.pop("grad_clip", None), table.pop("cumulative_iters", table.pop("update_interval", None))
     if clip is not None:
-        work = work.put("optim_wrapper.clip_grad", clip, mark_of(source, "optimizer_config.grad_clip"))
+        work = work.put("optim_wrapper.clip_grad", clip, "optimizer_config.grad_clip")
     if every is not None and every != 1:
-        work = work.put("optim_wrapper.accumulative_counts", every, mark_of(source, "optimizer_config"))
-    amp = rest.pop("use_fp16", None) or (isinstance(kind, str) and "Fp16" in kind)
-    scale = rest.pop("loss_scale", None)
+        work = work.put("optim_wrapper.accumulative_counts", every, "optimizer_config")
+    amp = table.pop("use_fp16", None) or (isinstance(kind, str) and "Fp16" in kind)
+    scale = table.pop("loss_scale", None)
     if half is not None:
-        scale = half.get(("loss_scale",), 512.0) if isinstance(half, dict) else 512.0
-        others = {k: v for k, v in half.items() if k != "loss_scale"} if isinstance(half, dict) else {}
-        work = work.leave("fp16", others, "has no key of an optimizer wrapper, and is not translated.")
+        options: Table = dict(half) if isinstance(half, dict) else {}
+        scale = options.pop("loss_scale", 512.0)
+        work = work.leave("fp16", options, "has no key of an optimizer wrapper, and is not translated.")
     if amp or half is not None:
-        mark = mark_of(source, "fp16" if half is not None else "optimizer_config")
-        work = work.put("optim_wrapper.type", "AmpOptimWrapper", mark)
-        work = work.put("optim_wrapper.loss_scale", 512.0 if scale is None else scale, mark)
-    known = (
-        "OptimizerHook",
-        "Fp16OptimizerHook",
-        "GradientCumulativeOptimizerHook",
-        "GradientCumulativeFp16OptimizerHook",
-        "DistOptimizerHook",
-    )
-    if kind is not None and kind not in known:
-        raise fail(
-            source,
+        source = "fp16" if half is not None else "optimizer_config"
+        work = work.put("optim_wrapper.type", "AmpOptimWrapper", source)
+        work = work.put("optim_wrapper.loss_scale", 512.0 if scale is None else scale, source)
+    if kind is not None and kind not in _OPTIMIZER_HOOKS:
+        raise work.fail(
             "optimizer_config.type",
-            f"The optimizer hook {kind!r} is not known.",
-            f"Known are {', '.join(known)}.",
+            f"The optimizer hook {quoted(kind)} is not known.",
+            f"Known are {', '.join(_OPTIMIZER_HOOKS)}.",
         )
     why = "is how mmcv 1.x reduces gradients; fkit's backends reduce them their own way."
-    return work.leave("optimizer_config", rest, why)
+    return work.leave("optimizer_config", table, why)
 
 
 def _checkpoint(work: Work) -> Work:
-    source = work.old
-    work, value = work.take("checkpoint_config")
-    if value is None:
+    work, table = work.take_table("checkpoint_config")
+    if table is None:
         return work
-    rest: dict[str, Any] = dict(value)
-    kind = rest.pop("type", "CheckpointHook")
-    made: dict[str, Any] = {
-        "type": kind,
-        "interval": rest.pop("interval", 1),
-        "by_epoch": rest.pop("by_epoch", work.by_epoch),
+    hook: Table = {
+        "type": table.pop("type", "CheckpointHook"),
+        "interval": table.pop("interval", 1),
+        "by_epoch": table.pop("by_epoch", work.by_epoch),
     }
     for key in ("max_keep_ckpts", "save_last", "save_optimizer", "out_dir", "filename_tmpl"):
-        if key in rest:
-            made[key] = rest.pop(key)
-    work = work.put("default_hooks.checkpoint", made, mark_of(source, "checkpoint_config"))
-    rest.pop("meta", None)  # what the run writes about itself, it writes in any case
-    return work.leave("checkpoint_config", rest, "has no key of a checkpoint hook here, and is not translated.")
+        if key in table:
+            hook[key] = table.pop(key)
+    work = work.put("default_hooks.checkpoint", hook, "checkpoint_config")
+    table.pop("meta", None)  # what the run writes about itself, it writes in any case
+    return work.leave("checkpoint_config", table, "has no key of a checkpoint hook here, and is not translated.")
 
 
 _BACKENDS = (
@@ -250,74 +237,72 @@ _BACKENDS = (
 
 
 def _log(work: Work) -> Work:
-    source = work.old
-    work, value = work.take("log_config")
-    if value is None:
+    work, table = work.take_table("log_config")
+    if table is None:
         return work
-    rest: dict[str, Any] = dict(value)
-    mark = mark_of(source, "log_config")
-    logger: dict[str, Any] = {"type": "LoggerHook", "interval": rest.pop("interval", 10)}
-    backends: list[dict[str, Any]] = []
-    known = dict(_BACKENDS)
-    for hook in rest.pop("hooks", None) or ():
-        options: dict[str, Any] = dict(hook)
-        kind = options.pop("type", None)
-        if kind == "TextLoggerHook":
-            for key in ("ignore_last", "out_dir"):
-                if key in options:
-                    logger[key] = options.pop(key)
-            if options.pop("by_epoch", work.by_epoch) is not work.by_epoch:
-                work = work.put("log_processor", {"type": "LogProcessor", "by_epoch": not work.by_epoch}, mark)
-        elif kind in known:
-            made: dict[str, Any] = {"type": known[kind]}
-            for key in ("init_kwargs", "exp_name", "tags", "log_dir"):
-                if key in options:
-                    made["save_dir" if key == "log_dir" else key] = options.pop(key)
-            options.pop("by_epoch", None)
-            backends.append(made)
-        else:
-            work = work.note(
-                f"log_config.hooks has {kind!r}, which has no backend here, and is not translated.",
-                mark.place if mark else None,
-            )
-            continue
-        work = work.leave(f"log_config.hooks ({kind})", options, "has no key of a logger here, and is not translated.")
-    work = work.put("default_hooks.logger", logger, mark)
+    logger: Table = {"type": "LoggerHook", "interval": table.pop("interval", 10)}
+    backends: list[Table] = []
+    hooks = table.pop("hooks", None) or ()
+    if not isinstance(hooks, (list, tuple)):
+        raise work.fail("log_config.hooks", f"log_config.hooks = {quoted(tree.thaw(hooks))} is no list.")
+    for hook in hooks:
+        work = _logger(work, work.table("log_config.hooks", hook), logger, backends)
+    work = work.put("default_hooks.logger", logger, "log_config")
     if backends:
-        work = work.put("vis_backends", [{"type": "LocalVisBackend"}, *backends], mark)
-        work = work.put(
-            "visualizer", {"type": "Visualizer", "vis_backends": [{"type": "LocalVisBackend"}, *backends]}, mark
-        )
-    return work.leave("log_config", rest, "has no key of a logger here, and is not translated.")
+        both = [{"type": "LocalVisBackend"}, *backends]
+        work = work.put("vis_backends", both, "log_config")
+        work = work.put("visualizer", {"type": "Visualizer", "vis_backends": both}, "log_config")
+    return work.leave("log_config", table, "has no key of a logger here, and is not translated.")
+
+
+def _logger(work: Work, options: Table, logger: Table, backends: list[Table]) -> Work:
+    """One hook of ``log_config``, put into the table of the logger or among the backends."""
+    kind = options.pop("type", None)
+    backend = dict(_BACKENDS).get(kind) if isinstance(kind, str) else None
+    if kind == "TextLoggerHook":
+        for key in ("ignore_last", "out_dir"):
+            if key in options:
+                logger[key] = options.pop(key)
+        if options.pop("by_epoch", work.by_epoch) is not work.by_epoch:
+            work = work.put("log_processor", {"type": "LogProcessor", "by_epoch": not work.by_epoch}, "log_config")
+    elif backend is not None:
+        entry: Table = {"type": backend}
+        for key in ("init_kwargs", "exp_name", "tags", "log_dir"):
+            if key in options:
+                entry["save_dir" if key == "log_dir" else key] = options.pop(key)
+        options.pop("by_epoch", None)
+        backends.append(entry)
+    else:
+        text = f"log_config.hooks has {quoted(kind)}, which has no backend here, and is not translated."
+        return work.note(text, "log_config")
+    return work.leave(f"log_config.hooks ({kind})", options, "has no key of a logger here, and is not translated.")
+
+
+_MOVES = (
+    ("dist_params", "env_cfg.dist_cfg"),
+    ("opencv_num_threads", "env_cfg.mp_cfg.opencv_num_threads"),
+    ("mp_start_method", "env_cfg.mp_cfg.mp_start_method"),
+    ("cudnn_benchmark", "env_cfg.cudnn_benchmark"),
+    ("deterministic", "randomness.deterministic"),
+)
 
 
 def _environment(work: Work) -> Work:
-    source = work.old
-    moves = (
-        ("dist_params", "env_cfg.dist_cfg"),
-        ("opencv_num_threads", "env_cfg.mp_cfg.opencv_num_threads"),
-        ("mp_start_method", "env_cfg.mp_cfg.mp_start_method"),
-        ("cudnn_benchmark", "env_cfg.cudnn_benchmark"),
-        ("deterministic", "randomness.deterministic"),
-    )
-    for old, new in moves:
-        if old in source:
-            work, value = work.take(old)
-            if value is not None:
-                work = work.put(new, value, mark_of(source, old))
+    for old, new in _MOVES:
+        work, value = work.take(old)
+        if value is not None:
+            work = work.put(new, value, old)
     work, resume_from = work.take("resume_from")
     work, automatic = work.take("auto_resume")
     if resume_from is not None:
-        work = work.put("resume", resume_from, mark_of(source, "resume_from"))
+        work = work.put("resume", resume_from, "resume_from")
     elif automatic:
-        work = work.put("resume", True, mark_of(source, "auto_resume"))
+        work = work.put("resume", True, "auto_resume")
     for key in ("gpu_ids", "gpus"):
-        if key in source:
+        if key in work.old:
             work, value = work.take(key)
-            work = work.note(
-                f"{key} = {value!r}: devices are named on the command line, and this is not translated.",
-                _where(source, key)[:-2] or None,
-            )
+            text = f"{key} = {quoted(tree.thaw(value))}: devices are named on the command line, and this is not translated."
+            work = work.note(text, key)
     return work
 
 
