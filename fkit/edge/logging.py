@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from typing import IO, Any
 
 from fkit.edge.environment import get_host_info
-from fkit.fileio.error import told
+from fkit.fileio.error import FileErrors
 from fkit.fileio.path import mkdir_or_exist
 from fkit.tree.error import FkitTypeError, FkitValueError
 
@@ -79,7 +79,7 @@ def get_logger(
         path = _file_of(os.fspath(log_file), rank if distributed else 0)
         if path not in [os.path.abspath(old.baseFilename) for old in _files(logger)]:
             mkdir_or_exist(os.path.dirname(path))
-            with told(str(log_file), "opened for the log"):
+            with FileErrors(str(log_file), "opened for the log"):
                 handler = logging.FileHandler(path, file_mode, encoding="utf-8")
             _add(logger, handler, level, False)
         for file in _files(logger):

@@ -3,23 +3,28 @@
 =====================================  =================================================================
 there (mmcv, mmengine)                 here
 =====================================  =================================================================
-``@register_handler("parquet")``       ``reg.register("file_handlers", maker, name="parquet")``
-``@register_backend("my", ...)``       ``reg.register("file_backends", maker, name="my")``
+``@register_handler("parquet")``       ``reg = register_handler(reg, Parquet, "parquet")``
+``@register_backend("my", ...)``       ``reg = register_backend(reg, "my", Backend, prefixes="my")``
+``FileClient.register_backend(...)``   the same
 ``load(path)`` with either of those    ``load(path, registry=reg)``
-``get_file_backend(...)``, kept once   ``with held(uri, backend_args) as storage: ...``, held where it is used
+``get_file_backend(...)``, kept once   ``with open_storage(uri, backend_args) as storage: ...``
 ``load("a.pkl")``                      ``load("a.pkl", allow_pickle=True)``, where its source is trusted
+``BaseFileHandler``                    ``FileHandler(decode, encode)``; its subclasses are taken as they are
+``BaseStorageBackend``                 any class with the methods that are used of it
 =====================================  =================================================================
 """
 
 from fkit.fileio.error import FkitFileExistsError as FkitFileExistsError
 from fkit.fileio.error import FkitSameFileError as FkitSameFileError
 from fkit.fileio.handler import FileHandler as FileHandler
-from fkit.fileio.io import dict_from_file as dict_from_file
+from fkit.fileio.handler import file_handlers as file_handlers
 from fkit.fileio.io import dump as dump
 from fkit.fileio.io import dumps as dumps
-from fkit.fileio.io import list_from_file as list_from_file
+from fkit.fileio.io import fopen as fopen
 from fkit.fileio.io import load as load
 from fkit.fileio.io import loads as loads
+from fkit.fileio.line import dict_from_file as dict_from_file
+from fkit.fileio.line import list_from_file as list_from_file
 from fkit.fileio.local import LocalStorage as LocalStorage
 from fkit.fileio.operation import copy_if_symlink_fails as copy_if_symlink_fails
 from fkit.fileio.operation import copyfile as copyfile
@@ -33,11 +38,11 @@ from fkit.fileio.operation import generate_presigned_url as generate_presigned_u
 from fkit.fileio.operation import get as get
 from fkit.fileio.operation import get_local_path as get_local_path
 from fkit.fileio.operation import get_text as get_text
-from fkit.fileio.operation import held as held
 from fkit.fileio.operation import isdir as isdir
 from fkit.fileio.operation import isfile as isfile
 from fkit.fileio.operation import join_path as join_path
 from fkit.fileio.operation import list_dir_or_file as list_dir_or_file
+from fkit.fileio.operation import open_storage as open_storage
 from fkit.fileio.operation import put as put
 from fkit.fileio.operation import put_text as put_text
 from fkit.fileio.operation import remove as remove
@@ -45,6 +50,8 @@ from fkit.fileio.operation import rmtree as rmtree
 from fkit.fileio.part import FileClient as FileClient
 from fkit.fileio.part import get_file_backend as get_file_backend
 from fkit.fileio.part import parse_uri_prefix as parse_uri_prefix
+from fkit.fileio.part import register_backend as register_backend
+from fkit.fileio.part import register_handler as register_handler
 from fkit.fileio.path import check_file_exist as check_file_exist
 from fkit.fileio.path import find_vcs_root as find_vcs_root
 from fkit.fileio.path import is_abs as is_abs

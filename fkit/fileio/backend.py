@@ -1,16 +1,24 @@
 """The makers of the file backends, as the registry has them."""
 
-import os
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from frozendict import frozendict
 
 from fkit.fileio.local import LocalStorage, PathLike
+from fkit.fileio.path import local_path
 from fkit.fileio.storage import Storage
-from fkit.tree.error import FkitTypeError
+from fkit.tree.error import FkitTypeError, quoted
 
-__all__ = ["http_storage", "lmdb_storage", "local_storage", "memory_storage", "s3_storage", "zip_storage"]
+__all__ = [
+    "file_backends",
+    "http_storage",
+    "lmdb_storage",
+    "local_storage",
+    "memory_storage",
+    "s3_storage",
+    "zip_storage",
+]
 
 
 def local_storage() -> LocalStorage:
@@ -63,21 +71,25 @@ def zip_storage(path: PathLike | None = None, mode: str = "r", **options: Any) -
             "the backend 'zip' needs the archive.",
             repair="Write zip://inner/path::archive.zip, or backend_args={'backend': 'zip', 'path': 'archive.zip'}.",
         )
-    return Storage("zip", frozendict(fo=os.fspath(path), mode=mode, **options), inside=True)
+    return Storage("zip", frozendict(fo=local_path(path), mode=mode, **options), inside=True)
 
 
-def s3_storage(path_mapping: Mapping[str, str] | None = None, **options: Any) -> Storage:
+def s3_storage(path_mapping: Mapping[str, str] | None = None, enable_mc: bool = False, **options: Any) -> Storage:
     """Objects at ``s3://bucket/key``, by s3fs.
 
     Args:
         path_mapping: beginnings of paths, each to be replaced by another: ``{"data/coco/": "s3://sets/coco/"}``.
+        enable_mc: taken for OpenMMLab's configs, which ask for a cache of Ceph's by it; there is none here.
         options: those of `s3fs.S3FileSystem`; an own server is ``client_kwargs={"endpoint_url": ...}``.
 
     Example:
         >>> s3_storage({"data/": "s3://sets/"}).mapping
         (('data/', 's3://sets/'),)
     """
-    return Storage("s3", frozendict[str, Any](options), mapping=tuple((path_mapping or {}).items()))
+    pairs: Any = {} if path_mapping is None else path_mapping
+    if not isinstance(pairs, Mapping) or not all(isinstance(word, str) for pair in pairs.items() for word in pair):
+        raise FkitTypeError(f"path_mapping maps beginnings of paths to others, not {quoted(path_mapping)}.")
+    return Storage("s3", frozendict[str, Any](options), mapping=tuple(pairs.items()))
 
 
 def lmdb_storage(db_path: PathLike, readonly: bool = True, lock: bool = False, readahead: bool = False) -> Storage:
@@ -93,5 +105,22 @@ def lmdb_storage(db_path: PathLike, readonly: bool = True, lock: bool = False, r
         >>> lmdb_storage("train.lmdb").name
         'lmdb'
     """
-    options = frozendict(db_path=os.fspath(db_path), readonly=readonly, lock=lock, readahead=readahead)
+    options = frozendict(db_path=local_path(db_path), readonly=readonly, lock=lock, readahead=readahead)
     return Storage("lmdb", options, maker="fkit.fileio.lmdb:LmdbFileSystem")
+
+
+file_backends = frozendict[str, Callable[..., Any]](
+    {
+        "disk": local_storage,
+        "file": local_storage,
+        "http": http_storage,
+        "https": http_storage,
+        "lmdb": lmdb_storage,
+        "local": local_storage,
+        "memory": memory_storage,
+        "petrel": s3_storage,
+        "s3": s3_storage,
+        "zip": zip_storage,
+    }
+)
+"""The built-in storages by name and prefix, as the built-in registry has them."""

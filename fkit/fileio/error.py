@@ -1,8 +1,7 @@
 """Errors of reading and writing: whatever a library raised becomes one sentence that names the file."""
 
 import shutil
-from collections.abc import Generator
-from contextlib import contextmanager
+from types import TracebackType
 
 from fkit.tree.error import (
     FkitError,
@@ -14,7 +13,7 @@ from fkit.tree.error import (
     like,
 )
 
-__all__ = ["FkitFileExistsError", "FkitSameFileError", "told"]
+__all__ = ["FileErrors", "FkitFileExistsError", "FkitSameFileError"]
 
 
 class FkitFileExistsError(FkitOSError, FileExistsError):
@@ -25,55 +24,63 @@ class FkitSameFileError(FkitOSError, shutil.SameFileError):
     """A copy onto itself."""
 
 
-@contextmanager
-def told(where: str, doing: str) -> Generator[None]:
-    """Turn what the body raises into one `FkitError` that names the file.
+class FileErrors:
+    """Turn what the body of a ``with`` raises into one `FkitError` that names the file.
 
     Args:
         where: the path or address, as the user wrote it.
-        doing: what was tried, as in "cannot be {doing}": "read", "written", "read as json".
+        action: what was tried, as in "cannot be {action}": "read", "written", "read as json".
 
     Raises:
         FkitError: of the class that a handler for the original class catches too.
 
     Example:
-        >>> with told("notes.txt", "read"):
+        >>> with FileErrors("notes.txt", "read"):
         ...     raise PermissionError(13, "Permission denied")
         Traceback (most recent call last):
         ...
         fkit.tree.error.FkitOSError: notes.txt: cannot be read: Permission denied.
     """
-    try:
-        yield
-    except FkitError:
-        raise
-    except Exception as cause:
-        raise _explained(cause, where, doing) from cause
+
+    __slots__ = ("action", "where")
+
+    def __init__(self, where: str, action: str) -> None:
+        self.where = where
+        self.action = action
+
+    def __enter__(self) -> None:
+        """Nothing to do."""
+
+    def __exit__(
+        self, kind: type[BaseException] | None, cause: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if isinstance(cause, Exception) and not isinstance(cause, FkitError):
+            raise _explained(cause, self.where, self.action) from cause
 
 
-def _explained(cause: Exception, where: str, doing: str) -> FkitError:
+def _explained(cause: Exception, where: str, action: str) -> FkitError:
     inner = cause.__cause__
     if isinstance(cause, FileNotFoundError) and isinstance(inner, Exception) and not _missing(inner):
-        return FkitOSError(f"cannot be {doing}: {_sentence(inner)}", origin=where)  # fsspec's word for no connection
+        return FkitOSError(f"cannot be {action}: {_sentence(inner)}", origin=where)  # fsspec's word for no connection
     if isinstance(cause, FileNotFoundError):
         return FkitFileNotFoundError("there is no such file or folder.", origin=where)
     if isinstance(cause, FileExistsError):
         return FkitFileExistsError("is there already.", origin=where)
     if isinstance(cause, IsADirectoryError):
-        return FkitOSError(f"cannot be {doing}: it is a folder.", origin=where)
+        return FkitOSError(f"cannot be {action}: it is a folder.", origin=where)
     if isinstance(cause, RecursionError):
-        return FkitValueError(f"cannot be {doing}: it is nested too deeply.", origin=where)
+        return FkitValueError(f"cannot be {action}: it is nested too deeply.", origin=where)
     if isinstance(cause, NotImplementedError):
-        return FkitRuntimeError(f"cannot be {doing}: its storage does not offer that.", origin=where)
+        return FkitRuntimeError(f"cannot be {action}: its storage does not offer that.", origin=where)
     if isinstance(cause, ImportError):
         return FkitImportError(
-            f"cannot be {doing}: a package is missing.",
+            f"cannot be {action}: a package is missing.",
             origin=where,
             repair=f"{cause}" or f"Install {cause.name!r}.",
         )
-    kind = like(cause)
+    kind = FkitValueError if type(cause) is LookupError else like(cause)  # an encoding that there is not
     # libraries for archives and networks have classes of their own: to whoever reads a file, they are its OSError
-    return (FkitOSError if kind is FkitError else kind)(f"cannot be {doing}: {_sentence(cause)}", origin=where)
+    return (FkitOSError if kind is FkitError else kind)(f"cannot be {action}: {_sentence(cause)}", origin=where)
 
 
 def _missing(cause: BaseException) -> bool:
@@ -82,7 +89,6 @@ def _missing(cause: BaseException) -> bool:
 
 def _sentence(cause: Exception) -> str:
     """A cause's text as the end of a sentence: one line, one full stop."""
-    own = cause.strerror if isinstance(cause, OSError) and cause.strerror else str(cause)
-    lines = own.split("\n")
+    lines = (cause.strerror if isinstance(cause, OSError) and cause.strerror else str(cause)).split("\n")
     text = " ".join(line.strip() for line in lines if line.strip()) or type(cause).__name__
     return text if text.endswith((".", "!", "?")) else f"{text}."

@@ -12,26 +12,29 @@ OpenMMLab's handlers (classes with ``load_from_fileobj`` and ``dump_to_fileobj``
 """
 
 import io
-import json
 import pickle
-from collections.abc import Callable, Mapping, Sequence
-from collections.abc import Set as AbstractSet
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, cast
 
 import numpy as np
+from frozendict import frozendict
 
-from fkit.tree.error import FkitTypeError, FkitValueError
+from fkit.format.json import read_json, write_json
+from fkit.format.yaml import read_yaml, write_yaml
+from fkit.tree.error import FkitTypeError, FkitValueError, quoted
 
 __all__ = [
     "FileHandler",
     "adapt",
+    "file_handlers",
     "json_handler",
     "npy_handler",
     "npz_handler",
     "pickle_handler",
     "safetensors_handler",
     "txt_handler",
+    "yaml_handler",
 ]
 
 
@@ -44,6 +47,10 @@ class FileHandler:
         encode: ``encode(value, **options) -> bytes``.
         text: the bytes are UTF-8 text, so ``dump`` to a string gives a str.
         pickles: both functions take ``allow_pickle``, for the format can carry code.
+        places: ``decode`` takes ``origin``, the file's name, so that its errors say ``file:line``.
+
+    Raises:
+        FkitTypeError: ``decode`` or ``encode`` cannot be called.
 
     Example:
         >>> upper = FileHandler(decode=lambda data: data.decode().upper(), encode=lambda text: text.encode(), text=True)
@@ -55,6 +62,12 @@ class FileHandler:
     encode: Callable[..., bytes]
     text: bool = False
     pickles: bool = False
+    places: bool = False
+
+    def __post_init__(self) -> None:
+        for name, part in (("decode", self.decode), ("encode", self.encode)):
+            if not callable(cast(Any, part)):
+                raise FkitTypeError(f"`{name}` is a function, not {quoted(part)}.")
 
 
 def adapt(part: Any, name: str) -> FileHandler:
@@ -94,21 +107,23 @@ def adapt(part: Any, name: str) -> FileHandler:
     return FileHandler(decode, encode, text=text)
 
 
-# ------------------------------------------------------------------------------------------------------------- json
+# --------------------------------------------------------------------------------------------------- json and yaml
 
 
 def json_handler() -> FileHandler:
     """JSON. Sets, ranges and arrays are written as lists, numpy's scalars as numbers, mappings as objects.
 
+    Options are those of `fkit.format.json.write_json`: ``indent``, ``sort_keys``, ``allow_nan=False``, ...
+
     Example:
         >>> json_handler().encode({"ids": range(3), "mean": np.float32(0.5)})
         b'{"ids": [0, 1, 2], "mean": 0.5}'
     """
-    return FileHandler(_from_json, _to_json, text=True)
+    return FileHandler(_from_json, _to_json, text=True, places=True)
 
 
-def _from_json(data: bytes) -> Any:
-    return json.loads(data)
+def _from_json(data: bytes, *, origin: str | None = None) -> Any:
+    return read_json(data, origin)
 
 
 def _to_json(
@@ -117,35 +132,58 @@ def _to_json(
     indent: int | str | None = None,
     sort_keys: bool = False,
     ensure_ascii: bool = True,
+    allow_nan: bool = True,
     separators: tuple[str, str] | None = None,
     default: Callable[[Any], Any] | None = None,
 ) -> bytes:
-    return json.dumps(
+    return write_json(
         value,
         indent=indent,
         sort_keys=sort_keys,
         ensure_ascii=ensure_ascii,
+        allow_nan=allow_nan,
         separators=separators,
-        default=default or plain,
-    ).encode("utf-8")
+        default=default,
+    ).encode()
 
 
-def plain(value: Any) -> Any:
-    """One level of a value in plain Python: what a text format writes in its place.
+def yaml_handler() -> FileHandler:
+    """YAML: plain data and ``!!python/tuple``; any other ``!!python`` tag is refused.
+
+    Mappings keep their order; numpy's scalars and arrays are written as numbers and lists. Options are those of
+    `fkit.format.yaml.write_yaml`. ``1e-3`` is a number and ``2024-01-02`` a text, as `fkit.format.scalar` says.
 
     Example:
-        >>> plain(np.arange(3)), plain(np.int64(7)), plain(range(2))
-        ([0, 1, 2], 7, [0, 1])
+        >>> handler = yaml_handler()
+        >>> handler.encode({"size": (2, 3)})
+        b'size: !!python/tuple [2, 3]\\n'
+        >>> handler.decode(b"size: !!python/tuple [2, 3]")
+        {'size': (2, 3)}
     """
-    if isinstance(value, np.ndarray):
-        return cast("list[Any]", value.tolist())
-    if isinstance(value, np.generic):
-        return cast(Any, value).item()
-    if isinstance(value, Mapping):
-        return dict(cast("Mapping[Any, Any]", value))
-    if isinstance(value, (AbstractSet, range, Sequence)) and not isinstance(value, (str, bytes)):
-        return list(cast("Sequence[Any]", value))
-    raise FkitTypeError(f"a {type(value).__name__} has no form in this format: {value!r:.80}")
+    return FileHandler(_from_yaml, _to_yaml, text=True, places=True)
+
+
+def _from_yaml(data: bytes, *, origin: str | None = None) -> Any:
+    return read_yaml(data, origin)
+
+
+def _to_yaml(
+    value: Any,
+    *,
+    sort_keys: bool = False,
+    indent: int | None = None,
+    width: int | None = None,
+    default_flow_style: bool | None = False,
+    allow_unicode: bool = True,
+) -> bytes:
+    return write_yaml(
+        value,
+        sort_keys=sort_keys,
+        indent=indent,
+        width=width,
+        default_flow_style=default_flow_style,
+        allow_unicode=allow_unicode,
+    ).encode()
 
 
 # ----------------------------------------------------------------------------------------------------------- pickle
@@ -195,10 +233,10 @@ def npy_handler() -> FileHandler:
 
 
 def _from_npy(data: bytes, *, allow_pickle: bool = False) -> Any:
-    found = np.load(io.BytesIO(data), allow_pickle=allow_pickle)
-    if not isinstance(found, np.ndarray):
+    array = np.load(io.BytesIO(data), allow_pickle=allow_pickle)
+    if not isinstance(array, np.ndarray):
         raise FkitValueError("holds several arrays: it is an npz file.", repair='Pass file_format="npz".')
-    return cast(Any, found)
+    return cast(Any, array)
 
 
 def _to_npy(value: Any, *, allow_pickle: bool = False) -> bytes:
@@ -219,11 +257,11 @@ def npz_handler() -> FileHandler:
 
 
 def _from_npz(data: bytes, *, allow_pickle: bool = False) -> dict[str, Any]:
-    found = np.load(io.BytesIO(data), allow_pickle=allow_pickle)
-    if isinstance(found, np.ndarray):
+    archive = np.load(io.BytesIO(data), allow_pickle=allow_pickle)
+    if isinstance(archive, np.ndarray):
         raise FkitValueError("holds one array: it is an npy file.", repair='Pass file_format="npy".')
-    with found:
-        return {name: found[name] for name in found.files}
+    with archive:
+        return {name: archive[name] for name in archive.files}
 
 
 def _to_npz(value: Any, *, allow_pickle: bool = False, compressed: bool = False) -> bytes:
@@ -291,3 +329,19 @@ def _to_txt(value: Any, *, encoding: str = "utf-8") -> bytes:
     if not isinstance(value, str):
         raise FkitTypeError(f"txt holds a str, not a {type(value).__name__}.")
     return value.encode(encoding)
+
+
+file_handlers = frozendict[str, FileHandler](
+    {
+        "json": json_handler(),
+        "npy": npy_handler(),
+        "npz": npz_handler(),
+        "pickle": pickle_handler(),
+        "pkl": pickle_handler(),
+        "safetensors": safetensors_handler(),
+        "txt": txt_handler(),
+        "yaml": yaml_handler(),
+        "yml": yaml_handler(),
+    }
+)
+"""The built-in formats, as the built-in registry has them; looked up where no other registry is given."""

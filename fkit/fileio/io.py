@@ -1,19 +1,21 @@
 """Load and dump: a value from a file and back, by the format's handler and the address's storage."""
 
+import inspect
 import io
 import os
 from collections.abc import Callable, Mapping
-from typing import Any
+from typing import IO, Any, cast
 
-from fkit.fileio.error import told
+from fkit.fileio.error import FileErrors
 from fkit.fileio.handler import FileHandler
-from fkit.fileio.local import PathLike
-from fkit.fileio.operation import held
-from fkit.fileio.part import backend_args_of, format_of, handler_of
+from fkit.fileio.local import LocalStorage, PathLike
+from fkit.fileio.operation import ask
+from fkit.fileio.part import backend_args_of, format_of, get_file_backend, handler_of
+from fkit.fileio.path import local_path, path_text
 from fkit.registry.registry import Registry
-from fkit.tree.error import FkitError, FkitTypeError, FkitValueError
+from fkit.tree.error import FkitError, FkitTypeError, FkitValueError, quoted
 
-__all__ = ["dict_from_file", "dump", "dumps", "list_from_file", "load", "loads"]
+__all__ = ["dump", "dumps", "fopen", "load", "loads"]
 
 _STRING = "<string>"
 
@@ -54,30 +56,31 @@ def load(
         ...
         fkit.tree.error.FkitFileNotFoundError: missing.json: there is no such file or folder.
     """
-    where, given = backend_args_of(backend_args, file_client_args), allow_pickle
+    where = backend_args_of(backend_args, file_client_args)
     if isinstance(file, (bytes, bytearray, memoryview)) or (file_format is not None and _is_content(file)):
-        text: Any = file  # pyright: ignore[reportUnknownVariableType]
-        return loads(text, _named(file_format, _STRING), registry=registry, allow_pickle=given, **options)
+        return loads(file, _named(file_format, _STRING), registry=registry, allow_pickle=allow_pickle, **options)
     if isinstance(file, (str, os.PathLike)):
-        path: PathLike = file  # pyright: ignore[reportUnknownVariableType]
-        handler = handler_of(_format(path, file_format), registry, str(path))
-        with held(path, where, registry) as storage:
-            data: bytes = storage.get(path)
-        return _decoded(handler, data, str(path), _format(path, file_format), given, options)
+        path = path_text(file)
+        format = _format(path, file_format)
+        handler = handler_of(format, registry, path)
+        data = ask("get", path, where, registry, path)
+        return _decode(handler, data, path, format, allow_pickle, options)
     if not hasattr(file, "read"):
         raise FkitTypeError(f"`file` is a path, an open file or bytes, not a {type(file).__name__}.")
     name = str(getattr(file, "name", "<open file>"))
     format = _named(file_format, name)
     handler = handler_of(format, registry, name)
-    with told(name, "read"):
-        found: Any = file.read()
-    if isinstance(found, str) and not handler.text:
+    with FileErrors(name, "read"):
+        data = file.read()
+        if isinstance(data, str) and handler.text:
+            data = data.encode()
+    if not isinstance(data, bytes):
         raise FkitTypeError(f"{format} is no text: open the file with mode 'rb'.", origin=name)
-    return _decoded(handler, found.encode() if isinstance(found, str) else found, name, format, given, options)
+    return _decode(handler, data, name, format, allow_pickle, options)
 
 
 def loads(
-    content: str | bytes,
+    content: str | bytes | bytearray | memoryview,
     file_format: str,
     *,
     registry: Registry | None = None,
@@ -92,11 +95,16 @@ def loads(
         >>> loads("{", "json")
         Traceback (most recent call last):
         ...
-        fkit.tree.error.FkitValueError: <string>: cannot be read as json: Expecting property name enclosed in double \
-quotes: line 1 column 2 (char 1).
+        fkit.tree.error.FkitValueError: <string>:1: This is no JSON: Expecting property name enclosed in double quotes, at \
+column 2.
     """
-    data = content.encode() if isinstance(content, str) else bytes(content)
-    return _decoded(handler_of(file_format, registry), data, _STRING, file_format, allow_pickle, options)
+    format = _named(file_format, _STRING)
+    if not isinstance(content, (str, bytes, bytearray, memoryview)):  # pyright: ignore[reportUnnecessaryIsInstance]
+        raise FkitTypeError(f"the content is a str or bytes, not a {type(content).__name__}.")
+    handler = handler_of(format, registry)
+    with FileErrors(_STRING, f"read as {format}"):
+        data = content.encode() if isinstance(content, str) else bytes(content)
+    return _decode(handler, data, _STRING, format, allow_pickle, options)
 
 
 def dump(
@@ -141,19 +149,18 @@ def dump(
             raise FkitValueError("file_format must be specified since file is None.")
         return dumps(obj, file_format, registry=registry, allow_pickle=allow_pickle, **options)
     if isinstance(file, (str, os.PathLike)):
-        path: PathLike = file  # pyright: ignore[reportUnknownVariableType]
+        path = path_text(file)
         format = _format(path, file_format)
-        data = _encoded(handler_of(format, registry, str(path)), obj, str(path), format, allow_pickle, options)
-        with held(path, where, registry) as storage:
-            storage.put(data, path)
+        data = _encode(handler_of(format, registry, path), obj, path, format, allow_pickle, options)
+        ask("put", path, where, registry, data, path)
         return None
     if not hasattr(file, "write"):
         raise FkitTypeError(f"`file` is a path, an open file or None, not a {type(file).__name__}.")
     name = str(getattr(file, "name", "<open file>"))
     format = _named(file_format, name)
     handler = handler_of(format, registry, name)
-    data = _encoded(handler, obj, name, format, allow_pickle, options)
-    with told(name, "written"):
+    data = _encode(handler, obj, name, format, allow_pickle, options)
+    with FileErrors(name, "written"):
         if not isinstance(file, io.TextIOBase) and "b" in getattr(file, "mode", "b"):
             file.write(data)
         elif handler.text:
@@ -171,127 +178,123 @@ def dumps(
         >>> dumps({"a": 1}, "yaml")
         'a: 1\\n'
     """
-    handler = handler_of(file_format, registry)
-    data = _encoded(handler, obj, _STRING, file_format, allow_pickle, options)
+    format = _named(file_format, _STRING)
+    handler = handler_of(format, registry)
+    data = _encode(handler, obj, _STRING, format, allow_pickle, options)
     return data.decode() if handler.text else data
 
 
-def list_from_file(
-    filename: PathLike,
-    prefix: str = "",
-    offset: int = 0,
-    max_num: int = 0,
-    encoding: str = "utf-8",
-    file_client_args: Mapping[str, Any] | None = None,
+def fopen(
+    filepath: PathLike,
+    mode: str = "r",
+    buffering: int = -1,
+    encoding: str | None = None,
+    errors: str | None = None,
+    newline: str | None = None,
     *,
     backend_args: Mapping[str, Any] | None = None,
     registry: Registry | None = None,
-) -> list[str]:
-    """The lines of a text file.
+) -> IO[Any]:
+    """A file, opened: Python's ``open`` for a path, ``~`` written out, and for reading at an address too.
+
+    `dump` and `put` write a file whole or not at all, which an open one is not.
 
     Args:
-        filename: a path or an address.
-        prefix: put before each line.
-        offset: how many lines are left out at the beginning.
-        max_num: how many lines are read at most; 0 reads all.
-        encoding: the file's.
-        file_client_args: mmcv 1.x's name of ``backend_args``.
+        filepath: a path or an address.
+        mode: as for ``open``.
+        buffering: as for ``open``.
+        encoding: of text; None is UTF-8.
+        errors: as for ``open``.
+        newline: as for ``open``.
         backend_args: as in `load`.
         registry: as in `load`.
-
-    Example:
-        >>> with held("memory://names.txt") as memory:
-        ...     memory.put_text("cat\\ndog\\nfox\\n", "memory://names.txt")
-        >>> list_from_file("memory://names.txt", prefix="a ", offset=1)
-        ['a dog', 'a fox']
-    """
-    with held(filename, backend_args_of(backend_args, file_client_args), registry) as storage:
-        text: str = storage.get_text(filename, encoding)
-    # as files are read in text mode: \r\n and \r end lines too, and an empty last line is none
-    lines = io.StringIO(text, newline=None).readlines()
-    end = offset + max_num if max_num > 0 else None
-    return [prefix + line.rstrip("\n\r") for line in lines[offset:end]]
-
-
-def dict_from_file(
-    filename: PathLike,
-    key_type: Callable[[str], Any] = str,
-    encoding: str = "utf-8",
-    file_client_args: Mapping[str, Any] | None = None,
-    *,
-    backend_args: Mapping[str, Any] | None = None,
-    registry: Registry | None = None,
-) -> dict[Any, str | list[str]]:
-    """The lines of a text file as a mapping: the first word of each is the key, the others are the value.
-
-    Args:
-        filename: a path or an address.
-        key_type: makes a key of the first word.
-        encoding: the file's.
-        file_client_args: mmcv 1.x's name of ``backend_args``.
-        backend_args: as in `load`.
-        registry: as in `load`.
-
-    Returns:
-        {key: the one other word, or the list of them}.
 
     Raises:
-        FkitValueError: a line has fewer than two words, or a key that ``key_type`` refuses.
+        FkitFileNotFoundError: there is no such file.
+        FkitValueError: a mode that there is not, or writing at an address.
 
     Example:
-        >>> with held("memory://map.txt") as memory:
-        ...     memory.put_text("1 cat\\n2 dog fox", "memory://map.txt")
-        >>> dict_from_file("memory://map.txt", key_type=int)
-        {1: 'cat', 2: ['dog', 'fox']}
+        >>> dump("cat\\ndog\\n", "memory://fopen.txt")
+        >>> with fopen("memory://fopen.txt") as file:
+        ...     file.readlines()
+        ['cat\\n', 'dog\\n']
     """
-    lines = list_from_file(
-        filename, encoding=encoding, backend_args=backend_args, file_client_args=file_client_args, registry=registry
-    )
-    found: dict[Any, str | list[str]] = {}
-    for number, line in enumerate(lines, 1):
-        key, *values = line.split() or [""]
-        if not values:
-            raise FkitValueError(f"a key and a value were expected, found {line!r:.80}.", origin=f"{filename}:{number}")
-        with told(f"{filename}:{number}", "read"):
-            found[key_type(key)] = values[0] if len(values) == 1 else values
-    return found
+    name = path_text(filepath)
+    binary = isinstance(cast(Any, mode), str) and "b" in mode
+    encoding = "utf-8" if encoding is None and not binary else encoding
+    storage = get_file_backend(name, backend_args=backend_args, registry=registry)
+    if isinstance(storage, LocalStorage):
+        with FileErrors(name, "opened"):
+            return open(local_path(name), mode, buffering, encoding, errors, newline)
+    if mode not in ("r", "rt", "rb"):
+        raise FkitValueError(
+            f"an address is opened for reading alone, not with the mode {mode!r:.40}.",
+            origin=name,
+            repair="Write it whole, by dump, put or put_text.",
+        )
+    with FileErrors(name, "opened"):
+        content = io.BytesIO(ask("get", name, backend_args, registry, name))
+        return content if binary else io.TextIOWrapper(content, encoding, errors, newline)
 
 
 def _is_content(file: Any) -> bool:
     return isinstance(file, str) and (file.startswith(("{", "[", '"')) or "\n" in file)
 
 
-def _format(path: PathLike, file_format: str | None) -> str:
-    return (file_format or format_of(path)).lower()
+def _format(path: str, file_format: str | None) -> str:
+    return format_of(path) if file_format is None else _named(file_format, path)
 
 
-def _named(file_format: str | None, where: str) -> str:
+def _named(file_format: Any, where: str) -> str:
     if file_format is None:
         raise FkitTypeError("file_format must be specified: there is no path that ends with one.", origin=where)
+    if not isinstance(file_format, str):
+        raise FkitTypeError(f"file_format is a str such as 'json', not {quoted(file_format)}.", origin=where)
     return file_format.lower()
 
 
-def _decoded(
+def _decode(
     handler: FileHandler, data: bytes, name: str, format: str, allow_pickle: bool, options: Mapping[str, Any]
 ) -> Any:
     if handler.pickles:
         options = {**options, "allow_pickle": allow_pickle}
-    return _called(handler.decode, data, name, f"read as {format}", options)
+    if handler.places:
+        options = {**options, "origin": name}
+    return _call(handler.decode, data, name, f"read as {format}", options)
 
 
-def _encoded(
+def _encode(
     handler: FileHandler, obj: Any, name: str, format: str, allow_pickle: bool, options: Mapping[str, Any]
 ) -> bytes:
     if handler.pickles:
         options = {**options, "allow_pickle": allow_pickle}
-    return _called(handler.encode, obj, name, f"written as {format}", options)
+    return _call(handler.encode, obj, name, f"written as {format}", options)
 
 
-def _called(function: Callable[..., Any], value: Any, name: str, doing: str, options: Mapping[str, Any]) -> Any:
+def _call(function: Callable[..., Any], value: Any, name: str, action: str, options: Mapping[str, Any]) -> Any:
     try:
-        with told(name, doing):
+        with FileErrors(name, action):
             return function(value, **options)
     except FkitError as error:
+        if isinstance(error, FkitTypeError):
+            _check_options(function, name, action, options)
         if error.origin is None:  # a handler does not know what file its bytes are of
             error.origin = name
         raise
+
+
+def _check_options(function: Callable[..., Any], name: str, action: str, options: Mapping[str, Any]) -> None:
+    """Say which option a handler does not take, where that was the mistake."""
+    parameters = inspect.signature(function).parameters.values()
+    if any(parameter.kind is parameter.VAR_KEYWORD for parameter in parameters):
+        return
+    names = [p.name for p in parameters if p.kind is p.KEYWORD_ONLY and p.name not in ("origin", "allow_pickle")]
+    for option in options:
+        if option not in (*names, "origin", "allow_pickle"):
+            raise FkitTypeError(
+                f"cannot be {action}: there is no option {option!r}.",
+                origin=name,
+                value=option,
+                choices=names,
+                label="Options",
+            ) from None

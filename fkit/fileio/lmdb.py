@@ -116,7 +116,7 @@ class LmdbFileSystem(_Parent):
         path = self._strip_protocol(path)
         if self.info(path)["type"] == "file":
             return [self.info(path) if detail else path]
-        found: dict[str, dict[str, Any]] = {}
+        entries: dict[str, dict[str, Any]] = {}
         prefix = f"{path}/".encode() if path else b""
         with self.env.begin(write=False) as reading:
             cursor = reading.cursor()
@@ -125,9 +125,9 @@ class LmdbFileSystem(_Parent):
                 name, folder, _rest = bytes(cursor.key())[len(prefix) :].decode().partition("/")
                 full = f"{path}/{name}" if path else name
                 kind, size = ("directory", 0) if folder else ("file", len(cursor.value()))
-                found[full] = {"name": full, "size": size, "type": kind}
+                entries[full] = {"name": full, "size": size, "type": kind}
                 if folder:  # past all that lies in it: "0" is the character after "/"
                     more = cursor.set_range(prefix + name.encode() + b"0")
                 else:
                     more = cursor.next()
-        return list(found.values()) if detail else list(found)
+        return list(entries.values()) if detail else list(entries)

@@ -1,19 +1,21 @@
 """The local disk as a storage backend."""
 
+import contextlib
+import io
 import os
 import shutil
+import tempfile
 from collections.abc import Generator, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any, TypeAlias
 
-from fkit.fileio.error import FkitFileExistsError, FkitSameFileError, told
-from fkit.fileio.path import listing, mkdir_or_exist, symlink
-from fkit.tree.error import FkitRuntimeError
+from fkit.fileio.error import FileErrors, FkitFileExistsError, FkitSameFileError
+from fkit.fileio.path import listing, local_path, mkdir_or_exist, path_text, symlink
+from fkit.tree.error import FkitRuntimeError, FkitTypeError
 from fkit.tree.write import atomic_write
 
-__all__ = ["LocalStorage", "PathLike"]
+__all__ = ["LocalStorage", "PathLike", "content_of", "text_of"]
 
 PathLike: TypeAlias = str | os.PathLike[str]
 
@@ -38,46 +40,46 @@ class LocalStorage:
 
     def get(self, filepath: PathLike) -> bytes:
         """The content of a file."""
-        with told(str(filepath), "read"), open(_local(filepath), "rb") as file:
+        with FileErrors(path_text(filepath), "read"), open(local_path(filepath), "rb") as file:
             return file.read()
 
     def get_text(self, filepath: PathLike, encoding: str = "utf-8") -> str:
         """The content of a file as text."""
-        with told(str(filepath), "read as text"):
+        with FileErrors(path_text(filepath), "read as text"):
             return self.get(filepath).decode(encoding)
 
     def put(self, obj: bytes, filepath: PathLike) -> None:
         """Write a file whole, making its folders."""
-        path = _local(filepath)
-        with told(str(filepath), "written"):
+        path, content = local_path(filepath), content_of(obj, path_text(filepath))
+        with FileErrors(path_text(filepath), "written"):
             mkdir_or_exist(os.path.dirname(path))
-            atomic_write(path, bytes(obj))
+            atomic_write(path, content)
 
     def put_text(self, obj: str, filepath: PathLike, encoding: str = "utf-8") -> None:
         """Write a text file whole, making its folders."""
-        with told(str(filepath), "written as text"):
-            self.put(obj.encode(encoding), filepath)
+        with FileErrors(path_text(filepath), "written as text"):
+            self.put(text_of(obj, path_text(filepath)).encode(encoding), filepath)
 
     def exists(self, filepath: PathLike) -> bool:
         """Whether there is a file or folder."""
-        return os.path.exists(_local(filepath))
+        return os.path.exists(local_path(filepath))
 
     def isdir(self, filepath: PathLike) -> bool:
         """Whether there is a folder."""
-        return os.path.isdir(_local(filepath))
+        return os.path.isdir(local_path(filepath))
 
     def isfile(self, filepath: PathLike) -> bool:
         """Whether there is a file."""
-        return os.path.isfile(_local(filepath))
+        return os.path.isfile(local_path(filepath))
 
     def join_path(self, filepath: PathLike, *filepaths: PathLike) -> str:
         """`os.path.join`."""
-        return os.path.join(filepath, *filepaths)
+        return os.path.join(path_text(filepath), *map(path_text, filepaths))
 
     @contextmanager
     def get_local_path(self, filepath: PathLike) -> Generator[str]:
         """The path itself: nothing is copied."""
-        yield _local(filepath)
+        yield local_path(filepath)
 
     def copyfile(self, src: PathLike, dst: PathLike) -> str:
         """Copy a file; into ``dst`` under its own name where that is a folder. Returns the new path.
@@ -85,14 +87,14 @@ class LocalStorage:
         Raises:
             FkitSameFileError: both are one file.
         """
-        source, target = _local(src), _local(dst)
+        source, target = local_path(src), local_path(dst)
         if os.path.isdir(target):
             target = os.path.join(target, os.path.basename(source))
-        with told(str(src), f"copied to {target}"):
+        with FileErrors(path_text(src), f"copied to {target}"):
             if os.path.exists(target) and os.path.exists(source) and os.path.samefile(source, target):
-                raise FkitSameFileError(f"cannot be copied to {target}: they are one file.", origin=str(src))
+                raise FkitSameFileError(f"cannot be copied to {target}: they are one file.", origin=path_text(src))
             mkdir_or_exist(os.path.dirname(target))
-            return shutil.copy(source, target)
+            return _copy_whole(source, target)
 
     def copytree(self, src: PathLike, dst: PathLike) -> str:
         """Copy a folder; returns the new path.
@@ -100,10 +102,10 @@ class LocalStorage:
         Raises:
             FkitFileExistsError: ``dst`` is there already.
         """
-        if os.path.exists(_local(dst)):
-            raise FkitFileExistsError("is there already; a folder is copied to a new place.", origin=str(dst))
-        with told(str(src), f"copied to {dst}"):
-            return shutil.copytree(_local(src), _local(dst))
+        if os.path.exists(local_path(dst)):
+            raise FkitFileExistsError("is there already; a folder is copied to a new place.", origin=path_text(dst))
+        with FileErrors(path_text(src), f"copied to {dst}"):
+            return shutil.copytree(local_path(src), local_path(dst))
 
     def copyfile_from_local(self, src: PathLike, dst: PathLike) -> str:
         """`copyfile`: this storage is the local one."""
@@ -123,13 +125,13 @@ class LocalStorage:
 
     def remove(self, filepath: PathLike) -> None:
         """Delete a file."""
-        with told(str(filepath), "removed"):
-            os.remove(_local(filepath))
+        with FileErrors(path_text(filepath), "removed"):
+            os.remove(local_path(filepath))
 
     def rmtree(self, dir_path: PathLike) -> None:
         """Delete a folder and what is in it."""
-        with told(str(dir_path), "removed"):
-            shutil.rmtree(_local(dir_path))
+        with FileErrors(path_text(dir_path), "removed"):
+            shutil.rmtree(local_path(dir_path))
 
     def copy_if_symlink_fails(self, src: PathLike, dst: PathLike) -> bool:
         """Link ``dst`` to ``src``; copy where the file system has no links. Returns whether it is a link."""
@@ -137,8 +139,8 @@ class LocalStorage:
             symlink(src, dst, overwrite=False)
             return True
         except (OSError, NotImplementedError):
-            with told(str(src), f"linked or copied to {dst}"):
-                (self.copyfile if os.path.isfile(src) else self.copytree)(src, dst)
+            with FileErrors(path_text(src), f"linked or copied to {dst}"):
+                (self.copytree if self.isdir(src) else self.copyfile)(src, dst)
             return False
 
     def list_dir_or_file(
@@ -164,7 +166,10 @@ class LocalStorage:
         """
 
         def children(inner: str) -> list[tuple[str, bool]]:
-            with told(str(dir_path), "listed"), os.scandir(os.path.join(_local(dir_path), inner)) as entries:
+            with (
+                FileErrors(path_text(dir_path), "listed"),
+                os.scandir(os.path.join(local_path(dir_path), inner)) as entries,
+            ):
                 return [(entry.name, entry.is_dir()) for entry in entries]
 
         return listing(children, list_dir, list_file, suffix, recursive)
@@ -175,13 +180,57 @@ class LocalStorage:
         Raises:
             FkitRuntimeError: always.
         """
-        raise FkitRuntimeError("a local file has no signed address.", origin=url)
+        raise FkitRuntimeError("a local file has no signed address.", origin=path_text(url))
 
 
-def _local(filepath: PathLike) -> str:
-    """A path of the system; ``file:///a/b`` and ``local://a`` are addresses of one."""
-    path = os.fspath(filepath)
-    for prefix in ("file://", "local://"):
-        if path.startswith(prefix):
-            return str(Path(path[len(prefix) :]))
-    return path
+def content_of(value: Any, where: str) -> bytes:
+    """The bytes that a storage is asked to write.
+
+    Raises:
+        FkitTypeError: a value that is none.
+
+    Example:
+        >>> content_of(bytearray(b"1"), "a.bin")
+        b'1'
+    """
+    if isinstance(value, io.BytesIO):
+        return value.getvalue()
+    if not isinstance(value, (bytes, bytearray, memoryview)):
+        raise FkitTypeError(
+            f"a file is written of bytes, not of a {type(value).__name__}.",
+            origin=where,
+            repair="Write text by put_text, and other values by dump.",
+        )
+    return bytes(value)
+
+
+def text_of(value: Any, where: str) -> str:
+    """The text that a storage is asked to write.
+
+    Raises:
+        FkitTypeError: a value that is none.
+    """
+    if not isinstance(value, str):
+        raise FkitTypeError(
+            f"a text file is written of a str, not of a {type(value).__name__}.",
+            origin=where,
+            repair="Write bytes by put, and other values by dump.",
+        )
+    return value
+
+
+def _copy_whole(source: str, target: str) -> str:
+    """Copy a file with its permissions, whole or not at all; into what is no regular file (a device), its content."""
+    if os.path.exists(target) and not os.path.isfile(target):
+        return shutil.copyfile(source, target)
+    place = os.path.realpath(target)
+    handle, beside = tempfile.mkstemp(prefix=".copy.", suffix=".tmp", dir=os.path.dirname(place))
+    try:
+        os.close(handle)
+        shutil.copy(source, beside)
+        os.replace(beside, place)
+    except BaseException:
+        with contextlib.suppress(OSError):
+            os.unlink(beside)
+        raise
+    return target

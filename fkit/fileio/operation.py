@@ -1,14 +1,17 @@
 """mmengine's file functions: each finds the storage of a path and calls its method of the same name."""
 
 from collections.abc import Generator, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from typing import Any
 
 from fkit.fileio.local import PathLike
 from fkit.fileio.part import get_file_backend
+from fkit.fileio.path import path_text
 from fkit.registry.registry import Registry
+from fkit.tree.error import FkitTypeError
 
 __all__ = [
+    "ask",
     "copy_if_symlink_fails",
     "copyfile",
     "copyfile_from_local",
@@ -21,11 +24,11 @@ __all__ = [
     "get",
     "get_local_path",
     "get_text",
-    "held",
     "isdir",
     "isfile",
     "join_path",
     "list_dir_or_file",
+    "open_storage",
     "put",
     "put_text",
     "remove",
@@ -35,23 +38,59 @@ __all__ = [
 Args = Mapping[str, Any] | None
 
 
-@contextmanager
-def held(uri: PathLike, backend_args: Args = None, registry: Registry | None = None) -> Generator[Any]:
-    """The storage of an address, closed at the end of the ``with``. For many files, hold one.
+def open_storage(
+    uri: PathLike, backend_args: Args = None, registry: Registry | None = None
+) -> AbstractContextManager[Any]:
+    """The storage of an address, closed at the end of the ``with``. For many files, open one.
+
+    Args:
+        uri: a path or an address.
+        backend_args: the storage: its name under ``backend``, and what it takes; None goes by the address.
+        registry: where storages are looked up; None is the built-in one.
 
     Example:
-        >>> with held("memory://a.txt") as memory:
+        >>> with open_storage("memory://a.txt") as memory:
         ...     memory.put(b"1", "memory://a.txt")
         ...     memory.get("memory://a.txt")
         b'1'
     """
-    storage = get_file_backend(uri, backend_args=backend_args, registry=registry)
-    try:
-        yield storage
-    finally:
-        close = getattr(storage, "close", None)
+    return _Opened(get_file_backend(uri, backend_args=backend_args, registry=registry))
+
+
+class _Opened:
+    """Closes a storage at the end of a ``with``."""
+
+    __slots__ = ("storage",)
+
+    def __init__(self, storage: Any) -> None:
+        self.storage = storage
+
+    def __enter__(self) -> Any:
+        return self.storage
+
+    def __exit__(self, *_: object) -> None:
+        close = getattr(self.storage, "close", None)
         if close is not None:
             close()
+
+
+def ask(method: str, uri: PathLike, backend_args: Args, registry: Registry | None, *args: Any) -> Any:
+    """What a method of the storage of an address answers.
+
+    Raises:
+        FkitTypeError: the storage, one of the user's own, has no such method.
+
+    Example:
+        >>> ask("exists", "memory://nowhere", None, None, "memory://nowhere")
+        False
+    """
+    with open_storage(uri, backend_args, registry) as storage:
+        function = getattr(storage, method, None)
+        if not callable(function):
+            raise FkitTypeError(
+                f"its file backend, a {type(storage).__name__}, has no method {method!r}.", origin=path_text(uri)
+            )
+        return function(*args)
 
 
 def get(filepath: PathLike, backend_args: Args = None, registry: Registry | None = None) -> bytes:
@@ -62,8 +101,7 @@ def get(filepath: PathLike, backend_args: Args = None, registry: Registry | None
         >>> get("memory://get.txt")
         b'hello'
     """
-    with held(filepath, backend_args, registry) as storage:
-        return storage.get(filepath)
+    return ask("get", filepath, backend_args, registry, filepath)
 
 
 def get_text(
@@ -76,8 +114,7 @@ def get_text(
         >>> get_text("memory://get.txt")
         'hello'
     """
-    with held(filepath, backend_args, registry) as storage:
-        return storage.get_text(filepath, encoding)
+    return ask("get_text", filepath, backend_args, registry, filepath, encoding)
 
 
 def put(obj: bytes, filepath: PathLike, backend_args: Args = None, registry: Registry | None = None) -> None:
@@ -88,8 +125,7 @@ def put(obj: bytes, filepath: PathLike, backend_args: Args = None, registry: Reg
         >>> get("memory://put/a.txt")
         b'hello'
     """
-    with held(filepath, backend_args, registry) as storage:
-        storage.put(obj, filepath)
+    ask("put", filepath, backend_args, registry, obj, filepath)
 
 
 def put_text(
@@ -102,8 +138,7 @@ def put_text(
         >>> get("memory://put/a.txt")
         b'hello'
     """
-    with held(filepath, backend_args, registry) as storage:
-        storage.put_text(obj, filepath, encoding)
+    ask("put_text", filepath, backend_args, registry, obj, filepath, encoding)
 
 
 def exists(filepath: PathLike, backend_args: Args = None, registry: Registry | None = None) -> bool:
@@ -113,8 +148,7 @@ def exists(filepath: PathLike, backend_args: Args = None, registry: Registry | N
         >>> exists("memory://nowhere")
         False
     """
-    with held(filepath, backend_args, registry) as storage:
-        return storage.exists(filepath)
+    return ask("exists", filepath, backend_args, registry, filepath)
 
 
 def isdir(filepath: PathLike, backend_args: Args = None, registry: Registry | None = None) -> bool:
@@ -125,8 +159,7 @@ def isdir(filepath: PathLike, backend_args: Args = None, registry: Registry | No
         >>> isdir("memory://isdir"), isdir("memory://isdir/a.txt")
         (True, False)
     """
-    with held(filepath, backend_args, registry) as storage:
-        return storage.isdir(filepath)
+    return ask("isdir", filepath, backend_args, registry, filepath)
 
 
 def isfile(filepath: PathLike, backend_args: Args = None, registry: Registry | None = None) -> bool:
@@ -137,8 +170,7 @@ def isfile(filepath: PathLike, backend_args: Args = None, registry: Registry | N
         >>> isfile("memory://isfile"), isfile("memory://isfile/a.txt")
         (False, True)
     """
-    with held(filepath, backend_args, registry) as storage:
-        return storage.isfile(filepath)
+    return ask("isfile", filepath, backend_args, registry, filepath)
 
 
 def remove(filepath: PathLike, backend_args: Args = None, registry: Registry | None = None) -> None:
@@ -150,8 +182,7 @@ def remove(filepath: PathLike, backend_args: Args = None, registry: Registry | N
         >>> exists("memory://remove.txt")
         False
     """
-    with held(filepath, backend_args, registry) as storage:
-        storage.remove(filepath)
+    ask("remove", filepath, backend_args, registry, filepath)
 
 
 def rmtree(dir_path: PathLike, backend_args: Args = None, registry: Registry | None = None) -> None:
@@ -163,8 +194,7 @@ def rmtree(dir_path: PathLike, backend_args: Args = None, registry: Registry | N
         >>> exists("memory://rmtree/a/b.txt")
         False
     """
-    with held(dir_path, backend_args, registry) as storage:
-        storage.rmtree(dir_path)
+    ask("rmtree", dir_path, backend_args, registry, dir_path)
 
 
 def copyfile(src: PathLike, dst: PathLike, backend_args: Args = None, registry: Registry | None = None) -> str:
@@ -175,8 +205,7 @@ def copyfile(src: PathLike, dst: PathLike, backend_args: Args = None, registry: 
         >>> copyfile("memory://copyfile/a.txt", "memory://copyfile/b.txt")
         'memory://copyfile/b.txt'
     """
-    with held(src, backend_args, registry) as storage:
-        return storage.copyfile(src, dst)
+    return ask("copyfile", src, backend_args, registry, src, dst)
 
 
 def copytree(src: PathLike, dst: PathLike, backend_args: Args = None, registry: Registry | None = None) -> str:
@@ -189,8 +218,7 @@ def copytree(src: PathLike, dst: PathLike, backend_args: Args = None, registry: 
         b'1'
         >>> rmtree("memory://copytree")
     """
-    with held(src, backend_args, registry) as storage:
-        return storage.copytree(src, dst)
+    return ask("copytree", src, backend_args, registry, src, dst)
 
 
 def copyfile_from_local(
@@ -205,8 +233,7 @@ def copyfile_from_local(
         ...     copyfile_from_local(f"{folder}/a.txt", "memory://from-local.txt")
         'memory://from-local.txt'
     """
-    with held(dst, backend_args, registry) as storage:
-        return storage.copyfile_from_local(src, dst)
+    return ask("copyfile_from_local", dst, backend_args, registry, src, dst)
 
 
 def copytree_from_local(
@@ -222,8 +249,7 @@ def copytree_from_local(
         'memory://from-local-tree'
         >>> rmtree("memory://from-local-tree")
     """
-    with held(dst, backend_args, registry) as storage:
-        return storage.copytree_from_local(src, dst)
+    return ask("copytree_from_local", dst, backend_args, registry, src, dst)
 
 
 def copyfile_to_local(src: PathLike, dst: PathLike, backend_args: Args = None, registry: Registry | None = None) -> str:
@@ -236,8 +262,7 @@ def copyfile_to_local(src: PathLike, dst: PathLike, backend_args: Args = None, r
         ...     get(copyfile_to_local("memory://to-local.txt", folder))
         b'1'
     """
-    with held(src, backend_args, registry) as storage:
-        return storage.copyfile_to_local(src, dst)
+    return ask("copyfile_to_local", src, backend_args, registry, src, dst)
 
 
 def copytree_to_local(src: PathLike, dst: PathLike, backend_args: Args = None, registry: Registry | None = None) -> str:
@@ -251,8 +276,7 @@ def copytree_to_local(src: PathLike, dst: PathLike, backend_args: Args = None, r
         b'1'
         >>> rmtree("memory://to-local")
     """
-    with held(src, backend_args, registry) as storage:
-        return storage.copytree_to_local(src, dst)
+    return ask("copytree_to_local", src, backend_args, registry, src, dst)
 
 
 def copy_if_symlink_fails(
@@ -265,8 +289,7 @@ def copy_if_symlink_fails(
         >>> copy_if_symlink_fails("memory://symlink/a.txt", "memory://symlink/b.txt")
         False
     """
-    with held(src, backend_args, registry) as storage:
-        return storage.copy_if_symlink_fails(src, dst)
+    return ask("copy_if_symlink_fails", src, backend_args, registry, src, dst)
 
 
 def generate_presigned_url(
@@ -284,8 +307,7 @@ def generate_presigned_url(
         ...
         fkit.tree.error.FkitRuntimeError: a.txt: a local file has no signed address.
     """
-    with held(url, backend_args, registry) as storage:
-        return storage.generate_presigned_url(url, client_method, expires_in)
+    return ask("generate_presigned_url", url, backend_args, registry, url, client_method, expires_in)
 
 
 def join_path(
@@ -297,8 +319,7 @@ def join_path(
         >>> join_path("s3://bucket", "a", "b.txt")
         's3://bucket/a/b.txt'
     """
-    with held(filepath, backend_args, registry) as storage:
-        return storage.join_path(filepath, *filepaths)
+    return ask("join_path", filepath, backend_args, registry, filepath, *filepaths)
 
 
 @contextmanager
@@ -311,7 +332,7 @@ def get_local_path(filepath: PathLike, backend_args: Args = None, registry: Regi
         ...     get(path)
         b'1'
     """
-    with held(filepath, backend_args, registry) as storage, storage.get_local_path(filepath) as path:
+    with open_storage(filepath, backend_args, registry) as storage, storage.get_local_path(filepath) as path:
         yield str(path)
 
 
@@ -344,5 +365,5 @@ def list_dir_or_file(
         ['a', 'a/b.txt']
         >>> rmtree("memory://list")
     """
-    with held(dir_path, backend_args, registry) as storage:
+    with open_storage(dir_path, backend_args, registry) as storage:
         yield from storage.list_dir_or_file(dir_path, list_dir, list_file, suffix, recursive)

@@ -5,8 +5,8 @@ from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import Any, TypeAlias
 
-from fkit.fileio.error import FkitFileExistsError, told
-from fkit.tree.error import FkitFileNotFoundError, FkitTypeError
+from fkit.fileio.error import FileErrors, FkitFileExistsError
+from fkit.tree.error import FkitFileNotFoundError, FkitTypeError, FkitValueError, quoted
 
 __all__ = [
     "check_file_exist",
@@ -14,12 +14,50 @@ __all__ = [
     "is_abs",
     "is_filepath",
     "listing",
+    "local_path",
     "mkdir_or_exist",
+    "path_text",
     "scandir",
     "symlink",
 ]
 
 PathLike: TypeAlias = str | os.PathLike[str]
+
+
+def path_text(path: Any) -> str:
+    """A path as text.
+
+    Raises:
+        FkitTypeError: neither a str nor a Path.
+
+    Example:
+        >>> path_text(Path("a/b"))
+        'a/b'
+        >>> path_text(3)
+        Traceback (most recent call last):
+        ...
+        fkit.tree.error.FkitTypeError: A path is a str or a Path, not 3.
+    """
+    text: Any = path if isinstance(path, str) else getattr(path, "__fspath__", None)
+    if callable(text):
+        text = os.fspath(path)
+    if not isinstance(text, str):
+        raise FkitTypeError(f"A path is a str or a Path, not {quoted(path)}.")
+    return text
+
+
+def local_path(path: Any) -> str:
+    """A path of this machine's disk, ``~`` written out; ``file:///a/b`` and ``local://a`` are addresses of one.
+
+    Example:
+        >>> local_path("file:///a/b"), local_path("~") == os.path.expanduser("~")
+        ('/a/b', True)
+    """
+    text = path_text(path)
+    for prefix in ("file://", "local://"):
+        if text.startswith(prefix):
+            text = text[len(prefix) :]
+    return os.path.expanduser(text) if text.startswith("~") else text
 
 
 def is_filepath(x: Any) -> bool:
@@ -39,8 +77,8 @@ def is_abs(path: PathLike) -> bool:
         >>> is_abs("/data/a.txt"), is_abs("s3://data/a.txt"), is_abs("data/a.txt")
         (True, True, False)
     """
-    text = os.fspath(path)
-    return os.path.isabs(text) or "://" in text
+    text = path_text(path)
+    return os.path.isabs(os.path.expanduser(text)) or "://" in text
 
 
 def check_file_exist(filename: PathLike, msg_tmpl: str = 'file "{}" does not exist') -> None:
@@ -48,6 +86,7 @@ def check_file_exist(filename: PathLike, msg_tmpl: str = 'file "{}" does not exi
 
     Raises:
         FkitFileNotFoundError: with ``msg_tmpl`` filled in.
+        FkitValueError: ``msg_tmpl`` has another place than ``{}``.
 
     Example:
         >>> check_file_exist("nowhere.txt")
@@ -55,8 +94,16 @@ def check_file_exist(filename: PathLike, msg_tmpl: str = 'file "{}" does not exi
         ...
         fkit.tree.error.FkitFileNotFoundError: file "nowhere.txt" does not exist
     """
-    if not os.path.isfile(filename):
-        raise FkitFileNotFoundError(msg_tmpl.format(os.fspath(filename)))
+    text = path_text(filename)
+    if os.path.isfile(local_path(text)):
+        return
+    if not isinstance(msg_tmpl, str):  # pyright: ignore[reportUnnecessaryIsInstance]
+        raise FkitTypeError(f"`msg_tmpl` is a str, not {quoted(msg_tmpl)}.")
+    try:
+        message = msg_tmpl.format(text)
+    except (KeyError, IndexError, ValueError, AttributeError):
+        raise FkitValueError(f"`msg_tmpl` has the one place {{}} for the path, not {quoted(msg_tmpl)}.") from None
+    raise FkitFileNotFoundError(message)
 
 
 def mkdir_or_exist(dir_name: PathLike, mode: int = 0o777) -> None:
@@ -70,23 +117,27 @@ def mkdir_or_exist(dir_name: PathLike, mode: int = 0o777) -> None:
         ...     os.path.isdir(f"{folder}/a/b")
         True
     """
-    if os.fspath(dir_name) == "":
+    text = path_text(dir_name)
+    if text == "":
         return
-    with told(str(dir_name), "made"):
+    with FileErrors(text, "made"):
         try:
-            os.makedirs(os.path.expanduser(dir_name), mode=mode, exist_ok=True)
+            os.makedirs(local_path(text), mode=mode, exist_ok=True)
         except FileExistsError as cause:
-            raise FkitFileExistsError("is there already, and is no folder.", origin=str(dir_name)) from cause
+            raise FkitFileExistsError("is there already, and is no folder.", origin=text) from cause
 
 
-def symlink(src: PathLike, dst: PathLike, overwrite: bool = True, **options: bool) -> None:
+def symlink(src: PathLike, dst: PathLike, overwrite: bool = True, *, target_is_directory: bool = False) -> None:
     """Make ``dst`` a link to ``src``; with ``overwrite``, in place of what link or file is there.
 
     Args:
         src: what the link points to, as it is written into the link.
         dst: the link.
         overwrite: replace a link or file that is there.
-        options: ``target_is_directory``, for `os.symlink`.
+        target_is_directory: whether ``src`` is a folder, which Windows asks for.
+
+    Raises:
+        FkitFileExistsError: something is there already: with ``overwrite``, what is neither a link nor a file.
 
     Example:
         >>> import tempfile
@@ -96,10 +147,16 @@ def symlink(src: PathLike, dst: PathLike, overwrite: bool = True, **options: boo
         ...     os.readlink(f"{folder}/latest")
         'b.txt'
     """
-    with told(str(dst), f"made a link to {src}"):
-        if overwrite and os.path.lexists(dst):
-            os.remove(dst)
-        os.symlink(src, dst, **options)
+    source, link = os.path.expanduser(path_text(src)), local_path(dst)
+    with FileErrors(path_text(dst), f"made a link to {source}"):
+        if overwrite and os.path.lexists(link):
+            if not os.path.islink(link) and not os.path.isfile(link):
+                raise FkitFileExistsError(
+                    f"cannot be made a link to {source}: it is there already, and is neither a link nor a file.",
+                    origin=path_text(dst),
+                )
+            os.remove(link)
+        os.symlink(source, link, target_is_directory=target_is_directory)
 
 
 def scandir(
@@ -132,16 +189,16 @@ def scandir(
     ends = _suffixes(suffix)
     if ends is not None and not case_sensitive:
         ends = tuple(end.lower() for end in ends)
-    return _scanned(str(dir_path), "", ends, recursive, case_sensitive)
+    return _scan(local_path(dir_path), "", ends, recursive, case_sensitive)
 
 
-def _scanned(root: str, inner: str, ends: tuple[str, ...] | None, recursive: bool, exact: bool) -> Iterator[str]:
-    with told(root, "listed"), os.scandir(os.path.join(root, inner)) as entries:
-        found = sorted((entry.name, entry.is_dir()) for entry in entries)
-    for name, folder in found:
+def _scan(root: str, inner: str, ends: tuple[str, ...] | None, recursive: bool, exact: bool) -> Iterator[str]:
+    with FileErrors(root, "listed"), os.scandir(os.path.join(root, inner)) as entries:
+        names = sorted((entry.name, entry.is_dir()) for entry in entries)
+    for name, folder in names:
         path = os.path.join(inner, name)
         if folder and recursive:
-            yield from _scanned(root, path, ends, recursive, exact)
+            yield from _scan(root, path, ends, recursive, exact)
         elif folder or name.startswith("."):
             continue
         elif ends is None or (name if exact else name.lower()).endswith(ends):
@@ -155,9 +212,13 @@ def find_vcs_root(path: PathLike, markers: Iterable[str] = (".git",)) -> str | N
         >>> find_vcs_root("/", markers=("no such marker",)) is None
         True
     """
-    start = Path(path).absolute()
+    names: Any = (markers,) if isinstance(markers, str) else markers
+    names = tuple(names) if isinstance(names, Iterable) else (names,)
+    if not all(isinstance(name, str) for name in names):
+        raise FkitTypeError(f"`markers` is a list of names, not {quoted(markers)}.")
+    start = Path(local_path(path)).absolute()
     for folder in (start if start.is_dir() else start.parent, *start.parents):
-        if any((folder / marker).exists() for marker in markers):
+        if any((folder / name).exists() for name in names):
             return str(folder)
     return None
 

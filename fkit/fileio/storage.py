@@ -5,19 +5,19 @@ import importlib
 import os
 import tempfile
 from collections.abc import Generator, Iterator, Mapping
-from contextlib import contextmanager, nullcontext
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 from frozendict import frozendict
 
-from fkit.fileio.error import FkitFileExistsError, FkitSameFileError, told
-from fkit.fileio.local import LocalStorage, PathLike
-from fkit.fileio.path import listing
+from fkit.fileio.error import FileErrors, FkitFileExistsError, FkitSameFileError
+from fkit.fileio.local import LocalStorage, PathLike, content_of, text_of
+from fkit.fileio.path import listing, local_path, path_text
 from fkit.fileio.progress import progress
-from fkit.tree.error import FkitFileNotFoundError, FkitValueError
+from fkit.tree.error import FkitFileNotFoundError, FkitTypeError, FkitValueError
 from fkit.tree.name import open_name
 
 __all__ = ["Storage"]
@@ -53,13 +53,20 @@ class Storage:
     inside: bool = False
     maker: str = ""
 
+    def __post_init__(self) -> None:
+        if not isinstance(cast(Any, self.protocol), str) or not isinstance(cast(Any, self.options), Mapping):
+            raise FkitTypeError(
+                f"a storage is made of a protocol's name and a mapping of options, not of {self.protocol!r:.40} and "
+                f"{self.options!r:.40}."
+            )
+
     @cached_property
     def fs(self) -> Any:
         """The fsspec file system."""
         fsspec: Any = importlib.import_module("fsspec")
         # an archive is opened anew, not taken from fsspec's cache: the file may have changed
         options = {**self.options, "skip_instance_cache": True} if self.inside else dict(self.options)
-        with told(self._source, "opened") if self._source else nullcontext():
+        with FileErrors(self._source or self.protocol, "opened"):
             return open_name(self.maker)(**options) if self.maker else fsspec.filesystem(self.protocol, **options)
 
     def close(self) -> None:
@@ -67,7 +74,7 @@ class Storage:
         opened = self.__dict__.pop("fs", None)
         close = getattr(opened, "close", None)
         if close is not None:
-            with told(self._source or self.protocol, "closed"):
+            with FileErrors(self._source or self.protocol, "closed"):
                 close()
 
     def __getstate__(self) -> dict[str, Any]:
@@ -90,7 +97,7 @@ class Storage:
         return self.protocol
 
     def _at(self, filepath: PathLike) -> str:
-        path = os.fspath(filepath)
+        path = path_text(filepath)
         for old, new in self.mapping:
             if path.startswith(old):
                 path = new + path[len(old) :]
@@ -103,8 +110,8 @@ class Storage:
 
     def get(self, filepath: PathLike) -> bytes:
         """The content of a file; a long one shows its progress."""
-        with told(str(filepath), "read"):
-            return self._read(self._at(filepath), Path(str(filepath)).name)
+        with FileErrors(path_text(filepath), "read"):
+            return self._read(self._at(filepath), Path(path_text(filepath)).name)
 
     def _read(self, path: str, label: str) -> bytes:
         try:
@@ -127,34 +134,34 @@ class Storage:
 
     def get_text(self, filepath: PathLike, encoding: str = "utf-8") -> str:
         """The content of a file as text."""
-        with told(str(filepath), "read as text"):
+        with FileErrors(path_text(filepath), "read as text"):
             return self.get(filepath).decode(encoding)
 
     def exists(self, filepath: PathLike) -> bool:
         """Whether there is a file or folder."""
-        with told(str(filepath), "asked for"):
+        with FileErrors(path_text(filepath), "asked for"):
             return bool(self.fs.exists(self._at(filepath)))
 
     def isdir(self, filepath: PathLike) -> bool:
         """Whether there is a folder."""
-        with told(str(filepath), "asked for"):
+        with FileErrors(path_text(filepath), "asked for"):
             return bool(self.fs.isdir(self._at(filepath)))
 
     def isfile(self, filepath: PathLike) -> bool:
         """Whether there is a file."""
-        with told(str(filepath), "asked for"):
+        with FileErrors(path_text(filepath), "asked for"):
             return bool(self.fs.isfile(self._at(filepath)))
 
     def join_path(self, filepath: PathLike, *filepaths: PathLike) -> str:
         """The parts joined by ``/``."""
-        parts = [os.fspath(part).strip("/") for part in filepaths]
-        return "/".join([os.fspath(filepath).rstrip("/"), *parts]) if parts else os.fspath(filepath)
+        parts = [path_text(part).strip("/") for part in filepaths]
+        return "/".join([path_text(filepath).rstrip("/"), *parts]) if parts else path_text(filepath)
 
     @contextmanager
     def get_local_path(self, filepath: PathLike) -> Generator[str]:
         """A local copy of a file, deleted at the end of the ``with``."""
         data = self.get(filepath)
-        handle, path = tempfile.mkstemp(suffix=Path(str(filepath).partition("::")[0]).suffix)
+        handle, path = tempfile.mkstemp(suffix=Path(path_text(filepath).partition("::")[0]).suffix)
         try:
             with os.fdopen(handle, "wb") as file:
                 file.write(data)
@@ -175,11 +182,11 @@ class Storage:
 
         def children(inner: str) -> list[tuple[str, bool]]:
             folder = "/".join(part for part in (root.rstrip("/"), inner) if part) if inner else root
-            with told(str(dir_path), "listed"):
+            with FileErrors(path_text(dir_path), "listed"):
                 if not inner and not self.fs.isdir(folder):
                     raise FileNotFoundError(folder)
-                found = self.fs.ls(folder, detail=True)
-            pairs = ((str(entry["name"]).rstrip("/").rpartition("/")[2], entry["type"]) for entry in found)
+                entries = self.fs.ls(folder, detail=True)
+            pairs = ((str(entry["name"]).rstrip("/").rpartition("/")[2], entry["type"]) for entry in entries)
             if self.inside:
                 pairs = ((_enclosed(name, f"{dir_path}: {name}"), kind) for name, kind in pairs)
             return [(name, kind == "directory") for name, kind in pairs if name]
@@ -188,35 +195,35 @@ class Storage:
 
     def generate_presigned_url(self, url: str, client_method: str = "get_object", expires_in: int = 3600) -> str:
         """A signed address of a file, for so many seconds."""
-        with told(url, "signed"):
+        with FileErrors(path_text(url), "signed"):
             return str(self.fs.sign(self._at(url), expiration=expires_in, client_method=client_method))
 
     # --------------------------------------------------------------------------------------------- writing
 
     def put(self, obj: bytes, filepath: PathLike) -> None:
         """Write a file, making its folders."""
-        path = self._at(filepath)
-        with told(str(filepath), "written"):
+        path, content = self._at(filepath), content_of(obj, path_text(filepath))
+        with FileErrors(path_text(filepath), "written"):
             folder = path.rpartition("/")[0]
             if folder and not folder.endswith(":/") and not self.inside:
                 self.fs.makedirs(folder, exist_ok=True)
-            self.fs.pipe_file(path, bytes(obj))
+            self.fs.pipe_file(path, content)
 
     def put_text(self, obj: str, filepath: PathLike, encoding: str = "utf-8") -> None:
         """Write a text file, making its folders."""
-        with told(str(filepath), "written as text"):
-            self.put(obj.encode(encoding), filepath)
+        with FileErrors(path_text(filepath), "written as text"):
+            self.put(text_of(obj, path_text(filepath)).encode(encoding), filepath)
 
     def remove(self, filepath: PathLike) -> None:
         """Delete a file."""
-        with told(str(filepath), "removed"):
+        with FileErrors(path_text(filepath), "removed"):
             if self.fs.isdir(self._at(filepath)):
-                raise IsADirectoryError(str(filepath))
+                raise IsADirectoryError(path_text(filepath))
             self.fs.rm_file(self._at(filepath))
 
     def rmtree(self, dir_path: PathLike) -> None:
         """Delete a folder and what is in it."""
-        with told(str(dir_path), "removed"):
+        with FileErrors(path_text(dir_path), "removed"):
             path = self._at(dir_path)
             if not glob.has_magic(path):
                 self.fs.rm(path, recursive=True)
@@ -225,8 +232,8 @@ class Storage:
             files, folders = self.fs.find(path), self.fs.find(path, withdirs=True)
             for file in files:
                 self.fs.rm_file(file)
-            own = self.fs._strip_protocol(path)
-            for folder in sorted({own, *folders} - set(files), key=len, reverse=True):
+            root = self.fs._strip_protocol(path)
+            for folder in sorted({root, *folders} - set(files), key=len, reverse=True):
                 if self.fs.exists(folder):
                     self.fs.rmdir(folder)
 
@@ -236,7 +243,7 @@ class Storage:
         """Copy a file inside the storage; into ``dst`` under its own name where that is a folder."""
         source, target = self._at(src), self._into(dst, src)
         if source == self._at(target):
-            raise FkitSameFileError(f"cannot be copied to {target}: they are one file.", origin=str(src))
+            raise FkitSameFileError(f"cannot be copied to {target}: they are one file.", origin=path_text(src))
         self.put(self.get(src), target)
         return target
 
@@ -245,7 +252,7 @@ class Storage:
         self._new(dst)
         for path in self._files(src):
             self.put(self.get(self.join_path(src, path)), self.join_path(dst, path))
-        return os.fspath(dst)
+        return path_text(dst)
 
     def copyfile_from_local(self, src: PathLike, dst: PathLike) -> str:
         """Copy a local file into the storage; returns its new path."""
@@ -258,12 +265,12 @@ class Storage:
         self._new(dst)
         disk = LocalStorage()
         for path in disk.list_dir_or_file(src, list_dir=False, recursive=True):
-            self.put(disk.get(os.path.join(src, path)), self.join_path(dst, path))
-        return os.fspath(dst)
+            self.put(disk.get(os.path.join(path_text(src), path)), self.join_path(dst, path))
+        return path_text(dst)
 
     def copyfile_to_local(self, src: PathLike, dst: PathLike) -> str:
         """Copy a file to the local disk; into ``dst`` under its own name where that is a folder."""
-        target = os.fspath(dst)
+        target = local_path(dst)
         if os.path.isdir(target):
             target = os.path.join(target, _basename(src))
         LocalStorage().put(self.get(src), target)
@@ -279,8 +286,8 @@ class Storage:
         for name in names:
             _enclosed(name, f"{src}: {name}")
         for name in names:
-            LocalStorage().put(self.get(self.join_path(src, name)), os.path.join(dst, name))
-        return os.fspath(dst)
+            LocalStorage().put(self.get(self.join_path(src, name)), os.path.join(local_path(dst), name))
+        return local_path(dst)
 
     def copy_if_symlink_fails(self, src: PathLike, dst: PathLike) -> bool:
         """A copy: there are no links here. Returns False."""
@@ -289,19 +296,19 @@ class Storage:
 
     def _files(self, folder: PathLike) -> Iterator[str]:
         if not self.isdir(folder):
-            raise FkitFileNotFoundError("there is no such folder.", origin=str(folder))
+            raise FkitFileNotFoundError("there is no such folder.", origin=path_text(folder))
         return self.list_dir_or_file(folder, list_dir=False, recursive=True)
 
     def _into(self, dst: PathLike, src: PathLike) -> str:
-        return self.join_path(dst, _basename(src)) if self.isdir(dst) else os.fspath(dst)
+        return self.join_path(dst, _basename(src)) if self.isdir(dst) else path_text(dst)
 
     def _new(self, dst: PathLike) -> None:
         if self.exists(dst):
-            raise FkitFileExistsError("is there already; a folder is copied to a new place.", origin=str(dst))
+            raise FkitFileExistsError("is there already; a folder is copied to a new place.", origin=path_text(dst))
 
 
 def _basename(path: PathLike) -> str:
-    return os.fspath(path).partition("::")[0].rstrip("/").replace("\\", "/").rpartition("/")[2]
+    return path_text(path).partition("::")[0].rstrip("/").replace("\\", "/").rpartition("/")[2]
 
 
 def _enclosed(path: str, shown: str) -> str:

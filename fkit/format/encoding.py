@@ -2,9 +2,9 @@
 
 import codecs
 
-from fkit.tree.error import FkitTypeError, FkitValueError
+from fkit.tree.error import FkitTypeError, FkitValueError, quoted
 
-__all__ = ["decode"]
+__all__ = ["decode", "encoding_of"]
 
 _MARKS = (
     (codecs.BOM_UTF8, "utf-8-sig"),
@@ -36,8 +36,7 @@ def decode(source: str | bytes, origin: str | None = None, encoding: str = "utf-
     if not isinstance(source, (bytes, bytearray, memoryview)):  # pyright: ignore[reportUnnecessaryIsInstance]
         raise FkitTypeError(f"a text is a str or bytes, not a {type(source).__name__}.", origin=origin)
     data = bytes(source)
-    if encoding.lower().replace("_", "-") in ("utf-8", "utf8"):
-        encoding = next((name for mark, name in _MARKS if data.startswith(mark)), "utf-8")
+    encoding = encoding_of(data, encoding)
     try:
         return data.decode(encoding)
     except LookupError:
@@ -46,3 +45,24 @@ def decode(source: str | bytes, origin: str | None = None, encoding: str = "utf-
         reason = getattr(cause, "reason", None) or str(cause)
         at = f" at byte {cause.start}" if isinstance(cause, UnicodeDecodeError) else ""
         raise FkitValueError(f"this is no text in {encoding}: {reason}{at}.", origin=origin) from None
+
+
+def encoding_of(head: bytes, encoding: str = "utf-8") -> str:
+    """The encoding of a text by its first bytes, which may be a byte order mark; another than UTF-8 stays.
+
+    Args:
+        head: the text's first four bytes, or more.
+        encoding: what it is without a mark.
+
+    Raises:
+        FkitTypeError: the encoding is no str.
+
+    Example:
+        >>> encoding_of(b"cat"), encoding_of(b"\\xef\\xbb\\xbfcat"), encoding_of(b"\\xff\\xfec\\0"), encoding_of(b"c", "ascii")
+        ('utf-8', 'utf-8-sig', 'utf-16', 'ascii')
+    """
+    if not isinstance(encoding, str):  # pyright: ignore[reportUnnecessaryIsInstance]
+        raise FkitTypeError(f"an encoding is a str such as 'utf-8', not {quoted(encoding)}.")
+    if encoding.lower().replace("_", "-") not in ("utf-8", "utf8"):
+        return encoding
+    return next((name for mark, name in _MARKS if head.startswith(mark)), "utf-8")

@@ -63,6 +63,7 @@ def read_yaml(
         return reader.read(getattr(yaml, "CSafeLoader", yaml.SafeLoader)(text))
     except yaml.MarkedYAMLError as cause:
         line = cause.problem_mark.line + 1 if cause.problem_mark is not None else 1
+        line = min(line, text.count("\n") + 1)  # libyaml sees a line's end after the last
         raise FkitValueError(f"This is no YAML: {cause.problem}.", origin=_place(origin, line)) from None
     except yaml.reader.ReaderError as cause:
         line = text.encode("utf-8", "surrogatepass")[: cause.position].count(b"\n") + 1

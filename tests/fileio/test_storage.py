@@ -331,10 +331,10 @@ def test_lmdb_by_address(tmp_path):
         fileio.get("key", backend_args={"backend": "lmdb", "db_path": str(tmp_path / "no.lmdb")})
 
 
-def test_a_missing_package_is_told():
+def test_a_missing_package_is_named():
     with (
         pytest.raises(FkitImportError, match=r"x://a: cannot be read: a package is missing"),
-        fileio.error.told("x://a", "read"),
+        fileio.error.FileErrors("x://a", "read"),
     ):
         importlib.import_module("no_such_package_of_anybody")
 

@@ -123,7 +123,7 @@ REFUSED = {
     "a: {<<: 3}": "x.yaml:1: The YAML's << wants a mapping",
     "? [1]\n: 2": "x.yaml:1: A key of the YAML is a list or a mapping.",
     "a: 1\n---\nb: 2": "x.yaml:2: This is more than one YAML document.",
-    "a: [1": "x.yaml:2: This is no YAML: ",
+    "a: [1": "x.yaml:1: This is no YAML: ",
     "a: 1\nb: \x00": "x.yaml:2: This is no YAML: control characters are not allowed.",
     "a: \ud800": "x.yaml: This is no YAML: half of a surrogate pair.",
     "- " * 5000 + "a": "x.yaml:1: The YAML is nested more than 400 levels deep.",
