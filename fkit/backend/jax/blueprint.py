@@ -88,8 +88,8 @@ def blueprint(module: nn.Module, example: Callable[[], Any] | None, dtype: str) 
     if len(set(names)) != len(names):
         double = next(name for name in names if names.count(name) > 1)
         raise FkitValueError(f"two arrays of {type(module).__name__} come to the name {double!r}; rename a module.")
-    given = ((path, _rules(found)) for path, found in modules.items())
-    rules = tuple((torch_path(path), rule) for path, rule in given if rule is not None)
+    pairs = ((path, _rules(entries)) for path, entries in modules.items())
+    rules = tuple((torch_path(path), rule) for path, rule in pairs if rule is not None)
     masks = traverse_util.flatten_dict(dict(shapes.get(_RANDOM, {})))
     tags = tuple((path, tag(torch_path(path[:-1]))) for path in masks)
     return Blueprint(Inventory(tuple(entries), rules), tuple(params), tuple(buffers), tags)
@@ -100,14 +100,14 @@ def own_values(
 ) -> Callable[[int], dict[str, NDArray[Any]]]:
     """The module's own initial values of what the kit does not know, by seed; in torch's layout, float32."""
     layers = {entry.name: entry.layer for entry in plan.inventory.entries}
-    wanted = [site for site in (*plan.params, *plan.buffers) if not layers[site.name]]
+    sites = [site for site in (*plan.params, *plan.buffers) if not layers[site.name]]
     prefixes = {site.name: "buffers/" for site in plan.buffers}
 
     @jax.jit
     def draw(rngs: Any) -> list[Any]:
         variables = nn.meta.unbox(_init(module, example)(rngs))
         # XLA drops the forward pass, for nothing of it is asked for
-        return [_child(variables[site.collection], site.path[:-1])[site.path[-1]] for site in wanted]
+        return [_child(variables[site.collection], site.path[:-1])[site.path[-1]] for site in sites]
 
     def own(seed: int) -> dict[str, NDArray[Any]]:
         values = draw(_rngs(key(seed, "init")))
@@ -115,7 +115,7 @@ def own_values(
             prefixes.get(site.name, "params/") + site.name: np.array(
                 to_torch(np.asarray(value), site.layout), order="C"
             )
-            for site, value in zip(wanted, values, strict=True)
+            for site, value in zip(sites, values, strict=True)
         }
 
     return own
@@ -159,7 +159,7 @@ def _owners(shapes: Mapping[str, Any], modules: Mapping[tuple[str, ...], nn.Modu
         for path in traverse_util.flatten_dict({name: dict(tree) for name, tree in shapes.items()})
         if path[0] not in _TRANSIENT
     }
-    called = [(path, found) for path, found in modules.items() if path in owned]
+    called = [(path, entries) for path, entries in modules.items() if path in owned]
     return called + [(path, None) for path in sorted(owned - set(modules))]
 
 
@@ -168,7 +168,7 @@ def _arrays(
 ) -> list[tuple[Site, Entry]]:
     kind, prefix = kind_of(layer), torch_path(path)
     known = getattr(layer, "torch_class", "") if kind else ""
-    found: list[tuple[Site, Entry]] = []
+    entries: list[tuple[Site, Entry]] = []
     for collection in sorted(set(shapes) - set(_TRANSIENT), key=lambda name: name != "params"):
         for name, shape in _child(shapes[collection], path).items():
             if isinstance(shape, Mapping):
@@ -179,11 +179,11 @@ def _arrays(
             site = Site(full, collection, (*path, name), leaf.layout, computes)
             torch_shape = to_torch(np.broadcast_to(np.zeros((), np.bool_), shape.shape), leaf.layout).shape
             trainable = not leaf.buffer and bool(getattr(layer, "trainable", True))
-            found.append((site, Entry(full, torch_shape, _type(shape.dtype, dtype), known, leaf.buffer, trainable)))
+            entries.append((site, Entry(full, torch_shape, _type(shape.dtype, dtype), known, leaf.buffer, trainable)))
     if isinstance(layer, nn.BatchNorm):
         full = f"{prefix}.num_batches_tracked" if prefix else "num_batches_tracked"
-        found.append((Site(full, "", (), "same", False), Entry(full, (), "int64", "BatchNorm2d", True, False)))
-    return sorted(found, key=lambda pair: _rank(pair[1]))
+        entries.append((Site(full, "", (), "same", False), Entry(full, (), "int64", "BatchNorm2d", True, False)))
+    return sorted(entries, key=lambda pair: _rank(pair[1]))
 
 
 def _rules(module: nn.Module) -> Any:
@@ -197,10 +197,10 @@ def _rank(entry: Entry) -> tuple[int, int]:
     return int(entry.buffer), order.index(last) if last in order else len(order)
 
 
-def _type(given: Any, dtype: str) -> str:
-    if np.issubdtype(given, np.integer):
-        return "int64" if np.issubdtype(given, np.signedinteger) else str(given)
-    return "float64" if dtype == "float64" and str(given) == "float32" else str(given)
+def _type(kind: Any, dtype: str) -> str:
+    if np.issubdtype(kind, np.integer):
+        return "int64" if np.issubdtype(kind, np.signedinteger) else str(kind)
+    return "float64" if dtype == "float64" and str(kind) == "float32" else str(kind)
 
 
 def _child(tree: Any, path: tuple[str, ...]) -> Mapping[str, Any]:

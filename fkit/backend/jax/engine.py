@@ -39,7 +39,7 @@ class JaxEngine:
     spec: Spec
     forward: Forward
     plan: Blueprint
-    held: Template
+    template: Template
     step: Step
     _own: Callable[[int], Arrays]
     _step: Callable[..., Any]
@@ -56,10 +56,10 @@ class JaxEngine:
 
     def place(self, arrays: Arrays) -> TrainState:
         with self._width():
-            return place(self.held, arrays, device_of(self.spec.device))
+            return place(self.template, arrays, device_of(self.spec.device))
 
     def collect(self, state: TrainState) -> dict[str, NDArray[Any]]:
-        return collect(self.held, state)
+        return collect(self.template, state)
 
     def gather(self, state: TrainState) -> TrainState:
         return state
@@ -68,29 +68,29 @@ class JaxEngine:
         self, state: TrainState, batch: Batch, key: Any, train: bool = False
     ) -> tuple[Mapping[str, Any], Mapping[str, Any]]:
         params, buffers, *_ = state.parts
-        held = self.held
+        template = self.template
         with self._width():
             losses, changed = self._loss(
-                held.pick_params(params), held.pick_buffers(buffers), *_arrays(batch), _words(key), train=train
+                template.pick_params(params), template.pick_buffers(buffers), *_arrays(batch), _words(key), train=train
             )
-        return frozendict(losses), frozendict(zip(held.buffers, changed, strict=True))
+        return frozendict(losses), frozendict(zip(template.buffers, changed, strict=True))
 
     def train_step(
         self, state: TrainState, batch: Batch, hyperparams: Hyperparams
     ) -> tuple[TrainState, Mapping[str, Any]]:
         numbers = _pack(hyperparams, self.step.numbers)
         params, buffers, opt, slots, iteration, updates, key = state.consume() if self.spec.donate else state.parts
-        held = self.held
+        template = self.template
         with self._width():
             params, buffers, flat, iteration, updates, logs = self._step(
-                held.pick_params(params), held.pick_buffers(buffers), held.pick_opt(opt), iteration, updates,
+                template.pick_params(params), template.pick_buffers(buffers), template.pick_opt(opt), iteration, updates,
                 key, numbers, *_arrays(batch), *self.step.due(iteration),
             )  # fmt: skip
         return (
             TrainState(
-                frozendict(zip(held.params, params, strict=True)),
-                frozendict(zip(held.buffers, buffers, strict=True)),
-                held.wrap_opt(flat),
+                frozendict(zip(template.params, params, strict=True)),
+                frozendict(zip(template.buffers, buffers, strict=True)),
+                template.wrap_opt(flat),
                 slots,
                 iteration,
                 updates,
@@ -102,7 +102,9 @@ class JaxEngine:
     def predict(self, state: TrainState, batch: Batch) -> Any:
         params, buffers, *_ = state.parts
         with self._width():
-            return self._predict(self.held.pick_params(params), self.held.pick_buffers(buffers), *_arrays(batch))
+            return self._predict(
+                self.template.pick_params(params), self.template.pick_buffers(buffers), *_arrays(batch)
+            )
 
     def _width(self) -> AbstractContextManager[Any]:
         return jax.enable_x64(True) if self.spec.dtype == "float64" else nullcontext()
@@ -126,7 +128,7 @@ def engine(spec: Spec) -> JaxEngine:
     width = jax.enable_x64(True) if spec.dtype == "float64" else nullcontext()
     with width:
         step = Step.of(spec, forward)
-        held = template(plan, step.updates)
+        layout = template(plan, step.updates)
     params, buffers = tuple(site.name for site in plan.params), tuple(site.name for site in plan.buffers)
 
     def train(
@@ -135,13 +137,13 @@ def engine(spec: Spec) -> JaxEngine:
     ) -> Any:  # fmt: skip
         words = fold(JaxOps(), (key[0], key[1]), iteration.astype(jnp.uint32))
         new, logs = step.run(
-            dict(zip(params, params_, strict=True)), dict(zip(buffers, buffers_, strict=True)), held.tree_opt(opt),
+            dict(zip(params, params_, strict=True)), dict(zip(buffers, buffers_, strict=True)), layout.tree_opt(opt),
             (iteration, updates), numbers, inputs, Samples(targets, valid), words, due,
         )  # fmt: skip
         return (
             tuple(new.params[name] for name in params),
             tuple(new.buffers[name] for name in buffers),
-            held.flat_opt(new.opt),
+            layout.flat_opt(new.opt),
             iteration + 1,
             new.updates,
             logs,
@@ -166,7 +168,7 @@ def engine(spec: Spec) -> JaxEngine:
         spec,
         forward,
         plan,
-        held,
+        layout,
         step,
         own_values(module, spec.example, plan),
         jax.jit(train, donate_argnums=donated, static_argnums=decided),

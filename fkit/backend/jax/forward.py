@@ -48,13 +48,13 @@ class Forward:
         variables = self._variables(params, buffers, words if train else None)
         inputs, samples = cast_inputs(inputs, self.compute), self._targets(samples)
         if not train:
-            found = self.module.apply(variables, inputs, samples, mode="loss", train=False)
-            return _numbers(found), dict(buffers)
+            losses = self.module.apply(variables, inputs, samples, mode="loss", train=False)
+            return _numbers(losses), dict(buffers)
         changing = sorted({site.collection for site in self.plan.buffers if site.collection})
-        found, changed = self.module.apply(
+        losses, changed = self.module.apply(
             variables, inputs, samples, mode="loss", train=True, mutable=changing, rngs={"params": _generator(words)}
         )
-        return _numbers(found), self._buffers(buffers, changed)
+        return _numbers(losses), self._buffers(buffers, changed)
 
     def predict(self, params: Mapping[str, Any], buffers: Mapping[str, Any], inputs: Any, samples: Any) -> Any:
         """Outputs of mode="predict"."""
@@ -89,10 +89,10 @@ class Forward:
         flat: Any = traverse_util.flatten_dict({name: dict(tree) for name, tree in changed.items()})
 
         def value(site: Site) -> Any:
-            held = buffers[site.name]
+            value = buffers[site.name]
             if not site.collection:  # torch's counter, of a layer of flax that has none
-                return held + 1
-            return flat.get((site.collection, *site.path), held).astype(held.dtype)
+                return value + 1
+            return flat.get((site.collection, *site.path), value).astype(value.dtype)
 
         return {site.name: value(site) for site in self.plan.buffers}
 
@@ -102,10 +102,10 @@ def _generator(words: Words) -> Any:
     return jax.random.wrap_key_data(jnp.stack(words), impl="threefry2x32")
 
 
-def _numbers(found: Any) -> dict[str, Any]:
-    if not isinstance(found, Mapping):
-        raise FkitTypeError(f'mode="loss" must return a mapping of losses, found {type(found).__name__}.')
-    return {str(name): _number(value) for name, value in found.items()}
+def _numbers(losses: Any) -> dict[str, Any]:
+    if not isinstance(losses, Mapping):
+        raise FkitTypeError(f'mode="loss" must return a mapping of losses, found {type(losses).__name__}.')
+    return {str(name): _number(value) for name, value in losses.items()}
 
 
 def _number(value: Any) -> Any:

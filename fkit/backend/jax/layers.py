@@ -86,18 +86,18 @@ class BatchNorm(nn.Module):
 
     @nn.compact
     def __call__(self, x: Array, train: bool = False) -> Array:
-        given, x = x.dtype, x.astype(jnp.promote_types(x.dtype, jnp.float32))
+        dtype, x = x.dtype, x.astype(jnp.promote_types(x.dtype, jnp.float32))
         axes = tuple(range(x.ndim - 1))
         scale, bias = _affine(self, x.shape[-1]) if self.affine else (None, None)
         mean = x.mean(axes)
         var = jnp.square(x - mean).mean(axes)
         if self.track_running_stats:
-            kept = self._kept(mean, var, x.size // x.shape[-1], train)
-            mean, var = (mean, var) if train else kept
+            running = self._kept(mean, var, x.size // x.shape[-1], train)
+            mean, var = (mean, var) if train else running
         factor = jax.lax.rsqrt(var + self.eps)
         if scale is not None and bias is not None:  # the scale first: fewer passes over x, forward and backward
-            return ((x - mean) * (factor * scale) + bias).astype(given)
-        return ((x - mean) * factor).astype(given)
+            return ((x - mean) * (factor * scale) + bias).astype(dtype)
+        return ((x - mean) * factor).astype(dtype)
 
     def _kept(self, batch_mean: Array, batch_var: Array, size: int, train: bool) -> tuple[Array, Array]:
         """The running statistics, moved on by those of this batch of ``size`` values a channel when training."""
@@ -146,7 +146,7 @@ class GroupNorm(nn.Module):
     def __call__(self, x: Array, train: bool = False) -> Array:
         del train
         width = x.shape[-1]
-        given, x = x.dtype, x.astype(jnp.promote_types(x.dtype, jnp.float32))
+        dtype, x = x.dtype, x.astype(jnp.promote_types(x.dtype, jnp.float32))
         grouped = x.reshape(*x.shape[:-1], self.num_groups, width // self.num_groups)
         axes = (*range(1, grouped.ndim - 2), grouped.ndim - 1)
         centred = grouped - grouped.mean(axes, keepdims=True)
@@ -155,7 +155,7 @@ class GroupNorm(nn.Module):
         if self.affine:
             scale, bias = _affine(self, width)
             y = y * scale + bias
-        return y.astype(given)
+        return y.astype(dtype)
 
 
 class Dropout(nn.Module):

@@ -55,18 +55,18 @@ def _twin(optimizer: Optimizer, groups: tuple[tuple[str, ...], ...]) -> Update:
             for slot in slots
         }
 
-    def step(grads: Params, held: Slots, params: Params, numbers: tuple[Numbers, ...]) -> Any:
+    def step(grads: Params, slots_in: Slots, params: Params, numbers: tuple[Numbers, ...]) -> Any:
         moved: dict[str, Any] = {}
-        kept: dict[str, dict[str, Any]] = {slot: {} for slot in slots}
+        slots_out: dict[str, dict[str, Any]] = {slot: {} for slot in slots}
         for index, members in enumerate(groups):
             rule = _rule(optimizer.type, numbers[index], optimizer.settings(index), slots)
             for name in members:
-                state = _pack(slots, {slot: held[slot][name] for slot in slots})
+                state = _pack(slots, {slot: slots_in[slot][name] for slot in slots})
                 change, state = rule.update(grads[name], state, params[name])
                 moved[name] = optax.apply_updates(params[name], change)
                 for slot, value in _unpack(slots, state).items():
-                    kept[slot][name] = value
-        return moved, kept
+                    slots_out[slot][name] = value
+        return moved, slots_out
 
     return Update(init, step)
 
@@ -131,14 +131,14 @@ def _amsgrad(b1: Any, b2: Any, eps: Any) -> optax.GradientTransformation:
     return optax.GradientTransformation(init, step)
 
 
-def _pack(slots: tuple[str, ...], held: Mapping[str, Any]) -> Any:
+def _pack(slots: tuple[str, ...], slots_in: Mapping[str, Any]) -> Any:
     if not slots:
         return optax.EmptyState()
     if slots == ("momentum_buffer",):
-        return optax.TraceState(held["momentum_buffer"])
+        return optax.TraceState(slots_in["momentum_buffer"])
     if "max_exp_avg_sq" in slots:
-        return _AmsgradState(*(held[slot] for slot in slots))
-    return optax.ScaleByAdamState(*(held[slot] for slot in slots))
+        return _AmsgradState(*(slots_in[slot] for slot in slots))
+    return optax.ScaleByAdamState(*(slots_in[slot] for slot in slots))
 
 
 def _unpack(slots: tuple[str, ...], state: Any) -> dict[str, Any]:
@@ -165,39 +165,39 @@ def _foreign(optimizer: Optimizer, groups: tuple[tuple[str, ...], ...]) -> Updat
         return {name: value for name, value in optimizer.settings(index).items() if _is_number(value)}
 
     def init(params: Params) -> dict[str, dict[str, Any]]:
-        found: dict[str, dict[str, Any]] = {}
+        entries: dict[str, dict[str, Any]] = {}
         for index, members in enumerate(groups):
             if not members:
                 continue
             state = make(index, plain(index)).init({name: params[name] for name in members})
             for (slot, name), leaf in zip(_addresses(state, members), jax.tree.leaves(state), strict=True):
-                found.setdefault(slot, {})[name] = jnp.array(leaf)
-        return found
+                entries.setdefault(slot, {})[name] = jnp.array(leaf)
+        return entries
 
-    def step(grads: Params, held: Slots, params: Params, numbers: tuple[Numbers, ...]) -> Any:
+    def step(grads: Params, slots_in: Slots, params: Params, numbers: tuple[Numbers, ...]) -> Any:
         moved: dict[str, Any] = {}
-        kept: dict[str, dict[str, Any]] = {slot: {} for slot in held}
+        slots_out: dict[str, dict[str, Any]] = {slot: {} for slot in slots_in}
         for index, members in enumerate(groups):
             if not members:
                 continue
-            rule, own = make(index, numbers[index]), {name: params[name] for name in members}
-            shape = jax.eval_shape(rule.init, own)
+            rule, mine = make(index, numbers[index]), {name: params[name] for name in members}
+            shape = jax.eval_shape(rule.init, mine)
             addresses = _addresses(shape, members)
-            state = jax.tree.unflatten(jax.tree.structure(shape), [held[slot][name] for slot, name in addresses])
-            change, state = rule.update({name: grads[name] for name in members}, state, own)
-            moved |= cast(dict[str, Any], optax.apply_updates(own, change))
+            state = jax.tree.unflatten(jax.tree.structure(shape), [slots_in[slot][name] for slot, name in addresses])
+            change, state = rule.update({name: grads[name] for name in members}, state, mine)
+            moved |= cast(dict[str, Any], optax.apply_updates(mine, change))
             for (slot, name), leaf in zip(addresses, jax.tree.leaves(state), strict=True):
-                kept[slot][name] = leaf
-        return moved, kept
+                slots_out[slot][name] = leaf
+        return moved, slots_out
 
     return Update(init, step)
 
 
 def _factory(type: str) -> Callable[..., optax.GradientTransformation]:
-    found: Any = optax
+    entries: Any = optax
     for part in type.removeprefix("optax.").split("."):
-        found = getattr(found, part, None)
-    if found is None or "learning_rate" not in _parameters(found):
+        entries = getattr(entries, part, None)
+    if entries is None or "learning_rate" not in _parameters(entries):
         raise FkitKeyError(
             f"optimizer {type!r} has no twin on backend 'jax', and optax has no optimizer of that name.",
             value=type,
@@ -205,7 +205,7 @@ def _factory(type: str) -> Callable[..., optax.GradientTransformation]:
             label="On both backends",
             repair="Take one of these, or an optimizer of optax by its name there (adamax, lion, rmsprop, ...).",
         )
-    return found
+    return entries
 
 
 def _parameters(factory: Any) -> Mapping[str, Any]:
@@ -225,9 +225,13 @@ def _check(type: str, factory: Any, options: Mapping[str, Any]) -> None:
             raise FkitTypeError(
                 f"optimizer {type} takes no argument {name!r}.", value=name, choices=allowed, label="Arguments"
             )
-    given = {"learning_rate" if name == "lr" else name for name in options}
+    arguments = {"learning_rate" if name == "lr" else name for name in options}
     for name, parameter in known.items():
-        if parameter.default is parameter.empty and parameter.kind is not parameter.VAR_KEYWORD and name not in given:
+        if (
+            parameter.default is parameter.empty
+            and parameter.kind is not parameter.VAR_KEYWORD
+            and name not in arguments
+        ):
             raise FkitTypeError(f"optimizer {type} needs {'lr' if name == 'learning_rate' else name!r}.")
 
 
@@ -237,12 +241,12 @@ def _is_number(value: Any) -> bool:
 
 def _addresses(state: Any, members: tuple[str, ...]) -> list[tuple[str, str]]:
     known = frozenset(members)
-    found: list[tuple[str, str]] = []
+    entries: list[tuple[str, str]] = []
     for path, _ in jax.tree_util.tree_flatten_with_path(state)[0]:
         tokens = [str(_token(part)) for part in path]
         name = next((token for token in tokens if token in known), members[0])
-        found.append((".".join(token for token in tokens if token != name) or "value", name))
-    return found
+        entries.append((".".join(token for token in tokens if token != name) or "value", name))
+    return entries
 
 
 def _token(part: Any) -> Any:

@@ -55,10 +55,10 @@ class Template:
 
     def tree_opt(self, flat: Any) -> dict[str, Any]:
         """The inverse of `pick_opt`, as dicts."""
-        found: dict[str, Any] = {name: {} for name in self.optimizers}
+        tree: dict[str, Any] = {name: {} for name in self.optimizers}
         for (name, slot, names), values in zip(self.opt, flat, strict=True):
-            found[name][slot] = dict(zip(names, values, strict=True))
-        return found
+            tree[name][slot] = dict(zip(names, values, strict=True))
+        return tree
 
     def flat_opt(self, opt: Mapping[str, Any]) -> tuple[Any, ...]:
         """`pick_opt`, while tracing."""
@@ -66,10 +66,10 @@ class Template:
 
     def wrap_opt(self, flat: Any) -> Mapping[str, Any]:
         """The inverse of `pick_opt`, frozen."""
-        found: dict[str, dict[str, Any]] = {name: {} for name in self.optimizers}
+        tree: dict[str, dict[str, Any]] = {name: {} for name in self.optimizers}
         for (name, slot, names), values in zip(self.opt, flat, strict=True):
-            found[name][slot] = frozendict(zip(names, values, strict=True))
-        return frozendict({name: frozendict(slots) for name, slots in found.items()})
+            tree[name][slot] = frozendict(zip(names, values, strict=True))
+        return frozendict({name: frozendict(slots) for name, slots in tree.items()})
 
 
 def template(plan: Blueprint, updates: Mapping[str, tuple[Update, tuple[str, ...]]]) -> Template:
@@ -91,11 +91,13 @@ def template(plan: Blueprint, updates: Mapping[str, tuple[Update, tuple[str, ...
     place_of = {site.name: i for i, site in enumerate(plan.params)}
 
     def noted(params: Mapping[str, Any]) -> dict[str, Any]:
-        made = fresh(params)
+        states = fresh(params)
         # noted here, for what tracing gives back is in alphabetical order
-        for name, slots in made.items():
-            opt.extend((name, slot, tuple(sorted(held, key=place_of.__getitem__))) for slot, held in slots.items())
-        return made
+        for name, slots in states.items():
+            opt.extend(
+                (name, slot, tuple(sorted(members, key=place_of.__getitem__))) for slot, members in slots.items()
+            )
+        return states
 
     shapes = jax.eval_shape(noted, {site.name: flax[site.name] for site in plan.params})
     params, buffers = tuple(site.name for site in plan.params), tuple(site.name for site in plan.buffers)
@@ -115,62 +117,70 @@ def template(plan: Blueprint, updates: Mapping[str, tuple[Update, tuple[str, ...
     )
 
 
-def place(held: Template, arrays: Arrays, device: Any) -> TrainState:
+def place(template: Template, arrays: Arrays, device: Any) -> TrainState:
     """A state of host arrays; see `fkit.train.program.Engine.place`. Copies: what JAX donates is never the caller's."""
     parts: dict[str, dict[str, Any]] = {"params": {}, "buffers": {}, "opt": {}, "slots": {}}
     for path, array in arrays.items():
-        kind, _, rest = path.partition("/")
-        if rest:
-            parts[kind][rest] = array
+        kind, _, tail = path.partition("/")
+        if tail:
+            parts[kind][tail] = array
 
     def put(array: Any, dtype: Any, layout: str) -> Any:
-        made = jnp.array(np.asarray(to_flax(np.asarray(array), layout), order="C"), dtype=dtype, copy=True)
-        return made if device is None else jax.device_put(made, device)
+        value = jnp.array(np.asarray(to_flax(np.asarray(array), layout), order="C"), dtype=dtype, copy=True)
+        return value if device is None else jax.device_put(value, device)
 
     def named(kind: str, names: tuple[str, ...]) -> Any:
-        return frozendict({name: put(parts[kind][name], held.dtypes[name], held.layouts[name]) for name in names})
+        return frozendict(
+            {name: put(parts[kind][name], template.dtypes[name], template.layouts[name]) for name in names}
+        )
 
-    params, buffers = named("params", held.params), named("buffers", held.buffers)
+    params, buffers = named("params", template.params), named("buffers", template.buffers)
     if parts["opt"]:
-        opt = held.wrap_opt(_given(held, parts["opt"], put))
+        opt = template.wrap_opt(_restored_slots(template, parts["opt"], put))
     else:
-        fresh = held.fresh(params)
-        opt = held.wrap_opt(tuple(tuple(fresh[name][slot][key] for key in names) for name, slot, names in held.opt))
+        fresh = template.fresh(params)
+        opt = template.wrap_opt(
+            tuple(tuple(fresh[name][slot][key] for key in names) for name, slot, names in template.opt)
+        )
         opt = opt if device is None else jax.device_put(opt, device)
     slots: dict[str, dict[str, Any]] = {}
-    for rest, array in parts["slots"].items():
-        name, _, path = rest.partition("/")
-        slots.setdefault(name, {})[path] = put(array, None, _slot_layout(held, path, array))
+    for tail, array in parts["slots"].items():
+        name, _, path = tail.partition("/")
+        slots.setdefault(name, {})[path] = put(array, None, _slot_layout(template, path, array))
     return TrainState(
         params,
         buffers,
         opt,
-        frozendict({name: frozendict(found) for name, found in slots.items()}),
+        frozendict({name: frozendict(tree) for name, tree in slots.items()}),
         put(np.asarray(arrays["iteration"]), jnp.int32, "same"),
         put(np.asarray(arrays["updates"]), jnp.int32, "same"),
         put(np.asarray(arrays["key"]), jnp.uint32, "same"),
     )
 
 
-def collect(held: Template, state: TrainState) -> dict[str, NDArray[Any]]:
+def collect(template: Template, state: TrainState) -> dict[str, NDArray[Any]]:
     """The arrays of a state on the host, in torch's layout; see `fkit.train.program.Engine.collect`."""
-    found: dict[str, tuple[Any, str]] = {}
-    for name in held.params:
-        found[f"params/{name}"] = (state.params[name], held.layouts[name])
-    for name in held.buffers:
-        found[f"buffers/{name}"] = (state.buffers[name], held.layouts[name])
-    for optimizer, slot, names in held.opt:
+    entries: dict[str, tuple[Any, str]] = {}
+    for name in template.params:
+        entries[f"params/{name}"] = (state.params[name], template.layouts[name])
+    for name in template.buffers:
+        entries[f"buffers/{name}"] = (state.buffers[name], template.layouts[name])
+    for optimizer, slot, names in template.opt:
         for name in names:
-            layout = held.layouts[name] if held.shapes[optimizer, slot, name].shape == held.sizes[name] else "same"
-            found[f"opt/{optimizer}/{slot}/{name}"] = (state.opt[optimizer][slot][name], layout)
+            layout = (
+                template.layouts[name]
+                if template.shapes[optimizer, slot, name].shape == template.sizes[name]
+                else "same"
+            )
+            entries[f"opt/{optimizer}/{slot}/{name}"] = (state.opt[optimizer][slot][name], layout)
     for slot, tree in state.slots.items():
         for path, array in tree.items():
-            found[f"slots/{slot}/{path}"] = (array, _slot_layout(held, path, array))
-    host = jax.device_get([array for array, _ in found.values()])
+            entries[f"slots/{slot}/{path}"] = (array, _slot_layout(template, path, array))
+    host = jax.device_get([array for array, _ in entries.values()])
     # a copy: what device_get gives may be the device's own memory, which the next step takes over
     answer = {
         path: np.array(to_torch(array, layout), order="C", copy=True)
-        for (path, (_, layout)), array in zip(found.items(), host, strict=True)
+        for (path, (_, layout)), array in zip(entries.items(), host, strict=True)
     }
     counters = [path for path in answer if path.startswith("buffers/") and answer[path].dtype == np.int32]
     answer.update({path: answer[path].astype(np.int64) for path in counters})
@@ -180,33 +190,35 @@ def collect(held: Template, state: TrainState) -> dict[str, NDArray[Any]]:
     return answer
 
 
-def _given(held: Template, given: Mapping[str, Any], put: Callable[..., Any]) -> tuple[tuple[Any, ...], ...]:
-    wanted = {f"{name}/{slot}/{key}": (name, slot, key) for name, slot, names in held.opt for key in names}
-    missing = [path for path in wanted if path not in given]
-    unknown = [path for path in given if path not in wanted]
+def _restored_slots(
+    template: Template, arrays: Mapping[str, Any], put: Callable[..., Any]
+) -> tuple[tuple[Any, ...], ...]:
+    addresses = {f"{name}/{slot}/{key}": (name, slot, key) for name, slot, names in template.opt for key in names}
+    missing = [path for path in addresses if path not in arrays]
+    unknown = [path for path in arrays if path not in addresses]
     if missing or unknown:
         rows = (("missing", missing), ("unknown", unknown))
-        told = "; ".join(f"{title} ({len(found)}): {', '.join(found[:_SHOWN])}" for title, found in rows if found)
+        told = "; ".join(f"{title} ({len(paths)}): {', '.join(paths[:_SHOWN])}" for title, paths in rows if paths)
         raise FkitValueError(
             f"the optimizer state does not fit the optimizers. {told}.",
             repair="Resume with the optimizer that wrote it, or load the weights alone with load_from.",
         )
 
     def one(name: str, slot: str, key: str) -> Any:
-        shape = held.shapes[name, slot, key]
-        array = given[f"{name}/{slot}/{key}"]
-        layout = held.layouts[key] if shape.shape == held.sizes[key] else "same"
-        made = put(array, shape.dtype, layout)
-        if made.shape != shape.shape:
+        shape = template.shapes[name, slot, key]
+        array = arrays[f"{name}/{slot}/{key}"]
+        layout = template.layouts[key] if shape.shape == template.sizes[key] else "same"
+        value = put(array, shape.dtype, layout)
+        if value.shape != shape.shape:
             raise FkitValueError(f"opt/{name}/{slot}/{key}: shape {np.shape(array)} does not fit the parameter.")
-        return made
+        return value
 
-    return tuple(tuple(one(name, slot, key) for key in names) for name, slot, names in held.opt)
+    return tuple(tuple(one(name, slot, key) for key in names) for name, slot, names in template.opt)
 
 
-def _slot_layout(held: Template, path: str, array: Any) -> str:
+def _slot_layout(template: Template, path: str, array: Any) -> str:
     name = path.rpartition("/")[2]
-    return held.layouts.get(name, "same") if np.ndim(array) > 1 else "same"
+    return template.layouts.get(name, "same") if np.ndim(array) > 1 else "same"
 
 
 def _on_device(dtype: str) -> Any:

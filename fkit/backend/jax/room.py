@@ -37,8 +37,8 @@ class Jax:
 
     def numpy(self, array: Any) -> NDArray[Any]:
         """A host copy; bfloat16 comes as float32."""
-        found = np.array(array)
-        return found.astype(np.float32) if found.dtype == jnp.bfloat16 else found
+        host = np.array(array)
+        return host.astype(np.float32) if host.dtype == jnp.bfloat16 else host
 
     def fetch(self, arrays: list[Any]) -> list[float]:
         """Many lazy 0-d values at once, in one wait."""

@@ -123,10 +123,10 @@ class Step:
         trained = {name: moving.params[name] for name in names}
         (value, (losses, buffers)), grads = jax.value_and_grad(objective, has_aux=True)(trained)
         rule, _ = self.updates[phase.optimizer]
-        held = moving.opt[phase.optimizer]
-        moved, held = rule.step(grads, held, trained, numbers)
+        slots = moving.opt[phase.optimizer]
+        moved, slots = rule.step(grads, slots, trained, numbers)
         params = {**moving.params, **moved}
-        opt = {**moving.opt, phase.optimizer: held}
+        opt = {**moving.opt, phase.optimizer: slots}
         return Moving(params, buffers, opt, moving.updates), {**losses, "loss": value}
 
     def _groups(self, numbers: Any) -> dict[str, tuple[dict[str, Any], ...]]:
@@ -134,7 +134,7 @@ class Step:
         counts = [len(self.optimizers[name].groups) * len(self.optimizers[name].hyperparams()) for name in self.updates]
         if numbers.shape != (sum(counts),):
             raise FkitValueError("hyperparams need one number each a parameter group, in order of the groups.")
-        found: dict[str, tuple[dict[str, Any], ...]] = {}
+        table: dict[str, tuple[dict[str, Any], ...]] = {}
         at = 0
         for name in self.updates:
             optimizer = self.optimizers[name]
@@ -144,19 +144,19 @@ class Step:
                 for group in range(count):
                     rows[group][key] = numbers[at + group]
                 at += count
-            found[name] = rows
-        return found
+            table[name] = rows
+        return table
 
 
 def _perhaps(due: Any, act: Any, moving: Moving, logs: dict[str, Any]) -> tuple[Moving, dict[str, Any]]:
     """``act`` if ``due``, decided on the device; what it would have logged is then as it was, or nan."""
     shapes = jax.eval_shape(act, moving)[1]
 
-    def rest(moving: Moving) -> tuple[Moving, dict[str, Any]]:
+    def skip(moving: Moving) -> tuple[Moving, dict[str, Any]]:
         blank = {name: jnp.full(one.shape, jnp.nan, one.dtype) for name, one in shapes.items()}
         return moving, {name: logs.get(name, value) for name, value in blank.items()}
 
-    return jax.lax.cond(due, act, rest, moving)
+    return jax.lax.cond(due, act, skip, moving)
 
 
 def with_sum(losses: Mapping[str, Any]) -> dict[str, Any]:

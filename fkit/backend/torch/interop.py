@@ -111,14 +111,14 @@ class Feed:
 
     def __call__(self, batch: Batch) -> tuple[Any, Samples]:
         """The inputs and the samples, on the device."""
-        given = batch.inputs
-        inputs = self._input(given) if isinstance(given, (np.ndarray, Tensor)) else walk(given, self._input)
+        inputs = batch.inputs
+        inputs = self._input(inputs) if isinstance(inputs, (np.ndarray, Tensor)) else walk(inputs, self._input)
         return inputs, Samples(self._samples(batch.targets), self._samples(batch.valid))
 
-    def _samples(self, given: Mapping[str, Any]) -> Mapping[str, Any]:
-        if not given:
-            return given
-        return frozendict({name: walk(value, self._target) for name, value in given.items()})
+    def _samples(self, targets: Mapping[str, Any]) -> Mapping[str, Any]:
+        if not targets:
+            return targets
+        return frozendict({name: walk(value, self._target) for name, value in targets.items()})
 
     def _move(self, array: Any) -> Tensor:
         tensor = tensor_of(array)

@@ -62,11 +62,11 @@ class Dropout(nn.Module):
         if count <= _BLOCK or x.device.type != "cpu" or torch.compiler.is_compiling():
             return keep(xp, xp.words(0, x.shape), key, self.rate).to(x.dtype)
         # a block at a time: the mixer's many passes then stay in the processor's cache, which takes half the time
-        kept = torch.empty(count, dtype=x.dtype)
+        mask = torch.empty(count, dtype=x.dtype)
         for start in range(0, count, _BLOCK):
             size = min(_BLOCK, count - start)
-            kept[start : start + size] = keep(xp, xp.words(start, (size,)), key, self.rate)
-        return kept.view(x.shape)
+            mask[start : start + size] = keep(xp, xp.words(start, (size,)), key, self.rate)
+        return mask.view(x.shape)
 
     def extra_repr(self) -> str:
         return f"rate={self.rate}"
@@ -95,7 +95,7 @@ def norm_layer(cfg: Mapping[str, Any] | None, channels: int) -> tuple[str, nn.Mo
         raise FkitValueError(f"norm_cfg.type={kind!r} is unknown.", value=kind, choices=names, label="Norms")
     if kind == "GN" and "num_groups" not in options:
         raise FkitTypeError("norm_cfg: GN needs 'num_groups'.", repair="norm_cfg=dict(type='GN', num_groups=32)")
-    made = {
+    layer_class = {
         "BN": nn.BatchNorm2d,
         "BN1d": nn.BatchNorm1d,
         "BN2d": nn.BatchNorm2d,
@@ -104,7 +104,7 @@ def norm_layer(cfg: Mapping[str, Any] | None, channels: int) -> tuple[str, nn.Mo
         "GN": nn.GroupNorm,
     }[kind]
     try:
-        layer = made(num_channels=channels, **options) if kind == "GN" else made(channels, **options)  # pyright: ignore[reportCallIssue]
+        layer = layer_class(num_channels=channels, **options) if kind == "GN" else layer_class(channels, **options)  # pyright: ignore[reportCallIssue]
     except TypeError as cause:
         raise FkitTypeError(f"norm_cfg: {cause}.") from cause
     for parameter in layer.parameters():
@@ -122,5 +122,5 @@ def conv_layer(cfg: Mapping[str, Any] | None, *args: Any, **kwargs: Any) -> nn.M
     kind = str(options.pop("type", "Conv2d"))
     if kind not in _CONVS:
         raise FkitValueError(f"conv_cfg.type={kind!r} is not supported.", value=kind, choices=_CONVS, label="Layers")
-    made = {"Conv1d": nn.Conv1d, "Conv3d": nn.Conv3d}.get(kind, nn.Conv2d)
-    return made(*args, **kwargs, **options)
+    layer_class = {"Conv1d": nn.Conv1d, "Conv3d": nn.Conv3d}.get(kind, nn.Conv2d)
+    return layer_class(*args, **kwargs, **options)

@@ -111,7 +111,7 @@ def _remote(make: Callable[[Any], Batch], jobs: Iterator[Any], workers: int, ahe
     try:
         while True:
             try:
-                found = next(results)
+                batch = next(results)
             except StopIteration:
                 return
             except FkitError:  # of the jobs
@@ -122,9 +122,9 @@ def _remote(make: Callable[[Any], Batch], jobs: Iterator[Any], workers: int, ahe
                     f"a loader worker died: {error or type(error).__name__}",
                     repair="Out of memory or /dev/shm is the usual cause: fewer workers, or smaller batches.",
                 ) from error
-            if isinstance(found, _Failure):
-                raise found.error if found.error is not None else _told(found)
-            meta, (inputs, targets, valid) = found
+            if isinstance(batch, _Failure):
+                raise batch.error if batch.error is not None else _told(batch)
+            meta, (inputs, targets, valid) = batch
             yield Batch(walk(inputs, _plain), walk(targets, _plain), walk(valid, _plain), meta)
     finally:
         results._shutdown_workers()
@@ -191,5 +191,5 @@ def _plain(array: Any) -> Any:
     return array.numpy() if isinstance(array, Tensor) else array
 
 
-def _same(found: Any) -> Any:
-    return found
+def _same(batch: Any) -> Any:
+    return batch

@@ -11,18 +11,18 @@ from fkit.tree.error import FkitKeyError, FkitTypeError, FkitValueError
 __all__ = ["numbers_of", "total"]
 
 
-def numbers_of(found: Any) -> dict[str, Tensor]:
+def numbers_of(losses: Any) -> dict[str, Tensor]:
     """Each loss as one number: lists are summed, tensors averaged, as mmengine's ``parse_losses``.
 
     Raises:
         FkitTypeError: it is no mapping of tensors.
     """
-    if not isinstance(found, Mapping):
+    if not isinstance(losses, Mapping):
         raise FkitTypeError(
-            f'a model in mode="loss" returns a mapping of losses, found {type(found).__name__}.',
+            f'a model in mode="loss" returns a mapping of losses, found {type(losses).__name__}.',
             repair='Return {"loss": loss}; the sum of those whose key contains "loss" is differentiated.',
         )
-    return {str(name): _number(name, value) for name, value in found.items()}
+    return {str(name): _number(name, value) for name, value in losses.items()}
 
 
 def _number(name: Any, value: Any) -> Tensor:

@@ -64,14 +64,14 @@ def _twin(optimizer: Optimizer, names: tuple[str, ...], groups: tuple[tuple[str,
     def init(params: Mapping[str, Tensor]) -> Slots:
         return frozendict({slot: frozendict({name: _fresh(slot, params[name]) for name in names}) for slot in slots})
 
-    def step(params: Mapping[str, Tensor], grads: Mapping[str, Tensor], held: Slots, numbers: Numbers) -> Slots:
+    def step(params: Mapping[str, Tensor], grads: Mapping[str, Tensor], slots_in: Slots, numbers: Numbers) -> Slots:
         for i, group in active:
-            own = [[tensors[name] for name in group] for tensors in (held[slot] for slot in slots)]
+            state = [[tensors[name] for name in group] for tensors in (slots_in[slot] for slot in slots)]
             moved = [params[name] for name in group]
             # the kernels walk flat memory: a gradient that is a view (that of a sum, say) must be laid out first
-            given = [g if (g := grads[name]).is_contiguous() else g.contiguous() for name in group]
-            move(kernel, moved, given, own, numbers[i], settings[i])
-        return held
+            laid = [g if (g := grads[name]).is_contiguous() else g.contiguous() for name in group]
+            move(kernel, moved, laid, state, numbers[i], settings[i])
+        return slots_in
 
     return Update(names, init, step)
 
@@ -86,11 +86,11 @@ def _sgd(
     kernel: Any,
     params: list[Tensor],
     grads: list[Tensor],
-    own: list[list[Tensor]],
+    state: list[list[Tensor]],
     numbers: Mapping[str, float],
     settings: Mapping[str, Any],
 ) -> None:
-    buffers = own[0] if own else []
+    buffers = state[0] if state else []
     if buffers and not numbers["momentum"]:
         # the kernel takes no buffers then; they hold the last gradient, as 0 * buffer + gradient
         _ops._foreach_copy_(buffers, grads)
@@ -116,11 +116,11 @@ def _adam(
     kernel: Callable[..., Any],
     params: list[Tensor],
     grads: list[Tensor],
-    own: list[list[Tensor]],
+    state: list[list[Tensor]],
     numbers: Mapping[str, float],
     settings: Mapping[str, Any],
 ) -> None:
-    steps, first, second, *greatest = own
+    steps, first, second, *greatest = state
     _ops._foreach_add_(steps, 1)
     kernel(
         params,
@@ -141,17 +141,17 @@ def _adam(
 
 def _named(optimizer: Optimizer, names: tuple[str, ...], groups: tuple[tuple[str, ...], ...]) -> Update:
     """Any class of torch.optim: one object, whose groups and state are bound to a state's tensors for each step."""
-    made = _object(optimizer, groups)
+    instance = _object(optimizer, groups)
     active = tuple((i, group) for i, group in enumerate(groups) if group)
 
-    def step(params: Mapping[str, Tensor], grads: Mapping[str, Tensor], held: Slots, numbers: Numbers) -> Slots:
-        made.state = defaultdict(dict)
+    def step(params: Mapping[str, Tensor], grads: Mapping[str, Tensor], slots_in: Slots, numbers: Numbers) -> Slots:
+        instance.state = defaultdict(dict)
         for name in names:
-            own = {slot: tensors[name] for slot, tensors in held.items() if name in tensors}
+            state = {slot: tensors[name] for slot, tensors in slots_in.items() if name in tensors}
             params[name].grad = grads[name]
-            if own:
-                made.state[params[name]] = own
-        for (i, group), bound in zip(active, made.param_groups, strict=True):
+            if state:
+                instance.state[params[name]] = state
+        for (i, group), bound in zip(active, instance.param_groups, strict=True):
             bound["params"] = [params[name] for name in group]
             for key, value in numbers[i].items():
                 if key in bound:
@@ -159,13 +159,13 @@ def _named(optimizer: Optimizer, names: tuple[str, ...], groups: tuple[tuple[str
             if "beta1" in numbers[i]:
                 bound["betas"] = tuple(numbers[i][f"beta{j + 1}"] for j in range(len(bound["betas"])))
         try:
-            made.step()
-            return _slots(made.state, params, names)
+            instance.step()
+            return _slots(instance.state, params, names)
         finally:
-            made.state = defaultdict(dict)
+            instance.state = defaultdict(dict)
             for name in names:
                 params[name].grad = None
-            for bound in made.param_groups:
+            for bound in instance.param_groups:
                 bound["params"] = []
 
     return Update(names, lambda params: frozendict(), step, lazy=True)
@@ -201,13 +201,13 @@ def _object(optimizer: Optimizer, groups: tuple[tuple[str, ...], ...]) -> torch.
 
 
 def _slots(state: Mapping[Tensor, Mapping[str, Any]], params: Mapping[str, Tensor], names: tuple[str, ...]) -> Slots:
-    found: dict[str, dict[str, Tensor]] = {}
+    slots_out: dict[str, dict[str, Tensor]] = {}
     for name in names:
         for slot, value in state.get(params[name], {}).items():
             if isinstance(value, Tensor):
-                found.setdefault(slot, {})[name] = value
+                slots_out.setdefault(slot, {})[name] = value
             elif isinstance(value, (int, float)):
-                found.setdefault(slot, {})[name] = torch.tensor(float(value), dtype=torch.float64)
+                slots_out.setdefault(slot, {})[name] = torch.tensor(float(value), dtype=torch.float64)
             elif value is not None:
                 raise FkitValueError(f"an optimizer keeps {slot!r} of {name!r} as a {type(value).__name__}, no array.")
-    return frozendict({slot: frozendict(tensors) for slot, tensors in found.items()})
+    return frozendict({slot: frozendict(tensors) for slot, tensors in slots_out.items()})

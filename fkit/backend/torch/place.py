@@ -40,20 +40,20 @@ def place(inventory: Inventory, updates: Mapping[str, Update], arrays: Arrays, d
         return frozendict({entry.name: put(arrays[f"{kind}/{entry.name}"], entry.dtype) for entry in mine})
 
     params, buffers = named("params", False), named("buffers", True)
-    given = {path.removeprefix("opt/"): array for path, array in arrays.items() if path.startswith("opt/")}
+    saved = {path.removeprefix("opt/"): array for path, array in arrays.items() if path.startswith("opt/")}
     opt: dict[str, Slots] = {name: update.init(params) for name, update in updates.items()}
-    if given:
-        opt = _resumed(updates, opt, given, params, put)
+    if saved:
+        opt = _resumed(updates, opt, saved, params, put)
     slots: dict[str, dict[str, Tensor]] = {}
     for path, array in arrays.items():
         if path.startswith("slots/"):
-            _, name, rest = path.split("/", 2)
-            slots.setdefault(name, {})[rest] = put(array)
+            _, name, tail = path.split("/", 2)
+            slots.setdefault(name, {})[tail] = put(array)
     return TrainState(
         params,
         buffers,
         frozendict(opt),
-        frozendict({name: frozendict(held) for name, held in slots.items()}),
+        frozendict({name: frozendict(states) for name, states in slots.items()}),
         torch.tensor(int(arrays["iteration"])),
         torch.tensor(int(arrays["updates"])),
         # torch has next to no uint32: int32 of the same bits
@@ -64,35 +64,35 @@ def place(inventory: Inventory, updates: Mapping[str, Update], arrays: Arrays, d
 def collect(state: TrainState) -> dict[str, NDArray[Any]]:
     """The arrays of a state by path, on the host; a copy."""
     params, buffers, opt, slots, iteration, updates, key = state.parts
-    found = {f"params/{name}": to_numpy(array) for name, array in params.items()}
-    found.update({f"buffers/{name}": to_numpy(array) for name, array in buffers.items()})
-    for optimizer, held in opt.items():
-        for slot, tensors in held.items():
-            found.update({f"opt/{optimizer}/{slot}/{name}": to_numpy(array) for name, array in tensors.items()})
+    arrays = {f"params/{name}": to_numpy(array) for name, array in params.items()}
+    arrays.update({f"buffers/{name}": to_numpy(array) for name, array in buffers.items()})
+    for optimizer, states in opt.items():
+        for slot, tensors in states.items():
+            arrays.update({f"opt/{optimizer}/{slot}/{name}": to_numpy(array) for name, array in tensors.items()})
     for name, tree in slots.items():
-        found.update({f"slots/{name}/{path}": to_numpy(array) for path, array in tree.items()})
-    found["iteration"] = to_numpy(iteration).astype(np.int64)
-    found["updates"] = to_numpy(updates).astype(np.int64)
-    found["key"] = to_numpy(key).view(np.uint32)
-    return found
+        arrays.update({f"slots/{name}/{path}": to_numpy(array) for path, array in tree.items()})
+    arrays["iteration"] = to_numpy(iteration).astype(np.int64)
+    arrays["updates"] = to_numpy(updates).astype(np.int64)
+    arrays["key"] = to_numpy(key).view(np.uint32)
+    return arrays
 
 
 def _resumed(
     updates: Mapping[str, Update],
     fresh: Mapping[str, Slots],
-    given: Mapping[str, NDArray[Any]],
+    saved: Mapping[str, NDArray[Any]],
     params: Mapping[str, Tensor],
     put: Any,
 ) -> dict[str, Slots]:
     want = {
         f"{name}/{slot}/{key}": tensor
-        for name, held in fresh.items()
-        for slot, tensors in held.items()
+        for name, states in fresh.items()
+        for slot, tensors in states.items()
         for key, tensor in tensors.items()
     }
-    found: dict[str, dict[str, dict[str, Tensor]]] = {name: {} for name in updates}
+    opt: dict[str, dict[str, dict[str, Tensor]]] = {name: {} for name in updates}
     unknown: list[str] = []
-    for path, array in given.items():
+    for path, array in saved.items():
         name, slot, key = (*path.split("/", 2), "", "")[:3]
         lazy = name in updates and updates[name].lazy and key in updates[name].names
         if path not in want and not lazy:
@@ -101,8 +101,8 @@ def _resumed(
         if path in want and tuple(want[path].shape) != tuple(array.shape):
             raise FkitValueError(f"opt/{path} has shape {tuple(array.shape)}, its parameter {tuple(want[path].shape)}.")
         dtype = str(want[path].dtype).removeprefix("torch.") if path in want else _like(array, params[key])
-        found[name].setdefault(slot, {})[key] = put(array, dtype)
-    missing = [path for path in want if path not in given]
+        opt[name].setdefault(slot, {})[key] = put(array, dtype)
+    missing = [path for path in want if path not in saved]
     if missing or unknown:
         rows = (("missing", missing), ("unknown", unknown))
         raise FkitValueError(
@@ -111,7 +111,8 @@ def _resumed(
             repair="Resume with the optimizer that the run had, or take its weights alone with load_from.",
         )
     return {
-        name: frozendict({slot: frozendict(tensors) for slot, tensors in held.items()}) for name, held in found.items()
+        name: frozendict({slot: frozendict(tensors) for slot, tensors in states.items()})
+        for name, states in opt.items()
     }
 
 

@@ -157,16 +157,16 @@ class TorchEngine:
             if template.random:
                 self._seed(words)
         logs: dict[str, Tensor] = {}
-        for part, given in zip(self.parts, numbers, strict=True):
+        for part, values in zip(self.parts, numbers, strict=True):
             if done % part.phase.every:
                 continue
-            grads, found = self._gradient(part, params, buffers, keys, inputs, samples)
-            logs.update(found)
+            grads, losses = self._gradient(part, params, buffers, keys, inputs, samples)
+            logs.update(losses)
             name = part.phase.optimizer
             with torch.no_grad():
-                held = part.update.step(params, grads, opt[name], given)
-            if held is not opt[name]:
-                opt = frozendict({**opt, name: held})
+                moved = part.update.step(params, grads, opt[name], values)
+            if moved is not opt[name]:
+                opt = frozendict({**opt, name: moved})
         return TrainState(params, buffers, opt, slots, iteration + 1, updates + 1, key), logs
 
     def _gradient(
@@ -212,8 +212,8 @@ class TorchEngine:
 def _parts(spec: Spec, inventory: Inventory) -> tuple[_Part, ...]:
     trainable = [entry.name for entry in inventory.entries if entry.trainable]
     params = [entry.name for entry in inventory.entries if not entry.buffer]
-    made: dict[str, Update] = {}
-    found: list[_Part] = []
+    updates: dict[str, Update] = {}
+    parts: list[_Part] = []
     for phase in spec.phases:
         if phase.optimizer not in spec.optimizers:
             raise FkitKeyError(
@@ -230,7 +230,7 @@ def _parts(spec: Spec, inventory: Inventory) -> tuple[_Part, ...]:
                 label="Trainable",
             )
         optimizer = spec.optimizers[phase.optimizer]
-        if made.setdefault(phase.optimizer, update(optimizer, names)).names != names:
+        if updates.setdefault(phase.optimizer, update(optimizer, names)).names != names:
             raise FkitValueError(
                 f"optimizer {phase.optimizer!r} is to train different parameters in two phases.",
                 repair="Give each phase an optimizer of its own.",
@@ -239,17 +239,17 @@ def _parts(spec: Spec, inventory: Inventory) -> tuple[_Part, ...]:
         numbers = tuple((prefix + key, key) for key in optimizer.hyperparams())
         chosen = frozenset(names)
         rest = tuple(name for name in params if name not in chosen)
-        found.append(_Part(phase, names, rest, made[phase.optimizer], numbers, len(optimizer.groups)))
-    return tuple(found)
+        parts.append(_Part(phase, names, rest, updates[phase.optimizer], numbers, len(optimizer.groups)))
+    return tuple(parts)
 
 
 def _numbers(part: _Part, hyperparams: Hyperparams) -> Numbers:
     try:
-        return tuple([{key: float(hyperparams[given][i]) for given, key in part.numbers} for i in range(part.groups)])
+        return tuple([{key: float(hyperparams[name][i]) for name, key in part.numbers} for i in range(part.groups)])
     except KeyError as cause:
-        missing = next(given for given, _ in part.numbers if given not in hyperparams)
+        missing = next(name for name, _ in part.numbers if name not in hyperparams)
         raise FkitKeyError(
-            f"hyperparams lack {missing!r}.", choices=[given for given, _ in part.numbers], label="Wanted"
+            f"hyperparams lack {missing!r}.", choices=[name for name, _ in part.numbers], label="Wanted"
         ) from cause
     except IndexError as cause:
         raise FkitValueError(f"hyperparams need {part.groups} numbers each, one a parameter group.") from cause
@@ -277,11 +277,11 @@ def _compiled(template: Template) -> Losses:
 
     def losses(values: dict[str, Tensor], keys: Tensor | None, inputs: Any, samples: Samples) -> dict[str, Tensor]:
         rows = {} if keys is None else dict(zip(drops, keys.unbind(), strict=True))
-        found = functional_call(module, {**values, **rows}, (inputs, samples), {"mode": "loss"}, strict=False)
-        return numbers_of(found)
+        outputs = functional_call(module, {**values, **rows}, (inputs, samples), {"mode": "loss"}, strict=False)
+        return numbers_of(outputs)
 
-    made = torch.compile(losses)
+    compiled = torch.compile(losses)
     # the compiler reads no frozendict
-    return lambda values, keys, inputs, samples: made(
+    return lambda values, keys, inputs, samples: compiled(
         dict(values), keys, inputs, Samples(dict(samples.targets), dict(samples.valid))
     )

@@ -74,17 +74,17 @@ def own_values(make: Callable[[str], Any], inventory: Inventory, seed: int) -> d
     with fork_rng(devices=[]):
         torch.default_generator.manual_seed(seed & 0x7FFF_FFFF_FFFF_FFFF)
         tensors = make("torch").state_dict()
-    found: dict[str, NDArray[Any]] = {}
+    arrays: dict[str, NDArray[Any]] = {}
     for entry in inventory.entries:
-        found[("buffers/" if entry.buffer else "params/") + entry.name] = to_numpy(tensors[entry.name]).astype(
+        arrays[("buffers/" if entry.buffer else "params/") + entry.name] = to_numpy(tensors[entry.name]).astype(
             entry.dtype
         )
-    return found
+    return arrays
 
 
 def blank(module: nn.Module, device: torch.device, dtype: torch.dtype) -> nn.Module:
     """The module with parameters and persistent buffers on the meta device; constants move to ``device``."""
-    made: dict[Any, Any] = {}
+    hollows: dict[Any, Any] = {}
     for holder, _, buffer in _holders(module):
         tensors: dict[str, Any] = holder._buffers if buffer else holder._parameters  # pyright: ignore[reportPrivateUsage]
         for leaf, tensor in tensors.items():
@@ -93,10 +93,10 @@ def blank(module: nn.Module, device: torch.device, dtype: torch.dtype) -> nn.Mod
             if buffer and leaf in holder._non_persistent_buffers_set:  # pyright: ignore[reportPrivateUsage]
                 tensors[leaf] = tensor.to(device, dtype if tensor.is_floating_point() else tensor.dtype)
                 continue
-            if tensor not in made:
+            if tensor not in hollows:
                 hollow = torch.empty_like(tensor, device="meta")
-                made[tensor] = hollow if buffer else nn.Parameter(hollow, tensor.requires_grad)
-            tensors[leaf] = made[tensor]
+                hollows[tensor] = hollow if buffer else nn.Parameter(hollow, tensor.requires_grad)
+            tensors[leaf] = hollows[tensor]
     return module
 
 
@@ -127,9 +127,9 @@ class Template:
                     (buffers if buffer else params).append((tensors, leaf, name, tensor))
         self.params = tuple(params)
         self.buffers = tuple(buffers)
-        found = [(path, part) for path, part in self.module.named_modules() if isinstance(part, Dropout)]
-        active = [(path, part) for path, part in found if train and part.training and part.rate > 0]
-        for _, part in found:
+        arrays = [(path, part) for path, part in self.module.named_modules() if isinstance(part, Dropout)]
+        active = [(path, part) for path, part in arrays if train and part.training and part.rate > 0]
+        for _, part in arrays:
             part.masks = masks
         self.drops = tuple(part._buffers for _, part in active) if masks == "counter" else ()  # pyright: ignore[reportPrivateUsage]
         self.tags = tuple(tag(path) for path, _ in active)
@@ -158,8 +158,8 @@ class Template:
         for tensors, leaf, name, _ in self.buffers:
             tensors[leaf] = buffers[name]
         if keys is not None:
-            for held, key in zip(self.drops, keys.unbind(), strict=True):
-                held["key"] = key
+            for masks, key in zip(self.drops, keys.unbind(), strict=True):
+                masks["key"] = key
         return self.module
 
     def release(self) -> None:

@@ -158,7 +158,7 @@ class ResNet(nn.Module):
         x = self._stem(x, stem, moving and self.frozen_stages < 0)
         _, bottleneck, counts = next(row for row in _DEPTHS if row[0] == self.depth)
         block: Any = nn.remat(Block, static_argnums=(2,)) if self.with_cp else Block
-        found: list[Array] = []
+        maps: list[Array] = []
         width = stem
         for i in range(self.num_stages):
             planes, frozen = self.base_channels * 2**i, i + 1 <= self.frozen_stages
@@ -172,8 +172,8 @@ class ResNet(nn.Module):
                 )(x, moving and not frozen)  # fmt: skip
                 width = wide
             if i in self.out_indices:
-                found.append(x)
-        return tuple(found)
+                maps.append(x)
+        return tuple(maps)
 
     def _stem(self, x: Array, width: int, train: bool) -> Array:
         frozen = self.frozen_stages >= 0

@@ -45,18 +45,18 @@ class ConvNet(nn.Module):
     def __call__(self, x: Array, train: bool = False) -> tuple[Array, ...]:
         short, norm = norm_layer(self.norm_cfg)
         last = len(self.channels)
-        wanted = (last - 1,) if self.out_indices is None else tuple(self.out_indices)
+        stages = (last - 1,) if self.out_indices is None else tuple(self.out_indices)
         check_channels("ConvNet", x, self.in_channels)
-        found: list[Array] = []
+        maps: list[Array] = []
         for i, width in enumerate(self.channels, 1):
             x = Conv2d(width, (3, 3), padding=1, use_bias=False, name=f"conv{i}")(x)
             x = nn.relu(norm(name=f"{short}{i}")(x, train))
             x = max_pool(x, 2)
             if i == last:
                 x = Dropout(self.dropout, name="drop")(x, train)
-            if i - 1 in wanted:
-                found.append(x)
-        return tuple(found)
+            if i - 1 in stages:
+                maps.append(x)
+        return tuple(maps)
 
 
 class MLP(nn.Module):

@@ -71,13 +71,13 @@ class _Block(nn.Module):
 def _without_statistics(block: nn.Module) -> Generator[None]:
     """While a block is computed again in the backward pass: its running statistics have seen this batch already."""
     # the dicts themselves stay: whoever put the tensors in will look for them there
-    held = [(part._buffers, dict(part._buffers)) for part in block.modules() if isinstance(part, _BatchNorm)]  # pyright: ignore[reportPrivateUsage]
-    for tensors, before in held:
+    saved = [(part._buffers, dict(part._buffers)) for part in block.modules() if isinstance(part, _BatchNorm)]  # pyright: ignore[reportPrivateUsage]
+    for tensors, before in saved:
         tensors.update({name: None if value is None else value.clone() for name, value in before.items()})
     try:
         yield
     finally:
-        for tensors, before in held:
+        for tensors, before in saved:
             tensors.update(before)
 
 
@@ -247,12 +247,12 @@ class ResNet(nn.Module):
         for name in self.stem_layers:
             x = getattr(self, name)(x)
         x = self._pool(x if self.deep_stem else F.relu(x))
-        found: list[Tensor] = []
+        maps: list[Tensor] = []
         for i in range(self.num_stages):
             x = getattr(self, f"layer{i + 1}")(x)
             if i in self.out_indices:
-                found.append(x)
-        return tuple(found)
+                maps.append(x)
+        return tuple(maps)
 
     def _pool(self, x: Tensor) -> Tensor:
         return F.max_pool2d(x, 3, stride=2, padding=1)

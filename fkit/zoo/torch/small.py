@@ -54,15 +54,15 @@ class ConvNet(nn.Module):
         self.drop = Dropout(dropout)
 
     def forward(self, x: Tensor) -> tuple[Tensor, ...]:
-        found: list[Tensor] = []
+        maps: list[Tensor] = []
         for i, (conv, norm) in enumerate(self.names):
             x = F.relu(getattr(self, norm)(getattr(self, conv)(x)))
             x = F.max_pool2d(x, 2)
             if i == len(self.names) - 1:
                 x = self.drop(x)
             if i in self.out_indices:
-                found.append(x)
-        return tuple(found)
+                maps.append(x)
+        return tuple(maps)
 
 
 class MLP(nn.Module):
