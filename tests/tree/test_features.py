@@ -9,7 +9,7 @@ from fkit.tree.sequence import is_list_of, is_seq_of, is_str, is_tuple_of, list_
 
 
 def test_what_is_iterable_is_no_pair_of_itself() -> None:
-    assert to_2tuple(3) == (3, 3) and to_ntuple(3)("ab") == ("ab", "ab", "ab")
+    assert to_2tuple(3) == (3, 3) and to_ntuple(3)(None) == (None, None, None)
     pair = [1, 2]
     assert to_2tuple(pair) is pair and to_ntuple(1)((1, 2, 3)) == (1, 2, 3)
 
