@@ -141,7 +141,7 @@ def test_the_search_for_circles_finds_what_it_is_for():
 
 
 # A command imports what it runs when it runs: `fkit --help` stays light. The others are to be emptied.
-LATE = ("cli", "image", "registry")
+LATE = ("image", "registry")
 
 
 def test_no_import_inside_a_function():

@@ -157,6 +157,7 @@ def measure_fkit(file: Path, repeat: int) -> dict[str, float]:
         "load, cold": best(cold, repeat),
         "load, warm": best(lambda: fkit.load_config(file), repeat),
         "pretty_text": best(lambda: cfg.pretty_text, repeat),
+        "YAML text": best(lambda: cfg.text("yaml"), repeat),
         "merge of 5 keys": best(lambda: cfg.merge(delta), repeat, 100),
         "cfg.a.b.c": best(lambda: cfg.model.backbone.depth, repeat, 10000) - best(lambda: None, repeat, 10000),
         "equality": best(lambda: cfg == other, repeat, 20),
@@ -175,6 +176,7 @@ def _timed(function: Callable[[Any], Any], value: Any) -> float:
 PEER = """
 import json, pickle, sys, time
 from mmengine.config import Config
+from mmengine.fileio import dump
 file, repeat = sys.argv[1], int(sys.argv[2])
 def best(function, n=1):
     times = []
@@ -188,6 +190,7 @@ delta = {"model.backbone.depth": 18, "optim_wrapper.optimizer.lr": 0.1, "train_c
 print(json.dumps({
     "load, cold": best(lambda: Config.fromfile(file)),
     "pretty_text": best(lambda: cfg.pretty_text),
+    "YAML text": best(lambda: dump(cfg.to_dict(), file_format="yaml")),
     "merge of 5 keys": best(lambda: cfg.merge_from_dict(dict(delta)), 20),
     "cfg.a.b.c": best(lambda: cfg.model.backbone.depth, 1000),
     "equality": best(lambda: cfg._cfg_dict == other._cfg_dict),

@@ -6,11 +6,15 @@ from typing import Any
 
 from fkit.config.change.override import add_option
 from fkit.config.config import Config, load_config
+from fkit.config.show.explain import difference, explain
+from fkit.config.show.text import FORMS
+from fkit.run.settings import settle
 
 __all__ = ["add"]
 
 _EXAMPLE = """examples:
   fkit config show configs/digits/convnet.py --format yaml --cfg-options seed=7
+  fkit config show configs/digits/convnet.py --format words    (each value as --cfg-options takes it)
   fkit config explain configs/digits/convnet.py optim_wrapper.optimizer.lr
   fkit config diff old.py new.py
 """
@@ -26,7 +30,9 @@ def add(subparsers: Any) -> None:
 
     show = commands.add_parser("show", help="print the whole config", epilog=_EXAMPLE, formatter_class=raw)
     show.add_argument("config", help="a .py, .yaml or .json file")
-    show.add_argument("--format", default="python", choices=("python", "yaml", "json", "canonical"))
+    show.add_argument(
+        "--format", default="python", choices=FORMS, help="python (default), or words: what --cfg-options takes"
+    )
     show.add_argument(
         "--run",
         dest="as_run",
@@ -35,21 +41,21 @@ def add(subparsers: Any) -> None:
     )
     show.set_defaults(run=_show)
 
-    explain = commands.add_parser(
+    explained = commands.add_parser(
         "explain", help="where a value was set, and what it overrode", epilog=_EXAMPLE, formatter_class=raw
     )
-    explain.add_argument("config")
-    explain.add_argument("key", help="a dotted path, as model.backbone.depth")
-    explain.set_defaults(run=_explain)
+    explained.add_argument("config", help="a .py, .yaml or .json file")
+    explained.add_argument("key", help="a path, as model.backbone.depth or train_pipeline[0].type")
+    explained.set_defaults(run=_explain)
 
     diff = commands.add_parser("diff", help="what two configs do not share", epilog=_EXAMPLE, formatter_class=raw)
-    diff.add_argument("a")
-    diff.add_argument("b")
+    diff.add_argument("a", metavar="A", help="a config file")
+    diff.add_argument("b", metavar="B", help="another")
     diff.set_defaults(run=_diff)
-    for command in (show, explain, diff):
+    for command in (show, explained, diff):
         command.add_argument("--trust", action="store_true", help="run the file as Python, in a process of its own")
         command.add_argument("--debug", action="store_true", help="show the traceback of an error")
-    for command in (show, explain):
+    for command in (show, explained):
         add_option(command)
 
 
@@ -60,8 +66,6 @@ def _load(path: str, args: argparse.Namespace) -> Config:
 def _show(args: argparse.Namespace) -> int:
     cfg = _load(args.config, args)
     if args.as_run:
-        from fkit.run.settings import settle
-
         cfg = settle(cfg)
     text = cfg.text(args.format)
     print(text, end="" if text.endswith("\n") else "\n")
@@ -69,16 +73,14 @@ def _show(args: argparse.Namespace) -> int:
 
 
 def _explain(args: argparse.Namespace) -> int:
-    from fkit.config.show.explain import explain
-
     print(explain(_load(args.config, args), args.key))
     return 0
 
 
 def _diff(args: argparse.Namespace) -> int:
-    from fkit.config.show.explain import difference
-
     text = difference(_load(args.a, args), _load(args.b, args), sys.stdout.isatty())
     if text:
         print(text)
+    else:
+        sys.stderr.write("The two configs are equal.\n")
     return 0

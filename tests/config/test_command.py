@@ -53,7 +53,8 @@ def test_explain_of_a_missing_key(folder: Path) -> None:
 def test_diff_names_both_origins(folder: Path) -> None:
     done = run("diff", "base.py", "child.py", folder=folder)
     assert done.stdout.splitlines() == ["- model.depth = 50  [base.py:3]", "+ model.depth = 101  [child.py:2]"]
-    assert run("diff", "base.py", "base.py", folder=folder).stdout == ""
+    same = run("diff", "base.py", "base.py", folder=folder)
+    assert (same.returncode, same.stdout, same.stderr) == (0, "", "The two configs are equal.\n")
 
 
 def test_show_run_gives_the_keys_of_a_run(folder: Path) -> None:
@@ -67,3 +68,37 @@ def test_a_missing_file(folder: Path) -> None:
     done = run("show", "none.py", folder=folder)
     assert done.returncode == 2
     assert "There is no config file" in done.stderr and "Traceback" not in done.stderr
+
+
+def test_show_words_can_be_pasted_into_a_shell(folder: Path) -> None:
+    (folder / "odd.py").write_text(
+        "a = dict(path='/my runs/{x}', id='7', b=dict(c=(1, None)))\nl = [dict(k=\"it's $HOME\")]\n"
+    )
+    lines = run("show", "odd.py", "--format", "words", folder=folder).stdout
+    assert lines.splitlines()[:2] == ["'a.path=/my runs/{x}'", "\"a.id:='7'\""]
+    (folder / "empty.py").write_text("")
+    command = f"{sys.executable} -m fkit.cli.main config show empty.py --cfg-options {lines.replace(chr(10), ' ')}"
+    done = subprocess.run(["sh", "-c", command], cwd=folder, capture_output=True, text=True, check=False)
+    assert load_string(done.stdout) == load_config(folder / "odd.py"), done.stderr
+
+
+@pytest.mark.parametrize(("form", "suffix"), [("python", ".py"), ("yaml", ".yaml"), ("json", ".json")])
+def test_a_word_with_a_placeholder_stays_when_the_text_is_read(folder: Path, form: str, suffix: str) -> None:
+    words = ["name={{fileBasename}}", "root={{$HOME:/x}}/a", "m.x={{ _base_.model.type }}"]
+    done = run("show", "child.py", "--format", form, "--cfg-options", *words, folder=folder)
+    again = load_string(done.stdout, suffix)
+    assert (again.name, again.root, again.m.x) == ("{{fileBasename}}", "{{$HOME:/x}}/a", "{{ _base_.model.type }}")
+
+
+def test_every_mistake_is_one_message(folder: Path) -> None:
+    for words in (
+        ("show", "child.py", "--cfg-options", "model"),
+        ("show", "child.py", "--cfg-options", "model=3"),
+        ("show", "child.py", "--cfg-options", "model:={'a'"),
+        ("explain", "child.py", "model..x"),
+        ("explain", "child.py", "scales[9]"),
+        ("diff", "child.py", "none.py"),
+    ):
+        done = run(*words, folder=folder)
+        assert done.returncode == 2 and done.stdout == "" and done.stderr.startswith("fkit: "), words
+        assert "Traceback" not in done.stderr and len(done.stderr.splitlines()) <= 3, words

@@ -1,6 +1,8 @@
 """Command-line words: their grammar (the book has most of it), and what they may change."""
 
 import argparse
+import re
+import shlex
 from typing import Any
 
 import pytest
@@ -131,10 +133,10 @@ def repaired(cfg: Config, *words: str) -> Config:
     with pytest.raises(FkitTypeError) as caught:
         apply_words(cfg, words)
     assert "Sourced" not in str(caught.value) and "Edit" not in str(caught.value)
-    offered = next(part for part in caught.value.repair.replace("; ", ". ").split(". ") if ":=" in part)
-    for end in (" is text", " replaces", " changes", ", "):
-        offered = offered.partition(end)[0] if end in offered and end != ", " else offered
-    return apply_words(cfg, [*words[:-1], offered])
+    repair = caught.value.repair.partition("It was set at ")[2].partition(". ")[2] or caught.value.repair
+    offered, _, _ = re.split(r" (is text|replaces|changes)", repair, maxsplit=1)
+    assert "\n" not in offered
+    return apply_words(cfg, [*words[:-1], *shlex.split(offered)])  # as a shell reads what is pasted
 
 
 def test_the_repair_that_an_error_offers_does_what_was_meant() -> None:
@@ -149,7 +151,7 @@ def test_messages_name_values_and_not_the_classes_that_carry_them() -> None:
         apply_words(Config({"a": {"b": 1}}), ["a:=9", "a.b=2"])
     with pytest.raises(
         FkitTypeError,
-        match=r"t is \(1, 2\) \(tuple\), so nothing can be set below it.\n  A tuple is set whole: t:=\(1, 2\)",
+        match=r"t is \(1, 2\) \(tuple\), so nothing can be set below it.\n  A tuple is set whole: 't:=\(1, 2\)'",
     ):
         apply_words(Config({"t": (1, 2)}), ["t.0=5"])
 

@@ -96,8 +96,8 @@ def test_words_read_as_people_write_them() -> None:
     )
     assert cfg.text("words").splitlines() == [
         "'a.path=/my runs/a'",
-        shlex.quote("a.id:='7'"),
-        shlex.quote("a['b.c']=None"),
+        """"a.id:='7'\"""",
+        """"a['b.c']=None\"""",
         "'l=[(1,2),x]'",
         "'m[1]:={2}'",
         "'f=[inf,-0.0]'",

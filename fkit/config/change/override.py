@@ -7,7 +7,7 @@ from typing import Any, TypeVar
 from fkit.config.change.delta import merge, replace
 from fkit.config.change.literal import literal
 from fkit.config.change.option import overrides, path_of
-from fkit.config.change.word import PREFIX, Word, listed, read_word, read_words
+from fkit.config.change.word import PREFIX, Word, listed, read_word, read_words, shell
 from fkit.config.origin import Mark, chain
 from fkit.tree.absent import ABSENT
 from fkit.tree.check import expect
@@ -99,9 +99,9 @@ def _check_place(cfg: Node, keys: Path, word: Word) -> None:
         value: Any = word.value
         for key in reversed(keys[depth:]):
             value = {key: value}
-        repair = f"{where}:={literal(value)} replaces it."
+        repair = f"{_declared(where, literal(value))} replaces it."
         if isinstance(above, tuple):
-            repair = f"A tuple is set whole: {where}:={literal(thaw(above))} is what is there."
+            repair = f"A tuple is set whole: {_declared(where, literal(thaw(above)))} is what is there."
         raise FkitTypeError(
             f"{where} is {quoted(thaw(above))} ({_kind(above)}), so nothing can be set below it.",
             path=where,
@@ -128,13 +128,18 @@ def _fitting(cfg: Node, keys: Path, word: Word) -> Any:
         return new
     what = f"{word.key} = {quoted(new)} ({_kind(new)}) replaces {quoted(thaw(old))} ({_kind(old)})."
     if isinstance(old, str):
-        repair = f"{word.key}:={literal(word.written)} is text; {word.key}:={word.written} changes the type on purpose."
+        text = _declared(word.key, literal(word.written))
+        repair = f"{text} is text; {_declared(word.key, word.written)} changes the type on purpose."
     elif isinstance(old, dict):
         meant = word.written if word.written.strip().startswith("{") else literal({"key": new})
-        repair = f"{word.key}:={meant} replaces the mapping, {word.key}.KEY=VALUE sets one of its keys."
+        repair = f"{_declared(word.key, meant)} replaces the mapping; {word.key}.KEY=VALUE sets one of its keys."
     else:
-        repair = f"{word.key}:={word.written} changes the type on purpose."
+        repair = f"{_declared(word.key, word.written)} changes the type on purpose."
     raise FkitTypeError(what, path=word.key, origin=word.source, repair=_since(cfg, keys) + repair)
+
+
+def _declared(key: str, value: str) -> str:
+    return shell(f"{key}:={value}")
 
 
 def _as_float(new: int, word: Word) -> float:

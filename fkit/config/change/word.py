@@ -1,6 +1,7 @@
 """Command-line words, read and written: ``KEY=VALUE`` as OpenMMLab reads it, ``KEY:=VALUE`` exact."""
 
 import re
+import shlex
 from collections.abc import Iterable, Iterator
 from typing import Any, NamedTuple, cast
 
@@ -8,11 +9,12 @@ from fkit.config.change.literal import DEPTH, literal, read_literal, scalar
 from fkit.tree.error import FkitError, FkitTypeError, FkitValueError, quoted
 from fkit.tree.path import parse, show
 
-__all__ = ["PREFIX", "Word", "listed", "read_value", "read_word", "read_words", "write_words"]
+__all__ = ["PREFIX", "Word", "listed", "read_value", "read_word", "read_words", "shell", "write_words"]
 
 PREFIX = "--cfg-options "
 # what stands before the first `=` outside of quoted keys: `a.b['c=d'].e`
 _KEY = re.compile(r"(?P<key>(?:\['(?:[^'\\]|\\.)*'\]|\[\"(?:[^\"\\]|\\.)*\"\]|[^=])*?)(?P<declares>:?)=", re.DOTALL)
+_IN_QUOTES = re.compile(r"[\"$`\\!]")  # what a shell reads between double quotes
 
 
 class Word(NamedTuple):
@@ -136,6 +138,17 @@ def _split(text: str) -> Iterator[str]:
         square += (char == "[") - (char == "]")
     if text[start:]:
         yield text[start:]
+
+
+def shell(word: str) -> str:
+    """A word as a shell takes it, in the quotes that are easiest to read.
+
+    Example:
+        >>> print(shell("a=1"), shell("a=x y"), shell("a:='7'"))
+        a=1 'a=x y' "a:='7'"
+    """
+    plain = shlex.quote(word)
+    return plain if plain == word or "'" not in word or _IN_QUOTES.search(word) else f'"{word}"'
 
 
 def write_words(tree: dict[Any, Any]) -> tuple[str, ...]:

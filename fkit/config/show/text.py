@@ -2,10 +2,9 @@
 
 import os
 import re
-import shlex
 from typing import Any, cast
 
-from fkit.config.change.word import write_words
+from fkit.config.change.word import shell, write_words
 from fkit.config.show.python import python_text
 from fkit.format.json import pretty_json
 from fkit.format.yaml import write_yaml
@@ -57,7 +56,7 @@ def text(cfg: Node, form: str) -> str:
     if form == "yaml":
         return _yaml(cfg)
     if form == "words":
-        return "".join(f"{shlex.quote(word)}\n" for word in write_words(cfg))
+        return "".join(f"{shell(word)}\n" for word in write_words(cfg))
     raise FkitValueError(f"A config has no text of the form {form!r}.", value=str(form), choices=FORMS, label="Forms")
 
 
