@@ -318,3 +318,49 @@ def test_an_annotated_base_is_a_base(tmp_path: Path) -> None:
 def test_a_base_that_would_be_dropped_is_an_error(tmp_path: Path, text: str, message: str, trust: bool) -> None:
     with pytest.raises(FkitError, match=message):
         load_config(write(tmp_path, a="x = 1", b="y = 1", c=text), trust=trust)
+
+
+def test_a_key_twice_is_told(tmp_path: Path) -> None:
+    file = write(tmp_path, a="x = {\n    'a': 1,\n    'b': 2,\n    'a': 3}")
+    with pytest.warns(UserWarning, match="The key 'a' stands twice in one dict") as caught:
+        assert canonical(file) == {"x": {"a": 3, "b": 2}}
+    assert (Path(caught[0].filename).name, caught[0].lineno) == ("a.py", 4)
+    assert canonical(write(tmp_path, b="y = {'a': 1}\nx = {'a': 0, **y, 'b': 1}")) == {
+        "y": {"a": 1},
+        "x": {"a": 1, "b": 1},
+    }
+    for text in ("x = dict(a=1, a=2)", "def f(a):\n    return a\nx = f(a=1, a=2)"):
+        with pytest.raises(FkitError, match="multiple values for"):
+            load_config(write(tmp_path, c=text))
+    for name, text in (("d__json", '{"x": {"a": 1, "a": 2}}'), ("e__yaml", "x:\n  a: 1\n  a: 2\n")):
+        with pytest.raises(FkitError, match="'a'"):
+            load_config(write(tmp_path, **{name: text}))
+
+
+HUGE = "9" * 5000
+
+
+@pytest.mark.parametrize(
+    "files",
+    [
+        {"a": f"x = 1\ny = {HUGE}"},
+        {"a": "x = 1\ny = 0x" + "f" * 5000},
+        {"a": "x = 1\ny = 10 ** 4500"},
+        {"a": "x = 1\ny = dict(z=[1 << 16000])"},
+        {"a__json": f'{{"x": 1, "y": {HUGE}}}'},
+        {"a__yaml": f"x: 1\ny: {HUGE}\n"},
+        {"a__yaml": "x: 1\ny: 0x" + "f" * 5000 + "\n"},
+        {"a": "x = 1", "b": "_base_ = 'a.py'\ny = 0x" + "f" * 5000},
+    ],
+)
+def test_an_integer_without_a_text_is_refused_at_load(tmp_path: Path, files: dict[str, str]) -> None:
+    with pytest.raises(FkitError, match=r"\.(py:2|json|yaml:2): .* integer of more than 4300 digits"):
+        load_config(write(tmp_path, **files))
+
+
+def test_keys_that_python_normalises_keep_their_text(tmp_path: Path) -> None:
+    file = write(tmp_path, a__yaml="m: {µm: 1, ﬁ: 2, 'ſ': 3}\n")
+    cfg = load_config(file)
+    assert list(cfg.m) == ["µm", "ﬁ", "ſ"]
+    assert load_config(write(tmp_path, b=cfg.text("python"))) == cfg
+    assert load_config(write(tmp_path, c="m = dict(µm=1)")).m == {"μm": 1}  # as Python reads a name

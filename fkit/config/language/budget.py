@@ -5,14 +5,14 @@ from typing import Any
 
 from fkit.tree.error import FkitError, FkitValueError
 
-__all__ = ["Budget", "check_bits", "extent", "listed", "span"]
+__all__ = ["BITS", "Budget", "check_bits", "extent", "listed", "span"]
 
 _STEPS = 600_000  # about a second of the evaluator
 _NODES = 300_000  # nodes of the tree, written out; the largest known config has some thousand
 _DEPTH = 100
 _CHARACTERS = 1_000_000  # of a file and its bases; the longest known config has 75,000
 _DIGITS = 4_300  # of an integer: Python turns no longer one into text
-_BITS = 14_284  # of a number of so many digits
+BITS = 14_284  # of a number of so many digits
 _ONE_HASH = 32  # different keys that may have one hash; a dict compares each of them with all before it
 _HASH = 2**61 - 1  # smaller integers are their own hash
 _VIEWS = (type({}.keys()), type({}.values()), type({}.items()))
@@ -152,7 +152,7 @@ def check_bits(bits: int) -> int:
     Raises:
         FkitValueError: it would have more digits than Python writes.
     """
-    if bits > _BITS:
+    if bits > BITS:
         raise FkitValueError(f"The config has an integer of more than {_DIGITS} digits.")
     return bits >> 6
 

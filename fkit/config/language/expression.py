@@ -2,6 +2,7 @@
 
 import ast
 import builtins
+import warnings
 from collections.abc import Callable, Iterator
 from types import MappingProxyType
 from typing import Any
@@ -108,7 +109,20 @@ def _mapping(state: State, node: ast.Dict) -> Draft:
         key = state.budget.key(value_of(state, name))
         draft[key] = value_of(state, below)
         draft.marks[key] = state.mark(name.lineno)
+    if len(draft) < len(node.keys):
+        _warn_of_twins(state, node)
     return draft
+
+
+def _warn_of_twins(state: State, node: ast.Dict) -> None:
+    """Warn of a key that a dict display has twice: Python, and so a config, takes the last in silence."""
+    seen: set[Any] = set()
+    for key in node.keys:
+        if isinstance(key, ast.Constant):
+            if key.value in seen:
+                message = f"The key {key.value!r} stands twice in one dict; the last of them holds."
+                warnings.warn_explicit(message, UserWarning, state.file, key.lineno)
+            seen.add(key.value)
 
 
 def _unpack(state: State, draft: Draft, value: Any, once: frozenset[str] | None = None) -> None:

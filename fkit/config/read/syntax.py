@@ -1,9 +1,11 @@
 """Python config files as syntax: parsed once, and looked at for their bases and their style; nothing is evaluated."""
 
 import ast
+import re
 import warnings
 from typing import Any, cast
 
+from fkit.config.language.budget import BITS
 from fkit.config.language.imported import is_standard
 from fkit.tree.error import FkitValueError
 
@@ -19,6 +21,7 @@ __all__ = [
 
 _parsed: dict[str, ast.Module] = {}  # the memo of parsed files, keyed by content
 _MEMO = 256  # files kept
+_LONG = re.compile(r"\b0[xXoObB][0-9a-fA-F_]{3000}")  # what may be an integer that Python does not write in decimals
 
 
 def parse_python(text: str, file: str) -> ast.Module:
@@ -36,6 +39,8 @@ def parse_python(text: str, file: str) -> ast.Module:
             warnings.simplefilter("ignore")  # an invalid escape in a config is Python's affair
             module = ast.parse(text)
     except SyntaxError as error:
+        if "integer string conversion" in str(error.msg):
+            raise _too_long(f"{file}:{error.lineno or 1}") from None
         raise FkitValueError(f"This is no Python: {error.msg}.", origin=f"{file}:{error.lineno or 1}") from None
     except MemoryError:
         raise FkitValueError("This Python is too long, or nested too deeply.", origin=file) from None
@@ -43,11 +48,19 @@ def parse_python(text: str, file: str) -> ast.Module:
         raise FkitValueError(
             f"This is no Python that can be read: {str(error) or 'it is nested too deeply'}.", origin=file
         ) from None
+    if _LONG.search(text):
+        for node in ast.walk(module):
+            if isinstance(node, ast.Constant) and isinstance(node.value, int) and node.value.bit_length() > BITS:
+                raise _too_long(f"{file}:{node.lineno}")
     if len(text) <= 100_000:
         if len(_parsed) >= _MEMO:
             _parsed.pop(next(iter(_parsed)), None)
         _parsed[text] = module
     return module
+
+
+def _too_long(place: str) -> FkitValueError:
+    return FkitValueError("An integer of more than 4300 digits, which has no text.", origin=place)
 
 
 def _is_base(node: ast.stmt) -> bool:
