@@ -184,6 +184,16 @@ def nearest(word: str, choices: Iterable[str]) -> str | None:
 
 
 def quoted(value: Any, limit: int = 80) -> str:
-    """``repr`` of a value, cut to ``limit`` characters for a message."""
-    text = repr(value)
+    """``repr`` of a value, cut to ``limit`` characters for a message; where it has none, its kind.
+
+    Example:
+        >>> quoted("a" * 90, 12), quoted(10**5000)
+        ("'aaaaaaaa...", '<a long int>')
+    """
+    try:
+        text = repr(value)
+    except RecursionError:
+        text = f"<a deep {type(value).__name__}>"
+    except ValueError:  # a whole number of more than 4,300 digits, which Python does not write
+        text = f"<a long {type(value).__name__}>"
     return text if len(text) <= limit else text[: limit - 3] + "..."

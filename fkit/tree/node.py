@@ -1,25 +1,46 @@
 """Frozen nodes: a mapping and a sequence that are dict and list to read, and refuse to change."""
 
-import math
 from collections.abc import Callable, Iterable, Mapping
+from types import MappingProxyType
 from typing import Any, NoReturn, Self
 
-from fkit.tree.error import FkitAttributeError, FkitTypeError, FkitValueError, FrozenError
+from fkit.tree.equal import hashed, same
+from fkit.tree.error import FkitAttributeError, FkitTypeError, FkitValueError, FrozenError, quoted
+from fkit.tree.leaf import LEAVES, Refused, key_of, leaf
+from fkit.tree.path import Path, show
 
 __all__ = ["Items", "Node", "freeze", "marks_of", "meta_of", "same"]
 
-_ABSENT = object()
-_LEAVES = (str, int, float, bool, type(None))
-_CONTAINERS = (dict, list, tuple, set, frozenset)
+_CHANGED = "Nothing here changes in place: new = cfg.merge({'path.to.key': value}) gives a changed copy."
 
 
 def _frozen(what: str) -> FrozenError:
-    return FrozenError(
-        what, repair="Nothing here changes in place: new = cfg.merge({'path.to.key': value}) gives a changed copy."
-    )
+    return FrozenError(what, repair=_CHANGED)
 
 
-class Node(dict[Any, Any]):
+class _Fields(dict[Any, Any]):
+    """The slots of a node, under names that its own attributes do not hide."""
+
+    __slots__ = ("__dict__", "_digest", "_marks", "_meta")
+    _digest: int
+    _marks: dict[Any, Any] | None
+    _meta: Any
+
+
+# a plain instance's attributes are read at the speed of C, so the items that no method hides lie there too
+_new: Callable[[Any], Any] = dict[Any, Any].__new__
+_fill: Callable[[Any, Any], None] = dict[Any, Any].update
+_put_fields: Callable[[Any, dict[Any, Any]], None] = _Fields.__dict__["__dict__"].__set__
+_put_digest: Callable[[Any, int], None] = _Fields._digest.__set__  # type: ignore[attr-defined]
+_put_marks: Callable[[Any, Any], None] = _Fields._marks.__set__  # type: ignore[attr-defined]
+_put_meta: Callable[[Any, Any], None] = _Fields._meta.__set__  # type: ignore[attr-defined]
+
+marks_of: Callable[[Any], dict[Any, Any] | None] = _Fields._marks.__get__  # type: ignore[attr-defined]
+meta_of: Callable[[Any], Any] = _Fields._meta.__get__  # type: ignore[attr-defined]
+_digest_of: Callable[[Any], int] = _Fields._digest.__get__  # type: ignore[attr-defined]
+
+
+class Node(_Fields):
     """A frozen mapping with attribute access; equality and hash are those of its content, key order aside.
 
     Two numbers of different types differ (1, 1.0 and True), nan equals nan, a list never equals a tuple. ``_marks``
@@ -37,58 +58,62 @@ class Node(dict[Any, Any]):
         ([1, 2], True, False)
     """
 
-    __slots__ = ("_digest", "_marks", "_meta")
-    _digest: int | None
-    _marks: dict[Any, Any] | None
-    _meta: Any
+    __slots__ = ()
+    _methods: frozenset[str] = frozenset()
+
+    def __init_subclass__(cls) -> None:
+        super().__init_subclass__()
+        cls._methods = frozenset(dir(cls))
 
     def __new__(cls, content: Any = (), /) -> Self:
-        if isinstance(content, cls) and type(content) is cls:
+        if type(content) is cls:
             return content
         if not isinstance(content, Mapping):
             if content != ():
-                raise FkitTypeError(
-                    f"{cls.__name__} wants a mapping, got {type(content).__name__} {str(content)[:60]!r}."
-                )
+                raise FkitTypeError(f"A config wants a mapping, not {quoted(content)}.")
             content = {}
-        try:
-            return freeze(content, cls)
-        except RecursionError:
-            raise FkitValueError(f"{cls.__name__}: the mapping is nested too deeply, or holds itself.") from None
+        return freeze(content, cls)
 
     def __init__(self, *_: Any, **__: Any) -> None:
         """All is done by ``__new__``: a node cannot be filled a second time."""
 
     @classmethod
     def of(cls, items: dict[Any, Any], marks: dict[Any, Any] | None = None, meta: Any = None) -> Self:
-        """A node of items that are frozen already, without a look at them."""
-        node = dict.__new__(cls)
-        dict.update(node, items)
-        _put_digest(node, None)
+        """A node of items that are frozen already, without a look at them; the dict is the node's from now on."""
+        node = _new(cls)
+        _fill(node, items)
         _put_marks(node, marks)
         _put_meta(node, meta)
+        if type(items) is not dict or not cls._methods.isdisjoint(items):
+            items = {key: value for key, value in items.items() if key not in cls._methods}
+        _put_fields(node, items)
         return node
 
-    # an item read at the speed of C; ``__missing__`` gives the error, which is an AttributeError too
+    @property
+    def __dict__(self) -> Any:  # pyright: ignore[reportIncompatibleVariableOverride]
+        """What ``vars`` shows."""
+        return MappingProxyType(self)
+
+    # a name that is no attribute; ``__missing__`` gives the error, which is an AttributeError too
     __getattr__: Callable[[Any, str], Any] = dict.__getitem__
 
     def __missing__(self, key: Any) -> NoReturn:
         raise _missing(self, key)
 
     def __setattr__(self, name: str, value: Any) -> None:
-        raise _frozen(f"{type(self).__name__} is frozen: cannot set {name!r}.")
+        raise _frozen(f"A config is frozen: cannot set {name!r}.")
 
     def __delattr__(self, name: str) -> None:
-        raise _frozen(f"{type(self).__name__} is frozen: cannot delete {name!r}.")
+        raise _frozen(f"A config is frozen: cannot delete {name!r}.")
 
     def __setitem__(self, key: Any, value: Any) -> None:
-        raise _frozen(f"{type(self).__name__} is frozen: cannot set {key!r}.")
+        raise _frozen(f"A config is frozen: cannot set {key!r}.")
 
     def __delitem__(self, key: Any) -> None:
-        raise _frozen(f"{type(self).__name__} is frozen: cannot delete {key!r}.")
+        raise _frozen(f"A config is frozen: cannot delete {key!r}.")
 
     def _refuse(self, *_: Any, **__: Any) -> NoReturn:
-        raise _frozen(f"{type(self).__name__} is frozen: it has no clear, update, setdefault or popitem.")
+        raise _frozen("A config is frozen: it has no clear, update, setdefault or popitem.")
 
     clear = update = setdefault = popitem = _refuse  # pyright: ignore[reportAssignmentType]
 
@@ -103,15 +128,12 @@ class Node(dict[Any, Any]):
         return self
 
     def __or__(self, other: Any) -> Any:
-        if not isinstance(other, Mapping):
-            return NotImplemented
-        kind = type(self)
-        return kind.of({**self, **{k: freeze(v, kind) for k, v in other.items()}})
+        return _joined(self, freeze(other, type(self)), self) if isinstance(other, Mapping) else NotImplemented
 
     __ior__ = __or__
 
     def __ror__(self, other: Any) -> Any:
-        return freeze({**other, **self}, type(self)) if isinstance(other, Mapping) else NotImplemented
+        return _joined(freeze(other, type(self)), self, self) if isinstance(other, Mapping) else NotImplemented
 
     @classmethod
     def fromkeys(cls, iterable: Iterable[Any], value: Any = None, /) -> Self:
@@ -125,14 +147,15 @@ class Node(dict[Any, Any]):
         return not self == other
 
     def __hash__(self) -> int:  # pyright: ignore[reportIncompatibleVariableOverride]
-        known = self._digest
-        if known is None:
-            known = hash(frozenset((_hash(k), _hash(v)) for k, v in self.items()))
-            _put_digest(self, known)
-        return known
+        try:
+            return _digest_of(self)
+        except AttributeError:  # asked for the first time
+            digest = hash(frozenset((hashed(k), hashed(v)) for k, v in self.items()))
+            _put_digest(self, digest)
+            return digest
 
     def __reduce_ex__(self, protocol: Any) -> Any:
-        return _rebuild, (type(self), dict(self), self._marks, self._meta)
+        return _rebuild, (type(self), dict(self), marks_of(self), meta_of(self))
 
     def __dir__(self) -> list[str]:
         return [*super().__dir__(), *(k for k in self if isinstance(k, str) and k.isidentifier())]
@@ -149,13 +172,22 @@ class Items(list[Any]):
         (True, False, False)
     """
 
-    __slots__ = ("_sealed",)
+    __slots__ = ("_kind",)
+    _kind: "type[Node] | None"  # what mappings inside it are; None where the maker of the whole tree sees to it
 
     def __init__(self, content: Iterable[Any] = (), /) -> None:
-        if getattr(self, "_sealed", False):
+        if hasattr(self, "_kind"):
             raise _frozen("A list of a config is frozen.")
-        super().__init__(content)
-        object.__setattr__(self, "_sealed", True)
+        super().__init__(_frozen_items(content))
+        _put_kind(self, Node)
+
+    @classmethod
+    def of(cls, items: list[Any], kind: type[Node] | None = None) -> Self:
+        """A list of items that are frozen already, without a look at them."""
+        new = list.__new__(cls)
+        list.extend(new, items)
+        _put_kind(new, kind)
+        return new
 
     def _refuse(self, *_: Any, **__: Any) -> NoReturn:
         raise _frozen("A list of a config is frozen.")
@@ -190,19 +222,20 @@ class Items(list[Any]):
         return not self == other
 
     def __hash__(self) -> int:  # pyright: ignore[reportIncompatibleVariableOverride]
-        return hash(("list", *map(_hash, self)))
+        return hash((list, *map(hashed, self)))
 
     def __reduce_ex__(self, protocol: Any) -> Any:
-        return Items, (list(self),)
+        return Items.of, (list(self), self._kind)
 
 
-_put_digest: Callable[[Any, Any], None] = Node._digest.__set__  # type: ignore[attr-defined]
-_put_marks: Callable[[Any, Any], None] = Node._marks.__set__  # type: ignore[attr-defined]
-_put_meta: Callable[[Any, Any], None] = Node._meta.__set__  # type: ignore[attr-defined]
+_put_kind: Callable[[Any, Any], None] = Items._kind.__set__  # type: ignore[attr-defined]
+Node._methods = frozenset(dir(Node))
 
-marks_of: Callable[[Any], dict[Any, Any] | None] = Node._marks.__get__  # type: ignore[attr-defined]
-meta_of: Callable[[Any], Any] = Node._meta.__get__  # type: ignore[attr-defined]
-_digest_of: Callable[[Any], int | None] = Node._digest.__get__  # type: ignore[attr-defined]
+
+def _joined(left: Node, right: Node, whole: Node) -> Node:
+    """The keys of two nodes, each with its own mark; what is known of the whole is known of ``whole``."""
+    marks = {**(marks_of(left) or {}), **dict.fromkeys(right), **(marks_of(right) or {})}
+    return type(whole).of({**left, **right}, marks if any(marks.values()) else None, meta_of(whole))
 
 
 def _rebuild(kind: type[Node], items: dict[Any, Any], marks: dict[Any, Any] | None, meta: Any) -> Node:
@@ -222,108 +255,85 @@ def freeze(value: Any, kind: type[Node] = Node) -> Any:
         kind: the class that mappings become.
 
     Returns:
-        mappings as ``kind``, lists as ``Items``, sets as frozensets, tuples of frozen items, leaves as they are.
+        mappings as ``kind``, lists as frozen lists, sets as frozensets, tuples of frozen items (a named tuple keeps its
+        class), numbers of numpy as numbers, other leaves as they are.
+
+    Raises:
+        FkitTypeError: a leaf that can change (an array, a bytearray, a deque), or code that has no name (a module, a
+            lambda, a functools.partial).
+        FkitValueError: a whole number of more than 4,300 digits; a tree nested too deeply, or that holds itself.
 
     Example:
         >>> freeze({"a": [1, (2, {"b": 3})]})
         Node({'a': [1, (2, Node({'b': 3}))]})
     """
-    found: Any = type(value)
-    if found is kind or found is Items:
+    if type(value) in (str, kind):
         return value
-    if not isinstance(value, _CONTAINERS):
-        if found in _LEAVES:
-            return value
-        if isinstance(value, Mapping):
-            return freeze(dict(value), kind)
-        # a number of numpy's is a number; it would have no text otherwise
-        return value.item() if getattr(value, "shape", None) == () and hasattr(value, "item") else value
+    try:
+        return _freeze(value, kind)
+    except Refused as refused:
+        raise refused.error(show(_path_to(refused.value, value) or ())) from None
+    except RecursionError:
+        raise FkitValueError("The mapping is nested too deeply, or holds itself.") from None
+
+
+def _freeze(value: Any, kind: type[Node]) -> Any:
+    known: Any = type(value)
+    if known is kind or (known in LEAVES and known is not int):
+        return value
     if isinstance(value, dict):
-        items: dict[Any, Any] = {k: freeze(v, kind) for k, v in value.items()}
+        items: dict[Any, Any] = {
+            k if type(k) is str else _freeze_key(k, kind): v if type(v) in (str, kind) else _freeze(v, kind)
+            for k, v in value.items()
+        }
         return kind.of(items, marks_of(value), meta_of(value)) if isinstance(value, Node) else kind.of(items)
     if isinstance(value, list):
-        return Items([freeze(v, kind) for v in value])
+        if known is Items and value._kind in (kind, None):
+            return value
+        return Items.of([_freeze(v, kind) for v in value], kind)
     if isinstance(value, tuple):
-        return _freeze_tuple(value, kind)
-    return frozenset(freeze(v, kind) for v in value)
-
-
-def _freeze_tuple(value: tuple[Any, ...], kind: type[Node]) -> Any:
-    items = [freeze(v, kind) for v in value]
-    if all(new is old for new, old in zip(items, value, strict=True)):
-        return value
-    made: Any = getattr(type(value), "_make", None)  # a named tuple keeps its class
-    return made(items) if made is not None else tuple(items)
-
-
-def same(a: Any, b: Any) -> bool:
-    """Whether two trees are equal as config values: types count, mapping order does not, nan equals nan.
-
-    Example:
-        >>> same({"a": 1}, {"a": 1}), same(1, 1.0), same(float("nan"), float("nan")), same([1], (1,))
-        (True, False, True, False)
-    """
-    if a is b:
-        return True
-    if isinstance(a, dict):
-        return _same_mapping(a, b)
-    if isinstance(a, (list, tuple)):
-        kind = list if isinstance(a, list) else tuple
-        if not isinstance(b, kind) or len(a) != len(b):
-            return False
-        return all(map(same, a, b))
-    if isinstance(a, float):
-        if not isinstance(b, float):
-            return False
-        return (a == b and math.copysign(1, a) == math.copysign(1, b)) or (a != a and b != b)
-    if isinstance(a, (frozenset, set)):
-        return isinstance(b, (frozenset, set)) and len(a) == len(b) and {_hash(x) for x in a} == {_hash(x) for x in b}
-    if isinstance(a, Mapping):
-        return _same_mapping(dict(a), b)
-    if type(a) is not type(b):
-        return False
-    try:
-        return bool(a == b)
-    except (ValueError, RuntimeError, TypeError):  # an array has no single truth
-        return False
-
-
-def _same_mapping(a: dict[Any, Any], b: Any) -> bool:
-    if isinstance(a, Node) and isinstance(b, Node):
-        left, right = _digest_of(a), _digest_of(b)
-        if left is not None and right is not None and left != right:
-            return False
-    if not isinstance(b, Mapping) or len(a) != len(b):
-        return False
-    other: dict[Any, Any] = b if isinstance(b, dict) else dict(b)
-    for key, value in a.items():
-        if type(key) is not str:  # 1 and True are one key to a dict, and nan is none
-            return _same_by_hash(a, other)
-        found = dict.get(other, key, _ABSENT)
-        if found is not value and (found is _ABSENT or not same(value, found)):
-            return False
-    return True
-
-
-def _same_by_hash(a: dict[Any, Any], b: dict[Any, Any]) -> bool:
-    left, right = ({_hash(key): value for key, value in table.items()} for table in (a, b))
-    return left.keys() == right.keys() and all(same(value, right[key]) for key, value in left.items())
-
-
-def _hash(value: Any) -> int:
-    if isinstance(value, float):
-        return hash(("float", repr(float(value))))
-    if isinstance(value, Node):
-        return value.__hash__()
-    if isinstance(value, (int, str)):
-        return hash((type(value), value))
-    if isinstance(value, tuple):
-        return hash(("tuple", *map(_hash, value)))
-    if isinstance(value, list):
-        return hash(("list", *map(_hash, value)))
+        parts = [_freeze(v, kind) for v in value]
+        if _unchanged(parts, value):
+            return value
+        make: Any = getattr(known, "_make", None)  # a named tuple keeps its class
+        return make(parts) if make is not None else tuple(parts)
     if isinstance(value, (set, frozenset)):
-        return hash(("set", frozenset(map(_hash, value))))
-    try:
-        return hash(value)
-    except TypeError:
-        return id(type(value))
+        parts = [_freeze(v, kind) for v in value]
+        return value if known is frozenset and _unchanged(parts, value) else frozenset(parts)
+    return _freeze(dict(value), kind) if isinstance(value, Mapping) else leaf(value)
+
+
+def _freeze_key(key: Any, kind: type[Node]) -> Any:
+    return _freeze(key, kind) if isinstance(key, (tuple, frozenset, Node, Items)) else key_of(key)
+
+
+def _unchanged(new: list[Any], old: Iterable[Any]) -> bool:
+    return all(a is b for a, b in zip(new, old, strict=True))
+
+
+def _frozen_items(content: Any) -> list[Any]:
+    """The items of a list, frozen; nodes of any kind stay what they are."""
+    if not isinstance(content, Iterable) or isinstance(content, (str, bytes, Mapping)):
+        raise FkitTypeError(f"A list of a config is made of a list, not of {quoted(content)}.")
+    items = list(content)
+    new = [item if isinstance(item, Node) else freeze(item) for item in items]
+    return items if _unchanged(new, items) else new
+
+
+def _path_to(leaf: Any, tree: Any) -> Path | None:
+    """Where a value stands, by identity; None where it is not there."""
+    if leaf is tree:
+        return ()
+    if isinstance(tree, Mapping):
+        pairs: Iterable[tuple[Any, Any]] = tree.items()
+        if any(key is leaf for key, _ in pairs):
+            return ()
+    elif isinstance(tree, (list, tuple)):
+        pairs = enumerate(tree)
+    else:
+        return None
+    for key, item in pairs:
+        below = _path_to(leaf, item)
+        if below is not None:
+            return (key, *below)
+    return None

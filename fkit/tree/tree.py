@@ -134,7 +134,7 @@ def _kind(node: Any) -> str:
 
 def _with_item(node: Any, at: int, item: Any) -> Any:
     items: list[Any] = [*node[:at], item, *node[at + 1 :]]
-    return Items(items) if isinstance(node, list) else _same_tuple(node, items)
+    return Items.of(items) if isinstance(node, list) else _same_tuple(node, items)
 
 
 def _beside(node: Any) -> tuple[dict[Any, Any] | None, Any]:
@@ -169,7 +169,7 @@ def _drop(node: Any, keys: Path, depth: int, kind: type[Node]) -> Any:
         if hasattr(type(node), "_make"):
             raise FkitTypeError(f"{show(keys)} is a field of a {type(node).__name__}, which has all of its fields.")
         rest: list[Any] = [*node[:at], *node[at + 1 :]]
-        return Items(rest) if isinstance(node, list) else tuple(rest)
+        return Items.of(rest) if isinstance(node, list) else tuple(rest)
     marks, meta = _beside(node)
     if not last:  # a mapping with one key less below was set where it was set: its mark stays
         return kind.of({**node, key: _drop(node[key], keys, depth + 1, kind)}, marks, meta)
@@ -194,7 +194,7 @@ def map(function: Callable[[Any], Any], tree: Any) -> Any:
         parts: list[Any] = [map(function, v) for v in tree]
         if all(new is old for new, old in zip(parts, tree, strict=True)):
             return tree
-        return Items(parts) if isinstance(tree, list) else _same_tuple(tree, parts)
+        return Items.of(parts) if isinstance(tree, list) else _same_tuple(tree, parts)
     return freeze(function(tree))
 
 

@@ -141,7 +141,7 @@ def _merge(node: Any, delta: Delta, path: Path, mark: Mark | None, kind: type[No
         else:
             reason = change.reason if isinstance(change, Invalid) else "an item of a list cannot be deleted"
             raise FkitTypeError(f"{show(here)}: {reason}.", path=show(here), origin=place)
-    return Items(items)
+    return Items.of(items)
 
 
 def _merge_mapping(node: Node, delta: Delta, path: Path, setter: Mark | None) -> Node:
@@ -179,7 +179,7 @@ def _recast(value: Any, kind: type[Node]) -> Any:
         items = [_recast(item, kind) for item in entries]
         if all(new is old for new, old in zip(items, entries, strict=True)):
             return entries
-        return Items(items) if isinstance(value, list) else tuple(items)
+        return Items.of(items) if isinstance(value, list) else tuple(items)
     return value
 
 

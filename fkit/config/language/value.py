@@ -171,7 +171,7 @@ def _settle(value: Any, node: type[Node], known: dict[int, Any], budget: Budget,
     if is_mapping:
         frozen: Any = node.of(items, getattr(value, "marks", None) or None)
     else:
-        kind = Items if isinstance(value, list) else tuple if isinstance(value, tuple) else frozenset
-        frozen = kind(items)
+        make: Any = Items.of if isinstance(value, list) else tuple if isinstance(value, tuple) else frozenset
+        frozen = make(items)
     known[id(value)] = (frozen, weight)
     return frozen, weight

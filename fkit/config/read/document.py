@@ -50,6 +50,11 @@ def _untag(items: dict[Any, Any], file: str, budget: Budget) -> Any:
         return float(content)
     if tag == "__lazy__" and isinstance(content, str):
         return Imported(content, file)
+    if tag in ("__bytes__", "__str__"):
+        try:
+            return bytes.fromhex(content) if tag == "__bytes__" else "".join(map(chr, content))
+        except (TypeError, ValueError, OverflowError):
+            return ABSENT
     if tag in ("__tuple__", "__set__", "__dict__") and isinstance(content, list):
         if tag == "__tuple__":
             return tuple(content)

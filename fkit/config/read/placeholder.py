@@ -263,7 +263,7 @@ def _mapped(value: Any, change: Callable[[str, bool], Any], is_key: bool = False
         return type(value).of({names[k]: _mapped(v, change) for k, v in value.items()}, marks or None, meta_of(value))
     if isinstance(value, (list, tuple)):
         items = [_mapped(v, change, is_key) for v in value]
-        return Items(items) if isinstance(value, list) else tuple(items)
+        return Items.of(items) if isinstance(value, list) else tuple(items)
     return value
 
 

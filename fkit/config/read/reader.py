@@ -310,7 +310,7 @@ def _scoped(value: Any, scope: str, shared: dict[int, Node], told: dict[int, Nod
             told[id(value)] = made
         return made
     if isinstance(value, list):
-        return Items([_scoped(v, scope, shared, told, outermost) for v in value])
+        return Items.of([_scoped(v, scope, shared, told, outermost) for v in value])
     if isinstance(value, tuple):
         return tuple(_scoped(v, scope, shared, told, outermost) for v in value)
     return value

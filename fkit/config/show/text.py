@@ -8,7 +8,7 @@ from fkit.config.change.word import shell, write_words
 from fkit.config.show.python import python_text
 from fkit.format.json import pretty_json
 from fkit.format.yaml import write_yaml
-from fkit.tree.canonical import canonical, encode, reference
+from fkit.tree.canonical import TAGS, canonical, encode, reference
 from fkit.tree.check import expect
 from fkit.tree.error import FkitOSError, FkitValueError
 from fkit.tree.node import Node
@@ -21,7 +21,6 @@ FORMS = ("python", "yaml", "json", "canonical", "words")
 _BY_SUFFIX = ((".py", "python"), (".yaml", "yaml"), (".yml", "yaml"), (".json", "json"))
 
 
-_TAGS = frozenset(("__tuple__", "__set__", "__float__", "__dict__", "__lazy__", "__ref__"))
 _SURROGATE = re.compile("[\ud800-\udfff]")
 # braces that a reader would take for `{{ fileBasename }}` and its like, as they pass through libyaml: it writes these
 # two characters as escapes, and the text between quotes
@@ -117,7 +116,7 @@ def _for_yaml(value: Any) -> Any:
         return value.replace("{{", _BRACES) if "{{" in value else value
     if isinstance(value, dict):
         items = cast("dict[Any, Any]", value)
-        if not all(map(_is_key, items)) or (len(items) == 1 and not _TAGS.isdisjoint(items)):
+        if not all(map(_is_key, items)) or (len(items) == 1 and not TAGS.isdisjoint(items)):
             return {"__dict__": [[_for_yaml(key), _for_yaml(item)] for key, item in items.items()]}
         return {_for_yaml(key): _for_yaml(item) for key, item in items.items()}
     if isinstance(value, list):
