@@ -1,19 +1,64 @@
 """What enters a structure is frozen: containers become frozen ones, arrays of numpy read-only views."""
 
 from collections import deque
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from copy import deepcopy
-from typing import Any, cast
+from typing import Any, NoReturn, Self, cast
 
 import numpy as np
 from frozendict import frozendict
 from numpy.typing import NDArray
 
+from fkit.tree.error import FrozenError
 from fkit.tree.node import Items, Node
 
-__all__ = ["freeze", "freeze_copy", "read_only", "thaw"]
+__all__ = ["FrozenList", "freeze", "freeze_copy", "read_only", "thaw"]
 
-_ATOMS = frozenset((str, int, float, bool, complex, bytes, type(None), Items, Node))  # nothing in them can change
+
+class FrozenList(list[Any]):
+    """A list that cannot change, of anything: what a list becomes in an element. It equals a list of the same items.
+
+    Example:
+        >>> names = FrozenList(["cat", "dog"])
+        >>> names == ["cat", "dog"], names[1:], [*names, "fox"]
+        (True, ['dog'], ['cat', 'dog', 'fox'])
+        >>> names.append("fox")
+        Traceback (most recent call last):
+        ...
+        fkit.tree.error.FrozenError: the list of a field is frozen.
+          list(field) is a fresh one to change, and element.set(field=...) gives an element with it.
+    """
+
+    __slots__ = ("_sealed",)
+
+    def __init__(self, items: Iterable[Any] = (), /) -> None:
+        if hasattr(self, "_sealed"):
+            self._refuse()
+        super().__init__(items)
+        object.__setattr__(self, "_sealed", True)
+
+    def _refuse(self, *_: Any, **__: Any) -> NoReturn:
+        raise FrozenError(
+            "the list of a field is frozen.",
+            repair="list(field) is a fresh one to change, and element.set(field=...) gives an element with it.",
+        )
+
+    append = extend = insert = remove = pop = clear = sort = reverse = _refuse  # pyright: ignore[reportAssignmentType]
+    __setitem__ = __delitem__ = __setattr__ = __delattr__ = __iadd__ = __imul__ = _refuse  # pyright: ignore
+
+    def copy(self) -> list[Any]:
+        """A fresh list of the same items, free to change."""
+        return list(self)
+
+    def __copy__(self) -> Self:
+        return self
+
+    def __reduce_ex__(self, protocol: Any) -> Any:
+        return FrozenList, (list(self),)
+
+
+# nothing in them can change
+_ATOMS = frozenset((str, int, float, bool, complex, bytes, type(None), FrozenList, Items, Node))
 
 
 def freeze(value: Any) -> Any:
@@ -68,7 +113,7 @@ def _freeze(value: Any, copied: bool) -> Any:
     if isinstance(value, np.ndarray):
         return read_only(value.copy() if copied else value)
     if isinstance(value, (list, deque)):
-        return Items([_freeze(item, copied) for item in cast("list[Any]", value)])
+        return FrozenList([_freeze(item, copied) for item in cast("list[Any]", value)])
     if isinstance(value, tuple):
         return _tuple(cast("tuple[Any, ...]", value), copied)
     if isinstance(value, dict):

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from fkit.structures import Batch, DataElement, InstanceData, PixelData, from_parts, tree_parts
 from fkit.structures.freeze import freeze, thaw
-from fkit.tree.error import FkitError, FkitTypeError, FkitValueError
+from fkit.tree.error import FkitError, FkitTypeError, FkitValueError, FrozenError
 
 Point = namedtuple("Point", "x y")
 leaves = st.none() | st.booleans() | st.integers() | st.text(max_size=2)
@@ -66,6 +66,16 @@ class TestLists:
         ):
             with pytest.raises((TypeError, AttributeError, ValueError)):
                 change()
+        for change in (
+            lambda names: names.append("c"),
+            lambda names: names.sort(),
+            lambda names: names.__setitem__(0, "c"),
+            lambda names: names.__delitem__(0),
+            lambda names: names.__iadd__(["c"]),
+            lambda names: names.__init__(["c"]),
+        ):
+            with pytest.raises(FrozenError, match=r"list of a field is frozen.*\n  list\(field\) is a fresh one"):
+                change(x.names)
         assert x.names == ["a", "b"] and x.sizes == [1, {"a": [2]}] and isinstance(x.names, list)
 
     def test_other_containers(self):
@@ -78,7 +88,10 @@ class TestLists:
         meta = frozendict(a=frozendict(b=(1, "x")))
         assert freeze(meta) is meta
         names = DataElement(names=["a"]).names
-        assert DataElement(names=names).names is names
+        assert DataElement(names=names).names is names and copy.copy(names) is names
+        assert names.copy() == ["a"] and type(names.copy()) is list
+        for again in (pickle.loads(pickle.dumps(names)), copy.deepcopy(names)):
+            assert again == names and type(again) is type(names)
 
 
 class TestArrays:
