@@ -342,7 +342,7 @@ def load_config(
     """
     options = Options(use_predefined_variables, use_environment_variables, lazy_import)
     file = find_file(path)
-    cfg = cast("Config", run_trusted(file, Config) if trust else read_file(file, options, Config))
+    cfg = cast("Config", run_trusted(file, options, Config) if trust else read_file(file, options, Config))
     return apply_words(cfg, words) if words else cfg
 
 

@@ -210,6 +210,22 @@ def test_trust_runs_the_file_in_another_process(tmp_path: Path) -> None:
         load_config(write(tmp_path, b="import time\nx = 1 / 0"), trust=True)
 
 
+def test_trust_reads_as_it_is_told(tmp_path: Path) -> None:
+    file = write(tmp_path, a="import time\nt = time.time() > 0\na = '{{fileBasename}}'\nb = '{{$PATH:x}}'")
+    cfg = load_config(file, trust=True)
+    assert (cfg.a, cfg.t, cfg.env_variables) == ("a.py", True, {"PATH": cfg.b})
+    left = load_config(file, trust=True, use_predefined_variables=False, use_environment_variables=False)
+    assert (left.a, left.b, left.env_variables) == ("{{fileBasename}}", "{{$PATH:x}}", {})
+
+
+def test_trust_keeps_the_class_of_an_error(tmp_path: Path) -> None:
+    with pytest.raises(FkitFileNotFoundError, match=r"There is no config file .*none\.py"):
+        load_config(tmp_path / "none.py", trust=True)
+    write(tmp_path, base="a = 1")
+    with pytest.raises(FkitKeyError, match="has no 'aa'"):
+        load_config(write(tmp_path, b="with read_base():\n    from .base import aa"), trust=True)
+
+
 def test_other_suffixes_and_missing_files(tmp_path: Path) -> None:
     with pytest.raises(FkitOSError, match="is not a config file"):
         load_config(write(tmp_path, a__toml="x = 1"))

@@ -17,7 +17,7 @@ from fkit.config.read.reader import Options, Reader
 from fkit.config.read.source import read, shown
 from fkit.config.read.syntax import check_base, parse_python, split_base, split_marker
 from fkit.tree.canonical import encode
-from fkit.tree.error import FkitError, FkitValueError
+from fkit.tree.error import FkitError, FkitKeyError, FkitValueError
 from fkit.tree.node import Node
 from fkit.tree.tree import thaw
 
@@ -99,6 +99,9 @@ def _newstyle(text: str, file: str, chain: tuple[str, ...]) -> dict[str, Any]:
         base = _newstyle(read(found), found, (*chain, found))
         base = {k: _open(v) for k, v in base.items() if not k.startswith("__")}
         for alias in node.names:
+            if alias.name != "*" and alias.name not in base:
+                message = f"The base {node.module} has no {alias.name!r}."
+                raise FkitKeyError(message, origin=place, value=alias.name, choices=[*base], label="Names")
             names.update(base if alias.name == "*" else {alias.asname or alias.name: base[alias.name]})
     kept = [n for n in body if not (isinstance(n, ast.ImportFrom) and (n.module or "").startswith("mmengine.config"))]
     return _run(kept, file, names)
@@ -121,10 +124,11 @@ def main() -> int:
     out = os.fdopen(os.dup(1), "w", encoding="utf-8")
     os.dup2(2, 1)  # what the file prints is no part of the answer
     try:
-        cfg = TrustedReader(Options(), Budget(), Node).file(file, ())
-        answer: dict[str, Any] = {"config": _lazily(encode(cfg))}
+        reader = TrustedReader(Options(*json.loads(sys.argv[2])), Budget(), Node)
+        cfg = reader.file(file, ())
+        answer: dict[str, Any] = {"config": _lazily(encode(cfg)), "environment": reader.environment}
     except FkitError as error:
-        answer = {"error": str(error), "origin": None}
+        answer = {"error": str(error), "origin": None, "kind": type(error).__name__}
     except BaseException as error:
         frames = [
             f
@@ -132,7 +136,7 @@ def main() -> int:
             if f.filename.endswith(".py") and "fkit/config" not in f.filename
         ]
         place = f"{shown(frames[-1].filename)}:{frames[-1].lineno}" if frames else shown(file)
-        answer = {"error": f"{type(error).__name__}: {error}", "origin": place}
+        answer = {"error": f"{type(error).__name__}: {error}", "origin": place, "kind": type(error).__name__}
     json.dump(answer, out)
     out.close()
     return 0
