@@ -13,7 +13,7 @@ from fkit.tree.error import (
     like,
 )
 
-__all__ = ["FileErrors", "FkitFileExistsError", "FkitSameFileError"]
+__all__ = ["FileErrors", "FkitFileExistsError", "FkitSameFileError", "file_error"]
 
 
 class FkitFileExistsError(FkitOSError, FileExistsError):
@@ -55,10 +55,16 @@ class FileErrors:
         self, kind: type[BaseException] | None, cause: BaseException | None, trace: TracebackType | None
     ) -> None:
         if isinstance(cause, Exception) and not isinstance(cause, FkitError):
-            raise _explained(cause, self.where, self.action) from cause
+            raise file_error(cause, self.where, self.action) from cause
 
 
-def _explained(cause: Exception, where: str, action: str) -> FkitError:
+def file_error(cause: Exception, where: str, action: str) -> FkitError:
+    """The `FkitError` of an exception that some library raised about a file; see `FileErrors`.
+
+    Example:
+        >>> print(file_error(ValueError("no number"), "a.txt:3", "read"))
+        a.txt:3: cannot be read: no number.
+    """
     inner = cause.__cause__
     if isinstance(cause, FileNotFoundError) and isinstance(inner, Exception) and not _missing(inner):
         return FkitOSError(f"cannot be {action}: {_sentence(inner)}", origin=where)  # fsspec's word for no connection

@@ -44,7 +44,7 @@ class FileHandler:
 
     Args:
         decode: ``decode(data: bytes, **options) -> value``.
-        encode: ``encode(value, **options) -> bytes``.
+        encode: ``encode(value, **options) -> bytes``, or a str where ``text`` is True.
         text: the bytes are UTF-8 text, so ``dump`` to a string gives a str.
         pickles: both functions take ``allow_pickle``, for the format can carry code.
         places: ``decode`` takes ``origin``, the file's name, so that its errors say ``file:line``.
@@ -59,7 +59,7 @@ class FileHandler:
     """
 
     decode: Callable[..., Any]
-    encode: Callable[..., bytes]
+    encode: Callable[..., bytes | str]
     text: bool = False
     pickles: bool = False
     places: bool = False
@@ -117,34 +117,9 @@ def json_handler() -> FileHandler:
 
     Example:
         >>> json_handler().encode({"ids": range(3), "mean": np.float32(0.5)})
-        b'{"ids": [0, 1, 2], "mean": 0.5}'
+        '{"ids": [0, 1, 2], "mean": 0.5}'
     """
-    return FileHandler(_from_json, _to_json, text=True, places=True)
-
-
-def _from_json(data: bytes, *, origin: str | None = None) -> Any:
-    return read_json(data, origin)
-
-
-def _to_json(
-    value: Any,
-    *,
-    indent: int | str | None = None,
-    sort_keys: bool = False,
-    ensure_ascii: bool = True,
-    allow_nan: bool = True,
-    separators: tuple[str, str] | None = None,
-    default: Callable[[Any], Any] | None = None,
-) -> bytes:
-    return write_json(
-        value,
-        indent=indent,
-        sort_keys=sort_keys,
-        ensure_ascii=ensure_ascii,
-        allow_nan=allow_nan,
-        separators=separators,
-        default=default,
-    ).encode()
+    return FileHandler(read_json, write_json, text=True, places=True)
 
 
 def yaml_handler() -> FileHandler:
@@ -156,34 +131,11 @@ def yaml_handler() -> FileHandler:
     Example:
         >>> handler = yaml_handler()
         >>> handler.encode({"size": (2, 3)})
-        b'size: !!python/tuple [2, 3]\\n'
+        'size: !!python/tuple [2, 3]\\n'
         >>> handler.decode(b"size: !!python/tuple [2, 3]")
         {'size': (2, 3)}
     """
-    return FileHandler(_from_yaml, _to_yaml, text=True, places=True)
-
-
-def _from_yaml(data: bytes, *, origin: str | None = None) -> Any:
-    return read_yaml(data, origin)
-
-
-def _to_yaml(
-    value: Any,
-    *,
-    sort_keys: bool = False,
-    indent: int | None = None,
-    width: int | None = None,
-    default_flow_style: bool | None = False,
-    allow_unicode: bool = True,
-) -> bytes:
-    return write_yaml(
-        value,
-        sort_keys=sort_keys,
-        indent=indent,
-        width=width,
-        default_flow_style=default_flow_style,
-        allow_unicode=allow_unicode,
-    ).encode()
+    return FileHandler(read_yaml, write_yaml, text=True, places=True)
 
 
 # ----------------------------------------------------------------------------------------------------------- pickle

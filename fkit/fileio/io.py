@@ -6,7 +6,7 @@ import os
 from collections.abc import Callable, Mapping
 from typing import IO, Any, cast
 
-from fkit.fileio.error import FileErrors
+from fkit.fileio.error import FileErrors, file_error
 from fkit.fileio.handler import FileHandler
 from fkit.fileio.local import LocalStorage, PathLike
 from fkit.fileio.operation import ask
@@ -151,20 +151,20 @@ def dump(
     if isinstance(file, (str, os.PathLike)):
         path = path_text(file)
         format = _format(path, file_format)
-        data = _encode(handler_of(format, registry, path), obj, path, format, allow_pickle, options)
-        ask("put", path, where, registry, data, path)
+        content = _encode(handler_of(format, registry, path), obj, path, format, allow_pickle, options)
+        ask("put", path, where, registry, _bytes(content, path, format), path)
         return None
     if not hasattr(file, "write"):
         raise FkitTypeError(f"`file` is a path, an open file or None, not a {type(file).__name__}.")
     name = str(getattr(file, "name", "<open file>"))
     format = _named(file_format, name)
     handler = handler_of(format, registry, name)
-    data = _encode(handler, obj, name, format, allow_pickle, options)
+    content = _encode(handler, obj, name, format, allow_pickle, options)
     with FileErrors(name, "written"):
         if not isinstance(file, io.TextIOBase) and "b" in getattr(file, "mode", "b"):
-            file.write(data)
+            file.write(_bytes(content, name, format))
         elif handler.text:
-            file.write(data.decode())
+            file.write(_text(content, name, format))
         else:
             raise FkitTypeError(f"{format} is no text: open the file with mode 'wb'.", origin=name)
 
@@ -180,8 +180,8 @@ def dumps(
     """
     format = _named(file_format, _STRING)
     handler = handler_of(format, registry)
-    data = _encode(handler, obj, _STRING, format, allow_pickle, options)
-    return data.decode() if handler.text else data
+    content = _encode(handler, obj, _STRING, format, allow_pickle, options)
+    return _text(content, _STRING, format) if handler.text else content
 
 
 def fopen(
@@ -254,33 +254,50 @@ def _named(file_format: Any, where: str) -> str:
 
 
 def _decode(
-    handler: FileHandler, data: bytes, name: str, format: str, allow_pickle: bool, options: Mapping[str, Any]
+    handler: FileHandler, data: bytes, name: str, format: str, allow_pickle: bool, options: dict[str, Any]
 ) -> Any:
     if handler.pickles:
-        options = {**options, "allow_pickle": allow_pickle}
+        options["allow_pickle"] = allow_pickle
     if handler.places:
-        options = {**options, "origin": name}
-    return _call(handler.decode, data, name, f"read as {format}", options)
+        options["origin"] = name
+    return _call(handler.decode, data, name, "read as", format, options)
 
 
 def _encode(
-    handler: FileHandler, obj: Any, name: str, format: str, allow_pickle: bool, options: Mapping[str, Any]
-) -> bytes:
+    handler: FileHandler, obj: Any, name: str, format: str, allow_pickle: bool, options: dict[str, Any]
+) -> bytes | str:
     if handler.pickles:
-        options = {**options, "allow_pickle": allow_pickle}
-    return _call(handler.encode, obj, name, f"written as {format}", options)
+        options["allow_pickle"] = allow_pickle
+    return _call(handler.encode, obj, name, "written as", format, options)
 
 
-def _call(function: Callable[..., Any], value: Any, name: str, action: str, options: Mapping[str, Any]) -> Any:
+def _call(
+    function: Callable[..., Any], value: Any, name: str, action: str, format: str, options: Mapping[str, Any]
+) -> Any:
     try:
-        with FileErrors(name, action):
-            return function(value, **options)
-    except FkitError as error:
-        if isinstance(error, FkitTypeError):
-            _check_options(function, name, action, options)
-        if error.origin is None:  # a handler does not know what file its bytes are of
-            error.origin = name
+        return function(value, **options)
+    except Exception as cause:
+        if isinstance(cause, TypeError):
+            _check_options(function, name, f"{action} {format}", options)
+        if not isinstance(cause, FkitError):
+            raise file_error(cause, name, f"{action} {format}") from cause
+        if cause.origin is None:  # a handler does not know what file its bytes are of
+            cause.origin = name
         raise
+
+
+def _bytes(content: bytes | str, name: str, format: str) -> bytes:
+    if isinstance(content, bytes):
+        return content
+    with FileErrors(name, f"written as {format}"):
+        return content.encode()
+
+
+def _text(content: bytes | str, name: str, format: str) -> str:
+    if isinstance(content, str):
+        return content
+    with FileErrors(name, f"written as {format}"):
+        return content.decode()
 
 
 def _check_options(function: Callable[..., Any], name: str, action: str, options: Mapping[str, Any]) -> None:

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable, Mapping
 from itertools import islice
 from typing import Any, SupportsIndex
 
-from fkit.fileio.error import FileErrors
+from fkit.fileio.error import FileErrors, file_error
 from fkit.fileio.local import LocalStorage, PathLike
 from fkit.fileio.operation import open_storage
 from fkit.fileio.part import backend_args_of
@@ -57,16 +57,21 @@ def list_from_file(
 
     name = path_text(filename)
     with open_storage(name, backend_args_of(backend_args, file_client_args), registry) as storage:
-        if isinstance(storage, LocalStorage):
+        if isinstance(storage, LocalStorage) and stop is not None:
             with (
                 FileErrors(name, "read as text"),
                 open(local_path(name), "rb") as file,
                 io.TextIOWrapper(file, encoding_of(file.peek(4), encoding)) as lines,
             ):
                 return taken(lines)
-        text: str = storage.get_text(name, encoding)
+        if isinstance(storage, LocalStorage):
+            with FileErrors(name, "read as text"):
+                data = storage.get(name)
+                text = data.decode(encoding_of(data, encoding))
+        else:
+            text = str(storage.get_text(name, encoding)).removeprefix("\ufeff")
     # as files are read in text mode: \r\n and \r end lines too, and an empty last line is none
-    return taken(io.StringIO(text.removeprefix("\ufeff"), newline=None))
+    return taken(io.StringIO(text, newline=None))
 
 
 def _index(name: str, value: Any) -> int:
@@ -116,7 +121,11 @@ def dict_from_file(
     for number, line in enumerate(lines, 1):
         key, *values = line.split() or [""]
         if not values:
-            raise FkitValueError(f"a key and a value were expected, found {line!r:.80}.", origin=f"{filename}:{number}")
-        with FileErrors(f"{filename}:{number}", "read"):
+            raise FkitValueError(
+                f"a key and a value were expected, not {quoted(line)}.", origin=f"{path_text(filename)}:{number}"
+            )
+        try:
             entries[key_type(key)] = values[0] if len(values) == 1 else values
+        except Exception as cause:
+            raise file_error(cause, f"{path_text(filename)}:{number}", "read") from cause
     return entries

@@ -10,7 +10,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any, TypeAlias
 
-from fkit.fileio.error import FileErrors, FkitFileExistsError, FkitSameFileError
+from fkit.fileio.error import FileErrors, FkitFileExistsError, FkitSameFileError, file_error
 from fkit.fileio.path import listing, local_path, mkdir_or_exist, path_text, symlink
 from fkit.tree.error import FkitRuntimeError, FkitTypeError
 from fkit.tree.write import atomic_write
@@ -22,7 +22,9 @@ PathLike: TypeAlias = str | os.PathLike[str]
 
 @dataclass(frozen=True)
 class LocalStorage:
-    """Files of this machine. Its methods are mmengine's backend methods; files are written whole or not at all.
+    """Files of this machine. Its methods are mmengine's backend methods.
+
+    A file is written whole or not at all, whenever the process is killed; it is not waited for until the disk has it.
 
     Example:
         >>> import tempfile
@@ -40,8 +42,12 @@ class LocalStorage:
 
     def get(self, filepath: PathLike) -> bytes:
         """The content of a file."""
-        with FileErrors(path_text(filepath), "read"), open(local_path(filepath), "rb") as file:
-            return file.read()
+        path = local_path(filepath)
+        try:
+            with io.FileIO(path) as file:
+                return file.readall()
+        except Exception as cause:
+            raise file_error(cause, path_text(filepath), "read") from cause
 
     def get_text(self, filepath: PathLike, encoding: str = "utf-8") -> str:
         """The content of a file as text."""
@@ -52,8 +58,11 @@ class LocalStorage:
         """Write a file whole, making its folders."""
         path, content = local_path(filepath), content_of(obj, path_text(filepath))
         with FileErrors(path_text(filepath), "written"):
-            mkdir_or_exist(os.path.dirname(path))
-            atomic_write(path, content)
+            try:
+                atomic_write(path, content, sync=False)
+            except (FileNotFoundError, NotADirectoryError):
+                mkdir_or_exist(os.path.dirname(path))
+                atomic_write(path, content, sync=False)
 
     def put_text(self, obj: str, filepath: PathLike, encoding: str = "utf-8") -> None:
         """Write a text file whole, making its folders."""
@@ -193,6 +202,8 @@ def content_of(value: Any, where: str) -> bytes:
         >>> content_of(bytearray(b"1"), "a.bin")
         b'1'
     """
+    if type(value) is bytes:
+        return value
     if isinstance(value, io.BytesIO):
         return value.getvalue()
     if not isinstance(value, (bytes, bytearray, memoryview)):

@@ -4,7 +4,7 @@ from collections.abc import Generator, Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager
 from typing import Any
 
-from fkit.fileio.local import PathLike
+from fkit.fileio.local import LocalStorage, PathLike
 from fkit.fileio.part import get_file_backend
 from fkit.fileio.path import path_text
 from fkit.registry.registry import Registry
@@ -84,7 +84,10 @@ def ask(method: str, uri: PathLike, backend_args: Args, registry: Registry | Non
         >>> ask("exists", "memory://nowhere", None, None, "memory://nowhere")
         False
     """
-    with open_storage(uri, backend_args, registry) as storage:
+    storage = get_file_backend(uri, backend_args=backend_args, registry=registry)
+    if type(storage) is LocalStorage:
+        return getattr(storage, method)(*args)
+    with _Opened(storage):
         function = getattr(storage, method, None)
         if not callable(function):
             raise FkitTypeError(

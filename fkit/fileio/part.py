@@ -17,7 +17,7 @@ from frozendict import frozendict
 
 from fkit.fileio.backend import file_backends
 from fkit.fileio.handler import FileHandler, adapt, file_handlers
-from fkit.fileio.local import PathLike
+from fkit.fileio.local import LocalStorage, PathLike
 from fkit.fileio.path import path_text
 from fkit.fileio.storage import Storage
 from fkit.registry.registry import Registry
@@ -37,6 +37,7 @@ __all__ = [
 _HANDLERS = "file_handlers"
 _BACKENDS = "file_backends"
 _NOTHING: Mapping[str, Any] = frozendict[str, Any]()
+_DISK = LocalStorage()
 
 
 def parse_uri_prefix(uri: PathLike) -> str:
@@ -112,11 +113,11 @@ def backend_args_of(backend_args: Any, file_client_args: Any) -> Mapping[str, An
         >>> dict(backend_args_of(None, {"backend": "disk"}))
         {'backend': 'disk'}
     """
+    if backend_args is None and file_client_args is None:
+        return _NOTHING
     if backend_args is not None and file_client_args is not None:
         raise FkitValueError('"file_client_args" and "backend_args" cannot be set at the same time.')
     options = file_client_args if backend_args is None else backend_args
-    if options is None:
-        return _NOTHING
     if not isinstance(options, Mapping) or not all(isinstance(name, str) for name in options):
         raise FkitTypeError(f"backend_args is a mapping with a key 'backend', not {quoted(options)}.")
     return options
@@ -151,6 +152,13 @@ def get_file_backend(
           Registered: disk, file, http, https, lmdb, local, ... (4 more: `fkit registry file_backends`)
     """
     text = "" if uri is None else path_text(uri)
+    if (
+        uri is not None
+        and (backend_args is None or backend_args is _NOTHING)
+        and registry is None
+        and "://" not in text
+    ):
+        return _DISK  # what every image of a dataset asks for
     options = dict(backend_args_of(backend_args, None))
     name = options.pop("backend", None)
     if name is None:

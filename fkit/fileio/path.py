@@ -38,6 +38,8 @@ def path_text(path: Any) -> str:
         ...
         fkit.tree.error.FkitTypeError: A path is a str or a Path, not 3.
     """
+    if type(path) is str:
+        return path
     text: Any = path if isinstance(path, str) else getattr(path, "__fspath__", None)
     if callable(text):
         text = os.fspath(path)
@@ -54,9 +56,8 @@ def local_path(path: Any) -> str:
         ('/a/b', True)
     """
     text = path_text(path)
-    for prefix in ("file://", "local://"):
-        if text.startswith(prefix):
-            text = text[len(prefix) :]
+    if "://" in text:
+        text = text.removeprefix("file://").removeprefix("local://")
     return os.path.expanduser(text) if text.startswith("~") else text
 
 

@@ -13,6 +13,7 @@ _MARKS = (
     (codecs.BOM_UTF16_LE, "utf-16"),
     (codecs.BOM_UTF16_BE, "utf-16"),
 )
+_FIRST = frozenset(mark[:1] for mark, _ in _MARKS)
 
 
 def decode(source: str | bytes, origin: str | None = None, encoding: str = "utf-8") -> str:
@@ -61,6 +62,8 @@ def encoding_of(head: bytes, encoding: str = "utf-8") -> str:
         >>> encoding_of(b"cat"), encoding_of(b"\\xef\\xbb\\xbfcat"), encoding_of(b"\\xff\\xfec\\0"), encoding_of(b"c", "ascii")
         ('utf-8', 'utf-8-sig', 'utf-16', 'ascii')
     """
+    if encoding == "utf-8" and head[:1] not in _FIRST:
+        return encoding
     if not isinstance(encoding, str):  # pyright: ignore[reportUnnecessaryIsInstance]
         raise FkitTypeError(f"an encoding is a str such as 'utf-8', not {quoted(encoding)}.")
     if encoding.lower().replace("_", "-") not in ("utf-8", "utf8"):

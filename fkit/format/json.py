@@ -41,7 +41,7 @@ def read_json(source: str | bytes, origin: str | None = None) -> Any:
     """
     text = decode(source, origin)
     try:
-        return json.loads(text, object_pairs_hook=_once)
+        return _DECODER.decode(text)
     except _Repeated:
         line, key = _repeated(text)
         raise FkitValueError(f"The key {key!r:.80} stands twice in one object.", origin=_place(origin, line)) from None
@@ -85,12 +85,14 @@ def write_json(
         '{"ids": [0, 1, 2], "tags": ["a", "b"]}'
     """
     try:
+        if (indent, sort_keys, ensure_ascii, allow_nan, separators, default) == _USUAL:
+            return _ENCODER.encode(value)
         return json.dumps(
             value,
             indent=indent,
-            sort_keys=sort_keys,
-            ensure_ascii=ensure_ascii,
-            allow_nan=allow_nan,
+            sort_keys=bool(sort_keys),
+            ensure_ascii=bool(ensure_ascii),
+            allow_nan=bool(allow_nan),
             separators=separators,
             default=plain if default is None else default,
         )
@@ -130,6 +132,11 @@ def _once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     if len(items) != len(pairs):
         raise _Repeated
     return items
+
+
+_ENCODER = json.JSONEncoder(default=plain)
+_USUAL = (None, False, True, True, None, None)
+_DECODER = json.JSONDecoder(object_pairs_hook=_once)
 
 
 def _repeated(text: str) -> tuple[int, str]:

@@ -7,12 +7,14 @@ import tempfile
 __all__ = ["atomic_write"]
 
 
-def atomic_write(path: str | os.PathLike[str], data: bytes) -> None:
+def atomic_write(path: str | os.PathLike[str], data: bytes, *, sync: bool = True) -> None:
     """Write ``data`` to ``path``: beside it, synced, then renamed into place; a failure leaves what was there.
 
     Args:
         path: the file; its folder must exist. A link is followed, so that the link stays.
         data: the whole content.
+        sync: wait until it is on the disk, so that a power cut leaves the old content or the new one; False is for
+            what can be written again: a process that is killed still leaves one of the two.
 
     Raises:
         OSError: the folder is missing, full or read-only.
@@ -31,15 +33,17 @@ def atomic_write(path: str | os.PathLike[str], data: bytes) -> None:
     try:
         with os.fdopen(handle, "wb") as file:
             file.write(data)
-            file.flush()
-            os.fsync(file.fileno())
+            if sync:
+                file.flush()
+                os.fsync(file.fileno())
         os.chmod(beside, _mode(target))  # mkstemp makes files that only their owner reads
         os.replace(beside, target)
     except BaseException:
         with contextlib.suppress(OSError):
             os.unlink(beside)
         raise
-    _sync_folder(folder)
+    if sync:
+        _sync_folder(folder)
 
 
 def _mode(target: str) -> int:

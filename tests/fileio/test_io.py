@@ -338,7 +338,7 @@ class TestLists:
         assert dict_from_file(path) == {"1": "cat", "2": ["dog", "cow"]}
         assert dict_from_file(path, key_type=int) == {1: "cat", 2: ["dog", "cow"]}
         path.write_text("1 cat\nalone\n")
-        with pytest.raises(FkitValueError, match=r"map\.txt:2: a key and a value were expected, found 'alone'"):
+        with pytest.raises(FkitValueError, match=r"map\.txt:2: a key and a value were expected, not 'alone'"):
             dict_from_file(path)
         path.write_text("x cat\n")
         with pytest.raises(FkitValueError, match=r"map\.txt:1: cannot be read: invalid literal"):
