@@ -121,7 +121,7 @@ def circles(graph):
     return sorted({tuple(sorted(m for m in reach[module] if module in reach[m])) for module in graph} - {()})
 
 
-CIRCULAR = ("registry",)  # rooms that still have a circle; to be emptied
+CIRCULAR = ()  # rooms that still have a circle
 
 
 def test_no_circle():
@@ -141,7 +141,7 @@ def test_the_search_for_circles_finds_what_it_is_for():
 
 
 # A command imports what it runs when it runs: `fkit --help` stays light. The others are to be emptied.
-LATE = ("image", "registry")
+LATE = ("image",)
 
 
 def test_no_import_inside_a_function():

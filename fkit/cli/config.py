@@ -4,6 +4,7 @@ import argparse
 import sys
 from typing import Any
 
+from fkit.cli.option import add_trust
 from fkit.config.change.override import add_option
 from fkit.config.config import Config, load_config
 from fkit.config.show.explain import difference, explain
@@ -53,7 +54,7 @@ def add(subparsers: Any) -> None:
     diff.add_argument("b", metavar="B", help="another")
     diff.set_defaults(run=_diff)
     for command in (show, explained, diff):
-        command.add_argument("--trust", action="store_true", help="run the file as Python, in a process of its own")
+        add_trust(command)
         command.add_argument("--debug", action="store_true", help="show the traceback of an error")
     for command in (show, explained):
         add_option(command)

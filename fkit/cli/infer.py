@@ -47,9 +47,9 @@ def add(commands: Any) -> None:
 
 def _run(arguments: argparse.Namespace) -> int:
     cfg = read_config(arguments)
-    reg = registry_of(cfg, open_registry())
+    reg = registry_of(cfg, open_registry(arguments))
     source = _source(cfg, reg, arguments.images)
-    program = fkit.program(cfg, open_registry())
+    program = fkit.program(cfg, reg)
     state = load_state(program, arguments.checkpoint)
     room, classes = open_room(program.backend), _classes(cfg, reg)
     out = Path(arguments.out)

@@ -36,7 +36,7 @@ def add(commands: Any) -> None:
 
 
 def _run(arguments: argparse.Namespace) -> int:
-    cfg, reg = read_config(arguments), open_registry()
+    cfg, reg = read_config(arguments), open_registry(arguments)
     program = fkit.program(cfg, reg)
     state = load_state(program, arguments.checkpoint)
     part = "test" if cfg.get("test_dataloader") is not None else "val"

@@ -16,6 +16,7 @@ from fkit.edge.folder import open_folder, run_record
 from fkit.edge.perform import Edge
 from fkit.edge.progress import Screen
 from fkit.edge.signal import inbox
+from fkit.registry.registry import Registry
 from fkit.run.course import reopened
 from fkit.train.weight import fit
 from fkit.tree.error import FkitError, FkitValueError
@@ -60,14 +61,15 @@ def _run(arguments: argparse.Namespace) -> int:
             changes[name] = getattr(arguments, name)
     if arguments.amp:
         changes["dtype"] = "bfloat16"
-    return train(cfg.merge(changes) if changes else cfg, Path(arguments.config).stem)
+    return train(cfg.merge(changes) if changes else cfg, Path(arguments.config).stem, open_registry(arguments))
 
 
-def train(cfg: Config, name: str) -> int:
+def train(cfg: Config, name: str, registry: Registry) -> int:
     """Train in the config's work folder; `fkit.train` with an edge around it.
 
     Args:
         name: of the work folder under ``work_dirs``, where the config names none.
+        registry: where the config's parts come from.
 
     Returns:
         0 when the run ended, 130 or 143 when a signal ended it; the state is saved.
@@ -77,7 +79,7 @@ def train(cfg: Config, name: str) -> int:
     opened = open_folder(folder, cfg, cfg.get("resume") or False)
     screen = Screen()
     edge: Edge | None = None
-    plan = fkit.plan(cfg, open_registry())
+    plan = fkit.plan(cfg, registry)
     try:
         if opened.found is not None:
             run = fkit.restore(plan, opened.found.saved)

@@ -1,16 +1,12 @@
 """A config node to an object: look the type up, call the maker, say what went wrong and where."""
 
-from __future__ import annotations
-
-import importlib
-import importlib.util
-import sys
 import warnings
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from functools import partial
-from typing import TYPE_CHECKING, Any, NamedTuple, Protocol, TypeAlias, cast
+from typing import Any, NamedTuple, Protocol, TypeAlias, cast
 
 from fkit.config.config import Config
+from fkit.registry.allow import allowance, opened
 from fkit.registry.entry import Built, Entry, Lazy, Recipe, recipe_of
 from fkit.registry.report import (
     bad_config,
@@ -23,14 +19,15 @@ from fkit.registry.report import (
     origin_of,
     place,
     reported,
+    undone_delete,
 )
-from fkit.tree.error import FkitError, FkitTypeError, FkitValueError
+from fkit.registry.table import Table
+from fkit.tree.absent import ABSENT
+from fkit.tree.check import expect
+from fkit.tree.error import FkitAttributeError, FkitError, FkitImportError
 from fkit.tree.node import freeze
 
-if TYPE_CHECKING:
-    from fkit.registry.registry import Registry  # it calls this module
-
-__all__ = ["Builder", "Built", "build", "build_part"]
+__all__ = ["Builder", "Built", "build", "build_part", "checked_build"]
 
 _NESTED = (list, tuple, dict)
 _LEAVES = frozenset((str, int, float, bool, type(None)))
@@ -38,9 +35,9 @@ _LEAVES = frozenset((str, int, float, bool, type(None)))
 # unlike the method of a frozen node, which answers itself
 _copy: Callable[[Any], dict[str, Any]] = dict[str, Any].copy
 
-# where a node stands: the path of the outermost config; or the trail of the config around it, that config, and the
+# where a node stands: the path of the outermost config; or where the config around it stands, that config, and the
 # arguments made of it, among which the node is
-Trail: TypeAlias = "str | tuple[Trail, Any, Any]"
+Where: TypeAlias = "str | tuple[Where, Any, Any]"
 
 
 class Builder(Protocol):
@@ -55,13 +52,14 @@ class Builder(Protocol):
 
 def build(
     cfg: Any,
-    registry: Registry,
+    registry: Table,
     kind: str,
     *,
     backend: str | None = None,
     defaults: Mapping[str, Any] | None = None,
     scope: str | None = None,
     path: str = "",
+    allow: str | Iterable[str] = (),
 ) -> Any:
     """Build the object that a config node describes.
 
@@ -70,20 +68,23 @@ def build(
     ``Built[kind]`` is built before the call. Nothing else is built inside-out.
 
     Args:
-        cfg: a mapping with ``type``: a name, ``scope.Name``, a class or function, or a dotted path to import. For
-            "models" also a list of them, which becomes the registered ``Sequential``.
+        cfg: a mapping with ``type``: a name, ``scope.Name``, a class or function, or a dotted path to what may be
+            reached by one: see `fkit.registry.allow`. For "models" also a list of them, which becomes the registered
+            ``Sequential``.
         registry: where names are looked up.
         kind: "models", "hooks", ...
         backend: the backend the object is for; None takes what is there for any.
-        defaults: arguments for keys that ``cfg`` lacks, ``type`` among them.
+        defaults: arguments for keys that ``cfg`` lacks, ``type`` among them; handed to the maker as those of ``cfg``.
         scope: where lookups begin (OpenMMLab's default scope); ``_scope_`` in the config goes before it, and parts
             inherit it.
         path: where ``cfg`` stands in the whole config, for messages.
+        allow: modules into which dotted paths may lead too.
 
     Raises:
         FkitKeyError: the type is missing or unknown.
         FkitTypeError: an argument is unknown or missing, or ``cfg`` is not a mapping.
-        FkitError: the maker raised; of the class of its error, which is the cause.
+        FkitValueError: the type names what nothing allows.
+        FkitError: the maker raised; ``except`` clauses for the class of its error, which is the cause, catch it too.
 
     Example:
         >>> from fkit.registry.registry import Registry
@@ -98,91 +99,100 @@ def build(
           Did you mean 'width'? Arguments: width, bias
           Signature: Conv(width, bias=True)
     """
-    return build_part(cfg, kind, defaults, registry, backend, scope, path)
+    expect(registry, Table, "`registry` is a registry (fkit.registry() is the built-in one)")
+    if allow:
+        registry = registry.having(allowed=registry.allowed | allowance(allow))
+    return checked_build(cfg, kind, defaults, registry, backend, scope, path)
 
 
-class Site(NamedTuple):
-    """One build: what is built and where; the paths that need more than the happy path take it whole."""
+def checked_build(
+    cfg: Any, kind: str, defaults: Any, registry: Table, backend: str | None, scope: str | None, path: str
+) -> Any:
+    """`build`, of the arguments as users give them."""
+    expect(kind, str, "`kind` is a word such as 'models'")
+    expect(backend, (str, type(None)), "`backend` is a word or None")
+    expect(defaults, (Mapping, type(None)), "`defaults` is a mapping or None")
+    expect(path, str, "`path` is a string")
+    return build_part(cfg, kind, defaults, registry, registry.start(scope), backend, path)
+
+
+class Part(NamedTuple):
+    """A part of a config that is being built; what needs more than the happy path takes it whole."""
 
     cfg: Any
     kind: str
-    registry: Registry
+    registry: Table
+    scope: str
     backend: str | None
-    scope: str | None
-    trail: Trail
+    where: Where
 
     @property
     def path(self) -> str:
-        """Where the config stands in the whole one."""
-        return path_of(self.trail, self.cfg)
+        """Where it stands in the whole config."""
+        return path_of(self.where, self.cfg)
 
 
 def build_part(
-    cfg: Any, kind: str, defaults: Any, registry: Registry, backend: str | None, scope: str | None, trail: Trail
+    cfg: Any, kind: str, defaults: Any, registry: Table, scope: str, backend: str | None, where: Where
 ) -> Any:
     whole: Any = cfg
     if registry.makers and registry.kind(kind) in registry.makers:
-        return _own(Site(cfg, kind, registry, backend, scope, trail), defaults)
+        return _by_kind(Part(cfg, kind, registry, scope, backend, where), defaults)
     if isinstance(cfg, dict):
         args = _copy(cfg)
     elif isinstance(cfg, Mapping):
         args = dict(cast("Mapping[str, Any]", cfg))
     else:
-        return _sequence(Site(cfg, kind, registry, backend, scope, trail), defaults)
+        return _sequence(Part(cfg, kind, registry, scope, backend, where), defaults)
+    if defaults:
+        for key, value in defaults.items():
+            args.setdefault(key, value)
     for key, value in args.items():
         if isinstance(value, (list, tuple)) or type(value) is dict:
             args[key] = handed(value)
-    if defaults is not None:
-        _fill(args, defaults)
-    if "type" not in args:
-        raise reported(no_type(registry, kind, cast(Any, cfg), path_of(trail, cfg)))
-    name = args.pop("type")
     if "_scope_" in args:
-        wanted = args.pop("_scope_")
-        scope = wanted if wanted in registry.scopes or wanted == registry.scope else scope
+        scope = _scope(args.pop("_scope_"), Part(cfg, kind, registry, scope, backend, where))
+    if "type" not in args:
+        raise reported(no_type(registry, kind, cast(Any, cfg), path_of(where, cfg)))
+    if "_delete_" in args:
+        raise reported(undone_delete(cfg, path_of(where, cfg)))
+    name = args.pop("type")
 
     entry = registry.look(kind, name, scope, backend) if isinstance(name, str) else None
     if entry is None:
-        recipe = _unnamed(name, Site(cfg, kind, registry, backend, scope, trail))
+        recipe = _unnamed(name, Part(cfg, kind, registry, scope, backend, where))
     else:
-        recipe = entry.known or _load(entry, cfg, trail)
+        recipe = entry.known or _load(entry, Part(cfg, kind, registry, scope, backend, where))
         if entry.deprecated is not None:
-            _warn(entry, name, cfg, trail)
+            _warn(entry, name, cfg, where)
     call, wants_build, built = recipe
 
     for key, part_kind in built:
         if key in args:
-            args[key] = _parts(args[key], part_kind, registry, backend, scope, (trail, whole, args))
+            args[key] = _parts(args[key], part_kind, registry, scope, backend, (where, whole, args))
     try:
         if wants_build and "build" not in args:
-            return call(**args, build=partial(_part, registry, backend, scope, (trail, cfg, args)))
+            return call(**args, build=partial(_builder, registry, scope, backend, (where, cfg, args)))
         return call(**args)
     except Exception as error:
         if is_reported(error):
             raise
-        raise reported(failed(error, call, name, args, cfg, path_of(trail, cfg))) from error
+        raise reported(failed(error, call, name, args, cfg, path_of(where, cfg))) from error
 
 
-def _part(
-    registry: Registry, backend: str | None, scope: str | None, trail: Trail, kind: str, cfg: Any, /, **defaults: Any
+def _builder(
+    registry: Table, scope: str, backend: str | None, where: Where, kind: str, cfg: Any, /, **defaults: Any
 ) -> Any:
-    return build_part(cfg, kind, defaults, registry, backend, scope, trail)
+    return build_part(cfg, kind, defaults, registry, scope, backend, where)
 
 
-def _parts(value: Any, kind: str, registry: Registry, backend: str | None, scope: str | None, trail: Trail) -> Any:
+def _parts(value: Any, kind: str, registry: Table, scope: str, backend: str | None, where: Where) -> Any:
     """Build a parameter annotated `Built`: a mapping, or each mapping of a list; what is built already stays."""
     if isinstance(value, Mapping):
-        return build_part(value, kind, None, registry, backend, scope, trail)
+        return build_part(value, kind, None, registry, scope, backend, where)
     if isinstance(value, (list, tuple)):
-        return [_parts(item, kind, registry, backend, scope, trail) for item in cast("list[Any]", value)]
+        return [_parts(item, kind, registry, scope, backend, where) for item in cast("list[Any]", value)]
     return value
-
-
-def _fill(args: dict[str, Any], defaults: Any) -> None:
-    if not isinstance(defaults, Mapping):
-        raise FkitTypeError(f"Defaults are a mapping, not {defaults!r}.")
-    for key, value in cast("Mapping[str, Any]", defaults).items():
-        args.setdefault(key, value)
 
 
 def handed(value: Any) -> Any:
@@ -216,137 +226,117 @@ def _node(value: dict[Any, Any]) -> Config:
     )
 
 
-def path_of(trail: Trail, cfg: Any) -> str:
-    """The path of ``cfg`` in the whole config: worked out from the trail, only when there is something to report."""
-    if isinstance(trail, str):
-        return trail
-    around, outer, args = trail
+def path_of(where: Where, cfg: Any) -> str:
+    """The path of ``cfg`` in the whole config: worked out only when there is something to report."""
+    if isinstance(where, str):
+        return where
+    around, outer, args = where
     return place(path_of(around, outer), locate(args, cfg))
 
 
-def _own(site: Site, defaults: Any) -> Any:
-    """A kind with its own build function."""
-    kind = site.registry.kind(site.kind)
-    own = site.registry.makers[kind]
-    path = site.path
+def _scope(scope: Any, part: Part) -> str:
+    """The scope that ``_scope_`` names."""
     try:
-        return own(site.cfg, site.registry, kind, backend=site.backend, defaults=defaults, scope=site.scope, path=path)
+        return part.registry.start(scope)
+    except FkitError as error:
+        raise _placed(error, "_scope_", f"{scope!r}: ", part) from None
+
+
+def _by_kind(part: Part, defaults: Any) -> Any:
+    """A kind with its own build function."""
+    kind = part.registry.kind(part.kind)
+    maker = part.registry.makers[kind]
+    arguments = {"backend": part.backend, "defaults": defaults, "scope": part.scope, "path": part.path}
+    try:
+        return maker(part.cfg, part.registry, kind, **arguments)
     except Exception as error:
         if is_reported(error):
             raise
-        given = {"cfg": site.cfg, "backend": site.backend, "defaults": defaults, "scope": site.scope}
-        raise reported(failed(error, own, f"the build function of {kind!r}", given, site.cfg, path)) from error
+        shown = {"cfg": part.cfg, **arguments}
+        raise reported(failed(error, maker, f"the build function of {kind!r}", shown, part.cfg, part.path)) from error
 
 
-def _sequence(site: Site, defaults: Any) -> Any:
+def _sequence(part: Part, defaults: Any) -> Any:
     """A list of models is the registered ``Sequential`` of them; anything else is no config."""
-    cfg, kind, registry, backend, scope, trail = site
+    cfg, kind, registry, scope, backend, where = part
     if registry.kind(kind) != "models" or not isinstance(cfg, (list, tuple)):
-        raise reported(bad_config(kind, cfg, site.path))
+        raise reported(bad_config(kind, cfg, part.path))
     entry = registry.look("models", "Sequential", scope, backend)
     if entry is None:
-        raise reported(not_found(registry, kind, "Sequential", scope, backend, path=site.path))
+        raise reported(not_found(registry, kind, "Sequential", scope, backend, path=part.path))
     items = cast("list[Any]", cfg)
-    parts = [build_part(item, kind, defaults, registry, backend, scope, (trail, items, items)) for item in items]
-    return _load(entry, cfg, trail).call(*parts)
+    parts = [build_part(item, kind, defaults, registry, scope, backend, (where, items, items)) for item in items]
+    return _load(entry, part).call(*parts)
 
 
-def _load(entry: Entry, cfg: Any, trail: Trail) -> Recipe:
+def _load(entry: Entry, part: Part) -> Recipe:
     """The recipe of an entry met for the first time; a lazy one is imported."""
     try:
         return entry.recipe
     except FkitError as error:
-        path = path_of(trail, cfg)
-        what = f"{place(path, 'type')} = {entry.name!r}: {error.what}"
-        raise reported(
-            type(error)(what, path=path, origin=origin_of(cfg, "type"), repair=error.repair)
-        ) from error.__cause__
+        raise _placed(error, "type", f"{entry.name!r}: ", part) from error.__cause__
 
 
-def _unnamed(name: Any, site: Site) -> Recipe:
-    """``type`` is no registered name: a class, a function, a name that a config imported, a path to import."""
+def _placed(error: FkitError, key: str, value: str, part: Part) -> FkitError:
+    """An error of a key's value, said of the place where that stands."""
+    return reported(
+        type(error)(
+            f"{place(part.path, key)} = {value}{error.what}",
+            path=part.path,
+            origin=origin_of(part.cfg, key),
+            value=error.value,
+            choices=error.choices,
+            label=error.label,
+            more=error.more,
+            repair=error.repair,
+        )
+    )
+
+
+def _unnamed(name: Any, part: Part) -> Recipe:
+    """``type`` is no registered name: a class, a function, a name that a config imported, a dotted path."""
     if isinstance(name, str):
-        return _dotted(name, site, known=name.count(".") > 1)
-    lazy: Any = getattr(cast(Any, type(name)), "__lazy__", None)
-    if lazy is not None:
-        return _dotted(lazy(name), site, known=True)
+        return _by_path(name, part, known=name.count(".") > 1)
+    imported: Any = getattr(cast(Any, type(name)), "__lazy__", None)
+    if imported is not None:
+        return _by_path(imported(name), part, known=True)
     if isinstance(name, Lazy):
         return recipe_of(name.load())
     if callable(name):
         return recipe_of(name)
-    raise reported(bad_type(site.kind, name, site.cfg, site.path))
+    raise reported(bad_type(part.kind, name, part.cfg, part.path))
 
 
-def _dotted(name: str, site: Site, known: bool) -> Recipe:
+def _by_path(name: str, part: Part, known: bool) -> Recipe:
     """``package.module.Name`` in place of a name: new-style configs import their parts, and are dumped with such paths.
 
-    Where the package is a scope (``mmdet.models.ResNet``, ``torch.optim.SGD``) its last word is looked up there. Any
-    other is imported, now; one that is not installed is looked up too, if it is ``known`` to be a path: of
-    ``scope.Name`` the last word alone would hide a wrong scope.
+    Where the package is a scope (``mmdet.models.ResNet``) its last word is looked up there. Any other is opened, if it
+    may be; one that is not there is looked up too, if it is ``known`` to be a path: of ``scope.Name`` the last word
+    alone would hide a wrong scope.
     """
-    registry = site.registry
-    head, _, last = name.rpartition(".")
-    first = head.partition(".")[0]
+    registry, kind = part.registry, part.kind
+    first, last = name.partition(".")[0], name.rpartition(".")[2]
     scoped = first == registry.scope or first in registry.scopes
-    entry = registry.look(site.kind, last, first if scoped else site.scope, site.backend) if known else None
+    entry = registry.look(kind, last, first if scoped else part.scope, part.backend) if known else None
     if entry is None or not scoped:
-        found = imported_object(name) if head and not _reaches_out(first) else None
-        if _reaches_out(first) or _reaches_out(str(getattr(found, "__module__", ""))):
-            raise reported(_unbuilt(name, site))
-        if callable(found):
-            return recipe_of(found)
-    if entry is not None:
-        return entry.known or _load(entry, site.cfg, site.trail)
-    origin = origin_of(site.cfg, "type")
-    raise reported(not_found(registry, site.kind, name, site.scope, site.backend, site.path, origin, in_config=True))
-
-
-_HARMLESS = frozenset({"collections", "datetime", "decimal", "fractions", "functools", "math"})
-
-
-def _reaches_out(module: str) -> bool:
-    """Whether a module is of Python's standard library, but for those that only hold values."""
-    first = module.partition(".")[0]
-    return first in sys.stdlib_module_names and first not in _HARMLESS
-
-
-def _unbuilt(name: str, site: Site) -> FkitError:
-    """A config from a stranger must not reach ``os.system`` by naming it as a part."""
-    path = path_of(site.trail, site.cfg)
-    return FkitValueError(
-        f"{place(path, 'type')} = {name!r} is of Python's standard library, which no config builds.",
-        path=path,
-        origin=origin_of(site.cfg, "type"),
-        repair=f"If you mean it, register it: registry.register({site.kind!r}, ...).",
-    )
-
-
-def imported_object(name: str) -> Any:
-    """What a dotted path names, or None where there is no such module or attribute.
-
-    Example:
-        >>> imported_object("collections.OrderedDict").__name__, imported_object("collections.Nope")
-        ('OrderedDict', None)
-    """
-    parts = name.split(".")
-    if not all(part.isidentifier() for part in parts):
-        return None
-    for count in range(len(parts) - 1, 0, -1):
-        module = ".".join(parts[:count])
         try:
-            known = importlib.util.find_spec(module) is not None
-        except (ModuleNotFoundError, ValueError):  # a package on the way is not there, or is no package
-            continue
-        if known:
-            found: Any = importlib.import_module(module)
-            for part in parts[count:]:
-                found = getattr(found, part, None)
-            return found
-    return None
+            maker = opened(name, registry.allowed)
+        except (FkitImportError, FkitAttributeError) as error:
+            if entry is None:
+                raise _placed(error, "type", f"{name!r}: ", part) from error.__cause__
+            maker = ABSENT
+        except FkitError as error:
+            raise _placed(error, "type", "", part) from None
+        if maker is not ABSENT:
+            return recipe_of(maker)
+    if entry is not None:
+        return entry.known or _load(entry, part)
+    origin = origin_of(part.cfg, "type")
+    raise reported(not_found(registry, kind, name, part.scope, part.backend, part.path, origin, in_config=True))
 
 
-def _warn(entry: Entry, name: str, cfg: Any, trail: Trail) -> None:
-    at = place(path_of(trail, cfg), "type")
+def _warn(entry: Entry, name: str, cfg: Any, where: Where) -> None:
+    at = place(path_of(where, cfg), "type")
     origin = origin_of(cfg, "type")
-    where = f"{origin}: {at}" if origin else at
-    warnings.warn(f"{where} = {name!r} is deprecated: use {entry.deprecated}.", DeprecationWarning, stacklevel=4)
+    lead = f"{origin}: {at}" if origin else at
+    warnings.warn(f"{lead} = {name!r} is deprecated: use {entry.deprecated}.", DeprecationWarning, stacklevel=4)

@@ -1,6 +1,6 @@
 """The registry that the kit ships: rows of (kind, name, "module:attribute", backend, scope), imported when built."""
 
-from collections.abc import Iterator
+from typing import Final
 
 from fkit.registry.entry import Entry, Lazy
 from fkit.registry.registry import Registry
@@ -99,25 +99,31 @@ _ROWS: tuple[tuple[str, str, str, str | None, str | None], ...] = (
 # OpenMMLab's packages are scopes below the root, open: `mmdet.ResNet` is the kit's ResNet, from mmdet too. So is torch:
 # new-style configs import their optimizers from it (`torch.optim.SGD`)
 _SCOPES = (
-    "mmaction", "mmagic", "mmcls", "mmcv", "mmdet", "mmdet3d", "mmedit", "mmengine", "mmocr", "mmpose", "mmpretrain",
-    "mmrazor", "mmrotate", "mmseg", "mmselfsup", "mmtrack", "mmyolo", "torch",
+    "mmaction", "mmagic", "mmcls", "mmcv", "mmdeploy", "mmdet", "mmdet3d", "mmedit", "mmengine", "mmfewshot", "mmflow",
+    "mmgen", "mmhuman3d", "mmocr", "mmpose", "mmpretrain", "mmrazor", "mmrotate", "mmseg", "mmselfsup", "mmtrack",
+    "mmyolo", "torch",
 )  # fmt: skip
 
 
+def _built_in() -> Registry:
+    reg = Registry()
+    for scope in _SCOPES:
+        reg = reg.child(scope, open=True)
+    return reg.add(
+        Entry(kind, name, reg.scope if scope is None else scope, backend, Lazy(target))
+        for kind, name, target, backend, scope in _ROWS
+    )
+
+
+_REGISTRY: Final = _built_in()
+
+
 def registry() -> Registry:
-    """The built-in registry: a fresh value, made of lazy entries; nothing is imported until it is built.
+    """The built-in registry: a value, made of lazy entries; nothing is imported until it is built.
 
     Example:
         >>> reg = registry()
         >>> "models" in reg.kinds, "mmdet" in reg.children
         (True, True)
     """
-    reg = Registry()
-    for scope in _SCOPES:
-        reg = reg.child(scope, open=True)
-    return reg.add(_entries(reg.scope))
-
-
-def _entries(root: str) -> Iterator[Entry]:
-    for kind, name, target, backend, scope in _ROWS:
-        yield Entry(kind, name, root if scope is None else scope, backend, Lazy(target))
+    return _REGISTRY

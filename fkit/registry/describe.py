@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any, NamedTuple, cast
 
 from fkit.registry.entry import Entry, Lazy
+from fkit.tree.check import expect
 
 __all__ = ["Described", "describe"]
 
@@ -41,6 +42,8 @@ def describe(entry: Entry, name: str | None = None) -> Described:
         >>> describe(*entry_of("models", "colorsys:rgb_to_hsv", None, "fkit", None)).signature
         '(r, g, b)'
     """
+    expect(entry, Entry, "`entry` is an entry, as `Registry.find` gives it")
+    expect(name, (str, type(None)), "`name` is a string or None")
     if isinstance(entry.maker, Lazy):
         where, signature, summary = _read(entry.maker.target)
     else:

@@ -1,14 +1,14 @@
 """One entry of a registry: a maker, eager or lazy, and what a build must know about it."""
 
-import importlib
 import inspect
 import re
-import sys
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from typing import Annotated, Any, NamedTuple, TypeAlias, cast, get_args
 
-from fkit.tree.error import FkitImportError, FkitTypeError, FkitValueError
+from fkit.tree.check import expect
+from fkit.tree.error import FkitTypeError, FkitValueError, quoted
+from fkit.tree.name import open_name
 
 __all__ = ["Built", "Entry", "Lazy", "Maker", "Recipe", "entry_of", "recipe_of"]
 
@@ -30,22 +30,10 @@ class Lazy:
         """The maker itself.
 
         Raises:
-            FkitImportError: the module cannot be imported, or has no such attribute.
+            FkitImportError: the module cannot be imported.
+            FkitAttributeError: it has no such attribute.
         """
-        module, _, attribute = self.target.partition(":")
-        found: Any = sys.modules.get(module)
-        try:
-            if found is None or not hasattr(found, attribute.partition(".")[0]):  # a module half imported
-                found = importlib.import_module(module)
-            for part in attribute.split("."):
-                found = getattr(found, part)
-        except (ImportError, AttributeError) as error:
-            missing = error.name if isinstance(error, ModuleNotFoundError) else None
-            raise FkitImportError(
-                f"{self.target} cannot be imported: {error}.",
-                repair=f"Install the package that offers {missing!r}." if missing else "",
-            ) from error
-        return found
+        return open_name(self.target)
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
         return self.load()(*args, **kwargs)
@@ -122,24 +110,50 @@ def entry_of(
     backend: str | None,
     deprecated: str | None = None,
 ) -> tuple[Entry, ...]:
-    """The entries of one registration: one a name; checks what a user may get wrong."""
+    """The entries of one registration: one a name; checks what a user may get wrong.
+
+    Example:
+        >>> [entry.name for entry in entry_of("models", dict, ("Net", "OldNet"), "fkit", None)]
+        ['Net', 'OldNet']
+    """
+    expect(kind, str, "`kind` is a word such as 'models'")
+    expect(scope, str, "`scope` is a word")
+    for label, word in (("backend", backend), ("deprecated", deprecated)):
+        expect(word, (str, type(None)), f"`{label}` is a string or None")
     if isinstance(maker, str):
         module, _, attribute = maker.partition(":")
         if not (module and attribute):
             raise FkitValueError(f"A lazy entry is 'module:attribute', not {maker!r}.")
         maker = Lazy(maker)
     if not callable(maker):
-        raise FkitTypeError(f"A maker of {kind!r} is a class, a function or 'module:attribute', not {maker!r}.")
+        raise FkitTypeError(f"A maker of {kind!r} is a class, a function or 'module:attribute', not {quoted(maker)}.")
     if name is None:
-        own: Any = maker.target.rpartition(":")[2] if isinstance(maker, Lazy) else getattr(maker, "__name__", None)
+        own: Any = (
+            maker.target.rpartition(":")[2].rpartition(".")[2]
+            if isinstance(maker, Lazy)
+            else getattr(cast(Any, maker), "__name__", None)
+        )
         if own is None:
-            raise FkitTypeError(f"{maker!r} has no name of its own.", repair="Pass name=...")
+            raise FkitTypeError(f"{quoted(maker)} has no name of its own.", repair="Pass name=...")
         name = (cast(str, own),)
+    return tuple(Entry(kind, word, scope, backend, maker, deprecated) for word in _names(kind, name))
+
+
+def _names(kind: str, name: str | Iterable[str]) -> tuple[str, ...]:
     several = not isinstance(name, str) and isinstance(cast(Any, name), Iterable)
     names = cast("tuple[Any, ...]", tuple(name) if several else (name,))
-    if not all(isinstance(word, str) for word in names):
-        raise FkitTypeError(f"A name in {kind!r} is a string, or several; got {name!r}.")
-    return tuple(Entry(kind, word, scope, backend, maker, deprecated) for word in names)
+    if not names or not all(isinstance(word, str) for word in names):
+        raise FkitTypeError(f"A name in {kind!r} is a string, or several; got {quoted(name)}.")
+    for word in names:
+        if not word:
+            raise FkitValueError(f"A name in {kind!r} is empty.")
+        if "." in word:
+            scope, _, last = word.rpartition(".")
+            raise FkitValueError(
+                f"{word!r} is no name for {kind!r}: a dot separates a scope from a name.",
+                repair=f"Register {last!r} with scope={scope!r}." if scope and last else "",
+            )
+    return names
 
 
 def recipe_of(maker: Maker) -> Recipe:
@@ -161,8 +175,8 @@ def built_kind(annotation: Any) -> str | None:
     """The kind that an annotation names with `Built`: as an object, inside a union, or as source text."""
     if isinstance(annotation, str):
         # text, under `from __future__ import annotations`; read, not evaluated: the name may be imported for types only
-        found = re.search(r"\bBuilt\[\s*['\"]?(\w+)['\"]?\s*\]", annotation)
-        return found.group(1) if found else None
+        match = re.search(r"\bBuilt\[\s*['\"]?(\w+)['\"]?\s*\]", annotation)
+        return match.group(1) if match else None
     for part in (*getattr(annotation, "__metadata__", ()), *get_args(annotation)):
         if isinstance(part, Built):
             return part.kind

@@ -2,13 +2,12 @@
 
 import inspect
 from collections.abc import Iterator, Mapping
-from typing import TYPE_CHECKING, Any, cast
+from typing import Any, cast
 
 from fkit.registry.scope import chain, places
-from fkit.tree.error import FkitError, FkitKeyError, FkitTypeError, like, nearest, quoted
-
-if TYPE_CHECKING:
-    from fkit.registry.registry import Registry
+from fkit.registry.table import Table
+from fkit.tree.error import FkitError, FkitKeyError, FkitTypeError, FkitValueError, like, nearest, quoted
+from fkit.tree.path import show
 
 __all__ = [
     "bad_config",
@@ -18,9 +17,11 @@ __all__ = [
     "locate",
     "no_type",
     "not_found",
+    "of_class",
     "origin_of",
     "place",
     "reported",
+    "undone_delete",
 ]
 
 
@@ -56,19 +57,19 @@ def locate(outer: Any, node: Any) -> str:
         >>> locate({"x": [{"type": "A"}, part]}, part)
         'x[1]'
     """
-    found = list(_inside(outer, ""))
-    for path, value in found:
+    parts = list(_inside(outer, ""))
+    for path, value in parts:
         if value is node:
             return path
     kind = cast("Mapping[str, Any]", node).get("type") if isinstance(node, Mapping) else None
-    same = [path for path, value in found if _type_of(value) is not None and _type_of(value) == kind]
+    same = [path for path, value in parts if _type_of(value) is not None and _type_of(value) == kind]
     return same[0] if len(same) == 1 else ""
 
 
 def _inside(value: Any, path: str) -> Iterator[tuple[str, Any]]:
     if isinstance(value, Mapping):
         for key, item in cast("Mapping[Any, Any]", value).items():
-            at = place(path, key if isinstance(key, str) and "." not in key else f"[{key!r}]")
+            at = place(path, show((key,)))
             yield at, item
             yield from _inside(item, at)
     elif isinstance(value, (list, tuple)):
@@ -94,7 +95,7 @@ def origin_of(cfg: Any, key: str = "") -> str | None:
 
 
 def not_found(
-    reg: "Registry",
+    reg: Table,
     kind: str,
     name: str,
     scope: str | None = None,
@@ -106,9 +107,9 @@ def not_found(
     """No entry for a name: it is unknown, or there for other backends only, or for several and none was said."""
     kind = reg.kind(kind)
     at = f"{place(path, 'type')} = {name!r}" if in_config or path else repr(name)
-    start = scope if scope in reg.scopes else reg.scope
-    table = reg.table(kind)
-    entries = next((table[key] for key in places(reg.scopes, reg.scope, cast(str, start), name) if key in table), ())
+    start = reg.start(scope)
+    rows = reg.table(kind)
+    entries = next((rows[key] for key in places(reg.scopes, reg.scope, start, name) if key in rows), ())
     if entries:
         backends = sorted(e.backend for e in entries if e.backend is not None)
         if backend is None:
@@ -116,9 +117,11 @@ def not_found(
         else:
             what = f"{at} is in the registry {kind!r}, but not for the backend {backend!r}."
         return FkitKeyError(what, path=path, origin=origin, value=backend, choices=backends, label="Backends")
-    choices = _reachable(reg, kind, cast(str, start), backend)
+    choices = _reachable(reg, kind, start, backend)
     from_scope = f" from the scope {start!r}" if start != reg.scope else ""
     elsewhere = ", and no module that can be imported has it" if in_config and name.count(".") > 0 else ""
+    first = name.partition(".")[0]
+    mine = f"If {first!r} is a module of yours: --allow {first}." if elsewhere and first not in reg.scopes else ""
     word = name if name in choices or nearest(name, choices) or "." not in name else name.rpartition(".")[2]
     return FkitKeyError(
         f"{at} is not in the registry {kind!r}{from_scope}{elsewhere}.",
@@ -128,17 +131,17 @@ def not_found(
         choices=choices,
         label="Registered",
         more=f"fkit registry {kind}",
-        repair="" if choices else f"Nothing is registered there: `reg.register({kind!r}, maker)`.",
+        repair=mine or ("" if choices else f"Nothing is registered there: `reg.register({kind!r}, maker)`."),
     )
 
 
-def _reachable(reg: "Registry", kind: str, start: str, backend: str | None) -> tuple[str, ...]:
+def _reachable(reg: Table, kind: str, start: str, backend: str | None) -> tuple[str, ...]:
     """The names that a lookup from ``start`` can give, bare where they need no scope."""
     bare = {name for place in chain(reg.scopes, start) for name in reg.names(kind, place, backend)}
     return tuple(sorted(bare | {name for name in reg.names(kind, None, backend) if "." in name}))
 
 
-def no_type(reg: "Registry", kind: str, cfg: Any, path: str) -> FkitError:
+def no_type(reg: Table, kind: str, cfg: Any, path: str) -> FkitError:
     """A config without ``type``."""
     keys = list(cast("Mapping[str, Any]", cfg))
     close = nearest("type", [str(key) for key in keys])
@@ -150,7 +153,7 @@ def no_type(reg: "Registry", kind: str, cfg: Any, path: str) -> FkitError:
     )
 
 
-def _some(reg: "Registry", kind: str) -> str:
+def _some(reg: Table, kind: str) -> str:
     names = reg.names(kind)
     return repr(names[0]) if names else "..."
 
@@ -179,38 +182,81 @@ def failed(error: Exception, call: Any, name: Any, args: Mapping[str, Any], cfg:
     """A maker that raised: an argument it does not take, one it lacks, or its own error."""
     label = name if isinstance(name, str) else getattr(name, "__name__", repr(name))
     shown = repr(label) if isinstance(name, str) and " " not in name else label
-    given = {key: value for key, value in args.items() if key != "build"}
+    arguments = {key: value for key, value in args.items() if key != "build"}
     signature = _signature(call)
     written = f"Signature: {_call_text(label, signature)}" if signature is not None else ""
-    if isinstance(error, TypeError) and signature is not None:
-        wrong = _misfit(signature, args)
-        if wrong:
-            argument, what = wrong
-            at = (
-                f"{place(path, argument)} = {quoted(given[argument])}: "
-                if argument in given
-                else f"{path}: "
-                if path
-                else ""
-            )
+    wrong = _misfit(signature, args) if isinstance(error, TypeError) and signature is not None else None
+    if wrong is not None and signature is not None:
+        argument, what = wrong
+        if argument not in arguments:
+            where = f"{path}: " if path else ""
             return FkitTypeError(
-                f"{at}{shown} {what}.",
-                path=place(path, argument) if argument in given else path,
-                origin=origin_of(cfg, argument),
-                value=argument if argument in given else None,
-                choices=_takes(signature) if argument in given else (),
-                label="Arguments",
-                repair=written,
+                f"{where}{shown} {what}.", path=path, origin=origin_of(cfg, argument), label="Arguments", repair=written
             )
+        return FkitTypeError(
+            f"{place(path, argument)} = {quoted(arguments[argument])}: {shown} {what}.",
+            path=place(path, argument),
+            origin=origin_of(cfg, argument),
+            value=argument,
+            choices=_takes(signature),
+            label="Arguments",
+            repair=written,
+        )
     kind = type(error).__name__
     said = str(error).strip() or "no message"
     lead = said if isinstance(error, FkitError) else f"{kind}: {said}"
-    listed = ", ".join(f"{key}={quoted(value)}" for key, value in given.items()) or "nothing"
-    return like(error)(
+    listed = ", ".join(f"{key}={quoted(value)}" for key, value in arguments.items()) or "nothing"
+    plain = like(error)(
         f"{path + ': ' if path else ''}{shown} could not be built: {lead}",
         path=path,
         origin=origin_of(cfg, "type"),
         repair="\n  ".join(part for part in (f"Given: {listed}", written) if part),
+    )
+    return of_class(plain, error)
+
+
+def of_class(plain: FkitError, cause: Exception) -> FkitError:
+    """``plain``, in a class that ``except`` clauses for the class of ``cause`` catch too, with the attributes of both.
+
+    Where Python lets no class be of both (their layouts conflict, the cause makes its own instances) it is ``plain``.
+
+    Example:
+        >>> class OutOfRange(Exception): ...
+        >>> try: raise of_class(FkitError("net: 3 is out of range."), OutOfRange(3))
+        ... except OutOfRange as error: print(error)
+        net: 3 is out of range.
+    """
+    if isinstance(plain, type(cause)):
+        return plain
+    try:
+        error = _blank(type(plain), type(cause), plain.what)
+        error.__dict__.update({**cause.__dict__, **plain.__dict__})
+    except Exception:  # a class of the user's may refuse in any way
+        return plain
+    return error
+
+
+def _blank(first: type[FkitError], second: type[Exception], what: str) -> FkitError:
+    """An error of both classes, of which neither constructor has run: theirs may want any arguments."""
+
+    def reduce(error: Any) -> Any:  # a class made here has no name to be pickled by; what it is made of has
+        return _blank, (first, second, what), error.__dict__
+
+    members = {"__reduce__": reduce, "__module__": second.__module__}
+    both: Any = second if issubclass(second, FkitError) else type(second.__name__, (first, second), members)
+    error = both.__new__(both)
+    error.args = (what,)
+    return error
+
+
+def undone_delete(cfg: Any, path: str) -> FkitError:
+    """``_delete_`` in what is to be built: a word of merging that nothing merged."""
+    return FkitValueError(
+        f"{place(path, '_delete_')} reached a build: it says that this dict takes the place of a base's, and here "
+        "nothing was merged over a base.",
+        path=place(path, "_delete_"),
+        origin=origin_of(cfg, "_delete_"),
+        repair="Take it out; or merge first: load the file with fkit.load_config, or use cfg.merge(...).",
     )
 
 

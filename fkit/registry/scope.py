@@ -8,9 +8,10 @@ from typing import NamedTuple
 
 from frozendict import frozendict
 
+from fkit.tree.check import expect
 from fkit.tree.error import FkitValueError
 
-__all__ = ["ALIASES", "KINDS", "Scope", "chain", "checked", "places"]
+__all__ = ["ALIASES", "KINDS", "Branch", "chain", "checked", "places"]
 
 # mmengine's root registries in lower case
 KINDS = (
@@ -45,8 +46,8 @@ ALIASES: frozendict[str, str] = frozendict(
 )
 
 
-class Scope(NamedTuple):
-    """Where a scope hangs: under ``parent``.
+class Branch(NamedTuple):
+    """Where a scope hangs in the tree of scopes: under ``parent``.
 
     ``declared`` is False for a scope that only a registration named. ``open`` lets ``scope.Name``, asked for from the
     scope itself, fall back to the parents, where OpenMMLab's rule looks in the scope alone.
@@ -57,7 +58,7 @@ class Scope(NamedTuple):
     open: bool = False
 
 
-def places(scopes: Mapping[str, Scope], root: str, scope: str, name: str) -> tuple[tuple[str, str], ...]:
+def places(scopes: Mapping[str, Branch], root: str, scope: str, name: str) -> tuple[tuple[str, str], ...]:
     """Where OpenMMLab's rules look for ``name`` from ``scope``: (scope, bare name), first to last.
 
     A bare name: its own scope, then the parents up to the root. ``own.Name``: the own scope alone (an open one goes on
@@ -79,17 +80,18 @@ def places(scopes: Mapping[str, Scope], root: str, scope: str, name: str) -> tup
     return ()
 
 
-def chain(scopes: Mapping[str, Scope], scope: str) -> tuple[str, ...]:
+def chain(scopes: Mapping[str, Branch], scope: str) -> tuple[str, ...]:
     """A scope and its parents, up to the root."""
-    found = (scope,)
+    way = (scope,)
     while scope in scopes:
         scope = scopes[scope].parent
-        found = (*found, scope)
-    return found
+        way = (*way, scope)
+    return way
 
 
 def checked(scope: str) -> str:
     """A scope's name, if it can be one."""
+    expect(scope, str, "`scope` is a word")
     if not scope or "." in scope:
         raise FkitValueError(f"A scope is one word without dots, not {scope!r}.")
     return scope

@@ -1,56 +1,50 @@
 """The union of two registries: associative, and an error where they disagree."""
 
 from collections.abc import Mapping
-from dataclasses import replace
 from typing import TypeVar
 
 from frozendict import frozendict
 
-from fkit.registry.entry import Entry
-from fkit.registry.registry import Registry, twins
-from fkit.registry.scope import Scope
+from fkit.registry.scope import Branch
+from fkit.registry.table import Rows, Table, Twins, twins
 from fkit.tree.error import FkitKeyError, FkitValueError
 
 __all__ = ["union"]
 
-T = TypeVar("T")
+T = TypeVar("T", bound=Table)
 
 
-def union(a: Registry, b: Registry) -> Registry:
+def union(a: T, b: Table) -> T:
     """What both hold; equal entries count once. See ``Registry.__or__``.
 
     Example:
-        >>> one, two = Registry().register("hooks", dict), Registry().register("hooks", list)
-        >>> (one | two).names("hooks")
+        >>> from fkit.registry.entry import entry_of
+        >>> one, two = (Table().add(entry_of("hooks", maker, None, "fkit", None)) for maker in (dict, list))
+        >>> union(one, two).names("hooks")
         ('dict', 'list')
     """
     if a.scope != b.scope:
         raise FkitValueError(f"Two registries with different roots have no union: {a.scope!r} and {b.scope!r}.")
-    tables = {
-        kind: _table(a.tables.get(kind, frozendict()), b.tables.get(kind, frozendict()))
-        for kind in {**a.tables, **b.tables}
-    }
+    tables = {kind: _rows(a.tables.get(kind, Rows()), b.tables.get(kind, Rows())) for kind in {**a.tables, **b.tables}}
     makers = dict(a.makers)
     for kind, maker in b.makers.items():
         if makers.setdefault(kind, maker) is not maker:
             raise FkitValueError(f"Both registries have a build function of their own for {kind!r}.")
-    return replace(
-        a,
+    return a.having(
         tables=frozendict(tables),
         makers=frozendict(makers),
         scopes=_scopes(a.scopes, b.scopes),
         included=a.included | b.included,
+        allowed=a.allowed | b.allowed,
     )
 
 
-def _table(
-    a: Mapping[tuple[str, str], tuple[Entry, ...]], b: Mapping[tuple[str, str], tuple[Entry, ...]]
-) -> frozendict[tuple[str, str], tuple[Entry, ...]]:
+def _rows(a: Rows, b: Rows) -> Rows:
     if a is b:
-        return frozendict(a)
-    found = dict(a)
+        return a
+    changes: dict[tuple[str, str], Twins] = {}
     for key, entries in b.items():
-        old = found.get(key, ())
+        old: Twins = a.get(key, ())
         for entry in entries:
             same = next((e for e in old if e.backend == entry.backend), None)
             if same is None:
@@ -62,18 +56,18 @@ def _table(
                     f"{', backend ' + repr(entry.backend) if entry.backend else ''}): {same.where} and {entry.where}.",
                     repair="Register one of them under another name or scope, or with replace=True after the union.",
                 )
-        found[key] = twins(*old)
-    return frozendict(found)
+        changes[key] = twins(*old)
+    return a.having(changes)
 
 
-def _scopes(a: Mapping[str, Scope], b: Mapping[str, Scope]) -> frozendict[str, Scope]:
-    found = dict(a)
-    for name, scope in b.items():
-        old = found.get(name)
+def _scopes(a: Mapping[str, Branch], b: Mapping[str, Branch]) -> frozendict[str, Branch]:
+    scopes = dict(a)
+    for name, branch in b.items():
+        old = scopes.get(name)
         if old is None or not old.declared:
-            found[name] = scope
-        elif scope.declared and scope != old:
+            scopes[name] = branch
+        elif branch.declared and branch != old:
             raise FkitValueError(
-                f"Both registries declare the scope {name!r}: under {old.parent!r} and under {scope.parent!r}."
+                f"Both registries declare the scope {name!r}: under {old.parent!r} and under {branch.parent!r}."
             )
-    return frozendict(found)
+    return frozendict(scopes)

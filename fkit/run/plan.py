@@ -1,6 +1,6 @@
 """A plan: all that a config says of a run, as one frozen value."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any, cast
 
@@ -69,6 +69,7 @@ def program(
     backend: str | None = None,
     donate: bool = True,
     example: Any = None,
+    allow: str | Iterable[str] = (),
 ) -> Program:
     """The pure functions of a config's model and optimizer on a backend.
 
@@ -79,18 +80,28 @@ def program(
         donate: False leaves each state that a step is given as it was.
         example: one batch of inputs, (N, C, H, W), for backends that learn shapes by tracing; by default the first of
             the config's data.
+        allow: modules that the config may import and name: see `fkit.registry.allow`.
 
     Raises:
         FkitError: a key is unknown, a part is missing, or has no twin on the backend.
     """
     settings, _ = settle_with_notes(cfg)
-    reg = registry_of(settings, registry)
+    reg = registry_of(settings, registry, allow)
     name = backend or str(settings["backend"])
     return Program.of(_spec(settings, reg, donate, example), name)
 
 
-def plan(cfg: Config, registry: Registry | None = None, *, backend: str | None = None, donate: bool = True) -> Plan:
+def plan(
+    cfg: Config,
+    registry: Registry | None = None,
+    *,
+    backend: str | None = None,
+    donate: bool = True,
+    allow: str | Iterable[str] = (),
+) -> Plan:
     """All that a config says of a training run, checked: program, hooks, loop, schedules, evaluator.
+
+    Args: as those of `program`.
 
     Raises:
         FkitError: as `program`; and where ``train_cfg``, ``train_dataloader`` or ``seed`` is missing.
@@ -101,7 +112,7 @@ def plan(cfg: Config, registry: Registry | None = None, *, backend: str | None =
         raise FkitKeyError(
             "training needs train_dataloader.", repair="Set train_dataloader=dict(dataset=dict(type=...))."
         )
-    reg = registry_of(settings, registry)
+    reg = registry_of(settings, registry, allow)
     name = backend or str(settings["backend"])
     if settings.get("seed") is None:
         raise FkitValueError(
@@ -163,13 +174,12 @@ def _loader(settings: Config, reg: Registry, name: str, seed: int, **changes: An
     return open_loader({**settings[name], **changes}, build=make, seed=seed)
 
 
-def registry_of(cfg: Config, registry: Registry | None = None) -> Registry:
+def registry_of(cfg: Config, registry: Registry | None = None, allow: str | Iterable[str] = ()) -> Registry:
     """The registry that a config sees: the one given (by default the built-in), and what its ``custom_imports`` offer."""
     if registry is not None:
         expect(registry, Registry, "`registry` is a registry (fkit.registry() is the built-in one)")
     reg = registry if registry is not None else builtin_registry()
-    custom = cfg.get("custom_imports")
-    return reg if custom is None else include_custom(reg, custom)
+    return include_custom(reg, cfg.get("custom_imports"), allow)
 
 
 def _spec(settings: Config, reg: Registry, donate: bool, example: Any) -> Spec:
