@@ -24,7 +24,7 @@ from fkit.array import room
 from fkit.structures.auxiliary import Aux
 from fkit.structures.content import family, host, is_array
 from fkit.structures.field import EMPTY, Fields, element_of, fill
-from fkit.structures.freeze import freeze_copy, read_only
+from fkit.structures.freeze import freeze, freeze_copy, read_only
 from fkit.tree.absent import ABSENT
 from fkit.tree.error import FkitAttributeError, FkitTypeError, FkitValueError, quoted
 
@@ -79,21 +79,22 @@ class DataElement(Fields):
                 f"{cls.__name__}: the annotation of a field names {cause.name!r}, which is not there when the class is made.",
                 repair="Import it before the class, not under TYPE_CHECKING.",
             ) from cause
-        cls._typed = tuple(
-            (name, kinds) for name, hint in hints.items() if name[0] != "_" and (kinds := _kinds(hint)) is not None
+        cls._typed = frozendict(
+            {name: kinds for name, hint in hints.items() if name[0] != "_" and (kinds := _kinds(hint)) is not None}
         )
-        for name, _ in cls._typed:
+        for name in cls._typed:
             if hasattr(cls, name):
                 raise FkitTypeError(
                     f"{cls.__name__}.{name} has a default, which a field of an element cannot have.",
                     repair=f"Declare it by its annotation alone, and give it at construction: {cls.__name__}({name}=...).",
                 )
-        cls._backing = frozenset(f"_{name}" for name in dir(cls) if isinstance(getattr(cls, name), property))
+        cls._taken = frozenset(dir(cls))
+        cls._backing = frozenset(f"_{name}" for name in cls._taken if isinstance(getattr(cls, name), property))
 
     def __init__(self, *, metainfo: Mapping[str, Any] | None = None, **data: Any) -> None:
         fill(self, {}, EMPTY)
-        filled = self._with(data, EMPTY if metainfo is None else _mapping(metainfo, "metainfo"))
-        fill(self, filled._data, filled._meta)
+        fill(self, *self._fields(data, EMPTY if metainfo is None else _mapping(metainfo, "metainfo")))
+        self._verify()
 
     # ------------------------------------------------------------------------------------------- what changes
 
@@ -122,6 +123,8 @@ class DataElement(Fields):
             {'b': 2}
         """
         for name in names:
+            if not isinstance(name, str):  # pyright: ignore[reportUnnecessaryIsInstance]
+                raise FkitTypeError(f"A field's name is a str, not {quoted(name)}.")
             if name not in self:
                 raise self._missing(name)
         data, meta = ({k: v for k, v in fields.items() if k not in names} for fields in (self._data, self._meta))
@@ -182,33 +185,40 @@ class DataElement(Fields):
         return self._with(_element(other)._data, other._meta)
 
     def _with(self, data: Mapping[str, Any], meta: Mapping[str, Any]) -> Self:
-        for name in (*data, *meta):
-            self._check_name(name)
-        for ours, theirs, kind in ((data, {**self._meta, **meta}, "data"), (meta, {**self._data, **data}, "meta")):
-            for name in ours:
-                if name in theirs:
-                    other = "meta" if kind == "data" else "data"
-                    raise FkitAttributeError(
-                        f"Cannot set {name!r} to be a {kind} field: it is already a {other} field.",
-                        repair=f"drop({name!r}) first.",
-                    )
-        checked = {name: self._checked(name, value) for name, value in data.items()}
-        # deep copies, as mmengine makes: an array of the caller's must not change what describes the data
-        copies = {name: freeze_copy(value) for name, value in meta.items()}
-        meta = frozendict[str, Any]({**self._meta, **copies}) if meta else self._meta
-        changed = element_of(type(self), {**self._data, **checked}, meta)
+        changed = object.__new__(type(self))
+        fill(changed, *self._fields(data, meta))
         changed._verify()
         return changed
 
-    def _check_name(self, name: Any) -> None:
+    def _fields(self, data: Mapping[str, Any], meta: Mapping[str, Any]) -> tuple[dict[str, Any], Mapping[str, Any]]:
+        """The data and the meta fields with these over the element's own, checked and frozen."""
+        for name in data:
+            self._check_name(name, "data", self._meta if name in self._meta else meta)
+        for name in meta:
+            self._check_name(name, "meta", self._data)
+        fields = {**self._data, **{name: freeze(self._checked(name, value)) for name, value in data.items()}}
+        if not meta:
+            return fields, self._meta
+        # deep copies, as mmengine makes: an array of the caller's must not change what describes the data
+        copies = {name: freeze_copy(value) for name, value in meta.items()}
+        return fields, frozendict[str, Any]({**self._meta, **copies})
+
+    def _check_name(self, name: Any, kind: str, others: Mapping[str, Any]) -> None:
+        """A field's name, that of no field of the other kind."""
         if not isinstance(name, str):
             raise FkitTypeError(f"A field's name is a str, not {quoted(name)}.")
-        if hasattr(type(self), name):
+        if name in self._taken:
             raise FkitAttributeError(f"{name!r} is a method or property of {type(self).__name__}: choose another name.")
+        if name in others:
+            other = "meta" if kind == "data" else "data"
+            raise FkitAttributeError(
+                f"Cannot set {name!r} to be a {kind} field: it is already a {other} field.",
+                repair=f"drop({name!r}) first.",
+            )
 
     def _checked(self, name: str, value: Any) -> Any:
         """The value as it is kept; classes with rules of their own refine it."""
-        kinds = next((kinds for typed, kinds in self._typed if typed == name), None)
+        kinds = self._typed.get(name)
         if kinds is not None and value is not None and not isinstance(value, kinds):
             allowed = " or ".join(kind.__name__ for kind in kinds)
             raise FkitTypeError(f"{type(self).__name__}.{name} is a {allowed}, not a {type(value).__name__}.")
@@ -306,6 +316,8 @@ class DataElement(Fields):
 
 
 # ---------------------------------------------------------------------------------------------------- making elements
+
+DataElement._taken = frozenset(dir(DataElement))  # pyright: ignore[reportPrivateUsage]
 
 
 def _kinds(hint: Any) -> tuple[type, ...] | None:

@@ -51,7 +51,8 @@ class Fields(_Room):
     _data: dict[str, Any]
     _meta: Mapping[str, Any]
     _leaves: frozenset[str]  # fields that stand for arrays whatever they hold, while a framework maps over them
-    _typed: ClassVar[tuple[tuple[str, tuple[type, ...]], ...]] = ()
+    _typed: ClassVar[Mapping[str, tuple[type, ...]]] = frozendict()  # the classes that a subclass declares
+    _taken: ClassVar[frozenset[str]] = frozenset()  # names of the class, which no field can have
     _backing: ClassVar[frozenset[str]] = frozenset()  # "_x" of a class with a property x: no key of its own
     # equality is by content, and arrays are not hashable
     __hash__ = None  # pyright: ignore[reportAssignmentType]
@@ -64,8 +65,7 @@ class Fields(_Room):
     def _missing(self, name: str) -> FkitAttributeError:
         repair = next((f"In place of mmengine's {name}: {here}." for there, here in _RENAMED if there == name), "")
         names = self.all_keys()
-        known = [typed for typed, _ in self._typed if typed == name]
-        what = "is not set" if known else "is no field"
+        what = "is not set" if name in self._typed else "is no field"
         return FkitAttributeError(
             f"{name!r} {what} of this {type(self).__name__}.",
             value=None if repair or nearest(name, names) is None else name,

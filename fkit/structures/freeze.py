@@ -113,7 +113,9 @@ def _freeze(value: Any, copied: bool) -> Any:
     if isinstance(value, np.ndarray):
         return read_only(value.copy() if copied else value)
     if isinstance(value, (list, deque)):
-        return FrozenList([_freeze(item, copied) for item in cast("list[Any]", value)])
+        items = cast("list[Any]", value)
+        plain = all(type(item) in _ATOMS for item in items)
+        return FrozenList(items if plain else [_freeze(item, copied) for item in items])
     if isinstance(value, tuple):
         return _tuple(cast("tuple[Any, ...]", value), copied)
     if isinstance(value, dict):

@@ -34,11 +34,6 @@ class InstanceData(DataElement):
     __slots__ = ()
     takes_rows = True  # nested in another, it is indexed as arrays are
 
-    def _checked(self, name: str, value: Any) -> Any:
-        value = super()._checked(name, value)
-        length_of(value, name)
-        return value
-
     def _verify(self) -> None:
         lengths = {name: length_of(value, name) for name, value in self._data.items()}
         if len(set(lengths.values())) > 1:
