@@ -79,18 +79,26 @@ def _inside(folder: str, path: str) -> str:
     """A config of a package: where its index of models says, else below its folder of configs."""
     stem = path.split(".")[0]
     index_file = os.path.join(folder, ".mim", "model-index.yml")
-    index = plain_yaml(read(index_file), index_file)
-    for meta in index["Import"]:
-        meta_file = os.path.join(folder, ".mim", meta)
+    listed = _entries(index_file, read(index_file), "Import") if os.path.exists(index_file) else ()
+    for name in listed:
+        meta_file = os.path.join(folder, ".mim", str(name))
         text = read(meta_file)
         if stem not in text:
             continue
-        found = plain_yaml(text, meta_file)
-        for model in found["Models"] if isinstance(found, dict) else ():
-            config = model.get("Config")
+        for model in _entries(meta_file, text, "Models"):
+            config = model.get("Config") if isinstance(model, dict) else None
             if isinstance(config, str) and config.partition("/")[2] == stem:  # written without the suffix
                 return _existing(os.path.join(folder, config))
     return _existing(os.path.join(folder, ".mim", "configs", path))
+
+
+def _entries(file: str, text: str, key: str) -> list[Any]:
+    """The list at a key of a package's index; empty where there is none."""
+    value = plain_yaml(text, file)
+    entries = value.get(key, []) if isinstance(value, dict) else []
+    if not isinstance(entries, list):
+        raise FkitValueError(f"{key} is no list in the index of a package.", origin=file)
+    return entries
 
 
 def _existing(file: str) -> str:
