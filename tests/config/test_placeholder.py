@@ -123,6 +123,16 @@ def test_a_variable_of_a_base_in_a_key_is_an_error(tmp_path: Path) -> None:
         load_config(tmp_path / "b.py")
 
 
+@pytest.mark.parametrize("trust", [False, True])
+def test_a_new_style_base_has_none(tmp_path: Path, trust: bool) -> None:
+    (tmp_path / "a.py").write_text("x = 1\ny = '{{fileBasename}}'")
+    (tmp_path / "b.py").write_text("with read_base():\n    from .a import *")
+    with pytest.raises(FkitValueError, match=r"a\.py:2: .*only the old style replaces"):
+        load_config(tmp_path / "b.py", trust=trust)
+    cfg = load_config(tmp_path / "b.py", trust=trust, use_predefined_variables=False)
+    assert cfg.y == "{{fileBasename}}"
+
+
 def test_braces_that_are_no_placeholder_stay() -> None:
     text = "a = '{{}}'.format(1)\nb = f'{{{1}}}'\nc = '{{ question }}'\n# {{$NO}} {{fileBasname}}\nd = {'x': {'y': {}}}"
     assert dict(load_string(text)) == {"a": "{}", "b": "{1}", "c": "{{ question }}", "d": {"x": {"y": {}}}}

@@ -1,7 +1,7 @@
 """New-style configs: bases imported inside of ``with read_base():``, other imports kept as names."""
 
 import ast
-from typing import Any
+from typing import Any, NamedTuple
 
 from fkit.config.language.budget import Budget
 from fkit.config.language.imported import Imported, Module, is_standard
@@ -9,57 +9,65 @@ from fkit.config.language.scope import Closure
 from fkit.config.language.statement import evaluate
 from fkit.config.language.value import Draft, link, settle
 from fkit.config.read.locate import module_file
+from fkit.config.read.placeholder import check_none
 from fkit.config.read.source import read, shown
 from fkit.config.read.syntax import parse_python, split_marker, statements
 from fkit.tree.error import FkitError, FkitKeyError, FkitValueError
 from fkit.tree.node import Node
 
-__all__ = ["load_newstyle"]
+__all__ = ["Reading", "load_newstyle"]
 
 
-def load_newstyle(
-    text: str, file: str, budget: Budget, kind: type[Node], environment: dict[str, str]
-) -> tuple[Node, dict[str, str]]:
+class Reading(NamedTuple):
+    """What the files of one config share while they are read.
+
+    ``environment`` is filled with the variables that they read; the last two say whether placeholders of files and of the
+    environment would be replaced in a file of the old style, and so are refused here.
+    """
+
+    budget: Budget
+    environment: dict[str, str]
+    predefined: bool = True
+    variables: bool = True
+
+
+def load_newstyle(text: str, file: str, reading: Reading, kind: type[Node]) -> tuple[Node, dict[str, str]]:
     """The config of a new-style file, and the names that it and its bases import, with what they stand for.
-
-    The environment variables that they read are put into ``environment``.
 
     Raises:
         FkitError: what is wrong, with file and line.
     """
-    names, imported = _module(text, file, budget, environment, (file,))
+    names, imported = _module(text, file, reading, (file,))
     dotted = {key: value.name for key in imported if isinstance(value := names.get(key), Imported)}
-    return settle(_kept(names, imported), budget, kind), dotted
+    return settle(_kept(names, imported), reading.budget, kind), dotted
 
 
 def _kept(names: Draft, imported: set[str]) -> Draft:
-    gone = [k for k, v in names.items() if k in imported or k.startswith("__") or isinstance(v, (Module, Closure))]
-    for key in gone:
-        del names[key]
-        names.marks.pop(key, None)
+    """What of the names is the config's: no imports, no modules, no functions, no private ones."""
+    for key, value in [*names.items()]:
+        if key in imported or key.startswith("__") or isinstance(value, (Module, Closure)):
+            del names[key]
+            names.marks.pop(key, None)
     return names
 
 
-def _module(
-    text: str, file: str, budget: Budget, environment: dict[str, str], chain: tuple[str, ...]
-) -> tuple[Draft, set[str]]:
+def _module(text: str, file: str, reading: Reading, chain: tuple[str, ...]) -> tuple[Draft, set[str]]:
     """All names that a file leaves, and those of them that are imports."""
-    budget.file(len(text))
+    reading.budget.file(len(text))
     name = shown(file)
+    check_none(text, file, name, reading.predefined, reading.variables)
     module = parse_python(text, name)
     body, imports = split_marker(module.body, name)
     names = Draft()
     names["__file__"] = file
-    imported: set[str] = set()
-    _read_bases(imports, names, imported, file, budget, environment, chain)
-    imported |= _check_imports(module, name)
+    imported = _read_bases(imports, names, file, reading, chain) | _check_imports(module, name)
     roots = [node for node in body if _is_plain_import(node)]
     for node in roots:  # OpenMMLab binds these before all else
         for alias in node.names:  # type: ignore[attr-defined]
             root = alias.name.split(".")[0]
             names[root] = Imported(root, f"{name}:{node.lineno}")
             imported.add(root)
-    evaluate([node for node in body if node not in roots], names, name, budget, environment)
+    evaluate([node for node in body if node not in roots], names, name, reading.budget, reading.environment)
     return names, imported
 
 
@@ -69,22 +77,21 @@ def _is_plain_import(node: ast.stmt) -> bool:
 
 
 def _read_bases(
-    imports: list[ast.ImportFrom],
-    names: Draft,
-    imported: set[str],
-    file: str,
-    budget: Budget,
-    environment: dict[str, str],
-    chain: tuple[str, ...],
-) -> None:
-    """Put the names that are imported from bases among ``names``; one base's values are shared by its imports."""
-    read_already: dict[str, Draft] = {}
+    imports: list[ast.ImportFrom], names: Draft, file: str, reading: Reading, chain: tuple[str, ...]
+) -> set[str]:
+    """Put the names that are imported from bases among ``names``; one base's values are shared by its imports.
+
+    Returns:
+        the names that the bases import.
+    """
+    bases: dict[str, Draft] = {}
+    imported: set[str] = set()
     for node in imports:
-        module, place = "." * node.level + (node.module or ""), f"{file}:{node.lineno}"
-        base = read_already.get(module)
-        if base is None:
-            base = _read_base(module, file, place, imported, budget, environment, chain)
-            read_already[module] = base
+        module, place = "." * node.level + (node.module or ""), f"{shown(file)}:{node.lineno}"
+        if module not in bases:
+            bases[module], more = _read_base(module, file, place, reading, chain)
+            imported |= more
+        base = bases[module]
         for alias in node.names:
             if alias.name == "*":
                 names.update({k: v for k, v in base.items() if not k.startswith("__")})
@@ -97,30 +104,22 @@ def _read_bases(
             name = alias.asname or alias.name
             names[name] = base[alias.name]
             names.marks[name] = base.marks.get(alias.name)
+    return imported
 
 
-def _read_base(
-    module: str,
-    file: str,
-    place: str,
-    imported: set[str],
-    budget: Budget,
-    environment: dict[str, str],
-    chain: tuple[str, ...],
-) -> Draft:
-    found = module_file(module, file, place)
-    if found in chain or len(chain) > 100:
-        raise FkitValueError(f"The bases go round in a circle: {' -> '.join([*chain, found])}.", origin=place)
+def _read_base(module: str, file: str, place: str, reading: Reading, chain: tuple[str, ...]) -> tuple[Draft, set[str]]:
+    path = module_file(module, file, place)
+    if path in chain or len(chain) > 100:
+        raise FkitValueError(f"The bases go round in a circle: {' -> '.join([*chain, path])}.", origin=place)
     try:
-        base, more = _module(read(found), found, budget, environment, (*chain, found))
+        base, imported = _module(read(path), path, reading, (*chain, path))
     except FkitError as error:
         error.origin = error.origin or place
         raise
-    imported |= more
-    budget.spend(budget.weigh(base))
+    reading.budget.spend(reading.budget.weigh(base))
     # each value becomes one of its own, as mmengine's ConfigDicts are made: no two share a part
-    linked = Draft({k: v if isinstance(v, (Closure, Module)) else link(v) for k, v in base.items()}, dict(base.marks))
-    return linked
+    own = {k: v if isinstance(v, (Closure, Module)) else link(v) for k, v in base.items()}
+    return Draft(own, dict(base.marks)), imported
 
 
 def _check_imports(module: ast.Module, file: str) -> set[str]:

@@ -17,7 +17,7 @@ from fkit.tree.error import FkitKeyError, FkitValueError
 from fkit.tree.node import Items, Node, freeze, marks_of, meta_of
 from fkit.tree.path import step
 
-__all__ = ["Source", "fill", "restore", "substitute", "value_of"]
+__all__ = ["Source", "check_none", "fill", "restore", "substitute", "value_of"]
 
 _FILE = ("fileDirname", "fileBasename", "fileBasenameNoExtension", "fileExtname")
 # private-use characters, which no config has, stand round what is put in when the text has been parsed: a base's
@@ -92,6 +92,23 @@ def substitute(text: str, file: str, name: str, predefined: bool, environment: b
         parts.append(what)
     parts.append(text[at:])
     return Source("".join(parts), tuple(walk.used.items()), tuple(walk.values), walk.has_base_variables)
+
+
+def check_none(text: str, file: str, name: str, predefined: bool, environment: bool) -> None:
+    """Refuse placeholders in a text in which nothing replaces them.
+
+    Raises:
+        FkitValueError: there is one.
+    """
+    changed = substitute(text, file, name, predefined, environment).text
+    if changed != text:
+        pairs = zip(text.split("\n"), changed.split("\n"), strict=False)
+        line = next(number for number, (old, new) in enumerate(pairs, 1) if old != new)
+        raise FkitValueError(
+            "A config of the new style has a placeholder ({{ ... }}), which only the old style replaces.",
+            origin=f"{name}:{line}",
+            repair="Write what it stands for; what a base sets is a name here.",
+        )
 
 
 class _Walk:

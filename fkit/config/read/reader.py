@@ -16,7 +16,7 @@ from fkit.config.language.value import Draft, link, settle
 from fkit.config.origin import Meta
 from fkit.config.read.document import parse_json, parse_yaml
 from fkit.config.read.locate import base_file
-from fkit.config.read.newstyle import load_newstyle
+from fkit.config.read.newstyle import Reading, load_newstyle
 from fkit.config.read.placeholder import Source, fill, restore, substitute
 from fkit.config.read.source import SUFFIXES, read, shown
 from fkit.config.read.syntax import check_base, is_newstyle, mentions_base, parse_python, split_base
@@ -131,7 +131,13 @@ class Reader:
         source = substitute(text, file, name, self.options.predefined, self.options.environment)
         if file.endswith(".py"):
             if self._is_newstyle(source.text, name):
-                return self._newstyle(text, source, file, chain)
+                if len(chain) > 1:
+                    raise FkitValueError(
+                        "A base of the new style (`with read_base():`, imports) under a child of the old style.",
+                        origin=name,
+                        repair="All files of a chain must be of one style.",
+                    )
+                return self.newstyle(text, file)
             own, base = self.execute(source, file, chain)
         else:
             own, base = self._document(source, file, chain)
@@ -152,25 +158,10 @@ class Reader:
         known = self.options.newstyle
         return is_newstyle(parse_python(text, name), name) if known is None else known
 
-    def _newstyle(self, text: str, source: Source, file: str, chain: tuple[str, ...]) -> Node:
-        name = shown(file)
-        if len(chain) > 1:
-            raise FkitValueError(
-                "A base of the new style (`with read_base():`, imports) under a child of the old style.",
-                origin=name,
-                repair="All files of a chain must be of one style.",
-            )
-        if source.text != text:
-            raise FkitValueError(
-                "A config of the new style has placeholders ({{ ... }}), which only the old style replaces.",
-                origin=name,
-                repair="Write what they stand for; what a base sets is a name here.",
-            )
-        return self.newstyle(text, file)
-
     def newstyle(self, text: str, file: str) -> Node:
         """The config of a new-style file."""
-        cfg, imported = load_newstyle(text, file, self.budget, self.kind, self.environment)
+        reading = Reading(self.budget, self.environment, self.options.predefined, self.options.environment)
+        cfg, imported = load_newstyle(text, file, reading, self.kind)
         self.imported.update(imported)
         return cfg
 
@@ -233,10 +224,10 @@ class Reader:
         marks: dict[str, Any] = {}
         place = f"{shown(file)}:{line}" if line else shown(file)
         for path in paths:
-            found, scope = base_file(path, file, place)
+            base, scope = base_file(path, file, place)
             self.scopes += scope is not None
             try:
-                cfg = self.file(os.path.abspath(found), chain or (file,))
+                cfg = self.file(os.path.abspath(base), chain or (file,))
             except FkitError as error:
                 error.origin = error.origin or place
                 raise
@@ -264,8 +255,7 @@ def _base_paths(statement: ast.Assign | ast.AnnAssign, file: str, budget: Budget
 
 def _kept(names: Draft) -> Draft:
     """What of the names is the config's: no modules, no functions, no private ones."""
-    gone = [key for key, value in names.items() if key.startswith("__") or _is_code(value)]
-    for key in gone:
+    for key in [key for key, value in names.items() if key.startswith("__") or _is_code(value)]:
         del names[key]
         names.marks.pop(key, None)
     return names
@@ -283,34 +273,35 @@ def _without(cfg: Node, keys: list[str]) -> Node:
 
 def _announce(own: Node, file: str) -> None:
     """Warn of a config that announces its end."""
-    told = own["_deprecation_"]
+    notice, mark = own["_deprecation_"], (marks_of(own) or {}).get("_deprecation_")
     message = f"The config file {file} will be deprecated in the future."
-    if isinstance(told, dict) and "expected" in told:
-        message += f" Please use {told['expected']} instead."
-    if isinstance(told, dict) and "reference" in told:
-        message += f" More information can be found at {told['reference']}"
-    warnings.warn(message, DeprecationWarning, stacklevel=6)
+    if isinstance(notice, dict) and "expected" in notice:
+        message += f" Please use {notice['expected']} instead."
+    if isinstance(notice, dict) and "reference" in notice:
+        message += f" More information can be found at {notice['reference']}"
+    # Python shows a warning of this kind where it is the program's own: it is meant for who runs the config
+    warnings.warn_explicit(message, DeprecationWarning, file, mark.line if mark is not None else 0, "__main__")
 
 
-def _scoped(value: Any, scope: str, shared: dict[int, Node], told: dict[int, Node], outermost: bool = True) -> Any:
-    """The outermost mappings with a ``type``, told which package they are of; what is shared is told once for all."""
+def _scoped(value: Any, scope: str, shared: dict[int, Node], known: dict[int, Node], outermost: bool = True) -> Any:
+    """The outermost mappings with a ``type``, with the package they are of; what is shared gets it once for all."""
     if isinstance(value, Node):
-        if id(value) in told:
-            return told[id(value)]
+        if id(value) in known:
+            return known[id(value)]
         typed = outermost and "type" in value
         items = (
-            {k: _scoped(v, scope, shared, told, outermost and not typed) for k, v in value.items()}
+            {k: _scoped(v, scope, shared, known, outermost and not typed) for k, v in value.items()}
             if shared or not typed
             else dict(value)
         )
         if typed and dict.get(value, "_scope_") is None:
             items["_scope_"] = scope
-        made = type(value).of(items, marks_of(value))
+        node = type(value).of(items, marks_of(value))
         if typed and id(value) in shared:
-            told[id(value)] = made
-        return made
+            known[id(value)] = node
+        return node
     if isinstance(value, list):
-        return Items.of([_scoped(v, scope, shared, told, outermost) for v in value])
+        return Items.of([_scoped(v, scope, shared, known, outermost) for v in value])
     if isinstance(value, tuple):
-        return tuple(_scoped(v, scope, shared, told, outermost) for v in value)
+        return tuple(_scoped(v, scope, shared, known, outermost) for v in value)
     return value

@@ -12,7 +12,7 @@ from typing import Any
 from fkit.config.language.budget import Budget
 from fkit.config.language.value import link
 from fkit.config.read.locate import module_file
-from fkit.config.read.placeholder import Source
+from fkit.config.read.placeholder import Source, check_none
 from fkit.config.read.reader import Options, Reader
 from fkit.config.read.source import read, shown
 from fkit.config.read.syntax import check_base, parse_python, split_base, split_marker
@@ -76,7 +76,7 @@ class TrustedReader(Reader):
 
     def newstyle(self, text: str, file: str) -> Node:
         """The config of a new-style file; its imports are real ones."""
-        names = _newstyle(text, file, (file,))
+        names = _newstyle(text, file, self.options, (file,))
         imported = {
             alias.asname or alias.name
             for node in ast.walk(ast.parse(text))
@@ -87,16 +87,17 @@ class TrustedReader(Reader):
         return Node({k: v for k, v in values.items() if not (k in imported and callable(v))})
 
 
-def _newstyle(text: str, file: str, chain: tuple[str, ...]) -> dict[str, Any]:
+def _newstyle(text: str, file: str, options: Options, chain: tuple[str, ...]) -> dict[str, Any]:
+    check_none(text, file, shown(file), options.predefined, options.environment)
     module = parse_python(text, shown(file))
     body, imports = split_marker(module.body, shown(file))
     names: dict[str, Any] = {"__file__": file}
     for node in imports:
         place = f"{shown(file)}:{node.lineno}"
-        found = module_file("." * node.level + (node.module or ""), file, place)
-        if found in chain:
+        path = module_file("." * node.level + (node.module or ""), file, place)
+        if path in chain:
             raise FkitValueError("The bases go round in a circle.", origin=place)
-        base = _newstyle(read(found), found, (*chain, found))
+        base = _newstyle(read(path), path, options, (*chain, path))
         base = {k: _open(v) for k, v in base.items() if not k.startswith("__")}
         for alias in node.names:
             if alias.name != "*" and alias.name not in base:
