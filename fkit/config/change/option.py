@@ -6,6 +6,7 @@ from typing import Any, cast
 from fkit.config.change.delta import Delta, Edit, Gone, Invalid, Outcome, Value, named, then
 from fkit.config.origin import Mark
 from fkit.tree.absent import ABSENT
+from fkit.tree.check import expect
 from fkit.tree.error import FkitTypeError, quoted
 from fkit.tree.node import Node, freeze, marks_of, meta_of
 from fkit.tree.path import Path, parse, show
@@ -82,6 +83,7 @@ def path_of(key: str) -> Path:
         >>> path_of("a.b.0"), path_of("a[0]['b.c']")
         (('a', 'b', '0'), ('a', 0, 'b.c'))
     """
+    expect(key, str, "A key of a change is a string")
     return parse(key) if "[" in key else tuple(key.split("."))
 
 

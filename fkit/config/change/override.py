@@ -47,6 +47,7 @@ class DictAction(argparse.Action):
 
 def add_option(parser: argparse.ArgumentParser) -> None:
     """Give a command ``--cfg-options KEY=VALUE ...``; repeated, the words add up."""
+    expect(parser, argparse.ArgumentParser, "`parser` is an ArgumentParser")
     help_text = "change the config: KEY=VALUE, with dots and indices in KEY; KEY:=VALUE declares a new key"
     parser.add_argument("--cfg-options", nargs="+", action="extend", metavar="KEY=VALUE", help=help_text)
 

@@ -6,6 +6,7 @@ from collections.abc import Iterable, Iterator
 from typing import Any, NamedTuple, cast
 
 from fkit.config.change.literal import DEPTH, literal, read_literal, scalar
+from fkit.tree.check import expect
 from fkit.tree.error import FkitError, FkitTypeError, FkitValueError, quoted
 from fkit.tree.path import parse, show
 
@@ -147,6 +148,7 @@ def shell(word: str) -> str:
         >>> print(shell("a=1"), shell("a=x y"), shell("a:='7'"))
         a=1 'a=x y' "a:='7'"
     """
+    expect(word, str, "`word` is a string")
     plain = shlex.quote(word)
     return plain if plain == word or "'" not in word or _IN_QUOTES.search(word) else f'"{word}"'
 
@@ -163,6 +165,7 @@ def write_words(tree: dict[Any, Any]) -> tuple[str, ...]:
         >>> write_words({"model": {"depth": 18, "name": "7"}, "scales": [(1, 2)], "empty": {}})
         ('model.depth=18', "model.name:='7'", 'scales=[(1,2)]', 'empty:={}')
     """
+    expect(tree, dict, "`tree` is a mapping")
     for key in tree:
         if not _speakable(key):
             raise FkitValueError(f"The top-level key {key!r} has no command-line word.", repair="Use another format.")

@@ -7,6 +7,7 @@ from typing import Any
 from fkit.config.language.imported import Imported
 from fkit.config.origin import of
 from fkit.tree.canonical import encode, reference
+from fkit.tree.check import expect
 from fkit.tree.error import FkitValueError
 from fkit.tree.node import Node
 
@@ -31,6 +32,7 @@ def python_text(cfg: Node) -> str:
         model = {'type': 'A', 'in': (1,)}
         lr = float('inf')
     """
+    expect(cfg, Node, "`cfg` is a config")
     imports = _imports(cfg)
     lines = [
         f"from {module} import {name}{f' as {alias}' if alias != name else ''}"
@@ -44,7 +46,7 @@ def python_text(cfg: Node) -> str:
             raise FkitValueError(
                 f"The top-level key {key!r} cannot be a variable of a Python file.",
                 origin=of(cfg, key),
-                repair="Write the config as YAML or JSON.",
+                repair="Give it another name, or write the config as YAML or JSON.",
             )
         lines.append(f"{key} = {writer.write(value, 0, len(key) + 3)}")
     return "\n".join(lines) + "\n" if lines else ""

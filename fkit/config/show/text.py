@@ -10,7 +10,7 @@ from fkit.format.json import pretty_json
 from fkit.format.yaml import write_yaml
 from fkit.tree.canonical import TAGS, canonical, encode, reference
 from fkit.tree.check import expect
-from fkit.tree.error import FkitOSError, FkitValueError
+from fkit.tree.error import FkitError, FkitOSError, FkitValueError
 from fkit.tree.node import Node
 from fkit.tree.tree import map as map_leaves
 from fkit.tree.write import atomic_write
@@ -76,6 +76,7 @@ def write(cfg: Node, path: str) -> None:
     Raises:
         FkitOSError: another suffix, or a folder that cannot be written to.
     """
+    expect(path, str, "`path` is a path")
     form = form_of(path)
     if form is None:
         raise FkitOSError(
@@ -83,8 +84,11 @@ def write(cfg: Node, path: str) -> None:
         )
     try:
         atomic_write(path, text(cfg, form).encode())
-    except OSError as error:
-        raise FkitOSError(f"The config cannot be written to {path}: {error.strerror}.") from error
+    except (OSError, ValueError) as error:  # a path with a NUL is a ValueError
+        if isinstance(error, FkitError):
+            raise
+        why = getattr(error, "strerror", None) or error
+        raise FkitOSError(f"The config cannot be written to {path!r}: {why}.") from error
 
 
 def _named(leaf: Any) -> Any:
