@@ -1,9 +1,11 @@
 """Text: what it looks like, and that it loads back to an equal config."""
 
 import argparse
+import enum
 import json
 import math
 import shlex
+from collections import OrderedDict
 from pathlib import Path
 
 import pytest
@@ -14,6 +16,7 @@ import fkit
 from fkit.config.change.override import add_option, apply_words
 from fkit.config.change.word import write_words
 from fkit.config.config import load_config, load_string
+from fkit.config.language.imported import Imported
 from fkit.tree.error import FkitError, FkitOSError, FkitTypeError, FkitValueError
 
 TEXTS = st.text(st.characters(exclude_categories=["Cs"]), max_size=12) | st.sampled_from(
@@ -189,3 +192,23 @@ def test_any_text_gives_a_config_or_an_fkit_error(text: str) -> None:
             load_string(text, suffix)
         except FkitError:
             continue
+
+
+class Kind(enum.IntEnum):
+    ONE = 1
+
+
+def test_names_that_stand_for_code_come_back_as_names() -> None:
+    relu, torch = Imported("torch.nn.ReLU"), Imported("torch")
+    cfg = fkit.Config(
+        {"a": relu, "ReLU": 3, "s": {relu}, "k": {relu: 1, (torch,): [torch]}, "list": [list, dict], "torch": 2}
+    )
+    assert load_string(cfg.text("python")) == cfg
+    assert apply_words(fkit.Config({}), shlex.split(cfg.text("words"))) == cfg
+    kinds = fkit.Config({"a": Kind.ONE, "b": [OrderedDict], "c": math.nan})
+    assert kinds.text("words").splitlines()[0] == f"\"a:=lazy('{__name__}.Kind.ONE')\""
+    loaded = load_string(kinds.text("python"))
+    assert loaded == kinds.merge({"a": Imported(f"{__name__}.Kind.ONE")}) and loaded.b[0] is OrderedDict
+    for form, suffix in (("yaml", ".yaml"), ("json", ".json")):
+        names = load_string(kinds.text(form), suffix)
+        assert (names.a, names.b) == (f"{__name__}.Kind.ONE", ["collections.OrderedDict"])

@@ -3,18 +3,24 @@
 import ast
 import re
 import warnings
+from enum import Enum
 from typing import Any, cast
 
+from frozendict import frozendict
+
 from fkit.config.language.imported import Imported
-from fkit.tree.canonical import encode, reference
+from fkit.tree.canonical import reference
 from fkit.tree.error import FkitTypeError, FkitValueError, quoted
 
-__all__ = ["DEPTH", "literal", "read_literal", "scalar"]
+__all__ = ["DEPTH", "dotted", "literal", "number", "read_literal", "scalar", "str_or_bytes"]
 
 DEPTH = 100  # brackets in brackets
 _DIGITS = 4300  # of an integer; Python reads no longer ones
 _QUOTED = re.compile(r"b?(?:'(?:[^'\\]|\\.)*'|\"(?:[^\"\\]|\\.)*\")", re.DOTALL)
 _LAZY = re.compile(r"lazy\(\s*(?P<quote>['\"])(?P<name>[^'\"()]+)(?P=quote)\s*\)")
+_TYPES = frozendict[str, Any](
+    {f"builtins.{kind.__name__}": kind for kind in (bool, bytes, dict, float, frozenset, int, list, set, str, tuple)}
+)
 _CLOSING = (("(", ")"), ("[", "]"), ("{", "}"))
 
 
@@ -114,7 +120,7 @@ class _Literal:
             return self.quoted(match[0])
         if (match := _LAZY.match(self.text, self.at)) is not None:
             self.at = match.end()
-            return Imported(match["name"])
+            return _TYPES.get(match["name"]) or Imported(match["name"])
         if self.text.startswith("set()", self.at):
             self.at += 5
             return set[Any]()
@@ -198,7 +204,7 @@ def literal(value: Any) -> str:
     """The text that ``read_literal`` reads back to the value.
 
     Raises:
-        FkitTypeError: a value that has no text; FkitValueError: an integer of thousands of digits.
+        FkitTypeError: a value that has no text.
 
     Example:
         >>> literal({"a": (1,), 2: [None, "7", float("inf")]})
@@ -216,13 +222,39 @@ def literal(value: Any) -> str:
         members = sorted(map(literal, cast("set[Any]", value)))
         return "{" + ", ".join(members) + "}" if members else "set()"
     if isinstance(value, float):
-        return repr(float(value))  # nan and inf are bare words
-    if isinstance(value, bytes):
-        return repr(value)
-    if value is None or isinstance(value, (str, int)):
-        try:
-            return repr(encode(value))
-        except ValueError:  # Python writes no integer of more digits
-            raise FkitValueError(f"An integer of more than {_DIGITS} digits has no text.") from None
-    name = value.__lazy__() if hasattr(type(value), "__lazy__") else reference(value)
-    return f"lazy({name!r})"
+        return repr(float.__float__(value))  # nan and inf are bare words
+    name = dotted(value)
+    if name is not None:
+        return f"lazy({name!r})"
+    return number(value) if value is None or isinstance(value, int) else repr(str_or_bytes(value))
+
+
+def dotted(value: Any) -> str | None:
+    """``module.Name`` of a value that stands for code: an imported name, a class, a function, a member of an enumeration.
+
+    Returns:
+        None for data.
+
+    Raises:
+        FkitTypeError: it is neither.
+
+    Example:
+        >>> dotted(dict), dotted("dict")
+        ('builtins.dict', None)
+    """
+    if not isinstance(value, Enum):
+        if value is None or isinstance(value, (str, int, float, bytes, dict, list, tuple, set, frozenset)):
+            return None
+        if hasattr(type(value), "__lazy__"):
+            return value.__lazy__()
+    return reference(value)
+
+
+def str_or_bytes(value: str | bytes) -> str | bytes:
+    """A text, of a subclass too, as itself."""
+    return value if isinstance(value, bytes) else str.__str__(value)
+
+
+def number(value: int | None) -> str:
+    """The text of an integer, of a subclass too; of booleans and None as well."""
+    return repr(value) if value is None or isinstance(value, bool) else int.__repr__(value)

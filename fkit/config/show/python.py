@@ -4,9 +4,9 @@ import keyword
 import unicodedata
 from typing import Any
 
-from fkit.config.language.imported import Imported
+from fkit.config.change.literal import dotted, number, str_or_bytes
+from fkit.config.language.imported import is_standard
 from fkit.config.origin import of
-from fkit.tree.canonical import encode, reference
 from fkit.tree.check import expect
 from fkit.tree.error import FkitValueError
 from fkit.tree.node import Node
@@ -34,10 +34,7 @@ def python_text(cfg: Node) -> str:
     """
     expect(cfg, Node, "`cfg` is a config")
     imports = _imports(cfg)
-    lines = [
-        f"from {module} import {name}{f' as {alias}' if alias != name else ''}"
-        for (module, name), alias in imports.items()
-    ]
+    lines = [_import_line(path, alias) for path, alias in imports.items()]
     if lines:
         lines.append("")
     writer = Writer(imports)
@@ -52,33 +49,41 @@ def python_text(cfg: Node) -> str:
     return "\n".join(lines) + "\n" if lines else ""
 
 
-def _imports(cfg: Node) -> dict[tuple[str, str], str]:
-    """(module, name) -> the name it gets in the file, for all names that stand for code."""
-    wanted: set[tuple[str, str]] = set()
+def _imports(cfg: Node) -> dict[str, str]:
+    """Dotted name -> the name it gets in the file, for all values that stand for code and need one."""
+    paths: set[str] = set()
     stack: list[Any] = [cfg]
     while stack:
         value = stack.pop()
         if isinstance(value, dict):
             stack += value.values()
-        elif isinstance(value, (list, tuple)):
+            stack += [key for key in value if type(key) is not str]
+        elif isinstance(value, (list, tuple, set, frozenset)):
             stack += value
-        elif isinstance(value, Imported):
-            module, _, name = value.name.rpartition(".")
-            wanted.add((module, name) if module else (name, ""))
-        elif value is not None and not isinstance(value, (str, int, float, set, frozenset, bytes)):
-            module, _, name = reference(value).rpartition(".")
-            if module != "builtins":
-                wanted.add((module, name))
+        elif (path := dotted(value)) is not None:
+            paths.add(path)
     taken = set(cfg)
-    aliases: dict[tuple[str, str], str] = {}
-    for module, name in sorted(wanted):
-        alias = name or module
+    aliases: dict[str, str] = {}
+    for path in sorted(paths):
+        alias = path.rpartition(".")[2]
+        if is_standard(path):
+            if path == f"builtins.{alias}" and alias not in taken:
+                continue
+            alias = f"__{alias}"  # Python's own would be a key of the config under another name
         # a name of the file itself would be lost as a key, and a key would hide the name
         while alias in taken or alias in _SPECIAL:
             alias += "_"
         taken.add(alias)
-        aliases[module, name] = alias
+        aliases[path] = alias
     return aliases
+
+
+def _import_line(path: str, alias: str) -> str:
+    module, _, name = path.rpartition(".")
+    if module == "builtins":
+        return f"{alias} = {name}"
+    renamed = f" as {alias}" if alias != name else ""
+    return f"from {module} import {name}{renamed}" if module else f"import {name}{renamed}"
 
 
 class Writer:
@@ -88,7 +93,7 @@ class Writer:
         imports: the names that stand for code.
     """
 
-    def __init__(self, imports: dict[tuple[str, str], str]) -> None:
+    def __init__(self, imports: dict[str, str]) -> None:
         self.imports = imports
         self.known: dict[int, str] = {}
 
@@ -141,6 +146,9 @@ class Writer:
             if known is None:
                 known = self.known[id(value)] = self._flat_container(value)
             return known
+        path = dotted(value)
+        if path is not None:
+            return self.imports.get(path) or path.rpartition(".")[2]
         if isinstance(value, float):
             return repr(float(value)) if value - value == 0 else f"float({str(float(value))!r})"
         if isinstance(value, (set, frozenset)):
@@ -148,14 +156,8 @@ class Writer:
             return "{" + ", ".join(members) + "}" if members else "set()"
         if isinstance(value, (str, bytes)):
             # braces that a reader would take for `{{ fileBasename }}` and its like are text
-            return repr(encode(value) if isinstance(value, str) else value).replace("{{", "{\\x7b")
-        if value is None or isinstance(value, int):
-            return _number(value)
-        if isinstance(value, Imported):
-            module, _, name = value.name.rpartition(".")
-            return self.imports[(module, name) if module else (name, "")]
-        module, _, name = reference(value).rpartition(".")
-        return name if module == "builtins" else self.imports[module, name]
+            return repr(str_or_bytes(value)).replace("{{", "{\\x7b")
+        return number(value)
 
     def member(self, value: Any) -> str:
         """The text of a key or of a member of a set: a set there is a frozen one."""
@@ -175,13 +177,6 @@ class Writer:
         if isinstance(value, list):
             return f"[{inside}]"
         return f"({inside},)" if len(value) == 1 else f"({inside})"
-
-
-def _number(value: int | None) -> str:
-    try:
-        return repr(encode(value))
-    except ValueError:
-        raise FkitValueError("An integer of more than 4300 digits has no text: Python reads none.") from None
 
 
 def _is_call(value: dict[Any, Any]) -> bool:

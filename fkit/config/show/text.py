@@ -4,11 +4,12 @@ import os
 import re
 from typing import Any, cast
 
+from fkit.config.change.literal import dotted
 from fkit.config.change.word import shell, write_words
 from fkit.config.show.python import python_text
 from fkit.format.json import pretty_json
 from fkit.format.yaml import write_yaml
-from fkit.tree.canonical import TAGS, canonical, encode, reference
+from fkit.tree.canonical import TAGS, canonical, encode
 from fkit.tree.check import expect
 from fkit.tree.error import FkitError, FkitOSError, FkitValueError
 from fkit.tree.node import Node
@@ -93,18 +94,12 @@ def write(cfg: Node, path: str) -> None:
 
 def _named(leaf: Any) -> Any:
     """Classes, functions and imported names as ``module.Name``, which a registry takes too; others as they are."""
-    if leaf is None or isinstance(leaf, (str, int, float, bytes, frozenset)):
-        return leaf
-    return leaf.__lazy__() if hasattr(type(leaf), "__lazy__") else reference(leaf)
+    name = dotted(leaf)
+    return leaf if name is None else name
 
 
 def _json(cfg: Node) -> str:
-    try:
-        written = pretty_json(encode(map_leaves(_named, cfg)))
-    except ValueError as error:
-        if isinstance(error, FkitValueError) and "digits" not in str(error):
-            raise
-        raise FkitValueError("An integer of more than 4300 digits has no text: Python reads none.") from None
+    written = pretty_json(encode(map_leaves(_named, cfg)))
     # braces that a reader would take for `{{ fileBasename }}` stand in strings only
     return _SURROGATE.sub(lambda half: f"\\u{ord(half[0]):04x}", written).replace("{{", "{\\u007b") + "\n"
 
