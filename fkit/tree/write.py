@@ -2,13 +2,23 @@
 
 import contextlib
 import os
-import tempfile
+import re
+import stat
+
+from fkit.tree.check import expect
+from fkit.tree.error import FkitFileNotFoundError, FkitOSError, FkitValueError
 
 __all__ = ["atomic_write"]
+
+# an open file of a process: whatever kind of file it is, who opened it goes on with that very one
+_OPENED = re.compile(r"/dev/(stdin|stdout|stderr|fd/\d+)|/proc/[^/]+/fd/\d+")
 
 
 def atomic_write(path: str | os.PathLike[str], data: bytes, *, sync: bool = True) -> None:
     """Write ``data`` to ``path``: beside it, synced, then renamed into place; a failure leaves what was there.
+
+    Where ``path`` is no regular file but a pipe or a device (``/dev/null``, ``/dev/stdout``), it is written into, and
+    stays what it is.
 
     Args:
         path: the file; its folder must exist. A link is followed, so that the link stays.
@@ -17,7 +27,9 @@ def atomic_write(path: str | os.PathLike[str], data: bytes, *, sync: bool = True
             what can be written again: a process that is killed still leaves one of the two.
 
     Raises:
-        OSError: the folder is missing, full or read-only.
+        FkitOSError: the folder is missing, full or read-only (`FkitFileNotFoundError` where it is missing), or the path
+            is a folder, a socket or a disk. Its ``errno`` and ``strerror`` are those of the system.
+        FkitTypeError: ``data`` are no bytes.
 
     Example:
         >>> import pathlib, tempfile
@@ -26,17 +38,64 @@ def atomic_write(path: str | os.PathLike[str], data: bytes, *, sync: bool = True
         ...     sorted(p.name for p in pathlib.Path(folder).iterdir())
         ['a.txt']
     """
+    expect(path, (str, os.PathLike), "`path` is the path of a file")
+    expect(data, (bytes, bytearray, memoryview), "`data` are bytes", repair="text.encode() gives those of a text.")
     name: str = os.fspath(path)
-    target: str = os.path.realpath(name)
-    folder: str = os.path.dirname(target)
-    handle, beside = tempfile.mkstemp(prefix=f".{os.path.basename(target)[:100]}.", suffix=".tmp", dir=folder)
+    try:
+        known = _stat(name)
+        if known is not None and not _is_replaced(name, known.st_mode):
+            _write_into(name, known.st_mode, data)
+        else:
+            _replace(os.path.realpath(name), data, stat.S_IMODE(known.st_mode) if known is not None else None, sync)
+    except FileNotFoundError as cause:
+        raise _told(FkitFileNotFoundError, name, cause) from cause
+    except OSError as cause:
+        if isinstance(cause, FkitOSError):
+            raise
+        raise _told(FkitOSError, name, cause) from cause
+    except ValueError as cause:  # a name with a zero byte
+        raise FkitValueError(f"{name!r} is no path of a file: {cause}.") from cause
+
+
+def _stat(name: str) -> os.stat_result | None:
+    try:
+        return os.stat(name)
+    except FileNotFoundError:
+        return None
+
+
+def _told(kind: type[FkitOSError | FkitFileNotFoundError], name: str, cause: OSError) -> OSError:
+    error = kind(f"{name}: cannot be written: {cause.strerror or cause}.")
+    error.errno, error.strerror, error.filename = cause.errno, cause.strerror, name
+    return error
+
+
+def _is_replaced(name: str, mode: int) -> bool:
+    return stat.S_ISREG(mode) and not _OPENED.fullmatch(os.path.abspath(name))
+
+
+def _write_into(name: str, mode: int, data: bytes) -> None:
+    for is_kind, word in ((stat.S_ISDIR, "a folder"), (stat.S_ISSOCK, "a socket"), (stat.S_ISBLK, "a disk")):
+        if is_kind(mode):
+            raise FkitOSError(f"{name}: cannot be written: it is {word}.", repair="Name a file.")
+    # at the end: where a shell sent the output to a file, there is text in it already
+    with os.fdopen(os.open(name, os.O_WRONLY | os.O_APPEND), "wb") as file:
+        file.write(data)
+
+
+def _replace(target: str, data: bytes, mode: int | None, sync: bool) -> None:
+    folder, last = os.path.split(target)
+    beside = os.path.join(folder, f".{last[:100]}.{os.urandom(6).hex()}.tmp")
+    # the system takes the process's umask from these bits: asking for the umask would set it, for all threads
+    handle = os.open(beside, os.O_WRONLY | os.O_CREAT | os.O_EXCL | getattr(os, "O_BINARY", 0), 0o666)
     try:
         with os.fdopen(handle, "wb") as file:
             file.write(data)
             if sync:
                 file.flush()
                 os.fsync(file.fileno())
-        os.chmod(beside, _mode(target))  # mkstemp makes files that only their owner reads
+        if mode is not None:
+            os.chmod(beside, mode)
         os.replace(beside, target)
     except BaseException:
         with contextlib.suppress(OSError):
@@ -44,15 +103,6 @@ def atomic_write(path: str | os.PathLike[str], data: bytes, *, sync: bool = True
         raise
     if sync:
         _sync_folder(folder)
-
-
-def _mode(target: str) -> int:
-    try:
-        return os.stat(target).st_mode & 0o7777
-    except OSError:
-        mask = os.umask(0)
-        os.umask(mask)
-        return 0o666 & ~mask
 
 
 def _sync_folder(folder: str) -> None:
