@@ -7,14 +7,17 @@ workers, and after any resume. The mixer is the multiply-xorshift finalizer "low
 """
 
 import hashlib
+import operator
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from fkit.array.ops import Host, Ops, Words
+from fkit.tree.check import expect
+from fkit.tree.error import FkitTypeError, FkitValueError, quoted
 
-__all__ = ["Key", "bits", "fold", "generator", "keep", "key", "permutation", "tag", "uniform"]
+__all__ = ["Key", "bits", "fold", "generator", "host_fold", "keep", "key", "permutation", "scramble", "seed_of", "tag", "uniform"]
 
 Key = tuple[Words, Words]
 """Two words. On the host Python ints; inside a compiled step, arrays of the library."""
@@ -23,23 +26,49 @@ _GOLDEN = 0x9E3779B9  # 2**32 / golden ratio: spreads neighbouring counters
 _TURN = 0x85EBCA6B  # parts the two words of a folded key
 
 
+def seed_of(number: Any, what: str = "seed") -> int:
+    """A whole number as a Python int: numpy's and Python's ints of one value are one seed.
+
+    Args:
+        number: the number.
+        what: what it is, for the message.
+
+    Raises:
+        FkitTypeError: it is no whole number; True and 1.0 are none.
+
+    Example:
+        >>> seed_of(np.int64(3)), seed_of(2**70) == 2**70
+        (3, True)
+    """
+    if not isinstance(number, (bool, np.bool_)):
+        try:
+            return operator.index(number)
+        except TypeError:
+            pass
+    raise FkitTypeError(f"{what} = {quoted(number)} is not a whole number.")
+
+
 def key(seed: int, *path: str | int) -> tuple[int, int]:
     """The key of one stream of a run: ``key(seed, "data", epoch, index)``.
 
     Args:
-        seed: the run's seed, any int.
+        seed: the run's seed, any int, Python's or numpy's.
         path: what the stream is for; ints and strings, told apart ("1" is not 1).
 
     Returns:
         Two ints below 2**32: the first 64 bits of BLAKE2b over the words.
 
+    Raises:
+        FkitTypeError: a seed or a word that is neither (a bool or a float is not).
+
     Example:
-        >>> key(0, "init", "conv1.weight") == key(0, "init", "conv1.weight")
+        >>> key(0, "init", "conv1.weight") == key(np.uint8(0), "init", "conv1.weight")
         True
         >>> key(0, "data", 1) == key(0, "data", "1")
         False
     """
-    digest = hashlib.blake2b(repr((seed, *path)).encode(), digest_size=8).digest()
+    words = tuple(str.__str__(part) if isinstance(part, str) else seed_of(part, "a word of a key") for part in path)
+    digest = hashlib.blake2b(repr((seed_of(seed), *words)).encode(), digest_size=8).digest()
     return int.from_bytes(digest[:4], "little"), int.from_bytes(digest[4:], "little")
 
 
