@@ -11,6 +11,8 @@ from typing import Any, Protocol
 
 import numpy as np
 
+from fkit.tree.error import FkitTypeError
+
 __all__ = ["Host", "Numpy", "Ops", "Words"]
 
 Words = Any
@@ -65,7 +67,7 @@ class Host:
 
     def words(self, start: int, shape: Sequence[int]) -> int:
         if tuple(shape):
-            raise TypeError("Python ints have no shape; use Numpy() for arrays of words")
+            raise FkitTypeError("Python ints have no shape.", repair="Use Numpy() for arrays of words.")
         return start & _MASK
 
     def mul(self, a: int, b: int) -> int:

@@ -17,7 +17,20 @@ from fkit.array.ops import Host, Ops, Words
 from fkit.tree.check import expect
 from fkit.tree.error import FkitTypeError, FkitValueError, quoted
 
-__all__ = ["Key", "bits", "fold", "generator", "host_fold", "keep", "key", "permutation", "scramble", "seed_of", "tag", "uniform"]
+__all__ = [
+    "Key",
+    "bits",
+    "fold",
+    "generator",
+    "host_fold",
+    "keep",
+    "key",
+    "permutation",
+    "scramble",
+    "seed_of",
+    "tag",
+    "uniform",
+]
 
 Key = tuple[Words, Words]
 """Two words. On the host Python ints; inside a compiled step, arrays of the library."""
@@ -79,6 +92,7 @@ def tag(name: str) -> int:
         >>> 0 <= tag("backbone.drop") < 2**32
         True
     """
+    expect(name, str, "`name` is a string")
     return int.from_bytes(hashlib.blake2b(name.encode(), digest_size=4).digest(), "little")
 
 
@@ -97,12 +111,14 @@ def bits(xp: Ops, of: Key, counter: Words, shape: tuple[int, ...] = ()) -> Words
         >>> bool((whole[2:] == bits(Numpy(), key(0, "x"), 2, (2,))).all())
         True
     """
+    _check_library(xp)
+    expect(shape, (tuple, list), "`shape` is a tuple of lengths")
     return scramble(xp, of, xp.words(counter, shape))
 
 
 def scramble(xp: Ops, of: Key, counters: Words) -> Words:
     """Random words for counters that are laid out already (an array in another order of axes, say)."""
-    first, second = (xp.word(word) if isinstance(word, int) else word for word in of)
+    first, second = (xp.word(word) if isinstance(word, int) else word for word in _words(of))
     x = _mix(xp, xp.add(xp.mul(counters, xp.word(_GOLDEN)), first))
     return _mix(xp, xp.xor(x, second))
 
@@ -115,14 +131,16 @@ def fold(xp: Ops, of: Key, number: Words) -> Key:
         >>> fold(Host(), key(0, "train"), 3) != fold(Host(), key(0, "train"), 4)
         True
     """
-    first, second = of
+    _check_library(xp)
+    first, second = _words(of)
     other = (xp.xor(second if not isinstance(second, int) else xp.word(second), xp.word(_TURN)), first)
     return scramble(xp, of, number), scramble(xp, other, number)
 
 
 def uniform(xp: Ops, of: Key, counter: Words, shape: tuple[int, ...] = ()) -> Any:
     """float32 in [0, 1), 24 random bits each, equal on every library."""
-    return xp.unit(bits(xp, of, counter, shape))
+    random_words = bits(xp, of, counter, shape)
+    return xp.unit(random_words)
 
 
 def keep(xp: Ops, counters: Words, of: Key, rate: float) -> Any:
@@ -131,6 +149,7 @@ def keep(xp: Ops, counters: Words, of: Key, rate: float) -> Any:
     Args:
         counters: each element's place in the whole (global) batch, in torch's layout.
     """
+    _check_library(xp)
     return xp.unit(scramble(xp, of, counters)) >= rate
 
 
@@ -141,12 +160,31 @@ def generator(of: tuple[int, int]) -> np.random.Generator:
         >>> bool(generator(key(0, "data", 1)).integers(100) == generator(key(0, "data", 1)).integers(100))
         True
     """
-    return np.random.Generator(np.random.Philox(key=of[0] | of[1] << 32))
+    first, second = (seed_of(word, "a word of a key") for word in _words(of))
+    return np.random.Generator(np.random.Philox(key=first | second << 32))
 
 
 def permutation(of: tuple[int, int], count: int) -> NDArray[np.int64]:
     """The numbers below ``count`` in an order that the key decides; (count,) int64."""
+    if seed_of(count, "count") < 0:
+        raise FkitValueError(f"count = {count} is below 0.")
     return generator(of).permutation(count)
+
+
+def _check_library(xp: Any) -> None:
+    if not hasattr(xp, "words"):
+        raise FkitTypeError(
+            f"`xp` is the operations of an array library, not {quoted(xp)}.",
+            repair="fkit.array.ops.Numpy() are numpy's.",
+        )
+
+
+def _words(of: Any) -> tuple[Any, Any]:
+    try:
+        first, second = of
+    except (TypeError, ValueError):
+        raise FkitTypeError(f"A key is two words, as key(seed, ...) gives them, not {quoted(of)}.") from None
+    return first, second
 
 
 def host_fold(of: tuple[int, int], number: int) -> tuple[int, int]:

@@ -7,6 +7,7 @@ from typing import Any, NamedTuple, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
+from fkit.array.random import seed_of
 from fkit.array.room import open as open_room
 from fkit.structures.batch import Batch
 from fkit.train.initialise import initial
@@ -215,7 +216,12 @@ class Program:
         return Program(backend, spec, engine, engine.loss, engine.train_step, engine.predict, engine.gather)
 
     def init(self, seed: int) -> TrainState:
-        """The state before the first step: every weight decided by ``key(seed, "init", name)`` and its layer's scheme."""
+        """The state before the first step: every weight decided by ``key(seed, "init", name)`` and its layer's scheme.
+
+        Raises:
+            FkitTypeError: the seed is no whole number.
+        """
+        seed = seed_of(seed)
         return self.engine.place(initial(self.engine.inventory, self.engine.own, seed))
 
     def arrays(self, state: TrainState) -> dict[str, NDArray[Any]]:

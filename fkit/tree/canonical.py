@@ -16,7 +16,7 @@ from fkit.tree.absent import ABSENT
 from fkit.tree.error import FkitTypeError, FkitValueError, quoted
 from fkit.tree.path import Path, show
 
-__all__ = ["TAGS", "canonical", "encode", "fingerprint", "is_tagged", "reference"]
+__all__ = ["TAGS", "canonical", "encode", "fingerprint", "reference"]
 
 TAGS = frozenset(("__tuple__", "__set__", "__dict__", "__float__", "__bytes__", "__str__", "__ref__", "__lazy__"))
 _PAIR = re.compile("[\ud800-\udbff][\udc00-\udfff]")  # two halves that JSON would read as one character
@@ -78,20 +78,15 @@ def _encode_leaf(value: Any) -> Any:
     return {"__ref__": reference(value)}
 
 
-def is_tagged(value: Mapping[Any, Any]) -> bool:
-    """Whether a mapping is written as pairs: a key is no plain string, or it would read as a tag.
-
-    Example:
-        >>> is_tagged({"a": 1}), is_tagged({1: 1}), is_tagged({"__set__": 1})
-        (False, True, True)
-    """
+def _is_tagged(value: Mapping[Any, Any]) -> bool:
+    """Whether a mapping is written as pairs: a key is no plain string, or it would read as a tag."""
     if not all(type(k) is str and (k.isascii() or not _PAIR.search(k)) for k in value):
         return True
     return len(value) == 1 and not TAGS.isdisjoint(value)
 
 
 def _encode_mapping(value: Mapping[Any, Any], sort: bool) -> Any:
-    if not is_tagged(value):
+    if not _is_tagged(value):
         return {k: encode(value[k], sort) for k in (sorted(value) if sort else value)}
     pairs = [[encode(k, sort), encode(v, sort)] for k, v in value.items()]
     return {"__dict__": sorted(pairs, key=_text) if sort else pairs}

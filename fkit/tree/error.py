@@ -178,7 +178,9 @@ def nearest(word: str, choices: Iterable[str]) -> str | None:
         >>> nearest("resnet", ["ResNet", "VGG"])
         'ResNet'
     """
-    by_lower = {choice.lower(): choice for choice in choices}
+    if not isinstance(choices, Iterable):  # pyright: ignore[reportUnnecessaryIsInstance]
+        raise FkitTypeError(f"`choices` are strings, not {quoted(choices)}.")
+    by_lower = {str(choice).lower(): choice for choice in choices}
     found = difflib.get_close_matches(str(word).lower(), by_lower, n=1, cutoff=0.6)
     return by_lower[found[0]] if found else None
 

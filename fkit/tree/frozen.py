@@ -5,6 +5,8 @@ from typing import Any, TypeVar, cast
 
 from frozendict import frozendict
 
+from fkit.tree.check import expect
+
 __all__ = ["EMPTY", "frozen"]
 
 K = TypeVar("K")
@@ -18,6 +20,7 @@ def frozen(mapping: Mapping[K, V]) -> Mapping[K, V]:
         >>> frozen({"a": 1})
         frozendict.frozendict({'a': 1})
     """
+    expect(mapping, Mapping, "`mapping` is a mapping")
     return cast("Mapping[K, V]", frozendict(cast(Any, mapping)))
 
 

@@ -12,7 +12,7 @@ from typing import Any, cast
 from fkit.tree.absent import ABSENT
 from fkit.tree.error import FkitAttributeError, FkitIndexError, FkitTypeError, FkitValueError, quoted
 
-__all__ = ["Path", "exact", "follow", "keys_of", "parse", "show", "step"]
+__all__ = ["Path", "exact", "follow", "keys_of", "parse", "show"]
 
 Path = tuple[Any, ...]  # a string names a key (or, as digits, a list's item); another value is a key as it is
 
@@ -135,7 +135,7 @@ def _shown(key: Any) -> str:
 
 
 def step(node: Any, key: Any) -> Any:
-    """One key down: an item of a mapping, or by index of a list or tuple.
+    """One key down: an item of a mapping, or by index of a list or tuple. For those that look for themselves.
 
     Raises:
         KeyError, IndexError: nothing is there (plain ones: ``follow`` says where).

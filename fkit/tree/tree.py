@@ -184,14 +184,20 @@ def map(function: Callable[[Any], Any], tree: Any) -> Any:
         >>> map(lambda x: x * 2, freeze({"a": [1, (2,)]}))
         Node({'a': [2, (4,)]})
     """
+    if not callable(function):
+        raise FkitTypeError(f"`function` is called with each leaf: it cannot be {quoted(function)}.")
+    return _map(function, tree)
+
+
+def _map(function: Callable[[Any], Any], tree: Any) -> Any:
     if isinstance(tree, dict):
-        items: dict[Any, Any] = {k: map(function, v) for k, v in tree.items()}
+        items: dict[Any, Any] = {k: _map(function, v) for k, v in tree.items()}
         if all(items[k] is v for k, v in tree.items()):
             return tree
         kind: type[Node] = type(tree) if isinstance(tree, Node) else Node
         return kind.of(items, *_beside(tree))
     if isinstance(tree, (list, tuple)):
-        parts: list[Any] = [map(function, v) for v in tree]
+        parts: list[Any] = [_map(function, v) for v in tree]
         if all(new is old for new, old in zip(parts, tree, strict=True)):
             return tree
         return Items.of(parts) if isinstance(tree, list) else _same_tuple(tree, parts)

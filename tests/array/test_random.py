@@ -1,0 +1,68 @@
+"""Keys and their streams: one number is one seed, whatever library it comes from."""
+
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from fkit.array.ops import Host, Numpy
+from fkit.array.random import bits, fold, generator, keep, key, permutation, scramble, seed_of, tag, uniform
+from fkit.tree.error import FkitTypeError, FkitValueError
+
+KINDS = (np.int8, np.uint8, np.int16, np.int32, np.uint32, np.int64, np.uint64, np.array)
+
+
+@given(st.integers(0, 127), st.sampled_from(KINDS), st.integers(0, 127), st.sampled_from(KINDS))
+def test_an_integer_of_numpy_is_the_integer(seed: int, kind: Any, index: int, other: Any) -> None:
+    assert key(kind(seed), "data", other(index)) == key(seed, "data", index)
+
+
+def test_keys_are_what_they_were() -> None:
+    """Recorded: a change here would change every run."""
+    assert key(0, "init", "conv1.weight") == (3986014868, 3783354984)
+    assert key(-1, "data", 3, 2**70) == (2197270529, 616023458)
+
+
+@pytest.mark.parametrize("wrong", [None, True, np.True_, 1.0, np.float64(1), "1", [], np.zeros(2, int)])
+def test_what_is_no_whole_number_is_no_seed(wrong: Any) -> None:
+    with pytest.raises(FkitTypeError, match=r"^seed = .* is not a whole number"):
+        key(wrong)
+    with pytest.raises(FkitTypeError, match=r"^seed = .* is not a whole number"):
+        seed_of(wrong)
+    if not isinstance(wrong, str):
+        with pytest.raises(FkitTypeError, match=r"^a word of a key = .* is not a whole number"):
+            key(0, wrong)
+
+
+def test_words_of_a_key_may_be_of_numpy() -> None:
+    of = key(7, "x")
+    same = tuple(np.array(of, np.uint32))
+    assert generator(same).integers(2**60) == generator(of).integers(2**60)  # type: ignore[arg-type]
+    assert (permutation(same, 9) == permutation(of, 9)).all()  # type: ignore[arg-type]
+
+
+def test_wrong_arguments_are_told() -> None:
+    of = key(0)
+    for call in (
+        lambda xp: bits(xp, of, 0),
+        lambda xp: uniform(xp, of, 0),
+        lambda xp: fold(xp, of, 0),
+        lambda xp: keep(xp, 0, of, 0.5),
+    ):
+        for wrong in (None, 3, "x", []):
+            with pytest.raises(FkitTypeError, match="`xp` is the operations of an array library"):
+                call(wrong)
+    for call in (lambda of: scramble(Numpy(), of, 0), lambda of: fold(Numpy(), of, 0), generator):
+        for wrong in (None, 3, "x", [], (1, 2, 3)):
+            with pytest.raises(FkitTypeError, match="A key is two words"):
+                call(wrong)
+    with pytest.raises(FkitTypeError, match="`shape` is a tuple"):
+        bits(Numpy(), of, 0, 3)  # type: ignore[arg-type]
+    with pytest.raises(FkitTypeError, match="Python ints have no shape"):
+        bits(Host(), of, 0, (2,))
+    with pytest.raises(FkitValueError, match="count = -1 is below 0"):
+        permutation(of, -1)
+    with pytest.raises(FkitTypeError, match="`name` is a string, not the int 3"):
+        tag(3)  # type: ignore[arg-type]
