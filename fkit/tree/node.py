@@ -228,8 +228,9 @@ class Items(list[Any]):
         return Items.of, (list(self), self._kind)
 
 
+_kind_of: Callable[[Any], Any] = Items._kind.__get__  # type: ignore[attr-defined]
 _put_kind: Callable[[Any, Any], None] = Items._kind.__set__  # type: ignore[attr-defined]
-Node._methods = frozenset(dir(Node))
+Node.__init_subclass__()  # its own methods, as a subclass notes its own
 
 
 def _joined(left: Node, right: Node, whole: Node) -> Node:
@@ -288,7 +289,7 @@ def _freeze(value: Any, kind: type[Node]) -> Any:
         }
         return kind.of(items, marks_of(value), meta_of(value)) if isinstance(value, Node) else kind.of(items)
     if isinstance(value, list):
-        if known is Items and value._kind in (kind, None):
+        if isinstance(value, Items) and _kind_of(value) in (kind, None):
             return value
         return Items.of([_freeze(v, kind) for v in value], kind)
     if isinstance(value, tuple):
