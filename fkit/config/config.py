@@ -236,7 +236,7 @@ class Config(Node):
         return settings[0].place if settings else None
 
     def origins(self, path: str | Path) -> tuple[Setting, ...]:
-        """Who set the value at a path, newest first: a tuple of (place, value, path)."""
+        """Who set the value at a path, newest first: settings with ``place``, ``value`` and ``path``."""
         return chain(self, path)
 
     def to_dict(self, keep_imported: bool = False) -> dict[str, Any]:

@@ -66,7 +66,7 @@ def over(mark: Mark | None, old: Mark | None, replaced: Any) -> Mark | None:
         return None
     if old is None:
         return Mark(mark.file, mark.line, (Past(replaced),))
-    past = (Past(replaced, old.place), *(old.past or ()))
+    past = (Past(replaced, old.place), *old.past)
     if len(past) > _KEPT:
         *newest, gone, first = past
         past = (*newest, first._replace(skipped=first.skipped + gone.skipped + 1))
@@ -125,7 +125,7 @@ def _settings(node: Any, keys: Path, above: Path) -> Iterator[Setting]:
 
 def _older(mark: Mark, here: Path, below: Path) -> Iterator[Setting]:
     """What the mark's value overrode at the path, and what that overrode."""
-    for past in mark.past or ():
+    for past in mark.past:
         value = _below(past.value, below, ABSENT)
         if value is ABSENT:
             continue

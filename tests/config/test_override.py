@@ -3,6 +3,7 @@
 import argparse
 import re
 import shlex
+import time
 from typing import Any
 
 import pytest
@@ -197,3 +198,19 @@ def test_wrong_arguments_are_named(wrong: Any) -> None:
                 read(wrong)
     with pytest.raises(FkitTypeError):
         undeclared(wrong)
+
+
+def test_long_words_are_read_in_a_moment() -> None:
+    start = time.process_time()
+    for text in (
+        "['a']" * 20_000,
+        "['" * 50_000,
+        "k=" + "(1,2)," * 20_000,
+        "k:=" + "{a: [1, '" * 10_000,
+        "k:=" + "'" * 99_999,
+    ):
+        try:
+            read_word(text)
+        except FkitError as error:
+            assert len(str(error)) < 2000
+    assert time.process_time() - start < 5

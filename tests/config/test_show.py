@@ -21,7 +21,7 @@ from fkit.tree.error import FkitError, FkitOSError, FkitTypeError, FkitValueErro
 
 TEXTS = st.text(st.characters(exclude_categories=["Cs"]), max_size=12) | st.sampled_from(
     # what Python normalises, lone surrogates, and what a reader would replace
-    ["µm", "ﬀ", "{{fileBasename}}", "{{ _base_.model }}", "{{'$HOME:1'}}", "{{{{ fileExtname }}}}", "\ud800", "a\udfff"]
+    ["µm", "ﬀ", "{{fileBasename}}", "{{ _base_.model }}", "{{'$HOME:1'}}", "{{{{ fileExtname }}}}", "\ud800", "a\udfff", "\ud83d\ude00"]
 ) | st.sampled_from(
     ["it's", '"', "\\", "\n", "{{ fileDirname }}", "{x}", "\x00", "ü日", "None", "1", "#", "a: b", "- x", "{{$A:1}}", "'\"", "~", "1e5", "=", "<<"]
 )  # fmt: skip

@@ -106,7 +106,7 @@ def _check_place(cfg: Node, keys: Path, word: Word) -> None:
         raise FkitTypeError(
             f"{where} is {quoted(thaw(above))} ({_kind(above)}), so nothing can be set below it.",
             path=where,
-            origin=word.source,
+            origin=word.place,
             repair=_since(cfg, keys[:depth]) + repair,
         )
 
@@ -136,7 +136,7 @@ def _fitting(cfg: Node, keys: Path, word: Word) -> Any:
         repair = f"{_declared(word.key, meant)} replaces the mapping; {word.key}.KEY=VALUE sets one of its keys."
     else:
         repair = f"{_declared(word.key, word.written)} changes the type on purpose."
-    raise FkitTypeError(what, path=word.key, origin=word.source, repair=_since(cfg, keys) + repair)
+    raise FkitTypeError(what, path=word.key, origin=word.place, repair=_since(cfg, keys) + repair)
 
 
 def _declared(key: str, value: str) -> str:
@@ -147,7 +147,7 @@ def _as_float(new: int, word: Word) -> float:
     try:
         return float(new)
     except OverflowError:
-        raise FkitTypeError(f"{word.key}: the number is too large for a float.", origin=word.source) from None
+        raise FkitTypeError(f"{word.key}: the number is too large for a float.", origin=word.place) from None
 
 
 def _since(cfg: Node, keys: Path) -> str:

@@ -13,8 +13,8 @@ from fkit.tree.path import parse, show
 __all__ = ["PREFIX", "Word", "listed", "read_value", "read_word", "read_words", "shell", "write_words"]
 
 PREFIX = "--cfg-options "
-# what stands before the first `=` outside of quoted keys: `a.b['c=d'].e`
-_KEY = re.compile(r"(?P<key>(?:\['(?:[^'\\]|\\.)*'\]|\[\"(?:[^\"\\]|\\.)*\"\]|[^=])*?)(?P<declares>:?)=", re.DOTALL)
+_SHOWN = 120  # characters of a word in an error
+_QUOTED_KEY = re.compile(r"\['(?:[^'\\]|\\.)*'\]|\[\"(?:[^\"\\]|\\.)*\"\]", re.DOTALL)  # as in a.b['c=d'].e
 _IN_QUOTES = re.compile(r"[\"$`\\!]")  # what a shell reads between double quotes
 
 
@@ -32,16 +32,30 @@ class Word(NamedTuple):
         return PREFIX + self.text
 
     @property
+    def place(self) -> str:
+        """How errors name it."""
+        return _place(self.text)
+
+    @property
     def written(self) -> str:
         """The value as it was written."""
         return _split_key(self.text)[2]
 
 
+def _place(text: str) -> str:
+    return PREFIX + (text if len(text) <= _SHOWN else f"{text[:_SHOWN]}...")
+
+
 def _split_key(text: str) -> tuple[str, bool, str]:
-    match = _KEY.match(text)
-    if match is None:
-        raise FkitValueError(f"{text!r} is no KEY=VALUE.", origin=PREFIX.strip(), repair="Write model.depth=18.")
-    return match["key"], bool(match["declares"]), text[match.end() :]
+    """The key, whether it declares, and the value: what stands round the first ``=`` outside of quoted keys."""
+    at = 0
+    while at < len(text) and text[at] != "=":
+        quoted_key = _QUOTED_KEY.match(text, at) if text[at] == "[" else None
+        at = at + 1 if quoted_key is None else quoted_key.end()
+    if at == len(text):
+        raise FkitValueError(f"{quoted(text)} is no KEY=VALUE.", origin=PREFIX.strip(), repair="Write model.depth=18.")
+    declares = text[:at].endswith(":")
+    return text[: at - 1] if declares else text[:at], declares, text[at + 1 :]
 
 
 def read_word(text: str) -> Word:
@@ -64,7 +78,7 @@ def read_word(text: str) -> Word:
     try:
         parsed = read_literal(value) if declares else read_value(value)
     except FkitError as error:
-        error.origin = PREFIX + text
+        error.origin = _place(text)
         raise
     return Word(key, parsed, declares, text)
 
