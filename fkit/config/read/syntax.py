@@ -54,7 +54,8 @@ def parse_python(text: str, file: str) -> ast.Module:
                 raise _too_long(f"{file}:{node.lineno}")
     if len(text) <= 100_000:
         if len(_parsed) >= _MEMO:
-            _parsed.pop(next(iter(_parsed)), None)
+            oldest, *_ = _parsed  # all at once, for another thread may read a config too
+            _parsed.pop(oldest, None)
         _parsed[text] = module
     return module
 
