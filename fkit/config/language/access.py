@@ -7,12 +7,13 @@ from fkit.config.language.budget import listed
 from fkit.config.language.imported import Imported, Module
 from fkit.config.language.library import variable
 from fkit.config.language.scope import Bound, State, refuse
-from fkit.config.language.table import member, method, operate
+from fkit.config.language.table import TABLE, member, method, operate
 from fkit.config.language.value import Draft, Linked
 from fkit.tree.absent import ABSENT
 
 __all__ = ["attribute", "drop_item", "get_item", "put_attribute", "put_item"]
 
+_CLASSES = (dict, list, tuple, set, str)
 _SEQUENCES = (list, tuple, str, bytes, range)
 
 
@@ -37,8 +38,8 @@ def attribute(state: State, value: Any, name: str) -> Any:
         # what a config may not use can be imported all the same; the use is what is refused
         return Module(f"{value.name}.{name}") if found is ABSENT else found
     elif isinstance(value, type):
-        entry = method(Draft if value is dict else value, name)
-        if entry is not None:
+        entry = TABLE.get(f"{value.__name__}.{name}")
+        if entry is not None and value in _CLASSES:
             return entry.value
     raise AttributeError(f"{type(value).__name__!r} object has no attribute {name!r}")
 
@@ -54,7 +55,7 @@ def get_item(state: State, value: Any, index: Any) -> Any:
         return value[index]
     if value == Module("os.environ"):
         return variable(state, value, index)
-    if isinstance(value, type) and method(Draft if value is dict else value, "copy") is not None:
+    if isinstance(value, type) and value in _CLASSES:
         return value  # an annotation: list[int]
     raise TypeError(f"{type(value).__name__!r} object is not subscriptable")
 

@@ -9,7 +9,7 @@ from typing import Any
 
 from fkit.config.language.budget import Budget, check_bits, extent
 
-__all__ = ["Cost", "length", "lookup", "none", "percent", "power", "product", "size", "width"]
+__all__ = ["Cost", "length", "lookup", "none", "percent", "power", "product", "shift", "size", "width"]
 
 Cost = Callable[[Budget, Sequence[Any]], int]
 _HASHED = (dict, set, frozenset, type({}.keys()))
@@ -46,10 +46,17 @@ def product(budget: Budget, args: Sequence[Any]) -> int:
 
 
 def power(budget: Budget, args: Sequence[Any]) -> int:
-    """For what raises the first to the last, or shifts it: to no more bits than a number may have."""
+    """For what raises the first to the last, or multiplies so many numbers: no more bits than an integer may have."""
     base, exponent = args[0], args[-1]
     if isinstance(base, int) and isinstance(exponent, int):
-        check_bits(base.bit_length() * abs(exponent))
+        check_bits((base.bit_length() - 1) * abs(exponent))  # half of what it may be, and the result is looked at too
+    return size(budget, args)
+
+
+def shift(budget: Budget, args: Sequence[Any]) -> int:
+    """For what shifts the first by the second."""
+    if all(isinstance(arg, int) for arg in args):
+        check_bits(args[0].bit_length() + args[1])
     return size(budget, args)
 
 

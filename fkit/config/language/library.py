@@ -66,6 +66,10 @@ def _walked(function: Callable[..., Iterable[Any]]) -> Callable[..., Iterator[An
     return apply
 
 
+def _iter(state: State, items: Any) -> Iterator[Any]:
+    return iter(listed(items, state.budget))
+
+
 def _copy(state: State, value: Any) -> Any:
     return value.copied() if isinstance(value, Draft) else value.copy() if isinstance(value, (list, set)) else value
 
@@ -128,19 +132,25 @@ def _extreme(function: Callable[..., Any]) -> Callable[..., Any]:
     return apply
 
 
-def _fold(function: Callable[..., Any], first: int) -> Callable[..., Any]:
-    """``sum`` or ``math.prod``, each step of which costs what it makes."""
-
-    def apply(state: State, items: Any, /, start: Any = first) -> Any:
-        for item in listed(items, state.budget):
-            start = state.call(function, start, item)
-        return start
-
-    return apply
+def _sum(state: State, items: Any, /, start: Any = 0) -> Any:
+    if isinstance(start, str):
+        raise TypeError("sum() can't sum strings [use ''.join(seq) instead]")
+    return _fold(state, operator.add, items, start)
 
 
-def _map(state: State, function: Any, *iterables: Any) -> Iterator[Any]:
-    return iter([state.call(function, *items) for items in zip(*iterables, strict=False)])
+def _prod(state: State, items: Any, /, *, start: Any = 1) -> Any:
+    return _fold(state, operator.mul, items, start)
+
+
+def _fold(state: State, function: Callable[[Any, Any], Any], items: Any, total: Any) -> Any:
+    """A sum or a product, each step of which costs what it makes."""
+    for item in listed(items, state.budget):
+        total = state.call(function, total, item)
+    return total
+
+
+def _map(state: State, function: Any, first: Any, *others: Any) -> Iterator[Any]:
+    return iter([state.call(function, *items) for items in zip(first, *others, strict=False)])
 
 
 def _filter(state: State, function: Any, items: Any) -> Iterator[Any]:
@@ -156,18 +166,6 @@ def _type(state: State, value: Any) -> Any:
 
 def _print(state: State, *args: Any, **keywords: Any) -> None:
     """Reading a file writes nothing."""
-
-
-def _getattr(state: State, value: Any, name: Any, *default: Any) -> Any:
-    if not isinstance(value, Linked):
-        raise TypeError("getattr reads the bases of a config, nothing else")
-    if name not in value and not default:
-        raise AttributeError(f"There is no key {name!r} here")
-    return value.get(name, *default)
-
-
-def _hasattr(state: State, value: Any, name: Any) -> bool:
-    return isinstance(value, Linked) and name in value
 
 
 def _round(state: State, number: Any, digits: Any = None) -> Any:
@@ -304,7 +302,7 @@ LIBRARY: tuple[tuple[str, Cost, Callable[..., Any]], ...] = (
     ("dict.fromkeys", length, _fromkeys),
     ("set", length, _hashed(set)),
     ("frozenset", length, _hashed(frozenset)),
-    ("iter", length, _walked(list)),
+    ("iter", length, _iter),
     ("zip", length, _walked(zip)),
     ("enumerate", length, _walked(enumerate)),
     ("reversed", length, _walked(reversed)),
@@ -314,14 +312,12 @@ LIBRARY: tuple[tuple[str, Cost, Callable[..., Any]], ...] = (
     ("list.sort", length, _sort),
     ("min", length, _extreme(min)),
     ("max", length, _extreme(max)),
-    ("sum", length, _fold(operator.add, 0)),
-    ("math.prod", length, _fold(operator.mul, 1)),
+    ("sum", length, _sum),
+    ("math.prod", length, _prod),
     ("copy.copy", size, _copy),
     ("copy.deepcopy", length, _deepcopy),
     ("type", none, _type),
     ("print", none, _print),
-    ("getattr", none, _getattr),
-    ("hasattr", none, _hasattr),
     ("round", size, _round),
     ("os.getenv", size, _getenv),
     ("os.environ.get", size, _getenv),

@@ -18,7 +18,7 @@ from typing import Any
 from frozendict import frozendict
 
 from fkit.config.language.budget import extent
-from fkit.config.language.cost import Cost, length, none, percent, power, product, size, width
+from fkit.config.language.cost import Cost, length, none, percent, power, product, shift, size, width
 from fkit.config.language.imported import Imported, Module
 from fkit.config.language.library import CONFIG_DICT, LIBRARY, OPERATORS
 from fkit.config.language.scope import Bound, Closure, State, bind, refuse
@@ -99,7 +99,8 @@ _OPERATORS: tuple[tuple[Cost, dict[str, Callable[..., Any]]], ...] = (
     (length, {"Eq": operator.eq, "NotEq": operator.ne, "Lt": operator.lt, "LtE": operator.le}),
     (length, {"Gt": operator.gt, "GtE": operator.ge}),
     (product, {"Mult": operator.mul}),
-    (power, {"Pow": operator.pow, "LShift": operator.lshift}),
+    (power, {"Pow": operator.pow}),
+    (shift, {"LShift": operator.lshift}),
     (percent, {"Mod": operator.mod}),
 )
 
@@ -142,7 +143,7 @@ _METHODS: frozendict[tuple[type[Any], str], Entry] = frozendict(
     {
         (kind, name): entry
         for (owner, _, name), entry in ((key.partition("."), entry) for key, entry in TABLE.items())
-        for kind in _KINDS.get(owner, ())
+        for kind in (_KINDS.get(owner, ()) if name != "fromkeys" else ())
     }
 )
 # values that are no functions

@@ -7,7 +7,7 @@ from typing import Any, cast
 
 from fkit.config.language.budget import BITS
 from fkit.config.language.imported import is_standard
-from fkit.tree.error import FkitValueError
+from fkit.tree.error import FkitTypeError, FkitValueError
 
 __all__ = [
     "check_base",
@@ -107,6 +107,7 @@ def check_base(names: dict[str, Any], base: Any, file: str) -> None:
 
     Raises:
         FkitValueError: the file has set it where no base is read.
+        FkitTypeError: the file has given it a key that is no name.
     """
     if names.pop("_base_", base) is not base:
         raise FkitValueError(
@@ -114,6 +115,9 @@ def check_base(names: dict[str, Any], base: Any, file: str) -> None:
             origin=file,
             repair="Write `_base_ = [...]`, alone, at the top level of the file.",
         )
+    for key in base:
+        if not isinstance(key, str):
+            raise FkitTypeError(f"The top-level key {key!r} is no string.", origin=file)
 
 
 def is_newstyle(module: ast.Module, file: str) -> bool:
