@@ -51,6 +51,9 @@ def test_a_value_in_a_string_is_a_part_of_it(tmp_path: Path) -> None:
         "n": len(HOSTILE),
         "g": f"2{HOSTILE}",
     }
+    file.write_text("a = f\"{'{{$V:x}}'}\"\nb = r'C:\\{{$V:x}}'\nc = 'C:\\\\{{$V:x}}'\nn = len(b'{{$V:x}}')")
+    assert read_under(file, V="new") == {"a": "new", "b": "C:\\new", "c": "C:\\new", "n": 3}
+    assert read_under(file, V="né")["n"] == 3
     for suffix, text in ((".yaml", "a: '{{$V:x}}'\nb: \"<{{$V:x}}>\"\nc: {{$V:x}}\n"), (".json", '{"a": "{{$V:x}}", "b": "<{{$V:x}}>", "c": {{$V:1}}}')):  # fmt: skip
         other = tmp_path / f"b{suffix}"
         other.write_text(text)
@@ -106,7 +109,8 @@ def test_a_default_may_name_the_file(tmp_path: Path) -> None:
         ("y = '{{$NAME:a b}}'", "no blanks in the default"),
         ("y = '{{fileBasname}}'", "Did you mean 'fileBasename'"),
         ("_base_ = []\ny = {{_base_.a[0]}}", "names, with dots between"),
-        ("y = r'C:\\{{fileBasename}}'", "A backslash stands right before"),
+        ("y = 'C:\\{{fileBasename}}'", "A backslash stands right before"),
+        ("y = b'C:\\\\\\{{fileBasename}}'", "A backslash stands right before"),
         ("y = {{'$FKIT_NOWHERE:'}}", "is not set, and has no default"),
         ("from torch import nn\ny = '{{fileBasename}}'", "only the old style replaces"),
     ],
@@ -187,6 +191,19 @@ def test_a_value_reads_as_itself(value: Any) -> None:
         or value != value
     )
     assert isinstance(value_of(str(value)), (int, float, bool, type(None), str, list, tuple, dict, set, bytes, complex))
+
+
+@settings(max_examples=300, deadline=None)
+@given(
+    st.text(st.characters(exclude_characters="/\0", exclude_categories=("Cs",)), min_size=1, max_size=12),
+    st.sampled_from(["", "r", "R", "b", "rb", "u", "f"]),
+    st.sampled_from(["'", '"', "'''", '"""']),
+)
+def test_any_name_of_a_file_is_the_name(name: str, prefix: str, quote: str) -> None:
+    text = f"{prefix}{quote}<{{{{fileBasename}}}}>{quote}"
+    source = substitute(text, f"/x/{name}.py", "a", True, True)
+    value = eval(source.text)  # Python's own reading of the string
+    assert value == (f"<{name}.py>".replace("\\", "/").encode() if "b" in prefix else f"<{name}.py>".replace("\\", "/"))
 
 
 def test_missing_without_default_names_the_line(tmp_path: Path) -> None:

@@ -38,6 +38,7 @@ _INSIDE_YAML = re.compile(rf"\\.?|(?P<quote>\"|')|{_HELD}", re.DOTALL)
 _BASE = re.compile(r"\s*_base_\.([\w.]+)\s*")
 _ODD = re.compile(r"['\"]?\s*(\$\w+|_base_\b|file[A-Z]\w*)")
 
+_MEANING = re.compile(r"['\"\\{}]")  # what means something in a string of Python's source
 _LITERAL = 1000  # characters of a value that may be more than text
 
 
@@ -173,15 +174,27 @@ class _Walk:
             return self.token(f"${len(self.values) - 1}", quote)
         if not quote:
             return _literal(value)
-        if "r" in prefix.lower() and self.text[at - 1] == "\\":
+        is_raw, is_bytes = "r" in prefix.lower(), "b" in prefix.lower()
+        escaped = self.backslashes(at) % 2 == 1
+        plain = value.isprintable() and _MEANING.search(value) is None and (value.isascii() or not is_bytes)
+        if plain and (is_raw or not escaped):
+            return value
+        if escaped:
             raise FkitValueError(
-                "A backslash stands right before a placeholder, in a string of the kind r'...'.",
+                "A backslash stands right before a placeholder, and would change what it stands for.",
                 origin=self.place(at),
                 repair="Write / in place of it: Python takes it everywhere.",
             )
         # strings that stand side by side are one: the value is a string of its own between two halves
-        own = repr(value.encode()) if "b" in prefix.lower() else repr(value)
+        own = repr(value.encode()) if is_bytes else repr(value)
         return f"{quote} {own} {prefix}{quote}"
+
+    def backslashes(self, at: int) -> int:
+        """How many stand right before a place."""
+        start = at
+        while start and self.text[start - 1] == "\\":
+            start -= 1
+        return at - start
 
     def place(self, at: int) -> str:
         return f"{self.name}:{self.text.count(chr(10), 0, at) + 1}"

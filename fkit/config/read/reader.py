@@ -205,7 +205,8 @@ class Reader:
         parse = parse_json if file.endswith(".json") else parse_yaml
         value = parse(source.text, name, self.budget)
         if not isinstance(value, dict):
-            raise FkitTypeError(f"A config must be a mapping, this is a {type(value).__name__}.", origin=name)
+            what = "is empty" if value is None else f"is a {type(value).__name__}"
+            raise FkitTypeError(f"A config is a mapping, and this {what}.", origin=name)
         for key in value:
             if not isinstance(key, str):
                 raise FkitTypeError(f"The top-level key {key!r} is no string.", origin=name)
