@@ -109,10 +109,11 @@ def checked_build(
     cfg: Any, kind: str, defaults: Any, registry: Table, backend: str | None, scope: str | None, path: str
 ) -> Any:
     """`build`, of the arguments as users give them."""
-    expect(kind, str, "`kind` is a word such as 'models'")
-    expect(backend, (str, type(None)), "`backend` is a word or None")
-    expect(defaults, (Mapping, type(None)), "`defaults` is a mapping or None")
-    expect(path, str, "`path` is a string")
+    if type(kind) is not str or type(path) is not str or defaults is not None or type(backend) not in (str, type(None)):
+        expect(kind, str, "`kind` is a word such as 'models'")
+        expect(path, str, "`path` is a string")
+        expect(defaults, (Mapping, type(None)), "`defaults` is a mapping or None")
+        expect(backend, (str, type(None)), "`backend` is a word or None")
     return build_part(cfg, kind, defaults, registry, registry.start(scope), backend, path)
 
 

@@ -232,12 +232,18 @@ def _optimizers(settings: Config) -> dict[str, Optimizer]:
         raise FkitKeyError("optim_wrapper needs optimizer=dict(type=...).", origin=settings.origin("optim_wrapper"))
     options = {name: value for name, value in node.items() if name != "type"}
     try:
-        return {"main": Optimizer.of(str(node["type"]), options, wrapper.get("param_groups") or ())}
+        return {"main": Optimizer.of(_optimizer_name(node["type"]), options, wrapper.get("param_groups") or ())}
     except FkitTypeError as cause:
         raise FkitTypeError(
             f"optim_wrapper.optimizer: {cause.what}", origin=settings.origin("optim_wrapper.optimizer.type"),
             value=cause.value, choices=cause.choices, label=cause.label, repair=cause.repair,
         ) from cause  # fmt: skip
+
+
+def _optimizer_name(kind: Any) -> str:
+    """``torch.optim.AdamW``, as a path or as the class, is AdamW."""
+    name = getattr(kind, "__name__", None) or str(kind)
+    return name.rpartition(".")[2] if name.startswith("torch.optim.") else name
 
 
 def _course(settings: Config) -> Course:

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import dataclasses
 import os
+import pickle
 import subprocess
 import sys
 from collections import OrderedDict
@@ -17,8 +18,10 @@ from frozendict import frozendict
 import fkit
 from fkit import Built, Config, Registry
 from fkit.registry.openmmlab import build_backbone, build_detector, build_from_cfg
-from fkit.tree.error import FkitError, FkitKeyError, FkitTypeError, FkitValueError
+from fkit.tree.error import FkitError, FkitImportError, FkitKeyError, FkitTypeError, FkitValueError, RunError
 from fkit.tree.node import Items, Node
+
+ROOT = Path(__file__).parents[2]
 
 
 class Conv:
@@ -375,3 +378,103 @@ def test_building_loads_no_framework() -> None:
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "[]"
+
+
+# ------------------------------------------------------------------------------------- what a maker raises
+
+
+class Wide(Exception):
+    """An error of a user's own, whose constructor wants more than a message."""
+
+    def __init__(self, width: int, *, limit: int) -> None:
+        super().__init__(f"{width} over {limit}")
+        self.width, self.limit = width, limit
+
+    def __str__(self) -> str:
+        return f"{self.width} is over {self.limit}"
+
+
+class Bad(ValueError):
+    pass
+
+
+class Gone(FileNotFoundError):
+    pass
+
+
+def raising(error: Exception) -> Registry:
+    def fails() -> None:
+        raise error
+
+    return models().register("models", fails)
+
+
+OWN_ERRORS = (
+    Wide(7, limit=5), Bad("no"), Gone(2, "gone", "a.txt"), ZeroDivisionError("by nought"), AssertionError("never"),
+    NotImplementedError("later"), UnicodeDecodeError("utf-8", b"\xff", 0, 1, "no start"), RecursionError("deep"),
+    RunError("loss is nan"), FkitImportError("no pandas."), FkitValueError("odd."),
+)  # fmt: skip
+
+
+@pytest.mark.parametrize("error", OWN_ERRORS, ids=lambda error: type(error).__name__)
+def test_the_class_of_an_error_is_catchable_around_a_build(error: Exception) -> None:
+    with pytest.raises(type(error)) as caught:
+        raising(error).build("models", {"type": "Wrapper", "net": {"type": "fails"}}, path="model")
+    assert isinstance(caught.value, FkitError) and caught.value.__cause__ is error
+    assert str(caught.value).startswith("model.net: 'fails' could not be built: ")
+    if isinstance(error, FkitError):
+        assert type(caught.value) is type(error) and caught.value.exit_code == error.exit_code
+    for name, value in vars(error).items():
+        assert name in vars(FkitError("")) or getattr(caught.value, name) == value
+
+
+@pytest.mark.parametrize("error", OWN_ERRORS, ids=lambda error: type(error).__name__)
+def test_an_error_of_a_build_passes_between_processes(error: Exception) -> None:
+    with pytest.raises(FkitError) as caught:
+        raising(error).build("models", {"type": "fails"}, path="model")
+    back = pickle.loads(pickle.dumps(caught.value))
+    assert isinstance(back, type(error)) and str(back) == str(caught.value) and vars(back) == vars(caught.value)
+
+
+def test_an_error_that_makes_its_own_instances_is_still_said() -> None:
+    with pytest.raises(FkitError, match=r"'fails' could not be built: ExceptionGroup: several \(1 sub-exception\)"):
+        raising(ExceptionGroup("several", [ValueError("a")])).build("models", {"type": "fails"})
+
+
+def test_delete_that_reaches_a_build_says_what_to_do() -> None:
+    with pytest.raises(FkitValueError) as caught:
+        models().build("models", fkit.Config({"type": "keep", "_delete_": True, "a": 1}), path="model.neck")
+    text = str(caught.value)
+    assert text.startswith("model.neck._delete_ reached a build: it says that this dict takes the place of a base's")
+    assert "Take it out; or merge first: load the file with fkit.load_config" in text
+
+
+def test_scopes_that_are_not_declared_are_errors() -> None:
+    reg = fkit.registry().register("models", keep)
+    for cfg, options in (({"_scope_": "mmdt"}, {}), ({}, {"scope": "mmdt"})):
+        with pytest.raises(FkitKeyError, match=r"There is no scope 'mmdt' in this registry.\n  Did you mean 'mmdet'\?"):
+            reg.build("models", {"type": "keep", **cfg}, path="model", **options)
+    with pytest.raises(FkitKeyError, match=r"^model._scope_ = 'mmdt': There is no scope"):
+        reg.build("models", {"type": "keep", "_scope_": "mmdt"}, path="model")
+    with pytest.raises(FkitTypeError, match=r"^model._scope_ = 3: `scope` is a word or None"):
+        reg.build("models", {"type": "keep", "_scope_": 3}, path="model")
+    for scope in ("mmdet", "mmpretrain", "fkit", None):
+        assert reg.build("models", {"type": "keep", "_scope_": scope}) == {}
+        assert reg.build("models", {"type": "keep"}, scope=scope) == {}
+    cfg = fkit.load_config(ROOT / "configs/digits/convnet.py").merge({"default_scope": "mmdt"})
+    with pytest.raises(FkitKeyError, match="Did you mean 'mmdet'"):
+        fkit.plan(cfg)
+    assert fkit.plan(cfg.merge({"default_scope": "mmdet"})).backend == "torch"
+
+
+def test_optimizers_go_by_torchs_paths_too() -> None:
+    torch = pytest.importorskip("torch")
+    rest, _ = fkit.load_config(ROOT / "configs/digits/convnet.py").pop("optim_wrapper")
+    for name in ("torch.optim.AdamW", "torch.optim.adamw.AdamW", torch.optim.AdamW):
+        cfg = Config({**rest, "optim_wrapper": {"optimizer": {"type": name, "lr": 0.1}}})
+        assert fkit.program(cfg).init(0).iteration == 0
+    for backend, name in (("torch", "torch.optim.lr_scheduler.warnings.warn"), ("jax", "optax.jax.jit")):
+        pytest.importorskip(backend)
+        with pytest.raises(FkitError, match="optimizer"):
+            cfg = Config({**rest, "optim_wrapper": {"optimizer": {"type": name, "lr": 0.1}}})
+            fkit.program(cfg, backend=backend).init(0)

@@ -1,10 +1,12 @@
 """The registry as a value: registering, looking up, scopes, backends, union."""
 
+import contextlib
 import copy
 import pickle
 import subprocess
 import sys
 import threading
+import time
 from collections import OrderedDict
 
 import pytest
@@ -13,7 +15,11 @@ from hypothesis import strategies as st
 
 import fkit
 from fkit import FkitError, Registry
+from fkit.registry.describe import describe
 from fkit.registry.entry import Lazy
+from fkit.registry.openmmlab import build_detector, build_from_cfg
+from fkit.registry.plugin import include_custom, installed
+from fkit.registry.table import Rows
 from fkit.tree.error import FkitAttributeError, FkitImportError, FkitKeyError, FkitTypeError, FkitValueError
 
 
@@ -324,3 +330,107 @@ def test_a_registry_is_frozen_and_shows_its_counts() -> None:
     assert repr(Registry()) == "Registry(fkit; empty)"
     assert bool(Registry()) and ("models",) not in reg and 3 not in reg
     assert hash(reg) == hash(Registry().register("models", Net))
+
+
+# ---------------------------------------------------------------------------------------- wrong arguments, cost
+
+
+@pytest.mark.parametrize("name", ("", "a.b", ".", "a.", ".b", (), ["Net", ""], ("Net", "a.b")))
+def test_empty_and_dotted_names_are_refused(name: object) -> None:
+    with pytest.raises(FkitError, match=r"(is empty|is no name for 'models'|got \(\))"):
+        Registry().register("models", Net, name=name)  # type: ignore[arg-type]
+    with pytest.raises(FkitError):
+        fkit.component("models", name=name)  # type: ignore[arg-type]
+
+
+def test_a_dotted_name_shows_the_scope_to_give() -> None:
+    with pytest.raises(FkitValueError, match=r"'det.Net' is no name .*\n  Register 'Net' with scope='det'"):
+        Registry().register("models", Net, name="det.Net")
+
+
+ODD = (None, 3, "x", [], {"a": 1}, 1.5, object())
+
+
+def walked(reg: Registry) -> dict[str, tuple[object, tuple[object, ...], dict[str, object]]]:
+    """Each public function with arguments that it takes."""
+    entry = reg.find("models", "Net")
+    return {
+        "register": (
+            reg.register,
+            ("models", Net, "Other"),
+            {"scope": "my", "backend": "torch", "deprecated": "'Net'"},
+        ),
+        "declare": (reg.declare, ("mine",), {"build": make_net}),
+        "child": (reg.child, ("mine", "fkit"), {"open": True}),
+        "allow": (reg.allow, ("mypkg",), {"trust": True}),
+        "include": (reg.include, ("yaml",), {}),
+        "add": (reg.add, ([entry],), {"replace": True}),
+        "find": (reg.find, ("models", "Net", "my", "torch"), {}),
+        "look": (reg.look, ("models", "Net", "my", "torch"), {}),
+        "get": (reg.get, ("models", "Net", "my", "torch"), {}),
+        "entries": (reg.entries, ("models", "my", "torch"), {}),
+        "names": (reg.names, ("models", "my", "torch"), {}),
+        "table": (reg.table, ("models",), {}),
+        "full_name": (reg.full_name, (entry,), {}),
+        "build": (
+            reg.build,
+            ("models", {"type": "Net"}),
+            {"backend": "torch", "defaults": {}, "scope": "my", "path": "a"},
+        ),
+        "fkit.build": (
+            fkit.build,
+            ({"type": "Net"}, reg, "models"),
+            {"backend": None, "defaults": {}, "allow": "mypkg"},
+        ),
+        "component": (fkit.component, ("models", "Net", "torch", "my"), {}),
+        "include_custom": (include_custom, (reg, {"imports": "yaml"}, "yaml"), {}),
+        "installed": (installed, (reg, "fkit.plugins"), {}),
+        "describe": (describe, (entry, "Net"), {}),
+        "build_detector": (build_detector, ({"type": "dict"}, reg), {"train_cfg": {}, "test_cfg": {}}),
+        "build_from_cfg": (build_from_cfg, ({"type": "Net"}, reg, "models", {}), {}),
+    }
+
+
+@pytest.mark.parametrize("name", walked(Registry().register("models", Net)))
+def test_wrong_arguments_are_one_clear_error(name: str) -> None:
+    """Each argument in turn, with the others right: an answer or an FkitError, never a raw error."""
+    reg = Registry().child("my").register("models", Net).register("models", dict, backend="torch")
+    function, args, kwargs = walked(reg)[name]
+    function(*args, **kwargs)  # type: ignore[operator]
+    for odd in ODD:
+        trials = [((*args[:at], odd, *args[at + 1 :]), kwargs) for at in range(len(args))]
+        trials += [(args, {**kwargs, key: odd}) for key in kwargs]
+        for given_args, given_kwargs in trials:
+            with contextlib.suppress(FkitError):
+                function(*given_args, **given_kwargs)  # type: ignore[operator]
+
+
+def spent(count: int) -> float:
+    """The seconds that it takes to register so many names, one after another."""
+    reg = Registry()
+    start = time.perf_counter()
+    for index in range(count):
+        reg = reg.register("models", dict, name=f"N{index}")
+    end = time.perf_counter()
+    assert len(reg) == count and reg.get("models", f"N{count // 2}") is dict
+    return end - start
+
+
+def test_registering_many_names_is_not_quadratic() -> None:
+    assert min(spent(4000) for _ in range(3)) < 1
+    few, many = (min(spent(count) for _ in range(3)) for count in (1000, 8000))
+    assert many / few < 30  # 8 were it linear, 64 were each a copy of all
+
+
+@given(st.lists(st.tuples(st.integers(0, 40), st.integers()), max_size=120))
+def test_rows_are_those_of_a_dict(steps: list) -> None:
+    rows, plain = Rows(), {}
+    for name, entry in steps:
+        key = ("fkit", str(name))
+        before = dict(rows)
+        more = rows.having({key: (entry,)})
+        assert dict(rows) == before
+        rows, plain = more, {**plain, key: (entry,)}
+        assert rows == plain and len(rows) == len(plain) and rows[key] == rows.get(key) == (entry,) and key in rows
+    assert rows == Rows().having(plain) and hash(rows) == hash(Rows().having(plain))
+    assert ("fkit", "none") not in rows and rows.get(("fkit", "none")) is None

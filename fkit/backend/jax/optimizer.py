@@ -197,7 +197,9 @@ def _factory(type: str) -> Callable[..., optax.GradientTransformation]:
     entries: Any = optax
     for part in type.removeprefix("optax.").split("."):
         entries = getattr(entries, part, None)
-    if entries is None or "learning_rate" not in _parameters(entries):
+    # a name leads to what optax itself defines, and to nothing that its modules import
+    home = str(getattr(entries, "__module__", ""))
+    if not home.startswith("optax.") or "learning_rate" not in _parameters(entries):
         raise FkitKeyError(
             f"optimizer {type!r} has no twin on backend 'jax', and optax has no optimizer of that name.",
             value=type,
