@@ -7,7 +7,7 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from fkit.config.change.override import DictAction as DictAction
+    from fkit.config.change.action import DictAction as DictAction
     from fkit.config.config import Config as Config
     from fkit.config.config import load_config as load_config
     from fkit.data.source import Source as Source
@@ -32,7 +32,7 @@ __version__ = "0.1.0"
 # name -> "module:attribute"; a tuple of pairs, for nothing at module level is mutable
 _NAMES = (
     ("Config", "fkit.config.config:Config"),
-    ("DictAction", "fkit.config.change.override:DictAction"),
+    ("DictAction", "fkit.config.change.action:DictAction"),
     ("FkitError", "fkit.tree.error:FkitError"),
     ("load_config", "fkit.config.config:load_config"),
     ("Registry", "fkit.registry.registry:Registry"),

@@ -5,7 +5,7 @@ import sys
 from typing import Any
 
 from fkit.cli.option import add_trust
-from fkit.config.change.override import add_option
+from fkit.config.change.action import add_option
 from fkit.config.config import Config, load_config
 from fkit.config.show.explain import difference, explain
 from fkit.config.show.text import FORMS

@@ -172,7 +172,7 @@ class Config(Node):
 
         Raises:
             FkitTypeError: ``path`` is no path.
-            FkitOSError: another suffix, or a folder that cannot be written to.
+            FkitOSError: another suffix, or a file that cannot be written; FkitFileNotFoundError: its folder is missing.
 
         Example:
             >>> Config.fromstring("a: 1", ".yaml").dump(), Config({"a": 1}).dump()

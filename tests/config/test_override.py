@@ -10,8 +10,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from fkit.config.change.action import DictAction
 from fkit.config.change.literal import read_literal
-from fkit.config.change.override import DictAction, apply_words, undeclared
+from fkit.config.change.override import apply_words, undeclared
 from fkit.config.change.word import read_value, read_word, read_words
 from fkit.config.config import Config
 from fkit.tree.error import FkitError, FkitTypeError, FkitValueError

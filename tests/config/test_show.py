@@ -13,11 +13,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import fkit
-from fkit.config.change.override import add_option, apply_words
+from fkit.config.change.action import add_option
+from fkit.config.change.override import apply_words
 from fkit.config.change.word import write_words
 from fkit.config.config import load_config, load_string
 from fkit.config.language.imported import Imported
-from fkit.tree.error import FkitError, FkitOSError, FkitTypeError, FkitValueError
+from fkit.tree.error import FkitError, FkitFileNotFoundError, FkitOSError, FkitTypeError, FkitValueError
 
 TEXTS = st.text(st.characters(exclude_categories=["Cs"]), max_size=12) | st.sampled_from(
     # what Python normalises, lone surrogates, and what a reader would replace
@@ -159,7 +160,7 @@ def test_dump_and_load(tmp_path: Path, suffix: str) -> None:
 def test_dump_refuses_other_suffixes_and_missing_folders(tmp_path: Path) -> None:
     with pytest.raises(FkitOSError, match="cannot be written"):
         fkit.Config({}).dump(tmp_path / "a.toml")
-    with pytest.raises(FkitOSError, match="No such file"):
+    with pytest.raises(FkitFileNotFoundError, match="No such file"):
         fkit.Config({}).dump(tmp_path / "none" / "a.py")
     assert list(tmp_path.iterdir()) == []
 

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 import fkit
-from fkit.config.change.override import add_option
+from fkit.config.change.action import add_option
 from fkit.config.change.word import read_words
 from fkit.tree.canonical import encode
 

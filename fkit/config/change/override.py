@@ -1,13 +1,12 @@
 """Command-line words as changes of a config: ``model.depth=18``, ``scales='[(1,2),x]'``, ``my.key:='7'``."""
 
-import argparse
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from typing import Any, TypeVar
 
 from fkit.config.change.delta import merge, replace
 from fkit.config.change.literal import literal
 from fkit.config.change.option import overrides, path_of
-from fkit.config.change.word import PREFIX, Word, listed, read_word, read_words, shell
+from fkit.config.change.word import PREFIX, Word, listed, read_word, shell
 from fkit.config.origin import Mark, chain
 from fkit.tree.absent import ABSENT
 from fkit.tree.check import expect
@@ -16,40 +15,9 @@ from fkit.tree.node import Node, marks_of
 from fkit.tree.path import Path, exact, show, step
 from fkit.tree.tree import thaw
 
-__all__ = ["DictAction", "add_option", "apply_words", "undeclared"]
+__all__ = ["apply_words", "undeclared"]
 
 N = TypeVar("N", bound=Node)
-
-
-class DictAction(argparse.Action):
-    """An argument of ``KEY=VALUE`` words, as OpenMMLab's scripts declare it: a dict that ``Config.merge`` takes.
-
-    The words of a repeated option add up, and the last with a key holds.
-
-    Example:
-        >>> parser = argparse.ArgumentParser()
-        >>> _ = parser.add_argument("--cfg-options", nargs="+", action=DictAction)
-        >>> parser.parse_args(["--cfg-options", "model.depth=18", "lr=1e-3"]).cfg_options
-        {'model.depth': 18, 'lr': 0.001}
-    """
-
-    def __call__(
-        self,
-        parser: argparse.ArgumentParser,
-        namespace: argparse.Namespace,
-        values: str | Sequence[Any] | None,
-        option_string: str | None = None,
-    ) -> None:
-        words = [values] if isinstance(values, str) else list(values or ())
-        known: Any = getattr(namespace, self.dest, None)
-        setattr(namespace, self.dest, {**(known or {}), **read_words(words)})
-
-
-def add_option(parser: argparse.ArgumentParser) -> None:
-    """Give a command ``--cfg-options KEY=VALUE ...``; repeated, the words add up."""
-    expect(parser, argparse.ArgumentParser, "`parser` is an ArgumentParser")
-    help_text = "change the config: KEY=VALUE, with dots and indices in KEY; KEY:=VALUE declares a new key"
-    parser.add_argument("--cfg-options", nargs="+", action="extend", metavar="KEY=VALUE", help=help_text)
 
 
 def apply_words(cfg: N, texts: Iterable[str]) -> N:
@@ -132,8 +100,7 @@ def _fitting(cfg: Node, keys: Path, word: Word) -> Any:
         text = _declared(word.key, literal(word.written))
         repair = f"{text} is text; {_declared(word.key, word.written)} changes the type on purpose."
     elif isinstance(old, dict):
-        meant = word.written if word.written.strip().startswith("{") else literal({"key": new})
-        repair = f"{_declared(word.key, meant)} replaces the mapping; {word.key}.KEY=VALUE sets one of its keys."
+        repair = f"{_declared(word.key, word.written)} replaces the mapping; {word.key}.KEY=VALUE sets one of its keys."
     else:
         repair = f"{_declared(word.key, word.written)} changes the type on purpose."
     raise FkitTypeError(what, path=word.key, origin=word.place, repair=_since(cfg, keys) + repair)

@@ -138,13 +138,13 @@ def _length(work: Work) -> Work:
     max_iters, max_epochs = table.pop("max_iters", None), table.pop("max_epochs", None)
     iterates = kind is not None and str(kind).startswith("IterBased")
     by_epoch = not iterates and max_iters is None and (iters is None or epochs is not None)
-    unit, own, total = ("max_epochs", max_epochs, epochs) if by_epoch else ("max_iters", max_iters, iters)
-    length = total if own is None else own
+    unit, limit, total = ("max_epochs", max_epochs, epochs) if by_epoch else ("max_iters", max_iters, iters)
+    length = total if limit is None else limit
     if length is None:
         if runner is not None:
             raise work.fail("runner", "The runner has neither max_epochs nor max_iters.")
         return work._replace(by_epoch=by_epoch)
-    source = f"runner.{unit}" if own is not None else path
+    source = f"runner.{unit}" if limit is not None else path
     work = work._replace(by_epoch=by_epoch, length=work.whole(source, length))
     work = work.put("train_cfg.by_epoch", by_epoch, source).put(f"train_cfg.{unit}", length, source)
     return work.leave("runner", table, "has no key of a loop of mmengine's, and is not translated.")

@@ -62,18 +62,18 @@ def _imports(cfg: Node) -> dict[str, str]:
             stack += value
         elif (path := dotted(value)) is not None:
             paths.add(path)
-    taken = set(cfg)
+    names = set(cfg)
     aliases: dict[str, str] = {}
     for path in sorted(paths):
         alias = path.rpartition(".")[2]
         if is_standard(path):
-            if path == f"builtins.{alias}" and alias not in taken:
+            if path == f"builtins.{alias}" and alias not in names:
                 continue
             alias = f"__{alias}"  # Python's own would be a key of the config under another name
         # a name of the file itself would be lost as a key, and a key would hide the name
-        while alias in taken or alias in _SPECIAL:
+        while alias in names or alias in _SPECIAL:
             alias += "_"
-        taken.add(alias)
+        names.add(alias)
         aliases[path] = alias
     return aliases
 
@@ -95,7 +95,7 @@ class Writer:
 
     def __init__(self, imports: dict[str, str]) -> None:
         self.imports = imports
-        self.known: dict[int, str] = {}
+        self.flats: dict[int, str] = {}  # by identity
 
     def write(self, value: Any, indent: int, used: int) -> str:
         """The text of a value whose first line begins after ``used`` characters."""
@@ -142,10 +142,10 @@ class Writer:
     def flat(self, value: Any) -> str:
         """The text in one line."""
         if isinstance(value, (dict, list, tuple)):
-            known = self.known.get(id(value))
-            if known is None:
-                known = self.known[id(value)] = self._flat_container(value)
-            return known
+            flat = self.flats.get(id(value))
+            if flat is None:
+                flat = self.flats[id(value)] = self._flat_container(value)
+            return flat
         path = dotted(value)
         if path is not None:
             return self.imports.get(path) or path.rpartition(".")[2]

@@ -11,7 +11,7 @@ from fkit.format.json import pretty_json
 from fkit.format.yaml import write_yaml
 from fkit.tree.canonical import TAGS, canonical, encode
 from fkit.tree.check import expect
-from fkit.tree.error import FkitError, FkitOSError, FkitValueError
+from fkit.tree.error import FkitOSError, FkitValueError
 from fkit.tree.node import Node
 from fkit.tree.tree import map as map_leaves
 from fkit.tree.write import atomic_write
@@ -68,14 +68,14 @@ def form_of(path: str) -> str | None:
         ('yaml', None)
     """
     suffix = os.path.splitext(path)[1]
-    return next((form for known, form in _BY_SUFFIX if known == suffix), None)
+    return next((form for ending, form in _BY_SUFFIX if ending == suffix), None)
 
 
 def write(cfg: Node, path: str) -> None:
     """Write the config to a file, whole or not at all; the suffix says how.
 
     Raises:
-        FkitOSError: another suffix, or a folder that cannot be written to.
+        FkitOSError: another suffix, or a file that cannot be written; FkitFileNotFoundError: its folder is missing.
     """
     expect(path, str, "`path` is a path")
     form = form_of(path)
@@ -83,13 +83,7 @@ def write(cfg: Node, path: str) -> None:
         raise FkitOSError(
             f"A config cannot be written to {path}.", choices=[s for s, _ in _BY_SUFFIX], label="Suffixes"
         )
-    try:
-        atomic_write(path, text(cfg, form).encode())
-    except (OSError, ValueError) as error:  # a path with a NUL is a ValueError
-        if isinstance(error, FkitError):
-            raise
-        why = getattr(error, "strerror", None) or error
-        raise FkitOSError(f"The config cannot be written to {path!r}: {why}.") from error
+    atomic_write(path, text(cfg, form).encode())
 
 
 def _named(leaf: Any) -> Any:
