@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fkit.array import room
+from fkit.tree.error import FkitTypeError
 
 __all__ = ["Fixed", "concrete", "content", "family", "host", "is_array", "namespace", "of_family"]
 
@@ -80,12 +81,20 @@ def namespace(array: Any) -> Any:
 def host(array: Any) -> NDArray[Any]:
     """The numbers of an array, as numpy has them.
 
+    Raises:
+        FkitTypeError: numpy cannot have them: a sparse tensor, or one that is being traced.
+
     Example:
         >>> host(np.arange(2))
         array([0, 1])
     """
     library = family(array)
-    return array if library == "numpy" or library is None else room.open(library).numpy(array)
+    if library == "numpy" or library is None:
+        return array
+    try:
+        return room.open(library).numpy(array)
+    except (TypeError, NotImplementedError) as cause:
+        raise FkitTypeError(f"an array of {library} has no numbers that numpy could hold: {cause}") from cause
 
 
 def of_family(array: NDArray[Any], like: Any) -> Any:

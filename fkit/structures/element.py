@@ -26,7 +26,7 @@ from fkit.structures.content import family, host, is_array
 from fkit.structures.field import EMPTY, Fields, element_of, fill
 from fkit.structures.freeze import freeze, freeze_copy, read_only
 from fkit.tree.absent import ABSENT
-from fkit.tree.error import FkitAttributeError, FkitTypeError, FkitValueError, quoted
+from fkit.tree.error import FkitAttributeError, FkitTypeError, FkitValueError, like, quoted
 
 __all__ = ["Aux", "DataElement", "from_parts", "tree_parts"]
 
@@ -297,11 +297,19 @@ class DataElement(Fields):
         return self.map_arrays(host)
 
     def to_torch(self) -> Self:
-        """An element whose arrays are torch tensors; opens torch's room."""
+        """An element whose arrays are torch tensors; opens torch's room.
+
+        Raises:
+            FkitTypeError: an array of strings, dates or objects.
+        """
         return self._brought("torch")
 
     def to_jax(self) -> Self:
-        """An element whose arrays are JAX's; opens JAX's room."""
+        """An element whose arrays are JAX's; opens JAX's room.
+
+        Raises:
+            FkitTypeError: an array of strings, dates or objects.
+        """
         return self._brought("jax")
 
     def _tree_parts(self) -> tuple[tuple[Any, ...], Aux]:
@@ -312,7 +320,19 @@ class DataElement(Fields):
 
     def _brought(self, name: str) -> Self:
         backend = room.open(name)
-        return self.map_arrays(lambda array: array if family(array) == name else backend.asarray(host(array)))
+
+        def brought(array: Any) -> Any:
+            if family(array) == name:
+                return array
+            try:
+                return backend.asarray(host(array))
+            except (TypeError, ValueError) as cause:  # strings, dates, objects
+                raise like(cause)(
+                    f"an array of {array.dtype} is none that {name} has: {str(cause).partition(chr(10))[0]}",
+                    repair="Keep such values as a list or a tuple, which stays what it is.",
+                ) from cause
+
+        return self.map_arrays(brought)
 
 
 # ---------------------------------------------------------------------------------------------------- making elements

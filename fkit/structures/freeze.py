@@ -9,7 +9,7 @@ import numpy as np
 from frozendict import frozendict
 from numpy.typing import NDArray
 
-from fkit.tree.error import FrozenError
+from fkit.tree.error import FkitTypeError, FkitValueError, FrozenError, quoted
 from fkit.tree.node import Items, Node
 
 __all__ = ["FrozenList", "freeze", "freeze_copy", "read_only", "thaw"]
@@ -69,6 +69,9 @@ def freeze(value: Any) -> Any:
         bytes, at any depth; numpy arrays as read-only views of the caller's memory, whose own flags stay as they are.
         Tensors, and objects of other classes, stay what they are.
 
+    Raises:
+        FkitValueError: a container that is nested too deeply, or holds itself.
+
     Example:
         >>> names, boxes = ["cat", "dog"], np.zeros((2, 4))
         >>> kept = freeze({"names": names, "boxes": boxes})
@@ -76,11 +79,15 @@ def freeze(value: Any) -> Any:
         >>> kept["names"], kept["boxes"].flags.writeable, boxes.flags.writeable
         (['cat', 'dog'], False, True)
     """
-    return _freeze(value, False)
+    return value if type(value) in _ATOMS else _whole(value, False)
 
 
 def freeze_copy(value: Any) -> Any:
     """As `freeze`, with nothing shared: arrays are copied, and so are objects of other classes.
+
+    Raises:
+        FkitTypeError: an object that cannot be copied.
+        FkitValueError: a container that is nested too deeply, or holds itself.
 
     Example:
         >>> sizes = np.zeros(2)
@@ -89,7 +96,7 @@ def freeze_copy(value: Any) -> Any:
         >>> kept
         (array([0., 0.]),)
     """
-    return _freeze(value, True)
+    return value if type(value) in _ATOMS else _whole(value, True)
 
 
 def read_only(array: NDArray[Any]) -> NDArray[Any]:
@@ -105,6 +112,13 @@ def read_only(array: NDArray[Any]) -> NDArray[Any]:
     view = array.view()
     view.flags.writeable = False
     return view
+
+
+def _whole(value: Any, copied: bool) -> Any:
+    try:
+        return _freeze(value, copied)
+    except RecursionError:
+        raise FkitValueError("the value of a field is nested too deeply, or holds itself.") from None
 
 
 def _freeze(value: Any, copied: bool) -> Any:
@@ -125,9 +139,19 @@ def _freeze(value: Any, copied: bool) -> Any:
         return value if same else frozendict[Any, Any](items)
     if isinstance(value, (set, frozenset)):
         return frozenset(cast("frozenset[Any]", value))
-    if isinstance(value, bytearray):
-        return bytes(value)
-    return deepcopy(value) if copied else value
+    if isinstance(value, (bytearray, memoryview)):
+        return bytes(cast("bytearray", value))
+    return _copy(value) if copied else value
+
+
+def _copy(value: Any) -> Any:
+    try:
+        return deepcopy(value)
+    except (TypeError, ValueError) as cause:  # what cannot be pickled: locks, files, generators
+        raise FkitTypeError(
+            f"a meta field is a copy, and {quoted(value)} cannot be copied: {cause}.",
+            repair="Keep it as a data field, which is not copied.",
+        ) from cause
 
 
 def _tuple(value: tuple[Any, ...], copied: bool) -> tuple[Any, ...]:

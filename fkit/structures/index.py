@@ -265,6 +265,8 @@ def length_of(value: Any, name: str) -> int:
     if is_array(value):
         if value.ndim == 0:
             raise FkitTypeError(f"{name!r} has no length: it is an array without axes.", repair="Give it one axis.")
+        if str(getattr(value, "layout", "")).startswith("torch.sparse"):
+            raise FkitTypeError(f"{name!r} is a sparse tensor, whose rows cannot be picked.", repair="value.to_dense()")
         return int(value.shape[0])
     if isinstance(value, Mapping) or not hasattr(value, "__len__") or not hasattr(value, "__getitem__"):
         raise FkitTypeError(f"{name!r} is a {type(value).__name__}, which has no length or cannot be indexed.")

@@ -80,6 +80,8 @@ def _vector(value: Any, name: str) -> Any:
     if not concrete(value):
         raise FkitTypeError(f"`{name}` has no numbers yet: it is being traced.", repair="Call it outside of jit.")
     array = host(value)
+    if array.dtype.kind not in "biuf":
+        raise FkitTypeError(f"`{name}` holds numbers, not {array.dtype}.")
     if array.ndim != 1:
         raise FkitValueError(f"`{name}` has one axis, not the shape {array.shape}.")
     return cast(Any, array)

@@ -29,7 +29,7 @@ class PixelData(DataElement):
             raise FkitTypeError(f"PixelData.{name} is an array (C, H, W) or (H, W), not a {type(value).__name__}.")
         if value.ndim not in (2, 3):
             raise FkitValueError(f"PixelData.{name} is (C, H, W) or (H, W), not {tuple(value.shape)}.")
-        return value[None] if value.ndim == 2 else value
+        return value.reshape((1, *value.shape)) if value.ndim == 2 else value
 
     def _verify(self) -> None:
         shapes = {name: tuple(value.shape[-2:]) for name, value in self._data.items()}

@@ -294,6 +294,40 @@ class TestArguments:
             InstanceData(a=value)
 
 
+@pytest.mark.parametrize("dtype", ["U2", "M8[s]", "O", [("x", "f4")]], ids=str)
+def test_arrays_that_a_library_lacks(dtype):
+    x = DataElement(a=np.zeros(2, dtype))
+    for library in LIBRARIES[1:]:
+        pytest.importorskip(library)
+        with pytest.raises(FkitTypeError, match=rf"is none that {library} has: .*\n.*as a list or a tuple"):
+            moved(x, library)
+    with pytest.raises(FkitTypeError, match="`onehot` holds numbers, not"):
+        LabelData.onehot_to_label(x.a)
+
+
+def test_sparse_tensors_have_no_numbers_here():
+    torch = pytest.importorskip("torch")
+    x = DataElement(a=torch.zeros(2).to_sparse())
+    for call in (x.numpy, x.to_jax, lambda: x == x):
+        with pytest.raises(FkitTypeError, match="an array of torch has no numbers that numpy could hold"):
+            call()
+    with pytest.raises(FkitTypeError, match=r"'a' is a sparse tensor, whose rows cannot be picked.*\n.*to_dense"):
+        InstanceData(a=x.a)
+
+
+def test_values_that_hold_themselves_or_cannot_be_copied():
+    loop: list = []
+    loop.append(loop)
+    for call in (lambda: DataElement(a=loop), lambda: DataElement(metainfo={"a": loop})):
+        with pytest.raises(FkitValueError, match="nested too deeply, or holds itself"):
+            call()
+    stream = (n for n in range(1))
+    with pytest.raises(FkitTypeError, match=r"a meta field is a copy, and <generator .* cannot be copied"):
+        DataElement(metainfo={"a": stream})
+    assert DataElement(a=stream).a is stream
+    assert DataElement(metainfo={"a": memoryview(b"x")}).a == b"x"
+
+
 def test_bfloat16_is_no_float32():
     jnp = pytest.importorskip("jax.numpy")
     assert DataElement(a=jnp.ones(2, jnp.bfloat16)) != DataElement(a=jnp.ones(2, jnp.float32))
