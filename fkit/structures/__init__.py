@@ -3,12 +3,12 @@
 from fkit.structures.batch import Batch as Batch
 from fkit.structures.batch import Samples as Samples
 from fkit.structures.element import DataElement as DataElement
-from fkit.structures.element import from_parts as from_parts
-from fkit.structures.element import tree_parts as tree_parts
 from fkit.structures.instance import InstanceData as InstanceData
 from fkit.structures.instance import bucket as bucket
 from fkit.structures.label import LabelData as LabelData
 from fkit.structures.pixel import PixelData as PixelData
+from fkit.structures.pytree import from_parts as from_parts
+from fkit.structures.pytree import tree_parts as tree_parts
 from fkit.structures.sample import ClsDataSample as ClsDataSample
 from fkit.structures.sample import DataSample as DataSample
 from fkit.structures.sample import DetDataSample as DetDataSample

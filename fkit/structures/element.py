@@ -13,22 +13,20 @@ there                                here
 ===================================  ===========================================
 """
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Mapping
 from types import NoneType, UnionType
 from typing import Any, Self, Union, cast, get_args, get_origin, get_type_hints
 
-import numpy as np
 from frozendict import frozendict
 
 from fkit.array import room
-from fkit.structures.auxiliary import Aux
 from fkit.structures.content import family, host, is_array
 from fkit.structures.field import EMPTY, Fields, element_of, fill
-from fkit.structures.freeze import freeze, freeze_copy, read_only
+from fkit.structures.freeze import freeze, freeze_copy
 from fkit.tree.absent import ABSENT
 from fkit.tree.error import FkitAttributeError, FkitTypeError, FkitValueError, like, quoted
 
-__all__ = ["Aux", "DataElement", "from_parts", "tree_parts"]
+__all__ = ["DataElement", "element_in"]
 
 
 class DataElement(Fields):
@@ -182,7 +180,7 @@ class DataElement(Fields):
             >>> DataElement(a=1, b=2).update(DataElement(b=3)).to_dict()
             {'a': 1, 'b': 3}
         """
-        return self._with(_element(other)._data, other._meta)
+        return self._with(element_in(other)._data, other._meta)
 
     def _with(self, data: Mapping[str, Any], meta: Mapping[str, Any]) -> Self:
         changed = object.__new__(type(self))
@@ -312,12 +310,6 @@ class DataElement(Fields):
         """
         return self._brought("jax")
 
-    def _tree_parts(self) -> tuple[tuple[Any, ...], Aux]:
-        data, marked = self._data, self._leaves
-        names = tuple(sorted(k for k, v in data.items() if k in marked or isinstance(v, DataElement) or is_array(v)))
-        fixed = {name: value for name, value in data.items() if name not in names}
-        return tuple(data[name] for name in names), Aux(type(self), names, tuple(data), fixed, self._meta)
-
     def _brought(self, name: str) -> Self:
         backend = room.open(name)
 
@@ -354,56 +346,16 @@ def _mapping(value: Any, word: str) -> Mapping[str, Any]:
     return cast("Mapping[str, Any]", value)
 
 
-def _element(value: Any) -> DataElement:
+def element_in(value: Any) -> DataElement:
+    """The value, which is to be an element.
+
+    Raises:
+        FkitTypeError: it is none.
+
+    Example:
+        >>> element_in(DataElement(a=1)).a
+        1
+    """
     if not isinstance(value, DataElement):
         raise FkitTypeError(f"expected an element (DataElement and its subclasses), not {quoted(value)}.")
     return value
-
-
-# ------------------------------------------------------------------------------------------------------------ pytrees
-
-
-def tree_parts(element: DataElement) -> tuple[tuple[Any, ...], Aux]:
-    """An element as a pytree's node: its arrays and nested elements by name, and the rest.
-
-    Returns:
-        (leaves, aux), as JAX's ``flatten_func`` and torch's give them; ``aux.names`` are the leaves' names.
-
-    Raises:
-        FkitTypeError: it is no element.
-
-    Example:
-        >>> import numpy as np
-        >>> leaves, aux = tree_parts(DataElement(label="cat", box=np.zeros(4), metainfo={"h": 1}))
-        >>> leaves, aux.names
-        ((array([0., 0., 0., 0.]),), ('box',))
-        >>> from_parts(aux, leaves).label
-        'cat'
-    """
-    return _element(element)._tree_parts()  # pyright: ignore[reportPrivateUsage]
-
-
-def from_parts(aux: Aux, leaves: Any) -> DataElement:
-    """The element that `tree_parts` took apart, with other leaves; they may be anything, as pytrees ask.
-
-    Example:
-        >>> import numpy as np
-        >>> leaves, aux = tree_parts(DataElement(box=np.zeros(4)))
-        >>> tree_parts(from_parts(aux, [None]))[0]
-        (None,)
-    """
-    if not isinstance(aux, Aux):  # pyright: ignore[reportUnnecessaryIsInstance]
-        raise FkitTypeError(f"`aux` is what `tree_parts` gives beside the leaves, not {quoted(aux)}.")
-    leaves = tuple(read_only(leaf) if isinstance(leaf, np.ndarray) else leaf for leaf in _several(leaves))
-    if len(leaves) != len(aux.names):
-        raise FkitValueError(f"{len(leaves)} leaves for the {len(aux.names)} fields {', '.join(aux.names)}.")
-    values = {**aux.fixed.value, **dict(zip(aux.names, leaves, strict=True))}
-    element = object.__new__(aux.cls)
-    fill(element, {name: values[name] for name in aux.order}, aux.meta.value, frozenset(aux.names))
-    return element
-
-
-def _several(leaves: Any) -> Iterable[Any]:
-    if not isinstance(leaves, Iterable):
-        raise FkitTypeError(f"`leaves` are several, not {quoted(leaves)}.")
-    return cast("Iterable[Any]", leaves)

@@ -11,7 +11,7 @@ from fkit.structures.render import render
 from fkit.tree.absent import ABSENT
 from fkit.tree.error import FkitAttributeError, FkitTypeError, FrozenError, nearest, quoted
 
-__all__ = ["EMPTY", "Fields", "element_of", "fill"]
+__all__ = ["EMPTY", "Fields", "element_of", "fill", "parts_of"]
 
 EMPTY = frozendict[str, Any]()
 _NONE = frozenset[str]()
@@ -178,6 +178,9 @@ _put_fields: Any = _Room.__dict__["__dict__"].__set__  # the class shows a copy 
 _put_data: Any = _Room.__dict__["_data"].__set__
 _put_meta: Any = _Room.__dict__["_meta"].__set__
 _put_leaves: Any = _Room.__dict__["_leaves"].__set__
+_data_of: Any = _Room.__dict__["_data"].__get__
+_meta_of: Any = _Room.__dict__["_meta"].__get__
+_leaves_of: Any = _Room.__dict__["_leaves"].__get__
 
 
 def fill(element: Fields, data: dict[str, Any], meta: Mapping[str, Any], leaves: frozenset[str] = _NONE) -> None:
@@ -193,3 +196,8 @@ def element_of(cls: type[Any], data: Mapping[str, Any], meta: Mapping[str, Any],
     element = object.__new__(cls)
     fill(element, {name: freeze(value) for name, value in data.items()}, meta, leaves)
     return element
+
+
+def parts_of(element: Fields) -> tuple[dict[str, Any], Mapping[str, Any], frozenset[str]]:
+    """What `fill` put into an element: its data, its meta fields, and the names of what stands for arrays."""
+    return _data_of(element), _meta_of(element), _leaves_of(element)
