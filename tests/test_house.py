@@ -140,10 +140,6 @@ def test_the_search_for_circles_finds_what_it_is_for():
     assert circles(graph_of(sources)) == [("a", "b", "c")]
 
 
-# A command imports what it runs when it runs: `fkit --help` stays light. The others are to be emptied.
-LATE = ("image",)
-
-
 def test_no_import_inside_a_function():
     late = {}
     for file in FILES:
@@ -151,11 +147,7 @@ def test_no_import_inside_a_function():
         lines = {line for f in functions for name, line in imported(f) if name.split(".")[0] == "fkit"}
         if lines:
             late[file.relative_to(ROOT / "fkit").as_posix()] = sorted(lines)
-    assert {
-        name: lines for name, lines in late.items() if not name.startswith(tuple(f"{room}/" for room in LATE))
-    } == {}
-    idle = [room for room in LATE if not any(name.startswith(f"{room}/") for name in late)]
-    assert idle == [], "rooms without such an import are exempt"
+    assert late == {}
 
 
 def test_no_file_passes_400_lines():

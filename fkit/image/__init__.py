@@ -18,7 +18,6 @@ if TYPE_CHECKING:
     from fkit.image.clip import convert_video as convert_video
     from fkit.image.clip import cut_video as cut_video
     from fkit.image.clip import frames2video as frames2video
-    from fkit.image.clip import opened_writer as opened_writer
     from fkit.image.clip import resize_video as resize_video
     from fkit.image.colour import bgr2gray as bgr2gray
     from fkit.image.colour import bgr2hls as bgr2hls
@@ -88,6 +87,7 @@ if TYPE_CHECKING:
     from fkit.image.warp import imtranslate as imtranslate
     from fkit.image.wheel import flow2rgb as flow2rgb
     from fkit.image.wheel import make_color_wheel as make_color_wheel
+    from fkit.image.writer import opened_writer as opened_writer
     from fkit.image.ycbcr import bgr2ycbcr as bgr2ycbcr
     from fkit.image.ycbcr import rgb2ycbcr as rgb2ycbcr
     from fkit.image.ycbcr import ycbcr2bgr as ycbcr2bgr
@@ -111,7 +111,8 @@ _NAMES = (
     ("chain", "preprocess"),
     ("array", "dequantize quantize tensor2imgs"),
     ("video", "Cache VideoReader"),
-    ("clip", "concat_video convert_video cut_video frames2video opened_writer resize_video"),
+    ("clip", "concat_video convert_video cut_video frames2video resize_video"),
+    ("writer", "opened_writer"),
     ("flow", "dequantize_flow flow_from_bytes flow_warp flowread flowwrite quantize_flow sparse_flow_from_bytes"),
     ("wheel", "flow2rgb make_color_wheel"),
     ("draw", "Color color_val imshow_bboxes imshow_det_bboxes"),

@@ -6,9 +6,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import DTypeLike, NDArray
 
+from fkit.image.argument import array, dtype_of, finite, numbers, whole
 from fkit.image.photometry import imdenormalize
 from fkit.image.refuse import Image, form
-from fkit.tree.error import FkitTypeError, FkitValueError
+from fkit.tree.error import FkitValueError
 
 __all__ = ["dequantize", "quantize", "tensor2imgs"]
 
@@ -38,9 +39,8 @@ def quantize(
         array([0, 0, 1, 3])
     """
     _check_range("quantize", min_val, max_val, levels)
-    bins: NDArray[Any] = np.floor(levels * (np.clip(arr, min_val, max_val) - min_val) / (max_val - min_val)).astype(
-        dtype
-    )
+    kept = np.clip(array("quantize", "arr", arr), min_val, max_val)
+    bins: NDArray[Any] = np.floor(levels * (kept - min_val) / (max_val - min_val)).astype(dtype_of("quantize", dtype))
     return np.minimum(bins, levels - 1, out=bins)
 
 
@@ -67,7 +67,8 @@ def dequantize(
         array([0.125, 0.375, 0.625, 0.875])
     """
     _check_range("dequantize", min_val, max_val, levels)
-    out: NDArray[Any] = (arr + 0.5).astype(dtype, copy=False)
+    middles = array("dequantize", "arr", arr) + 0.5
+    out: NDArray[Any] = middles.astype(dtype_of("dequantize", dtype), copy=False)
     if out.dtype.kind != "f":
         return out * (max_val - min_val) / levels + min_val
     out *= max_val - min_val
@@ -102,8 +103,8 @@ def tensor2imgs(
     if batch.ndim != 4 or batch.shape[1] not in (1, 3):
         raise FkitValueError(f"tensor2imgs takes (N, 1, H, W) or (N, 3, H, W); got {form(batch)}.")
     channels = batch.shape[1]
-    mean = (0.0,) * channels if mean is None else mean
-    std = (1.0,) * channels if std is None else std
+    mean = (0.0,) * channels if mean is None else tuple(numbers("tensor2imgs", "mean", mean))
+    std = (1.0,) * channels if std is None else tuple(numbers("tensor2imgs", "std", std))
     if len(mean) != channels or len(std) != channels:
         raise FkitValueError(f"tensor2imgs: {len(mean)} means and {len(std)} stds for {channels} channels.")
     if to_rgb and channels != 3:
@@ -123,9 +124,6 @@ def _picture(planes: NDArray[Any], mean: Sequence[float], std: Sequence[float], 
 
 
 def _check_range(name: str, min_val: float, max_val: float, levels: Any) -> None:
-    if not isinstance(levels, (int, np.integer)) or isinstance(levels, bool):
-        raise FkitTypeError(f"{name}: levels must be an integer; got {levels!r}.")
-    if levels <= 1:
-        raise FkitValueError(f"{name}: levels must be 2 or more; got {levels}.")
-    if not min_val < max_val:
+    whole(name, "levels", levels, 2)
+    if not finite(name, "min_val", min_val) < finite(name, "max_val", max_val):
         raise FkitValueError(f"{name}: min_val must be below max_val; got {min_val} and {max_val}.")

@@ -7,6 +7,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from fkit.image.argument import number, pair, whole
 from fkit.image.pad import impad
 from fkit.image.photometry import Numbers, imnormalize, normal_table
 from fkit.image.refuse import Image, image, one_of, refusing
@@ -65,6 +66,7 @@ def preprocess(
     img = _resized(image("preprocess", img), size, scale, interpolation)
     if flip is not None:
         one_of("preprocess", "flip", flip, DIRECTIONS)
+    number("preprocess", "pad_val", pad_val, nan=True)
     target = _target((img.shape[0], img.shape[1]), size_divisor, pad_shape)
     if img.dtype != np.uint8 or img.ndim != 3 or img.shape[2] != 3:
         out = imnormalize(img if flip is None else np.ascontiguousarray(imflip(img, flip)), mean, std, to_rgb)
@@ -85,8 +87,12 @@ def _target(size: tuple[int, int], divisor: int | None, shape: tuple[int, int] |
     if divisor is not None and shape is not None:
         raise FkitValueError("preprocess takes at most one of size_divisor and pad_shape.")
     if divisor is not None:
+        whole("preprocess", "size_divisor", divisor, 1)
         return math.ceil(size[0] / divisor) * divisor, math.ceil(size[1] / divisor) * divisor
-    return size if shape is None else (max(size[0], shape[0]), max(size[1], shape[1]))
+    if shape is None:
+        return size
+    high, wide = pair("preprocess", "pad_shape", shape)
+    return max(size[0], int(high)), max(size[1], int(wide))
 
 
 def _turned(img: Image, flip: str | None, to_rgb: bool) -> Image:
@@ -105,7 +111,10 @@ def _tabled(img: Image, table: NDArray[Any], target: tuple[int, int], pad_val: f
     high, wide = img.shape[:2]
     if target == (high, wide):
         return cv2.LUT(img, table)  # pyright: ignore[reportReturnType]
-    out = np.empty((*target, 3), np.float32)
+    try:
+        out = np.empty((*target, 3), np.float32)
+    except (MemoryError, ValueError) as cause:
+        raise FkitValueError(f"preprocess cannot pad to {target}: {cause}.") from cause
     cv2.LUT(img, table, out[:high, :wide])
     for margin in (out[high:], out[:high, wide:]):
         margin[...] = (pad_val, 0, 0)

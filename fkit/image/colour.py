@@ -2,6 +2,7 @@
 
 import cv2
 
+from fkit.image.argument import text
 from fkit.image.refuse import Image, form, image, refused, refusing
 from fkit.tree.error import FkitValueError
 
@@ -39,13 +40,13 @@ def imconvert(img: Image, src: str, dst: str) -> Image:
         >>> imconvert(np.uint8([[[255, 0, 0]]]), "bgr", "hsv").tolist()
         [[[120, 255, 255]]]
     """
-    name = f"COLOR_{src.upper()}2{dst.upper()}"
+    name = f"COLOR_{text('imconvert', 'src', src).upper()}2{text('imconvert', 'dst', dst).upper()}"
     code = getattr(cv2, name, None)
     if code is None:
         pairs = sorted(word[6:] for word in dir(cv2) if word.startswith("COLOR_") and "2" in word and word.isupper())
         wanted = f"{src.upper()}2{dst.upper()}"
         raise FkitValueError(f"imconvert: OpenCV has no {wanted}.", value=wanted, choices=pairs, more="dir(cv2)")
-    with refusing("imconvert", img):
+    with refusing("imconvert", image("imconvert", img)):
         return cv2.cvtColor(img, code)
 
 
@@ -120,10 +121,10 @@ def gray2rgb(img: Image) -> Image:
 
 
 def bgr2rgb(img: Image) -> Image:
-    """Swap the first and third channel; a fourth is dropped.
+    """Swap the first and third channel; a fourth is dropped, a single one tripled.
 
     Args:
-        img: (H, W, 3) or (H, W, 4), uint8, uint16 or float32.
+        img: (H, W, 3), (H, W, 4), (H, W, 1) or (H, W), uint8, uint16 or float32.
 
     Returns:
         (H, W, 3), same dtype.
@@ -133,14 +134,14 @@ def bgr2rgb(img: Image) -> Image:
         >>> bgr2rgb(np.uint8([[[1, 2, 3]]])).tolist()
         [[[3, 2, 1]]]
     """
-    return _convert("bgr2rgb", img, cv2.COLOR_BGR2RGB)
+    return _swapped("bgr2rgb", img)
 
 
 def rgb2bgr(img: Image) -> Image:
-    """Swap the first and third channel; a fourth is dropped.
+    """Swap the first and third channel; a fourth is dropped, a single one tripled.
 
     Args:
-        img: (H, W, 3) or (H, W, 4), uint8, uint16 or float32.
+        img: (H, W, 3), (H, W, 4), (H, W, 1) or (H, W), uint8, uint16 or float32.
 
     Returns:
         (H, W, 3), same dtype.
@@ -150,7 +151,7 @@ def rgb2bgr(img: Image) -> Image:
         >>> rgb2bgr(np.uint8([[[1, 2, 3]]])).tolist()
         [[[3, 2, 1]]]
     """
-    return _convert("rgb2bgr", img, cv2.COLOR_RGB2BGR)
+    return _swapped("rgb2bgr", img)
 
 
 def bgr2hsv(img: Image) -> Image:
@@ -229,6 +230,11 @@ def _convert(name: str, img: Image, code: int) -> Image:
         return cv2.cvtColor(img, code)
     except cv2.error as cause:
         raise refused(name, img, cause) from cause
+
+
+def _swapped(name: str, img: Image) -> Image:
+    grey = image(name, img).ndim == 2 or img.shape[2] == 1
+    return _spread(name, img, cv2.COLOR_GRAY2BGR) if grey else _convert(name, img, cv2.COLOR_BGR2RGB)
 
 
 def _spread(name: str, img: Image, code: int) -> Image:

@@ -6,6 +6,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from fkit.image.argument import array, finite, generator, number, numbers, pair, whole
 from fkit.image.refuse import Image, form, image, is_a
 from fkit.tree.error import FkitTypeError, FkitValueError
 
@@ -23,16 +24,19 @@ def bbox_clip(bboxes: NDArray[Any], img_shape: Sequence[int]) -> NDArray[Any]:
         Same shape and dtype.
 
     Raises:
+        FkitTypeError: boxes that are no array of numbers, or a shape that is none.
         FkitValueError: a last axis that is no multiple of 4.
 
     Example:
         >>> bbox_clip(np.array([[-5, 3, 99, 7]]), (6, 50)).tolist()
         [[0, 3, 49, 5]]
     """
-    if not bboxes.ndim or bboxes.shape[-1] % 4:
+    if not array("bbox_clip", "bboxes", bboxes).ndim or bboxes.shape[-1] % 4:
         raise FkitValueError(f"bbox_clip takes boxes of (..., 4 K); got {form(bboxes)}.")
+    height, width = _sides("bbox_clip", img_shape)
+    top = np.iinfo(bboxes.dtype).max if bboxes.dtype.kind in "iu" else np.inf
     high = np.empty(bboxes.shape[-1], bboxes.dtype)
-    high[0::2], high[1::2] = img_shape[1] - 1, img_shape[0] - 1
+    high[0::2], high[1::2] = min(max(width - 1, 0), top), min(max(height - 1, 0), top)
     return np.maximum(np.minimum(bboxes, high), 0)
 
 
@@ -47,13 +51,20 @@ def bbox_scaling(bboxes: NDArray[Any], scale: float, clip_shape: Sequence[int] |
     Returns:
         Same shape; the dtype of ``bboxes``, or float64 for integers that were scaled.
 
+    Raises:
+        FkitTypeError: boxes that are no array of numbers, or a scale that is no number.
+        FkitValueError: a last axis that is not 4.
+
     Example:
         >>> bbox_scaling(np.array([10.0, 10.0, 19.0, 29.0]), 2).tolist()
         [5.0, 0.0, 24.0, 39.0]
     """
-    if float(scale) == 1.0:
+    if not array("bbox_scaling", "bboxes", bboxes).ndim or bboxes.shape[-1] != 4:
+        raise FkitValueError(f"bbox_scaling takes boxes of (..., 4); got {form(bboxes)}.")
+    if number("bbox_scaling", "scale", scale) == 1:
         scaled = bboxes.copy()
     else:
+        bboxes = bboxes if bboxes.dtype.kind == "f" else bboxes.astype(np.float64)
         near, far = bboxes[..., :2], bboxes[..., 2:]
         grown = (far - near + 1) * (scale - 1) * 0.5
         scaled = np.empty(bboxes.shape, grown.dtype)
@@ -77,7 +88,9 @@ def imcrop(
         One patch for (4,), a list of N for (N, 4). Without ``pad_fill`` they are views of ``img``.
 
     Raises:
-        FkitValueError: as many fill values as there are not channels, or boxes of another shape.
+        FkitTypeError: boxes that are no array of numbers.
+        FkitValueError: as many fill values as there are not channels, boxes of another shape, a box that is not
+            finite, or one whose second corner lies before the first.
 
     Example:
         >>> img = np.arange(12).reshape(3, 4)
@@ -85,22 +98,22 @@ def imcrop(
         [[5, 6], [9, 10]]
     """
     channels = 1 if image("imcrop", img).ndim == 2 else img.shape[2]
-    fill = () if pad_fill is None else (pad_fill,) * channels if isinstance(pad_fill, (int, float)) else tuple(pad_fill)
+    fill = _filling(pad_fill, channels)
     if pad_fill is not None and len(fill) != channels:
         raise FkitValueError(f"imcrop: pad_fill has {len(fill)} numbers for {channels} channels.")
     if pad_fill is not None and img.ndim == 3 and channels == 1:
         raise FkitValueError(
             "imcrop: pad_fill takes (H, W) or several channels, not (H, W, 1).", repair="pass img[..., 0]"
         )
-    boxes = bboxes[None] if bboxes.ndim == 1 else bboxes
+    boxes = bboxes[None] if array("imcrop", "bboxes", bboxes).ndim == 1 else bboxes
     if boxes.ndim != 2 or boxes.shape[1] != 4:
         raise FkitValueError(f"imcrop takes boxes of (4,) or (N, 4); got {form(bboxes)}.")
-    scaled = bbox_scaling(boxes, scale).astype(np.int32)
+    scaled = _pixels(bbox_scaling(boxes, scale))
     inside = bbox_clip(scaled, img.shape)
     patches: list[Image] = []
     for wanted, (x1, y1, x2, y2) in zip(scaled.tolist(), inside.tolist(), strict=True):
         patch = img[y1 : y2 + 1, x1 : x2 + 1]
-        patches.append(patch if pad_fill is None else _laid_on(patch, wanted, fill))
+        patches.append(patch if pad_fill is None else _laid_on(patch, wanted, fill, img.shape))
     return patches[0] if bboxes.ndim == 1 else patches
 
 
@@ -126,7 +139,8 @@ def cutout(
         >>> int((cutout(np.ones((9, 9)), 3, rng=np.random.default_rng(0)) == 0).sum())
         9
     """
-    return cutout_at(img, shape, draw_cutout(rng, image("cutout", img).shape), pad_val)
+    center = draw_cutout(generator("cutout", rng), image("cutout", img).shape)
+    return cutout_at(img, shape, center, pad_val)
 
 
 def draw_cutout(rng: np.random.Generator, img_shape: Sequence[int]) -> tuple[float, float]:
@@ -137,7 +151,9 @@ def draw_cutout(rng: np.random.Generator, img_shape: Sequence[int]) -> tuple[flo
         >>> 0 <= y < 10 and 0 <= x < 20
         True
     """
-    return float(rng.uniform(0, img_shape[0])), float(rng.uniform(0, img_shape[1]))
+    height, width = _sides("draw_cutout", img_shape)
+    rng = generator("draw_cutout", rng)
+    return float(rng.uniform(0, height)), float(rng.uniform(0, width))
 
 
 def cutout_at(
@@ -171,22 +187,62 @@ def cutout_at(
         raise FkitTypeError(f"cutout: shape must be an integer or a tuple of two; got {shape!r}.")
     if not is_a(pad_val, int, float, tuple):
         raise FkitTypeError(f"cutout: pad_val must be a number or a tuple; got {pad_val!r}.")
+    for value in pad_val if isinstance(pad_val, tuple) else (pad_val,):
+        number("cutout", "pad_val", value, nan=True)
     if isinstance(pad_val, tuple) and len(pad_val) != channels:
         raise FkitValueError(f"cutout: pad_val has {len(pad_val)} numbers for {channels} channels.")
     height, width = img.shape[:2]
-    high, wide = int(size[0]), int(size[1])
-    top, left = int(max(0, center[0] - high / 2)), int(max(0, center[1] - wide / 2))
+    high, wide = (int(finite("cutout", "shape", side)) for side in size)
+    y, x = pair("cutout", "center", center)
+    top, left = int(max(0, y - high / 2)), int(max(0, x - wide / 2))
     out = img.copy()
-    out[top : min(height, top + high), left : min(width, left + wide)] = pad_val
+    try:
+        out[top : min(height, top + high), left : min(width, left + wide)] = pad_val
+    except (OverflowError, ValueError) as cause:
+        raise FkitValueError(f"cutout: pad_val = {pad_val} does not fit {form(img)}.") from cause
     return out
 
 
-def _laid_on(patch: Image, wanted: Sequence[int], fill: tuple[float, ...]) -> Image:
-    """The patch on a canvas of the wanted box's size."""
+def _laid_on(patch: Image, wanted: Sequence[int], fill: tuple[float, ...], size: tuple[int, ...]) -> Image:
+    """The patch of a picture of ``size`` on a canvas of the wanted box's size."""
     x1, y1, x2, y2 = wanted
     left, top = max(0, -x1), max(0, -y1)
-    high, wide = patch.shape[:2]
-    canvas = np.empty((y2 - y1 + 1, x2 - x1 + 1, *patch.shape[2:]), patch.dtype)
-    canvas[...] = np.array(fill if patch.ndim == 3 else fill[0], patch.dtype)
-    canvas[top : top + high, left : left + wide] = patch
+    try:
+        canvas = np.empty((y2 - y1 + 1, x2 - x1 + 1, *patch.shape[2:]), patch.dtype)
+        canvas[...] = np.array(fill if patch.ndim == 3 else fill[0], patch.dtype)
+    except (OverflowError, MemoryError, ValueError) as cause:
+        raise FkitValueError(f"imcrop cannot fill a patch for the box {list(wanted)} with {fill}: {cause}.") from cause
+    # of a box beside the picture, clipping leaves the picture's last row or column: it is not part of the patch
+    high, wide = (min(have, want) for have, want in zip(patch.shape[:2], (y2 + 1, x2 + 1), strict=True))
+    beside = x1 >= size[1] or y1 >= size[0] or high <= 0 or wide <= 0
+    if not beside:
+        canvas[top : top + high, left : left + wide] = patch[:high, :wide]
     return canvas
+
+
+def _filling(pad_fill: Any, channels: int) -> tuple[float, ...]:
+    if pad_fill is None:
+        return ()
+    return tuple(numbers("imcrop", "pad_fill", pad_fill).tolist()) * (channels if is_a(pad_fill, int, float) else 1)
+
+
+def _pixels(boxes: NDArray[Any]) -> NDArray[np.int32]:
+    """(N, 4) corners as whole pixels, truncated; refused where they are none."""
+    with np.errstate(invalid="ignore"):
+        whole_boxes = boxes.astype(np.int32)
+    for box, corners in zip(boxes, whole_boxes.tolist(), strict=True):
+        x1, y1, x2, y2 = corners
+        if not (np.abs(box.astype(np.float64) - corners) < 1).all():
+            raise FkitValueError(f"imcrop: the box {box.tolist()} is not finite, or too large for any picture.")
+        if x2 < x1 or y2 < y1:
+            raise FkitValueError(
+                f"imcrop: the box {box.tolist()} has its second corner before the first.", repair="give x1 y1 x2 y2"
+            )
+    return whole_boxes
+
+
+def _sides(name: str, img_shape: Any) -> tuple[int, int]:
+    """(height, width) of an image's shape."""
+    if not is_a(img_shape, Sequence, np.ndarray) or is_a(img_shape, str, bytes) or len(img_shape) < 2:
+        raise FkitTypeError(f"{name}: img_shape must be (height, width, ...); got {form(img_shape)}.")
+    return whole(name, "img_shape", img_shape[0], 0), whole(name, "img_shape", img_shape[1], 0)

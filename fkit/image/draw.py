@@ -9,12 +9,17 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from fkit.image.argument import array, number, whole
 from fkit.image.io import imread, imwrite
 from fkit.image.refuse import Image, form, image, is_a, refusing
 from fkit.image.show import imshow
 from fkit.tree.error import FkitKeyError, FkitTypeError, FkitValueError
 
 __all__ = ["Color", "ColorLike", "color_val", "imshow_bboxes", "imshow_det_bboxes"]
+
+
+_LARGEST = 1000  # font scale: letters of 20,000 pixels
+_FAR = 1 << 20  # px: farther lines look the same, and OpenCV counts in 32 bits
 
 
 class Color(enum.Enum):
@@ -67,7 +72,7 @@ def color_val(color: ColorLike) -> tuple[int, int, int]:
         color = (int(color),) * 3
     if not is_a(color, tuple, np.ndarray):
         raise FkitTypeError(f"A colour is a name, a number, a tuple or an array; got {form(color)}.")
-    if len(color) != 3 or not all(0 <= channel <= 255 for channel in np.ravel(color)):
+    if np.shape(color) != (3,) or not all(0 <= number("color_val", "color", c) <= 255 for c in color):
         raise FkitValueError(f"A colour has three numbers in 0..255; got {color!r}.")
     blue, green, red = (int(channel) for channel in color)
     return blue, green, red
@@ -109,6 +114,9 @@ def imshow_bboxes(
         [0, 0, 255]
     """
     canvas = _canvas("imshow_bboxes", img)
+    if not is_a(bboxes, np.ndarray, list, tuple):
+        raise FkitTypeError(f"imshow_bboxes takes boxes (N, 4), or a list of such arrays; got {form(bboxes)}.")
+    whole("imshow_bboxes", "top_k", top_k)
     groups: list[NDArray[Any]] = [bboxes] if isinstance(bboxes, np.ndarray) else list(bboxes)
     paints = [color_val(color) for color in colors] if isinstance(colors, list) else [color_val(colors)] * len(groups)  # pyright: ignore[reportArgumentType]
     if len(paints) < len(groups):
@@ -160,17 +168,21 @@ def imshow_det_bboxes(
         FkitValueError: shapes that do not fit, or a threshold without scores.
 
     Example:
-        >>> found = np.array([[2, 2, 30, 30, 0.9], [5, 5, 9, 9, 0.1]])
-        >>> drawn = imshow_det_bboxes(np.zeros((40, 40, 3), np.uint8), found, np.array([0, 0]), ["cat"], 0.5, show=False)
+        >>> boxes = np.array([[2, 2, 30, 30, 0.9], [5, 5, 9, 9, 0.1]])
+        >>> drawn = imshow_det_bboxes(np.zeros((40, 40, 3), np.uint8), boxes, np.array([0, 0]), ["cat"], 0.5, show=False)
         >>> drawn[2, 2].tolist(), drawn[5, 5].tolist()
         ([0, 255, 0], [0, 0, 0])
     """
     canvas = _canvas("imshow_det_bboxes", img)
+    array("imshow_det_bboxes", "bboxes", bboxes)
+    array("imshow_det_bboxes", "labels", labels)
+    if class_names is not None and (is_a(class_names, str) or not is_a(class_names, Sequence)):
+        raise FkitTypeError(f"imshow_det_bboxes: class_names must be a sequence of names; got {form(class_names)}.")
     if bboxes.ndim != 2 or labels.ndim != 1 or len(bboxes) != len(labels) or bboxes.shape[1] not in (4, 5):
         raise FkitValueError(
             f"imshow_det_bboxes takes (N, 4) or (N, 5) and (N,); got {form(bboxes)} and {form(labels)}."
         )
-    if score_thr > 0:
+    if number("imshow_det_bboxes", "score_thr", score_thr) > 0:
         if bboxes.shape[1] != 5:
             raise FkitValueError(
                 "imshow_det_bboxes: score_thr needs a score for each box.", repair="pass bboxes (N, 5)"
@@ -178,6 +190,8 @@ def imshow_det_bboxes(
         kept = bboxes[:, 4] > score_thr
         bboxes, labels = bboxes[kept], labels[kept]
     line, text = color_val(bbox_color), color_val(text_color)
+    if not 0 <= number("imshow_det_bboxes", "font_scale", font_scale) <= _LARGEST:  # OpenCV crashes on nan
+        raise FkitValueError(f"imshow_det_bboxes: font_scale must be in 0..{_LARGEST}; got {font_scale}.")
     with refusing("imshow_det_bboxes", canvas):
         for row, box, label in zip(bboxes, _boxes("imshow_det_bboxes", bboxes), labels.tolist(), strict=True):
             cv2.rectangle(canvas, tuple(box[:2]), tuple(box[2:4]), line, thickness)
@@ -195,13 +209,15 @@ def _words(label: int, class_names: Sequence[str] | None) -> str:
         return f"cls {label}"
     if not 0 <= label < len(class_names):
         raise FkitValueError(f"imshow_det_bboxes: label {label} has no name among the {len(class_names)} given.")
-    return class_names[label]
+    return str(class_names[int(label)])
 
 
 def _boxes(name: str, bboxes: NDArray[Any]) -> list[list[int]]:
-    if bboxes.ndim != 2 or bboxes.shape[1] < 4:
+    if array(name, "bboxes", bboxes).ndim != 2 or bboxes.shape[1] < 4:
         raise FkitValueError(f"{name} takes boxes (N, 4); got {form(bboxes)}.")
-    return bboxes[:, :4].astype(np.int32).tolist()
+    if not np.isfinite(bboxes[:, :4]).all():
+        raise FkitValueError(f"{name}: a box is not finite.", repair="leave out boxes with nan")
+    return np.clip(bboxes[:, :4], -_FAR, _FAR).astype(np.int32).tolist()
 
 
 def _released(canvas: Image, show: bool, win_name: str, wait_time: int, out_file: str | Path | None) -> Image:

@@ -7,9 +7,10 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from fkit.image.argument import array, bytes_of, finite, local, number
 from fkit.image.array import dequantize, quantize
 from fkit.image.io import imread, imwrite
-from fkit.image.refuse import Image, form, image, is_a, one_of
+from fkit.image.refuse import Image, form, image, is_a, one_of, refusing
 from fkit.tree.error import FkitFileNotFoundError, FkitOSError, FkitTypeError, FkitValueError
 
 __all__ = [
@@ -61,7 +62,7 @@ def flowread(
         raise FkitTypeError(f"flowread takes a path or an array; got {form(flow_or_path)}.")
     if not quantize:
         try:
-            return flow_from_bytes(Path(flow_or_path).read_bytes())
+            return flow_from_bytes(Path(local("flowread", "flow_or_path", flow_or_path)).read_bytes())
         except FkitValueError as cause:
             raise FkitOSError(f"{flow_or_path} is no flow file: {cause.what}") from cause
         except FileNotFoundError as cause:
@@ -111,10 +112,11 @@ def flowwrite(
             raise FkitValueError(f"flowwrite: concat_axis must be 0 or 1; got {concat_axis}.")
         imwrite(np.concatenate(quantize_flow(flow, max_val, norm), axis=concat_axis), filename)
         return
+    path = Path(local("flowwrite", "filename", filename))
     size = np.array([flow.shape[1], flow.shape[0]], "<i4")
     try:
-        Path(filename).parent.mkdir(parents=True, exist_ok=True)
-        with open(filename, "wb") as file:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with open(path, "wb") as file:
             file.write(_MAGIC + size.tobytes())
             file.write(np.ascontiguousarray(flow, "<f4").data)
     except OSError as cause:
@@ -138,6 +140,7 @@ def quantize_flow(flow: NDArray[Any], max_val: float = 0.02, norm: bool = True) 
         127
     """
     flow = _flow("quantize_flow", flow)
+    finite("quantize_flow", "max_val", max_val)
     dx, dy = flow[..., 0], flow[..., 1]
     if norm:
         dx, dy = dx / flow.shape[1], dy / flow.shape[0]
@@ -151,7 +154,7 @@ def dequantize_flow(dx: Image, dy: Image, max_val: float = 0.02, denorm: bool = 
     """The flow that two quantised pictures stand for.
 
     Args:
-        dx: (H, W), levels in 0..254.
+        dx: (H, W) or (H, W, 1), levels in 0..254.
         dy: (H, W), likewise.
         max_val: as given to ``quantize_flow``.
         denorm: multiply dx by the width and dy by the height.
@@ -160,15 +163,19 @@ def dequantize_flow(dx: Image, dy: Image, max_val: float = 0.02, denorm: bool = 
         (H, W, 2) float64, pixels.
 
     Raises:
-        FkitValueError: pictures of different shapes, or not of two axes.
+        FkitTypeError: no arrays.
+        FkitValueError: pictures of different shapes, or of several channels.
 
     Example:
         >>> level = np.full((4, 5), 127, np.uint8)
         >>> float(np.abs(dequantize_flow(level, level)).max())
         0.0
     """
-    if dx.ndim != 2 or dx.shape != dy.shape:
+    finite("dequantize_flow", "max_val", max_val)
+    grey = [array("dequantize_flow", name, part) for name, part in (("dx", dx), ("dy", dy))]
+    if dx.shape != dy.shape or not (dx.ndim == 2 or (dx.ndim == 3 and dx.shape[2] == 1)):
         raise FkitValueError(f"dequantize_flow takes two (H, W) of one shape; got {form(dx)} and {form(dy)}.")
+    dx, dy = (part if part.ndim == 2 else part[..., 0] for part in grey)
     out = np.empty((*dx.shape, 2))
     for axis, (part, side) in enumerate(((dx, dx.shape[1]), (dy, dx.shape[0]))):
         np.multiply(dequantize(part, -max_val, max_val, _LEVELS), side if denorm else 1, out=out[..., axis])
@@ -199,6 +206,8 @@ def flow_warp(img: Image, flow: NDArray[Any], filling_value: float = 0, interpol
     """
     one_of("flow_warp", "interpolate_mode", interpolate_mode, ("nearest", "bilinear"))
     flow = _flow("flow_warp", flow)
+    array("flow_warp", "img", img)
+    number("flow_warp", "filling_value", filling_value, nan=True)
     if image("flow_warp", img).ndim != 3 or img.shape[:2] != flow.shape[:2]:
         raise FkitValueError(
             f"flow_warp takes an image (H, W, C) of the flow's size; got {form(img)} and {form(flow)}."
@@ -207,8 +216,11 @@ def flow_warp(img: Image, flow: NDArray[Any], filling_value: float = 0, interpol
     x = np.asarray(flow[..., 0] + np.arange(width), np.float64)
     y = np.asarray(flow[..., 1] + np.arange(height)[:, None], np.float64)
     valid = (x >= 0) & (x < width - 1) & (y >= 0) & (y < height - 1)
-    x, y, pixels = x[valid], y[valid], img.reshape(-1, channels)
-    out = np.full(img.shape, filling_value, img.dtype)
+    x, y, pixels = x[valid], y[valid], img.reshape(height * width, channels)
+    try:
+        out = np.full(img.shape, filling_value, img.dtype)
+    except (OverflowError, ValueError) as cause:
+        raise FkitValueError(f"flow_warp: filling_value = {filling_value} does not fit {form(img)}.") from cause
     if interpolate_mode == "nearest":
         out[valid] = pixels.take(np.rint(y).astype(np.intp) * width + np.rint(x).astype(np.intp), axis=0)
     else:
@@ -232,6 +244,7 @@ def flow_from_bytes(content: bytes) -> NDArray[np.float32]:
         >>> flow_from_bytes(b"PIEH" + bytes([1, 0, 0, 0, 1, 0, 0, 0]) + bytes(8)).tolist()
         [[[0.0, 0.0]]]
     """
+    content = bytes_of("flow_from_bytes", content)
     if content[:4] != _MAGIC or len(content) < 12:
         raise FkitValueError(f"A .flo file opens with {_MAGIC!r} and its size; this starts with {content[:4]!r}.")
     width, height = (int(n) for n in np.frombuffer(content, "<i4", 2, offset=4))
@@ -259,9 +272,11 @@ def sparse_flow_from_bytes(content: bytes) -> tuple[NDArray[np.float32], NDArray
         >>> flow[0, 0].tolist(), float(valid[0, 0])
         ([1.0, 0.0], 1.0)
     """
-    packed: Any = (
-        cv2.imdecode(np.frombuffer(content, np.uint8), cv2.IMREAD_ANYDEPTH | cv2.IMREAD_COLOR) if content else None
-    )
+    content = bytes_of("sparse_flow_from_bytes", content)
+    with refusing("sparse_flow_from_bytes", content):
+        packed: Any = (
+            cv2.imdecode(np.frombuffer(content, np.uint8), cv2.IMREAD_ANYDEPTH | cv2.IMREAD_COLOR) if content else None
+        )
     if packed is None:
         raise FkitValueError(f"These {len(content)} bytes are no picture, so no sparse flow.")
     values = np.asarray(cv2.cvtColor(packed, cv2.COLOR_BGR2RGB), np.float32)
@@ -283,6 +298,6 @@ def _between(pixels: NDArray[Any], x: NDArray[Any], y: NDArray[Any], size: tuple
 
 
 def _flow(name: str, flow: NDArray[Any]) -> NDArray[Any]:
-    if flow.ndim != 3 or flow.shape[2] != 2:
+    if array(name, "flow", flow).ndim != 3 or flow.shape[2] != 2:
         raise FkitValueError(f"{name} takes a flow (H, W, 2); got {form(flow)}.")
     return flow

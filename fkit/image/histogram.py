@@ -4,6 +4,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from fkit.image.argument import number, pair, whole
 from fkit.image.refuse import Image, form, image, is_a, looked_up, refusing
 from fkit.tree.error import FkitTypeError, FkitValueError
 
@@ -14,10 +15,10 @@ def imequalize(img: Image) -> Image:
     """Spread each channel's grey levels evenly (Pillow's ``ImageOps.equalize``).
 
     Args:
-        img: (H, W, 3) uint8.
+        img: (H, W, 3) uint8; a fourth channel is dropped.
 
     Returns:
-        Same shape and dtype.
+        (H, W, 3) uint8.
 
     Raises:
         FkitTypeError: another form or dtype.
@@ -27,6 +28,7 @@ def imequalize(img: Image) -> Image:
         >>> np.unique(imequalize(np.repeat(img, 3, axis=2))).tolist()
         [0, 85, 170, 255]
     """
+    img = _three("imequalize", img)
     return _by_table("imequalize", img, [_equalizing(counts) for counts in _histograms("imequalize", img)])
 
 
@@ -34,11 +36,11 @@ def auto_contrast(img: Image, cutoff: float | tuple[float, float] = 0) -> Image:
     """Stretch each channel so that its darkest level becomes 0 and its brightest 255 (Pillow's ``ImageOps.autocontrast``).
 
     Args:
-        img: (H, W, 3) uint8.
+        img: (H, W, 3) uint8; a fourth channel is dropped.
         cutoff: percent of the pixels to leave out at either end; a pair for the low and the high end.
 
     Returns:
-        Same shape and dtype; a channel with one level stays as it is.
+        (H, W, 3) uint8; a channel with one level stays as it is.
 
     Raises:
         FkitTypeError: another form or dtype, or a cutoff that is neither number nor pair.
@@ -50,7 +52,10 @@ def auto_contrast(img: Image, cutoff: float | tuple[float, float] = 0) -> Image:
     """
     if not is_a(cutoff, int, float, tuple):
         raise FkitTypeError(f"auto_contrast: cutoff must be a number or a pair; got {form(cutoff)}.")
-    low, high = cutoff if isinstance(cutoff, tuple) else (cutoff, cutoff)
+    low, high = pair("auto_contrast", "cutoff", cutoff if isinstance(cutoff, tuple) else (cutoff, cutoff))
+    if not (0 <= low <= 100 and 0 <= high <= 100):
+        raise FkitValueError(f"auto_contrast: cutoff is in percent, 0..100; got {cutoff}.")
+    img = _three("auto_contrast", img)
     return _by_table(
         "auto_contrast", img, [_stretching(counts, low, high) for counts in _histograms("auto_contrast", img)]
     )
@@ -76,18 +81,25 @@ def clahe(img: Image, clip_limit: float = 40.0, tile_grid_size: tuple[int, int] 
     """
     if image("clahe", img).ndim != 2:
         raise FkitTypeError(f"clahe takes a grey image (H, W); got {form(img)}.")
-    if not is_a(clip_limit, int, float):
-        raise FkitTypeError(f"clahe: clip_limit must be a number; got {form(clip_limit)}.")
+    limit = float(number("clahe", "clip_limit", clip_limit))
     if not is_a(tile_grid_size, tuple) or len(tile_grid_size) != 2 or not all(is_a(n, int) for n in tile_grid_size):
         raise FkitTypeError(f"clahe: tile_grid_size must be a tuple of two integers; got {tile_grid_size!r}.")
+    if not img.size:  # OpenCV would divide it into tiles for ever
+        raise FkitValueError(f"clahe: the image is empty, {form(img)}.")
+    across, down = (whole("clahe", "tile_grid_size", n, 1) for n in tile_grid_size)
     with refusing("clahe", img):
-        return cv2.createCLAHE(clip_limit, tile_grid_size).apply(img.astype(np.uint8, copy=False))
+        return cv2.createCLAHE(limit, (across, down)).apply(img.astype(np.uint8, copy=False))
+
+
+def _three(name: str, img: Image) -> Image:
+    """The first three channels, as mmcv takes them of four."""
+    if image(name, img).ndim != 3 or img.shape[2] not in (3, 4) or img.dtype != np.uint8:
+        raise FkitTypeError(f"{name} takes (H, W, 3) uint8; got {form(img)}.")
+    return img if img.shape[2] == 3 else np.ascontiguousarray(img[..., :3])
 
 
 def _histograms(name: str, img: Image) -> list[NDArray[np.int64]]:
     """(256,) counts for each of the three channels."""
-    if image(name, img).ndim != 3 or img.shape[2] != 3 or img.dtype != np.uint8:
-        raise FkitTypeError(f"{name} takes (H, W, 3) uint8; got {form(img)}.")
     with refusing(name, img):
         counts = [cv2.calcHist([img], [channel], None, [256], [0, 256]) for channel in range(3)]
     return [np.rint(count).reshape(-1).astype(np.int64) for count in counts]

@@ -1,6 +1,5 @@
 """Pictures from files and bytes, and back."""
 
-import os
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -8,15 +7,16 @@ from typing import Any
 import cv2
 import numpy as np
 
+from fkit.fileio.operation import get, put
+from fkit.fileio.part import backend_args_of
+from fkit.image.argument import bytes_of, local, whole
 from fkit.image.decode import BACKENDS, Undecodable, decode
-from fkit.image.refuse import Image, form, is_a, refusing
+from fkit.image.refuse import Image, form, image, is_a, refusing
 from fkit.tree.error import FkitFileNotFoundError, FkitOSError, FkitTypeError, FkitValueError
 
 __all__ = ["imfrombytes", "imread", "imwrite", "supported_backends"]
 
 supported_backends = BACKENDS
-
-_CUT_JPEG = "allow_truncated=True reads what a JPEG that was cut still holds."
 
 
 def imread(
@@ -32,7 +32,7 @@ def imread(
     """Read a picture. The content decides how, never the extension.
 
     Args:
-        img_or_path: a path, or an array, which is returned as it is.
+        img_or_path: a path (``~`` is the user's own folder), or an array, which is returned as it is.
         flag: "color" (EXIF orientation applied), "grayscale" (likewise), "unchanged" (as stored: depth, alpha,
             palette under Pillow; not turned), "color_ignore_orientation", "grayscale_ignore_orientation"; a number is
             handed to OpenCV as it is.
@@ -66,12 +66,12 @@ def imread(
         return img_or_path
     if not is_a(img_or_path, str, Path):
         raise FkitTypeError(f"imread takes a path or an array; got {form(img_or_path)}.")
-    content = _read(img_or_path, backend_args, file_client_args)
+    path = local("imread", "img_or_path", img_or_path)
+    content = _read(path, backend_args, file_client_args)
     try:
         return decode(content, flag, channel_order, backend, allow_truncated)
     except Undecodable as cause:
-        repair = _CUT_JPEG if content.startswith(b"\xff\xd8") and not allow_truncated else ""
-        raise FkitOSError(f"{os.fspath(img_or_path)} cannot be read as a picture: {cause}.", repair=repair) from cause
+        raise FkitOSError(f"{img_or_path} cannot be read as a picture: {cause}.", repair=cause.repair) from cause
 
 
 def imfrombytes(
@@ -102,11 +102,11 @@ def imfrombytes(
         >>> imfrombytes(content)[0, 0].tolist()
         [9, 9, 9]
     """
+    content = bytes_of("imfrombytes", content)
     try:
         return decode(content, flag, channel_order, backend, allow_truncated)
     except Undecodable as cause:
-        repair = _CUT_JPEG if content.startswith(b"\xff\xd8") and not allow_truncated else ""
-        raise FkitValueError(f"These {len(content)} bytes are no picture: {cause}.", repair=repair) from cause
+        raise FkitValueError(f"These {len(content)} bytes are no picture: {cause}.", repair=cause.repair) from cause
 
 
 def imwrite(
@@ -141,17 +141,17 @@ def imwrite(
         >>> imwrite(np.zeros((4, 6), np.uint8), Path(tempfile.mkdtemp()) / "new" / "a.png")
         True
     """
-    path = Path(file_path)
+    path = Path(local("imwrite", "file_path", file_path))
     if not path.suffix:
         raise FkitValueError(f"imwrite: {path} has no suffix, which names the format.", repair="add .png or .jpg")
-    with refusing(f"imwrite to {path}", img):
-        done, content = cv2.imencode(path.suffix, img, tuple(params or ()))
+    if params is not None and not is_a(params, tuple, list):
+        raise FkitTypeError(f"imwrite: params must be a sequence of whole numbers; got {form(params)}.")
+    pairs = tuple(whole("imwrite", "params", number) for number in params or ())
+    with refusing(f"imwrite to {path}", image("imwrite", img)):
+        done, content = cv2.imencode(path.suffix, img, pairs)
     if not done:
         raise FkitValueError(f"imwrite: OpenCV cannot write {form(img)} as {path.suffix!r}.")
     if _is_stored(file_path, backend_args, file_client_args):
-        from fkit.fileio.operation import put
-        from fkit.fileio.part import backend_args_of
-
         put(content.tobytes(), file_path, backend_args_of(backend_args, file_client_args) or None)
         return True
     try:
@@ -163,23 +163,18 @@ def imwrite(
     return True
 
 
-def _read(
-    path: str | Path, backend_args: Mapping[str, Any] | None, file_client_args: Mapping[str, Any] | None
-) -> bytes:
+def _read(path: str, backend_args: Mapping[str, Any] | None, file_client_args: Mapping[str, Any] | None) -> bytes:
     if _is_stored(path, backend_args, file_client_args):
-        from fkit.fileio.operation import get
-        from fkit.fileio.part import backend_args_of
-
         return get(path, backend_args_of(backend_args, file_client_args) or None)
     try:
         with open(path, "rb") as file:
             return file.read()
     except FileNotFoundError as cause:
-        raise FkitFileNotFoundError(f"{os.fspath(path)} is not there.") from cause
+        raise FkitFileNotFoundError(f"{path} is not there.") from cause
     except OSError as cause:
-        raise FkitOSError(f"{os.fspath(path)} cannot be read: {cause}.") from cause
+        raise FkitOSError(f"{path} cannot be read: {cause}.") from cause
 
 
-def _is_stored(path: str | Path, *options: Mapping[str, Any] | None) -> bool:
+def _is_stored(path: object, *options: Mapping[str, Any] | None) -> bool:
     """Whether ``fkit.fileio`` handles the path; plain local paths do without, which is faster."""
-    return any(given is not None for given in options) or (isinstance(path, str) and "://" in path)
+    return any(option is not None for option in options) or (isinstance(path, str) and "://" in path)

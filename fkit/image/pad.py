@@ -6,8 +6,9 @@ from typing import Any
 import cv2
 import numpy as np
 
-from fkit.image.refuse import Image, form, image, is_a, refusing
-from fkit.tree.error import FkitTypeError, FkitValueError
+from fkit.image.argument import number, pair, whole
+from fkit.image.refuse import Image, form, image, is_a, one_of, refusing
+from fkit.tree.error import FkitValueError
 
 __all__ = ["impad", "impad_to_multiple"]
 
@@ -43,8 +44,9 @@ def impad(
         Same dtype, the padded shape.
 
     Raises:
-        FkitValueError: both or neither of ``shape`` and ``padding``, an unknown mode, lengths that do not fit.
-        FkitTypeError: a ``pad_val`` that is neither number nor tuple.
+        FkitValueError: both or neither of ``shape`` and ``padding``, an unknown mode, lengths that do not fit, or a
+            picture without pixels whose edge is to be continued.
+        FkitTypeError: a ``shape``, ``padding`` or ``pad_val`` that is neither number nor tuple of numbers.
 
     Example:
         >>> impad(np.uint8([[1, 2]]), padding=(1, 0, 0, 1), pad_val=7).tolist()
@@ -55,6 +57,10 @@ def impad(
     _check_value(image("impad", img), pad_val)
     left, top, right, bottom = _sides(img, shape, padding)
     code = _mode_code(padding_mode)
+    if not img.size and (code != cv2.BORDER_CONSTANT or (img.ndim == 3 and not img.shape[2])):
+        raise FkitValueError(  # OpenCV would look for the edge's pixels for ever
+            f"impad: padding_mode = {padding_mode!r} continues a picture; this one is empty, {form(img)}."
+        )
     with refusing("impad", img):
         return cv2.copyMakeBorder(img, top, bottom, left, right, code, value=pad_val)  # pyright: ignore[reportArgumentType, reportCallIssue]
 
@@ -75,37 +81,35 @@ def impad_to_multiple(img: Image, divisor: int, pad_val: PadValue = 0) -> Image:
         (64, 64, 3)
     """
     height, width = image("impad_to_multiple", img).shape[:2]
+    whole("impad_to_multiple", "divisor", divisor, 1)
     return impad(
         img, shape=(math.ceil(height / divisor) * divisor, math.ceil(width / divisor) * divisor), pad_val=pad_val
     )
 
 
 def _mode_code(padding_mode: str) -> int:
-    for name, code in _MODES:
-        if name == padding_mode:
-            return code
-    choices = [name for name, _ in _MODES]
-    raise FkitValueError(
-        f"impad: padding_mode = {padding_mode!r} is unknown.", value=str(padding_mode), choices=choices
-    )
+    one_of("impad", "padding_mode", padding_mode, tuple(name for name, _ in _MODES))
+    return next(code for name, code in _MODES if name == padding_mode)
 
 
 def _sides(img: Image, shape: Any, padding: Any) -> tuple[int, int, int, int]:
     """(left, top, right, bottom)."""
     if shape is not None:
-        return 0, 0, max(int(shape[1]) - img.shape[1], 0), max(int(shape[0]) - img.shape[0], 0)
-    if is_a(padding, int, np.integer):
-        return padding, padding, padding, padding
+        high, wide = pair("impad", "shape", shape[:2] if is_a(shape, tuple, list, np.ndarray) else shape)
+        return 0, 0, max(int(wide) - img.shape[1], 0), max(int(high) - img.shape[0], 0)
     if is_a(padding, tuple) and len(padding) in (2, 4):
-        left, top, right, bottom = padding * (4 // len(padding))
+        left, top, right, bottom = (whole("impad", "padding", side, 0) for side in padding * (4 // len(padding)))
         return left, top, right, bottom
-    raise FkitValueError(f"impad: padding must be an integer or a tuple of 2 or 4; got {padding!r}.")
+    if not is_a(padding, int, np.integer):
+        raise FkitValueError(f"impad: padding must be an integer or a tuple of 2 or 4; got {padding!r}.")
+    side = whole("impad", "padding", padding, 0)
+    return side, side, side, side
 
 
 def _check_value(img: Image, pad_val: Any) -> None:
-    if is_a(pad_val, tuple):
+    if isinstance(pad_val, tuple):
         channels = 1 if img.ndim == 2 else img.shape[2]
         if len(pad_val) != channels:
             raise FkitValueError(f"impad: pad_val has {len(pad_val)} numbers for {channels} channels.")
-    elif not is_a(pad_val, int, float, np.number):
-        raise FkitTypeError(f"impad: pad_val must be a number or a tuple; got {form(pad_val)}.")
+    for value in pad_val if isinstance(pad_val, tuple) else (pad_val,):
+        number("impad", "pad_val", value, nan=True)

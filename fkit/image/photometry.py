@@ -7,6 +7,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from fkit.image.argument import array, number, numbers
 from fkit.image.refuse import Image, form, image, is_a, looked_up, refusing
 from fkit.tree.error import FkitTypeError, FkitValueError
 
@@ -32,13 +33,14 @@ def imnormalize(img: Image, mean: Numbers, std: Numbers, to_rgb: bool = True) ->
         img: (H, W, C) or (H, W), any real dtype.
         mean: C numbers, in the order of the result.
         std: C numbers, likewise.
-        to_rgb: swap the first and third of three channels first.
+        to_rgb: swap the first and third of three channels first; as in mmcv grey and four channels stay as they are.
 
     Returns:
         float32, shape of ``img``; ``img`` is left as it is.
 
     Raises:
-        FkitValueError: ``to_rgb`` without three channels, or an array that OpenCV refuses.
+        FkitValueError: ``to_rgb`` with two channels or more than four, means that do not fit the channels, or an
+            array that OpenCV refuses.
 
     Example:
         >>> imnormalize(np.uint8([[[10, 20, 30]]]), [30, 20, 0], [1, 1, 2]).tolist()
@@ -49,7 +51,7 @@ def imnormalize(img: Image, mean: Numbers, std: Numbers, to_rgb: bool = True) ->
         return imnormalize_(img.astype(np.float32), mean, std, to_rgb)
     with refusing("imnormalize", img):
         table = normal_table(mean, std, 1 if img.ndim == 2 else img.shape[2])
-        swapped = cv2.cvtColor(_three("imnormalize", img), cv2.COLOR_BGR2RGB) if to_rgb else img
+        swapped = cv2.cvtColor(img, cv2.COLOR_BGR2RGB) if to_rgb and _has_order("imnormalize", img) else img
     return looked_up("imnormalize", swapped, table).reshape(img.shape)
 
 
@@ -88,10 +90,10 @@ def imnormalize_(img: Image, mean: Numbers, std: Numbers, to_rgb: bool = True) -
     if not np.issubdtype(image("imnormalize_", img).dtype, np.floating):
         raise FkitTypeError(f"imnormalize_ writes floats into its argument; got {form(img)}.", repair="use imnormalize")
     with refusing("imnormalize_", img):
-        if to_rgb:
-            cv2.cvtColor(_three("imnormalize_", img), cv2.COLOR_BGR2RGB, img)
-        cv2.subtract(img, _row(mean), img)
-        cv2.multiply(img, 1 / _row(std), img)
+        if to_rgb and _has_order("imnormalize_", img):
+            cv2.cvtColor(img, cv2.COLOR_BGR2RGB, img)
+        cv2.subtract(img, _row("imnormalize_", "mean", mean, img), img)
+        cv2.multiply(img, 1 / _row("imnormalize_", "std", std, img), img)
     return img
 
 
@@ -102,7 +104,7 @@ def imdenormalize(img: Image, mean: Numbers, std: Numbers, to_bgr: bool = True) 
         img: (H, W, C) or (H, W), float32 or float64.
         mean: C numbers, in the order of ``img``.
         std: C numbers, likewise.
-        to_bgr: swap the first and third of three channels afterwards.
+        to_bgr: swap the first and third of three channels afterwards; grey and four channels stay as they are.
 
     Returns:
         Same dtype and shape (a channel axis of one is dropped).
@@ -117,11 +119,10 @@ def imdenormalize(img: Image, mean: Numbers, std: Numbers, to_bgr: bool = True) 
     if not np.issubdtype(image("imdenormalize", img).dtype, np.floating):
         raise FkitTypeError(f"imdenormalize takes normalised floats; got {form(img)}.")
     with refusing("imdenormalize", img):
-        if to_bgr:
-            _three("imdenormalize", img)
-        out = cv2.multiply(img, _row(std))
-        cv2.add(out, _row(mean), out)
-        return cv2.cvtColor(out, cv2.COLOR_RGB2BGR, out) if to_bgr else out
+        swap = to_bgr and _has_order("imdenormalize", img)
+        out = cv2.multiply(img, _row("imdenormalize", "std", std, img))
+        cv2.add(out, _row("imdenormalize", "mean", mean, img), out)
+        return cv2.cvtColor(out, cv2.COLOR_RGB2BGR, out) if swap else out
 
 
 def iminvert(img: Image) -> Image:
@@ -137,7 +138,7 @@ def iminvert(img: Image) -> Image:
         >>> iminvert(np.uint8([[0, 200]])).tolist()
         [[255, 55]]
     """
-    if img.dtype.kind not in "uif" or img.dtype == np.int8:
+    if array("iminvert", "img", img).dtype.kind not in "uif" or img.dtype == np.int8:
         raise FkitTypeError(f"iminvert takes numbers that reach 255; got {form(img)}.")
     return cv2.bitwise_not(img).reshape(img.shape) if _is_plain(img) else 255 - img
 
@@ -156,7 +157,8 @@ def solarize(img: Image, thr: float = 128) -> Image:
         >>> solarize(np.uint8([[100, 200]])).tolist()
         [[100, 55]]
     """
-    if img.dtype == np.int8:
+    number("solarize", "thr", thr)
+    if array("solarize", "img", img).dtype == np.int8:
         raise FkitTypeError(f"solarize takes numbers that reach 255; got {form(img)}.")
     if _is_plain(img):
         return looked_up("solarize", img, _solar(np.arange(256, dtype=np.uint8), thr)).reshape(img.shape)
@@ -181,7 +183,7 @@ def posterize(img: Image, bits: int) -> Image:
         >>> posterize(np.uint8([[255, 100]]), 1).tolist()
         [[128, 0]]
     """
-    if not np.issubdtype(img.dtype, np.integer):
+    if not np.issubdtype(array("posterize", "img", img).dtype, np.integer):
         raise FkitTypeError(f"posterize takes integers; got {form(img)}.")
     if not is_a(bits, int, np.integer):
         raise FkitTypeError(f"posterize: bits must be an integer; got {bits!r}.")
@@ -210,8 +212,8 @@ def lut_transform(img: Image, lut_table: NDArray[Any]) -> Image:
         >>> lut_transform(np.uint8([[0, 2]]), np.arange(256, dtype=np.uint8)[::-1].copy()).tolist()
         [[255, 253]]
     """
-    image("lut_transform", img)
-    table: NDArray[Any] = np.asarray(lut_table)
+    image("lut_transform", array("lut_transform", "img", img))
+    table = array("lut_transform", "lut_table", lut_table)
     if table.shape != (256,):
         raise FkitValueError(f"lut_transform: the table needs 256 entries; got {form(table)}.")
     if img.dtype != np.uint8:
@@ -226,17 +228,22 @@ def _is_plain(img: Image) -> bool:
     return img.dtype == np.uint8 and img.ndim in (2, 3) and img.size > 0
 
 
-def _three(name: str, img: Image) -> Image:
-    if img.ndim != 3 or img.shape[2] != 3:
+def _has_order(name: str, img: Image) -> bool:
+    """Whether there are three channels to swap; mmcv leaves grey and four channels as they are."""
+    if img.ndim == 3 and img.shape[2] not in (1, 3, 4):
         raise FkitValueError(
             f"{name} swaps the channels of three; got {form(img)}.", repair="pass to_rgb=False or to_bgr=False"
         )
-    return img
+    return img.ndim == 3 and img.shape[2] == 3
 
 
-def _row(numbers: Numbers) -> NDArray[np.float64]:
+def _row(name: str, parameter: str, values: Numbers, img: Image) -> NDArray[np.float64]:
     """(1, C): what OpenCV takes for one number a channel."""
-    return np.asarray(numbers, np.float64).reshape(1, -1)
+    row = numbers(name, parameter, values)
+    channels = 1 if img.ndim == 2 else img.shape[2]
+    if len(row) not in (1, channels):
+        raise FkitValueError(f"{name}: {parameter} has {len(row)} numbers for {channels} channels.")
+    return row.reshape(1, -1)
 
 
 def _solar(values: Image, thr: float) -> Image:

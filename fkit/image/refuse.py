@@ -53,6 +53,8 @@ def one_of(name: str, parameter: str, value: object, choices: tuple[str, ...]) -
     Example:
         >>> one_of("imflip", "direction", "horizontal", ("horizontal", "vertical"))
     """
+    if not is_a(value, str):
+        raise FkitTypeError(f"{name}: {parameter} must be a string; got {form(value)}.", choices=choices)
     if value not in choices:
         raise FkitValueError(f"{name}: {parameter} = {value!r} is unknown.", value=str(value), choices=choices)
 

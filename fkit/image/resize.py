@@ -7,6 +7,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from fkit.image.argument import finite, number, pair, whole
 from fkit.image.refuse import Image, form, image, is_a, one_of, optional, refusing
 from fkit.tree.error import FkitTypeError, FkitValueError
 
@@ -42,7 +43,7 @@ def interpolation_code(name: str, interpolation: str) -> int:
         >>> interpolation_code("imresize", "bilinear") == cv2.INTER_LINEAR
         True
     """
-    for known, code in _CV2_CODES:
+    for known, code in _CV2_CODES if is_a(interpolation, str) else ():
         if known == interpolation:
             return code
     choices = [known for known, _ in _CV2_CODES]
@@ -102,14 +103,18 @@ def imresize(
 
     Raises:
         FkitValueError: an unknown interpolation or backend, an empty size, or a dtype that OpenCV refuses.
-        FkitTypeError: another dtype than uint8 under Pillow.
+        FkitTypeError: a size that is no pair of numbers; another dtype than uint8 under Pillow.
 
     Example:
         >>> resized, w_scale, h_scale = imresize(np.zeros((4, 6, 3), np.uint8), (12, 2), return_scale=True)
         >>> resized.shape, w_scale, h_scale
         ((2, 12, 3), 2.0, 0.5)
     """
-    if backend is None or backend == "cv2":
+    image("imresize", img)
+    wide, high = size if _is_size(size) else pair("imresize", "size", size)
+    if out is not None and not is_a(out, np.ndarray):
+        raise FkitTypeError(f"imresize: out must be an array of the result's form; got {form(out)}.")
+    if backend is None or (is_a(backend, str) and backend == "cv2"):
         code = interpolation_code("imresize", interpolation)
         with refusing("imresize", img):
             resized = cv2.resize(img, size, dst=out, interpolation=code)
@@ -119,7 +124,7 @@ def imresize(
     if not return_scale:
         return resized
     height, width = img.shape[:2]
-    return resized, size[0] / width, size[1] / height
+    return resized, wide / width, high / height
 
 
 def imresize_to_multiple(
@@ -137,10 +142,10 @@ def imresize_to_multiple(
 
     Args:
         img: as ``imresize``.
-        divisor: of both sides, or (of width, of height).
+        divisor: of both sides, or (of width, of height); 1 or more.
         size: (width, height), or one number for both; or
         scale_factor: (width factor, height factor), or one for both: exactly one of the two.
-        keep_ratio: fit into ``size`` with the ratio kept, before rounding up.
+        keep_ratio: fit into ``size`` with the ratio kept, before rounding up; without effect on ``scale_factor``.
         return_scale: also return the two factors.
         interpolation: as ``imresize``.
         out: as ``imresize``.
@@ -150,7 +155,8 @@ def imresize_to_multiple(
         As ``imresize``.
 
     Raises:
-        FkitValueError: both or neither of ``size`` and ``scale_factor``; what ``imresize`` refuses.
+        FkitValueError: both or neither of ``size`` and ``scale_factor``; a divisor below 1; what ``imresize`` refuses.
+        FkitTypeError: a divisor that is no whole number, a size or factor that is no number or pair.
 
     Example:
         >>> imresize_to_multiple(np.zeros((48, 64), np.uint8), 16, size=(50, 30)).shape
@@ -159,14 +165,14 @@ def imresize_to_multiple(
     if (size is None) == (scale_factor is None):
         raise FkitValueError("imresize_to_multiple takes exactly one of size and scale_factor.")
     height, width = image("imresize_to_multiple", img).shape[:2]
-    if size is not None:
-        wide, high = _pair(size)
+    by_width, by_height = (whole("imresize_to_multiple", "divisor", n, 1) for n in _pair("divisor", divisor))
+    if size is None:
+        by_x, by_y = (finite("imresize_to_multiple", "scale_factor", n) for n in _pair("scale_factor", scale_factor))
+        wide, high = _scaled(width, by_x), _scaled(height, by_y)
     else:
-        by_x, by_y = _pair(scale_factor)
-        wide, high = int(width * float(by_x) + 0.5), int(height * float(by_y) + 0.5)
-    if keep_ratio:
-        wide, high = rescale_size((width, height), (wide, high))
-    by_width, by_height = _pair(divisor)
+        wide, high = (finite("imresize_to_multiple", "size", n) for n in _pair("size", size))
+        if keep_ratio:
+            wide, high = rescale_size((width, height), (wide, high))
     target = (math.ceil(wide / by_width) * by_width, math.ceil(high / by_height) * by_height)
     return imresize(img, target, return_scale, interpolation, out, backend)
 
@@ -211,7 +217,7 @@ def rescale_size(
 def rescale_size(
     old_size: tuple[int, int], scale: Scale, return_scale: bool = False
 ) -> tuple[int, int] | tuple[tuple[int, int], float]:
-    """The size after scaling with the ratio kept: ``int(side factor + 0.5)``.
+    """The size after scaling with the ratio kept: ``int(side factor + 0.5)``, but at least 1.
 
     Args:
         old_size: (width, height).
@@ -223,25 +229,27 @@ def rescale_size(
         (width, height), with ``return_scale`` ((width, height), factor).
 
     Raises:
-        FkitValueError: a factor that is not above 0.
+        FkitValueError: a factor that is not above 0, or lengths that nothing fits into.
         FkitTypeError: neither number nor tuple.
 
     Example:
         >>> rescale_size((640, 427), (1333, 800), return_scale=True)
         ((1199, 800), 1.873536299765808)
     """
-    width, height = old_size
+    width, height = old_size if _is_size(old_size) else pair("rescale_size", "old_size", old_size)
     if isinstance(scale, (int, float)):
-        if not scale > 0:
+        if not 0 < scale < math.inf:
             raise FkitValueError(f"rescale_size: a factor must be above 0; got {scale}.")
         factor = scale
     elif is_a(scale, tuple) and scale:
-        if min(width, height) <= 0:
+        for length in scale:
+            number("rescale_size", "scale", length)
+        if not (min(width, height) > 0 and min(scale) > 0 and min(scale) < math.inf):
             raise FkitValueError(f"rescale_size: a size of {width} x {height} cannot be fitted into {scale}.")
         factor = min(max(scale) / max(height, width), min(scale) / min(height, width))
     else:
         raise FkitTypeError(f"rescale_size: scale must be a number or a tuple; got {scale!r}.")
-    size = int(width * float(factor) + 0.5), int(height * float(factor) + 0.5)
+    size = _scaled(width, factor), _scaled(height, factor)
     return (size, factor) if return_scale else size
 
 
@@ -311,6 +319,17 @@ def _by_pillow(img: Image, size: tuple[int, int], interpolation: str) -> Image:
     return resized
 
 
-def _pair(value: Any) -> tuple[Any, Any]:
-    first, second = value if is_a(value, tuple, list) else (value, value)
-    return first, second
+def _pair(parameter: str, value: Any) -> tuple[float, float]:
+    if is_a(value, tuple, list):
+        return pair("imresize_to_multiple", parameter, value)
+    return number("imresize_to_multiple", parameter, value), value
+
+
+def _is_size(value: Any) -> bool:
+    """Whether it is what is expected, at a glance; what is not, is looked at."""
+    return type(value) is tuple and len(value) == 2 and type(value[0]) is int and type(value[1]) is int
+
+
+def _scaled(side: float, factor: float) -> int:
+    """A side after scaling; of a side that is there at least one pixel is left."""
+    return int(side * float(factor) + 0.5) or int(side > 0)

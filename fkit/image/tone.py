@@ -7,6 +7,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from fkit.image.argument import array, generator, number, numbers, whole
 from fkit.image.colour import bgr2gray, bgr2rgb, gray2bgr, rgb2bgr
 from fkit.image.refuse import Image, form, image, is_a, looked_up, one_of, optional, refusing
 from fkit.tree.error import FkitTypeError, FkitValueError
@@ -54,6 +55,10 @@ def adjust_color(
         if beta is not None or gamma:
             raise FkitValueError("adjust_color: backend='pillow' takes alpha alone.", repair="leave out beta and gamma")
         return _enhanced("adjust_color", "Color", img, alpha)
+    number("adjust_color", "alpha", alpha)
+    number("adjust_color", "gamma", gamma)
+    if beta is not None:
+        number("adjust_color", "beta", beta)
     with refusing("adjust_color", img):
         gray = gray2bgr(bgr2gray(img))
         out = cv2.addWeighted(img, alpha, gray, 1 - alpha if beta is None else beta, gamma)
@@ -139,8 +144,10 @@ def adjust_sharpness(img: Image, factor: float = 1.0, kernel: NDArray[Any] | Non
     if not is_a(filter2, np.ndarray) or filter2.ndim != 2:
         raise FkitTypeError(f"adjust_sharpness: kernel must be an array (h, w); got {form(filter2)}.")
     image("adjust_sharpness", img)
+    number("adjust_sharpness", "factor", factor)
+    depth = cv2.CV_64F if img.dtype == np.float64 else cv2.CV_32F
     with refusing("adjust_sharpness", img):
-        out = cv2.addWeighted(img, factor, cv2.filter2D(img, -1, filter2), 1 - factor, 0, dtype=cv2.CV_32F)
+        out = cv2.addWeighted(img, factor, cv2.filter2D(img, -1, filter2), 1 - factor, 0, dtype=depth)
     return _cut(out, img.dtype)
 
 
@@ -163,7 +170,7 @@ def adjust_hue(img: Image, hue_factor: float, backend: str | None = None) -> Ima
         >>> adjust_hue(np.uint8([[[0, 0, 255]]]), 0.5).tolist()
         [[[252, 255, 0]]]
     """
-    if not -0.5 <= hue_factor <= 0.5:
+    if not -0.5 <= number("adjust_hue", "hue_factor", hue_factor) <= 0.5:
         raise FkitValueError(f"adjust_hue: hue_factor must be in -0.5..0.5; got {hue_factor}.")
     image("adjust_hue", img)
     shift = int(hue_factor * 255) % 256
@@ -205,7 +212,8 @@ def adjust_lighting(
         >>> adjust_lighting(np.zeros((1, 1, 3), np.uint8), np.ones(3), np.eye(3), rng=rng).round(3).tolist()
         [[[0.013, -0.013, 0.064]]]
     """
-    return light(img, eigval, eigvec, draw_lighting(rng, len(np.atleast_1d(eigval)), alphastd), to_rgb)
+    alpha = draw_lighting(rng, array("adjust_lighting", "eigval", eigval).size, alphastd)
+    return light(img, eigval, eigvec, alpha, to_rgb)
 
 
 def draw_lighting(rng: np.random.Generator, components: int, alphastd: float = 0.1) -> NDArray[np.float64]:
@@ -217,7 +225,10 @@ def draw_lighting(rng: np.random.Generator, components: int, alphastd: float = 0
     """
     if not is_a(alphastd, float):
         raise FkitTypeError(f"adjust_lighting: alphastd must be a float; got {alphastd!r}.")
-    return rng.normal(0, alphastd, components)
+    if not alphastd >= 0:
+        raise FkitValueError(f"adjust_lighting: alphastd must be 0 or more; got {alphastd}.")
+    count = whole("draw_lighting", "components", components, 0)
+    return generator("adjust_lighting", rng).normal(0, alphastd, count)
 
 
 def light(
@@ -243,15 +254,16 @@ def light(
         >>> light(np.zeros((1, 1, 3), np.uint8), np.ones(3), np.eye(3), [1, 2, 3]).tolist()
         [[[1.0, 2.0, 3.0]]]
     """
-    if not is_a(eigval, np.ndarray) or not is_a(eigvec, np.ndarray):
-        raise FkitTypeError(
-            f"adjust_lighting: eigval and eigvec must be arrays; got {form(eigval)} and {form(eigvec)}."
-        )
-    if eigval.ndim != 1 or eigvec.shape != (3, len(eigval)) or len(alpha) != len(eigval):
+    array("adjust_lighting", "eigval", eigval)
+    array("adjust_lighting", "eigvec", eigvec)
+    draws = numbers("adjust_lighting", "alpha", alpha)
+    if eigval.ndim != 1 or eigvec.shape != (3, len(eigval)) or len(draws) != len(eigval):
         raise FkitValueError(
-            f"adjust_lighting: eigval (K,) and eigvec (3, K) do not fit: {form(eigval)}, {form(eigvec)}, {len(alpha)} draws."
+            f"adjust_lighting: eigval (K,) and eigvec (3, K) do not fit: {form(eigval)}, {form(eigvec)}, {len(draws)} draws."
         )
-    shift = (eigvec * (np.asarray(alpha) * eigval)).sum(axis=1)
+    if image("adjust_lighting", array("adjust_lighting", "img", img)).ndim != 3 or img.shape[2] != 3:
+        raise FkitValueError(f"adjust_lighting takes three channels; got {form(img)}.")
+    shift = (eigvec * (draws * eigval)).sum(axis=1)
     return (bgr2rgb(img) if to_rgb else img).astype(np.float64) + shift
 
 
@@ -262,6 +274,7 @@ def _backend(name: str, backend: str | None) -> str:
 
 def _enhanced(name: str, kind: str, img: Image, factor: float) -> Image:
     enhance = optional("PIL.ImageEnhance", "backend='pillow'")
+    number(name, "factor", factor)
     return rgb2bgr(np.array(getattr(enhance, kind)(_picture(name, img)).enhance(factor)))
 
 
@@ -281,10 +294,12 @@ def _picture(name: str, img: Image) -> Any:
 
 def _blend_with_level(name: str, img: Image, factor: float, level: float) -> Image:
     """``factor x + (1 - factor) level`` in float32, cut; uint8 by a table, with the same bits."""
+    number(name, "factor", factor)
+    if not array(name, "img", img).size:
+        raise FkitValueError(f"{name}: the image is empty, {form(img)}.")
     values = np.arange(256, dtype=np.float32) if img.dtype == np.uint8 else img.astype(np.float32)
     with refusing(name, img):
-        out = cv2.addWeighted(values, factor, np.full_like(values, level), 1 - factor, 0)
-        out = _cut(out.reshape(values.shape), img.dtype)
+        out = _cut(cv2.addWeighted(values, factor, np.full_like(values, level), 1 - factor, 0), img.dtype)
     return looked_up(name, img, out) if img.dtype == np.uint8 else out
 
 

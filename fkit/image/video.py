@@ -9,11 +9,13 @@ from typing import Any, overload
 
 import cv2
 
+from fkit.fileio.progress import progress
+from fkit.image.argument import local, text, whole
 from fkit.image.io import imwrite
-from fkit.image.refuse import Image
-from fkit.tree.error import FkitFileNotFoundError, FkitIndexError, FkitOSError, FkitValueError
+from fkit.image.refuse import Image, form
+from fkit.tree.error import FkitFileNotFoundError, FkitIndexError, FkitOSError, FkitTypeError, FkitValueError
 
-__all__ = ["Cache", "VideoReader", "shown_progress"]
+__all__ = ["Cache", "VideoReader", "numbered", "shown_progress"]
 
 
 class Cache:
@@ -31,9 +33,7 @@ class Cache:
     """
 
     def __init__(self, capacity: int) -> None:
-        if int(capacity) <= 0:
-            raise FkitValueError(f"Cache: capacity must be 1 or more; got {capacity}.")
-        self._capacity = int(capacity)
+        self._capacity = whole("Cache", "capacity", capacity, 1)
         self._entries: OrderedDict[Hashable, Any] = OrderedDict()
 
     @property
@@ -48,7 +48,7 @@ class Cache:
 
     def put(self, key: Hashable, val: Any) -> None:
         """Keep ``val`` under a new key, dropping the oldest when full; a key that is there stays as it is."""
-        if key in self._entries:
+        if _key(key) in self._entries:
             return
         if len(self._entries) >= self._capacity:
             self._entries.popitem(last=False)
@@ -56,7 +56,15 @@ class Cache:
 
     def get(self, key: Hashable, default: Any = None) -> Any:
         """The value of ``key``, or ``default``."""
-        return self._entries.get(key, default)
+        return self._entries.get(_key(key), default)
+
+
+def _key(key: Hashable) -> Hashable:
+    try:
+        hash(key)
+    except TypeError as cause:
+        raise FkitTypeError(f"Cache: a key must be hashable; got {form(key)}.") from cause
+    return key
 
 
 class VideoReader:
@@ -67,7 +75,7 @@ class VideoReader:
     those that come from the cache are shared: copy one before writing into it.
 
     Args:
-        filename: the video's path (or a URL that OpenCV's FFmpeg opens).
+        filename: the video's path, ``~`` being the user's own folder (or a URL that OpenCV's FFmpeg opens).
         cache_capacity: how many decoded frames to keep, first in first out; 0 keeps none.
 
     Raises:
@@ -87,19 +95,21 @@ class VideoReader:
     """
 
     def __init__(self, filename: str | Path, cache_capacity: int = 10) -> None:
-        name = str(filename)
+        name = local("VideoReader", "filename", filename)
         if "://" not in name and not Path(name).is_file():
             raise FkitFileNotFoundError(f"{name} is not there.")
         self._name = name
         self._capture = cv2.VideoCapture(name)
-        self._cache = Cache(cache_capacity) if cache_capacity > 0 else None
+        self._cache = Cache(cache_capacity) if whole("VideoReader", "cache_capacity", cache_capacity) > 0 else None
         self._position = 0
         self._width = int(self._capture.get(cv2.CAP_PROP_FRAME_WIDTH))
         self._height = int(self._capture.get(cv2.CAP_PROP_FRAME_HEIGHT))
         if not self._capture.isOpened() or self._width <= 0 or self._height <= 0:
             raise FkitOSError(f"{name} cannot be opened as a video.")
         self._fps = float(self._capture.get(cv2.CAP_PROP_FPS))
+        # a raw stream, or a recording of a browser, tells no number of frames, and cannot be sought in either
         self._frame_cnt = int(self._capture.get(cv2.CAP_PROP_FRAME_COUNT))
+        self._seekable = self._frame_cnt > 0
         self._fourcc = int(self._capture.get(cv2.CAP_PROP_FOURCC))
 
     @property
@@ -134,7 +144,15 @@ class VideoReader:
 
     @property
     def frame_cnt(self) -> int:
-        """How many frames the container says it has."""
+        """How many frames the container says it has; where it says nothing they are counted, once, by reading.
+
+        Raises:
+            FkitOSError: a stream of a URL that says nothing: it may have no end.
+        """
+        if self._frame_cnt <= 0:
+            if "://" in self._name:
+                raise FkitOSError(f"{self._name} does not say how many frames it has.", repair="iterate over it")
+            self._frame_cnt = _counted(self._name)
         return self._frame_cnt
 
     @property
@@ -166,9 +184,10 @@ class VideoReader:
             FkitIndexError: an index outside the video.
             FkitOSError: a frame that cannot be decoded.
         """
-        if not 0 <= frame_id < self._frame_cnt:
-            raise FkitIndexError(f"{self._name} has frames 0 to {self._frame_cnt - 1}; got {frame_id}.")
-        self._position = frame_id
+        at = whole("get_frame", "frame_id", frame_id)
+        if not 0 <= at < self.frame_cnt:
+            raise FkitIndexError(f"{self._name} has frames 0 to {self.frame_cnt - 1}; got {frame_id}.")
+        self._position = at
         frame = self.read()
         if frame is None:
             raise FkitOSError(f"Frame {frame_id} of {self._name} cannot be decoded.")
@@ -199,10 +218,17 @@ class VideoReader:
 
         Returns:
             The paths written.
+
+        Raises:
+            FkitValueError: a start outside the video, or a template that names no file.
+            FkitOSError: a file that cannot be written.
         """
-        if not 0 <= start < max(self._frame_cnt, 1):
-            raise FkitValueError(f"{self._name} has {self._frame_cnt} frames; cannot start at {start}.")
-        stop = self._frame_cnt if max_num <= 0 else min(start + max_num, self._frame_cnt)
+        folder = Path(local("cvt2frames", "frame_dir", frame_dir))
+        whole("cvt2frames", "file_start", file_start)
+        if not 0 <= whole("cvt2frames", "start", start) < max(self.frame_cnt, 1):
+            raise FkitValueError(f"{self._name} has {self.frame_cnt} frames; cannot start at {start}.")
+        limited = whole("cvt2frames", "max_num", max_num) > 0
+        stop = min(start + max_num, self.frame_cnt) if limited else self.frame_cnt
         paths: list[Path] = []
         self._position = start
         with shown_progress(f"reading {self._name}", stop - start, show_progress) as advance:
@@ -210,7 +236,7 @@ class VideoReader:
                 frame = self.read()
                 if frame is None:  # some containers count more frames than they hold
                     break
-                paths.append(Path(frame_dir) / filename_tmpl.format(number))
+                paths.append(folder / numbered("cvt2frames", filename_tmpl, number))
                 imwrite(frame, paths[-1])
                 advance(1)
         return paths
@@ -220,7 +246,7 @@ class VideoReader:
         self._capture.release()
 
     def __len__(self) -> int:
-        return self._frame_cnt
+        return self.frame_cnt
 
     @overload
     def __getitem__(self, index: int) -> Image: ...
@@ -228,11 +254,15 @@ class VideoReader:
     def __getitem__(self, index: slice) -> list[Image]: ...
     def __getitem__(self, index: int | slice) -> Image | list[Image]:
         if isinstance(index, slice):
-            return [self.get_frame(i) for i in range(*index.indices(self._frame_cnt))]
-        at = index + self._frame_cnt if index < 0 else index
-        if not 0 <= at < self._frame_cnt:
-            raise FkitIndexError(f"{self._name} has frames 0 to {self._frame_cnt - 1}; got {index}.")
-        return self.get_frame(at)
+            try:
+                places = range(*index.indices(self.frame_cnt))
+            except (TypeError, ValueError) as cause:
+                raise FkitTypeError(f"VideoReader: {index} is no slice of whole numbers: {cause}.") from cause
+            return [self.get_frame(i) for i in places]
+        at = whole("VideoReader", "index", index)
+        if not -self.frame_cnt <= at < self.frame_cnt:
+            raise FkitIndexError(f"{self._name} has frames 0 to {self.frame_cnt - 1}; got {index}.")
+        return self.get_frame(at % self.frame_cnt)
 
     def __iter__(self) -> Iterator[Image]:
         self._position = 0
@@ -256,13 +286,42 @@ class VideoReader:
 
     def _decoded(self) -> Image | None:
         """Decode the frame at the position, seeking when the capture stands elsewhere."""
-        if round(self._capture.get(cv2.CAP_PROP_POS_FRAMES)) != self._position:
-            self._capture.set(cv2.CAP_PROP_POS_FRAMES, self._position)
+        place = round(self._capture.get(cv2.CAP_PROP_POS_FRAMES))
+        if place != self._position:
+            if self._seekable:
+                self._capture.set(cv2.CAP_PROP_POS_FRAMES, self._position)
+            elif place > self._position:
+                self._capture.open(self._name)
             # some containers seek to a key frame before it only: read on up to the frame
             for _ in range(self._position - round(self._capture.get(cv2.CAP_PROP_POS_FRAMES))):
                 self._capture.grab()
         good, frame = self._capture.read()
         return frame if good else None
+
+
+def _counted(name: str) -> int:
+    """How many frames can be read."""
+    capture, number = cv2.VideoCapture(name), 0
+    while capture.grab():
+        number += 1
+    capture.release()
+    return number
+
+
+def numbered(function: str, filename_tmpl: str, number: int) -> str:
+    """The name of a file by its number.
+
+    Example:
+        >>> numbered("frames2video", "{:06d}.jpg", 7)
+        '000007.jpg'
+    """
+    try:
+        return text(function, "filename_tmpl", filename_tmpl).format(number)
+    except (IndexError, KeyError, ValueError, AttributeError) as cause:
+        raise FkitValueError(
+            f"{function}: filename_tmpl = {filename_tmpl!r} cannot name file {number}: {cause}.",
+            repair="write it like '{:06d}.jpg'",
+        ) from cause
 
 
 @contextmanager
@@ -276,7 +335,5 @@ def shown_progress(label: str, total: int, show: bool) -> Generator[Callable[[in
     if not show:
         yield lambda done: None
         return
-    from fkit.fileio.progress import progress
-
     with progress(label, total, unit="frames") as advance:
         yield advance

@@ -7,6 +7,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from fkit.image.argument import finite, number, pair
 from fkit.image.refuse import Image, form, image, is_a, one_of, refusing
 from fkit.image.resize import interpolation_code
 from fkit.tree.error import FkitTypeError, FkitValueError
@@ -113,6 +114,11 @@ def imrotate(
         center = ((width - 1) * 0.5, (height - 1) * 0.5)
     if not is_a(center, tuple):
         raise FkitTypeError(f"imrotate: center must be a tuple (x, y); got {center!r}.")
+    pair("imrotate", "center", center)
+    finite("imrotate", "angle", angle)
+    scale = float(finite("imrotate", "scale", scale))
+    for value in border_value if isinstance(border_value, tuple) else (border_value,):
+        number("imrotate", "border_value", value, nan=True)
     code, border = interpolation_code("imrotate", interpolation), _border_code(border_mode)
     with refusing("imrotate", img):
         matrix: NDArray[Any] = cv2.getRotationMatrix2D(center, -angle, scale)
@@ -153,6 +159,7 @@ def imshear(
         [[1, 2, 3], [0, 4, 5]]
     """
     one_of("imshear", "direction", direction, DIRECTIONS[:2])
+    finite("imshear", "magnitude", magnitude)
     matrix = [[1, magnitude, 0], [0, 1, 0]] if direction == "horizontal" else [[1, 0, 0], [magnitude, 1, 0]]
     return _affine("imshear", img, matrix, border_value, interpolation)
 
@@ -184,6 +191,7 @@ def imtranslate(
         [[9, 1, 2]]
     """
     one_of("imtranslate", "direction", direction, DIRECTIONS[:2])
+    finite("imtranslate", "offset", offset)
     matrix = [[1, 0, offset], [0, 1, 0]] if direction == "horizontal" else [[1, 0, 0], [0, 1, offset]]
     return _affine("imtranslate", img, matrix, border_value, interpolation)
 

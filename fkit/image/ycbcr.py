@@ -120,13 +120,15 @@ def _from_ycbcr(name: str, img: Image, reverse: bool) -> Image:
 def _check_ycbcr(name: str, img: Image) -> None:
     if image(name, img).dtype.name not in ("uint8", "float32"):
         raise FkitTypeError(f"{name} takes uint8 in 0..255 or float32 in 0..1; got {form(img)}.")
-    if img.ndim != 3 or img.shape[2] != 3 or not img.size:
+    if img.ndim != 3 or img.shape[2] != 3:
         raise FkitValueError(f"{name} takes three channels; got {form(img)}.")
 
 
 def _affine(name: str, img: Image, rows: NDArray[Any], offset: NDArray[Any], unit: np.float32) -> Image:
     """``rows @ pixel + offset`` in float64, after the pixel went through float32 as in the reference, which
     decides the ties of uint8."""
+    if not img.size:
+        return np.empty(img.shape if len(rows) == 3 else img.shape[:2], img.dtype)
     if img.dtype == np.uint8:
         steps = np.arange(256, dtype=np.float32) / np.float32(255) * unit
         wide = looked_up(name, img, steps.astype(np.float64))

@@ -35,7 +35,7 @@ def test_rescaling_fits_into_the_two_lengths_and_touches_one(width: int, height:
     assert max(wide, high) <= max(scale)
     assert min(wide, high) <= min(scale)
     assert max(wide, high) == max(scale) or min(wide, high) == min(scale)
-    assert abs(wide - width * factor) <= 0.5 + 1e-9
+    assert abs(wide - width * factor) <= 0.5 + 1e-9 or wide == 1
     assert rescale_size((width, height), scale[::-1]) == (wide, high)
 
 
@@ -150,7 +150,7 @@ def test_resizing_writes_into_a_buffer_that_fits(photo: np.ndarray) -> None:
         (lambda img: bbox_clip(np.zeros((2, 3)), (4, 4)), ValueError, r"\(\.\.\., 4 K\); got \(2, 3\)"),
         (impad, ValueError, "exactly one of shape and padding"),
         (lambda img: impad(img, padding=(1, 2, 3)), ValueError, "integer or a tuple of 2 or 4"),
-        (lambda img: impad(img, padding=1, pad_val=[1]), TypeError, "a number or a tuple; got list"),
+        (lambda img: impad(img, padding=1, pad_val=[1]), TypeError, "pad_val must be a number; got list"),
         (lambda img: impad(img, padding=1, padding_mode="wrap"), ValueError, "(?s)'wrap'.*Allowed: constant, edge"),
         (lambda img: cutout_at(img, [3, 3], (1, 1)), TypeError, "an integer or a tuple of two"),
         (lambda img: cutout_at(img, 3, (1, 1), (1, 2)), ValueError, "2 numbers for 3 channels"),

@@ -19,7 +19,7 @@ from fkit.image import (
     imwrite,
     resize_video,
 )
-from fkit.image.clip import codec
+from fkit.image.writer import codec
 from fkit.tree.error import FkitError, FkitFileNotFoundError, FkitIndexError, FkitOSError, FkitValueError
 
 CLIPS = ("clip.mp4", "clip.avi")
