@@ -180,3 +180,22 @@ def test_origins_of_whole_mappings_replaced_again_and_again() -> None:
     cfg = pickle.loads(pickle.dumps(cfg))
     values = [setting.value for setting in cfg.origins("a.b")]
     assert values[:3] == [299, 298, 297] and values[-1] == 0
+
+
+LEAF_PATHS = ("a.x", "a.y", "b.c.x", "l[0].k", "l.1.k", "top")
+
+
+@settings(max_examples=150, deadline=None)
+@given(st.lists(st.tuples(st.sampled_from(LEAF_PATHS), st.integers(0, 9), st.booleans()), max_size=90))
+def test_origins_are_the_history_of_each_value(changes: list[tuple[str, int, bool]]) -> None:
+    cfg = Config({"a": {"x": -1, "y": -1}, "b": {"c": {"x": -1}}, "l": [{"k": -1}, {"k": -1}], "top": -1})
+    history: dict[str, list[tuple[str, int]]] = {path: [] for path in LEAF_PATHS}
+    for step, (path, value, saved) in enumerate(changes):
+        cfg = cfg.merge({path: value}, source=f"step {step}")
+        if saved:
+            cfg = pickle.loads(pickle.dumps(cfg))
+        history[path].insert(0, (f"step {step}", value))
+    for path, rows in history.items():
+        assert cfg.origin(path) == (rows[0][0] if rows else None)
+        chain = [(setting.place, setting.value) for setting in cfg.origins(path)]
+        assert chain[:60] == rows[:60]

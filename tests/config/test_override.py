@@ -1,6 +1,7 @@
 """Command-line words: their grammar (the book has most of it), and what they may change."""
 
 import argparse
+import ast
 import re
 import shlex
 import time
@@ -30,6 +31,36 @@ def test_a_value_written_as_words_want_it_reads_back(value: Any) -> None:
         return f"[{','.join(map(word, item))}]" if isinstance(item, list) else str(item)
 
     assert read_value(word(value)) == value
+
+
+PLAIN = (
+    st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False) | st.text(max_size=8) | st.binary(max_size=4)
+)
+PYTHON = st.recursive(
+    PLAIN,
+    lambda below: (
+        st.lists(below, max_size=3)
+        | st.lists(below, max_size=3).map(tuple)
+        | st.dictionaries(PLAIN, below, max_size=3)
+        | st.sets(PLAIN, max_size=3)
+    ),
+    max_leaves=8,
+)
+
+
+@given(PYTHON)
+def test_what_python_prints_is_read_as_python_reads_it(value: Any) -> None:
+    again = read_literal(repr(value))
+    assert again == ast.literal_eval(repr(value)) == value and type(again) is type(value)
+
+
+@given(st.text("[](){},:='\"\\ab 1.", max_size=20))
+def test_any_brackets_are_read_or_refused_clearly(text: str) -> None:
+    for read in (read_value, read_literal, read_word):
+        try:
+            read(text)
+        except FkitError:
+            continue
 
 
 @given(st.text(max_size=20))
