@@ -116,17 +116,17 @@ def module_file(module: str, file: str, place: str) -> str:
     level = len(module) - len(module.lstrip("."))
     if level:
         folder = os.path.join(os.path.dirname(file), *[".."] * (level - 1))
-        found = os.path.join(folder, module[level:].replace(".", "/") + ".py")
+        path = os.path.join(folder, module[level:].replace(".", "/") + ".py")
     else:
-        package, _, rest = module.partition(".")
-        if not rest:
+        package, _, inside = module.partition(".")
+        if not inside:
             raise FkitValueError(f"A base must be a module inside of a package, not {module!r}.", origin=place)
         root = package_folder(package, place)
         if root is None:
             raise FkitImportError(
                 f"The base {module!r} wants the package {package}, which is not installed.", origin=place
             )
-        found = os.path.join(root, *rest.split(".")) + ".py"
-    if not os.path.isfile(found):
-        raise FkitFileNotFoundError(f"There is no base {module!r}: no file {found}.", origin=place)
-    return os.path.normpath(found)
+        path = os.path.join(root, *inside.split(".")) + ".py"
+    if not os.path.isfile(path):
+        raise FkitFileNotFoundError(f"There is no base {module!r}: no file {path}.", origin=place)
+    return os.path.normpath(path)

@@ -39,10 +39,10 @@ def load_newstyle(text: str, file: str, reading: Reading, kind: type[Node]) -> t
     """
     names, imported = _module(text, file, reading, (file,))
     dotted = {key: value.name for key in imported if isinstance(value := names.get(key), Imported)}
-    return settle(_kept(names, imported), reading.budget, kind), dotted
+    return settle(_values(names, imported), reading.budget, kind), dotted
 
 
-def _kept(names: Draft, imported: set[str]) -> Draft:
+def _values(names: Draft, imported: set[str]) -> Draft:
     """What of the names is the config's: no imports, no modules, no functions, no private ones."""
     for key, value in [*names.items()]:
         if key in imported or key.startswith("__") or isinstance(value, (Module, Closure)):
@@ -118,22 +118,22 @@ def _read_base(module: str, file: str, place: str, reading: Reading, chain: tupl
         raise
     reading.budget.spend(reading.budget.weigh(base))
     # each value becomes one of its own, as mmengine's ConfigDicts are made: no two share a part
-    own = {k: v if isinstance(v, (Closure, Module)) else link(v) for k, v in base.items()}
-    return Draft(own, dict(base.marks)), imported
+    values = {k: v if isinstance(v, (Closure, Module)) else link(v) for k, v in base.items()}
+    return Draft(values, dict(base.marks)), imported
 
 
 def _check_imports(module: ast.Module, file: str) -> set[str]:
     """The names that imports bind, and the errors of imports that OpenMMLab refuses."""
-    found: set[str] = set()
+    names: set[str] = set()
     for node in statements(module):
         if isinstance(node, ast.Import):
             if len(node.names) != 1:
                 raise FkitValueError("A new-style config imports one module a line.", origin=f"{file}:{node.lineno}")
             if node.names[0].asname is not None:
-                found.add(node.names[0].asname)
+                names.add(node.names[0].asname)
         elif isinstance(node, ast.ImportFrom):
-            found |= _bound(node, module, file)
-    return found
+            names |= _bound(node, module, file)
+    return names
 
 
 def _bound(node: ast.ImportFrom, module: ast.Module, file: str) -> set[str]:

@@ -28,12 +28,12 @@ _WHOLE_VALUE = re.compile("\ue0b0\\$(\\d+)\ue0b1")
 _PART_VALUE = re.compile("[\ue0b0\ue0b2]\\$(\\d+)[\ue0b1\ue0b3]")
 
 _NESTED = r"\{\{[ \t]*(file\w+)[ \t]*\}\}"  # a file variable inside of a default
-_HELD = rf"\{{\{{(?!\{{)(?P<held>(?:[^{{}}\n]|\}}(?!\}})|\{{(?!\{{)|{_NESTED})*+)\}}\}}"
-_OUTSIDE = re.compile(rf"(?P<prefix>\b[rRbBuUfF]{{1,2}})?(?P<quote>\"\"\"|'''|\"|')|#[^\n]*|{_HELD}")
-_INSIDE = re.compile(rf"\\(?!\{{\{{).?|(?P<quote>\"\"\"|'''|\"|')|\n|{_HELD}", re.DOTALL)
+_BRACES = rf"\{{\{{(?!\{{)(?P<inside>(?:[^{{}}\n]|\}}(?!\}})|\{{(?!\{{)|{_NESTED})*+)\}}\}}"
+_OUTSIDE = re.compile(rf"(?P<prefix>\b[rRbBuUfF]{{1,2}})?(?P<quote>\"\"\"|'''|\"|')|#[^\n]*|{_BRACES}")
+_INSIDE = re.compile(rf"\\(?!\{{\{{).?|(?P<quote>\"\"\"|'''|\"|')|\n|{_BRACES}", re.DOTALL)
 # in YAML a quote opens where a value begins, a comment after a blank, and a string may have many lines
-_OUTSIDE_YAML = re.compile(rf"(?<![^\s\[\]{{}},:-])(?P<prefix>)(?P<quote>\"|')|(?<!\S)#[^\n]*|{_HELD}")
-_INSIDE_YAML = re.compile(rf"\\.?|(?P<quote>\"|')|{_HELD}", re.DOTALL)
+_OUTSIDE_YAML = re.compile(rf"(?<![^\s\[\]{{}},:-])(?P<prefix>)(?P<quote>\"|')|(?<!\S)#[^\n]*|{_BRACES}")
+_INSIDE_YAML = re.compile(rf"\\.?|(?P<quote>\"|')|{_BRACES}", re.DOTALL)
 
 _BASE = re.compile(r"\s*_base_\.([\w.]+)\s*")
 _ODD = re.compile(r"['\"]?\s*(\$\w+|_base_\b|file[A-Z]\w*)")
@@ -78,8 +78,8 @@ def substitute(text: str, file: str, name: str, predefined: bool, environment: b
     while (match := (inside if quote else outside).search(text, at)) is not None:
         parts.append(text[at : match.start()])
         at, what = match.end(), match[0]
-        if match["held"] is not None:
-            filled = walk.replaced(match["held"], prefix, quote, match.start())
+        if match["inside"] is not None:
+            filled = walk.replaced(match["inside"], prefix, quote, match.start())
             if filled is None:
                 what, at = "{{", match.start() + 2
             else:
@@ -122,21 +122,21 @@ class _Walk:
         self.values: list[str] = []
         self.has_base_variables = False
 
-    def replaced(self, held: str, prefix: str, quote: str, at: int) -> str | None:
-        """The text in place of ``{{held}}``, in the string that the quote opened; None: it is no placeholder."""
-        base = _BASE.fullmatch(held)
+    def replaced(self, inside: str, prefix: str, quote: str, at: int) -> str | None:
+        """The text in place of ``{{inside}}``, in the string that the quote opened; None: it is no placeholder."""
+        base = _BASE.fullmatch(inside)
         if base is not None:
             self.has_base_variables = True
             return self.token(base[1], quote)
-        word = held.strip()
+        word = inside.strip()
         if self.predefined and word in _FILE:
             return self.written(_of_file(self.file, word), prefix, quote, at)
-        variable = _variable(held) if self.environment else None
+        variable = _variable(inside) if self.environment else None
         if variable is not None:
             return self.read(*variable, prefix, quote, at)
-        odd = _ODD.match(held)
+        odd = _ODD.match(inside)
         if odd is not None and (self.environment if odd[1][0] == "$" else self.predefined or odd[1] == "_base_"):
-            raise self.left(held, odd[1], at)
+            raise self.left(inside, odd[1], at)
         return None
 
     def read(self, name: str, default: str, prefix: str, quote: str, at: int) -> str:
@@ -186,8 +186,8 @@ class _Walk:
                 repair="Write / in place of it: Python takes it everywhere.",
             )
         # strings that stand side by side are one: the value is a string of its own between two halves
-        own = repr(value.encode()) if is_bytes else repr(value)
-        return f"{quote} {own} {prefix}{quote}"
+        between = repr(value.encode()) if is_bytes else repr(value)
+        return f"{quote} {between} {prefix}{quote}"
 
     def backslashes(self, at: int) -> int:
         """How many stand right before a place."""
@@ -199,9 +199,9 @@ class _Walk:
     def place(self, at: int) -> str:
         return f"{self.name}:{self.text.count(chr(10), 0, at) + 1}"
 
-    def left(self, held: str, word: str, at: int) -> FkitValueError:
+    def left(self, inside: str, word: str, at: int) -> FkitValueError:
         """The error of a placeholder that nothing replaces."""
-        what = f"The placeholder {{{{{held:.80}}}}} is none that is known, and would be left in place."
+        what = f"The placeholder {{{{{inside:.80}}}}} is none that is known, and would be left in place."
         if word[0] == "$":
             repair = f"Write {{{{{word}:default}}}}, with no blanks in the default; {{{{{word}:}}}} has none."
             return FkitValueError(what, origin=self.place(at), repair=repair)
@@ -218,9 +218,9 @@ def _of_file(file: str, word: str) -> str:
     return values[_FILE.index(word)].replace("\\", "/")
 
 
-def _variable(held: str) -> tuple[str, str] | None:
+def _variable(inside: str) -> tuple[str, str] | None:
     """The name and the default of ``$NAME:default``, or None; quotes round it may stand, blanks in the default not."""
-    word = held[1:] if held[:1] in ("'", '"') else held
+    word = inside[1:] if inside[:1] in ("'", '"') else inside
     name, colon, default = word.lstrip().partition(":")
     name = name.rstrip()
     if not colon or name[:1] != "$" or re.fullmatch(r"\w+", name[1:]) is None:

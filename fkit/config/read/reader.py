@@ -138,18 +138,18 @@ class Reader:
                         repair="All files of a chain must be of one style.",
                     )
                 return self.newstyle(text, file)
-            own, base = self.execute(source, file, chain)
+            child, base = self.execute(source, file, chain)
         else:
-            own, base = self._document(source, file, chain)
+            child, base = self._document(source, file, chain)
         self.environment.update(source.environment)
-        if "_deprecation_" in own:
-            _announce(own, file)
-            own = _without(own, ["_deprecation_"])
+        if "_deprecation_" in child:
+            _announce(child, file)
+            child = _without(child, ["_deprecation_"])
         if source.has_base_variables:
-            own = restore(own, base, name)
+            child = restore(child, base, name)
             self._keep_shared(base)
-            self.budget.hold(self.budget.weigh(own))
-        merged = merge(base, inheritance(own, self.kind)) if base else own
+            self.budget.hold(self.budget.weigh(child))
+        merged = merge(base, inheritance(child, self.kind)) if base else child
         if any(key.startswith("__") for key in merged):
             merged = _without(merged, [key for key in merged if key.startswith("__")])
         return merged
@@ -174,20 +174,20 @@ class Reader:
     def execute(self, source: Source, file: str, chain: tuple[str, ...]) -> tuple[Node, Node]:
         """What a Python file itself sets, and its bases (changed, where the file assigns to ``_base_.x``)."""
         name = shown(file)
-        statement, rest = split_base(parse_python(source.text, name), name)
+        statement, body = split_base(parse_python(source.text, name), name)
         base = self.bases(statement, file, chain)
         names = Draft()
         if not mentions_base(source.text, statement):
             return settle(
-                _kept(evaluate(rest, names, name, self.budget, self.environment)), self.budget, self.kind
+                _values(evaluate(body, names, name, self.budget, self.environment)), self.budget, self.kind
             ), base
         linked = names["_base_"] = link(base)
-        evaluate(rest, names, name, self.budget, self.environment)
+        evaluate(body, names, name, self.budget, self.environment)
         check_base(names, linked, name)
         known: dict[int, Any] = {}
         base = settle(linked, self.budget, self.kind, known)
         self._keep_shared(base)
-        return settle(_kept(names), self.budget, self.kind, known), base
+        return settle(_values(names), self.budget, self.kind, known), base
 
     def _keep_shared(self, base: Node) -> None:
         """Remember the mappings of a base that its child may hold too: OpenMMLab gives them one ``_scope_``."""
@@ -210,14 +210,14 @@ class Reader:
         for key in value:
             if not isinstance(key, str):
                 raise FkitTypeError(f"The top-level key {key!r} is no string.", origin=name)
-        own: Node = settle(value, self.budget, self.kind)
+        child: Node = settle(value, self.budget, self.kind)
         if source.values:
-            own = fill(own, source)
-        if "_base_" not in own:
-            return own, self.kind.of({})
-        paths = own["_base_"]
+            child = fill(child, source)
+        if "_base_" not in child:
+            return child, self.kind.of({})
+        paths = child["_base_"]
         base = self._bases(paths if isinstance(paths, list) else [paths], file, chain, 0)
-        return _without(own, ["_base_"]), base
+        return _without(child, ["_base_"]), base
 
     def _bases(self, paths: list[Any], file: str, chain: tuple[str, ...], line: int) -> Node:
         """The union of the bases, in which no key may come twice."""
@@ -254,7 +254,7 @@ def _base_paths(statement: ast.Assign | ast.AnnAssign, file: str, budget: Budget
     return paths if isinstance(paths, list) else [paths]
 
 
-def _kept(names: Draft) -> Draft:
+def _values(names: Draft) -> Draft:
     """What of the names is the config's: no modules, no functions, no private ones."""
     for key in [key for key, value in names.items() if key.startswith("__") or _is_code(value)]:
         del names[key]
@@ -272,9 +272,9 @@ def _without(cfg: Node, keys: list[str]) -> Node:
     return type(cfg).of({k: v for k, v in cfg.items() if k not in keys}, marks or None)
 
 
-def _announce(own: Node, file: str) -> None:
+def _announce(child: Node, file: str) -> None:
     """Warn of a config that announces its end."""
-    notice, mark = own["_deprecation_"], (marks_of(own) or {}).get("_deprecation_")
+    notice, mark = child["_deprecation_"], (marks_of(child) or {}).get("_deprecation_")
     message = f"The config file {file} will be deprecated in the future."
     if isinstance(notice, dict) and "expected" in notice:
         message += f" Please use {notice['expected']} instead."

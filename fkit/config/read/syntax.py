@@ -90,16 +90,16 @@ def split_base(module: ast.Module, file: str) -> tuple[ast.Assign | ast.AnnAssig
         )
     if not bases:
         return None, module.body
-    found = cast("ast.Assign | ast.AnnAssign", bases[0])
-    return found, [node for node in module.body if node is not found]
+    statement = cast("ast.Assign | ast.AnnAssign", bases[0])
+    return statement, [node for node in module.body if node is not statement]
 
 
 def mentions_base(text: str, statement: ast.Assign | ast.AnnAssign | None) -> bool:
     """Whether a text may use ``_base_`` outside of the statement that sets it."""
     if statement is None:
         return "_base_" in text
-    own = text.split("\n")[statement.lineno - 1 : statement.end_lineno]
-    return text.count("_base_") > sum(line.count("_base_") for line in own)
+    lines = text.split("\n")[statement.lineno - 1 : statement.end_lineno]
+    return text.count("_base_") > sum(line.count("_base_") for line in lines)
 
 
 def check_base(names: dict[str, Any], base: Any, file: str) -> None:
@@ -147,17 +147,17 @@ def is_newstyle(module: ast.Module, file: str) -> bool:
 
 def statements(module: ast.Module) -> list[ast.stmt]:
     """All statements, those of the file itself first, then those inside of them, level by level."""
-    found: list[ast.stmt] = []
+    nodes: list[ast.stmt] = []
     level: list[ast.stmt] = module.body
     while level:
-        found += level
+        nodes += level
         deeper: list[ast.stmt] = []
         for node in level:
             for field in ("body", "orelse", "finalbody", "handlers"):
                 for below in getattr(node, field, ()):
                     deeper += below.body if isinstance(below, ast.ExceptHandler) else [below]
         level = deeper
-    return found
+    return nodes
 
 
 def _is_marker(node: ast.With) -> bool:

@@ -67,10 +67,10 @@ class TrustedReader(Reader):
     def execute(self, source: Source, file: str, chain: tuple[str, ...]) -> tuple[Node, Node]:
         """What the file itself sets when it runs, and its bases."""
         module = parse_python(source.text, shown(file))
-        statement, rest = split_base(module, shown(file))
+        statement, body = split_base(module, shown(file))
         base = self.bases(statement, file, chain)
         opened = _open(thaw(base))
-        names = _run(rest, file, {"_base_": opened})
+        names = _run(body, file, {"_base_": opened})
         check_base(names, opened, shown(file))
         return Node(_values(names)), Node(opened)
 
@@ -104,8 +104,10 @@ def _newstyle(text: str, file: str, options: Options, chain: tuple[str, ...]) ->
                 message = f"The base {node.module} has no {alias.name!r}."
                 raise FkitKeyError(message, origin=place, value=alias.name, choices=[*base], label="Names")
             names.update(base if alias.name == "*" else {alias.asname or alias.name: base[alias.name]})
-    kept = [n for n in body if not (isinstance(n, ast.ImportFrom) and (n.module or "").startswith("mmengine.config"))]
-    return _run(kept, file, names)
+    statements = [
+        n for n in body if not (isinstance(n, ast.ImportFrom) and (n.module or "").startswith("mmengine.config"))
+    ]
+    return _run(statements, file, names)
 
 
 def _run(body: list[ast.stmt], file: str, names: dict[str, Any]) -> dict[str, Any]:
