@@ -1,11 +1,11 @@
-"""The toolbox against its peers in one run: `build` and structures against mmengine's, image functions against mmcv-lite's.
+"""The toolbox against its peers in one run: `build`, files and structures against mmengine's, images against mmcv-lite's.
 
     nox -s bench -- toolbox                     # makes the environment of the peers
     python experiments/bench/toolbox.py --peer PYTHON [--quick]
 
 ``--peer`` is an interpreter that has fkit, mmengine 0.10.7 and mmcv-lite 2.2.0. The parts are scripts of their own
-(``build.py``, ``structure.py`` and ``image.py``), which say how they measure; this one runs them all and fails when one
-does.
+(``build.py``, ``fileio.py``, ``structure.py`` and ``image.py``), which say how they measure; this one runs them all and
+fails when one does.
 """
 
 import argparse
@@ -20,12 +20,12 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--peer", required=True, help="the interpreter that has the peers")
     parser.add_argument("--quick", action="store_true", help="fewer rounds: a look, not a figure to quote")
-    given = parser.parse_args()
-    rounds = ("5", "5", "5") if given.quick else ("15", "15", "31")
+    words = parser.parse_args()
+    rounds = ("5", "5", "5", "5") if words.quick else ("15", "15", "15", "31")
     codes: list[int] = []
-    for name, count in zip(("build", "structure", "image"), rounds, strict=True):
+    for name, count in zip(("build", "fileio", "structure", "image"), rounds, strict=True):
         print(f"\n## {name}\n", flush=True)
-        line = [sys.executable, str(HERE / f"{name}.py"), "--peer", given.peer, "--rounds", count]
+        line = [sys.executable, str(HERE / f"{name}.py"), "--peer", words.peer, "--rounds", count]
         codes.append(subprocess.run(line, check=False).returncode)
     return max(codes)
 

@@ -1,6 +1,7 @@
 """What a run writes line by line: metrics.jsonl and log.txt."""
 
 import json
+import math
 import time
 from collections.abc import Mapping
 from pathlib import Path
@@ -28,9 +29,10 @@ class Journal:
         self.rows = rows
 
     def write(self, effect: WriteScalars) -> None:
-        """A line of metrics, in full precision."""
-        row = {"step": effect.step, "epoch": effect.epoch, "mode": effect.mode, **effect.scalars}
-        self._files.append(self._metrics, (json.dumps(row) + "\n").encode())
+        """A line of metrics, in full precision; strict JSON, so nan and the infinities are null (log.txt says which)."""
+        scalars = {name: None if _is_no_number(value) else value for name, value in effect.scalars.items()}
+        row = {"step": effect.step, "epoch": effect.epoch, "mode": effect.mode, **scalars}
+        self._files.append(self._metrics, (json.dumps(row, allow_nan=False) + "\n").encode())
         self.rows += 1
 
     def say(self, text: str, level: str = "INFO") -> None:
@@ -50,7 +52,7 @@ class Journal:
 
 
 def read_rows(path: Path) -> list[Mapping[str, Any]]:
-    """The rows of a metrics.jsonl; a last line that a crash cut short is left out.
+    """The rows of a metrics.jsonl, null as nan; a last line that a crash cut short is left out.
 
     Raises:
         FkitValueError: a line before the last is no JSON.
@@ -59,9 +61,14 @@ def read_rows(path: Path) -> list[Mapping[str, Any]]:
     lines = path.read_text().splitlines() if path.exists() else []
     for number, line in enumerate(lines, 1):
         try:
-            rows.append(json.loads(line))
-        except ValueError as cause:
+            row: dict[str, Any] = json.loads(line)
+            rows.append({name: math.nan if value is None else value for name, value in row.items()})
+        except (ValueError, AttributeError) as cause:
             if number == len(lines):
                 break
             raise FkitValueError(f"{path}:{number}: is no JSON line.") from cause
     return rows
+
+
+def _is_no_number(value: Any) -> bool:
+    return isinstance(value, float) and not math.isfinite(value)

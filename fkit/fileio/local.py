@@ -233,7 +233,9 @@ def text_of(value: Any, where: str) -> str:
 def _copy_whole(source: str, target: str) -> str:
     """Copy a file with its permissions, whole or not at all; into what is no regular file (a device), its content."""
     if os.path.exists(target) and not os.path.isfile(target):
-        return shutil.copyfile(source, target)
+        with open(source, "rb") as reading, open(target, "wb") as writing:
+            shutil.copyfileobj(reading, writing)
+        return target
     place = os.path.realpath(target)
     handle, beside = tempfile.mkstemp(prefix=".copy.", suffix=".tmp", dir=os.path.dirname(place))
     try:

@@ -3,8 +3,10 @@
 import sys
 import time
 from collections.abc import Callable, Generator
-from contextlib import contextmanager
-from typing import IO, Any, TypeAlias
+from contextlib import AbstractContextManager, contextmanager
+from typing import IO, Any, TypeAlias, cast
+
+from fkit.tree.error import FkitTypeError, FkitValueError, quoted
 
 __all__ = ["Advance", "progress"]
 
@@ -13,10 +15,9 @@ Advance: TypeAlias = Callable[[int], None]
 _LINE_SECONDS = 10.0  # how often a plain line is written
 
 
-@contextmanager
 def progress(
     label: str, total: int | None, *, unit: str = "items", file: IO[str] | None = None, color: str | None = None
-) -> Generator[Advance]:
+) -> AbstractContextManager[Advance]:
     """Show the progress of the body, which calls the function it is given with what it has done since the last call.
 
     Args:
@@ -26,21 +27,30 @@ def progress(
         file: where to; None is standard error. A bar on a terminal, elsewhere a line every ten seconds and at the end.
         color: the bar's colour, as rich names it.
 
+    Raises:
+        FkitTypeError: a total that is no number, or a file that cannot be written to.
+
     Example:
         >>> import io
         >>> with progress("reading", 3, file=io.StringIO()) as advance:
         ...     advance(2)
         ...     advance(1)
     """
-    out = sys.stderr if file is None else file
-    show = _bar if out.isatty() else _lines
-    with show(label, total, unit, out, color) as advance:
-        yield advance
+    out: Any = sys.stderr if file is None else file
+    if total is not None and not isinstance(cast(Any, total), (int, float)):
+        raise FkitTypeError(f"`total` is how much there is to do, or None, not {quoted(total)}.")
+    if not isinstance(cast(Any, unit), str):
+        raise FkitTypeError(f'`unit` is "items" or "bytes", not {quoted(unit)}.')
+    if not hasattr(out, "write"):
+        raise FkitTypeError(f"`file` is an open file, not {quoted(out)}.")
+    is_terminal = hasattr(out, "isatty") and out.isatty()
+    return (_bar if is_terminal else _lines)(str(label), total, unit, out, color)
 
 
 @contextmanager
 def _bar(label: str, total: int | None, unit: str, out: IO[str], color: str | None) -> Generator[Advance]:
     from rich.console import Console
+    from rich.errors import StyleSyntaxError
     from rich.progress import (
         BarColumn,
         DownloadColumn,
@@ -52,7 +62,16 @@ def _bar(label: str, total: int | None, unit: str, out: IO[str], color: str | No
         TimeRemainingColumn,
         TransferSpeedColumn,
     )
+    from rich.style import Style
     from rich.text import Text
+
+    if color is not None:
+        try:
+            Style.parse(color)
+        except (StyleSyntaxError, AttributeError, TypeError):
+            raise FkitValueError(
+                f"{quoted(color)} is no colour.", repair="Colours are named as in rich: 'green', '#00ff00'."
+            ) from None
 
     class Rate(ProgressColumn):
         def render(self, task: Any) -> Text:
