@@ -1,6 +1,7 @@
 """The local disk as a storage backend."""
 
 import contextlib
+import errno
 import io
 import os
 import shutil
@@ -60,7 +61,9 @@ class LocalStorage:
         with FileErrors(path_text(filepath), "written"):
             try:
                 atomic_write(path, content, sync=False)
-            except (FileNotFoundError, NotADirectoryError):
+            except OSError as cause:
+                if cause.errno not in (errno.ENOENT, errno.ENOTDIR):
+                    raise
                 mkdir_or_exist(os.path.dirname(path))
                 atomic_write(path, content, sync=False)
 

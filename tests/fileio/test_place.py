@@ -82,6 +82,9 @@ def test_a_device_stays_one(tmp_path: Path) -> None:
     (tmp_path / "a.txt").write_text("x")
     before = os.stat("/dev/null").st_mode
     assert fileio.copyfile(tmp_path / "a.txt", "/dev/null") == "/dev/null"
+    dump({"a": 1}, "/dev/null", "json")
+    with pytest.raises(OSError, match="/dev/full: cannot be written: No space left on device"):
+        dump({"a": 1}, "/dev/full", "json")
     assert stat.S_ISCHR(before) and os.stat("/dev/null").st_mode == before
     with pytest.raises(FkitFileExistsError, match=r"/dev/null: .* is neither a link nor a file"):
         fileio.symlink("x", "/dev/null")
@@ -89,7 +92,7 @@ def test_a_device_stays_one(tmp_path: Path) -> None:
 
 
 @pytest.mark.skipif(os.name == "nt", reason="no pipes in the file system")
-def test_a_pipe_is_copied_into(tmp_path: Path) -> None:
+def test_a_pipe_is_written_into(tmp_path: Path) -> None:
     os.mkfifo(tmp_path / "pipe")
     (tmp_path / "a.txt").write_text("x")
     contents: list[str] = []
@@ -98,6 +101,11 @@ def test_a_pipe_is_copied_into(tmp_path: Path) -> None:
     fileio.copyfile(tmp_path / "a.txt", tmp_path / "pipe")
     reader.join(10)
     assert contents == ["x"]
+    reader = threading.Thread(target=lambda: contents.append((tmp_path / "pipe").read_text()), daemon=True)
+    reader.start()
+    dump([1], tmp_path / "pipe", "json")
+    reader.join(10)
+    assert contents == ["x", "[1]"]
     assert stat.S_ISFIFO(os.stat(tmp_path / "pipe").st_mode)
 
 
