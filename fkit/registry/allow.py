@@ -10,7 +10,8 @@ From text, a config builds what is registered, and by a dotted path:
 
 Never, whatever is allowed, what is defined in Python's library, or in the kit: its parts go by their registered names.
 ``custom_imports`` runs the module it names, so it takes the same permission. Classes and functions that a caller puts
-into a config as Python objects are his own: no rule binds them.
+into a config as Python objects are his own: no rule binds them. A config file that writes one (``type=dict``) can only
+mean what its language lends it of Python's library, which is as closed.
 """
 
 import functools
@@ -27,7 +28,7 @@ from fkit.tree.check import expect
 from fkit.tree.error import FkitImportError, FkitTypeError, FkitValueError, quoted
 from fkit.tree.name import open_module, open_name
 
-__all__ = ["PARTS", "Allowed", "allowance", "importable", "opened", "refusal"]
+__all__ = ["PARTS", "Allowed", "allowance", "importable", "open_part", "refusal", "refusal_of_lent"]
 
 # module -> what of its public names is meant to be built: subclasses of these, and functions that return them
 PARTS = (
@@ -97,7 +98,7 @@ def allowance(modules: str | Iterable[str] = (), trust: bool = False) -> Allowed
     return Allowed(frozenset(names), trust)
 
 
-def opened(path: str, allowed: Allowed) -> Any:
+def open_part(path: str, allowed: Allowed) -> Any:
     """What a dotted path names, if a config may build it; ABSENT where there is no such package or part.
 
     Raises:
@@ -105,9 +106,9 @@ def opened(path: str, allowed: Allowed) -> Any:
         FkitImportError, FkitAttributeError: it is allowed, and cannot be imported.
 
     Example:
-        >>> opened("torch.optim.sgd.SGD", Allowed()).__name__
+        >>> open_part("torch.optim.sgd.SGD", Allowed()).__name__
         'SGD'
-        >>> opened("yaml.unsafe_load", Allowed())
+        >>> open_part("yaml.unsafe_load", Allowed())
         Traceback (most recent call last):
         fkit.tree.error.FkitValueError: 'yaml.unsafe_load' is code of the package 'yaml', which nothing allows.
           If you trust that package: --allow yaml. In Python: registry.allow('yaml').
@@ -124,14 +125,14 @@ def opened(path: str, allowed: Allowed) -> Any:
         return ABSENT
     if not allowed.covers(module):
         raise refusal(path, module)
-    found = open_name(path)
-    source = _source(found)
+    maker = open_name(path)
+    source = _source(maker)
     if isinstance(source, ModuleType) or not callable(source):
         return ABSENT
     home = _home(source)
     if not allowed.covers(home) and _part(f"{home}.{getattr(source, '__name__', '')}") is not source:
         raise refusal(path, home)
-    return found
+    return maker
 
 
 def importable(module: str) -> bool:
@@ -174,6 +175,20 @@ def refusal(what: str, module: str) -> FkitValueError:
     )
 
 
+def refusal_of_lent(maker: Any) -> FkitValueError | None:
+    """The error for what a config file wrote as an object, not as a name: the parts of Python that its language lends.
+
+    They compute values while a file is read (``max``, ``range``, ``math.sqrt``), and are not to be built.
+
+    Example:
+        >>> print(refusal_of_lent(bytes))
+        'builtins.bytes' is of Python's library, which no config reaches by a path.
+          If you mean it, register it: registry.register(KIND, maker).
+    """
+    home = _home(_source(maker))
+    return refusal(f"{home}.{getattr(maker, '__name__', '')}", home) if _closed(home) else None
+
+
 def _closed(module: str) -> str:
     """Why no permission opens a module; empty where one may."""
     first = module.partition(".")[0]
@@ -192,29 +207,30 @@ def _part(path: str) -> Any:
             offered = open_module(module)
         except FkitImportError:
             return ABSENT
-        found: Any = vars(offered).get(name, ABSENT)
-        home = str(getattr(found, "__module__", ""))
-        if (head == module or f"{home}.".startswith(f"{head}.")) and _is_a(found, offered, kinds):
-            return found
+        maker: Any = vars(offered).get(name, ABSENT)
+        home = str(getattr(maker, "__module__", ""))
+        if (head == module or f"{home}.".startswith(f"{head}.")) and _is_a(maker, offered, kinds):
+            return maker
     return ABSENT
 
 
-def _is_a(found: Any | Absent, offered: ModuleType, kinds: tuple[str, ...]) -> bool:
+def _is_a(maker: Any | Absent, offered: ModuleType, kinds: tuple[str, ...]) -> bool:
     """Whether it is a subclass of one of a module's classes, or a function said to return one of them."""
-    made: Any = found if isinstance(found, type) else None
-    if inspect.isfunction(found):
-        made = found.__annotations__.get("return")
+    product: Any = maker if isinstance(maker, type) else None
+    if inspect.isfunction(maker):
+        product = maker.__annotations__.get("return")
     bases = tuple(getattr(offered, kind) for kind in kinds)
-    return made is not None and any(
-        made == base or (isinstance(made, type) and isinstance(base, type) and issubclass(made, base)) for base in bases
+    return product is not None and any(
+        product == base or (isinstance(product, type) and isinstance(base, type) and issubclass(product, base))
+        for base in bases
     )
 
 
-def _source(found: Any) -> Any:
+def _source(maker: Any) -> Any:
     """The class or function that a partial calls; anything else is its own."""
-    while isinstance(found, functools.partial):
-        found = cast("functools.partial[Any]", found).func
-    return found
+    while isinstance(maker, functools.partial):
+        maker = cast("functools.partial[Any]", maker).func
+    return maker
 
 
 def _home(source: Any) -> str:

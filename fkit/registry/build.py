@@ -1,30 +1,16 @@
 """A config node to an object: look the type up, call the maker, say what went wrong and where."""
 
-import warnings
 from collections.abc import Callable, Iterable, Mapping
 from functools import partial
-from typing import Any, NamedTuple, Protocol, TypeAlias, cast
+from typing import Any, Protocol, cast
 
 from fkit.config.config import Config
-from fkit.registry.allow import allowance, opened
-from fkit.registry.entry import Built, Entry, Lazy, Recipe, recipe_of
-from fkit.registry.report import (
-    bad_config,
-    bad_type,
-    failed,
-    is_reported,
-    locate,
-    no_type,
-    not_found,
-    origin_of,
-    place,
-    reported,
-    undone_delete,
-)
+from fkit.registry.allow import allowance
+from fkit.registry.entry import Built
+from fkit.registry.report import bad_config, failed, is_reported, no_type, not_found, reported, undone_delete
+from fkit.registry.resolve import Part, Where, load, path_of, recipe_for, scope_of, warn_deprecated
 from fkit.registry.table import Table
-from fkit.tree.absent import ABSENT
 from fkit.tree.check import expect
-from fkit.tree.error import FkitAttributeError, FkitError, FkitImportError
 from fkit.tree.node import freeze
 
 __all__ = ["Builder", "Built", "build", "build_part", "checked_build"]
@@ -34,10 +20,6 @@ _LEAVES = frozenset((str, int, float, bool, type(None)))
 
 # unlike the method of a frozen node, which answers itself
 _copy: Callable[[Any], dict[str, Any]] = dict[str, Any].copy
-
-# where a node stands: the path of the outermost config; or where the config around it stands, that config, and the
-# arguments made of it, among which the node is
-Where: TypeAlias = "str | tuple[Where, Any, Any]"
 
 
 class Builder(Protocol):
@@ -117,22 +99,6 @@ def checked_build(
     return build_part(cfg, kind, defaults, registry, registry.start(scope), backend, path)
 
 
-class Part(NamedTuple):
-    """A part of a config that is being built; what needs more than the happy path takes it whole."""
-
-    cfg: Any
-    kind: str
-    registry: Table
-    scope: str
-    backend: str | None
-    where: Where
-
-    @property
-    def path(self) -> str:
-        """Where it stands in the whole config."""
-        return path_of(self.where, self.cfg)
-
-
 def build_part(
     cfg: Any, kind: str, defaults: Any, registry: Table, scope: str, backend: str | None, where: Where
 ) -> Any:
@@ -152,7 +118,7 @@ def build_part(
         if isinstance(value, (list, tuple)) or type(value) is dict:
             args[key] = handed(value)
     if "_scope_" in args:
-        scope = _scope(args.pop("_scope_"), Part(cfg, kind, registry, scope, backend, where))
+        scope = scope_of(args.pop("_scope_"), Part(cfg, kind, registry, scope, backend, where))
     if "type" not in args:
         raise reported(no_type(registry, kind, cast(Any, cfg), path_of(where, cfg)))
     if "_delete_" in args:
@@ -161,11 +127,11 @@ def build_part(
 
     entry = registry.look(kind, name, scope, backend) if isinstance(name, str) else None
     if entry is None:
-        recipe = _unnamed(name, Part(cfg, kind, registry, scope, backend, where))
+        recipe = recipe_for(name, Part(cfg, kind, registry, scope, backend, where))
     else:
-        recipe = entry.known or _load(entry, Part(cfg, kind, registry, scope, backend, where))
+        recipe = entry.memo or load(entry, Part(cfg, kind, registry, scope, backend, where))
         if entry.deprecated is not None:
-            _warn(entry, name, cfg, where)
+            warn_deprecated(entry, name, cfg, where)
     call, wants_build, built = recipe
 
     for key, part_kind in built:
@@ -227,22 +193,6 @@ def _node(value: dict[Any, Any]) -> Config:
     )
 
 
-def path_of(where: Where, cfg: Any) -> str:
-    """The path of ``cfg`` in the whole config: worked out only when there is something to report."""
-    if isinstance(where, str):
-        return where
-    around, outer, args = where
-    return place(path_of(around, outer), locate(args, cfg))
-
-
-def _scope(scope: Any, part: Part) -> str:
-    """The scope that ``_scope_`` names."""
-    try:
-        return part.registry.start(scope)
-    except FkitError as error:
-        raise _placed(error, "_scope_", f"{scope!r}: ", part) from None
-
-
 def _by_kind(part: Part, defaults: Any) -> Any:
     """A kind with its own build function."""
     kind = part.registry.kind(part.kind)
@@ -267,77 +217,4 @@ def _sequence(part: Part, defaults: Any) -> Any:
         raise reported(not_found(registry, kind, "Sequential", scope, backend, path=part.path))
     items = cast("list[Any]", cfg)
     parts = [build_part(item, kind, defaults, registry, scope, backend, (where, items, items)) for item in items]
-    return _load(entry, part).call(*parts)
-
-
-def _load(entry: Entry, part: Part) -> Recipe:
-    """The recipe of an entry met for the first time; a lazy one is imported."""
-    try:
-        return entry.recipe
-    except FkitError as error:
-        raise _placed(error, "type", f"{entry.name!r}: ", part) from error.__cause__
-
-
-def _placed(error: FkitError, key: str, value: str, part: Part) -> FkitError:
-    """An error of a key's value, said of the place where that stands."""
-    return reported(
-        type(error)(
-            f"{place(part.path, key)} = {value}{error.what}",
-            path=part.path,
-            origin=origin_of(part.cfg, key),
-            value=error.value,
-            choices=error.choices,
-            label=error.label,
-            more=error.more,
-            repair=error.repair,
-        )
-    )
-
-
-def _unnamed(name: Any, part: Part) -> Recipe:
-    """``type`` is no registered name: a class, a function, a name that a config imported, a dotted path."""
-    if isinstance(name, str):
-        return _by_path(name, part, known=name.count(".") > 1)
-    imported: Any = getattr(cast(Any, type(name)), "__lazy__", None)
-    if imported is not None:
-        return _by_path(imported(name), part, known=True)
-    if isinstance(name, Lazy):
-        return recipe_of(name.load())
-    if callable(name):
-        return recipe_of(name)
-    raise reported(bad_type(part.kind, name, part.cfg, part.path))
-
-
-def _by_path(name: str, part: Part, known: bool) -> Recipe:
-    """``package.module.Name`` in place of a name: new-style configs import their parts, and are dumped with such paths.
-
-    Where the package is a scope (``mmdet.models.ResNet``) its last word is looked up there. Any other is opened, if it
-    may be; one that is not there is looked up too, if it is ``known`` to be a path: of ``scope.Name`` the last word
-    alone would hide a wrong scope.
-    """
-    registry, kind = part.registry, part.kind
-    first, last = name.partition(".")[0], name.rpartition(".")[2]
-    scoped = first == registry.scope or first in registry.scopes
-    entry = registry.look(kind, last, first if scoped else part.scope, part.backend) if known else None
-    if entry is None or not scoped:
-        try:
-            maker = opened(name, registry.allowed)
-        except (FkitImportError, FkitAttributeError) as error:
-            if entry is None:
-                raise _placed(error, "type", f"{name!r}: ", part) from error.__cause__
-            maker = ABSENT
-        except FkitError as error:
-            raise _placed(error, "type", "", part) from None
-        if maker is not ABSENT:
-            return recipe_of(maker)
-    if entry is not None:
-        return entry.known or _load(entry, part)
-    origin = origin_of(part.cfg, "type")
-    raise reported(not_found(registry, kind, name, part.scope, part.backend, part.path, origin, in_config=True))
-
-
-def _warn(entry: Entry, name: str, cfg: Any, where: Where) -> None:
-    at = place(path_of(where, cfg), "type")
-    origin = origin_of(cfg, "type")
-    lead = f"{origin}: {at}" if origin else at
-    warnings.warn(f"{lead} = {name!r} is deprecated: use {entry.deprecated}.", DeprecationWarning, stacklevel=4)
+    return load(entry, part).call(*parts)

@@ -90,8 +90,8 @@ def _assigned(body: list[ast.stmt], name: str, file: Path) -> tuple[str, str, st
         if value is None or not any(isinstance(target, ast.Name) and target.id == name for target in targets):
             continue
         maker = value.args[0] if isinstance(value, ast.Call) and value.args else value
-        found = _find(body, maker.id) if isinstance(maker, ast.Name) else None
-        signature = _signature(found, body) if found is not None else _UNKNOWN
+        defined = _find(body, maker.id) if isinstance(maker, ast.Name) else None
+        signature = _signature(defined, body) if defined is not None else _UNKNOWN
         return f"{file}:{node.lineno}", signature, ast.unparse(value)
     return None
 
@@ -134,16 +134,16 @@ def _signature(node: ast.ClassDef | ast.FunctionDef, body: list[ast.stmt]) -> st
     if isinstance(node, ast.FunctionDef):
         return _arguments(node.args, 0)
     for name in ("__init__", "__new__"):
-        made = _find(node.body, name)
-        if isinstance(made, ast.FunctionDef) and made.args.args:
-            return _arguments(made.args, 1)
+        method = _find(node.body, name)
+        if isinstance(method, ast.FunctionDef) and method.args.args:
+            return _arguments(method.args, 1)
     fields = _fields(node)
     if fields:
         return f"({', '.join(fields)})"
     for parent in node.bases:  # a class without its own takes its parent's, where that stands in the same file
-        found = _find(body, parent.id) if isinstance(parent, ast.Name) else None
-        if found is not None and found is not node:
-            return _signature(found, body)
+        above = _find(body, parent.id) if isinstance(parent, ast.Name) else None
+        if above is not None and above is not node:
+            return _signature(above, body)
     return _UNKNOWN
 
 
@@ -153,24 +153,24 @@ def _fields(node: ast.ClassDef) -> list[str]:
     based = any(ast.unparse(b).rpartition(".")[2] in ("NamedTuple", "Module") for b in node.bases)
     if not (decorated or based):
         return []
-    found = [n for n in node.body if isinstance(n, ast.AnnAssign) and isinstance(n.target, ast.Name)]
+    fields = [n for n in node.body if isinstance(n, ast.AnnAssign) and isinstance(n.target, ast.Name)]
     return [
         f"{ast.unparse(n.target)}: {ast.unparse(n.annotation)}" + (f" = {ast.unparse(n.value)}" if n.value else "")
-        for n in found
+        for n in fields
         if not ast.unparse(n.annotation).startswith("ClassVar")
     ]
 
 
 def _arguments(args: ast.arguments, skip: int) -> str:
     """An argument list as written, without ``self``."""
-    own = args.args[skip:] if not args.posonlyargs else args.args
-    shown = ast.arguments(
+    places = args.args[skip:] if not args.posonlyargs else args.args
+    rest = ast.arguments(
         posonlyargs=args.posonlyargs[skip:],
-        args=own,
+        args=places,
         vararg=args.vararg,
         kwonlyargs=args.kwonlyargs,
         kw_defaults=args.kw_defaults,
         kwarg=args.kwarg,
-        defaults=args.defaults[-len(own) - len(args.posonlyargs) :] if args.defaults else [],
+        defaults=args.defaults[-len(places) - len(args.posonlyargs) :] if args.defaults else [],
     )
-    return f"({ast.unparse(shown)})"
+    return f"({ast.unparse(rest)})"

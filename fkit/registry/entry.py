@@ -78,16 +78,16 @@ class Entry:
     maker: Maker | Lazy
     deprecated: str | None = None
     # worked out at the first build; it follows from the maker, so it counts neither in equality nor in a pickle
-    known: Recipe | None = field(default=None, init=False, repr=False, compare=False)
+    memo: Recipe | None = field(default=None, init=False, repr=False, compare=False)
 
     @property
     def recipe(self) -> Recipe:
         """How to call the maker; imports it when it is lazy."""
-        known = self.known
-        if known is None:
-            known = recipe_of(self.maker.load() if isinstance(self.maker, Lazy) else self.maker)
-            object.__setattr__(self, "known", known)
-        return known
+        recipe = self.memo
+        if recipe is None:
+            recipe = recipe_of(self.maker.load() if isinstance(self.maker, Lazy) else self.maker)
+            object.__setattr__(self, "memo", recipe)
+        return recipe
 
     @property
     def where(self) -> str:
@@ -128,14 +128,14 @@ def entry_of(
     if not callable(maker):
         raise FkitTypeError(f"A maker of {kind!r} is a class, a function or 'module:attribute', not {quoted(maker)}.")
     if name is None:
-        own: Any = (
+        word: Any = (
             maker.target.rpartition(":")[2].rpartition(".")[2]
             if isinstance(maker, Lazy)
             else getattr(cast(Any, maker), "__name__", None)
         )
-        if own is None:
+        if word is None:
             raise FkitTypeError(f"{quoted(maker)} has no name of its own.", repair="Pass name=...")
-        name = (cast(str, own),)
+        name = (cast(str, word),)
     return tuple(Entry(kind, word, scope, backend, maker, deprecated) for word in _names(kind, name))
 
 

@@ -13,7 +13,7 @@ from typing import Any
 import torch
 
 import fkit
-from fkit.registry.allow import PARTS, Allowed, opened
+from fkit.registry.allow import PARTS, Allowed, open_part
 from fkit.registry.entry import recipe_of
 from fkit.tree.error import FkitError
 
@@ -71,7 +71,7 @@ def targets(reg: Any) -> list[tuple[str, str, str | None, Any]]:
     for module, _ in PARTS:
         for name in dir(importlib.import_module(module)):
             try:
-                maker = opened(f"{module}.{name}", Allowed())
+                maker = open_part(f"{module}.{name}", Allowed())
             except FkitError:
                 continue
             found.append(("models", f"{module}.{name}", None, maker))

@@ -14,7 +14,7 @@ import pytest
 
 import fkit
 from fkit import Built, FkitError, Registry
-from fkit.registry.allow import PARTS, Allowed, allowance, opened
+from fkit.registry.allow import PARTS, Allowed, allowance, open_part
 from fkit.registry.plugin import include_custom, installed
 from fkit.tree.error import FkitAttributeError, FkitImportError, FkitKeyError, FkitTypeError, FkitValueError
 
@@ -104,11 +104,7 @@ def test_no_hole_is_open(name: str, arguments: dict[str, Any], tmp_path: Path) -
     assert os.listdir(tmp_path) == []
 
 
-# `OrderedDict` and `partial` a config file may use itself, as values: what it makes of them is theirs
-VALUES = ("collections.OrderedDict", "functools.partial")
-
-
-@pytest.mark.parametrize("name", [name for name, _ in HOLES if name not in VALUES])
+@pytest.mark.parametrize("name", [name for name, _ in HOLES])
 def test_a_new_style_config_opens_no_hole(name: str, tmp_path: Path) -> None:
     module, _, word = name.rpartition(".")
     (tmp_path / "a.py").write_text(
@@ -116,6 +112,18 @@ def test_a_new_style_config_opens_no_hole(name: str, tmp_path: Path) -> None:
     )
     with pytest.raises(FkitError):
         fkit.build(fkit.load_config(tmp_path / "a.py").model, fkit.registry(), "models", path="model")
+
+
+@pytest.mark.parametrize(
+    "word", ("bytes", "print", "dict", "type", "range", "sorted", "math.sqrt", "len", "os.path.join", "os.system")
+)
+def test_what_the_language_of_configs_lends_is_not_built(word: str, tmp_path: Path) -> None:
+    (tmp_path / "a.py").write_text(f"import math, os\nmodel = dict(type={word}, source=10)\n")
+    cfg = fkit.load_config(tmp_path / "a.py")
+    with pytest.raises(FkitValueError, match=r"a.py:2: model.type = '.*' is of Python's library"):
+        fkit.build(cfg.model, fkit.registry(), "models", path="model")
+    mine = cfg.merge({"model": {"type": dict}})  # what a caller puts in is his
+    assert fkit.build(mine.model, fkit.registry(), "models", path="model") == {"source": 10}
 
 
 @pytest.mark.parametrize(
@@ -128,19 +136,19 @@ def test_a_new_style_config_opens_no_hole(name: str, tmp_path: Path) -> None:
 )  # fmt: skip
 def test_what_is_meant_to_be_built_is(name: str) -> None:
     pytest.importorskip(name.partition(".")[0])
-    assert opened(name, Allowed()).__name__ == name.rpartition(".")[2]
+    assert open_part(name, Allowed()).__name__ == name.rpartition(".")[2]
 
 
 def test_parts_are_public_and_at_home_in_their_package() -> None:
     pytest.importorskip("flax")
     for path in ("torch.nn.nowhere.ReLU", "torch.optim.adam.SGD", "torch.nn._reduction.Module", "flax.linen.Nope"):
         with pytest.raises(FkitValueError):
-            opened(path, Allowed())
+            open_part(path, Allowed())
     offered = [(module, name) for module, _ in PARTS for name in dir(importlib.import_module(module))]
     for module, name in offered:
         if not isinstance(getattr(sys.modules[module], name), type | types.FunctionType):
             with pytest.raises(FkitValueError, match=r"(is not among what|of Python's library)"):
-                opened(f"{module}.{name}", Allowed())
+                open_part(f"{module}.{name}", Allowed())
     assert len(offered) > 500
 
 
