@@ -105,15 +105,18 @@ class Budget:
             below: list[Any] = []
             for item in level:
                 kind = type(item)
-                if kind is str or kind is int:
-                    weight += extent(item)
+                if kind is str:
+                    weight += len(item) >> 3
                 elif kind in _PLAIN:
                     continue
-                elif isinstance(item, _MANY):
-                    below.extend(item)
                 elif isinstance(item, dict):
                     below.extend(item.values())
-                    below.extend(key for key in item if type(key) is not str or len(key) > 64)
+                    try:
+                        weight += len("".join(item)) >> 6
+                    except TypeError:  # keys that are no text
+                        below.extend(item)
+                elif isinstance(item, _MANY):
+                    below.extend(item)
                 else:
                     weight += extent(item)
                 if len(below) > self.left:

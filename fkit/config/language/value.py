@@ -4,11 +4,14 @@
 answers to attributes, updates recursively and copies what is put in. ``settle`` freezes either.
 """
 
+from types import BuiltinFunctionType, FunctionType, MappingProxyType, MethodDescriptorType
 from typing import Any
 
 from fkit.config.language.budget import Budget
+from fkit.config.language.imported import Imported
 from fkit.config.origin import Mark, over
 from fkit.tree.absent import ABSENT
+from fkit.tree.error import FkitError, FkitTypeError
 from fkit.tree.node import Items, Node, marks_of
 
 __all__ = ["Draft", "Linked", "link", "settle"]
@@ -16,6 +19,16 @@ __all__ = ["Draft", "Linked", "link", "settle"]
 _CONTAINERS = (dict, list, tuple, set, frozenset)
 _LEAVES = frozenset((str, float, bool, type(None)))
 _WORD = 2**63
+_FUNCTIONS = (FunctionType, BuiltinFunctionType, MethodDescriptorType)
+_LASTING = (*_CONTAINERS, str, int, float, complex, bytes, range, type, type(None), type(...), *_FUNCTIONS, Imported)
+_NAMES = MappingProxyType(
+    {
+        "Closure": "a function that the file defines",
+        "Bound": "a method",
+        "list_iterator": "an iterator",
+        "Module": "a module",
+    }
+)
 
 
 class Draft(dict[Any, Any]):
@@ -149,6 +162,8 @@ def settle(value: Any, budget: Budget, kind: type[Node], known: dict[int, Any] |
 def _settle(value: Any, node: type[Node], known: dict[int, Any], budget: Budget, depth: int) -> tuple[Any, int]:
     """The frozen value and its weight: how many nodes it has when written out."""
     if not isinstance(value, _CONTAINERS) or type(value) is node or type(value) is Items:
+        if not isinstance(value, _LASTING):
+            raise _changing(value)
         return value, budget.weigh(value)
     entry = known.get(id(value))
     if entry is not None:
@@ -159,19 +174,34 @@ def _settle(value: Any, node: type[Node], known: dict[int, Any], budget: Budget,
         raise budget.deep()
     known[id(value)] = (value, -1)
     is_mapping = isinstance(value, dict)
+    marks = getattr(value, "marks", None) or None
     items: Any = dict(value) if is_mapping else list(value)
     weight = 1 + len(items)
     for key, item in items.items() if is_mapping else enumerate(items):
         kind = type(item)
         if kind in _LEAVES or (kind is int and -_WORD < item < _WORD):
             continue
-        items[key], more = _settle(item, node, known, budget, depth + 1)
+        try:
+            items[key], more = _settle(item, node, known, budget, depth + 1)
+        except FkitError as error:
+            mark = marks.get(key) if marks else None
+            error.origin = error.origin or (mark and mark.place)
+            raise
         weight += more - 1
     budget.hold(weight)
     if is_mapping:
-        frozen: Any = node.of(items, getattr(value, "marks", None) or None)
+        frozen: Any = node.of(items, marks)
     else:
         make: Any = Items.of if isinstance(value, list) else tuple if isinstance(value, tuple) else frozenset
         frozen = make(items)
     known[id(value)] = (frozen, weight)
     return frozen, weight
+
+
+def _changing(value: Any) -> FkitTypeError:
+    """The error of what a tree cannot hold: it would change, or stand for nothing once the file is read."""
+    kind = type(value).__name__
+    return FkitTypeError(
+        f"A value of the config is {_NAMES.get(kind, 'a ' + kind)}, which is no value once the file is read.",
+        repair="Write list(...) of what is gone through, and the name 'module.function' of a function.",
+    )
