@@ -10,14 +10,17 @@ from typing import Any
 from fkit.config.language.access import attribute, get_item, put_attribute, put_item
 from fkit.config.language.budget import listed
 from fkit.config.language.scope import Closure, Frame, State, refuse
-from fkit.config.language.table import BUILTINS, call, operate
+from fkit.config.language.table import call, operate
 from fkit.config.language.value import Draft
 from fkit.config.origin import Mark
 from fkit.tree.absent import ABSENT
 
 __all__ = ["assign", "closure", "value_of"]
 
-_new_mark: Callable[..., Mark] = tuple.__new__  # a Mark without the call of its constructor: there are thousands
+_NOTHING: frozenset[Any] = frozenset()
+# a dict and a Mark without the calls of their constructors: there are thousands
+_new_draft: Callable[..., Draft] = dict.__new__
+_new_mark: Callable[..., Mark] = tuple.__new__
 
 
 def value_of(state: State, node: ast.AST) -> Any:
@@ -45,8 +48,6 @@ def _name(state: State, node: ast.Name) -> Any:
         if value is not ABSENT:
             return value
         frame = frame.outer
-    if name in BUILTINS:
-        return BUILTINS[name]
     state.line = node.lineno
     if hasattr(builtins, name) or name == "__file__":
         refuse(f"{name} is not available to a config.", state.place)
@@ -142,9 +143,14 @@ def _unpack(state: State, draft: Draft, value: Any, once: frozenset[str] | None 
 def _dict(state: State, node: ast.Call) -> Draft:
     """``dict(a=1, **other)``, most of what a config is."""
     state.budget.spend(len(node.keywords) + 1)
-    draft = call(state, dict, tuple(_items(state, node.args)), {}) if node.args else Draft()
-    positional = frozenset(draft)
-    file, marks = state.file, draft.marks
+    if node.args:
+        draft = call(state, dict, tuple(_items(state, node.args)), {})
+        marks, positional = draft.marks, frozenset(draft)
+    else:
+        draft = _new_draft(Draft)
+        draft.marks = marks = {}
+        positional = _NOTHING
+    file = state.file
     line = mark = None
     for word in node.keywords:
         below, name = word.value, word.arg
@@ -168,7 +174,7 @@ def _dict(state: State, node: ast.Call) -> Draft:
 
 
 def _call(state: State, node: ast.Call) -> Any:
-    function = value_of(state, node.func)
+    function = _name(state, node.func) if type(node.func) is ast.Name else value_of(state, node.func)
     if function is dict:
         return _dict(state, node)
     args = _items(state, node.args)

@@ -11,7 +11,7 @@ from fkit.config.language.budget import Budget
 from fkit.config.language.expression import assign, closure, value_of
 from fkit.config.language.imported import Imported, Module, is_standard
 from fkit.config.language.scope import TRUST, Frame, State, refuse
-from fkit.config.language.table import call, member, operate
+from fkit.config.language.table import BUILTINS, call, member, operate
 from fkit.config.language.value import Draft, Linked
 from fkit.tree.absent import ABSENT
 from fkit.tree.error import FkitError, FkitValueError, like
@@ -49,7 +49,7 @@ def evaluate(
         >>> dict(evaluate(ast.parse("a = [i * i for i in range(3)]").body, Draft(), "x.py", Budget()))
         {'a': [0, 1, 4]}
     """
-    state = State(file, budget, Frame(names), call, {} if environment is None else environment)
+    state = State(file, budget, Frame(names, Frame(dict(BUILTINS))), call, {} if environment is None else environment)
     try:
         if _block(state, body) is not None:
             raise SyntaxError("'return', 'break' or 'continue' outside of a function or a loop")
