@@ -2,7 +2,6 @@
 
 import argparse
 import io
-import json
 import sys
 from collections.abc import Mapping
 from pathlib import Path
@@ -15,6 +14,7 @@ from fkit.cli.test import load_state
 from fkit.data.dataset import ImageFiles
 from fkit.data.sampler import DefaultSampler
 from fkit.data.source import Loader
+from fkit.format.json import finite, write_json
 from fkit.image import imread
 from fkit.registry.build import build
 from fkit.registry.entry import Lazy
@@ -70,7 +70,7 @@ def _run(arguments: argparse.Namespace) -> int:
             atomic_write(place, _png(image))
             predictions.append({"image": str(path), "label": word, "score": score, "picture": str(place)})
             sys.stdout.write(f"{path}: {word} {score:.4f} -> {place}\n")
-    atomic_write(out / "predictions.json", (json.dumps(predictions, indent=1) + "\n").encode())
+    atomic_write(out / "predictions.json", (write_json(finite(predictions), indent=1) + "\n").encode())
     return 0
 
 

@@ -1,7 +1,6 @@
 """``fkit test CONFIG CHECKPOINT``: score a checkpoint on held-out data."""
 
 import argparse
-import json
 import sys
 from pathlib import Path
 from typing import Any
@@ -11,6 +10,7 @@ from fkit.array.room import open as open_room
 from fkit.cli.option import add_config, add_place, open_registry, read_config
 from fkit.edge.checkpoint import locate, read_checkpoint
 from fkit.edge.progress import Screen
+from fkit.format.json import finite, write_json
 from fkit.run.effect import ShowProgress
 from fkit.run.plan import open_evaluator, open_source
 from fkit.run.validation import evaluate
@@ -57,7 +57,7 @@ def _run(arguments: argparse.Namespace) -> int:
     for name, value in scores.items():
         sys.stdout.write(f"{name} {value:.4f}\n")
     if arguments.out:
-        atomic_write(Path(arguments.out), (json.dumps(scores, indent=1) + "\n").encode())
+        atomic_write(Path(arguments.out), (write_json(finite(scores), indent=1) + "\n").encode())
     return 0
 
 

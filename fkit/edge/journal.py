@@ -9,6 +9,7 @@ from typing import Any
 
 from fkit.edge.files import Files
 from fkit.edge.output import printable
+from fkit.format.json import finite
 from fkit.run.effect import WriteScalars
 from fkit.tree.error import FkitValueError
 
@@ -30,8 +31,7 @@ class Journal:
 
     def write(self, effect: WriteScalars) -> None:
         """A line of metrics, in full precision; strict JSON, so nan and the infinities are null (log.txt says which)."""
-        scalars = {name: None if _is_no_number(value) else value for name, value in effect.scalars.items()}
-        row = {"step": effect.step, "epoch": effect.epoch, "mode": effect.mode, **scalars}
+        row = {"step": effect.step, "epoch": effect.epoch, "mode": effect.mode, **finite(effect.scalars)}
         self._files.append(self._metrics, (json.dumps(row, allow_nan=False) + "\n").encode())
         self.rows += 1
 
@@ -68,7 +68,3 @@ def read_rows(path: Path) -> list[Mapping[str, Any]]:
                 break
             raise FkitValueError(f"{path}:{number}: is no JSON line.") from cause
     return rows
-
-
-def _is_no_number(value: Any) -> bool:
-    return isinstance(value, float) and not math.isfinite(value)

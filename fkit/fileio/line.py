@@ -52,7 +52,7 @@ def list_from_file(
     start, count = max(_index("offset", offset), 0), _index("max_num", max_num)
     stop = start + count if count > 0 else None
 
-    def taken(lines: Iterable[str]) -> list[str]:
+    def cut(lines: Iterable[str]) -> list[str]:
         return [prefix + line.rstrip("\n\r") for line in islice(lines, start, stop)]
 
     name = path_text(filename)
@@ -63,7 +63,7 @@ def list_from_file(
                 open(local_path(name), "rb") as file,
                 io.TextIOWrapper(file, encoding_of(file.peek(4), encoding)) as lines,
             ):
-                return taken(lines)
+                return cut(lines)
         if isinstance(storage, LocalStorage):
             with FileErrors(name, "read as text"):
                 data = storage.get(name)
@@ -71,7 +71,7 @@ def list_from_file(
         else:
             text = str(storage.get_text(name, encoding)).removeprefix("\ufeff")
     # as files are read in text mode: \r\n and \r end lines too, and an empty last line is none
-    return taken(io.StringIO(text, newline=None))
+    return cut(io.StringIO(text, newline=None))
 
 
 def _index(name: str, value: Any) -> int:

@@ -90,7 +90,7 @@ def handler_of(file_format: str, registry: Registry | None = None, origin: str |
         handler = file_handlers.get(file_format)
         if handler is not None:
             return handler
-    elif (_HANDLERS, file_format) in _checked(registry):
+    elif (_HANDLERS, file_format) in _registry(registry):
         return adapt(registry.get(_HANDLERS, file_format)(), file_format)
     raise FkitTypeError(
         f"no file handler is registered for {file_format!r}.",
@@ -189,7 +189,7 @@ def _maker(name: str, uri: str, registry: Registry | None) -> Any:
         maker = file_backends.get(name)
         if maker is not None:
             return maker
-    elif (_BACKENDS, name) in _checked(registry):
+    elif (_BACKENDS, name) in _registry(registry):
         return registry.get(_BACKENDS, name)
     if name in importlib.import_module("fsspec").available_protocols():
         return None
@@ -203,7 +203,7 @@ def _maker(name: str, uri: str, registry: Registry | None) -> Any:
     )
 
 
-def _checked(registry: Any) -> Registry:
+def _registry(registry: Any) -> Registry:
     if not isinstance(registry, Registry):
         raise FkitTypeError(f"`registry` is a fkit.Registry or None, not {quoted(registry)}.")
     return registry
@@ -231,7 +231,7 @@ def register_handler(
         >>> handler_of("wds", reg).decode(b"a b")
         ['a', 'b']
     """
-    _registering(registry, "register_handler(reg, Handler, 'txt')", "load(path, registry=reg)")
+    _want_registry(registry, "register_handler(reg, Handler, 'txt')", "load(path, registry=reg)")
     maker = partial(_same, handler) if isinstance(handler, FileHandler) else handler
     if not callable(maker):
         raise FkitTypeError(
@@ -269,7 +269,7 @@ def register_backend(
         >>> get_file_backend("loud://a", registry=reg).get_text("loud://a")
         'LOUD://A'
     """
-    _registering(registry, "register_backend(reg, 'my', Backend)", "get(path, registry=reg)")
+    _want_registry(registry, "register_backend(reg, 'my', Backend)", "get(path, registry=reg)")
     if not callable(backend):
         raise FkitTypeError(f"`backend` is a class or a function that makes the storage, not {quoted(backend)}.")
     others = [prefixes] if isinstance(prefixes, str) else [] if prefixes is None else prefixes
@@ -279,7 +279,7 @@ def register_backend(
     return registry.register(_BACKENDS, backend, name=tuple(names), replace=bool(force))
 
 
-def _registering(registry: Any, call: str, use: str) -> None:
+def _want_registry(registry: Any, call: str, use: str) -> None:
     if not isinstance(registry, Registry):
         raise FkitTypeError(
             f"nothing is registered globally: the first argument is a registry, not {quoted(registry)}.",

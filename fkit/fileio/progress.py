@@ -77,9 +77,9 @@ def _bar(label: str, total: int | None, unit: str, out: IO[str], color: str | No
         def render(self, task: Any) -> Text:
             return Text(f"{task.speed:.1f} a second" if task.speed else "")
 
-    done, rate = (DownloadColumn(), TransferSpeedColumn()) if unit == "bytes" else (MofNCompleteColumn(), Rate())
+    amount, rate = (DownloadColumn(), TransferSpeedColumn()) if unit == "bytes" else (MofNCompleteColumn(), Rate())
     bar = BarColumn(complete_style=color) if color else BarColumn()
-    columns = (TextColumn("{task.description}"), bar, done, rate, TimeElapsedColumn(), TimeRemainingColumn())
+    columns = (TextColumn("{task.description}"), bar, amount, rate, TimeElapsedColumn(), TimeRemainingColumn())
     with Progress(*columns, console=Console(file=out)) as shown:
         task = shown.add_task(label, total=total)
         yield lambda step: shown.advance(task, step)
@@ -87,20 +87,20 @@ def _bar(label: str, total: int | None, unit: str, out: IO[str], color: str | No
 
 @contextmanager
 def _lines(label: str, total: int | None, unit: str, out: IO[str], color: str | None) -> Generator[Advance]:
-    done, start = 0, time.monotonic()
+    count, start = 0, time.monotonic()
     written_at = start
 
     def write(now: float) -> None:
         nonlocal written_at
         took = max(now - start, 1e-9)
-        amount = f"{_amount(done, unit)}" + (f" of {_amount(total, unit)}" if total is not None else "")
-        left = f", {(total - done) * took / done:.0f} s left" if total and 0 < done < total else ""
-        print(f"{label}: {amount}, {_amount(done / took, unit)} a second{left}", file=out, flush=True)
+        amount = f"{_amount(count, unit)}" + (f" of {_amount(total, unit)}" if total is not None else "")
+        left = f", {(total - count) * took / count:.0f} s left" if total and 0 < count < total else ""
+        print(f"{label}: {amount}, {_amount(count / took, unit)} a second{left}", file=out, flush=True)
         written_at = now
 
     def advance(step: int) -> None:
-        nonlocal done
-        done += step
+        nonlocal count
+        count += step
         now = time.monotonic()
         if now - written_at >= _LINE_SECONDS:
             write(now)

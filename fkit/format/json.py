@@ -1,15 +1,16 @@
 """JSON: the one reader and the one writer."""
 
 import json
+import math
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from fkit.format.encoding import decode
 from fkit.format.value import plain
 from fkit.tree.error import FkitTypeError, FkitValueError
 
-__all__ = ["pretty_json", "read_json", "write_json"]
+__all__ = ["finite", "pretty_json", "read_json", "write_json"]
 
 _TOKEN = re.compile(r'"(?:[^"\\]|\\.)*"|[{}\[\]]|:', re.DOTALL)
 
@@ -104,6 +105,22 @@ def write_json(
         raise FkitTypeError(f"The value has no form in JSON: {cause}.") from cause
     except ValueError as cause:
         raise FkitValueError(f"The value has no form in JSON: {cause}.") from cause
+
+
+def finite(value: Any) -> Any:
+    """A tree of dicts and lists with None in place of nan and the infinities, which strict JSON has no form for.
+
+    Example:
+        >>> write_json(finite({"loss": float("nan"), "lr": [0.1, float("inf")]}), allow_nan=False)
+        '{"loss": null, "lr": [0.1, null]}'
+    """
+    if isinstance(value, float):
+        return value if math.isfinite(value) else None
+    if isinstance(value, Mapping):
+        return {key: finite(item) for key, item in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [finite(item) for item in value]
+    return value
 
 
 def pretty_json(value: Any, indent: str = "") -> str:

@@ -162,13 +162,13 @@ class _Reader:
         line = event.start_mark.line + 1
         if depth > self.depth:
             raise self.error(f"The YAML is nested more than {self.depth} levels deep.", line)
-        own, other = (_MAPPINGS, _SEQUENCES) if is_mapping else (_SEQUENCES, _MAPPINGS)
+        tags, other = (_MAPPINGS, _SEQUENCES) if is_mapping else (_SEQUENCES, _MAPPINGS)
         shown: str = event.tag or "!"
-        tag = own[0] if shown == "!" else shown.removeprefix(PREFIX)
+        tag = tags[0] if shown == "!" else shown.removeprefix(PREFIX)
         if tag in other:
             wants = "sequence" if is_mapping else "mapping"
             raise self.error(f"The YAML tag {shown_tag(shown)} wants a {wants}.", line)
-        if tag not in own:
+        if tag not in tags:
             error = unread_tag(shown)
             error.origin = _place(self.origin, line)
             raise error

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from fkit.format.json import pretty_json, read_json, write_json
+from fkit.format.json import finite, pretty_json, read_json, write_json
 from fkit.tree.error import FkitTypeError, FkitValueError
 
 values = st.recursive(
@@ -60,6 +60,7 @@ def test_bytes_with_and_without_a_mark() -> None:
 def test_numbers_that_are_none() -> None:
     assert write_json([math.nan, math.inf]) == "[NaN, Infinity]"  # as OpenMMLab writes them
     assert str(read_json("[NaN, -Infinity]")) == "[nan, -inf]"
+    assert write_json(finite({"a": [1.5, (math.nan,)]}), allow_nan=False) == '{"a": [1.5, [null]]}'
     with pytest.raises(FkitValueError, match="The value has no form in JSON: Out of range float"):
         write_json([math.nan], allow_nan=False)
 
