@@ -1,7 +1,6 @@
 """Command-line words: their grammar (the book has most of it), and what they may change."""
 
 import argparse
-import ast
 import re
 import shlex
 import time
@@ -49,9 +48,9 @@ PYTHON = st.recursive(
 
 
 @given(PYTHON)
-def test_what_python_prints_is_read_as_python_reads_it(value: Any) -> None:
+def test_what_python_prints_is_read_back(value: Any) -> None:
     again = read_literal(repr(value))
-    assert again == ast.literal_eval(repr(value)) == value and type(again) is type(value)
+    assert again == value and type(again) is type(value)
 
 
 @given(st.text("[](){},:='\"\\ab 1.", max_size=20))
