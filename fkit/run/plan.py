@@ -4,6 +4,8 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any, cast
 
+from frozendict import frozendict
+
 from fkit.array.room import open as open_room
 from fkit.config.config import Config
 from fkit.data.source import Source, open_loader
@@ -165,13 +167,16 @@ def open_evaluator(cfg: Config, registry: Registry | None, part: str) -> Evaluat
     return _evaluator(settings, registry_of(settings, registry), f"{part}_evaluator")
 
 
+_LOADER_PARTS = frozendict(datasets="dataset", data_samplers="sampler", functions="collate_fn")  # kind -> key
+
+
 def _loader(settings: Config, reg: Registry, name: str, seed: int, **changes: Any) -> Source:
     scope = settings.get("default_scope")
 
     def make(kind: str, node: Any) -> Any:
-        return build(node, reg, kind, scope=scope, path=name)
+        return build(node, reg, kind, scope=scope, path=f"{name}.{_LOADER_PARTS[kind]}")
 
-    return open_loader({**settings[name], **changes}, build=make, seed=seed)
+    return open_loader({**settings[name], **changes}, build=make, seed=seed, path=name)
 
 
 def registry_of(cfg: Config, registry: Registry | None = None, allow: str | Iterable[str] = ()) -> Registry:
