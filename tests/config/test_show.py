@@ -41,7 +41,10 @@ TREES = st.recursive(
     ),
     max_leaves=10,
 )
-CONFIGS = st.dictionaries(st.sampled_from(["model", "data", "x_1", "naïve", "lr"]), TREES, max_size=4).map(fkit.Config)
+NAMES = st.sampled_from(["model", "data", "x_1", "naïve", "lr", "a-b", "class"]) | TEXTS.filter(
+    lambda key: key[:2] != "__"
+)
+CONFIGS = st.dictionaries(NAMES, TREES, max_size=4).map(fkit.Config)
 
 
 # what only Python text cannot hold at the top
@@ -165,11 +168,24 @@ def test_dump_refuses_other_suffixes_and_missing_folders(tmp_path: Path) -> None
     assert list(tmp_path.iterdir()) == []
 
 
+def test_a_key_that_is_no_name_of_python(tmp_path: Path) -> None:
+    cfg = fkit.Config({"a-b": {"x": [1] * 60}, "µm": 1, "class": 2, "{{fileBasename}}": 3, "": 4, "it's\n": 5, "x": 6})
+    cfg.dump(tmp_path / "a.py")
+    for trust in (False, True):
+        loaded = load_config(tmp_path / "a.py", trust=trust)
+        assert loaded == cfg and list(loaded) == list(cfg)
+    assert str(load_config(tmp_path / "a.py").origin(("µm",))).endswith("a.py:6")
+    for text in ("globals()[1] = 2", "x = globals()", "globals()['_base_'] = []", "globals().update(x=1)"):
+        with pytest.raises(FkitError):
+            load_string(text)
+
+
 def test_what_has_no_text_is_an_error() -> None:
     with pytest.raises(FkitTypeError, match="A object has no text"):
         fkit.Config({"a": object()}).text("canonical")
-    with pytest.raises(FkitValueError, match="'a-b' cannot be a variable"):
-        fkit.Config({"a-b": 1}).text("python")
+    for key in ("__a", "_base_", "dict"):
+        with pytest.raises(FkitValueError, match=f"{key!r} cannot be a variable"):
+            fkit.Config({key: 1}).text("python")
     with pytest.raises(FkitValueError, match="no text of the form 'toml'"):
         fkit.Config({}).text("toml")
 

@@ -11,7 +11,7 @@ from fkit.config.language.table import TABLE, member, method, operate
 from fkit.config.language.value import Draft, Linked
 from fkit.tree.absent import ABSENT
 
-__all__ = ["attribute", "drop_item", "get_item", "put_attribute", "put_item"]
+__all__ = ["attribute", "drop_item", "get_item", "is_globals", "put_attribute", "put_item", "put_name"]
 
 _CLASSES = (dict, list, tuple, set, str)
 _SEQUENCES = (list, tuple, str, bytes, range)
@@ -94,3 +94,20 @@ def drop_item(state: State, holder: Any, index: Any) -> None:
         del holder[index]
     else:
         raise TypeError(f"{type(holder).__name__!r} object doesn't support item deletion")
+
+
+def is_globals(node: ast.expr) -> bool:
+    """Whether an expression is ``globals()``."""
+    return (
+        isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id == "globals" and not node.args
+    )
+
+
+def put_name(state: State, name: Any, value: Any) -> None:
+    """``globals()["a-b"] = value``: how a file sets a key that Python cannot spell as a name."""
+    if not isinstance(name, str):
+        raise TypeError("a name of a file is a string")
+    frame = state.frame
+    while not isinstance(frame.names, Draft) and frame.outer is not None:  # the module's names are a draft
+        frame = frame.outer
+    frame.put(name, value, state.mark(state.line))

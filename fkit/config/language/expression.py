@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator
 from types import MappingProxyType
 from typing import Any
 
-from fkit.config.language.access import attribute, get_item, put_attribute, put_item
+from fkit.config.language.access import attribute, get_item, is_globals, put_attribute, put_item, put_name
 from fkit.config.language.budget import listed
 from fkit.config.language.scope import Closure, Frame, State, refuse
 from fkit.config.language.table import call, operate
@@ -334,6 +334,8 @@ def assign(state: State, target: ast.AST, value: Any) -> None:
         state.frame.put(target.id, value, state.mark(state.line))
     elif isinstance(target, (ast.Tuple, ast.List)):
         _spread(state, target.elts, value)
+    elif isinstance(target, ast.Subscript) and is_globals(target.value):
+        put_name(state, value_of(state, target.slice), value)
     elif isinstance(target, ast.Subscript):
         put_item(state, value_of(state, target.value), value_of(state, target.slice), value)
     elif isinstance(target, ast.Attribute):

@@ -21,7 +21,7 @@ def python_text(cfg: Node) -> str:
     """The Python text that loads back to an equal config.
 
     Args:
-        cfg: the config; its top-level keys must be names.
+        cfg: the config; its top-level keys must be strings.
 
     Raises:
         FkitTypeError: a value that has no text.
@@ -39,13 +39,14 @@ def python_text(cfg: Node) -> str:
         lines.append("")
     writer = Writer(imports)
     for key, value in cfg.items():
-        if not _is_name(key) or key.startswith("__") or key in _SPECIAL:
+        if type(key) is not str or key.startswith("__") or key in _SPECIAL:
             raise FkitValueError(
                 f"The top-level key {key!r} cannot be a variable of a Python file.",
                 origin=of(cfg, key),
                 repair="Give it another name, or write the config as YAML or JSON.",
             )
-        lines.append(f"{key} = {writer.write(value, 0, len(key) + 3)}")
+        target = key if _is_name(key) else f"globals()[{writer.flat(key)}]"
+        lines.append(f"{target} = {writer.write(value, 0, len(target) + 3)}")
     return "\n".join(lines) + "\n" if lines else ""
 
 
