@@ -163,26 +163,26 @@ class Config(Node):
         """The config as Python text."""
         return self.text("python")
 
-    def dump(self, path: str | os.PathLike[str] | None = None) -> str | None:
+    def dump(self, file: str | os.PathLike[str] | None = None) -> str | None:
         """Write the config to a file, whole or not at all; the suffix (.py, .yaml, .yml, .json) says how.
 
         Args:
-            path: the file; None returns the text, in the format that the config was read from (Python where it was read
+            file: its path; None returns the text, in the format that the config was read from (Python where it was read
                 from none), and writes nothing.
 
         Raises:
-            FkitTypeError: ``path`` is no path.
+            FkitTypeError: ``file`` is no path.
             FkitOSError: another suffix, or a file that cannot be written; FkitFileNotFoundError: its folder is missing.
 
         Example:
             >>> Config.fromstring("a: 1", ".yaml").dump(), Config({"a": 1}).dump()
             ('{a: 1}\\n', 'a = 1\\n')
         """
-        if path is None:
+        if file is None:
             meta: Meta | None = meta_of(self)
             form = (meta.form or form_of(meta.filename or "")) if meta is not None else None
             return self.text(form or "python")
-        write(self, os.path.expanduser(_path(path, "`path`")))
+        write(self, os.path.expanduser(_path(file, "`file`")))
         return None
 
     @staticmethod

@@ -214,6 +214,8 @@ def test_the_action_gives_a_dict_for_merge() -> None:
     options = parser.parse_args(["--cfg-options", "a.b=1", "c=[x,2]", "--cfg-options", "a.b=3", "d:='7'"]).cfg_options
     assert options == {"a.b": 3, "c": ["x", 2], "d": "7"}
     assert Config({"a": {"b": 0}}).merge(options) == {"a": {"b": 3}, "c": ["x", 2], "d": "7"}
+    options = parser.parse_args(["--cfg-options", "a:={'c': 1}", "e:={'f': {}}"]).cfg_options
+    assert Config({"a": {"b": 0}}).merge(options) == {"a": {"c": 1}, "e": {"f": {}}}
     with pytest.raises(ValueError, match="is no KEY=VALUE"):
         parser.parse_args(["--cfg-options", "novalue"])
 

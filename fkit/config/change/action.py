@@ -4,7 +4,8 @@ import argparse
 from collections.abc import Sequence
 from typing import Any
 
-from fkit.config.change.word import read_words
+from fkit.config.change.delta import replace
+from fkit.config.change.word import read_word
 from fkit.tree.check import expect
 
 __all__ = ["DictAction", "add_option"]
@@ -13,7 +14,8 @@ __all__ = ["DictAction", "add_option"]
 class DictAction(argparse.Action):
     """An argument of ``KEY=VALUE`` words, as OpenMMLab's scripts declare it: a dict that ``Config.merge`` takes.
 
-    The words of a repeated option add up, and the last with a key holds.
+    The words of a repeated option add up, and the last with a key holds. A mapping after ``:=`` is a ``replace`` of it:
+    it takes the place of what stands there.
 
     Example:
         >>> parser = argparse.ArgumentParser()
@@ -30,8 +32,14 @@ class DictAction(argparse.Action):
         option_string: str | None = None,
     ) -> None:
         words = [values] if isinstance(values, str) else list(values or ())
-        known: Any = getattr(namespace, self.dest, None)
-        setattr(namespace, self.dest, {**(known or {}), **read_words(words)})
+        changes: Any = getattr(namespace, self.dest, None)
+        setattr(namespace, self.dest, {**(changes or {}), **dict(map(_change, words))})
+
+
+def _change(text: str) -> tuple[str, Any]:
+    word = read_word(text)
+    whole = word.declares and isinstance(word.value, dict)
+    return word.key, replace(word.value) if whole else word.value
 
 
 def add_option(parser: argparse.ArgumentParser) -> None:
