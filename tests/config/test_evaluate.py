@@ -2,11 +2,12 @@
 
 import json
 import math
+from pathlib import Path
 from typing import Any
 
 import pytest
 
-from fkit.config.config import load_string
+from fkit.config.config import load_config, load_string
 from fkit.tree.canonical import canonical
 from fkit.tree.error import FkitError
 
@@ -121,6 +122,14 @@ def test_values_shared_in_a_file_change_together() -> None:
         ("a = dict(x=1, **dict(x=2))", "multiple values for keyword argument 'x'"),
         ("a, b = [1]", "cannot unpack 1 values into 2 names"),
         ("a = [1][3]", "IndexError: list index out of range"),
+        ("def f():\n    a += 1\na = 1\nf()", "<string>.py:2: UnboundLocalError"),
+        ("def f(x):\n    return x\na = f(1, x=2)", r"f\(\) got multiple values for argument 'x'"),
+        ("a = dict(b=1)\na()", "'dict' object is not callable"),
+        ("a = 1 + dict(b=1)", r"for \+: 'int' and 'dict'"),
+        ("a = [1].sort(key=3)", "'int' object is not callable"),
+        ("a = 1\nb = dict(c=0,\n  d=map(str, [1]))", "<string>.py:3: A value of the config is an iterator"),
+        ("a = dict(f=lambda x: x)", "<string>.py:1: A value of the config is a function that the file defines"),
+        ("a = dict(f=[].append)", "A value of the config is a method"),
         ("def f(x):\n    return x\na = f()", r"f\(\) missing required arguments: x"),
         ("a = (1)(2)", "'int' object is not callable"),
         ("return 1", "outside of a function"),
@@ -146,3 +155,82 @@ def test_an_error_catches_as_pythons() -> None:
     ):
         with pytest.raises(kind):
             load_string(text)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "while False:\n    pass",
+        "try:\n    b = 1\nexcept KeyError:\n    pass",
+        "raise ValueError('no')",
+        "def f():\n    global a\n    a = 1\nf()",
+        "def f():\n    x = 1\n    def g():\n        nonlocal x\n        x = 2\n    g()\nf()",
+        "@len\ndef f():\n    pass",
+        "class A:\n    pass",
+        "a @= b",
+        "import itertools\nx = itertools.chain([1])",
+        "from collections import Counter\nx = Counter('aab')",
+        "from functools import partial\nx = partial(max, 3)(1)",
+        "import operator\nx = operator.add(1, 2)",
+        "x = open('x')",
+        "x = getattr(b, 'c')",
+        "x = ValueError",
+        "import os\nx = os.environ.copy()",
+        "import os\nx = list(os.environ)",
+        "import os\nos.environ['A'] = '1'",
+    ],
+)
+def test_what_is_beyond_data_is_refused_with_its_line_and_what_runs_it(text: str) -> None:
+    text = f"a = b = 1\n{text}"
+    with pytest.raises(FkitError) as caught:
+        load_string(text)
+    message = str(caught.value)
+    assert message.startswith("<string>.py:") and "--trust" in message
+    assert 2 <= int(message.split(":")[1]) <= text.count("\n") + 1
+
+
+def test_the_environment_is_read_and_remembered(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("FKIT_A", "7")
+    monkeypatch.setenv("FKIT_B", "x")
+    monkeypatch.delenv("FKIT_C", raising=False)
+    text = """
+import os
+from os import environ, getenv
+a = os.environ["FKIT_A"], environ.get("FKIT_C", 3), getenv("FKIT_C"), os.getenv("FKIT_B", "y")
+b = "FKIT_A" in os.environ, "FKIT_C" in environ, "FKIT_C" not in environ
+del environ, getenv
+"""
+    cfg = load_string(text)
+    assert cfg.a == ("7", 3, None, "x") and cfg.b == (True, False, True)
+    assert cfg.env_variables == {"FKIT_A": "7", "FKIT_B": "x"}
+    cfg = load_string("from torch.nn import ReLU\nimport os\na = os.environ['FKIT_A']")  # of the new style
+    assert cfg.a == "7" and cfg.env_variables == {"FKIT_A": "7"}
+    with pytest.raises(KeyError, match=r"<string>\.py:2: The environment variable FKIT_C is not set"):
+        load_string("import os\na = os.environ['FKIT_C']")
+
+
+@pytest.mark.parametrize(
+    "text", ["os[0]", "os[:1]", "len(os)", "'os' in os", "[*os]", "os + os", "sorted(os)", "dict(**os)"]
+)
+def test_a_module_is_no_sequence(text: str) -> None:
+    with pytest.raises(TypeError, match=r"<string>\.py:2: TypeError: .*module"):
+        load_string(f"import os\na = {text}")
+    with pytest.raises(TypeError, match="'module'"):
+        load_string("import os\na, b = os")
+
+
+def test_an_integer_of_more_digits_than_python_writes_is_refused() -> None:
+    assert load_string(f"a = {'9' * 4300}").a == int("9" * 4300)
+    for text in ("a = 0x" + "f" * 4000, "a = [dict(b=10 ** 4299 * 10)]", "a = 2 ** 20000", "a = 1 << 20000"):
+        with pytest.raises(FkitError, match=r"<string>\.py:1: .*integer of more than 4300 digits"):
+            load_string(text)
+
+
+def test_a_function_of_a_base_has_the_lines_of_the_base(tmp_path: Path) -> None:
+    (tmp_path / "base.py").write_text("def half(x):\n    y = dict(z=1 / x)\n    return y\n")
+    text = "from mmengine.config import read_base\n\nwith read_base():\n    from .base import half\n\na = half({})\n"
+    (tmp_path / "good.py").write_text(text.format(4))
+    assert load_config(tmp_path / "good.py").origin("a.z") == f"{tmp_path}/base.py:2"
+    (tmp_path / "bad.py").write_text(text.format(0))
+    with pytest.raises(FkitError, match=r"base\.py:2: ZeroDivisionError"):
+        load_config(tmp_path / "bad.py")

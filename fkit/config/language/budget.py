@@ -12,7 +12,8 @@ _NODES = 300_000  # nodes of the tree, written out; the largest known config has
 _DEPTH = 100
 _CHARACTERS = 1_000_000  # of a file and its bases; the longest known config has 75,000
 _DIGITS = 4_300  # of an integer: Python turns no longer one into text
-BITS = 14_284  # of a number of so many digits
+BITS = 14_285  # of a number of so many digits
+_LARGEST = 10**_DIGITS
 _ONE_HASH = 32  # different keys that may have one hash; a dict compares each of them with all before it
 _HASH = 2**61 - 1  # smaller integers are their own hash
 _VIEWS = (type({}.keys()), type({}.values()), type({}.items()))
@@ -141,7 +142,7 @@ def extent(value: Any) -> int:
         (10, 10, 2, 0, 0)
     """
     if isinstance(value, int):
-        return check_bits(value.bit_length())
+        return check_bits(value.bit_length() + (abs(value) >= _LARGEST))
     if isinstance(value, (str, bytes, list, tuple)):
         return len(value) >> 3
     if isinstance(value, (dict, set, frozenset, *_VIEWS)):

@@ -33,10 +33,6 @@ def _beyond(state: State, node: Any) -> Any:
     refuse(f"{type(node).__name__} is not part of a config that is data.", state.place)
 
 
-def _constant(state: State, node: ast.Constant) -> Any:
-    return node.value
-
-
 # names and access
 
 
@@ -66,10 +62,6 @@ def _subscript(state: State, node: ast.Subscript) -> Any:
     return get_item(state, value, index)
 
 
-def _slice(state: State, node: ast.Slice) -> slice:
-    return slice(*[part and value_of(state, part) for part in (node.lower, node.upper, node.step)])
-
-
 # containers
 
 
@@ -86,18 +78,6 @@ def _items(state: State, nodes: list[Any]) -> list[Any]:
         else:
             values.append(EXPRESSIONS[kind](state, node))
     return values
-
-
-def _tuple(state: State, node: ast.Tuple) -> tuple[Any, ...]:
-    return tuple(_items(state, node.elts))
-
-
-def _list(state: State, node: ast.List) -> list[Any]:
-    return _items(state, node.elts)
-
-
-def _set(state: State, node: ast.Set) -> set[Any]:
-    return set(map(state.budget.key, _items(state, node.elts)))
 
 
 def _mapping(state: State, node: ast.Dict) -> Draft:
@@ -195,15 +175,11 @@ def _keywords(state: State, value: Any) -> Any:
     return draft.items()
 
 
-def _lambda(state: State, node: ast.Lambda) -> Closure:
-    return closure(state, "<lambda>", node.args, node.body, value_of)
-
-
 def closure(state: State, name: str, spec: ast.arguments, body: Any, run: Callable[[State, Any], Any]) -> Closure:
     """A function of the file, with its defaults evaluated."""
     defaults = [value_of(state, node) for node in spec.defaults]
     named = [ABSENT if node is None else value_of(state, node) for node in spec.kw_defaults]
-    return Closure(name, spec, body, run, state.frame, defaults, named)
+    return Closure(name, spec, body, run, state.frame, state.file, defaults, named)
 
 
 # operators
@@ -274,16 +250,8 @@ def _formatted(state: State, node: ast.FormattedValue) -> str:
 # comprehensions
 
 
-def _listed(state: State, node: ast.ListComp) -> list[Any]:
+def _comprehended(state: State, node: Any) -> list[Any]:
     return [value_of(state, node.elt) for _ in _loops(state, node.generators)]
-
-
-def _generated(state: State, node: ast.GeneratorExp) -> Iterator[Any]:
-    return iter([value_of(state, node.elt) for _ in _loops(state, node.generators)])
-
-
-def _collected(state: State, node: ast.SetComp) -> set[Any]:
-    return {state.budget.key(value_of(state, node.elt)) for _ in _loops(state, node.generators)}
 
 
 def _mapped(state: State, node: ast.DictComp) -> Draft:
@@ -367,23 +335,25 @@ EXPRESSIONS: MappingProxyType[type[ast.AST], Callable[[State, Any], Any]] = Mapp
         ast.BoolOp: _boolean,
         ast.Call: _call,
         ast.Compare: _compare,
-        ast.Constant: _constant,
+        ast.Constant: lambda state, node: node.value,
         ast.Dict: _mapping,
         ast.DictComp: _mapped,
         ast.FormattedValue: _formatted,
-        ast.GeneratorExp: _generated,
+        ast.GeneratorExp: lambda state, node: iter(_comprehended(state, node)),
         ast.IfExp: _condition,
         ast.JoinedStr: _joined,
-        ast.Lambda: _lambda,
-        ast.List: _list,
-        ast.ListComp: _listed,
+        ast.Lambda: lambda state, node: closure(state, "<lambda>", node.args, node.body, value_of),
+        ast.List: lambda state, node: _items(state, node.elts),
+        ast.ListComp: _comprehended,
         ast.Name: _name,
         ast.NamedExpr: _walrus,
-        ast.Set: _set,
-        ast.SetComp: _collected,
-        ast.Slice: _slice,
+        ast.Set: lambda state, node: set(map(state.budget.key, _items(state, node.elts))),
+        ast.SetComp: lambda state, node: set(map(state.budget.key, _comprehended(state, node))),
+        ast.Slice: lambda state, node: slice(
+            *(part and value_of(state, part) for part in (node.lower, node.upper, node.step))
+        ),
         ast.Subscript: _subscript,
-        ast.Tuple: _tuple,
+        ast.Tuple: lambda state, node: tuple(_items(state, node.elts)),
         ast.UnaryOp: _unary,
     }
 )

@@ -12,16 +12,11 @@ from fkit.config.language.budget import listed
 from fkit.config.language.cost import Cost, length, lookup, none, size
 from fkit.config.language.imported import Module
 from fkit.config.language.scope import State
-from fkit.config.language.value import Draft, Linked
+from fkit.config.language.value import Draft, Linked, link
 from fkit.tree.absent import ABSENT
 from fkit.tree.error import FkitKeyError
 
 __all__ = ["CONFIG_DICT", "LIBRARY", "OPERATORS", "variable"]
-
-_ELEMENTS = (
-    "difference intersection isdisjoint issubset issuperset symmetric_difference union update "
-    "difference_update intersection_update symmetric_difference_update"
-)
 
 # making containers
 
@@ -269,29 +264,19 @@ def _merge(state: State, value: Linked, other: Any) -> None:
 
 
 def _to_dict(state: State, value: Any) -> Any:
-    if isinstance(value, Draft):
-        return Draft({key: _to_dict(state, item) for key, item in value.items()}, dict(value.marks))
-    if isinstance(value, (list, tuple)):
-        return type(value)(_to_dict(state, item) for item in value)
-    return value
+    return link(value, Draft)
 
 
-def _elements(name: str) -> Callable[..., Any]:
-    """A method of sets that takes iterables, the items of which are hashed."""
+def _hashing(name: str) -> Callable[..., Any]:
+    """A method of sets; an element that it takes is hashed, and so are the items of what it goes through."""
     function = getattr(set, name)
+    takes_element = name in ("add", "discard", "remove")
 
     def apply(state: State, value: set[Any], *others: Any) -> Any:
-        return function(value, *(list(map(state.budget.key, listed(other, state.budget))) for other in others))
-
-    return apply
-
-
-def _element(name: str) -> Callable[..., Any]:
-    """A method of sets that takes an element."""
-    function = getattr(set, name)
-
-    def apply(state: State, value: set[Any], element: Any) -> Any:
-        return function(value, state.budget.key(element))
+        key = state.budget.key
+        return function(
+            value, *(key(other) if takes_element else list(map(key, listed(other, state.budget))) for other in others)
+        )
 
     return apply
 
@@ -328,8 +313,12 @@ LIBRARY: tuple[tuple[str, Cost, Callable[..., Any]], ...] = (
     ("dict.update", length, _update),
     ("dict.clear", none, _clear),
     ("dict.copy", size, _copy),
-    *((f"set.{name}", none, _element(name)) for name in ("add", "discard", "remove")),
-    *((f"set.{name}", length, _elements(name)) for name in _ELEMENTS.split()),
+    *((f"set.{name}", none, _hashing(name)) for name in ("add", "discard", "remove")),
+    *(
+        (f"set.{name}", length, _hashing(name))
+        for name in ("difference", "intersection", "issubset", "issuperset", "union")
+    ),
+    *((f"set.{name}", length, _hashing(name)) for name in ("isdisjoint", "symmetric_difference", "update")),
 )
 """Name, cost and function of what is the evaluator's own."""
 

@@ -76,7 +76,7 @@ class State:
     def mark(self, line: int) -> Mark:
         """The mark of a key that is set on a line; all of a line have the same."""
         mark = self.latest
-        if mark is None or mark[1] != line:
+        if mark is None or mark[1] != line or mark[0] != self.file:
             self.latest = mark = _new_mark(Mark, (self.file, line, ()))
         return mark
 
@@ -95,6 +95,7 @@ class Closure:
         body: statements, or the one expression of a lambda.
         run: evaluates the body.
         frame: the names around its definition.
+        file: the file that it stands in.
         defaults, keyword_defaults: values of arguments that a call leaves out, ABSENT where there is none.
     """
 
@@ -103,6 +104,7 @@ class Closure:
     body: Any
     run: Callable[[State, Any], Any]
     frame: Frame
+    file: str
     defaults: list[Any]
     keyword_defaults: list[Any]
 

@@ -163,28 +163,12 @@ def _drop(state: State, target: ast.expr) -> None:
 # control
 
 
-def _expression(state: State, node: ast.Expr) -> None:
+def _discarded(state: State, node: ast.Expr) -> None:
     value_of(state, node.value)
-
-
-def _pass(state: State, node: ast.Pass) -> None:
-    return None
-
-
-def _break(state: State, node: ast.Break) -> str:
-    return _BREAK
-
-
-def _continue(state: State, node: ast.Continue) -> str:
-    return _CONTINUE
 
 
 def _return(state: State, node: ast.Return) -> tuple[str, Any]:
     return "return", None if node.value is None else value_of(state, node.value)
-
-
-def _if(state: State, node: ast.If) -> Any:
-    return _block(state, node.body if value_of(state, node.test) else node.orelse)
 
 
 def _for(state: State, node: ast.For) -> Any:
@@ -255,16 +239,16 @@ STATEMENTS: MappingProxyType[type[ast.AST], Callable[[State, Any], Any]] = Mappi
         ast.Assert: _assert,
         ast.Assign: _assign,
         ast.AugAssign: _augmented,
-        ast.Break: _break,
-        ast.Continue: _continue,
+        ast.Break: lambda state, node: _BREAK,
+        ast.Continue: lambda state, node: _CONTINUE,
         ast.Delete: _delete,
-        ast.Expr: _expression,
+        ast.Expr: _discarded,
         ast.For: _for,
         ast.FunctionDef: _function,
-        ast.If: _if,
+        ast.If: lambda state, node: _block(state, node.body if value_of(state, node.test) else node.orelse),
         ast.Import: _import,
         ast.ImportFrom: _import_from,
-        ast.Pass: _pass,
+        ast.Pass: lambda state, node: None,
         ast.Return: _return,
         ast.With: _with,
     }

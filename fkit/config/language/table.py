@@ -18,7 +18,7 @@ from typing import Any
 from frozendict import frozendict
 
 from fkit.config.language.budget import extent
-from fkit.config.language.cost import Cost, length, none, percent, power, product, shift, size, width
+from fkit.config.language.cost import Cost, length, lookup, none, percent, power, product, shift, size, width
 from fkit.config.language.imported import Imported, Module
 from fkit.config.language.library import CONFIG_DICT, LIBRARY, OPERATORS
 from fkit.config.language.scope import Bound, Closure, State, bind, refuse
@@ -195,7 +195,8 @@ def apply(state: State, entry: Entry, args: tuple[Any, ...], keywords: dict[str,
     if entry.cost is none:
         budget.spend(1)
         return entry.function(state, *args, **keywords) if entry.stateful else entry.function(*args, **keywords)
-    if any(type(arg) is _ITERATOR for arg in args):  # paid for when it was made, and gone through now
+    # an iterator was paid for when it was made, and is gone through now; of operators only by `in`
+    if any(type(arg) is _ITERATOR for arg in args) and (entry.name[0].islower() or entry.cost is lookup):
         args = tuple([list(arg) if type(arg) is _ITERATOR else arg for arg in args])
     budget.spend(entry.cost(budget, (*args, *keywords.values()) if keywords else args))
     value = entry.function(state, *args, **keywords) if entry.stateful else entry.function(*args, **keywords)
@@ -231,12 +232,11 @@ def call(state: State, function: Any, args: tuple[Any, ...], keywords: dict[str,
 def _run(state: State, function: Closure, args: tuple[Any, ...], keywords: dict[str, Any]) -> Any:
     if state.depth >= _DEPTH:
         raise FkitValueError(f"The functions of the config call each other more than {_DEPTH} levels deep.")
-    frame, line = state.frame, state.line
+    outer = state.frame, state.file, state.line
     state.budget.spend(1 + len(args) + len(keywords))
-    state.frame = bind(function, args, keywords)
+    state.frame, state.file = bind(function, args, keywords), function.file
     state.depth += 1
-    try:
-        return function.run(state, function.body)
-    finally:
-        state.depth -= 1
-        state.frame, state.line = frame, line
+    value = function.run(state, function.body)  # an error ends the evaluation, and is one of the place where it happens
+    state.depth -= 1
+    state.frame, state.file, state.line = outer
+    return value

@@ -65,7 +65,7 @@ class Linked(Draft):
     def put(self, key: Any, value: Any, mark: Mark | None) -> None:
         """Set a key; the file's own dicts and all lists are copied on entry, what is of a base is shared."""
         old = self.get(key, ABSENT)
-        self[key] = _hook(value)
+        self[key] = link(value, shared=Linked)
         if old is ABSENT or mark is None:
             self.marks[key] = mark
         else:
@@ -86,11 +86,9 @@ class Linked(Draft):
         """Merge as ``ConfigDict.merge`` does: ``_delete_`` at any depth clears what was there."""
         merged = _merged(link(other), self, mark)
         self.clear()
-        marks: dict[Any, Any] = merged.marks
-        self.marks = {}
+        self.marks = merged.marks
         for key, value in merged.items():
-            self[key] = _hook(value)
-            self.marks[key] = marks.get(key)
+            self[key] = link(value, shared=Linked)
 
 
 def _merged(new: Any, old: Any, mark: Mark | None) -> Any:
@@ -120,27 +118,23 @@ def _merged(new: Any, old: Any, mark: Mark | None) -> Any:
     return out
 
 
-def _hook(value: Any) -> Any:
-    if isinstance(value, Linked):
-        return value
-    if isinstance(value, Draft):
-        return Linked({k: _hook(v) for k, v in value.items()}, dict(value.marks))
-    if isinstance(value, (list, tuple)):
-        parts = [_hook(v) for v in value]
-        return parts if isinstance(value, list) else tuple(parts)
-    return value
+def link(value: Any, kind: type[Draft] = Linked, shared: type[Draft] | None = None) -> Any:
+    """A fresh tree of changing mappings and plain lists, of a frozen or a changing one.
 
-
-def link(value: Any) -> Any:
-    """A fresh tree of ``Linked`` mappings and plain lists, of a frozen or a changing one."""
+    Args:
+        value: the tree.
+        kind: what its mappings become.
+        shared: mappings of this class stay what they are.
+    """
     if isinstance(value, dict):
+        if shared is not None and isinstance(value, shared):
+            return value
         marks: Any = marks_of(value) if isinstance(value, Node) else getattr(value, "marks", None)
-        found: dict[Any, Any] = {k: link(v) for k, v in value.items()}
-        return Linked(found, dict(marks) if marks else {})
-    if isinstance(value, list):
-        return [link(v) for v in value]
-    if isinstance(value, tuple):
-        return tuple(link(v) for v in value)
+        items: dict[Any, Any] = {key: link(item, kind, shared) for key, item in value.items()}
+        return kind(items, dict(marks or ()))
+    if isinstance(value, (list, tuple)):
+        parts = [link(item, kind, shared) for item in value]
+        return parts if isinstance(value, list) else tuple(parts)
     return value
 
 
