@@ -14,6 +14,8 @@ there (mmcv, mmengine)                 here
 =====================================  =================================================================
 """
 
+from typing import Any
+
 from fkit.fileio.error import FkitFileExistsError as FkitFileExistsError
 from fkit.fileio.error import FkitSameFileError as FkitSameFileError
 from fkit.fileio.handler import FileHandler as FileHandler
@@ -61,4 +63,27 @@ from fkit.fileio.path import scandir as scandir
 from fkit.fileio.path import symlink as symlink
 from fkit.fileio.progress import progress as progress
 from fkit.fileio.storage import Storage as Storage
+from fkit.tree.error import FkitAttributeError
 from fkit.tree.write import atomic_write as atomic_write
+
+# OpenMMLab's names that have none here, and what to write
+_ELSEWHERE = (
+    ("BaseFileHandler", "Take a FileHandler(decode, encode), or a class of its three methods, to register_handler."),
+    ("JsonHandler PickleHandler YamlHandler", "They are values: file_handlers['json'], and so on."),
+    ("BaseStorageBackend", "Take any class with the methods that are used of it to register_backend."),
+    ("HardDiskBackend LocalBackend", "Write LocalStorage()."),
+    ("HTTPBackend", "Write get_file_backend('https://...'), or backend_args={'backend': 'http'}."),
+    ("CephBackend PetrelBackend", "Write get_file_backend('s3://...'), or backend_args={'backend': 's3'}."),
+    ("LmdbBackend", "Write backend_args={'backend': 'lmdb', 'db_path': ...}."),
+    ("MemcachedBackend", "There is none; a class of its own goes to register_backend."),
+    ("backends", "Nothing is registered globally: fkit.registry().names('file_backends') are the built-in ones."),
+)
+
+
+def __getattr__(name: str) -> Any:
+    repair = next((repair for names, repair in _ELSEWHERE if name in names.split()), "")
+    others = ("Any", "FkitAttributeError")
+    choices = () if repair else sorted(word for word in globals() if word[0] != "_" and word not in others)
+    raise FkitAttributeError(
+        f"module 'fkit.fileio' has no attribute {name!r}.", value=name, choices=choices, label="Names", repair=repair
+    )

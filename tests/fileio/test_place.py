@@ -201,3 +201,18 @@ def test_only_bytes_and_text_are_written(storage: object, tmp_path: Path) -> Non
     assert not storage.exists(path)
     storage.put(memoryview(b"12"), path)
     assert storage.get(path) == b"12"
+
+
+@pytest.mark.parametrize(
+    ("name", "words"),
+    [
+        ("BaseFileHandler", "to register_handler"),
+        ("JsonHandler", r"file_handlers\['json'\]"),
+        ("PetrelBackend", "s3://"),
+        ("lod", "Did you mean 'load'"),
+    ],
+)
+def test_names_that_are_not_here_say_what_to_write(name: str, words: str) -> None:
+    with pytest.raises(AttributeError, match=words):
+        getattr(fileio, name)
+    assert not hasattr(fileio, name)
