@@ -81,11 +81,14 @@ class Node(_Fields):
     def of(cls, items: dict[Any, Any], marks: dict[Any, Any] | None = None, meta: Any = None) -> Self:
         """A node of items that are frozen already, without a look at them; the dict is the node's from now on."""
         node = _new(cls)
-        _fill(node, items)
+        try:
+            _fill(node, items)
+        except (TypeError, ValueError):
+            raise FkitTypeError(f"A config is made of a dict of frozen items, not of {quoted(items)}.") from None
         _put_marks(node, marks)
         _put_meta(node, meta)
         if type(items) is not dict or not cls._methods.isdisjoint(items):
-            items = {key: value for key, value in items.items() if key not in cls._methods}
+            items = {key: value for key, value in dict.items(node) if key not in cls._methods}
         _put_fields(node, items)
         return node
 
@@ -113,9 +116,9 @@ class Node(_Fields):
         raise _frozen(f"A config is frozen: cannot delete {key!r}.")
 
     def _refuse(self, *_: Any, **__: Any) -> NoReturn:
-        raise _frozen("A config is frozen: it has no clear, update, setdefault or popitem.")
+        raise _frozen("A config is frozen: it has no clear, pop, update, setdefault or popitem.")
 
-    clear = update = setdefault = popitem = _refuse  # pyright: ignore[reportAssignmentType]
+    clear = pop = update = setdefault = popitem = _refuse  # pyright: ignore[reportAssignmentType]
 
     def copy(self) -> Self:
         """The node itself: what never changes needs no copy."""
@@ -138,6 +141,8 @@ class Node(_Fields):
     @classmethod
     def fromkeys(cls, iterable: Iterable[Any], value: Any = None, /) -> Self:
         """A node with the same value at each of the keys."""
+        if not isinstance(iterable, Iterable):  # pyright: ignore[reportUnnecessaryIsInstance]
+            raise FkitTypeError(f"Keys come as a list, not as {quoted(iterable)}.")
         return freeze(dict.fromkeys(iterable, value), cls)
 
     def __eq__(self, other: object) -> bool:

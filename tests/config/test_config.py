@@ -11,6 +11,7 @@ import pytest
 import fkit
 from fkit import Config
 from fkit.tree.error import FkitAttributeError, FkitError, FkitTypeError, FrozenError
+from fkit.tree.node import Node
 
 METHODS = ("get", "pop", "merge", "text", "dump", "origin", "origins", "diff", "fromfile", "fromstring")
 
@@ -118,3 +119,13 @@ def test_what_is_no_mapping_makes_no_config(wrong: Any) -> None:
             call()
     with pytest.raises(FkitError):
         fkit.load_config(wrong)
+
+
+def test_no_mapping_of_the_family_loses_a_key_in_place() -> None:
+    node = Node({"a": 1})
+    with pytest.raises(FrozenError, match="pop"):
+        node.pop("a")
+    assert node == {"a": 1} and node.a == 1
+    for call in (lambda: Config.of(3), lambda: Config.of("x"), lambda: Config.fromkeys(3)):
+        with pytest.raises(FkitTypeError):
+            call()
