@@ -52,15 +52,28 @@ _NAMES = (
     ("Source", "fkit.data.source:Source"),
 )
 
+# names that OpenMMLab's users look for, and what they write here
+_RUN = "`fkit train CONFIG` runs a config; in code: fkit.plan, fkit.begin and fkit.train."
+_REGISTRY = "A registry is a value: reg = fkit.registry(); reg.register(kind, maker) gives a new one, reg.build(kind, cfg) builds."
+_INSTEAD = (
+    ("ConfigDict", "Write fkit.Config: the mappings inside it are Configs too."),
+    ("build_from_cfg", "Write fkit.build(cfg, registry, kind); fkit.registry.openmmlab.build_from_cfg takes mmcv's arguments."),
+    ("set_random_seed", "A seed is an argument: fkit.begin(plan, seed), or `seed` in the config."),
+    ("init_detector", "`fkit infer CONFIG CHECKPOINT IMAGE` predicts; in code: fkit.program(cfg, registry).predict."),
+    ("inference_detector", "`fkit infer CONFIG CHECKPOINT IMAGE` predicts; in code: fkit.program(cfg, registry).predict."),
+    ("MMLogger", "Write fkit.compat.get_logger(name)."),
+    *((name, _RUN) for name in ("Runner", "EpochBasedRunner", "IterBasedRunner", "build_runner", "train_detector")),
+    *((f"{kind}S", _REGISTRY) for kind in ["MODEL", "HOOK", "DATASET", "TRANSFORM", "METRIC", "OPTIMIZER", "LOOP", "RUNNER", "VISUALIZER"]),
+    *((kind, _REGISTRY) for kind in ("BACKBONES", "NECKS", "HEADS", "LOSSES", "DETECTORS", "PIPELINES", "TASK_UTILS")),
+)  # fmt: skip
+_ROOMS = ("fkit.fileio", "fkit.image", "fkit.structures", "fkit.compat")
+
 __all__ = ["__version__", *(name for name, _ in _NAMES)]  # noqa: PLE0604  # pyright: ignore[reportUnsupportedDunderAll]
 
 
 def __getattr__(name: str) -> Any:
-    for known, target in _NAMES:
-        if known == name:
-            module, attribute = target.split(":")
-            return getattr(importlib.import_module(module), attribute)
-    raise AttributeError(f"module 'fkit' has no attribute {name!r}")
+    # opened by name too: `import fkit` alone loads nothing
+    return importlib.import_module("fkit.tree.facade").attribute(__name__, name, _NAMES, _INSTEAD, _ROOMS)
 
 
 def __dir__() -> list[str]:

@@ -24,6 +24,7 @@ FLOORS = (
     ("backend/torch", "backend/jax"),
     ("zoo/torch", "zoo/flax"),
     ("cli",),
+    ("compat",),
 )
 HEAVY = ("torch", "jax", "jaxlib", "flax", "optax")
 FILES = sorted(ROOT.glob("fkit/**/*.py"))

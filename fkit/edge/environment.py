@@ -17,6 +17,7 @@ from frozendict import frozendict
 
 from fkit import __version__
 from fkit.array import room
+from fkit.tree.check import expect, expect_number
 from fkit.tree.error import FkitImportError
 
 __all__ = ["collect_env", "fkit_version", "get_git_hash", "get_host_info", "get_time_str", "package_version"]
@@ -126,6 +127,8 @@ def get_git_hash(
         >>> get_git_hash(fallback="none", cwd="/")
         'none'
     """
+    if cwd is not None:
+        expect(cwd, (str, os.PathLike), "`cwd` is the path of a folder")
     text = _said(("git", "rev-parse", "HEAD"), cwd=cwd).strip()
     return text[:digits] if re.fullmatch(r"[0-9a-f]{40,64}", text) else fallback
 
@@ -154,6 +157,8 @@ def get_time_str(now: float | None = None) -> str:
         >>> len(get_time_str(0.0))
         15
     """
+    if now is not None:
+        expect_number(now, "now")
     return time.strftime("%Y%m%d_%H%M%S", time.localtime(now))
 
 

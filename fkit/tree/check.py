@@ -7,7 +7,7 @@ from typing import Any
 
 from fkit.tree.error import FkitTypeError, quoted
 
-__all__ = ["check_fields", "expect", "expect_number"]
+__all__ = ["check_fields", "expect", "expect_call", "expect_number", "expect_stream"]
 
 
 def expect(value: Any, kind: type[Any] | tuple[type[Any], ...], what: str, repair: str = "") -> None:
@@ -55,6 +55,38 @@ def expect_number(value: Any, what: str, whole: bool = False) -> None:
             repair="Write it without quotes; in YAML, 1e-3 is a number only as 1.0e-3.",
         )
     raise FkitTypeError(f"{what} = {quoted(value)} is not {word}.")
+
+
+def expect_call(value: Any, what: str) -> None:
+    """Refuse what cannot be called.
+
+    Raises:
+        FkitTypeError: it is no function, and no class.
+
+    Example:
+        >>> expect_call(3, "`func` is a function of a task")
+        Traceback (most recent call last):
+        ...
+        fkit.tree.error.FkitTypeError: `func` is a function of a task, not 3.
+    """
+    if not callable(value):
+        raise FkitTypeError(f"{what}, not {quoted(value, 60)}.")
+
+
+def expect_stream(value: Any, what: str = "`file`") -> None:
+    """Refuse what is no open text file, such as ``sys.stderr``.
+
+    Raises:
+        FkitTypeError: nothing can be written to it.
+
+    Example:
+        >>> expect_stream("a.txt")
+        Traceback (most recent call last):
+        ...
+        fkit.tree.error.FkitTypeError: `file` is an open text file, not 'a.txt'.
+    """
+    if not hasattr(value, "write"):
+        raise FkitTypeError(f"{what} is an open text file, not {quoted(value, 60)}.")
 
 
 def check_fields(value: Any) -> None:

@@ -4,6 +4,7 @@ import importlib
 from types import ModuleType
 from typing import Any
 
+from fkit.tree.absent import ABSENT
 from fkit.tree.error import FkitAttributeError, FkitImportError, FkitTypeError, FkitValueError, quoted
 
 __all__ = ["open_module", "open_name"]
@@ -27,8 +28,8 @@ def open_module(name: str) -> ModuleType:
 def open_name(name: str) -> Any:
     """The object that ``"module:attribute"`` or ``"module.attribute"`` names. This imports the module, which runs its code.
 
-    In the dotted form the longest part that is a module is imported, and the rest are attributes. A module alone is
-    itself.
+    In the dotted form modules are opened one inside the other, up to the first name that is something else; a function
+    goes before a module of the same name. A module alone is itself.
 
     Args:
         name: the name; attributes may have dots of their own.
@@ -46,19 +47,28 @@ def open_name(name: str) -> Any:
     if ":" in name:
         head, _, tail = name.partition(":")
         return _attribute(_opened(head, name), head, tail)
-    head = name
-    while "." in head:
-        try:
-            module = importlib.import_module(head)
-        except ModuleNotFoundError as cause:
-            if cause.name is None or not f"{head}.".startswith(f"{cause.name}."):
-                raise _missing(name, cause) from cause  # a package that lacks something it needs
-            head = head.rpartition(".")[0]
-            continue
-        except ImportError as cause:
-            raise FkitImportError(f"{name} cannot be imported: {cause}") from cause
-        return _attribute(module, head, name[len(head) + 1 :])
-    return _attribute(_opened(head, name), head, name[len(head) + 1 :])
+    head, *rest = name.split(".")
+    value: Any = _opened(head, name)
+    while rest:
+        inner = getattr(value, rest[0], ABSENT)
+        if inner is ABSENT or isinstance(inner, ModuleType):
+            inner = _below(f"{head}.{rest[0]}", name, inner)
+        if not isinstance(inner, ModuleType):
+            return _attribute(value, head, ".".join(rest))
+        head, value = f"{head}.{rest.pop(0)}", inner
+    return value
+
+
+def _below(module: str, name: str, known: Any) -> Any:
+    """A module inside of another; ``known``, an attribute of its name, where there is none."""
+    try:
+        return importlib.import_module(module)
+    except ModuleNotFoundError as cause:
+        if cause.name is None or not f"{module}.".startswith(f"{cause.name}."):
+            raise _missing(name, cause) from cause  # a package that lacks something it needs
+        return known
+    except ImportError as cause:
+        raise FkitImportError(f"{name} cannot be imported: {cause}") from cause
 
 
 def _opened(module: str, name: str) -> ModuleType:

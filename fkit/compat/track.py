@@ -1,11 +1,13 @@
 """Time that passes, and work that is watched."""
 
-import multiprocessing
+import itertools
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sized
 from typing import IO, Any, NamedTuple, TypeVar, cast
 
+from fkit.compat.pool import results_of
 from fkit.fileio.progress import progress
+from fkit.tree.check import expect, expect_call, expect_number
 from fkit.tree.error import FkitRuntimeError, FkitTypeError, FkitValueError
 
 __all__ = [
@@ -40,6 +42,7 @@ class Timer:
     """
 
     def __init__(self, start: bool = True, print_tmpl: str | None = None, *, clock: Clock = time.perf_counter) -> None:
+        expect_call(clock, "`clock` is a function that gives the time")
         self._clock = clock
         self._template = print_tmpl or "{:.3f}"
         self._start = self._last = 0.0
@@ -114,6 +117,7 @@ def check_time(name: str, times: Mapping[str, float], now: float | None = None) 
         >>> check_time("step", times, now=3.5).seconds
         0.5
     """
+    expect(times, Mapping, "`times` is what the last call returned, at first {}")
     at = time.perf_counter() if now is None else now
     return Checked(at - times.get(name, at), {**times, name: at})
 
@@ -164,6 +168,7 @@ def track_progress(
         >>> track_progress(pow, [2, 3], file=io.StringIO(), exp=2)
         [4, 9]
     """
+    expect_call(func, "`func` is a function of a task")
     return [func(task, **kwargs) for task in track_iter_progress(tasks, label=label, file=file)]
 
 
@@ -196,28 +201,31 @@ def track_parallel_progress(
 
     Raises:
         FkitValueError: ``nproc`` or ``chunksize`` is below 1.
+        FkitTypeError: ``func`` cannot be sent to a process.
+        FkitRuntimeError: a process died.
 
     Example:
         >>> import io, math
         >>> track_parallel_progress(math.sqrt, [4.0, 9.0], 1, file=io.StringIO())
         [2.0, 3.0]
     """
-    if nproc < 1 or chunksize < 1:
-        raise FkitValueError(f"nproc and chunksize are at least 1, not {nproc} and {chunksize}.")
+    _check_processes(func, nproc, chunksize)
+    expect(initargs, (tuple, list), "`initargs` is a tuple of arguments")
     items, count = _counted(tasks)
-    results: list[Any] = []
-    with multiprocessing.get_context("spawn").Pool(nproc, initializer, initargs) as pool:
-        take = pool.imap if keep_order else pool.imap_unordered
-        found = iter(take(func, items, chunksize))
-        if skip_first:
-            for _ in range(min(nproc * chunksize, count)):
-                results.append(next(found))
-        with progress(label or "progress", count - len(results), file=file) as advance:
-            for result in found:
-                results.append(result)
-                advance(1)
-        pool.close()
-        pool.join()
+    work = results_of(
+        func,
+        items,
+        nproc,
+        initializer=initializer,
+        initargs=tuple(initargs),
+        chunksize=chunksize,
+        keep_order=keep_order,
+    )
+    results = list(itertools.islice(work, nproc * chunksize)) if skip_first else []
+    with progress(label or "progress", count - len(results), file=file) as advance:
+        for result in work:
+            results.append(result)
+            advance(1)
     return results
 
 
@@ -249,8 +257,10 @@ def track_progress_rich(
         >>> track_progress_rich(divmod, [(7, 2), (9, 4)], file=io.StringIO())
         [(3, 1), (2, 1)]
     """
-    if nproc < 1 or chunksize < 1:
-        raise FkitValueError(f"nproc and chunksize are at least 1, not {nproc} and {chunksize}.")
+    _check_processes(func, nproc, chunksize)
+    if task_num is not None:
+        expect_number(task_num, "task_num", whole=True)
+    expect(tasks, Iterable, "`tasks` are the tasks, a list or another iterable")
     count = len(tasks) if isinstance(tasks, Sized) and len(tasks) else task_num
     calls: Iterable[Any] = tasks
     if isinstance(tasks, Sized) and not len(tasks):
@@ -258,18 +268,18 @@ def track_progress_rich(
     worker = _Spread(func)
     results: list[Any] = []
     with progress(description, count, file=file, color=color) as advance:
-        if nproc == 1:
-            for task in calls:
-                results.append(worker(task))
-                advance(1)
-            return results
-        with multiprocessing.get_context("spawn").Pool(nproc) as pool:
-            for result in pool.imap(worker, calls, chunksize):
-                results.append(result)
-                advance(1)
-            pool.close()
-            pool.join()
+        for result in map(worker, calls) if nproc == 1 else results_of(worker, calls, nproc, chunksize=chunksize):
+            results.append(result)
+            advance(1)
     return results
+
+
+def _check_processes(func: Any, nproc: Any, chunksize: Any) -> None:
+    expect_call(func, "`func` is a function of a task")
+    expect_number(nproc, "nproc", whole=True)
+    expect_number(chunksize, "chunksize", whole=True)
+    if nproc < 1 or chunksize < 1:
+        raise FkitValueError(f"nproc and chunksize are at least 1, not {nproc} and {chunksize}.")
 
 
 class _Spread(NamedTuple):

@@ -5,6 +5,7 @@ import time
 from collections.abc import Callable
 from typing import IO, ParamSpec, TypeVar
 
+from fkit.tree.check import expect_call, expect_number
 from fkit.tree.error import FkitRuntimeError, FkitValueError
 
 __all__ = ["TimeCounter"]
@@ -47,6 +48,11 @@ class TimeCounter:
         file: IO[str] | None = None,
         clock: Callable[[], float] = time.perf_counter,
     ) -> None:
+        expect_number(log_interval, "log_interval", whole=True)
+        expect_number(warmup_interval, "warmup_interval", whole=True)
+        expect_call(clock, "`clock` is a function that gives the time")
+        if sync is not None:
+            expect_call(sync, "`sync` is a function")
         if log_interval < 1 or warmup_interval < 0:
             raise FkitValueError(
                 f"log_interval is at least 1 and warmup_interval at least 0, not {log_interval} and {warmup_interval}."
@@ -65,7 +71,8 @@ class TimeCounter:
 
     def __call__(self, function: Callable[P, R]) -> Callable[P, R]:
         """A function that is timed at each call."""
-        self.tag = self.tag or function.__name__
+        expect_call(function, "what is timed is a function")
+        self.tag = self.tag or getattr(function, "__name__", repr(function))
 
         @functools.wraps(function)
         def timed(*args: P.args, **kwargs: P.kwargs) -> R:

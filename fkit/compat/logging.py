@@ -9,6 +9,7 @@ from typing import IO, Any
 from fkit.edge.environment import get_host_info
 from fkit.fileio.error import FileErrors
 from fkit.fileio.path import mkdir_or_exist
+from fkit.tree.check import expect, expect_number, expect_stream
 from fkit.tree.error import FkitTypeError, FkitValueError
 
 __all__ = ["get_logger", "print_log", "rank_of"]
@@ -61,7 +62,13 @@ def get_logger(
         >>> out.getvalue().split(" - ", 1)[1]
         'doc - INFO - hello\\n'
     """
+    expect(name, str, "`name` is a logger's name")
+    if log_file is not None:
+        expect(log_file, (str, os.PathLike), "`log_file` is the path of a file")
+    if stream is not None:
+        expect_stream(stream, "`stream`")
     rank = rank_of(os.environ) if rank is None else rank
+    expect_number(rank, "rank", whole=True)
     level = _level(log_level)
     if file_mode not in ("w", "a"):
         raise FkitValueError(f"file_mode = {file_mode!r} is unknown.", choices=("w", "a"))
@@ -72,7 +79,7 @@ def get_logger(
             if not isinstance(old, logging.FileHandler):
                 logger.removeHandler(old)
         out = sys.stderr if stream is None else stream
-        shown = color if color is not None else out.isatty() and not os.environ.get("NO_COLOR")
+        shown = color if color is not None else hasattr(out, "isatty") and out.isatty() and not os.environ.get("NO_COLOR")
         _add(logger, logging.StreamHandler(out), level if rank == 0 else max(level, logging.ERROR), shown)
         logger.propagate = False  # the root logger, where somebody set one up, would write each line again
     if log_file is not None and (rank == 0 or distributed):
@@ -128,6 +135,7 @@ def rank_of(environment: Mapping[str, str]) -> int:
         >>> rank_of({"RANK": "3"}), rank_of({})
         (3, 0)
     """
+    expect(environment, Mapping, "`environment` is a mapping such as os.environ")
     for name in _RANKS:
         word = environment.get(name, "")
         if word.isdigit():

@@ -4,7 +4,7 @@ import io
 
 import pytest
 
-from fkit.edge.counter import TimeCounter
+from fkit.compat.counter import TimeCounter
 from fkit.tree.error import FkitRuntimeError, FkitValueError
 
 

@@ -1,21 +1,22 @@
 """What code asks of its surroundings: versions, packages, programs, and the names that its arguments once had."""
 
 import functools
-import importlib.util
 import re
 import shutil
 import warnings
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any, ParamSpec, TypeVar
 
-from fkit.tree.error import FkitImportError, FkitTypeError, FkitValueError
+from fkit.compat.package import is_installed
+from fkit.tree.check import expect, expect_call, expect_number
+from fkit.tree.error import FkitError, FkitImportError, FkitRuntimeError, FkitTypeError, FkitValueError
 
 __all__ = [
+    "check_prerequisites",
     "deprecated_api_warning",
     "deprecated_function",
     "digit_version",
     "has_method",
-    "is_installed",
     "is_method_overridden",
     "requires_executable",
     "requires_package",
@@ -52,33 +53,55 @@ def digit_version(version_str: str, length: int = 4) -> tuple[int, ...]:
         >>> digit_version("2.0.0rc4"), digit_version("1.7.2+cu118"), digit_version("1.0.post2")
         ((2, 0, 0, 0, -1, 4), (1, 7, 2, 0, 0, 0), (1, 0, 0, 0, 1, 2))
     """
-    found = _VERSION.fullmatch(version_str.strip())
-    if found is None:
+    expect(version_str, str, "`version_str` is a version such as '1.7.2'")
+    expect_number(length, "length", whole=True)
+    match = _VERSION.fullmatch(version_str.strip())
+    if match is None:
         raise FkitValueError(f"{version_str!r} is no version.", repair="A version is written as in 1.7.2 or 2.0.0rc4.")
-    release = [int(part) for part in found["release"].split(".")][:length]
+    release = [int(part) for part in match["release"].split(".")][:length]
     release += [0] * (length - len(release))
-    if found["pre"]:
-        letter = found["pre"].lower()
+    if match["pre"]:
+        letter = match["pre"].lower()
         rank = -3 if letter in ("a", "alpha") else -2 if letter in ("b", "beta") else -1
-        return (*release, rank, int(found["pre_n"] or 0))
-    if found["dev"]:
+        return (*release, rank, int(match["pre_n"] or 0))
+    if match["dev"]:
         return (*release, -4, 0)
-    if found["post"]:
-        return (*release, 1, int(found["post_n1"] or found["post_n2"] or 0))
+    if match["post"]:
+        return (*release, 1, int(match["post_n1"] or match["post_n2"] or 0))
     return (*release, 0, 0)
 
 
-def is_installed(package: str) -> bool:
-    """Whether a package can be imported; it is not imported.
+def check_prerequisites(
+    prerequisites: str | Iterable[str],
+    checker: Callable[[str], bool],
+    msg_tmpl: str = "'{}' are needed by '{}', and are not there.",
+) -> Callable[[Callable[P, R]], Callable[P, R]]:
+    """Mark a function that needs things: called without them, it says which are missing.
+
+    Args:
+        prerequisites: what it needs.
+        checker: whether one of them is there; asked at each call.
+        msg_tmpl: the message, a format of what is missing and of the function's name.
+
+    Raises:
+        FkitRuntimeError: at the call.
 
     Example:
-        >>> is_installed("json"), is_installed("no_such_package")
-        (True, False)
+        >>> @check_prerequisites(["a.txt", "b.txt"], lambda name: name == "a.txt")
+        ... def read(): ...
+        >>> read()
+        Traceback (most recent call last):
+        ...
+        fkit.tree.error.FkitRuntimeError: 'b.txt' are needed by 'read', and are not there.
     """
-    try:
-        return importlib.util.find_spec(package) is not None
-    except (ModuleNotFoundError, ValueError):  # a part of a package that is missing itself
-        return False
+    names = _names((prerequisites,) if isinstance(prerequisites, str) else prerequisites)
+    expect_call(checker, "`checker` is a function of a name")
+    expect(msg_tmpl, str, "`msg_tmpl` is a format")
+
+    def refuse(missing: list[str], function: str) -> FkitError:
+        return FkitRuntimeError(msg_tmpl.format(", ".join(missing), function))
+
+    return _required(names, checker, refuse)
 
 
 def requires_package(*packages: str) -> Callable[[Callable[P, R]], Callable[P, R]]:
@@ -96,7 +119,11 @@ def requires_package(*packages: str) -> Callable[[Callable[P, R]], Callable[P, R
         fkit.tree.error.FkitImportError: 'read' needs what is not installed: no_such_package.
           pip install no_such_package
     """
-    return _required(packages, is_installed, lambda missing: f"pip install {' '.join(missing)}")
+
+    def refuse(missing: list[str], function: str) -> FkitError:
+        return _lacking(missing, function, f"pip install {' '.join(missing)}")
+
+    return _required(_names(packages), is_installed, refuse)
 
 
 def requires_executable(*programs: str) -> Callable[[Callable[P, R]], Callable[P, R]]:
@@ -114,25 +141,38 @@ def requires_executable(*programs: str) -> Callable[[Callable[P, R]], Callable[P
         fkit.tree.error.FkitImportError: 'encode' needs what is not installed: no-such-program.
           Install it, so that the shell finds it.
     """
-    return _required(
-        programs, lambda name: shutil.which(name) is not None, lambda _: "Install it, so that the shell finds it."
-    )
+
+    def refuse(missing: list[str], function: str) -> FkitError:
+        return _lacking(missing, function, "Install it, so that the shell finds it.")
+
+    return _required(_names(programs), lambda name: shutil.which(name) is not None, refuse)
+
+
+def _lacking(missing: list[str], function: str, repair: str) -> FkitError:
+    return FkitImportError(f"{function!r} needs what is not installed: {', '.join(missing)}.", repair=repair)
+
+
+def _names(names: Any) -> tuple[str, ...]:
+    expect(names, Iterable, "What is needed is named by strings")
+    for name in names:
+        expect(name, str, "What is needed is named by strings")
+    return tuple(names)
 
 
 def _required(
-    names: tuple[str, ...], there: Callable[[str], bool], repair: Callable[[list[str]], str]
+    names: tuple[str, ...], there: Callable[[str], bool], refuse: Callable[[list[str], str], FkitError]
 ) -> Callable[[Callable[P, R]], Callable[P, R]]:
     def mark(function: Callable[P, R]) -> Callable[P, R]:
+        expect_call(function, "what is marked is a function")
+
         @functools.wraps(function)
-        def called(*args: P.args, **kwargs: P.kwargs) -> R:
+        def checked(*args: P.args, **kwargs: P.kwargs) -> R:
             missing = [name for name in names if not there(name)]
             if missing:
-                raise FkitImportError(
-                    f"{function.__name__!r} needs what is not installed: {', '.join(missing)}.", repair=repair(missing)
-                )
+                raise refuse(missing, getattr(function, "__name__", repr(function)))
             return function(*args, **kwargs)
 
-        return called
+        return checked
 
     return mark
 
@@ -158,7 +198,10 @@ def deprecated_api_warning(
         (2, "'size' of `resize` is now called 'scale'.")
     """
 
+    expect(name_dict, Mapping, "`name_dict` is a mapping of old names to new ones")
+
     def mark(function: Callable[..., R]) -> Callable[..., R]:
+        expect_call(function, "what is marked is a function")
         name = f"{cls_name}.{function.__name__}" if cls_name else function.__name__
 
         @functools.wraps(function)
@@ -213,6 +256,7 @@ def has_method(obj: object, method: str) -> bool:
         >>> has_method("a", "upper"), has_method("a", "push")
         (True, False)
     """
+    expect(method, str, "`method` is the name of a method")
     return callable(getattr(obj, method, None))
 
 
@@ -230,5 +274,8 @@ def is_method_overridden(method: str, base_class: type[Any], derived_class: type
     """
     if not isinstance(base_class, type):  # pyright: ignore[reportUnnecessaryIsInstance]
         raise FkitTypeError(f"`base_class` is a class, not {base_class!r}.")
+    expect(method, str, "`method` is the name of a method")
+    if not hasattr(base_class, method):
+        raise FkitTypeError(f"{base_class.__name__} has no method {method!r}.")
     derived: Any = derived_class if isinstance(derived_class, type) else type(derived_class)
-    return getattr(derived, method) is not getattr(base_class, method)
+    return getattr(derived, method, None) is not getattr(base_class, method)

@@ -4,7 +4,8 @@ import itertools
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any, TypeAlias, TypeVar, cast
 
-from fkit.tree.error import FkitTypeError, FkitValueError
+from fkit.tree.check import expect, expect_call, expect_number
+from fkit.tree.error import FkitValueError
 
 __all__ = [
     "concat_list",
@@ -49,9 +50,17 @@ def is_seq_of(seq: Any, expected_type: Kinds, seq_type: type[Any] | None = None)
         >>> is_seq_of([1, 2], int), is_seq_of((1, "a"), (int, str)), is_seq_of([1], int, tuple), is_seq_of(3, int)
         (True, True, False, False)
     """
+    _check_kinds(expected_type, "expected_type")
+    if seq_type is not None:
+        _check_kinds(seq_type, "seq_type")
     if not isinstance(seq, Sequence if seq_type is None else seq_type):
         return False
     return all(isinstance(item, expected_type) for item in cast("Sequence[Any]", seq))
+
+
+def _check_kinds(kinds: Any, word: str) -> None:
+    for kind in cast("tuple[Any, ...]", kinds) if isinstance(kinds, tuple) else (kinds,):
+        expect(kind, type, f"`{word}` is a type, or a tuple of types")
 
 
 def is_list_of(seq: Any, expected_type: Kinds) -> bool:
@@ -84,10 +93,8 @@ def iter_cast(inputs: Iterable[Any], dst_type: Callable[[Any], T]) -> Iterator[T
         >>> list(iter_cast(["1", "2"], int))
         [1, 2]
     """
-    if not isinstance(inputs, Iterable):  # pyright: ignore[reportUnnecessaryIsInstance]
-        raise FkitTypeError(f"`inputs` is iterable; got {inputs!r:.80}.")
-    if not callable(dst_type):
-        raise FkitTypeError(f"`dst_type` is a type; got {dst_type!r:.80}.")
+    expect(inputs, Iterable, "`inputs` is iterable")
+    expect_call(dst_type, "`dst_type` is a type")
     return map(dst_type, inputs)
 
 
@@ -125,7 +132,12 @@ def slice_list(in_list: Sequence[T], lens: int | Sequence[int]) -> list[list[T]]
         >>> slice_list([1, 2, 3], [1, 2]), slice_list([1, 2, 3, 4], 2)
         ([[1], [2, 3]], [[1, 2], [3, 4]])
     """
+    expect(in_list, Sequence, "`in_list` is a list")
     count = len(in_list)
+    if not isinstance(lens, int):
+        expect(lens, Sequence, "`lens` is a length, or a list of lengths")
+        for length in lens:
+            expect_number(length, "a length of `lens`", whole=True)
     if isinstance(lens, int):
         if lens < 1 or count % lens:
             raise FkitValueError(f"a list of {count} has no pieces of {lens} each.")
@@ -143,7 +155,11 @@ def concat_list(in_list: Iterable[Iterable[T]]) -> list[T]:
         >>> concat_list([[1], [2, 3]])
         [1, 2, 3]
     """
-    return list(itertools.chain.from_iterable(in_list))
+    expect(in_list, Iterable, "`in_list` is a list of lists")
+    lists = list(in_list)
+    for part in lists:
+        expect(part, Iterable, "each part of `in_list` is a list")
+    return list(itertools.chain.from_iterable(lists))
 
 
 def to_ntuple(n: int) -> Callable[[Any], Any]:
@@ -153,6 +169,7 @@ def to_ntuple(n: int) -> Callable[[Any], Any]:
         >>> to_ntuple(3)(1), to_ntuple(3)([1, 2])
         ((1, 1, 1), [1, 2])
     """
+    expect_number(n, "n", whole=True)
 
     def repeated(x: Any) -> Any:
         return cast(Any, x) if isinstance(x, Iterable) else (x,) * n

@@ -6,16 +6,16 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from fkit.tree.error import FkitImportError, FkitTypeError, FkitValueError
-from fkit.tree.require import (
+from fkit.compat.package import is_installed
+from fkit.compat.require import (
     deprecated_api_warning,
     digit_version,
-    is_installed,
     is_method_overridden,
     requires_executable,
     requires_package,
 )
-from fkit.tree.sequence import concat_list, iter_cast, slice_list
+from fkit.compat.sequence import concat_list, iter_cast, slice_list
+from fkit.tree.error import FkitImportError, FkitTypeError, FkitValueError
 
 # in rising order, as PEP 440 sorts them
 RISING = (
@@ -111,7 +111,7 @@ def test_refused_pieces():
     for lens in ([1, 1], [4], [4, -1], 2, 0):
         with pytest.raises(FkitValueError, match=r"pieces of|do not add up"):
             slice_list([1, 2, 3], lens)
-    with pytest.raises(FkitTypeError, match="`inputs` is iterable; got 3"):
+    with pytest.raises(FkitTypeError, match="`inputs` is iterable, not the int 3"):
         iter_cast(3, int)
-    with pytest.raises(FkitTypeError, match="`dst_type` is a type; got 3"):
+    with pytest.raises(FkitTypeError, match="`dst_type` is a type, not 3"):
         iter_cast([1], 3)

@@ -1,14 +1,18 @@
 """Timers and tracked work."""
 
 import io
+import itertools
 import math
 import operator
+import os
+import signal
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from fkit.edge.track import (
+from fkit.compat.pool import results_of
+from fkit.compat.track import (
     Timer,
     check_time,
     track_iter_progress,
@@ -103,3 +107,50 @@ class TestProcesses:
     def test_refused(self):
         with pytest.raises(FkitValueError, match="nproc and chunksize are at least 1, not 0 and 1"):
             track_parallel_progress(abs, [1], 0)
+
+
+class TestDeath:
+    """A worker that dies is an error that says how, and never a wait without an end."""
+
+    def run(self, func, tasks, **options):
+        return track_parallel_progress(func, tasks, 2, file=io.StringIO(), **options)
+
+    def test_killed(self):
+        with pytest.raises(FkitRuntimeError, match="A worker process was killed by SIGKILL"):
+            self.run(signal.raise_signal, [signal.SIGKILL] * 9)
+        with pytest.raises(RuntimeError, match="ended with status 3"):
+            self.run(os._exit, [3], keep_order=False, chunksize=2)
+        with pytest.raises(RuntimeError, match="was killed by SIGSEGV"):
+            track_progress_rich(signal.raise_signal, [signal.SIGSEGV], nproc=2, file=io.StringIO())
+
+    def test_an_initializer_that_fails(self, capfd):
+        with pytest.raises(FkitRuntimeError, match="A worker process ended with status 1"):
+            self.run(abs, [1, 2], initializer=math.sqrt, initargs=("x",))
+        assert "must be real number" in capfd.readouterr().err
+
+    def test_what_a_task_raises_comes_out_as_it_is(self):
+        with pytest.raises(ZeroDivisionError) as caught:
+            track_progress_rich(divmod, [(1, 1), (1, 0)], nproc=2, file=io.StringIO())
+        assert "In a worker process:" in caught.value.__notes__[0]
+        assert track_parallel_progress(float, ["1", "2"] * 20, 3, file=io.StringIO()) == [1.0, 2.0] * 20
+
+    def test_a_task_that_no_process_can_be_sent(self):
+        with pytest.raises(FkitTypeError, match=r"a task, of .* cannot be sent to a process"):
+            self.run(callable, [abs, lambda: 1])
+
+    def test_a_function_that_no_process_can_be_sent(self):
+        with pytest.raises(FkitTypeError, match=r"`func` = <function .* cannot be sent to a process"):
+            self.run(lambda task: task, [1])
+
+    def test_tasks_are_taken_as_they_are_needed(self):
+        taken = []
+
+        def endless():
+            for number in itertools.count():
+                taken.append(number)
+                yield float(number)
+
+        work = results_of(math.sqrt, endless(), 1, chunksize=2)
+        assert [next(work) for _ in range(3)] == [math.sqrt(number) for number in range(3)]
+        work.close()
+        assert len(taken) < 20

@@ -6,7 +6,7 @@ import logging
 
 import pytest
 
-from fkit.edge.logging import get_logger, print_log, rank_of
+from fkit.compat.logging import get_logger, print_log, rank_of
 from fkit.tree.error import FkitTypeError, FkitValueError
 
 _NUMBERS = itertools.count()

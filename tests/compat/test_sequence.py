@@ -4,8 +4,8 @@ import warnings
 
 import pytest
 
-from fkit.tree.require import deprecated_function, has_method
-from fkit.tree.sequence import is_list_of, is_seq_of, is_str, is_tuple_of, list_cast, to_2tuple, to_ntuple, tuple_cast
+from fkit.compat.require import deprecated_function, has_method
+from fkit.compat.sequence import is_list_of, is_seq_of, is_str, is_tuple_of, list_cast, to_2tuple, to_ntuple, tuple_cast
 
 
 def test_what_is_iterable_is_no_pair_of_itself() -> None:

@@ -1,0 +1,62 @@
+"""The attributes of a package that are opened when they are first asked for, and what a missing one says."""
+
+from collections.abc import Iterable
+from typing import Any
+
+from fkit.tree.error import FkitAttributeError, FkitError
+from fkit.tree.name import open_module, open_name
+
+__all__ = ["attribute"]
+
+
+def attribute(
+    package: str,
+    name: str,
+    names: Iterable[tuple[str, str]],
+    instead: Iterable[tuple[str, str]] = (),
+    elsewhere: Iterable[str] = (),
+) -> Any:
+    """What ``package.name`` is: for the package's ``__getattr__``.
+
+    Args:
+        package: the package.
+        name: what was asked for.
+        names: (name, ``"module:attribute"``) of all that it has.
+        instead: (name, what to write), for names that other packages have.
+        elsewhere: packages that are looked through for a name, to say that it is there.
+
+    Raises:
+        FkitAttributeError: there is no such name; the nearest one is named.
+
+    Example:
+        >>> attribute("mine", "pi", [("pi", "math:pi")]) > 3
+        True
+        >>> attribute("mine", "pie", [("pi", "math:pi")])
+        Traceback (most recent call last):
+        ...
+        fkit.tree.error.FkitAttributeError: module 'mine' has no attribute 'pie'.
+          Did you mean 'pi'? Names: pi
+    """
+    targets = dict(names)
+    if name in targets:
+        return open_name(targets[name])
+    repair = dict(instead).get(name, "")
+    if not repair and not name.startswith("_"):
+        rooms = [room for room in elsewhere if _has(room, name)]
+        repair = f"It is {rooms[0]}.{name} here." if rooms else ""
+    what = f"module {package!r} has no attribute {name!r}."
+    if repair:
+        raise FkitAttributeError(what, repair=repair)
+    raise FkitAttributeError(what, value=name, choices=sorted(targets), label="Names")
+
+
+def _has(package: str, name: str) -> bool:
+    """Whether a package offers a name: of its list, or what it imports of the kit."""
+    try:
+        module = open_module(package)
+    except FkitError:  # a room that needs what is not installed
+        return False
+    listed: Iterable[str] | None = getattr(module, "__all__", None)
+    if listed is not None:
+        return name in listed
+    return str(getattr(vars(module).get(name), "__module__", "")).startswith("fkit.")
