@@ -79,7 +79,9 @@ def get_logger(
             if not isinstance(old, logging.FileHandler):
                 logger.removeHandler(old)
         out = sys.stderr if stream is None else stream
-        shown = color if color is not None else hasattr(out, "isatty") and out.isatty() and not os.environ.get("NO_COLOR")
+        shown = (
+            color if color is not None else hasattr(out, "isatty") and out.isatty() and not os.environ.get("NO_COLOR")
+        )
         _add(logger, logging.StreamHandler(out), level if rank == 0 else max(level, logging.ERROR), shown)
         logger.propagate = False  # the root logger, where somebody set one up, would write each line again
     if log_file is not None and (rank == 0 or distributed):
