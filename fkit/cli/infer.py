@@ -87,7 +87,7 @@ def _source(cfg: Any, reg: Any, images: list[str]) -> Any:
         raise FkitValueError(f"{part}.dataset.pipeline: has no LoadImageFromFile, so it reads no image files.")
     scope = settings.get("default_scope")
     steps = [
-        build(step, reg, "transforms", scope=scope, path=f"{part}.dataset.pipeline.{i}")
+        build(step, reg, "transforms", scope=scope, path=f"{part}.dataset.pipeline[{i}]")
         for i, step in enumerate(pipeline)
     ]
     return Loader(ImageFiles(images, steps), batch_size=1, sampler=DefaultSampler(shuffle=False))

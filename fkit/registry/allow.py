@@ -28,7 +28,7 @@ from fkit.tree.check import expect
 from fkit.tree.error import FkitImportError, FkitTypeError, FkitValueError, quoted
 from fkit.tree.name import open_module, open_name
 
-__all__ = ["PARTS", "Allowed", "allowance", "importable", "open_part", "refusal", "refusal_of_lent"]
+__all__ = ["PARTS", "Allowed", "allowance", "closed", "importable", "open_part", "refusal", "refusal_of_lent"]
 
 # module -> what of its public names is meant to be built: subclasses of these, and functions that return them
 PARTS = (
@@ -58,7 +58,7 @@ class Allowed:
 
     def covers(self, module: str) -> bool:
         """Whether the code of a module may be reached."""
-        if _closed(module):
+        if closed(module):
             return False
         return self.trust or any(f"{module}.".startswith(f"{name}.") for name in self.modules)
 
@@ -90,9 +90,9 @@ def allowance(modules: str | Iterable[str] = (), trust: bool = False) -> Allowed
             raise FkitTypeError(f"A module to allow is a name such as 'mypkg', not {quoted(name)}.")
         if not all(part.isidentifier() for part in name.split(".")):
             raise FkitValueError(f"{name!r} is no name of a module.", repair="Write it as `import` does: mypkg.nets.")
-        if closed := _closed(name):
+        if reason := closed(name):
             raise FkitValueError(
-                f"{name!r} cannot be allowed: it is {closed}.",
+                f"{name!r} cannot be allowed: it is {reason}.",
                 repair="Register what you need of it: registry.register(KIND, maker).",
             )
     return Allowed(frozenset(names), trust)
@@ -116,7 +116,7 @@ def open_part(path: str, allowed: Allowed) -> Any:
     module = path.rpartition(".")[0]
     if not module or not all(word.isidentifier() for word in path.split(".")):
         return ABSENT
-    if _closed(module):
+    if closed(module):
         raise refusal(path, module)
     part = _part(path)
     if part is not ABSENT:
@@ -156,9 +156,9 @@ def refusal(what: str, module: str) -> FkitValueError:
         what: what the config wrote.
         module: the module in which that is defined; empty where it does not say.
     """
-    if closed := _closed(module):
+    if reason := closed(module):
         return FkitValueError(
-            f"{what!r} is {closed}.", repair="If you mean it, register it: registry.register(KIND, maker)."
+            f"{what!r} is {reason}.", repair="If you mean it, register it: registry.register(KIND, maker)."
         )
     first = module.partition(".")[0]
     if any(first == package.partition(".")[0] for package, _ in PARTS):
@@ -186,10 +186,10 @@ def refusal_of_lent(maker: Any) -> FkitValueError | None:
           If you mean it, register it: registry.register(KIND, maker).
     """
     home = _home(_source(maker))
-    return refusal(f"{home}.{getattr(maker, '__name__', '')}", home) if _closed(home) else None
+    return refusal(f"{home}.{getattr(maker, '__name__', '')}", home) if closed(home) else None
 
 
-def _closed(module: str) -> str:
+def closed(module: str) -> str:
     """Why no permission opens a module; empty where one may."""
     first = module.partition(".")[0]
     if first == "fkit":

@@ -6,7 +6,7 @@ from importlib.metadata import entry_points
 from types import ModuleType
 from typing import Any, NamedTuple, TypeVar, cast
 
-from fkit.registry.allow import Allowed, allowance, refusal
+from fkit.registry.allow import Allowed, allowance, closed, refusal
 from fkit.registry.entry import entry_of
 from fkit.registry.report import origin_of
 from fkit.registry.table import Table
@@ -182,7 +182,7 @@ def _allowed(allowed: Allowed, name: str, custom_imports: Mapping[str, Any]) -> 
     error = refusal(name, name)
     raise FkitValueError(
         f"custom_imports = {error.what}", path="custom_imports", origin=origin_of(custom_imports, "imports"),
-        repair=error.repair,
+        repair="Take it out: a module named here registers parts." if closed(name) else error.repair,
     )  # fmt: skip
 
 

@@ -13,6 +13,7 @@ from fkit.registry.build import build
 from fkit.registry.builtin import registry as builtin_registry
 from fkit.registry.plugin import include_custom
 from fkit.registry.registry import Registry
+from fkit.registry.report import locate, place
 from fkit.run.course import Course
 from fkit.run.hook.hook import Handler, Hook, handlers, priority_number
 from fkit.run.hook.log import RecordHook
@@ -297,7 +298,7 @@ def _schedules(settings: Config, reg: Registry, course: Course) -> tuple[Schedul
         epochs = course.limit if course.by_epoch else 1
         schedule = build(
             options, reg, "param_schedulers", defaults={"end": epochs if by_epoch else course.total(length)},
-            scope=settings.get("default_scope"), path=f"param_scheduler.{index}" if several else "param_scheduler",
+            scope=settings.get("default_scope"), path=f"param_scheduler[{index}]" if several else "param_scheduler",
         )  # fmt: skip
         schedules.append(schedule.in_iterations(length) if convert else schedule)
     return tuple(schedules)
@@ -312,23 +313,23 @@ def _hooks(
     def add(name: str, hook: Hook, priority: str | int | None = None) -> None:
         rows.append((priority_number(hook.priority if priority is None else priority), name, hook))
 
-    def make(path: str, node: Any) -> None:
-        options = {key: value for key, value in node.items() if key != "priority"}
-        hook = build(Config(options), reg, "hooks", backend=backend, scope=settings.get("default_scope"), path=path)
+    def make(name: str, path: str, node: Config) -> None:
+        options, priority = node.pop("priority", None)
+        hook = build(options, reg, "hooks", backend=backend, scope=settings.get("default_scope"), path=path)
         if isinstance(hook, ParamSchedulerHook):
             hook = ParamSchedulerHook(_schedules(settings, reg, course), functions.hyperparams())
-        add(path.rsplit(".", 1)[1] if path.startswith("default") else path, hook, node.get("priority"))
+        add(name, hook, priority)
 
     for name, node in settings["default_hooks"].items():
         if node is not None:
-            make(f"default_hooks.{name}", node)
+            make(name, f"default_hooks.{name}", node)
     if settings.get("val_dataloader") is not None and settings.get("val_evaluator") is not None:
         node = settings["train_cfg"]
         add("validation", ValidationHook(node.get("val_interval", 1), node.get("val_begin", 1), course.by_epoch))
     add("progress", ProgressHook())
     add("record", RecordHook())
     for index, node in enumerate(settings["custom_hooks"]):
-        make(f"custom_hooks.{index}", node)
+        make(f"custom_hooks.{index}", f"custom_hooks[{index}]", node)
     return tuple((name, hook) for _, name, hook in sorted(rows, key=lambda row: row[0]))
 
 
@@ -336,9 +337,13 @@ def _evaluator(settings: Config, reg: Registry, name: str) -> Evaluator | None:
     node = settings.get(name)
     if node is None:
         return None
-    return Evaluator.of(
-        node, build=lambda kind, cfg: build(cfg, reg, kind, scope=settings.get("default_scope"), path=name)
-    )
+    scope = settings.get("default_scope")
+    return Evaluator.of(node, build=lambda kind, cfg: build(cfg, reg, kind, scope=scope, path=_place(name, node, cfg)))
+
+
+def _place(name: str, whole: Any, part: Any) -> str:
+    """Where a part stands in the config: at the key ``name``, or below it."""
+    return name if part is whole else place(name, locate(whole, part))
 
 
 def _refuse_unsupported(settings: Config) -> None:

@@ -478,3 +478,24 @@ def test_optimizers_go_by_torchs_paths_too() -> None:
         with pytest.raises(FkitError, match="optimizer"):
             cfg = Config({**rest, "optim_wrapper": {"optimizer": {"type": name, "lr": 0.1}}})
             fkit.program(cfg, backend=backend).init(0)
+
+
+@pytest.mark.parametrize(
+    ("line", "where"),
+    (
+        ("train_dataloader = dict(dataset=dict(type='Digitss'))", "train_dataloader.dataset.type = 'Digitss'"),
+        ("train_dataloader = dict(sampler=dict(type='Samplr'))", "train_dataloader.sampler.type = 'Samplr'"),
+        ("val_evaluator = [dict(type='Accuracy'), dict(type='Acuracy')]", "val_evaluator[1].type = 'Acuracy'"),
+        ("custom_hooks = [dict(type='Hok', priority=3)]", "custom_hooks[0].type = 'Hok'"),
+        ("param_scheduler = [dict(type='StpLR', step_size=1)]", "param_scheduler[0].type = 'StpLR'"),
+        ("model = dict(head=dict(type='Had'))", "model.head.type = 'Had'"),
+    ),
+)
+def test_a_plan_says_where_each_part_stands(line: str, where: str, tmp_path: Path) -> None:
+    (tmp_path / "a.py").write_text(f"_base_ = {str(ROOT / 'configs/digits/convnet.py')!r}\n\n{line}\n")
+    cfg = fkit.load_config(tmp_path / "a.py")
+    with pytest.raises(FkitKeyError) as caught:
+        plan = fkit.plan(cfg)
+        plan.program.init(0)
+        fkit.open_data(plan)
+    assert str(caught.value).startswith(f"{tmp_path}{os.sep}a.py:3: {where} is not in the registry")
