@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from fkit.image.refuse import form, is_a
+from fkit.image.refuse import form
 from fkit.tree.error import FkitTypeError, FkitValueError
 
 __all__ = [
@@ -40,7 +40,7 @@ def number(name: str, parameter: str, value: Any, nan: bool = False) -> float:
         Traceback (most recent call last):
         fkit.tree.error.FkitTypeError: imrotate: angle must be a number; got str '90'.
     """
-    if not is_a(value, int, float, np.integer, np.floating):
+    if type(value) is not int and not isinstance(value, (float, int, np.integer, np.floating)):
         raise FkitTypeError(f"{name}: {parameter} must be a number; got {_shown(value)}.")
     if value != value and not nan:
         raise FkitValueError(f"{name}: {parameter} must be a number; got nan.")
@@ -57,7 +57,7 @@ def whole(name: str, parameter: str, value: Any, least: int | None = None) -> in
         Traceback (most recent call last):
         fkit.tree.error.FkitValueError: impad_to_multiple: divisor must be 1 or more; got 0.
     """
-    if not is_a(value, int, np.integer):
+    if type(value) is not int and not isinstance(value, (int, np.integer)):
         raise FkitTypeError(f"{name}: {parameter} must be a whole number; got {_shown(value)}.")
     if least is not None and value < least:
         raise FkitValueError(f"{name}: {parameter} must be {least} or more; got {value}.")
@@ -73,7 +73,7 @@ def pair(name: str, parameter: str, value: Any) -> tuple[float, float]:
         >>> pair("imresize", "size", [640, 480])
         (640, 480)
     """
-    if not (is_a(value, tuple, list) or (is_a(value, np.ndarray) and value.ndim == 1)) or len(value) != 2:
+    if not (isinstance(value, (tuple, list)) or (isinstance(value, np.ndarray) and value.ndim == 1)) or len(value) != 2:
         raise FkitTypeError(f"{name}: {parameter} must be two numbers; got {_shown(value)}.")
     first, second = value
     return number(name, parameter, first), number(name, parameter, second)
@@ -86,7 +86,7 @@ def numbers(name: str, parameter: str, value: Any) -> NDArray[np.float64]:
         >>> numbers("imnormalize", "mean", (1, 2)).tolist()
         [1.0, 2.0]
     """
-    if is_a(value, int, float, Sequence, np.ndarray, np.number) and not is_a(value, str, bytes):
+    if isinstance(value, (int, float, Sequence, np.ndarray, np.number)) and not isinstance(value, (str, bytes)):
         try:
             vector = np.asarray(value, np.float64).reshape(-1)
         except (TypeError, ValueError, OverflowError):
@@ -104,7 +104,7 @@ def array(name: str, parameter: str, value: Any) -> NDArray[Any]:
         >>> array("bbox_clip", "bboxes", np.zeros((1, 4))).shape
         (1, 4)
     """
-    if not is_a(value, np.ndarray) or value.dtype.kind not in "biuf":
+    if not isinstance(value, np.ndarray) or value.dtype.kind not in "biuf":
         raise FkitTypeError(f"{name}: {parameter} must be a numpy array of numbers; got {form(value)}.")
     return value
 
@@ -115,7 +115,7 @@ def generator(name: str, value: Any) -> np.random.Generator:
     Example:
         >>> _ = generator("cutout", np.random.default_rng(0))
     """
-    if not is_a(value, np.random.Generator):
+    if not isinstance(value, np.random.Generator):
         raise FkitTypeError(
             f"{name}: rng must be a numpy Generator; got {_shown(value)}.", repair="pass np.random.default_rng(seed)"
         )
@@ -129,7 +129,7 @@ def text(name: str, parameter: str, value: Any) -> str:
         >>> text("frames2video", "filename_tmpl", "{:06d}.jpg")
         '{:06d}.jpg'
     """
-    if not is_a(value, str):
+    if not isinstance(value, str):
         raise FkitTypeError(f"{name}: {parameter} must be a string; got {_shown(value)}.")
     return value
 
@@ -141,7 +141,7 @@ def bytes_of(name: str, value: Any) -> bytes:
         >>> bytes_of("imfrombytes", bytearray(b"ab"))
         b'ab'
     """
-    if not is_a(value, bytes, bytearray, memoryview):
+    if not isinstance(value, (bytes, bytearray, memoryview)):
         raise FkitTypeError(f"{name}: content must be bytes; got {_shown(value)}.")
     return value if isinstance(value, bytes) else bytes(value)
 
@@ -171,7 +171,7 @@ def local(name: str, parameter: str, value: Any) -> str:
         >>> local("imread", "img_or_path", "~/b.png") == os.path.join(os.path.expanduser("~"), "b.png")
         True
     """
-    if not is_a(value, str, Path):
+    if not isinstance(value, (str, Path)):
         raise FkitTypeError(f"{name}: {parameter} must be a path; got {_shown(value)}.")
     if not value or "\0" in str(value):
         raise FkitValueError(f"{name}: {parameter} must be a path; got {str(value)!r}.")
@@ -192,5 +192,5 @@ def finite(name: str, parameter: str, value: Any) -> float:
 
 def _shown(value: Any) -> str:
     """Type and value, the value only where it is short."""
-    said = repr(value) if is_a(value, str, int, float, bool) else ""
+    said = repr(value) if isinstance(value, (str, int, float, bool)) else ""
     return f"{form(value)} {said}".strip() if 0 < len(said) <= 40 else "None" if value is None else form(value)

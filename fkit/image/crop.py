@@ -13,6 +13,9 @@ from fkit.tree.error import FkitTypeError, FkitValueError
 __all__ = ["bbox_clip", "bbox_scaling", "cutout", "cutout_at", "draw_cutout", "imcrop"]
 
 
+_LARGEST = 2**31 - 1  # px: boxes are counted in 32 bits
+
+
 def bbox_clip(bboxes: NDArray[Any], img_shape: Sequence[int]) -> NDArray[Any]:
     """Bring boxes inside a picture: x into 0..W-1, y into 0..H-1.
 
@@ -34,10 +37,13 @@ def bbox_clip(bboxes: NDArray[Any], img_shape: Sequence[int]) -> NDArray[Any]:
     if not array("bbox_clip", "bboxes", bboxes).ndim or bboxes.shape[-1] % 4:
         raise FkitValueError(f"bbox_clip takes boxes of (..., 4 K); got {form(bboxes)}.")
     height, width = _sides("bbox_clip", img_shape)
-    top = np.iinfo(bboxes.dtype).max if bboxes.dtype.kind in "iu" else np.inf
+    if bboxes.dtype.kind in "iu" and bboxes.dtype.itemsize < 4:  # whose largest number may lie inside the picture
+        top = int(np.iinfo(bboxes.dtype).max) + 1
+        height, width = min(height, top), min(width, top)
     high = np.empty(bboxes.shape[-1], bboxes.dtype)
-    high[0::2], high[1::2] = min(max(width - 1, 0), top), min(max(height - 1, 0), top)
-    return np.maximum(np.minimum(bboxes, high), 0)
+    high[0::2], high[1::2] = max(width - 1, 0), max(height - 1, 0)
+    clipped: NDArray[Any] = np.minimum(bboxes, high)
+    return np.maximum(clipped, 0, out=clipped)
 
 
 def bbox_scaling(bboxes: NDArray[Any], scale: float, clip_shape: Sequence[int] | None = None) -> NDArray[Any]:
@@ -228,21 +234,26 @@ def _filling(pad_fill: Any, channels: int) -> tuple[float, ...]:
 
 def _pixels(boxes: NDArray[Any]) -> NDArray[np.int32]:
     """(N, 4) corners as whole pixels, truncated; refused where they are none."""
-    with np.errstate(invalid="ignore"):
-        whole_boxes = boxes.astype(np.int32)
-    for box, corners in zip(boxes, whole_boxes.tolist(), strict=True):
-        x1, y1, x2, y2 = corners
-        if not (np.abs(box.astype(np.float64) - corners) < 1).all():
-            raise FkitValueError(f"imcrop: the box {box.tolist()} is not finite, or too large for any picture.")
-        if x2 < x1 or y2 < y1:
-            raise FkitValueError(
-                f"imcrop: the box {box.tolist()} has its second corner before the first.", repair="give x1 y1 x2 y2"
-            )
-    return whole_boxes
+    within = (boxes > -_LARGEST) & (boxes < _LARGEST)
+    if not within.all():  # or nan
+        box = boxes[~within.all(axis=1)][0].tolist()
+        raise FkitValueError(f"imcrop: the box {box} is not finite, or too large for any picture.")
+    pixels = boxes.astype(np.int32)
+    inverted = pixels[:, 2:] < pixels[:, :2]
+    if inverted.any():
+        box = boxes[inverted.any(axis=1)][0].tolist()
+        raise FkitValueError(
+            f"imcrop: the box {box} has its second corner before the first.", repair="give x1 y1 x2 y2"
+        )
+    return pixels
 
 
 def _sides(name: str, img_shape: Any) -> tuple[int, int]:
     """(height, width) of an image's shape."""
+    if type(img_shape) is tuple and len(img_shape) > 1 and type(img_shape[0]) is type(img_shape[1]) is int:
+        height, width = img_shape[:2]  # as nearly always
+        if height >= 0 <= width:
+            return height, width
     if not is_a(img_shape, Sequence, np.ndarray) or is_a(img_shape, str, bytes) or len(img_shape) < 2:
         raise FkitTypeError(f"{name}: img_shape must be (height, width, ...); got {form(img_shape)}.")
     return whole(name, "img_shape", img_shape[0], 0), whole(name, "img_shape", img_shape[1], 0)

@@ -7,17 +7,13 @@ import cv2
 import numpy as np
 
 from fkit.image.argument import number, pair, whole
-from fkit.image.refuse import Image, form, image, is_a, one_of, refusing
+from fkit.image.refuse import Image, form, image, is_a, one_of, refused
 from fkit.tree.error import FkitValueError
 
 __all__ = ["impad", "impad_to_multiple"]
 
-_MODES = (
-    ("constant", cv2.BORDER_CONSTANT),
-    ("edge", cv2.BORDER_REPLICATE),
-    ("reflect", cv2.BORDER_REFLECT_101),
-    ("symmetric", cv2.BORDER_REFLECT),
-)
+_NAMES = ("constant", "edge", "reflect", "symmetric")
+_CODES = (cv2.BORDER_CONSTANT, cv2.BORDER_REPLICATE, cv2.BORDER_REFLECT_101, cv2.BORDER_REFLECT)
 
 PadValue = float | tuple[float, ...]
 
@@ -61,8 +57,10 @@ def impad(
         raise FkitValueError(  # OpenCV would look for the edge's pixels for ever
             f"impad: padding_mode = {padding_mode!r} continues a picture; this one is empty, {form(img)}."
         )
-    with refusing("impad", img):
+    try:
         return cv2.copyMakeBorder(img, top, bottom, left, right, code, value=pad_val)  # pyright: ignore[reportArgumentType, reportCallIssue]
+    except cv2.error as cause:
+        raise refused("impad", img, cause) from cause
 
 
 def impad_to_multiple(img: Image, divisor: int, pad_val: PadValue = 0) -> Image:
@@ -87,15 +85,17 @@ def impad_to_multiple(img: Image, divisor: int, pad_val: PadValue = 0) -> Image:
     )
 
 
-def _mode_code(padding_mode: str) -> int:
-    one_of("impad", "padding_mode", padding_mode, tuple(name for name, _ in _MODES))
-    return next(code for name, code in _MODES if name == padding_mode)
+def _mode_code(padding_mode: Any) -> int:
+    one_of("impad", "padding_mode", padding_mode, _NAMES)
+    return _CODES[_NAMES.index(padding_mode)]
 
 
 def _sides(img: Image, shape: Any, padding: Any) -> tuple[int, int, int, int]:
     """(left, top, right, bottom)."""
     if shape is not None:
-        high, wide = pair("impad", "shape", shape[:2] if is_a(shape, tuple, list, np.ndarray) else shape)
+        sides = shape[:2] if is_a(shape, tuple, list, np.ndarray) else shape
+        plain = type(sides) is tuple and len(sides) == 2 and type(sides[0]) is type(sides[1]) is int
+        high, wide = sides if plain else pair("impad", "shape", sides)
         return 0, 0, max(int(wide) - img.shape[1], 0), max(int(high) - img.shape[0], 0)
     if is_a(padding, tuple) and len(padding) in (2, 4):
         left, top, right, bottom = (whole("impad", "padding", side, 0) for side in padding * (4 // len(padding)))
@@ -112,4 +112,5 @@ def _check_value(img: Image, pad_val: Any) -> None:
         if len(pad_val) != channels:
             raise FkitValueError(f"impad: pad_val has {len(pad_val)} numbers for {channels} channels.")
     for value in pad_val if isinstance(pad_val, tuple) else (pad_val,):
-        number("impad", "pad_val", value, nan=True)
+        if type(value) is not int:
+            number("impad", "pad_val", value, nan=True)

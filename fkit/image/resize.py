@@ -237,19 +237,8 @@ def rescale_size(
         ((1199, 800), 1.873536299765808)
     """
     width, height = old_size if _is_size(old_size) else pair("rescale_size", "old_size", old_size)
-    if isinstance(scale, (int, float)):
-        if not 0 < scale < math.inf:
-            raise FkitValueError(f"rescale_size: a factor must be above 0; got {scale}.")
-        factor = scale
-    elif is_a(scale, tuple) and scale:
-        for length in scale:
-            number("rescale_size", "scale", length)
-        if not (min(width, height) > 0 and min(scale) > 0 and min(scale) < math.inf):
-            raise FkitValueError(f"rescale_size: a size of {width} x {height} cannot be fitted into {scale}.")
-        factor = min(max(scale) / max(height, width), min(scale) / min(height, width))
-    else:
-        raise FkitTypeError(f"rescale_size: scale must be a number or a tuple; got {scale!r}.")
-    size = _scaled(width, factor), _scaled(height, factor)
+    factor = _fitting(width, height, scale) if type(scale) is tuple else _factor(scale)
+    size = int(width * factor + 0.5) or int(width > 0), int(height * factor + 0.5) or int(height > 0)
     return (size, factor) if return_scale else size
 
 
@@ -325,9 +314,31 @@ def _pair(parameter: str, value: Any) -> tuple[float, float]:
     return number("imresize_to_multiple", parameter, value), value
 
 
+def _fitting(width: float, height: float, scale: tuple[Any, ...]) -> float:
+    if len(scale) == 2 and type(scale[0]) is type(scale[1]) is int:
+        low, high = scale if scale[0] < scale[1] else (scale[1], scale[0])
+    else:
+        for length in scale:
+            number("rescale_size", "scale", length)
+        low, high = min(scale, default=0), max(scale, default=0)
+    short, long = (width, height) if width < height else (height, width)
+    if short <= 0 or low <= 0 or low == math.inf:
+        raise FkitValueError(f"rescale_size: a size of {width} x {height} cannot be fitted into {scale}.")
+    along, across = high / long, low / short
+    return along if along < across else across
+
+
+def _factor(scale: Any) -> float:
+    if not is_a(scale, int, float):
+        raise FkitTypeError(f"rescale_size: scale must be a number or a tuple; got {scale!r}.")
+    if not 0 < scale < math.inf:
+        raise FkitValueError(f"rescale_size: a factor must be above 0; got {scale}.")
+    return scale
+
+
 def _is_size(value: Any) -> bool:
     """Whether it is what is expected, at a glance; what is not, is looked at."""
-    return type(value) is tuple and len(value) == 2 and type(value[0]) is int and type(value[1]) is int
+    return type(value) is tuple and len(value) == 2 and type(value[0]) is type(value[1]) is int
 
 
 def _scaled(side: float, factor: float) -> int:

@@ -145,9 +145,12 @@ def adjust_sharpness(img: Image, factor: float = 1.0, kernel: NDArray[Any] | Non
         raise FkitTypeError(f"adjust_sharpness: kernel must be an array (h, w); got {form(filter2)}.")
     image("adjust_sharpness", img)
     number("adjust_sharpness", "factor", factor)
-    depth = cv2.CV_64F if img.dtype == np.float64 else cv2.CV_32F
     with refusing("adjust_sharpness", img):
-        out = cv2.addWeighted(img, factor, cv2.filter2D(img, -1, filter2), 1 - factor, 0, dtype=depth)
+        smooth = cv2.filter2D(img, -1, filter2)
+        if img.dtype == np.float64:  # blended in float32 too, as mmcv does
+            img, smooth = img.astype(np.float32), smooth.astype(np.float32)
+            return _cut(cv2.addWeighted(img, factor, smooth, 1 - factor, 0), np.dtype(np.float64))
+        out = cv2.addWeighted(img, factor, smooth, 1 - factor, 0, dtype=cv2.CV_32F)
     return _cut(out, img.dtype)
 
 
