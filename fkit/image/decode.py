@@ -100,7 +100,7 @@ def _by_cv2(content: bytes, flag: str | int, channel_order: str) -> Image:
 
 def _repair(content: bytes, code: int) -> str:
     """What reads content that OpenCV does not read this way."""
-    if content.startswith(_JPEG_START):
+    if content.startswith(_JPEG_START) and not content.endswith(_JPEG_END):
         return "allow_truncated=True reads what a JPEG that was cut still holds."
     if code != cv2.IMREAD_UNCHANGED:
         try:
@@ -119,7 +119,7 @@ def _by_pillow(content: bytes, flag: str, channel_order: str) -> Image:
         picture.load()
     except Exception as cause:  # each of Pillow's readers raises what it pleases: SyntaxError, struct.error, ...
         said = "" if isinstance(cause, pillow.UnidentifiedImageError) else f" ({cause})"
-        raise Undecodable(_why(content, "pillow") + said) from cause
+        raise Undecodable(_why(content, "pillow") + said, _repair(content, cv2.IMREAD_UNCHANGED)) from cause
     if flag == "unchanged":
         img = np.array(picture)
         if img.ndim == 3 and img.shape[2] >= 3:

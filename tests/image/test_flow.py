@@ -133,3 +133,18 @@ def test_any_bytes_are_a_flow_or_an_error(content: bytes) -> None:
         except FkitError:
             continue
         assert flow.ndim == 3 and flow.shape[2] == 2
+
+
+def test_a_flow_of_float64_has_colours_of_float64() -> None:
+    flow = np.random.default_rng(0).normal(0, 3, (7, 9, 2))
+    fine, coarse = flow2rgb(flow), flow2rgb(flow.astype(np.float32))
+    assert (fine.dtype, coarse.dtype) == (np.float64, np.float32)
+    np.testing.assert_allclose(fine, coarse, atol=1e-5)
+    assert flowread(flow) is flow
+
+
+def test_quantised_parts_may_keep_a_channel_axis() -> None:
+    dx, dy = quantize_flow(np.random.default_rng(0).normal(0, 0.1, (7, 9, 2)))
+    np.testing.assert_array_equal(dequantize_flow(dx[..., None], dy[..., None]), dequantize_flow(dx, dy))
+    with pytest.raises(FkitError, match=r"two \(H, W\) of one shape"):
+        dequantize_flow(dx[..., None], dy)

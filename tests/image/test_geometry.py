@@ -161,3 +161,56 @@ def test_errors_say_what_was_wrong(call, error: type[Exception], words: str, pho
         call(photo)
     assert isinstance(caught.value, error)
     assert isinstance(caught.value, (FkitTypeError, FkitValueError))
+
+
+@pytest.mark.parametrize("box", [[-9, 2, -4, 5], [70, 2, 75, 5], [2, -9, 5, -3], [2, 60, 5, 63], [-30, -30, -1, -1]])
+def test_a_patch_beside_the_picture_is_all_fill(box: list[int], photo: np.ndarray) -> None:
+    patch = imcrop(photo + 1, np.array(box), pad_fill=[7, 8, 9])
+    assert patch.shape == (box[3] - box[1] + 1, box[2] - box[0] + 1, 3)
+    assert (patch == [7, 8, 9]).all()
+
+
+@given(st.tuples(st.integers(-20, 80), st.integers(-20, 80), st.integers(0, 40), st.integers(0, 40)))
+def test_a_filled_patch_is_a_cut_from_a_filled_plain(box: tuple[int, int, int, int]) -> None:
+    img = np.random.default_rng(0).integers(1, 256, (48, 64), dtype=np.uint8)
+    plain = np.zeros((248, 264), np.uint8)
+    plain[100:148, 100:164] = img
+    x, y, wide, high = box
+    patch = imcrop(img, np.array([x, y, x + wide, y + high]), pad_fill=0)
+    np.testing.assert_array_equal(patch, plain[100 + y : 101 + y + high, 100 + x : 101 + x + wide])
+
+
+@pytest.mark.parametrize(
+    ("box", "words"),
+    [
+        ([4, 4, 1, 6], r"the box \[4, 4, 1, 6\] has its second corner before the first"),
+        ([4, 4, 6, 1], "second corner before the first"),
+        ([np.nan, 0, 3, 3], r"the box \[nan, 0.0, 3.0, 3.0\] is not finite"),
+        ([0, 0, np.inf, 3], "is not finite"),
+        ([0, 0, 1e12, 3], "too large for any picture"),
+    ],
+)
+@pytest.mark.parametrize("pad_fill", [None, 7])
+def test_boxes_that_are_none_are_refused(box: list[float], words: str, pad_fill: int | None, photo: np.ndarray) -> None:
+    with pytest.raises(FkitValueError, match=words):
+        imcrop(photo, np.array([[0, 0, 3, 3], box]), pad_fill=pad_fill)
+
+
+def test_at_least_one_row_is_left() -> None:
+    assert rescale_size((3, 1000), (100, 100)) == (1, 100)
+    assert imrescale(np.zeros((1000, 3, 3), np.uint8), (100, 100)).shape == (100, 1, 3)
+    assert imrescale(np.zeros((10, 20), np.uint8), 0.01).shape == (1, 1)
+    assert imresize_to_multiple(np.zeros((10, 20), np.uint8), (8, 4), scale_factor=0.01).shape == (4, 8)
+
+
+def test_keep_ratio_is_about_a_size_and_not_a_factor() -> None:
+    img = np.zeros((70, 90, 3), np.uint8)
+    assert imresize_to_multiple(img, 4, scale_factor=(1.5, 0.7), keep_ratio=True).shape == (52, 136, 3)
+    assert imresize_to_multiple(img, 4, scale_factor=(1.5, 0.7)).shape == (52, 136, 3)
+    assert imresize_to_multiple(img, 4, size=(180, 70), keep_ratio=True).shape == (72, 92, 3)
+
+
+def test_boxes_of_bytes_are_clipped_and_scaled() -> None:
+    boxes = np.array([[1, 2, 250, 255]], np.uint8)
+    assert bbox_clip(boxes, (200, 800)).tolist() == [[1, 2, 250, 199]]
+    assert bbox_scaling(np.array([[10, 10, 19, 29]], np.uint8), 2).tolist() == [[5.0, 0.0, 24.0, 39.0]]

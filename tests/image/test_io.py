@@ -1,7 +1,13 @@
 """Reading and writing: bad files, EXIF, backends, round trips."""
 
+import contextlib
 import json
+import os
 import shutil
+import struct
+import subprocess
+import sys
+import zlib
 from pathlib import Path
 
 import cv2
@@ -200,3 +206,92 @@ def test_writing_where_it_cannot(photo: np.ndarray, tmp_path: Path) -> None:
 def test_reading_does_not_look_at_the_name(samples: Path, tmp_path: Path) -> None:
     shutil.copyfile(samples / "image" / "coffee.jpg", tmp_path / "noname")
     np.testing.assert_array_equal(imread(tmp_path / "noname"), imread(samples / "image" / "coffee.jpg"))
+
+
+@pytest.mark.parametrize("flag", ["color", "grayscale"])
+@pytest.mark.parametrize("suffix", [".png", ".tif", ".pgm"])
+def test_pillow_reads_16_bit_grey_as_opencv_does(flag: str, suffix: str, tmp_path: Path) -> None:
+    levels = np.random.default_rng(0).integers(0, 65536, (20, 30)).astype(np.uint16)
+    imwrite(levels, tmp_path / f"a{suffix}")
+    by_pillow, by_opencv = (imread(tmp_path / f"a{suffix}", flag, backend=backend) for backend in ("pillow", "cv2"))
+    np.testing.assert_array_equal(by_pillow, by_opencv)
+    assert by_pillow.std() > 60  # and is not white
+    stored = imread(tmp_path / f"a{suffix}", "unchanged", backend="pillow")
+    np.testing.assert_array_equal(stored, levels)
+
+
+@pytest.mark.parametrize("backend", ["cv2", "pillow"])
+@pytest.mark.parametrize("flag", ["color", "grayscale", "grayscale_ignore_orientation"])
+def test_floats_have_no_range_as_bytes_and_the_repair_reads_them(samples: Path, flag: str, backend: str) -> None:
+    path = samples / "image" / "gray_f32.tif"
+    with pytest.raises(FkitOSError, match=r"(?s)gray_f32\.tif cannot be read as a picture.*flag='unchanged' reads"):
+        imread(path, flag, backend=backend)
+    assert imread(path, "unchanged", backend=backend).dtype == np.float32
+
+
+def png_with(exif: bytes) -> bytes:
+    """A PNG of 16 x 8 that carries an EXIF chunk."""
+    png = cv2.imencode(".png", np.arange(384, dtype=np.uint16).astype(np.uint8).reshape(8, 16, 3))[1].tobytes()
+    chunk = struct.pack(">I", len(exif)) + b"eXIf" + exif + struct.pack(">I", zlib.crc32(b"eXIf" + exif))
+    return png[:33] + chunk + png[33:]
+
+
+ORIENTED = b"II*\x00\x08\x00\x00\x00\x01\x00\x12\x01\x03\x00\x01\x00\x00\x00\x06\x00\x00\x00\x00\x00\x00\x00"
+
+
+@pytest.mark.parametrize(
+    "exif", [b"XX*\x00\x08\x00\x00\x00", b"II*\x00", b"", ORIENTED[:9], ORIENTED.replace(b"\x06", b"\xff")]
+)
+def test_damaged_exif_leaves_the_picture_as_it_is_stored(exif: bytes) -> None:
+    stored = imfrombytes(png_with(exif), "unchanged")
+    for backend in ("cv2", "pillow"):
+        np.testing.assert_array_equal(imfrombytes(png_with(exif), backend=backend), stored)
+        assert imfrombytes(png_with(ORIENTED), backend=backend).shape == (16, 8, 3)
+
+
+@pytest.mark.parametrize("backend", ["cv2", "pillow"])
+@pytest.mark.parametrize(
+    "content",
+    [b"P6\n400000 300000\n255\n" + bytes(30), b"P6\n4 3\n255\n" + bytes(30), b"P3\n4 3\n255\n1 2 3", b"P6\n4"],
+)
+def test_a_cut_ppm_is_called_one(content: bytes, backend: str) -> None:
+    # the first claims more pixels than Pillow opens, whose own error is no OSError
+    with pytest.raises(FkitValueError, match=r"bytes are no picture: (it starts like a PNM|OpenCV says)"):
+        imfrombytes(content, backend=backend)
+
+
+@pytest.mark.parametrize("name", ["coffee.jpg", "cat.png", "coffee_lzw.tif", "palette.png"])
+@pytest.mark.parametrize("backend", ["cv2", "pillow", "tifffile"])
+def test_damaged_pictures_are_read_or_refused(samples: Path, name: str, backend: str) -> None:
+    if backend == "tifffile":
+        pytest.importorskip("tifffile")
+    whole, rng = (samples / "image" / name).read_bytes(), np.random.default_rng(0)
+    for _ in range(25):
+        content = bytearray(whole[: rng.integers(1, len(whole))] if rng.random() < 0.4 else whole)
+        for place in rng.integers(0, min(len(content), 400), 6):
+            content[place] = rng.integers(256)
+        with contextlib.suppress(FkitError):
+            imfrombytes(bytes(content), backend=backend)
+
+
+HOME = """
+import numpy as np
+from fkit.image import VideoReader, flowread, flowwrite, frames2video, imread, imwrite
+imwrite(np.full((16, 32, 3), 9, np.uint8), "~/new/000000.png")
+frames2video("~/new", "~/a.avi", fourcc="MJPG", filename_tmpl="{:06d}.png", end=1)
+VideoReader("~/a.avi").cvt2frames("~/frames")
+flowwrite(np.ones((4, 5, 2), np.float32), "~/a.flo")
+print(imread("~/new/000000.png").sum(), flowread("~/a.flo").sum(), imread("~/frames/000000.jpg").shape)
+"""
+
+
+def test_a_tilde_is_the_users_own_folder(tmp_path: Path) -> None:
+    environ = {**os.environ, "HOME": str(tmp_path), "PYTHONPATH": os.pathsep.join(sys.path)}
+    where = tmp_path / "elsewhere"
+    where.mkdir()
+    done = subprocess.run(
+        [sys.executable, "-c", HOME], capture_output=True, text=True, check=False, cwd=where, env=environ
+    )
+    assert done.stdout.split("\n")[-2] == "13824 40.0 (16, 32, 3)", done.stderr
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["a.avi", "a.flo", "elsewhere", "frames", "new"]
+    assert list(where.iterdir()) == []

@@ -241,3 +241,29 @@ def test_a_batch_comes_back_as_pictures(photo: np.ndarray) -> None:
 def test_errors_say_what_was_wrong(call: Any, words: str, photo: np.ndarray) -> None:
     with pytest.raises(FkitError, match=words):
         call(photo)
+
+
+def test_grey_and_four_channels_are_taken_as_mmcv_takes_them() -> None:
+    grey, alpha = noise(0, (9, 13)), noise(1, (9, 13, 4))
+    for img in (grey, grey[..., None]):
+        np.testing.assert_array_equal(bgr2rgb(img), np.repeat(grey[..., None], 3, axis=2))
+        for dtype in (np.uint8, np.float32):
+            normal = imnormalize(img.astype(dtype), [2], [4])  # nothing to swap
+            assert normal.shape == img.shape
+            np.testing.assert_array_equal(normal.reshape(grey.shape), (grey.astype(np.float32) - 2) / 4)
+            np.testing.assert_array_equal(imdenormalize(normal, [2], [4]), grey)  # a channel axis of one is dropped
+    np.testing.assert_array_equal(bgr2rgb(alpha), alpha[..., 2::-1])
+    normal = imnormalize(alpha, (1, 2, 3, 4), (2, 2, 2, 2))  # neither does mmcv swap four
+    np.testing.assert_array_equal(normal, (alpha.astype(np.float32) - (1, 2, 3, 4)) / 2)
+    np.testing.assert_array_equal(imdenormalize(normal, (1, 2, 3, 4), (2, 2, 2, 2)), alpha)
+    np.testing.assert_array_equal(imnormalize_(alpha.astype(np.float32), (1, 2, 3, 4), (2, 2, 2, 2)), normal)
+    for function in (imequalize, auto_contrast):
+        np.testing.assert_array_equal(function(alpha), function(alpha[..., :3].copy()))
+    assert adjust_brightness(grey[..., None].astype(np.float32), 0.5).shape == grey.shape
+
+
+def test_as_many_means_as_channels() -> None:
+    for mean, std in (([1, 2], [1, 1, 1]), ([1, 2, 3], [1, 2]), ([1] * 4, [1] * 4)):
+        for function, img in ((imnormalize, noise(0)), (imdenormalize, noise(0).astype(np.float32))):
+            with pytest.raises(FkitError, match=r"has \d numbers for 3 channels"):
+                function(img, mean, std, False)

@@ -170,3 +170,93 @@ def test_pictures_of_different_sizes_make_no_video(tmp_path: Path) -> None:
         imwrite(np.zeros(size, np.uint8), tmp_path / f"{i:06d}.jpg")
     with pytest.raises(FkitValueError, match=r"000001\.jpg is 18x16; the video is 16x16"):
         frames2video(tmp_path, tmp_path / "a.avi", fourcc="MJPG")
+
+
+def uncounted(folder: Path) -> dict[str, Path]:
+    """Ten frames each, in containers that tell no number: raw JPEGs, and WebM as a browser records it."""
+    frames = [np.full((48, 64, 3), 20 * i, np.uint8) for i in range(10)]
+    raw, counted, recorded = folder / "raw.mjpeg", folder / "counted.webm", folder / "recorded.webm"
+    raw.write_bytes(b"".join(cv2.imencode(".jpg", frame)[1].tobytes() for frame in frames))
+    writer = cv2.VideoWriter(str(counted), cv2.VideoWriter.fourcc(*"VP80"), 10, (64, 48))
+    for frame in frames:
+        writer.write(frame)
+    writer.release()
+    content = counted.read_bytes()
+    at = content.index(b"\x44\x89\x88")  # the duration, 8 bytes: make it an element of padding
+    content = content[:at] + b"\xec\x89" + bytes(9) + content[at + 11 :]
+    recorded.write_bytes(content)
+    return {"raw": raw, "recorded": recorded}
+
+
+@pytest.mark.parametrize("kind", ["raw", "recorded"])
+def test_frames_that_no_container_counts_are_counted_by_reading(kind: str, tmp_path: Path) -> None:
+    path = uncounted(tmp_path)[kind]
+    assert cv2.VideoCapture(str(path)).get(cv2.CAP_PROP_FRAME_COUNT) <= 0
+    with VideoReader(path, cache_capacity=0) as reader:
+        assert len(list(reader)) == len(reader) == reader.frame_cnt == 10
+        for index in (7, 2, 9, 0, 5, -1):
+            assert abs(reader[index].mean() - 20 * (index % 10)) < 4
+        assert [round(frame.mean() / 20) for frame in reader[1:8:3]] == [1, 4, 7]
+        assert len(reader.cvt2frames(tmp_path / "frames", start=8)) == 2
+        with pytest.raises(FkitIndexError, match="has frames 0 to 9; got 10"):
+            reader[10]
+    cut_video(path, tmp_path / "cut.avi", end=5 / reader.fps, vcodec="MJPG")
+    concat_video([path, path], tmp_path / "both.avi", vcodec="MJPG")
+    assert (len(VideoReader(tmp_path / "cut.avi")), len(VideoReader(tmp_path / "both.avi"))) == (5, 20)
+
+
+def test_what_is_said_of_a_video_being_written(
+    samples: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    source, out = samples / "video" / "clip.avi", tmp_path / "out.avi"
+    calls = {
+        "convert_video": lambda **words: convert_video(source, out, vcodec="MJPG", **words),
+        "resize_video": lambda **words: resize_video(source, out, (64, 48), vcodec="MJPG", **words),
+        "cut_video": lambda **words: cut_video(source, out, 0.4, 0.8, "MJPG", **words),
+        "concat_video": lambda **words: concat_video([source], out, "MJPG", **words),
+    }
+    for name, call in calls.items():
+        call()
+        call(log_level="quiet")
+        assert capsys.readouterr() == ("", "")
+        call(print_cmd=True)
+        said = capsys.readouterr()
+        size = "64x48" if name == "resize_video" else "320x240"
+        assert said.out.startswith(f"{name}: {source}") and said.out.endswith(
+            f" -> {out} (MJPG, {size}, 15 frames/s)\n"
+        )
+        assert said.err == ""
+        call(log_level="info")
+        said = capsys.readouterr()
+        assert said.out == "" and f"writing {out}" in said.err
+        with pytest.raises(FkitValueError, match=r"(?s)log_level = 'inf' is unknown.*Did you mean 'info'\?"):
+            call(log_level="inf")
+
+
+def test_what_only_the_ffmpeg_program_does_is_refused(samples: Path, tmp_path: Path) -> None:
+    source, out = samples / "video" / "clip.avi", tmp_path / "out.avi"
+    with pytest.raises(FkitValueError, match="carries no sound over, so no acodec = 'aac'"):
+        cut_video(source, out, acodec="aac")
+    with pytest.raises(FkitValueError, match="carries no sound over"):
+        concat_video([source], out, acodec="copy")
+    with pytest.raises(FkitValueError, match="calls no ffmpeg program that would take pre_options = '-t 3'"):
+        convert_video(source, out, pre_options="-t 3")
+    assert not out.exists()
+
+
+def test_a_video_is_not_written_onto_itself(samples: Path, tmp_path: Path) -> None:
+    path = tmp_path / "a.avi"
+    path.write_bytes((samples / "video" / "clip.avi").read_bytes())
+    (tmp_path / "b").mkdir()
+    for call in (convert_video, cut_video, lambda a, b: concat_video([samples / "video" / "clip.avi", a], b)):
+        with pytest.raises(FkitValueError, match="while it reads it"):
+            call(path, tmp_path / "b" / ".." / "a.avi")
+    assert len(VideoReader(path)) == 30
+
+
+def test_templates_name_each_file(tmp_path: Path) -> None:
+    imwrite(np.zeros((16, 16, 3), np.uint8), tmp_path / "a.jpg")
+    with pytest.raises(FkitValueError, match="gives every picture the same name"):
+        frames2video(tmp_path, tmp_path / "a.avi", filename_tmpl="a.jpg")
+    with pytest.raises(FkitValueError, match=r"filename_tmpl = '\{x\}.jpg' cannot name file 0"):
+        frames2video(tmp_path, tmp_path / "a.avi", filename_tmpl="{x}.jpg")
