@@ -116,6 +116,12 @@ def test_errors_name_the_path_and_the_repair() -> None:
         cfg.merge({"l.3.k": 1})
     with pytest.raises(FkitTypeError, match=r"l\[0\]: an item of a list takes a mapping of changes, not 7"):
         cfg.merge({"l.0": 7})
+    with pytest.raises(
+        FkitTypeError, match=r"n\[0\] is 1 \(int\), so .*\n  replace\(value\), of fkit\.config\.change\.delta,"
+    ):
+        Config({"n": [1]}).merge({"n.0.k": 1})
+    with pytest.raises(FkitTypeError, match=r"t is \(1, 2\) \(tuple\), so .*\n  A tuple is set whole"):
+        Config({"t": (1, 2)}).merge({"t.0": 3})
     with pytest.raises(FkitTypeError, match="a is set to 1 and, in the same changes, a key below it"):
         cfg.merge({"a": 1, "a.b": 2})
     with pytest.raises(FkitTypeError, match="must be a string, got 5"):

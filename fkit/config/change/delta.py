@@ -188,6 +188,8 @@ def _mismatch(node: Any, delta: Delta, path: Path, mark: Mark | None) -> FkitErr
     repair = "_delete_=True in the mapping replaces what was there."
     if delta.items and isinstance(node, tuple):
         repair = "A tuple is set whole: its items have no keys."
+    elif path and isinstance(path[-1], int):
+        repair = f"replace(value), of {__name__}, sets the item of a list whatever it is."
     return FkitTypeError(
         f"{show(path)} is {quoted(thaw(node))} ({type(node).__name__.replace('Items', 'list')}), so a mapping with the "
         f"keys {keys or 'none'} cannot be merged into it.",
