@@ -20,6 +20,7 @@ __all__ = [
     "of_class",
     "origin_of",
     "place",
+    "placed",
     "reported",
     "undone_delete",
 ]
@@ -44,6 +45,14 @@ def place(path: str, key: str) -> str:
         ('model.backbone', 'type', 'hooks[1]')
     """
     return f"{path}{key}" if not path or not key or key.startswith("[") else f"{path}.{key}"
+
+
+def placed(error: FkitError, lead: str, path: str, origin: str | None) -> FkitError:
+    """The error with the place to which it belongs: words before its own, the config path, the file and line."""
+    return type(error)(
+        lead + error.what, path=path, origin=origin, value=error.value, choices=error.choices, label=error.label,
+        more=error.more, repair=error.repair,
+    )  # fmt: skip
 
 
 def locate(outer: Any, node: Any) -> str:

@@ -6,7 +6,7 @@ from typing import Any, NamedTuple, TypeAlias, cast
 from fkit.config.language.imported import Module
 from fkit.registry.allow import open_part, refusal, refusal_of_lent
 from fkit.registry.entry import Entry, Lazy, Recipe, recipe_of
-from fkit.registry.report import bad_type, locate, not_found, origin_of, place, reported
+from fkit.registry.report import bad_type, locate, not_found, origin_of, place, placed, reported
 from fkit.registry.table import Table
 from fkit.tree.absent import ABSENT
 from fkit.tree.error import FkitAttributeError, FkitError, FkitImportError
@@ -60,18 +60,7 @@ def load(entry: Entry, part: Part) -> Recipe:
 
 def _placed(error: FkitError, key: str, value: str, part: Part) -> FkitError:
     """An error of a key's value, said of the place where that stands."""
-    return reported(
-        type(error)(
-            f"{place(part.path, key)} = {value}{error.what}",
-            path=part.path,
-            origin=origin_of(part.cfg, key),
-            value=error.value,
-            choices=error.choices,
-            label=error.label,
-            more=error.more,
-            repair=error.repair,
-        )
-    )
+    return reported(placed(error, f"{place(part.path, key)} = {value}", part.path, origin_of(part.cfg, key)))
 
 
 def recipe_for(name: Any, part: Part) -> Recipe:

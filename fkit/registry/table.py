@@ -162,7 +162,7 @@ class Table:
                 value=scope,
                 choices=(self.scope, *sorted(self.scopes)),
                 label="Scopes",
-                repair=f"A scope of your own: `reg.child({scope!r})`, or register something in it.",
+                repair=f"One of your own: `registry.child({scope!r})`, in the register(registry) of a module of yours, say.",
             )
         return scope
 

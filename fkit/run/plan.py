@@ -13,7 +13,7 @@ from fkit.registry.build import build
 from fkit.registry.builtin import registry as builtin_registry
 from fkit.registry.plugin import include_custom
 from fkit.registry.registry import Registry
-from fkit.registry.report import locate, place
+from fkit.registry.report import locate, place, placed
 from fkit.run.course import Course
 from fkit.run.hook.hook import Handler, Hook, handlers, priority_number
 from fkit.run.hook.log import RecordHook
@@ -185,7 +185,13 @@ def registry_of(cfg: Config, registry: Registry | None = None, allow: str | Iter
     if registry is not None:
         expect(registry, Registry, "`registry` is a registry (fkit.registry() is the built-in one)")
     reg = registry if registry is not None else builtin_registry()
-    return include_custom(reg, cfg.get("custom_imports"), allow)
+    reg, scope = include_custom(reg, cfg.get("custom_imports"), allow), cfg.get("default_scope")
+    try:
+        reg.start(scope)
+    except FkitKeyError as error:
+        origin = cfg.origin("default_scope")
+        raise placed(error, f"default_scope = {scope!r}: ", "default_scope", origin) from None
+    return reg
 
 
 def _spec(settings: Config, reg: Registry, donate: bool, example: Any) -> Spec:
