@@ -54,3 +54,6 @@ class Module:
     """
 
     name: str
+
+    def __repr__(self) -> str:
+        return f"<module {self.name}>"

@@ -108,6 +108,9 @@ class Closure:
     defaults: list[Any]
     keyword_defaults: list[Any]
 
+    def __repr__(self) -> str:
+        return f"<function {self.name}>"
+
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Bound:
@@ -115,6 +118,9 @@ class Bound:
 
     entry: Any
     value: Any
+
+    def __repr__(self) -> str:
+        return f"<method {self.entry.name}>"
 
 
 def bind(function: Closure, args: tuple[Any, ...], keywords: dict[str, Any]) -> Frame:

@@ -23,7 +23,7 @@ _BREAK, _CONTINUE = "break", "continue"  # what a statement answers when it leav
 _SPOKEN = MappingProxyType(
     {"Draft": "dict", "Linked": "dict", "Closure": "function", "Bound": "method", "Module": "module"}
 )
-_CLASS = re.compile(rf"(?<=['\"])({'|'.join(_SPOKEN)})(?=['\"])")
+_CLASS = re.compile(rf"(?:(?<=['\"])|(?<=not )|(?<=type ))({'|'.join(_SPOKEN)})\b")
 
 
 def evaluate(

@@ -191,16 +191,21 @@ def apply(state: State, entry: Entry, args: tuple[Any, ...], keywords: dict[str,
     Raises:
         FkitValueError: the call, or its result, costs more than is left.
     """
-    budget = state.budget
-    if entry.cost is none:
-        budget.spend(1)
-        return entry.function(state, *args, **keywords) if entry.stateful else entry.function(*args, **keywords)
     # an iterator was paid for when it was made, and is gone through now; of operators only by `in`
-    if any(type(arg) is _ITERATOR for arg in args) and (entry.name[0].islower() or entry.cost is lookup):
+    reads = entry.cost is lookup or (entry.cost is not none and entry.name[0].islower())
+    if reads and any(type(arg) is _ITERATOR for arg in args):
         args = tuple([list(arg) if type(arg) is _ITERATOR else arg for arg in args])
-    budget.spend(entry.cost(budget, (*args, *keywords.values()) if keywords else args))
-    value = entry.function(state, *args, **keywords) if entry.stateful else entry.function(*args, **keywords)
-    budget.spend(extent(value))
+    state.budget.spend(entry.cost(state.budget, (*args, *keywords.values()) if keywords else args))
+    try:
+        value = entry.function(state, *args, **keywords) if entry.stateful else entry.function(*args, **keywords)
+    except TypeError as error:
+        if entry.stateful and error.__traceback__ is not None and error.__traceback__.tb_next is None:
+            raise TypeError(
+                f"{entry.name}() does not take these arguments"
+            ) from None  # Python's error names our function
+        raise
+    if entry.cost is not none:
+        state.budget.spend(extent(value))
     return value
 
 
