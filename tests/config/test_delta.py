@@ -3,6 +3,7 @@
 import pickle
 from typing import Any
 
+import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -205,3 +206,9 @@ def test_origins_are_the_history_of_each_value(changes: list[tuple[str, int, boo
         assert cfg.origin(path) == (rows[0][0] if rows else None)
         chain = [(setting.place, setting.value) for setting in cfg.origins(path)]
         assert chain[:60] == rows[:60]
+
+
+def test_keys_of_changes_become_what_a_config_holds() -> None:
+    cfg = Config({"a": {1: 2}}).merge({"a": {np.int64(1): 5}, "b": {np.int64(3): 1}, "c": {np.str_("k"): replace(1)}})
+    assert cfg == {"a": {1: 5}, "b": {3: 1}, "c": {"k": 1}}
+    assert [type(key) for node in (cfg.a, cfg.b, cfg.c) for key in node] == [int, int, str]

@@ -117,13 +117,17 @@ def _delta(
     marks: Any = marks_of(options) if isinstance(options, Node) else None
     keys = [
         (
-            int(key) if isinstance(key, _Index) else key,
+            _frozen_key(key),
             _edit(value, lists, mark or (marks.get(key) if marks else None), mark, kind),
         )
         for key, value in options.items()
         if key != without
     ]
     return Delta(tuple(keys), _item_changes(options, lists, mark, kind, without))
+
+
+def _frozen_key(key: Any) -> Any:
+    return key if type(key) is str else next(iter(freeze({key: None})))
 
 
 def _edit(value: Any, lists: bool, mark: Mark | None, whole: Mark | None, kind: type[Node]) -> Edit:
@@ -146,7 +150,7 @@ def _settled(options: Mapping[Any, Any], kind: type[Node]) -> Any:
     entries: dict[Any, Any] = {}
     marks: dict[Any, Any] = {}
     for name, value in options.items():
-        key = int(name) if isinstance(name, _Index) else name
+        key = _frozen_key(name)
         if isinstance(value, Edit):
             if isinstance(value.absent, Value):
                 entries[key] = value.absent.value

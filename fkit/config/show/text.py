@@ -20,8 +20,6 @@ __all__ = ["FORMS", "form_of", "text", "write"]
 
 FORMS = ("python", "yaml", "json", "canonical", "words")
 _BY_SUFFIX = ((".py", "python"), (".yaml", "yaml"), (".yml", "yaml"), (".json", "json"))
-
-
 _SURROGATE = re.compile("[\ud800-\udfff]")
 # braces that a reader would take for `{{ fileBasename }}` and its like, as they pass through libyaml: it writes these
 # two characters as escapes, and the text between quotes
