@@ -85,6 +85,9 @@ def _checked(value: Any) -> Any:
     if kind.__hash__ is None:
         repair = "Write a list, a tuple, a set or a mapping of plain values, or bytes."
         raise _refused(value, f"{quoted(value)}: a {kind.__name__} can change", repair)
+    if kind.__hash__ is object.__hash__ and hasattr(value, "__dict__") and not hasattr(value, "__qualname__"):
+        repair = f"Name its class and its arguments: dict(type='{kind.__name__}', ...)."
+        raise _refused(value, f"{quoted(value)}: an object of the class {kind.__name__}, which can change", repair)
     return value
 
 

@@ -11,6 +11,7 @@ from fkit.tree.path import Path, show
 
 __all__ = ["Items", "Node", "freeze", "marks_of", "meta_of", "same"]
 
+_DEPTH = 200  # what goes through a tree calls itself for each level, and Python's stack ends
 _CHANGED = "Nothing here changes in place: new = cfg.merge({'path.to.key': value}) gives a changed copy."
 
 
@@ -276,41 +277,46 @@ def freeze(value: Any, kind: type[Node] = Node) -> Any:
     if type(value) in (str, kind):
         return value
     try:
-        return _freeze(value, kind)
+        return _freeze(value, kind, 0)
     except Refused as refused:
         raise refused.error(show(_path_to(refused.value, value) or ())) from None
     except RecursionError:
-        raise FkitValueError("The mapping is nested too deeply, or holds itself.") from None
+        raise FkitValueError(f"The value is nested more than {_DEPTH} levels deep, or holds itself.") from None
 
 
-def _freeze(value: Any, kind: type[Node]) -> Any:
+def _freeze(value: Any, kind: type[Node], depth: int) -> Any:
     known: Any = type(value)
     if known is kind or (known in LEAVES and known is not int):
         return value
+    if depth > _DEPTH:
+        raise RecursionError
+    below = depth + 1
     if isinstance(value, dict):
         items: dict[Any, Any] = {
-            k if type(k) is str else _freeze_key(k, kind): v if type(v) in (str, kind) else _freeze(v, kind)
+            k if type(k) is str else _freeze_key(k, kind, below): v
+            if type(v) in (str, kind)
+            else _freeze(v, kind, below)
             for k, v in value.items()
         }
         return kind.of(items, marks_of(value), meta_of(value)) if isinstance(value, Node) else kind.of(items)
     if isinstance(value, list):
         if isinstance(value, Items) and _kind_of(value) in (kind, None):
             return value
-        return Items.of([_freeze(v, kind) for v in value], kind)
+        return Items.of([_freeze(v, kind, below) for v in value], kind)
     if isinstance(value, tuple):
-        parts = [_freeze(v, kind) for v in value]
+        parts = [_freeze(v, kind, below) for v in value]
         if _unchanged(parts, value):
             return value
         make: Any = getattr(known, "_make", None)  # a named tuple keeps its class
         return make(parts) if make is not None else tuple(parts)
     if isinstance(value, (set, frozenset)):
-        parts = [_freeze(v, kind) for v in value]
+        parts = [_freeze(v, kind, below) for v in value]
         return value if known is frozenset and _unchanged(parts, value) else frozenset(parts)
-    return _freeze(dict(value), kind) if isinstance(value, Mapping) else leaf(value)
+    return _freeze(dict(value), kind, below) if isinstance(value, Mapping) else leaf(value)
 
 
-def _freeze_key(key: Any, kind: type[Node]) -> Any:
-    return _freeze(key, kind) if isinstance(key, (tuple, frozenset, Node, Items)) else key_of(key)
+def _freeze_key(key: Any, kind: type[Node], depth: int) -> Any:
+    return _freeze(key, kind, depth) if isinstance(key, (tuple, frozenset, Node, Items)) else key_of(key)
 
 
 def _unchanged(new: list[Any], old: Iterable[Any]) -> bool:

@@ -8,6 +8,7 @@ import enum
 import functools
 import io
 import json
+import logging
 import math
 import pickle
 import re
@@ -165,6 +166,7 @@ REFUSED = [
     ((x for x in "a"), "used up when it is read", "Write list"),
     (io.StringIO("a"), "used up when it is read", "Write list"),
     (types.SimpleNamespace(a=1), "a SimpleNamespace can change", "Write a list"),
+    (logging.getLogger("x"), "an object of the class Logger, which can change", r"dict\(type='Logger', \.\.\.\)"),
     (10**4300, "more than 4,300 digits", "No file could hold it"),
 ]
 
@@ -254,8 +256,19 @@ def test_long_numbers_and_deep_trees_have_no_text_and_say_so() -> None:
     for _ in range(5000):
         deep = [deep]
     for call in (canonical, fingerprint, freeze, Config):
-        with pytest.raises((FkitValueError, FkitTypeError), match=r"nested too deeply|wants a mapping"):
+        with pytest.raises(
+            (FkitValueError, FkitTypeError), match=r"nested too deeply|nested more than|wants a mapping"
+        ):
             call(deep)
+    for wrap in (lambda v: {"a": v}, lambda v: [v], lambda v: (v,)):
+        tree: Any = 1
+        for _ in range(199):
+            tree = wrap(tree)
+        node = Config({"k": tree})
+        assert pickle.loads(pickle.dumps(node)) == node and hash(node) == hash(Config({"k": thaw(node)["k"]}))
+        assert canonical(node) == canonical(node.merge({"z": 1}).pop("z")[0])
+        with pytest.raises(FkitValueError, match="nested more than 200 levels deep, or holds itself"):
+            Config({"k": wrap(tree)})
     assert canonical(freeze(10**4299)) == "1" + "0" * 4299
 
 
