@@ -39,8 +39,8 @@ def quantize(
         array([0, 0, 1, 3])
     """
     _check_range("quantize", min_val, max_val, levels)
-    kept = np.clip(array("quantize", "arr", arr), min_val, max_val)
-    bins: NDArray[Any] = np.floor(levels * (kept - min_val) / (max_val - min_val)).astype(dtype_of("quantize", dtype))
+    inside = np.clip(array("quantize", "arr", arr), min_val, max_val)
+    bins: NDArray[Any] = np.floor(levels * (inside - min_val) / (max_val - min_val)).astype(dtype_of("quantize", dtype))
     return np.minimum(bins, levels - 1, out=bins)
 
 

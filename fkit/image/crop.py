@@ -37,13 +37,16 @@ def bbox_clip(bboxes: NDArray[Any], img_shape: Sequence[int]) -> NDArray[Any]:
     if not array("bbox_clip", "bboxes", bboxes).ndim or bboxes.shape[-1] % 4:
         raise FkitValueError(f"bbox_clip takes boxes of (..., 4 K); got {form(bboxes)}.")
     height, width = _sides("bbox_clip", img_shape)
-    if bboxes.dtype.kind in "iu" and bboxes.dtype.itemsize < 4:  # whose largest number may lie inside the picture
-        top = int(np.iinfo(bboxes.dtype).max) + 1
-        height, width = min(height, top), min(width, top)
-    high = np.empty(bboxes.shape[-1], bboxes.dtype)
-    high[0::2], high[1::2] = max(width - 1, 0), max(height - 1, 0)
+    dtype = bboxes.dtype
+    if dtype.kind in "bu" or dtype.itemsize < 4:  # which cannot hold -1, or numbers as large as the picture
+        if dtype.kind == "b":
+            raise FkitTypeError(f"bbox_clip takes boxes of numbers; got {form(bboxes)}.")
+        top = int((np.finfo if dtype.kind == "f" else np.iinfo)(dtype).max) + 1
+        height, width = max(min(height, top), 1), max(min(width, top), 1)
+    high = np.empty(bboxes.shape[-1], dtype)
+    high[0::2], high[1::2] = width - 1, height - 1
     clipped: NDArray[Any] = np.minimum(bboxes, high)
-    return np.maximum(clipped, 0, out=clipped)
+    return np.maximum(clipped, 0, out=clipped)  # in place, for speed
 
 
 def bbox_scaling(bboxes: NDArray[Any], scale: float, clip_shape: Sequence[int] | None = None) -> NDArray[Any]:
@@ -250,10 +253,9 @@ def _pixels(boxes: NDArray[Any]) -> NDArray[np.int32]:
 
 def _sides(name: str, img_shape: Any) -> tuple[int, int]:
     """(height, width) of an image's shape."""
-    if type(img_shape) is tuple and len(img_shape) > 1 and type(img_shape[0]) is type(img_shape[1]) is int:
-        height, width = img_shape[:2]  # as nearly always
-        if height >= 0 <= width:
-            return height, width
+    plain = type(img_shape) is tuple and len(img_shape) > 1 and type(img_shape[0]) is type(img_shape[1]) is int
+    if plain and img_shape[0] >= 0 <= img_shape[1]:  # as nearly always
+        return img_shape[0], img_shape[1]
     if not is_a(img_shape, Sequence, np.ndarray) or is_a(img_shape, str, bytes) or len(img_shape) < 2:
         raise FkitTypeError(f"{name}: img_shape must be (height, width, ...); got {form(img_shape)}.")
     return whole(name, "img_shape", img_shape[0], 0), whole(name, "img_shape", img_shape[1], 0)

@@ -113,7 +113,7 @@ def imwrite(
     img: Image,
     file_path: str | Path,
     params: Sequence[int] | None = None,
-    auto_mkdir: bool = True,
+    auto_mkdir: bool | None = None,
     file_client_args: Mapping[str, Any] | None = None,
     *,
     backend_args: Mapping[str, Any] | None = None,
@@ -125,7 +125,7 @@ def imwrite(
             cut to 8 bits for the others).
         file_path: where; its suffix is .png, .jpg, .tif, ...
         params: OpenCV's pairs, such as ``(cv2.IMWRITE_JPEG_QUALITY, 90)``.
-        auto_mkdir: make missing folders (local files; the storages of ``fkit.fileio`` always do).
+        auto_mkdir: False: do not make missing folders (local files; the storages of ``fkit.fileio`` always do).
         file_client_args: mmcv 1.x's name of ``backend_args``.
         backend_args: options for ``fkit.fileio.put``, which then stores the bytes; paths with a scheme go there too.
 
@@ -155,7 +155,7 @@ def imwrite(
         put(content.tobytes(), file_path, backend_args_of(backend_args, file_client_args) or None)
         return True
     try:
-        if auto_mkdir:
+        if auto_mkdir is None or auto_mkdir:
             path.parent.mkdir(parents=True, exist_ok=True)
         path.write_bytes(content.data)
     except OSError as cause:

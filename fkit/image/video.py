@@ -167,15 +167,15 @@ class VideoReader:
 
     def read(self) -> Image | None:
         """The frame at the position, which moves on by one; None at the end."""
-        kept = self._cache.get(self._position) if self._cache else None
-        if kept is None:
-            kept = self._decoded()
-            if kept is None:
+        frame = self._cache.get(self._position) if self._cache else None
+        if frame is None:
+            frame = self._decoded()
+            if frame is None:
                 return None
             if self._cache:
-                self._cache.put(self._position, kept)
+                self._cache.put(self._position, frame)
         self._position += 1
-        return kept
+        return frame
 
     def get_frame(self, frame_id: int) -> Image:
         """The frame of an index in 0..len - 1; the position is behind it afterwards.

@@ -210,6 +210,21 @@ def test_keep_ratio_is_about_a_size_and_not_a_factor() -> None:
     assert imresize_to_multiple(img, 4, size=(180, 70), keep_ratio=True).shape == (72, 92, 3)
 
 
+@pytest.mark.parametrize(
+    "dtype", ["uint8", "int8", "uint16", "int16", "float16", "uint32", "uint64", "int64", "float32"]
+)
+def test_boxes_of_any_width_are_clipped(dtype: str) -> None:
+    boxes = np.array([[1, 2, 120, 110]], dtype)
+    for shape, clipped in (
+        ((0, 0), [0, 0, 0, 0]),
+        ((1, 1, 3), [0, 0, 0, 0]),
+        ((100, 200), [1, 2, 120, 99]),
+        ([90000, 90000], [1, 2, 120, 110]),
+    ):
+        inside = bbox_clip(boxes, shape)
+        assert (inside.tolist(), inside.dtype) == ([clipped], dtype)
+
+
 def test_boxes_of_bytes_are_clipped_and_scaled() -> None:
     boxes = np.array([[1, 2, 250, 255]], np.uint8)
     assert bbox_clip(boxes, (200, 800)).tolist() == [[1, 2, 250, 199]]

@@ -203,6 +203,12 @@ def test_writing_where_it_cannot(photo: np.ndarray, tmp_path: Path) -> None:
     assert list(tmp_path.iterdir()) == []
 
 
+def test_folders_are_made_unless_told_otherwise(photo: np.ndarray, tmp_path: Path) -> None:
+    for number, word in enumerate((None, True)):
+        assert imwrite(photo, tmp_path / f"new{number}" / "a.png", auto_mkdir=word)
+        np.testing.assert_array_equal(imread(tmp_path / f"new{number}" / "a.png"), photo)
+
+
 def test_reading_does_not_look_at_the_name(samples: Path, tmp_path: Path) -> None:
     shutil.copyfile(samples / "image" / "coffee.jpg", tmp_path / "noname")
     np.testing.assert_array_equal(imread(tmp_path / "noname"), imread(samples / "image" / "coffee.jpg"))
