@@ -16,8 +16,7 @@ from fkit.data.sampler import DefaultSampler
 from fkit.data.source import Loader
 from fkit.format.json import finite, write_json
 from fkit.image import imread
-from fkit.registry.build import build
-from fkit.registry.entry import Lazy
+from fkit.registry.build import build, maker_of
 from fkit.run.plan import registry_of
 from fkit.run.settings import settle
 from fkit.run.validation import host
@@ -99,8 +98,7 @@ def _classes(cfg: Any, reg: Any) -> tuple[str, ...]:
     classes = dataset.get("metainfo.classes")
     if classes is not None:
         return tuple(str(name) for name in classes)
-    maker = reg.get("datasets", str(dataset["type"]))
-    maker = maker.load() if isinstance(maker, Lazy) else maker
+    maker = maker_of(dataset, reg, "datasets", scope=cfg.get("default_scope"))
     known = getattr(maker, "metainfo", None) or getattr(maker, "METAINFO", None) or {}
     return tuple(str(name) for name in known.get("classes", ()))
 

@@ -6,14 +6,14 @@ from typing import Any, Protocol, cast
 
 from fkit.config.config import Config
 from fkit.registry.allow import allowance
-from fkit.registry.entry import Built
+from fkit.registry.entry import Built, Maker
 from fkit.registry.report import bad_config, failed, is_reported, no_type, not_found, reported, undone_delete
 from fkit.registry.resolve import Part, Where, load, path_of, recipe_for, scope_of, warn_deprecated
 from fkit.registry.table import Table
 from fkit.tree.check import expect
 from fkit.tree.node import freeze
 
-__all__ = ["Builder", "Built", "build", "build_part", "checked_build"]
+__all__ = ["Builder", "Built", "build", "build_part", "checked_build", "maker_of"]
 
 _NESTED = (list, tuple, dict)
 _LEAVES = frozenset((str, int, float, bool, type(None)))
@@ -85,6 +85,29 @@ def build(
     if allow:
         registry = registry.having(allowed=registry.allowed | allowance(allow))
     return checked_build(cfg, kind, defaults, registry, backend, scope, path)
+
+
+def maker_of(
+    cfg: Any, registry: Table, kind: str, *, backend: str | None = None, scope: str | None = None, path: str = ""
+) -> Maker:
+    """The class or function that `build` would call; a lazy one is imported.
+
+    Raises:
+        FkitError: as `build`, for what it makes of ``type``.
+
+    Example:
+        >>> from fkit.registry.registry import Registry
+        >>> maker_of({"type": "Net", "depth": 3}, Registry().register("models", dict, name="Net"), "models")
+        <class 'dict'>
+    """
+    expect(registry, Table, "`registry` is a registry (fkit.registry() is the built-in one)")
+    expect(cfg, Mapping, "`cfg` is a mapping with 'type'")
+    part = Part(cfg, kind, registry, registry.start(scope), backend, path)
+    if "type" not in cfg:
+        raise reported(no_type(registry, kind, cfg, path))
+    name = cfg["type"]
+    entry = registry.look(kind, name, part.scope, backend) if isinstance(name, str) else None
+    return (recipe_for(name, part) if entry is None else load(entry, part)).call
 
 
 def checked_build(

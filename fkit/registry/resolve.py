@@ -3,8 +3,7 @@
 import warnings
 from typing import Any, NamedTuple, TypeAlias, cast
 
-from fkit.config.language.imported import Module
-from fkit.registry.allow import open_part, refusal, refusal_of_lent
+from fkit.registry.allow import open_part, refusal_of_lent
 from fkit.registry.entry import Entry, Lazy, Recipe, recipe_of
 from fkit.registry.report import bad_type, locate, not_found, origin_of, place, placed, reported
 from fkit.registry.table import Table
@@ -70,8 +69,6 @@ def recipe_for(name: Any, part: Part) -> Recipe:
     imported: Any = getattr(cast(Any, type(name)), "__lazy__", None)
     if imported is not None:
         return _by_path(imported(name), part, known=True)
-    if isinstance(name, Module):
-        raise _placed(refusal(name.name, name.name), "type", "", part)
     if isinstance(name, Lazy):
         return recipe_of(name.load())
     if callable(name):
