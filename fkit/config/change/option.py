@@ -138,7 +138,7 @@ def _edit(value: Any, lists: bool, mark: Mark | None, whole: Mark | None, kind: 
         return Edit(outcome, outcome, mark)
     options: Mapping[Any, Any] = value
     new = Value(_settled(options, kind))  # where the key is new, `_delete_` stays in it, as in OpenMMLab
-    if options.get("_delete_"):
+    if "_delete_" in options and bool(options["_delete_"]):  # `get` of a config reads paths
         return Edit(new, Value(_without_delete(new.value)), mark)
     return Edit(new, _delta(options, lists, whole, kind, "_delete_"), mark)
 

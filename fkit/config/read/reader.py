@@ -156,7 +156,10 @@ class Reader:
 
     def _is_newstyle(self, text: str, name: str) -> bool:
         known = self.options.newstyle
-        return is_newstyle(parse_python(text, name), name) if known is None else known
+        module = parse_python(text, name)
+        if known is not None:
+            return known
+        return ("import" in text or "with" in text) and is_newstyle(module, name)
 
     def newstyle(self, text: str, file: str) -> Node:
         """The config of a new-style file."""
@@ -174,7 +177,8 @@ class Reader:
     def execute(self, source: Source, file: str, chain: tuple[str, ...]) -> tuple[Node, Node]:
         """What a Python file itself sets, and its bases (changed, where the file assigns to ``_base_.x``)."""
         name = shown(file)
-        statement, body = split_base(parse_python(source.text, name), name)
+        module = parse_python(source.text, name)
+        statement, body = split_base(module, name) if "_base_" in source.text else (None, module.body)
         base = self.bases(statement, file, chain)
         names = Draft()
         if not mentions_base(source.text, statement):

@@ -20,7 +20,7 @@ __all__ = [
 ]
 
 _parsed: dict[str, ast.Module] = {}  # the memo of parsed files, keyed by content
-_MEMO = 256  # files kept
+_MEMO = 96  # files kept: the bases of a folder of configs
 _LONG = re.compile(r"\b0[xXoObB][0-9a-fA-F_]{3000}")  # what may be an integer that Python does not write in decimals
 
 
