@@ -26,7 +26,7 @@ CHANGES = st.recursive(
     lambda below: st.dictionaries(st.sampled_from(["a", "b", "0", "1", "_delete_"]), below, max_size=3),
     max_leaves=8,
 )
-DELTAS = st.dictionaries(KEYS | st.sampled_from(["a.b", "b.0", "a.0.b"]), CHANGES, max_size=3)
+DELTAS = st.dictionaries(KEYS | st.sampled_from(["a.b", "b.0", "a.0.b", "a[0]", "b[1].a"]), CHANGES, max_size=3)
 
 
 def parsed(options: dict[str, Any], dotted: bool) -> Delta | None:
