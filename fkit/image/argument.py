@@ -27,6 +27,7 @@ __all__ = [
 ]
 
 
+_REAL: tuple[type[Any], ...] = (float, int, np.integer, np.floating)
 _LARGEST = 2**31 - 1  # OpenCV counts in 32 bits
 
 
@@ -40,7 +41,7 @@ def number(name: str, parameter: str, value: Any, nan: bool = False) -> float:
         Traceback (most recent call last):
         fkit.tree.error.FkitTypeError: imrotate: angle must be a number; got str '90'.
     """
-    if type(value) is not int and not isinstance(value, (float, int, np.integer, np.floating)):
+    if type(value) is not int and not isinstance(value, _REAL):
         raise FkitTypeError(f"{name}: {parameter} must be a number; got {_shown(value)}.")
     if value != value and not nan:
         raise FkitValueError(f"{name}: {parameter} must be a number; got nan.")

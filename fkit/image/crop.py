@@ -1,7 +1,7 @@
 """Boxes on pictures, the patches they cut out, and cutout."""
 
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 from numpy.typing import NDArray
@@ -253,9 +253,10 @@ def _pixels(boxes: NDArray[Any]) -> NDArray[np.int32]:
 
 def _sides(name: str, img_shape: Any) -> tuple[int, int]:
     """(height, width) of an image's shape."""
-    plain = type(img_shape) is tuple and len(img_shape) > 1 and type(img_shape[0]) is type(img_shape[1]) is int
-    if plain and img_shape[0] >= 0 <= img_shape[1]:  # as nearly always
-        return img_shape[0], img_shape[1]
+    if type(img_shape) is tuple:  # as nearly always
+        shape = cast("tuple[Any, ...]", img_shape)
+        if len(shape) > 1 and type(shape[0]) is type(shape[1]) is int and shape[0] >= 0 <= shape[1]:
+            return shape[0], shape[1]
     if not is_a(img_shape, Sequence, np.ndarray) or is_a(img_shape, str, bytes) or len(img_shape) < 2:
         raise FkitTypeError(f"{name}: img_shape must be (height, width, ...); got {form(img_shape)}.")
     return whole(name, "img_shape", img_shape[0], 0), whole(name, "img_shape", img_shape[1], 0)

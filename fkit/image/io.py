@@ -155,7 +155,7 @@ def imwrite(
         put(content.tobytes(), file_path, backend_args_of(backend_args, file_client_args) or None)
         return True
     try:
-        if auto_mkdir is None or auto_mkdir:
+        if auto_mkdir is not False:
             path.parent.mkdir(parents=True, exist_ok=True)
         path.write_bytes(content.data)
     except OSError as cause:
