@@ -183,10 +183,10 @@ class DataElement(Fields):
         return self._with(element_in(other)._data, other._meta)
 
     def _with(self, data: Mapping[str, Any], meta: Mapping[str, Any]) -> Self:
-        changed = object.__new__(type(self))
-        fill(changed, *self._fields(data, meta))
-        changed._verify()
-        return changed
+        new = object.__new__(type(self))
+        fill(new, *self._fields(data, meta))
+        new._verify()
+        return new
 
     def _fields(self, data: Mapping[str, Any], meta: Mapping[str, Any]) -> tuple[dict[str, Any], Mapping[str, Any]]:
         """The data and the meta fields with these over the element's own, checked and frozen."""

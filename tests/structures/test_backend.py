@@ -150,9 +150,9 @@ class TestJax:
             traced.append(1)
             return x.set(gt_instances=x.gt_instances[1:].pad(4)).with_meta(done=True)
 
-        found = step(sample())
+        result = step(sample())
         expected = sample().set(gt_instances=sample().gt_instances[1:].pad(4)).with_meta(done=True)
-        assert found.numpy() == expected
+        assert result.numpy() == expected
         step(sample())
         assert len(traced) == 1  # the same content is no new program
         step(sample().with_meta(scale=[9.0]))

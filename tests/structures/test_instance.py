@@ -42,16 +42,16 @@ def make(n: int) -> InstanceData:
     )
 
 
-def check(found: InstanceData, rows: list[int]) -> None:
+def check(part: InstanceData, rows: list[int]) -> None:
     """Each field holds the rows, in order."""
-    assert found.labels.tolist() == rows
-    assert np.array_equal(found.boxes, make(10).boxes[rows].reshape(-1, 4))
-    assert found.names == [f"n{i}" for i in rows]
-    assert found.text == "".join("abcdefghij"[i] for i in rows)
-    assert found.pairs == tuple((i, i) for i in rows)
-    assert found.own.rows == rows
-    assert found.inner.ids.tolist() == rows
-    assert found.metainfo == {"img": "a.jpg"} and len(found) == len(rows)
+    assert part.labels.tolist() == rows
+    assert np.array_equal(part.boxes, make(10).boxes[rows].reshape(-1, 4))
+    assert part.names == [f"n{i}" for i in rows]
+    assert part.text == "".join("abcdefghij"[i] for i in rows)
+    assert part.pairs == tuple((i, i) for i in rows)
+    assert part.own.rows == rows
+    assert part.inner.ids.tolist() == rows
+    assert part.metainfo == {"img": "a.jpg"} and len(part) == len(rows)
 
 
 sizes = st.integers(0, 8)

@@ -2,6 +2,8 @@
 
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from fkit.structures import (
     ClsDataSample,
@@ -343,3 +345,40 @@ def test_a_class_of_ones_own_takes_part_in_map_arrays():
 
     x = DataElement(boxes=Boxes(np.zeros(2))).map_arrays(lambda a: a + 1)
     assert x.boxes.corners.tolist() == [1, 1]
+
+
+class TestAnyIndex:
+    """Whatever is asked of rows, all libraries give the same rows, or the same class of error."""
+
+    @staticmethod
+    def outcome(x, index):
+        try:
+            rows = x[index]
+        except FkitError as error:
+            return type(error)
+        return rows.numpy()
+
+    @given(st.data(), st.integers(0, 4))
+    def test_is_the_same_to_all(self, data, n):
+        pytest.importorskip("torch"), pytest.importorskip("jax")
+        ints = st.integers(-n - 2, n + 2)
+        parts = st.none() | ints
+        odd = st.sampled_from(
+            [None, 0.5, True, (0,), {}, b"a", object(), "nothing", [None], [[0]], np.zeros((2, 2), int)]
+        )
+        index = data.draw(
+            ints
+            | st.builds(slice, parts, parts, st.sampled_from([None, 0, 1, 2, -1, -2]))
+            | st.lists(ints, max_size=4)
+            | st.lists(st.booleans(), min_size=n, max_size=n + 1)
+            | odd
+        )
+        if isinstance(index, list) and index and isinstance(index[0], (bool, int)):
+            index = data.draw(st.sampled_from([index, np.array(index)]))
+            of = data.draw(st.sampled_from(LIBRARIES))
+            index = moved(DataElement(at=index), of).at
+        x = InstanceData(
+            a=np.arange(n, dtype=np.int32), b=[str(i) for i in range(n)], c=InstanceData(d=np.zeros(n, np.float32))
+        )
+        results = [self.outcome(moved(x, library), index) for library in LIBRARIES]
+        assert results[0] == results[1] == results[2]
