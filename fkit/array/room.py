@@ -1,10 +1,10 @@
 """Backends are rooms that no floor below imports: they are opened by name."""
 
-import importlib
 from importlib.metadata import entry_points
 from typing import Any
 
-from fkit.tree.error import FkitImportError, FkitValueError
+from fkit.tree.error import FkitImportError, FkitValueError, quoted
+from fkit.tree.name import open_name
 
 __all__ = ["names", "open"]
 
@@ -34,15 +34,15 @@ def open(name: str) -> Any:
     """
     if name in _OWN:
         try:
-            return importlib.import_module(f"fkit.backend.{name}").backend
-        except ModuleNotFoundError as cause:
-            if cause.name is not None and cause.name.split(".")[0] == "fkit":
+            return open_name(f"fkit.backend.{name}:backend")
+        except FkitImportError as error:
+            lacking = getattr(error.__cause__, "name", None)
+            if lacking is None or lacking.split(".")[0] == "fkit":
                 raise
             repair = "pip install 'fkit[jax]'" if name == "jax" else "pip install torch"
-            raise FkitImportError(
-                f"backend {name!r} needs the package {cause.name!r}, which is not installed.", repair=repair
-            ) from cause
+            what = f"backend {name!r} needs the package {lacking!r}, which is not installed."
+            raise FkitImportError(what, repair=repair) from error.__cause__
     for point in entry_points(group=_GROUP):
         if point.name == name:
             return point.load()
-    raise FkitValueError(f"backend = {name!r} is unknown.", value=name, choices=names(), label="Backends")
+    raise FkitValueError(f"backend = {quoted(name)} is unknown.", value=str(name), choices=names(), label="Backends")

@@ -37,9 +37,9 @@ def attribute(
         fkit.tree.error.FkitAttributeError: module 'mine' has no attribute 'pie'.
           Did you mean 'pi'? Names: pi
     """
-    targets = dict(names)
-    if name in targets:
-        return open_name(targets[name])
+    for known, target in names:
+        if known == name:
+            return open_name(target)
     repair = dict(instead).get(name, "")
     if not repair and not name.startswith("_"):
         rooms = [room for room in elsewhere if _has(room, name)]
@@ -47,7 +47,7 @@ def attribute(
     what = f"module {package!r} has no attribute {name!r}."
     if repair:
         raise FkitAttributeError(what, repair=repair)
-    raise FkitAttributeError(what, value=name, choices=sorted(targets), label="Names")
+    raise FkitAttributeError(what, value=name, choices=sorted(known for known, _ in names), label="Names")
 
 
 def _has(package: str, name: str) -> bool:
