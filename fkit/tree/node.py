@@ -1,6 +1,7 @@
 """Frozen nodes: a mapping and a sequence that are dict and list to read, and refuse to change."""
 
 from collections.abc import Callable, Iterable, Mapping
+from operator import is_
 from types import MappingProxyType
 from typing import Any, NoReturn, Self
 
@@ -11,6 +12,7 @@ from fkit.tree.path import Path, show
 
 __all__ = ["Items", "Node", "freeze", "marks_of", "meta_of", "same"]
 
+_WORD = 1 << 62  # a number below it needs no look at how many digits it has
 _DEPTH = 200  # what goes through a tree calls itself for each level, and Python's stack ends
 _CHANGED = "Nothing here changes in place: new = cfg.merge({'path.to.key': value}) gives a changed copy."
 
@@ -286,25 +288,23 @@ def freeze(value: Any, kind: type[Node] = Node) -> Any:
 
 def _freeze(value: Any, kind: type[Node], depth: int) -> Any:
     known: Any = type(value)
-    if known is kind or (known in LEAVES and known is not int):
+    if known is kind or (known in LEAVES and (known is not int or -_WORD < value < _WORD)):
         return value
-    if depth > _DEPTH:
+    if depth >= _DEPTH:
         raise RecursionError
     below = depth + 1
     if isinstance(value, dict):
         items: dict[Any, Any] = {
-            k if type(k) is str else _freeze_key(k, kind, below): v
-            if type(v) in (str, kind)
-            else _freeze(v, kind, below)
+            k if type(k) is str else _freeze_key(k, kind, below): v if type(v) is str else _freeze(v, kind, below)
             for k, v in value.items()
         }
         return kind.of(items, marks_of(value), meta_of(value)) if isinstance(value, Node) else kind.of(items)
     if isinstance(value, list):
         if isinstance(value, Items) and _kind_of(value) in (kind, None):
             return value
-        return Items.of([_freeze(v, kind, below) for v in value], kind)
+        return Items.of([v if type(v) is str else _freeze(v, kind, below) for v in value], kind)
     if isinstance(value, tuple):
-        parts = [_freeze(v, kind, below) for v in value]
+        parts = [v if type(v) is str else _freeze(v, kind, below) for v in value]
         if _unchanged(parts, value):
             return value
         make: Any = getattr(known, "_make", None)  # a named tuple keeps its class
@@ -320,7 +320,7 @@ def _freeze_key(key: Any, kind: type[Node], depth: int) -> Any:
 
 
 def _unchanged(new: list[Any], old: Iterable[Any]) -> bool:
-    return all(a is b for a, b in zip(new, old, strict=True))
+    return all(map(is_, new, old))
 
 
 def _frozen_items(content: Any) -> list[Any]:
