@@ -79,10 +79,10 @@ def get_logger(
             if not isinstance(old, logging.FileHandler):
                 logger.removeHandler(old)
         out = sys.stderr if stream is None else stream
-        shown = (
+        in_colour = (
             color if color is not None else hasattr(out, "isatty") and out.isatty() and not os.environ.get("NO_COLOR")
         )
-        _add(logger, logging.StreamHandler(out), level if rank == 0 else max(level, logging.ERROR), shown)
+        _add(logger, logging.StreamHandler(out), level if rank == 0 else max(level, logging.ERROR), in_colour)
         logger.propagate = False  # the root logger, where somebody set one up, would write each line again
     if log_file is not None and (rank == 0 or distributed):
         path = _file_of(os.fspath(log_file), rank if distributed else 0)
@@ -124,10 +124,10 @@ def print_log(msg: Any, logger: logging.Logger | str | None = None, level: int |
     elif not isinstance(logger, str):  # pyright: ignore[reportUnnecessaryIsInstance]
         raise FkitTypeError(f"`logger` is a logger, its name, 'silent' or None, not a {type(logger).__name__}.")
     elif logger != "silent":
-        found = logging.getLogger(logger)
-        if not found.hasHandlers():
+        target = logging.getLogger(logger)
+        if not target.hasHandlers():
             raise FkitValueError(f"no logger {logger!r} is set up.", repair=f"get_logger({logger!r}) sets it up.")
-        found.log(_level(level), msg)
+        target.log(_level(level), msg)
 
 
 def rank_of(environment: Mapping[str, str]) -> int:

@@ -205,7 +205,7 @@ def deprecated_api_warning(
         name = f"{cls_name}.{function.__name__}" if cls_name else function.__name__
 
         @functools.wraps(function)
-        def called(*args: Any, **kwargs: Any) -> R:
+        def replaced(*args: Any, **kwargs: Any) -> R:
             for old, new in name_dict.items():
                 if old not in kwargs:
                     continue
@@ -215,7 +215,7 @@ def deprecated_api_warning(
                 kwargs[new] = kwargs.pop(old)
             return function(*args, **kwargs)
 
-        return called
+        return replaced
 
     return mark
 
@@ -239,12 +239,12 @@ def deprecated_function(since: str, removed_in: str, instructions: str) -> Calla
 
     def mark(function: Callable[P, R]) -> Callable[P, R]:
         @functools.wraps(function)
-        def called(*args: P.args, **kwargs: P.kwargs) -> R:
+        def replaced(*args: P.args, **kwargs: P.kwargs) -> R:
             text = f"`{function.__name__}` is deprecated since {since} and goes with {removed_in}: {instructions}."
             warnings.warn(text, DeprecationWarning, stacklevel=2)
             return function(*args, **kwargs)
 
-        return called
+        return replaced
 
     return mark
 

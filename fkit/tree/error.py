@@ -81,8 +81,8 @@ class FkitError(Exception):
         if not self.choices:
             return ""
         cut = len(self.choices) - _SHOWN
-        rest = f", ... ({cut} more{': `' + self.more + '`' if self.more else ''})" if cut > 0 else ""
-        return f"{self.label}: {', '.join(self.choices[:_SHOWN])}{rest}"
+        more = f", ... ({cut} more{': `' + self.more + '`' if self.more else ''})" if cut > 0 else ""
+        return f"{self.label}: {', '.join(self.choices[:_SHOWN])}{more}"
 
 
 class FkitKeyError(FkitError, KeyError):
@@ -181,8 +181,8 @@ def nearest(word: str, choices: Iterable[str]) -> str | None:
     if not isinstance(choices, Iterable):  # pyright: ignore[reportUnnecessaryIsInstance]
         raise FkitTypeError(f"`choices` are strings, not {quoted(choices)}.")
     by_lower = {str(choice).lower(): choice for choice in choices}
-    found = difflib.get_close_matches(str(word).lower(), by_lower, n=1, cutoff=0.6)
-    return by_lower[found[0]] if found else None
+    matches = difflib.get_close_matches(str(word).lower(), by_lower, n=1, cutoff=0.6)
+    return by_lower[matches[0]] if matches else None
 
 
 def quoted(value: Any, limit: int = 80) -> str:

@@ -47,15 +47,15 @@ def open_name(name: str) -> Any:
     if ":" in name:
         head, _, tail = name.partition(":")
         return _attribute(_opened(head, name), head, tail)
-    head, *rest = name.split(".")
+    head, *parts = name.split(".")
     value: Any = _opened(head, name)
-    while rest:
-        inner = getattr(value, rest[0], ABSENT)
+    while parts:
+        inner = getattr(value, parts[0], ABSENT)
         if inner is ABSENT or isinstance(inner, ModuleType):
-            inner = _below(f"{head}.{rest[0]}", name, inner)
+            inner = _below(f"{head}.{parts[0]}", name, inner)
         if not isinstance(inner, ModuleType):
-            return _attribute(value, head, ".".join(rest))
-        head, value = f"{head}.{rest.pop(0)}", inner
+            return _attribute(value, head, ".".join(parts))
+        head, value = f"{head}.{parts.pop(0)}", inner
     return value
 
 

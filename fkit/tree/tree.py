@@ -5,6 +5,7 @@ from typing import Any, NamedTuple, TypeVar
 
 from fkit.tree.absent import ABSENT
 from fkit.tree.canonical import fingerprint
+from fkit.tree.equal import token
 from fkit.tree.error import FkitIndexError, FkitTypeError, quoted
 from fkit.tree.node import Items, Node, freeze, marks_of, meta_of, same
 from fkit.tree.path import Path, exact, follow, show
@@ -168,8 +169,8 @@ def _drop(node: Any, keys: Path, depth: int, kind: type[Node]) -> Any:
             return _with_item(node, at, _drop(node[at], keys, depth + 1, kind))
         if hasattr(type(node), "_make"):
             raise FkitTypeError(f"{show(keys)} is a field of a {type(node).__name__}, which has all of its fields.")
-        rest: list[Any] = [*node[:at], *node[at + 1 :]]
-        return Items.of(rest) if isinstance(node, list) else tuple(rest)
+        items: list[Any] = [*node[:at], *node[at + 1 :]]
+        return Items.of(items) if isinstance(node, list) else tuple(items)
     marks, meta = _beside(node)
     if not last:  # a mapping with one key less below was set where it was set: its mark stays
         return kind.of({**node, key: _drop(node[key], keys, depth + 1, kind)}, marks, meta)
@@ -213,27 +214,35 @@ def diff(old: Any, new: Any) -> tuple[Change, ...]:
         changed a 2
         added b[1] 3
     """
-    found: list[Change] = []
-    _diff(old, new, (), found)
-    return tuple(found)
+    changes: list[Change] = []
+    _diff(old, new, (), changes)
+    return tuple(changes)
 
 
-def _diff(old: Any, new: Any, path: Path, found: list[Change]) -> None:
+def _diff(old: Any, new: Any, path: Path, changes: list[Change]) -> None:
     if old is new:
         return
     if isinstance(old, dict) and isinstance(new, dict):
-        for key, value in old.items():
-            other: Any = dict.get(new, key, ABSENT)
-            if other is ABSENT:
-                found.append(Change((*path, key), value, ABSENT, "removed"))
-            else:
-                _diff(value, other, (*path, key), found)
-        found += [Change((*path, k), ABSENT, v, "added") for k, v in new.items() if k not in old]
+        _diff_mappings(old, new, path, changes)
     elif (isinstance(old, list) and isinstance(new, list)) or (isinstance(old, tuple) and isinstance(new, tuple)):
         for at, (left, right) in enumerate(zip(old, new, strict=False)):
-            _diff(left, right, (*path, at), found)
+            _diff(left, right, (*path, at), changes)
         shared = min(len(old), len(new))
-        found += [Change((*path, at), old[at], ABSENT, "removed") for at in range(shared, len(old))]
-        found += [Change((*path, at), ABSENT, new[at], "added") for at in range(shared, len(new))]
+        changes += [Change((*path, at), old[at], ABSENT, "removed") for at in range(shared, len(old))]
+        changes += [Change((*path, at), ABSENT, new[at], "added") for at in range(shared, len(new))]
     elif not same(old, new):
-        found.append(Change(path, old, new, "changed"))
+        changes.append(Change(path, old, new, "changed"))
+
+
+def _diff_mappings(old: dict[Any, Any], new: dict[Any, Any], path: Path, changes: list[Change]) -> None:
+    before, after = ({token(key): key for key in mapping} for mapping in (old, new))  # 1 and True are two keys
+    if len(before) < len(old) or len(after) < len(new):  # nan twice: neither can be told from the other
+        if not same(old, new):
+            changes.append(Change(path, old, new, "changed"))
+        return
+    for name, key in before.items():
+        if name in after:
+            _diff(old[key], new[after[name]], (*path, key), changes)
+        else:
+            changes.append(Change((*path, key), old[key], ABSENT, "removed"))
+    changes += [Change((*path, key), ABSENT, new[key], "added") for name, key in after.items() if name not in before]

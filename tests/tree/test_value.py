@@ -30,7 +30,7 @@ from fkit.tree.canonical import canonical, encode, fingerprint, reference
 from fkit.tree.equal import token
 from fkit.tree.error import FkitError, FkitTypeError, FkitValueError
 from fkit.tree.node import Items, Node, freeze, marks_of, meta_of, same
-from fkit.tree.tree import thaw
+from fkit.tree.tree import diff, thaw
 
 
 class Colour(enum.Enum):
@@ -83,6 +83,7 @@ def agree(a: Any, b: Any) -> None:
     assert (token(left) == token(right)) == equal
     assert (canonical(left, sort=True) == canonical(right, sort=True)) == equal
     assert (fingerprint(left) == fingerprint(right)) == equal
+    assert (not diff(left, right)) == equal
     if equal:
         assert hash(left) == hash(right)
     json.loads(canonical(left)), canonical(left).encode()
