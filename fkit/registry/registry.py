@@ -39,6 +39,7 @@ from fkit.registry.table import Rows, Table
 from fkit.registry.union import union
 from fkit.tree.check import expect
 from fkit.tree.error import FkitTypeError, FkitValueError, quoted
+from fkit.tree.facade import Instead
 
 __all__ = ["Registry"]
 
@@ -59,8 +60,20 @@ class Registry(Table):
         (False, True)
     """
 
+    # names that OpenMMLab's scripts ask of a registry
+    register_module = Instead("reg = reg.register(kind, Maker) gives a registry with it; @fkit.component marks one.")
+    module_dict = Instead("reg.names(kind) lists them, reg.get(kind, name) gives one.")
+    build_func = Instead("reg.build(kind, cfg) builds; reg.declare(kind, build=function) has another function do it.")
+    infer_scope = Instead("A scope is an argument: reg.register(kind, Maker, scope='my').")
+    switch_scope_and_registry = Instead("A scope is an argument: reg.build(kind, cfg, scope='my').")
+    import_from_location = Instead("A maker may be 'module:attribute', which is imported when it is built.")
+
     def __post_init__(self) -> None:
         checked(self.scope)
+
+    def __dir__(self) -> list[str]:
+        kind = type(self)
+        return [name for name in object.__dir__(self) if not isinstance(kind.__dict__.get(name), Instead)]
 
     # ------------------------------------------------------------------------------------------------ adding
 

@@ -1,12 +1,12 @@
 """The attributes of a package that are opened when they are first asked for, and what a missing one says."""
 
 from collections.abc import Iterable
-from typing import Any
+from typing import Any, NoReturn
 
 from fkit.tree.error import FkitAttributeError, FkitError
 from fkit.tree.name import open_module, open_name
 
-__all__ = ["attribute"]
+__all__ = ["Instead", "attribute"]
 
 
 def attribute(
@@ -60,3 +60,30 @@ def _has(package: str, name: str) -> bool:
     if listed is not None:
         return name in listed
     return str(getattr(vars(module).get(name), "__module__", "")).startswith("fkit.")
+
+
+class Instead:
+    """A name that a class does not have, and what to write in its place: for names that other kits' classes have.
+
+    ``hasattr`` says no, and reading the class's own attributes costs nothing more. A class with such names leaves them
+    out of its ``__dir__``.
+
+    Example:
+        >>> class Registry:
+        ...     register_module = Instead("reg = reg.register(kind, Maker).")
+        >>> Registry.register_module
+        Traceback (most recent call last):
+        ...
+        fkit.tree.error.FkitAttributeError: Registry has no 'register_module'.
+          reg = reg.register(kind, Maker).
+    """
+
+    def __init__(self, repair: str) -> None:
+        self.repair = repair
+        self.name = ""
+
+    def __set_name__(self, owner: type[Any], name: str) -> None:
+        self.name = name
+
+    def __get__(self, owner: Any, kind: type[Any]) -> NoReturn:
+        raise FkitAttributeError(f"{kind.__name__} has no {self.name!r}.", repair=self.repair)

@@ -57,6 +57,18 @@ def test_a_missing_name_of_this_door():
         from fkit.compat import track_progres  # noqa: F401
 
 
+@pytest.mark.parametrize("owner", [fkit.Registry, fkit.Registry()], ids=["class", "value"])
+def test_a_registry_says_what_its_method_is_called(owner):
+    for name, text in (
+        ("register_module", r"Registry has no 'register_module'\.\n  reg = reg\.register\(kind, Maker\)"),
+        ("module_dict", r"reg\.names\(kind\)"),
+    ):
+        assert not hasattr(owner, name)
+        with pytest.raises(FkitAttributeError, match=text):
+            getattr(owner, name)
+    assert "register" in dir(owner) and "register_module" not in dir(fkit.Registry())
+
+
 def test_a_bar_is_told():
     out = io.StringIO()
     with ProgressBar(3, file=out) as bar:
