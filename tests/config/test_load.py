@@ -380,3 +380,33 @@ def test_keys_that_python_normalises_keep_their_text(tmp_path: Path) -> None:
     assert list(cfg.m) == ["µm", "ﬁ", "ſ"]
     assert load_config(write(tmp_path, b=cfg.text("python"))) == cfg
     assert load_config(write(tmp_path, c="m = dict(µm=1)")).m == {"μm": 1}  # as Python reads a name
+
+
+def test_a_path_with_two_colons_that_is_there_is_a_file(tmp_path: Path) -> None:
+    (tmp_path / "run::1").mkdir()
+    assert canonical(write(tmp_path / "run::1", a="x = 1")) == {"x": 1}
+
+
+GONE = """
+import os, sys, fkit
+from fkit.config.config import load_config, load_string
+os.rmdir(os.getcwd())
+print(load_config(sys.argv[1]).x, load_config(sys.argv[1], trust=True).x, load_string("x = 3").x)
+for read in (lambda: load_config("a.py"), lambda: load_config("a.py", trust=True), lambda: load_string("_base_ = 'a.py'")):
+    try: read()
+    except fkit.FkitError as error: print(error)
+"""
+
+
+def test_a_working_folder_that_is_gone(tmp_path: Path) -> None:
+    file = write(tmp_path, a="x = 1")
+    (tmp_path / "gone").mkdir()
+    environment = {**os.environ, "PYTHONPATH": str(Path(fkit.__file__).parents[1])}
+    done = subprocess.run(
+        [sys.executable, "-c", GONE, str(file)], capture_output=True, text=True, cwd=tmp_path / "gone", env=environment, check=False
+    )  # fmt: skip
+    lines = done.stdout.splitlines()
+    assert lines[0] == "1 1 3", done.stderr
+    assert len(lines) == 4 and all(
+        "There is no config file a.py: the working folder has been deleted" in line for line in lines[1:]
+    )

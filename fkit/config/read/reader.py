@@ -18,7 +18,7 @@ from fkit.config.read.document import parse_json, parse_yaml
 from fkit.config.read.locate import base_file
 from fkit.config.read.newstyle import Reading, load_newstyle
 from fkit.config.read.placeholder import Source, fill, restore, substitute
-from fkit.config.read.source import SUFFIXES, read, shown
+from fkit.config.read.source import SUFFIXES, absolute, read, shown, working_folder
 from fkit.config.read.syntax import check_base, is_newstyle, mentions_base, parse_python, split_base
 from fkit.tree.error import FkitError, FkitKeyError, FkitOSError, FkitTypeError, FkitValueError, quoted
 from fkit.tree.node import Items, Node, marks_of
@@ -43,7 +43,7 @@ def find_file(path: str | os.PathLike[str]) -> str:
     if not isinstance(path, (str, os.PathLike)):  # pyright: ignore[reportUnnecessaryIsInstance]
         raise FkitTypeError(f"A config file is named by a path, not by {quoted(path)} ({type(path).__name__}).")
     file = os.fsdecode(path)
-    return base_file(file, os.path.join(os.getcwd(), "_"), file)[0] if "::" in file else file
+    return base_file(file, file, file)[0] if "::" in file and not os.path.exists(os.path.expanduser(file)) else file
 
 
 def read_file(file: str, options: Options, kind: type[Node]) -> Node:
@@ -58,8 +58,7 @@ def read_file(file: str, options: Options, kind: type[Node]) -> Node:
         FkitError: what is wrong, with file and line.
     """
     reader = Reader(options, Budget(), kind)
-    absolute = os.path.abspath(os.path.expanduser(file))
-    return _finish(reader, file, lambda: reader.file(absolute, ()))
+    return _finish(reader, file, lambda: reader.file(absolute(file), ()))
 
 
 def read_text(text: str, file_format: str, options: Options, kind: type[Node]) -> Node:
@@ -76,7 +75,7 @@ def read_text(text: str, file_format: str, options: Options, kind: type[Node]) -
     if file_format != ".py" and "dict(" in text:
         warnings.warn(f"The text has `dict(`: is its format {file_format} and not .py?", stacklevel=4)
     reader = Reader(options, Budget(), kind)
-    file = os.path.join(os.getcwd(), f"<string>{file_format}")
+    file = os.path.join(working_folder(), f"<string>{file_format}")
     return _finish(reader, None, lambda: reader.text(text, file, ()))
 
 
@@ -232,7 +231,7 @@ class Reader:
             base, scope = base_file(path, file, place)
             self.scopes += scope is not None
             try:
-                cfg = self.file(os.path.abspath(base), chain or (file,))
+                cfg = self.file(absolute(base), chain or (file,))
             except FkitError as error:
                 error.origin = error.origin or place
                 raise

@@ -5,7 +5,7 @@ import stat
 
 from fkit.tree.error import FkitError, FkitFileNotFoundError, FkitOSError, FkitValueError
 
-__all__ = ["SUFFIXES", "read", "shown"]
+__all__ = ["SUFFIXES", "absolute", "read", "shown", "working_folder"]
 
 SUFFIXES = (".py", ".json", ".yaml", ".yml")
 _LIMIT = 1_000_000  # bytes; the largest known config has 75,000
@@ -52,5 +52,25 @@ def _unreadable(file: str, error: Exception) -> FkitError:
 
 def shown(file: str) -> str:
     """A file's name for people: relative where it is below the working folder."""
-    here = os.getcwd() + os.sep
-    return file[len(here) :] if file.startswith(here) else file
+    here = working_folder() + os.sep
+    return file[len(here) :] if file.startswith(here) and len(here) > 1 else file
+
+
+def working_folder() -> str:
+    """The working folder; empty where it has been deleted."""
+    try:
+        return os.getcwd()
+    except OSError:
+        return ""
+
+
+def absolute(file: str) -> str:
+    """The whole path of a file.
+
+    Raises:
+        FkitFileNotFoundError: it is relative to a working folder that has been deleted.
+    """
+    try:
+        return os.path.abspath(os.path.expanduser(file))
+    except OSError:
+        raise FkitFileNotFoundError(f"There is no config file {file}: the working folder has been deleted.") from None

@@ -11,6 +11,7 @@ from fkit.config.language.value import settle
 from fkit.config.origin import Meta
 from fkit.config.read.document import parse_json
 from fkit.config.read.reader import Options
+from fkit.config.read.source import absolute
 from fkit.tree.error import FkitError, FkitRuntimeError, FkitValueError
 from fkit.tree.node import Node, marks_of
 
@@ -32,8 +33,7 @@ def run_trusted(file: str, options: Options, kind: type[Node]) -> Node:
         FkitError: what is wrong with the files; FkitValueError: one raised, or left a value that is no config value.
     """
     path = os.pathsep.join(entry for entry in sys.path if entry)
-    absolute = os.path.abspath(os.path.expanduser(file))
-    command = [sys.executable, "-m", "fkit.config.read.trusted", absolute, json.dumps(options)]
+    command = [sys.executable, "-m", "fkit.config.read.trusted", absolute(file), json.dumps(options)]
     done = subprocess.run(command, capture_output=True, text=True, env={**os.environ, "PYTHONPATH": path}, check=False)
     if done.stderr:
         sys.stderr.write(done.stderr)
