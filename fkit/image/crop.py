@@ -34,16 +34,18 @@ def bbox_clip(bboxes: NDArray[Any], img_shape: Sequence[int]) -> NDArray[Any]:
         >>> bbox_clip(np.array([[-5, 3, 99, 7]]), (6, 50)).tolist()
         [[0, 3, 49, 5]]
     """
-    if not array("bbox_clip", "bboxes", bboxes).ndim or bboxes.shape[-1] % 4:
+    plain = type(bboxes) is np.ndarray and bboxes.dtype.kind in "fi" and bboxes.dtype.itemsize >= 4
+    if not plain:
+        array("bbox_clip", "bboxes", bboxes)
+    if not bboxes.ndim or bboxes.shape[-1] % 4:
         raise FkitValueError(f"bbox_clip takes boxes of (..., 4 K); got {form(bboxes)}.")
     height, width = _sides("bbox_clip", img_shape)
-    dtype = bboxes.dtype
-    if dtype.kind in "bu" or dtype.itemsize < 4:  # which cannot hold -1, or numbers as large as the picture
-        if dtype.kind == "b":
+    if not plain:  # the dtype may hold neither -1 nor numbers as large as the picture
+        if bboxes.dtype.kind == "b":
             raise FkitTypeError(f"bbox_clip takes boxes of numbers; got {form(bboxes)}.")
-        top = int((np.finfo if dtype.kind == "f" else np.iinfo)(dtype).max) + 1
+        top = int((np.finfo if bboxes.dtype.kind == "f" else np.iinfo)(bboxes.dtype).max) + 1
         height, width = max(min(height, top), 1), max(min(width, top), 1)
-    high = np.empty(bboxes.shape[-1], dtype)
+    high = np.empty(bboxes.shape[-1], bboxes.dtype)
     high[0::2], high[1::2] = width - 1, height - 1
     clipped: NDArray[Any] = np.minimum(bboxes, high)
     return np.maximum(clipped, 0, out=clipped)  # in place, for speed
