@@ -7,20 +7,14 @@ import tomllib
 from pathlib import Path
 from typing import Any
 
+from fkit.config.change.action import add_option
 from fkit.config.config import Config, load_config
 from fkit.registry.builtin import registry
 from fkit.registry.plugin import installed
 from fkit.registry.registry import Registry
 from fkit.tree.error import FkitTypeError, FkitValueError, quoted
 
-__all__ = ["Pairs", "add_config", "add_debug", "add_place", "add_trust", "open_registry", "read_config"]
-
-
-class Pairs(argparse.Action):
-    """``--cfg-options a.b=1 c='[1,2]'``: words, gathered over repeated options."""
-
-    def __call__(self, parser, namespace, values, option_string=None):  # type: ignore[no-untyped-def]
-        setattr(namespace, self.dest, [*(getattr(namespace, self.dest) or []), *(values or [])])
+__all__ = ["add_config", "add_debug", "add_place", "add_trust", "open_registry", "read_config"]
 
 
 def add_debug(command: argparse.ArgumentParser) -> None:
@@ -43,14 +37,7 @@ def add_trust(command: argparse.ArgumentParser) -> None:
 def add_config(command: argparse.ArgumentParser) -> None:
     """CONFIG, ``--cfg-options``, ``--trust`` and ``--allow``."""
     command.add_argument("config", metavar="CONFIG", help="a .py, .yaml or .json file")
-    command.add_argument(
-        "--cfg-options",
-        nargs="+",
-        action=Pairs,
-        default=[],
-        metavar="K=V",
-        help="changes, such as optim_wrapper.optimizer.lr=0.1",
-    )
+    add_option(command)
     add_trust(command)
     add_debug(command)
 
@@ -63,7 +50,7 @@ def add_place(command: argparse.ArgumentParser) -> None:
 
 def read_config(arguments: argparse.Namespace) -> Config:
     """The config that the command line names, with its words, and with ``--backend`` and ``--device`` as keys."""
-    cfg = load_config(arguments.config, *arguments.cfg_options, trust=arguments.trust)
+    cfg = load_config(arguments.config, *(arguments.cfg_options or ()), trust=arguments.trust)
     places = {name: getattr(arguments, name, None) for name in ("backend", "device")}
     changes = {name: value for name, value in places.items() if value is not None}
     return cfg.merge(changes) if changes else cfg

@@ -45,5 +45,8 @@ def _change(text: str) -> tuple[str, Any]:
 def add_option(parser: argparse.ArgumentParser) -> None:
     """Give a command ``--cfg-options KEY=VALUE ...``; repeated, the words add up."""
     expect(parser, argparse.ArgumentParser, "`parser` is an ArgumentParser")
-    help_text = "change the config: KEY=VALUE, with dots and indices in KEY; KEY:=VALUE declares a new key"
+    help_text = (
+        "change the config, as optim_wrapper.optimizer.lr=0.1 or pipeline[0].k=x; KEY:=VALUE, with VALUE as Python writes "
+        "it, declares a new key or another type"
+    )
     parser.add_argument("--cfg-options", nargs="+", action="extend", metavar="KEY=VALUE", help=help_text)
