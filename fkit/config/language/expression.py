@@ -53,6 +53,7 @@ def _name(state: State, node: ast.Name) -> Any:
 def _attribute(state: State, node: ast.Attribute) -> Any:
     value = value_of(state, node.value)
     state.line = node.lineno
+    state.budget.spend(1)
     return attribute(state, value, node.attr)
 
 
@@ -106,16 +107,16 @@ def _warn_of_twins(state: State, node: ast.Dict) -> None:
             seen.add(key.value)
 
 
-def _unpack(state: State, draft: Draft, value: Any, once: frozenset[str] | None = None) -> None:
-    """Put the items of ``**value``; as keywords where ``once`` names those that stand already."""
+def _unpack(state: State, draft: Draft, value: Any, positional: frozenset[Any] | None = None) -> None:
+    """Put the items of ``**value``: into a dict, or as keywords beside ``positional``, no key of which may come twice."""
     if not isinstance(value, dict):
         raise TypeError(f"{type(value).__name__!r} object is not a mapping")
-    state.budget.spend(len(value))
-    if once is not None:
+    state.budget.spend(1 + len(value))
+    if positional is not None:
         for key in value:
             if not isinstance(key, str):
                 raise TypeError("keywords must be strings")
-            if key in once:
+            if key in draft and key not in positional:
                 raise TypeError(f"dict() got multiple values for keyword argument {key!r}")
     draft.take(value, None)
 
@@ -137,7 +138,7 @@ def _dict(state: State, node: ast.Call) -> Draft:
         kind = type(below)
         value = below.value if kind is ast.Constant else EXPRESSIONS[kind](state, below)  # type: ignore[attr-defined]
         if name is None:
-            _unpack(state, draft, value, frozenset(draft) - positional)
+            _unpack(state, draft, value, positional)
             continue
         if name in draft and name not in positional:
             state.line = word.lineno
@@ -158,6 +159,7 @@ def _call(state: State, node: ast.Call) -> Any:
     if function is dict:
         return _dict(state, node)
     args = _items(state, node.args)
+    state.budget.spend(len(node.keywords))
     keywords: dict[str, Any] = {}
     for word in node.keywords:
         value = value_of(state, word.value)
@@ -171,12 +173,13 @@ def _call(state: State, node: ast.Call) -> Any:
 
 def _keywords(state: State, value: Any) -> Any:
     draft = Draft()
-    _unpack(state, draft, value, frozenset())
+    _unpack(state, draft, value, _NOTHING)
     return draft.items()
 
 
 def closure(state: State, name: str, spec: ast.arguments, body: Any, run: Callable[[State, Any], Any]) -> Closure:
     """A function of the file, with its defaults evaluated."""
+    state.budget.spend(len(spec.defaults) + len(spec.kw_defaults))
     defaults = [value_of(state, node) for node in spec.defaults]
     named = [ABSENT if node is None else value_of(state, node) for node in spec.kw_defaults]
     return Closure(name, spec, body, run, state.frame, state.file, defaults, named)
@@ -283,7 +286,7 @@ def _each(state: State, generator: ast.comprehension) -> Iterator[Any]:
 def _loop(state: State, generators: list[ast.comprehension], at: int, items: Iterator[Any]) -> Iterator[None]:
     loop = generators[at]
     for item in items:
-        state.budget.spend(2)
+        state.budget.spend(2 + len(loop.ifs))
         assign(state, loop.target, item)
         if not all(value_of(state, test) for test in loop.ifs):
             continue

@@ -93,6 +93,7 @@ def _beyond(state: State, node: ast.stmt) -> Any:
 def _assign(state: State, node: ast.Assign) -> None:
     value = value_of(state, node.value)
     state.line = node.lineno
+    state.budget.spend(len(node.targets))
     for target in node.targets:
         assign(state, target, value)
 
@@ -147,6 +148,7 @@ def _delete(state: State, node: ast.Delete) -> None:
 
 
 def _drop(state: State, target: ast.expr) -> None:
+    state.budget.spend(1)
     if isinstance(target, ast.Name):
         state.frame.drop(target.id)
     elif isinstance(target, (ast.Tuple, ast.List)):
@@ -186,7 +188,9 @@ def _for(state: State, node: ast.For) -> Any:
 def _function(state: State, node: ast.FunctionDef) -> None:
     if node.decorator_list:
         refuse("A decorator is not part of a config that is data.", state.place)
-    if any(isinstance(below, (ast.Yield, ast.YieldFrom)) for below in ast.walk(node)):
+    nodes = list(ast.walk(node))
+    state.budget.spend(len(nodes))
+    if any(isinstance(below, (ast.Yield, ast.YieldFrom)) for below in nodes):
         refuse("A generator function is not part of a config that is data.", state.place)
     state.frame.put(node.name, closure(state, node.name, node.args, node.body, _body), None)
 
@@ -214,6 +218,7 @@ def _with(state: State, node: ast.With) -> Any:
 
 
 def _import(state: State, node: ast.Import) -> None:
+    state.budget.spend(len(node.names))
     for alias in node.names:
         # `import a.b` binds `a`; `import a.b as c` binds what it names
         name = alias.name if alias.asname else alias.name.split(".")[0]
@@ -223,6 +228,7 @@ def _import(state: State, node: ast.Import) -> None:
 
 def _import_from(state: State, node: ast.ImportFrom) -> None:
     module = "." * node.level + (node.module or "")
+    state.budget.spend(len(node.names))
     for alias in node.names:
         if alias.name == "*":
             refuse("`from ... import *` is only for bases, inside of `with read_base():`.", state.place)

@@ -182,6 +182,7 @@ def operate(state: State, kind: type[ast.AST], *values: Any) -> Any:
     entry = _OPERATOR.get(kind)
     if entry is None:
         refuse(f"The operator {kind.__name__} is not part of a config that is data.", state.place)
+    state.budget.spend(1)
     return apply(state, entry, values, {})
 
 
@@ -200,9 +201,8 @@ def apply(state: State, entry: Entry, args: tuple[Any, ...], keywords: dict[str,
         value = entry.function(state, *args, **keywords) if entry.stateful else entry.function(*args, **keywords)
     except TypeError as error:
         if entry.stateful and error.__traceback__ is not None and error.__traceback__.tb_next is None:
-            raise TypeError(
-                f"{entry.name}() does not take these arguments"
-            ) from None  # Python's error names our function
+            # Python's own words name the function that stands here for it
+            raise TypeError(f"{entry.name}() does not take these arguments") from None
         raise
     if entry.cost is not none:
         state.budget.spend(extent(value))
@@ -238,7 +238,7 @@ def _run(state: State, function: Closure, args: tuple[Any, ...], keywords: dict[
     if state.depth >= _DEPTH:
         raise FkitValueError(f"The functions of the config call each other more than {_DEPTH} levels deep.")
     outer = state.frame, state.file, state.line
-    state.budget.spend(1 + len(args) + len(keywords))
+    state.budget.spend(1 + len(args) + len(keywords) + len(function.defaults) + len(function.keyword_defaults))
     state.frame, state.file = bind(function, args, keywords), function.file
     state.depth += 1
     value = function.run(state, function.body)  # an error ends the evaluation, and is one of the place where it happens

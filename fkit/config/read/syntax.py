@@ -21,6 +21,8 @@ __all__ = [
 
 _parsed: dict[str, ast.Module] = {}  # the memo of parsed files, keyed by content
 _MEMO = 96  # files kept: the bases of a folder of configs
+_FIELDS = 10_000  # of texts f'...', for which Python 3.11 takes a time that grows with their square
+_FORMATTED = re.compile(r"""\b(?:[fF][rR]?|[rR][fF])['"]""")
 _LONG = re.compile(r"\b0[xXoObB][0-9a-fA-F_]{3000}")  # what may be an integer that Python does not write in decimals
 
 
@@ -34,6 +36,8 @@ def parse_python(text: str, file: str) -> ast.Module:
     if known is not None:
         _parsed[text] = known  # the last used stand last
         return known
+    if text.count("{") > _FIELDS and _FORMATTED.search(text):
+        raise FkitValueError(f"The texts f'...' of the config have more than {_FIELDS} fields.", origin=file)
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # an invalid escape in a config is Python's affair
