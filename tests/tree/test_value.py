@@ -24,6 +24,8 @@ from frozendict import frozendict
 from hypothesis import example, given
 from hypothesis import strategies as st
 
+from fkit.config.change.delta import merge
+from fkit.config.change.option import overrides
 from fkit.config.config import Config
 from fkit.config.language.imported import Imported
 from fkit.tree.canonical import canonical, encode, fingerprint, reference
@@ -291,3 +293,14 @@ def test_attributes_are_methods_first_and_items_then() -> None:
     grown = node | {"more": 1, "items": 2}
     assert grown.more == 1 and callable(grown.items) and not hasattr(node, "more")
     assert {"lr", "keys", "merge"} <= set(dir(node)) and vars(node) == node
+
+
+def test_a_named_tuple_stays_one_through_merging() -> None:
+    point = Point({"a": [1]}, 2)
+    for tree in (Config({"p": 1}), freeze({"p": 1})):
+        new = tree | {"p": point}
+        assert type(new.p) is Point and type(new.p.x) is type(tree)
+        assert type(thaw(new)["p"]) is Point
+    assert type(Config({"p": 1}).merge({"p": point}).p) is Point
+    merged = merge(Config({"p": 1}), overrides({"p": point}))
+    assert type(merged.p) is Point and type(merged.p.x) is Config

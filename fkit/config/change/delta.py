@@ -179,7 +179,8 @@ def _recast(value: Any, kind: type[Node]) -> Any:
         items = [_recast(item, kind) for item in entries]
         if all(new is old for new, old in zip(items, entries, strict=True)):
             return entries
-        return Items.of(items) if isinstance(value, list) else tuple(items)
+        make: Any = getattr(type(cast(Any, value)), "_make", tuple)  # a named tuple keeps its class
+        return Items.of(items) if isinstance(value, list) else make(items)
     return value
 
 
