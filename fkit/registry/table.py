@@ -176,7 +176,8 @@ class Table:
         if rows is None or type(name) is not str:
             rows = self.table(kind)
             expect(name, str, "`name` is a name or scope.Name")
-        scope = self.start(scope)
+        if scope != self.scope:
+            scope = self.start(scope)
         entries = rows.latest.get((scope, name)) or rows.settled.get((scope, name))
         if entries and len(entries) == 1 and "." not in name and backend in (None, entries[0].backend):
             return entries[0]  # nearly every lookup
