@@ -176,7 +176,7 @@ class Table:
         if rows is None or type(name) is not str:
             rows = self.table(kind)
             expect(name, str, "`name` is a name or scope.Name")
-        if scope != self.scope:
+        if scope is None or scope != self.scope:
             scope = self.start(scope)
         entries = rows.latest.get((scope, name)) or rows.settled.get((scope, name))
         if entries and len(entries) == 1 and "." not in name and backend in (None, entries[0].backend):
