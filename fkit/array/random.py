@@ -36,6 +36,7 @@ Key = tuple[Words, Words]
 """Two words. On the host Python ints; inside a compiled step, arrays of the library."""
 
 _GOLDEN = 0x9E3779B9  # 2**32 / golden ratio: spreads neighbouring counters
+_BITS = 10_000  # of a seed; Python writes no number of more than 4,300 digits as text
 _TURN = 0x85EBCA6B  # parts the two words of a folded key
 
 
@@ -48,6 +49,7 @@ def seed_of(number: Any, what: str = "seed") -> int:
 
     Raises:
         FkitTypeError: it is no whole number; True and 1.0 are none.
+        FkitValueError: it is too long to be written as text.
 
     Example:
         >>> seed_of(np.int64(3)), seed_of(2**70) == 2**70
@@ -55,9 +57,13 @@ def seed_of(number: Any, what: str = "seed") -> int:
     """
     if not isinstance(number, (bool, np.bool_)):
         try:
-            return operator.index(number)
+            whole = operator.index(number)
         except TypeError:
-            pass
+            whole = None
+        if whole is not None and whole.bit_length() <= _BITS:
+            return whole
+        if whole is not None:
+            raise FkitValueError(f"{what} is a whole number of more than {_BITS} bits.")
     raise FkitTypeError(f"{what} = {quoted(number)} is not a whole number.")
 
 

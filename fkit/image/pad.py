@@ -58,9 +58,12 @@ def impad(
             f"impad: padding_mode = {padding_mode!r} continues a picture; this one is empty, {form(img)}."
         )
     try:
-        return cv2.copyMakeBorder(img, top, bottom, left, right, code, value=pad_val)  # pyright: ignore[reportArgumentType, reportCallIssue]
+        padded: Any = cv2.copyMakeBorder(img, top, bottom, left, right, code, value=pad_val)  # pyright: ignore[reportArgumentType, reportCallIssue]
     except cv2.error as cause:
         raise refused("impad", img, cause) from cause
+    if padded is None:  # OpenCV's picture without pixels
+        return np.zeros((top + img.shape[0] + bottom, left + img.shape[1] + right, *img.shape[2:]), img.dtype)
+    return padded
 
 
 def impad_to_multiple(img: Image, divisor: int, pad_val: PadValue = 0) -> Image:

@@ -117,6 +117,8 @@ def entry_of(
         ['Net', 'OldNet']
     """
     expect(kind, str, "`kind` is a word such as 'models'")
+    if not kind:
+        raise FkitValueError("`kind` is a word such as 'models', and is empty.")
     expect(scope, str, "`scope` is a word")
     for label, word in (("backend", backend), ("deprecated", deprecated)):
         expect(word, (str, type(None)), f"`{label}` is a string or None")

@@ -36,6 +36,12 @@ def test_what_is_no_whole_number_is_no_seed(wrong: Any) -> None:
             key(0, wrong)
 
 
+def test_a_seed_is_no_longer_than_python_writes() -> None:
+    for call in (lambda: key(10**5000), lambda: key(0, -(10**5000))):
+        with pytest.raises(FkitValueError, match=r"is a whole number of more than 10000 bits"):
+            call()
+
+
 def test_words_of_a_key_may_be_of_numpy() -> None:
     of = key(7, "x")
     same = tuple(np.array(of, np.uint32))

@@ -9,7 +9,7 @@ import pytest
 
 from fkit.config.config import load_config, load_string
 from fkit.tree.canonical import canonical
-from fkit.tree.error import FkitError
+from fkit.tree.error import FkitError, FkitTypeError
 
 # what the evaluator gives must be what Python gives
 SAME = """
@@ -237,3 +237,9 @@ def test_a_function_of_a_base_has_the_lines_of_the_base(tmp_path: Path) -> None:
     (tmp_path / "bad.py").write_text(text.format(0))
     with pytest.raises(FkitError, match=r"base\.py:2: ZeroDivisionError"):
         load_config(tmp_path / "bad.py")
+
+
+@pytest.mark.parametrize("text", ["ReLU[0]", "'x' in ReLU", "len(ReLU)", "[*ReLU]", "ReLU + 1"])
+def test_an_imported_name_is_called_so_in_errors(text: str) -> None:
+    with pytest.raises(FkitTypeError, match="imported name"):
+        load_string(f"from torch.nn import ReLU\na = {text}")

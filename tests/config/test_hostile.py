@@ -158,6 +158,8 @@ PYTHON: dict[str, str] = {
     "exponential_base_union": "a = {}\nfor i in range(60):\n    a = dict(x=a, y=a)\n_base_ |= a",
     "base_in_itself": "_base_.x = _base_",
     "giant_file": "a = [" + "1," * 500000 + "]",
+    "giant_file_of_statements": "0\n" * 480000,
+    "many_multiples": "import math\na = math.lcm(*range(1, 100000))",
     "long_targets": "for i in range(10 ** 9):\n    " + "a = " * 50000 + "1",
     "long_filters": "a = [0 for i in range(10 ** 9)" + " if True" * 40000 + "]",
     "long_keywords": "for i in range(10 ** 9):\n    print(" + ", ".join(f"a{i}=1" for i in range(30000)) + ")",

@@ -181,6 +181,9 @@ def test_empty_pictures_come_to_an_end() -> None:
     with pytest.raises(FkitError, match=r"impad: padding_mode = 'reflect' continues a picture; this one is empty"):
         fkit.image.impad(np.zeros((0, 9, 3), np.uint8), padding=2, padding_mode="reflect")
     assert fkit.image.impad(np.zeros((0, 9, 3), np.uint8), padding=2, pad_val=(1, 2, 3)).shape == (4, 13, 3)
+    for height, width in ((0, 9), (8, 0)):  # nothing is added to the side that is empty
+        img = np.zeros((height, width, 3), np.uint8)
+        assert fkit.image.impad_to_multiple(img, 4).shape == (height, -(-width // 4) * 4, 3)
     assert fkit.image.rgb2ycbcr(np.zeros((0, 9, 3), np.float32), y_only=True).shape == (0, 9)
 
 

@@ -343,6 +343,11 @@ def test_empty_and_dotted_names_are_refused(name: object) -> None:
         fkit.component("models", name=name)  # type: ignore[arg-type]
 
 
+def test_a_kind_is_not_empty() -> None:
+    with pytest.raises(FkitValueError, match="`kind` is a word such as 'models', and is empty"):
+        Registry().register("", Net)
+
+
 def test_a_dotted_name_shows_the_scope_to_give() -> None:
     with pytest.raises(FkitValueError, match=r"'det.Net' is no name .*\n  Register 'Net' with scope='det'"):
         Registry().register("models", Net, name="det.Net")

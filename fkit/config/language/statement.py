@@ -21,7 +21,14 @@ __all__ = ["evaluate"]
 _BREAK, _CONTINUE = "break", "continue"  # what a statement answers when it leaves its loop; a return answers a tuple
 # the evaluator's classes in Python's messages, and what a user calls them
 _SPOKEN = MappingProxyType(
-    {"Draft": "dict", "Linked": "dict", "Closure": "function", "Bound": "method", "Module": "module"}
+    {
+        "Draft": "dict",
+        "Linked": "dict",
+        "Closure": "function",
+        "Bound": "method",
+        "Module": "module",
+        "Imported": "imported name",
+    }
 )
 _CLASS = re.compile(rf"(?:(?<=['\"])|(?<=not )|(?<=type ))({'|'.join(_SPOKEN)})\b")
 

@@ -61,7 +61,7 @@ _PYTHON: tuple[tuple[str, Cost, str], ...] = (
         "math.",
         length,
         "acos asin atan atan2 ceil copysign cos cosh degrees exp expm1 fabs floor fmod fsum gcd hypot isclose isfinite isinf "
-        "isnan isqrt lcm ldexp log log10 log1p log2 pow radians sin sinh sqrt tan tanh trunc",
+        "isnan isqrt ldexp log log10 log1p log2 pow radians sin sinh sqrt tan tanh trunc",
     ),
     ("math.", power, "comb factorial perm"),
     (
