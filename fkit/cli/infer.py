@@ -2,6 +2,7 @@
 
 import argparse
 import io
+import os
 import sys
 from collections.abc import Mapping
 from pathlib import Path
@@ -20,7 +21,7 @@ from fkit.registry.build import build, maker_of
 from fkit.run.plan import registry_of
 from fkit.run.settings import settle
 from fkit.run.validation import host
-from fkit.tree.error import FkitError, FkitKeyError, FkitValueError
+from fkit.tree.error import FkitError, FkitKeyError, FkitOSError, FkitValueError
 from fkit.tree.write import atomic_write
 from fkit.visualize.visualizer import draw_label
 
@@ -51,8 +52,11 @@ def _run(arguments: argparse.Namespace) -> int:
     program = fkit.program(cfg, reg)
     state = load_state(program, arguments.checkpoint)
     room, classes = open_room(program.backend), _classes(cfg, reg)
-    out = Path(arguments.out)
-    out.mkdir(parents=True, exist_ok=True)
+    out = Path(os.path.expanduser(arguments.out))
+    try:
+        out.mkdir(parents=True, exist_ok=True)
+    except OSError as cause:
+        raise FkitOSError(f"--out {out}: no folder can be made there: {cause.strerror}.") from cause
     predictions: list[dict[str, Any]] = []
     for batch in source.batches(0, 0):
         predicted: Any = host(room, program.predict(state, batch))

@@ -1,6 +1,7 @@
 """``fkit test CONFIG CHECKPOINT``: score a checkpoint on held-out data."""
 
 import argparse
+import os
 import sys
 from pathlib import Path
 from typing import Any
@@ -57,7 +58,7 @@ def _run(arguments: argparse.Namespace) -> int:
     for name, value in scores.items():
         sys.stdout.write(f"{name} {value:.4f}\n")
     if arguments.out:
-        atomic_write(Path(arguments.out), (write_json(finite(scores), indent=1) + "\n").encode())
+        atomic_write(Path(os.path.expanduser(arguments.out)), (write_json(finite(scores), indent=1) + "\n").encode())
     return 0
 
 

@@ -2,6 +2,7 @@
 
 import argparse
 import json
+import os
 import secrets
 import signal
 import sys
@@ -74,7 +75,7 @@ def train(cfg: Config, name: str, registry: Registry) -> int:
     Returns:
         0 when the run ended, 130 or 143 when a signal ended it; the state is saved.
     """
-    folder = Path(cfg.get("work_dir") or f"work_dirs/{name}")
+    folder = Path(os.path.expanduser(cfg.get("work_dir") or f"work_dirs/{name}"))
     cfg = _seeded(cfg, folder)
     opened = open_folder(folder, cfg, cfg.get("resume") or False)
     screen = Screen()

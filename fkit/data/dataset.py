@@ -1,6 +1,7 @@
 """Datasets: frozen, indexed, giving raw samples; and the digits that ship with the kit."""
 
 import importlib.resources
+import os
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -139,7 +140,7 @@ class ImageFiles:
     metainfo: Mapping[str, Any] = field(default=frozen({}), repr=False)
 
     def __post_init__(self) -> None:
-        paths = tuple(str(path) for path in self.paths)
+        paths = tuple(os.path.expanduser(str(path)) for path in self.paths)
         if not paths:
             raise FkitValueError("no image was named.", repair="Name at least one image file.")
         for path in paths:
@@ -185,7 +186,7 @@ class ImageFolder:
     records: tuple[tuple[str, int], ...] = field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
-        root, endings = Path(self.data_root), tuple(self.extensions)
+        root, endings = Path(os.path.expanduser(self.data_root)), tuple(self.extensions)
         if not root.is_dir():
             raise FkitFileNotFoundError(f"ImageFolder: data_root = {str(root)!r} is no folder.")
         names = tuple(sorted(path.name for path in root.iterdir() if path.is_dir()))

@@ -201,7 +201,7 @@ def locate(path: str | os.PathLike[str]) -> Path:
     Raises:
         FkitFileNotFoundError: nothing of these is there.
     """
-    place = Path(path)
+    place = Path(os.path.expanduser(path))
     if (place / _META).is_file():
         return place
     if place.name == "latest" and place.is_file():

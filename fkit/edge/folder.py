@@ -49,9 +49,11 @@ def open_folder(folder: Path, cfg: Config, resume: bool | str) -> Opened:
         resume: go on with the run that the folder holds; a path goes on from that checkpoint.
 
     Raises:
-        FkitValueError: the folder holds a run and ``resume`` is off, or it holds a run of another config (with the diff).
+        FkitValueError: the folder is none, or it holds a run and ``resume`` is off, or it holds a run of another config (with the diff).
         FkitFileNotFoundError: the checkpoint to go on from is not there.
     """
+    if folder.exists() and not folder.is_dir():
+        raise FkitValueError(f"{folder}: is no folder.", repair="Name another --work-dir.")
     record = _record(folder)
     if record is None:
         if isinstance(resume, str):

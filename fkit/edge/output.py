@@ -1,6 +1,7 @@
 """Standard output and standard error as streams that fail in one known way, or not at all."""
 
 import contextlib
+import io
 import os
 from typing import Any, TextIO
 
@@ -23,11 +24,19 @@ def printable(text: str) -> str:
     return text.encode("utf-8", "backslashreplace").decode("utf-8")
 
 
+def _opened(stream: TextIO | None) -> TextIO:
+    if stream is not None:
+        return stream
+    closed = io.StringIO()
+    closed.close()
+    return closed
+
+
 class Output:
     """A stream of results: a character that it lacks is escaped; a write that fails is one `OutputError`.
 
     Args:
-        stream: the stream below, such as ``sys.stdout``.
+        stream: the stream below, such as ``sys.stdout``; None is one that was closed before the process began.
         name: what it is called in an error.
 
     Raises (each call):
@@ -35,10 +44,11 @@ class Output:
         BrokenPipeError: its reader has gone.
     """
 
-    def __init__(self, stream: TextIO, name: str = "standard output") -> None:
-        self._stream = stream
+    def __init__(self, stream: TextIO | None, name: str = "standard output") -> None:
+        self._stream = _opened(stream)
         self._name = name
-        if getattr(stream, "errors", None) == "strict" and hasattr(stream, "reconfigure"):
+        # in the C locale Python's is "surrogateescape", which fails at letters all the same
+        if getattr(stream, "errors", None) in ("strict", "surrogateescape") and hasattr(stream, "reconfigure"):
             stream.reconfigure(errors="backslashreplace")  # type: ignore[union-attr]
 
     def __getattr__(self, name: str) -> Any:
@@ -80,8 +90,8 @@ class Screened:
         lost: why nothing is shown any more; None while all is well.
     """
 
-    def __init__(self, stream: TextIO) -> None:
-        self._stream = stream
+    def __init__(self, stream: TextIO | None) -> None:
+        self._stream = _opened(stream)
         self.lost: str | None = None
 
     def __getattr__(self, name: str) -> Any:

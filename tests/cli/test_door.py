@@ -7,7 +7,9 @@ import subprocess
 import sys
 from pathlib import Path
 
+import numpy as np
 import pytest
+from PIL import Image
 
 from fkit.cli.main import main, message_of, parser
 from fkit.edge.output import Screened
@@ -90,6 +92,42 @@ def test_a_run_goes_on_when_nothing_can_be_shown(tmp_path):
     assert json.loads((tmp_path / "work/run.json").read_text())["status"] == "finished"
     log = (tmp_path / "work/log.txt").read_text()
     assert log.count("nothing more is shown (No space left on device): the run goes on without it") == 1
+
+
+def test_streams_that_are_closed():
+    for words in (["config", "show", CONVNET], ["--help"], ["registry", "--help"]):
+        done = subprocess.run(  # `fkit ... >&-`
+            ["sh", "-c", '"$0" -m fkit "$@" >&-', sys.executable, *words], cwd=ROOT, stderr=subprocess.PIPE, check=False
+        )
+        assert (done.returncode, done.stderr.count(b"cannot be written")) == (1, 1), done.stderr
+    done = subprocess.run(["sh", "-c", '"$0" -m fkit registry nokind 2>&-', sys.executable], cwd=ROOT, check=False)
+    assert done.returncode == 2
+
+
+def test_the_locale_c_lacks_letters(tmp_path):
+    (tmp_path / "a.py").write_text("name = 'é→😀'")
+    done = fkit("config", "show", tmp_path / "a.py", LC_ALL="C", PYTHONUTF8="0", PYTHONCOERCECLOCALE="0")
+    assert (done.returncode, done.stdout) == (0, b"name = '\\xe9\\u2192\\U0001f600'\n"), done.stderr
+
+
+def test_a_file_where_a_folder_is_wanted(tmp_path, capsys):
+    (tmp_path / "file").touch()
+    for folder in (str(tmp_path / "file"), os.devnull):
+        assert main(["train", CONVNET, "--work-dir", folder]) == 2
+        assert f"{folder}: is no folder" in capsys.readouterr().err
+
+
+def test_paths_below_the_home_folder(tmp_path):
+    home = {"HOME": str(tmp_path)}
+    done = fkit("train", CONVNET, *SHORT, "work_dir=~/runs/a", cwd=ROOT, **home)
+    assert (done.returncode, (tmp_path / "runs/a/run.json").is_file()) == (0, True), done.stderr
+    Image.fromarray(np.zeros((9, 9), np.uint8)).save(tmp_path / "a.png")
+    done = fkit("infer", CONVNET, "~/runs/a", "~/a.png", "--out", "~/vis", **home)
+    assert (done.returncode, (tmp_path / "vis/a.png").is_file()) == (0, True), done.stderr
+    done = fkit("test", CONVNET, "~/runs/a", "--out", "~/scores.json", **home)
+    assert (done.returncode, (tmp_path / "scores.json").is_file()) == (0, True), done.stderr
+    done = fkit("infer", CONVNET, "~/runs/a", "~/a.png", "--out", "~/a.png", **home)
+    assert done.returncode == 2 and b"no folder can be made there" in done.stderr
 
 
 def test_the_reader_of_what_is_shown_may_go(tmp_path):
