@@ -216,7 +216,7 @@ def test_nothing_that_was_given_can_change_a_frozen_value() -> None:
         int, len, np.add, np.float32, np.dtype("float32"), Colour.RED, Decimal("1"), Fraction(1, 2), PurePosixPath("a"),
         datetime.date(2020, 1, 1), re.compile("a"), range(3), 1j, ..., collections.OrderedDict.fromkeys, np.random.rand,
     ],
-    ids=repr,
+    ids=lambda value: getattr(value, "__qualname__", None) or repr(value),
 )  # fmt: skip
 def test_other_values_that_cannot_change_stay_as_they_are(value: Any) -> None:
     node = Config({"a": value, "b": [value]})
