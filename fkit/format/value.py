@@ -27,4 +27,4 @@ def plain(value: Any) -> Any:
         return dict(value)
     if isinstance(value, (AbstractSet, range, Sequence)) and not isinstance(value, (str, bytes, bytearray)):
         return list(value)
-    raise FkitTypeError(f"a value of the class {type(value).__qualname__} has no form in this format.")
+    raise FkitTypeError(f"a value of the class {type(value).__name__} has no form in this format.")

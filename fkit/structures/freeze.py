@@ -58,6 +58,7 @@ class FrozenList(list[Any]):
 
 
 # nothing in them can change
+FrozenList.__name__ = "list"  # what messages call it, Python's and ours
 _ATOMS = frozenset((str, int, float, bool, complex, bytes, type(None), FrozenList, Items, Node))
 
 

@@ -238,6 +238,7 @@ class Items(list[Any]):
 
 _kind_of: Callable[[Any], Any] = Items._kind.__get__  # type: ignore[attr-defined]
 _put_kind: Callable[[Any, Any], None] = Items._kind.__set__  # type: ignore[attr-defined]
+Items.__name__ = "list"  # what messages call it, Python's and ours
 Node.__init_subclass__()  # its own methods, as a subclass notes its own
 
 

@@ -243,3 +243,11 @@ def test_a_function_of_a_base_has_the_lines_of_the_base(tmp_path: Path) -> None:
 def test_an_imported_name_is_called_so_in_errors(text: str) -> None:
     with pytest.raises(FkitTypeError, match="imported name"):
         load_string(f"from torch.nn import ReLU\na = {text}")
+
+
+def test_parts_of_a_config_go_by_names_that_a_user_knows() -> None:
+    cfg = load_string("from torch.nn import ReLU\nact = ReLU\na = [1]")
+    assert repr(cfg.act) == "<torch.nn.ReLU>"
+    for text, call in (("'list' object", lambda: cfg.a.nothing), ("'imported name' object", lambda: cfg.act.nothing)):
+        with pytest.raises(AttributeError, match=text):
+            call()

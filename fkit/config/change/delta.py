@@ -192,7 +192,7 @@ def _mismatch(node: Any, delta: Delta, path: Path, mark: Mark | None) -> FkitErr
     elif path and isinstance(path[-1], int):
         repair = f"replace(value), of {__name__}, sets the item of a list whatever it is."
     return FkitTypeError(
-        f"{show(path)} is {quoted(thaw(node))} ({type(node).__name__.replace('Items', 'list')}), so a mapping with the "
+        f"{show(path)} is {quoted(thaw(node))} ({type(node).__name__}), so a mapping with the "
         f"keys {keys or 'none'} cannot be merged into it.",
         path=show(path),
         origin=mark.place if mark else None,

@@ -18,7 +18,7 @@ def is_standard(module: str) -> bool:
     return module.startswith("mmengine.config") or module.split(".")[0] in sys.stdlib_module_names
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, repr=False)
 class Imported:
     """A name of a module that is not imported while a config is read; compared and hashed by its dotted name.
 
@@ -43,6 +43,12 @@ class Imported:
 
     def __str__(self) -> str:
         return self.name.rpartition(".")[2]
+
+    def __repr__(self) -> str:
+        return f"<{self.name}>"
+
+
+Imported.__name__ = "imported name"  # what messages call it, Python's and ours
 
 
 @dataclass(frozen=True, slots=True)

@@ -27,7 +27,6 @@ _SPOKEN = MappingProxyType(
         "Closure": "function",
         "Bound": "method",
         "Module": "module",
-        "Imported": "imported name",
     }
 )
 _CLASS = re.compile(rf"(?:(?<=['\"])|(?<=not )|(?<=type ))({'|'.join(_SPOKEN)})\b")
