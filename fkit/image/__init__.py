@@ -4,10 +4,9 @@ Names are loaded when they are first asked for: importing this package loads nei
 are pure, but for ``imflip_`` and ``imnormalize_``, which write into their argument, and what opens a window or a file.
 """
 
-import importlib
 from typing import TYPE_CHECKING, Any
 
-from fkit.tree.error import FkitAttributeError
+from fkit.tree.facade import attribute
 
 if TYPE_CHECKING:
     from fkit.image.array import dequantize as dequantize
@@ -94,7 +93,7 @@ if TYPE_CHECKING:
     from fkit.image.ycbcr import ycbcr2rgb as ycbcr2rgb
 
 # module, and the names it gives; tuples, for nothing at module level is mutable
-_NAMES = (
+_FILES = (
     ("io", "imfrombytes imread imwrite supported_backends"),
     ("colour", "bgr2gray bgr2hls bgr2hsv bgr2rgb gray2bgr gray2rgb hls2bgr hsv2bgr imconvert rgb2bgr rgb2gray"),
     ("ycbcr", "bgr2ycbcr rgb2ycbcr ycbcr2bgr ycbcr2rgb"),
@@ -119,20 +118,14 @@ _NAMES = (
     ("show", "flowshow imshow"),
 )
 
-__all__ = tuple(name for _, names in _NAMES for name in names.split())  # pyright: ignore[reportUnsupportedDunderAll]
+_NAMES = tuple((name, f"fkit.image.{file}:{name}") for file, names in _FILES for name in names.split())
+_INSTEAD = (("use_backend", "Pass backend='pillow' to the function: there is no global switch."),)
+
+__all__ = tuple(name for name, _ in _NAMES)  # pyright: ignore[reportUnsupportedDunderAll]
 
 
 def __getattr__(name: str) -> Any:
-    for module, names in _NAMES:
-        if name in names.split():
-            return getattr(importlib.import_module(f"fkit.image.{module}"), name)
-    if name == "use_backend":
-        raise FkitAttributeError(
-            "fkit.image has no use_backend, which is a global switch.", repair="pass backend='pillow' to the function"
-        )
-    raise FkitAttributeError(
-        f"module 'fkit.image' has no attribute {name!r}", value=name, choices=__all__, label="Names"
-    )
+    return attribute(__name__, name, _NAMES, _INSTEAD, ("fkit", "fkit.fileio", "fkit.structures", "fkit.compat"))
 
 
 def __dir__() -> list[str]:

@@ -21,10 +21,11 @@ from frozendict import frozendict
 
 from fkit.array import room
 from fkit.structures.content import family, host, is_array
-from fkit.structures.field import EMPTY, Fields, element_of, fill
+from fkit.structures.field import Fields, element_of, fill
 from fkit.structures.freeze import freeze, freeze_copy
 from fkit.tree.absent import ABSENT
 from fkit.tree.error import FkitAttributeError, FkitTypeError, FkitValueError, like, quoted
+from fkit.tree.frozen import EMPTY
 
 __all__ = ["DataElement", "element_in"]
 

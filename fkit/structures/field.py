@@ -11,9 +11,8 @@ from fkit.structures.render import render
 from fkit.tree.absent import ABSENT
 from fkit.tree.error import FkitAttributeError, FkitTypeError, FrozenError, nearest, quoted
 
-__all__ = ["EMPTY", "Fields", "element_of", "fill", "parts_of"]
+__all__ = ["Fields", "element_of", "fill", "parts_of"]
 
-EMPTY = frozendict[str, Any]()
 _NONE = frozenset[str]()
 # what mmengine's users reach for, and what it is here
 _RENAMED = (

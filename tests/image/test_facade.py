@@ -37,5 +37,5 @@ def test_asking_for_a_name_that_is_not_there_suggests_one() -> None:
 
 
 def test_the_global_switch_of_mmcv_is_an_argument() -> None:
-    with pytest.raises(FkitError, match=r"(?s)no use_backend.*pass backend='pillow'"):
+    with pytest.raises(FkitError, match=r"(?s)no attribute 'use_backend'.*Pass backend='pillow'"):
         fkit.image.use_backend  # noqa: B018
