@@ -193,5 +193,5 @@ def finite(name: str, parameter: str, value: Any) -> float:
 
 def _shown(value: Any) -> str:
     """Type and value, the value only where it is short."""
-    said = repr(value) if isinstance(value, (str, int, float, bool)) else ""
-    return f"{form(value)} {said}".strip() if 0 < len(said) <= 40 else "None" if value is None else form(value)
+    text = repr(value) if isinstance(value, (str, int, float, bool)) else ""
+    return f"{form(value)} {text}".strip() if 0 < len(text) <= 40 else "None" if value is None else form(value)

@@ -118,8 +118,8 @@ def _by_pillow(content: bytes, flag: str, channel_order: str) -> Image:
         picture: Any = pillow.open(io.BytesIO(content))
         picture.load()
     except Exception as cause:  # each of Pillow's readers raises what it pleases: SyntaxError, struct.error, ...
-        said = "" if isinstance(cause, pillow.UnidentifiedImageError) else f" ({cause})"
-        raise Undecodable(_why(content, "pillow") + said, _repair(content, cv2.IMREAD_UNCHANGED)) from cause
+        reason = "" if isinstance(cause, pillow.UnidentifiedImageError) else f" ({cause})"
+        raise Undecodable(_why(content, "pillow") + reason, _repair(content, cv2.IMREAD_UNCHANGED)) from cause
     if flag == "unchanged":
         img = np.array(picture)
         if img.ndim == 3 and img.shape[2] >= 3:

@@ -187,8 +187,8 @@ def imshow_det_bboxes(
             raise FkitValueError(
                 "imshow_det_bboxes: score_thr needs a score for each box.", repair="pass bboxes (N, 5)"
             )
-        kept = bboxes[:, 4] > score_thr
-        bboxes, labels = bboxes[kept], labels[kept]
+        shown = bboxes[:, 4] > score_thr
+        bboxes, labels = bboxes[shown], labels[shown]
     line, text = color_val(bbox_color), color_val(text_color)
     if not 0 <= number("imshow_det_bboxes", "font_scale", font_scale) <= _LARGEST:  # OpenCV crashes on nan
         raise FkitValueError(f"imshow_det_bboxes: font_scale must be in 0..{_LARGEST}; got {font_scale}.")

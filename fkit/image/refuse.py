@@ -96,8 +96,8 @@ def refused(name: str, value: object, cause: BaseException) -> FkitValueError:
         >>> str(refused("imresize", np.zeros((4, 6)), ValueError("no")))
         'imresize: OpenCV refuses an image of (4, 6) float64 with these arguments.\\n  no'
     """
-    said = str(cause).strip().replace("\n", " ")
-    return FkitValueError(f"{name}: OpenCV refuses an image of {form(value)} with these arguments.", repair=said)
+    text = str(cause).strip().replace("\n", " ")
+    return FkitValueError(f"{name}: OpenCV refuses an image of {form(value)} with these arguments.", repair=text)
 
 
 def looked_up(name: str, img: Image, table: Image) -> Image:

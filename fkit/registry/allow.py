@@ -235,5 +235,5 @@ def _source(maker: Any) -> Any:
 
 def _home(source: Any) -> str:
     """The module in which a class or function is defined; of an object that can be called, its class's."""
-    own = isinstance(source, type) or hasattr(source, "__qualname__")
-    return str(getattr(source if own else type(source), "__module__", None) or "")
+    named = isinstance(source, type) or hasattr(source, "__qualname__")
+    return str(getattr(source if named else type(source), "__module__", None) or "")

@@ -123,10 +123,10 @@ def _editable(path: str) -> importlib.machinery.ModuleSpec | None:
 
 
 def _find(body: list[ast.stmt], attribute: str) -> ast.ClassDef | ast.FunctionDef | None:
-    first, _, rest = attribute.partition(".")
+    first, _, tail = attribute.partition(".")
     for node in body:
         if isinstance(node, (ast.ClassDef, ast.FunctionDef)) and node.name == first:
-            return _find(node.body, rest) if rest else node
+            return _find(node.body, tail) if tail else node
     return None
 
 
@@ -164,7 +164,7 @@ def _fields(node: ast.ClassDef) -> list[str]:
 def _arguments(args: ast.arguments, skip: int) -> str:
     """An argument list as written, without ``self``."""
     places = args.args[skip:] if not args.posonlyargs else args.args
-    rest = ast.arguments(
+    shown = ast.arguments(
         posonlyargs=args.posonlyargs[skip:],
         args=places,
         vararg=args.vararg,
@@ -173,4 +173,4 @@ def _arguments(args: ast.arguments, skip: int) -> str:
         kwarg=args.kwarg,
         defaults=args.defaults[-len(places) - len(args.posonlyargs) :] if args.defaults else [],
     )
-    return f"({ast.unparse(rest)})"
+    return f"({ast.unparse(shown)})"

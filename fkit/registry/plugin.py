@@ -197,10 +197,10 @@ def _marked(module: ModuleType) -> Iterator[Any]:
     seen: tuple[int, ...] = ()
     for value in tuple(vars(module).values()):
         # vars, not getattr: a subclass does not inherit the mark of the class it is made from
-        own = getattr(value, "__dict__", ())
+        attributes = getattr(value, "__dict__", ())
         home = getattr(value, "__module__", None)
         inside = isinstance(home, str) and f"{home}.".startswith(f"{module.__name__}.")
-        if _ATTRIBUTE in own and inside and id(value) not in seen:
+        if _ATTRIBUTE in attributes and inside and id(value) not in seen:
             seen = (*seen, id(value))
             yield value
 

@@ -212,8 +212,8 @@ def failed(error: Exception, call: Any, name: Any, args: Mapping[str, Any], cfg:
             repair=written,
         )
     kind = type(error).__name__
-    said = str(error).strip() or "no message"
-    lead = said if isinstance(error, FkitError) else f"{kind}: {said}"
+    text = str(error).strip() or "no message"
+    lead = text if isinstance(error, FkitError) else f"{kind}: {text}"
     listed = ", ".join(f"{key}={quoted(value)}" for key, value in arguments.items()) or "nothing"
     plain = like(error)(
         f"{path + ': ' if path else ''}{shown} could not be built: {lead}",

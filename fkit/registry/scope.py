@@ -64,17 +64,17 @@ def places(scopes: Mapping[str, Branch], root: str, scope: str, name: str) -> tu
     A bare name: its own scope, then the parents up to the root. ``own.Name``: the own scope alone (an open one goes on
     to the parents). ``child.Name``: from that child. Another prefix is asked of the root, if the root knows it.
     """
-    prefix, dot, rest = name.partition(".")
+    prefix, dot, tail = name.partition(".")
     if not dot:
         return tuple((place, name) for place in chain(scopes, scope))
     if prefix == scope:
         at = scopes.get(scope)
         return (
-            tuple((place, rest) for place in chain(scopes, scope)) if at is not None and at.open else ((scope, rest),)
+            tuple((place, tail) for place in chain(scopes, scope)) if at is not None and at.open else ((scope, tail),)
         )
     below = scopes.get(prefix)
     if below is not None and below.parent == scope:
-        return places(scopes, root, prefix, rest)
+        return places(scopes, root, prefix, tail)
     if scope != root and (prefix == root or (below is not None and below.parent == root)):
         return places(scopes, root, root, name)
     return ()

@@ -29,8 +29,8 @@ def expect(value: Any, kind: type[Any] | tuple[type[Any], ...], what: str, repai
         fkit.tree.error.FkitTypeError: `cfg` is a mapping, not the str 'a.py'.
     """
     if not isinstance(value, kind):
-        said = "None" if value is None else f"the {type(value).__name__} {quoted(value, 60)}"
-        raise FkitTypeError(f"{what}, not {said}.", repair=repair)
+        value_text = "None" if value is None else f"the {type(value).__name__} {quoted(value, 60)}"
+        raise FkitTypeError(f"{what}, not {value_text}.", repair=repair)
 
 
 def expect_number(value: Any, what: str, whole: bool = False) -> None:

@@ -34,9 +34,9 @@ def attribute(state: State, value: Any, name: str) -> Any:
     elif isinstance(value, Imported):
         return value.attribute(name)
     elif isinstance(value, Module):
-        found = member(value.name, name)
+        entry = member(value.name, name)
         # what a config may not use can be imported all the same; the use is what is refused
-        return Module(f"{value.name}.{name}") if found is ABSENT else found
+        return Module(f"{value.name}.{name}") if entry is ABSENT else entry
     elif isinstance(value, type):
         entry = TABLE.get(f"{value.__name__}.{name}")
         if entry is not None and value in _CLASSES:

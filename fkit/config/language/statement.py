@@ -137,15 +137,15 @@ def _in_place(state: State, node: ast.AugAssign, old: Any) -> Any:
     if isinstance(old, Draft) and kind is ast.BitOr:
         state.call(dict.update, old, value)
         return old
-    made = operate(state, kind, old, value)
+    result = operate(state, kind, old, value)
     if isinstance(old, list):
-        old[:] = made
+        old[:] = result
         return old
     if isinstance(old, set):
         old.clear()
-        old.update(made)
+        old.update(result)
         return old
-    return made
+    return result
 
 
 def _delete(state: State, node: ast.Delete) -> None:
