@@ -142,11 +142,18 @@ def _serve(
         except EOFError:
             return
         try:
-            answer = pickle.dumps((True, [func(task) for task in chunk]))
+            answer = _answer([func(task) for task in chunk])
         except Exception as error:
             error.add_note("In a worker process:\n" + traceback.format_exc())
             answer = _packed(error)
         pipe.send_bytes(answer)
+
+
+def _answer(results: list[Any]) -> bytes:
+    try:
+        return pickle.dumps((True, results))
+    except _UNSENT as cause:
+        raise _unsent(f"a result, of {quoted(results)},", cause) from None
 
 
 def _packed(error: Exception) -> bytes:

@@ -138,6 +138,10 @@ class TestDeath:
         with pytest.raises(FkitTypeError, match=r"a task, of .* cannot be sent to a process"):
             self.run(callable, [abs, lambda: 1])
 
+    def test_a_result_that_no_process_can_send(self):
+        with pytest.raises(FkitTypeError, match=r"a result, of .*memory.* cannot be sent to a process"):
+            self.run(memoryview, [b"a", b"b"])
+
     def test_a_function_that_no_process_can_be_sent(self):
         with pytest.raises(FkitTypeError, match=r"`func` = <function .* cannot be sent to a process"):
             self.run(lambda task: task, [1])
