@@ -64,7 +64,9 @@ _INSTEAD = (
     ("MMLogger", "Write fkit.compat.get_logger(name)."),
     *((name, _RUN) for name in ("Runner", "EpochBasedRunner", "IterBasedRunner", "build_runner", "train_detector")),
     *((f"{kind}S", _REGISTRY) for kind in ["MODEL", "HOOK", "DATASET", "TRANSFORM", "METRIC", "OPTIMIZER", "LOOP", "RUNNER", "VISUALIZER"]),
+    *((f"{kind}S", _REGISTRY) for kind in ("OPTIM_WRAPPER", "PARAM_SCHEDULER", "DATA_SAMPLER", "LOG_PROCESSOR", "MODEL_WRAPPER")),
     *((kind, _REGISTRY) for kind in ("BACKBONES", "NECKS", "HEADS", "LOSSES", "DETECTORS", "PIPELINES", "TASK_UTILS")),
+    *((kind, _REGISTRY) for kind in ("VISBACKENDS", "EVALUATOR", "WEIGHT_INITIALIZERS", "STRATEGIES", "FUNCTIONS")),
 )  # fmt: skip
 _ROOMS = ("fkit.fileio", "fkit.image", "fkit.structures", "fkit.compat")
 

@@ -31,6 +31,8 @@ def test_looking_opens_nothing():
         ("build_from_cfg", r"Write fkit\.build\(cfg, registry, kind\)"),
         ("Runner", "`fkit train CONFIG`"),
         ("MODELS", r"reg = fkit\.registry\(\)"),
+        ("VISBACKENDS", r"reg = fkit\.registry\(\)"),
+        ("PARAM_SCHEDULERS", r"reg = fkit\.registry\(\)"),
         ("ConfigDict", r"Write fkit\.Config"),
         ("imread", r"It is fkit\.image\.imread here"),
         ("dump", r"It is fkit\.fileio\.dump here"),
