@@ -8,10 +8,11 @@ from frozendict import frozendict
 from fkit.config.change.override import undeclared
 from fkit.config.config import Config
 from fkit.config.dialect import translate
+from fkit.registry.report import undone_delete
 from fkit.tree.check import expect, expect_number
 from fkit.tree.error import FkitError, FkitKeyError, FkitTypeError, FkitValueError, quoted
 from fkit.tree.frozen import EMPTY, frozen
-from fkit.tree.path import parse, show
+from fkit.tree.path import Path, parse, show
 
 __all__ = ["DEFAULTS", "TABLES", "check", "settle"]
 
@@ -180,6 +181,7 @@ def check(cfg: Config) -> None:
                     label="Meant",
                     repair="Rename it, or take a name that is not a letter away from a known one.",
                 )
+    _check_deletions({name: value for name, value in cfg.items() if name in DEFAULTS or name == "_delete_"}, ())
     for name, kinds in _TYPES.items():
         value = cfg.get(name)
         if value is not None and not (isinstance(value, kinds) and not (isinstance(value, bool) and bool not in kinds)):
@@ -207,6 +209,18 @@ def check(cfg: Config) -> None:
             value=cfg["dtype"],
             choices=_DTYPES,
         )
+
+
+def _check_deletions(node: Any, path: Path) -> None:
+    """``_delete_`` is a word of merging; where nothing was merged, no part knows what to do with it."""
+    if isinstance(node, Mapping):
+        if "_delete_" in node:
+            raise undone_delete(node, show(path) if path else "")
+        for key, value in cast("Mapping[str, Any]", node).items():
+            _check_deletions(value, (*path, key))
+    elif isinstance(node, (list, tuple)):
+        for i, value in enumerate(cast("list[Any]", node)):
+            _check_deletions(value, (*path, i))
 
 
 def _check_items(cfg: Config, name: str) -> None:

@@ -1,10 +1,14 @@
 """The run's keys: what is nearly a key, what a table does not take, what a command-line word may declare."""
 
+import re
+
 import pytest
 
 import fkit
 from fkit.config.change.override import apply_words
 from fkit.run.settings import DEFAULTS, settle, settle_with_notes
+from fkit.tree.error import FkitValueError
+from fkit.tree.path import parse
 
 BASE = fkit.Config(
     {
@@ -115,3 +119,28 @@ def test_a_key_that_changes_nothing_is_named(change, path):
 
 def test_a_config_without_such_keys_has_no_notes():
     assert settle_with_notes(BASE.merge({"randomness": {"deterministic": False}, "log_level": "INFO"}))[1] == ()
+
+
+@pytest.mark.parametrize(
+    "path",
+    [
+        "",
+        "model",
+        "model.norm_cfg",
+        "train_cfg",
+        "optim_wrapper.optimizer",
+        "param_scheduler[0]",
+        "train_dataloader.dataset",
+    ],
+)
+def test_a_word_of_merging_that_nothing_merged_says_what_to_do(path):
+    tree = {
+        "model": {"norm_cfg": {"type": "BN"}},
+        "mine": {"_delete_": True},
+    }  # a variable of the user's own may hold it
+    leaf = {"_delete_": True}
+    for key in reversed(parse(path) if path else ()):
+        leaf = [leaf] if key == 0 else {key: leaf}
+    with pytest.raises(FkitValueError, match=re.escape(f"{path + '.' if path else ''}_delete_ reached a build")):
+        settle(fkit.Config({**tree, **leaf}))
+    settle(fkit.Config(tree))
