@@ -247,3 +247,30 @@ def test_long_words_are_read_in_a_moment() -> None:
         except FkitError as error:
             assert len(str(error)) < 2000
     assert time.process_time() - start < 5
+
+
+@pytest.mark.parametrize(
+    ("text", "value"),
+    [
+        ("dict()", {}),
+        ("dict(type='B', x=None)", {"type": "B", "x": None}),
+        ("dict( type=B, b=[dict(µ=1,),] , c = (1,))", {"type": "B", "b": [{"µ": 1}], "c": (1,)}),
+        ("'dict(a=1)'", "dict(a=1)"),
+        ("dictionary(a)", "dictionary(a)"),
+    ],
+)
+def test_mappings_are_read_as_configs_write_them(text: str, value: Any) -> None:
+    assert read_literal(text) == value
+
+
+@pytest.mark.parametrize("text", ["dict(1)", "dict(a=1", "dict(a)", "dict(a=)", "dict(a=" * 200])
+def test_a_mapping_that_is_none_is_refused(text: str) -> None:
+    with pytest.raises(FkitValueError):
+        read_literal(text)
+
+
+def test_the_repair_for_a_mapping_does_what_it_says() -> None:
+    cfg = Config({"d": {"type": "A", "k": 1}})
+    with pytest.raises(FkitTypeError, match=r"\"d:=dict\(type='B'\)\" replaces the mapping"):
+        apply_words(cfg, ["d=dict(type='B')"])
+    assert apply_words(cfg, ["d:=dict(type='B')"]).d == {"type": "B"}

@@ -18,6 +18,8 @@ DEPTH = 100  # brackets in brackets
 _DIGITS = 4300  # of an integer; Python reads no longer ones
 _QUOTED = re.compile(r"b?(?:'(?:[^'\\]|\\.)*'|\"(?:[^\"\\]|\\.)*\")", re.DOTALL)
 _LAZY = re.compile(r"lazy\(\s*(?P<quote>['\"])(?P<name>[^'\"()]+)(?P=quote)\s*\)")
+_DICT = re.compile(r"dict\s*\(")
+_NAMED = re.compile(r"(?P<key>[^\W\d]\w*)\s*=")
 _TYPES = frozendict[str, Any](
     {f"builtins.{kind.__name__}": kind for kind in (bool, bytes, dict, float, frozenset, int, list, set, str, tuple)}
 )
@@ -49,8 +51,9 @@ def scalar(text: str) -> Any:
 def read_literal(text: str) -> Any:
     """The value after ``:=``: as Python writes it, and every value of a config can be written.
 
-    Text in quotes is text, braces are mappings and sets, ``lazy('torch.nn.ReLU')`` is a name that a config imports.
-    A bare word is read as after ``=``, and so are commas outside of brackets.
+    Text in quotes is text, braces are mappings and sets, ``dict(a=1)`` is a mapping, as in a config file, and
+    ``lazy('torch.nn.ReLU')`` is a name that a config imports. A bare word is read as after ``=``, and so are commas
+    outside of brackets.
 
     Raises:
         FkitValueError: brackets or quotes that do not match, or a value that cannot be a key.
@@ -121,6 +124,9 @@ class _Literal:
         if (match := _LAZY.match(self.text, self.at)) is not None:
             self.at = match.end()
             return _TYPES.get(match["name"]) or Imported(match["name"])
+        if (match := _DICT.match(self.text, self.at)) is not None:
+            self.at = match.end()
+            return self.keywords(depth)
         if self.text.startswith("set()", self.at):
             self.at += 5
             return set[Any]()
@@ -160,6 +166,19 @@ class _Literal:
             self.between("}")
         self.at += 1
         return set(members) if members else dict(pairs)
+
+    def keywords(self, depth: int) -> dict[str, Any]:
+        """The mapping of ``dict(key=value, ...)``, as configs write it."""
+        pairs: dict[str, Any] = {}
+        while self.peek() != ")":
+            name = _NAMED.match(self.text, self.at)
+            if name is None:
+                raise self.wrong("KEY=VALUE")
+            self.at = name.end()
+            pairs[name["key"]] = self.value(")", depth + 1)
+            self.between(")")
+        self.at += 1
+        return pairs
 
     def quoted(self, token: str) -> Any:
         """The text, or the bytes, of a literal in quotes."""
