@@ -2,6 +2,7 @@
 
 import argparse
 import enum
+import itertools
 import json
 import math
 import shlex
@@ -183,9 +184,16 @@ def test_a_key_that_is_no_name_of_python(tmp_path: Path) -> None:
 def test_what_has_no_text_is_an_error() -> None:
     with pytest.raises(FkitTypeError, match="A object has no text"):
         fkit.Config({"a": object()}).text("canonical")
-    for key in ("__a", "_base_", "dict"):
-        with pytest.raises(FkitValueError, match=f"{key!r} cannot be a variable"):
-            fkit.Config({key: 1}).text("python")
+    with pytest.raises(FkitValueError, match="'dict' cannot be a variable"):
+        fkit.Config({"dict": 1}).text("python")
+    for key, form in itertools.product(("__a", "_base_", "_deprecation_"), ("python", "yaml", "json")):
+        with pytest.raises(FkitValueError, match=f"{key!r} is no variable of a config file"):
+            fkit.Config({key: 1}).text(form)
+        if form != "python":  # the Python text calls the class
+            assert load_string(fkit.Config({"dict": 1, "a": {key: 1}}).text(form), f".{form}") == {
+                "dict": 1,
+                "a": {key: 1},
+            }
     with pytest.raises(FkitValueError, match="no text of the form 'toml'"):
         fkit.Config({}).text("toml")
 

@@ -11,10 +11,11 @@ from fkit.tree.check import expect
 from fkit.tree.error import FkitValueError
 from fkit.tree.node import Node
 
-__all__ = ["python_text"]
+__all__ = ["check_key", "python_text"]
 
 _WIDTH = 88
-_SPECIAL = frozenset(("_base_", "_deprecation_", "dict", "float", "set", "frozenset"))
+_CALLED = frozenset(("dict", "float", "set", "frozenset"))  # what the text itself calls
+_READ = frozenset(("_base_", "_deprecation_"))
 
 
 def python_text(cfg: Node) -> str:
@@ -39,7 +40,8 @@ def python_text(cfg: Node) -> str:
         lines.append("")
     writer = Writer(imports)
     for key, value in cfg.items():
-        if type(key) is not str or key.startswith("__") or key in _SPECIAL:
+        check_key(cfg, key)
+        if type(key) is not str or key in _CALLED:
             raise FkitValueError(
                 f"The top-level key {key!r} cannot be a variable of a Python file.",
                 origin=of(cfg, key),
@@ -48,6 +50,20 @@ def python_text(cfg: Node) -> str:
         target = key if _is_name(key) else f"globals()[{writer.flat(key)}]"
         lines.append(f"{target} = {writer.write(value, 0, len(target) + 3)}")
     return "\n".join(lines) + "\n" if lines else ""
+
+
+def check_key(cfg: Node, key: Any) -> None:
+    """Refuse a top-level key that would not come back: reading a file takes it for its own, as OpenMMLab's reader does.
+
+    Raises:
+        FkitValueError: ``_base_``, ``_deprecation_``, or a key that begins with two underscores.
+    """
+    if isinstance(key, str) and (key.startswith("__") or key in _READ):
+        raise FkitValueError(
+            f"The top-level key {key!r} is no variable of a config file: reading would not give it back.",
+            origin=of(cfg, key),
+            repair="Give it another name.",
+        )
 
 
 def _imports(cfg: Node) -> dict[str, str]:
@@ -72,7 +88,7 @@ def _imports(cfg: Node) -> dict[str, str]:
                 continue
             alias = f"__{alias}"  # Python's own would be a key of the config under another name
         # a name of the file itself would be lost as a key, and a key would hide the name
-        while alias in names or alias in _SPECIAL:
+        while alias in names or alias in _CALLED or alias in _READ:
             alias += "_"
         names.add(alias)
         aliases[path] = alias

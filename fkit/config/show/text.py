@@ -6,7 +6,7 @@ from typing import Any, cast
 
 from fkit.config.change.literal import dotted
 from fkit.config.change.word import shell, write_words
-from fkit.config.show.python import python_text
+from fkit.config.show.python import check_key, python_text
 from fkit.format.json import pretty_json
 from fkit.format.yaml import write_yaml
 from fkit.tree.canonical import TAGS, canonical, encode
@@ -49,10 +49,10 @@ def text(cfg: Node, form: str) -> str:
         return canonical(cfg)
     if form == "python":
         return python_text(cfg)
-    if form == "json":
-        return _json(cfg)
-    if form == "yaml":
-        return _yaml(cfg)
+    if form in ("json", "yaml"):
+        for key in cfg:
+            check_key(cfg, key)
+        return _json(cfg) if form == "json" else _yaml(cfg)
     if form == "words":
         return "".join(f"{shell(word)}\n" for word in write_words(cfg))
     raise FkitValueError(f"A config has no text of the form {form!r}.", value=str(form), choices=FORMS, label="Forms")
