@@ -10,7 +10,8 @@ from frozendict import frozendict
 
 from fkit.config.language.imported import Imported
 from fkit.tree.canonical import reference
-from fkit.tree.error import FkitTypeError, FkitValueError, quoted
+from fkit.tree.check import expect
+from fkit.tree.error import FkitValueError, quoted
 
 __all__ = ["DEPTH", "dotted", "literal", "number", "read_literal", "scalar", "str_or_bytes"]
 
@@ -62,8 +63,7 @@ def read_literal(text: str) -> Any:
         >>> read_literal("'7'"), read_literal("{'a': (1,), b: {2}}"), read_literal("[x y, None, nan]")
         ('7', {'a': (1,), 'b': {2}}, ['x y', None, nan])
     """
-    if not isinstance(text, str):  # pyright: ignore[reportUnnecessaryIsInstance]
-        raise FkitTypeError(f"The value of a word is a string, not {type(text).__name__} {quoted(text, 60)}.")
+    expect(text, str, "The value of a word is a string")
     return _Literal(text).whole()
 
 

@@ -69,11 +69,7 @@ def read_word(text: str) -> Word:
         >>> read_word("model.depth=18")[:3], read_word("a.b:={'x': [1, '7', y z]}")[:3]
         (('model.depth', 18, False), ('a.b', {'x': [1, '7', 'y z']}, True))
     """
-    if not isinstance(text, str):  # pyright: ignore[reportUnnecessaryIsInstance]
-        raise FkitTypeError(
-            f"A word is a string KEY=VALUE, not {type(text).__name__} {quoted(text, 60)}.",
-            repair="cfg.merge takes values.",
-        )
+    expect(text, str, "A word is a string KEY=VALUE", "cfg.merge takes values.")
     key, declares, value = _split_key(text)
     try:
         parsed = read_literal(value) if declares else read_value(value)
@@ -113,8 +109,7 @@ def read_value(text: str) -> Any:
         >>> read_value("1e-3"), read_value("[(1,2), x]"), read_value("true"), read_value("'7'"), read_value("a,b")
         (0.001, [(1, 2), 'x'], True, 7, ['a', 'b'])
     """
-    if not isinstance(text, str):  # pyright: ignore[reportUnnecessaryIsInstance]
-        raise FkitTypeError(f"The value of a word is a string, not {type(text).__name__} {quoted(text, 60)}.")
+    expect(text, str, "The value of a word is a string")
     return _value(text, 0)
 
 

@@ -20,7 +20,8 @@ from fkit.config.read.newstyle import Reading, load_newstyle
 from fkit.config.read.placeholder import Source, fill, restore, substitute
 from fkit.config.read.source import SUFFIXES, absolute, read, shown, working_folder
 from fkit.config.read.syntax import check_base, is_newstyle, mentions_base, parse_python, split_base
-from fkit.tree.error import FkitError, FkitKeyError, FkitOSError, FkitTypeError, FkitValueError, quoted
+from fkit.tree.check import expect
+from fkit.tree.error import FkitError, FkitKeyError, FkitOSError, FkitTypeError, FkitValueError
 from fkit.tree.node import Items, Node, marks_of
 
 __all__ = ["Options", "Reader", "find_file", "read_file", "read_text"]
@@ -40,8 +41,7 @@ def find_file(path: str | os.PathLike[str]) -> str:
     Raises:
         FkitTypeError: it is no path.
     """
-    if not isinstance(path, (str, os.PathLike)):  # pyright: ignore[reportUnnecessaryIsInstance]
-        raise FkitTypeError(f"A config file is named by a path, not by {quoted(path)} ({type(path).__name__}).")
+    expect(path, (str, os.PathLike), "A config file is named by a path")
     file = os.fsdecode(path)
     return base_file(file, file, file)[0] if "::" in file and not os.path.exists(os.path.expanduser(file)) else file
 
@@ -68,8 +68,7 @@ def read_text(text: str, file_format: str, options: Options, kind: type[Node]) -
         FkitOSError: another format than .py, .yaml, .yml and .json.
         FkitError: what is wrong, with the line.
     """
-    if not isinstance(text, str):  # pyright: ignore[reportUnnecessaryIsInstance]
-        raise FkitTypeError(f"The text of a config is a string, not {quoted(text)} ({type(text).__name__}).")
+    expect(text, str, "The text of a config is a string")
     if file_format not in SUFFIXES:
         raise FkitOSError(f"{file_format!r} is no format of configs.", value=str(file_format), choices=SUFFIXES)
     if file_format != ".py" and "dict(" in text:
