@@ -10,7 +10,8 @@ from typing import Any
 
 import fkit
 from fkit.array.room import open as open_room
-from fkit.cli.option import add_config, add_place, open_registry, read_config
+from fkit.cli.option import add_config, add_place
+from fkit.cli.reach import open_registry, read_config
 from fkit.cli.test import load_state
 from fkit.data.dataset import ImageFiles
 from fkit.data.sampler import DefaultSampler

@@ -1,20 +1,10 @@
 """Options that several commands share."""
 
 import argparse
-import os
-import sys
-import tomllib
-from pathlib import Path
-from typing import Any
 
 from fkit.config.change.action import add_option
-from fkit.config.config import Config, load_config
-from fkit.registry.builtin import registry
-from fkit.registry.plugin import installed
-from fkit.registry.registry import Registry
-from fkit.tree.error import FkitTypeError, FkitValueError, quoted
 
-__all__ = ["add_config", "add_debug", "add_place", "add_trust", "open_registry", "read_config"]
+__all__ = ["add_config", "add_debug", "add_place", "add_trust"]
 
 
 def add_debug(command: argparse.ArgumentParser) -> None:
@@ -46,50 +36,3 @@ def add_place(command: argparse.ArgumentParser) -> None:
     """``--backend`` and ``--device``."""
     command.add_argument("--backend", metavar="NAME", help="torch (default) or jax")
     command.add_argument("--device", metavar="DEVICE", help="cpu, cuda or cuda:N; by default what is there")
-
-
-def read_config(arguments: argparse.Namespace) -> Config:
-    """The config that the command line names, with its words, and with ``--backend`` and ``--device`` as keys."""
-    cfg = load_config(arguments.config, *(arguments.cfg_options or ()), trust=arguments.trust)
-    places = {name: getattr(arguments, name, None) for name in ("backend", "device")}
-    changes = {name: value for name, value in places.items() if value is not None}
-    return cfg.merge(changes) if changes else cfg
-
-
-def open_registry(arguments: argparse.Namespace) -> Registry:
-    """What a command's config can name: the built-in registry, what installed packages offer (``fkit.plugins``), and what
-    the user allows, by ``--allow``, ``--trust``, or the pyproject.toml of the working folder.
-
-    Modules that are allowed are looked for in the working folder too, after all other places.
-    """
-    modules = (*arguments.allow, *project_modules(Path.cwd()))
-    if modules and os.getcwd() not in sys.path:
-        sys.path.append(os.getcwd())
-    return installed(registry()).allow(*modules, trust=arguments.trust)
-
-
-def project_modules(folder: Path) -> tuple[str, ...]:
-    """``[tool.fkit] allow = ["mypkg"]`` of a folder's pyproject.toml; nothing where there is none.
-
-    Raises:
-        FkitValueError: the file is no TOML.
-        FkitTypeError: ``allow`` is no list of names, or ``[tool.fkit]`` has another key.
-    """
-    file = folder / "pyproject.toml"
-    if not file.is_file():
-        return ()
-    try:
-        document: dict[str, Any] = tomllib.loads(file.read_text(encoding="utf-8"))
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        raise FkitValueError(f"{file} is no TOML: {error}.") from error
-    tool = document.get("tool")
-    table: Any = tool.get("fkit", {}) if isinstance(tool, dict) else {}
-    allow: Any = table.get("allow", []) if isinstance(table, dict) else table
-    for key in table if isinstance(table, dict) else ():
-        if key != "allow":
-            raise FkitTypeError(
-                f"{file}: [tool.fkit] takes no key {key!r}.", value=key, choices=("allow",), label="Keys"
-            )
-    if not isinstance(allow, list) or not all(isinstance(name, str) for name in allow):
-        raise FkitTypeError(f"{file}: [tool.fkit] allow = {quoted(allow)}: a list of names of modules is needed.")
-    return tuple(allow)

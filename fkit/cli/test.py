@@ -8,7 +8,8 @@ from typing import Any
 
 import fkit
 from fkit.array.room import open as open_room
-from fkit.cli.option import add_config, add_place, open_registry, read_config
+from fkit.cli.option import add_config, add_place
+from fkit.cli.reach import open_registry, read_config
 from fkit.edge.checkpoint import locate, read_checkpoint
 from fkit.edge.progress import Screen
 from fkit.format.json import finite, write_json

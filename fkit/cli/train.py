@@ -10,7 +10,8 @@ from pathlib import Path
 from typing import Any
 
 import fkit
-from fkit.cli.option import add_config, add_place, open_registry, read_config
+from fkit.cli.option import add_config, add_place
+from fkit.cli.reach import open_registry, read_config
 from fkit.config.config import Config
 from fkit.edge.checkpoint import locate, read_checkpoint
 from fkit.edge.folder import open_folder, run_record
