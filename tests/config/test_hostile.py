@@ -13,6 +13,7 @@ from typing import Any
 import pytest
 
 from fkit.config.config import Config
+from fkit.tree.error import FkitError
 
 CPU_SECONDS = 2
 MEMORY = 300 * 2**20
@@ -321,3 +322,9 @@ def test_a_hostile_config_gives_one_clear_error_and_touches_nothing(file: str, o
 )
 def test_what_looks_hostile_and_is_not_has_its_value(text: str, value: Any) -> None:
     assert Config.fromstring(f"a = {text}").a == value
+
+
+@pytest.mark.parametrize("form", [".py", ".yaml", ".json"])
+def test_a_text_is_no_longer_than_a_file_may_be(form: str) -> None:
+    with pytest.raises(FkitError, match="have more than 250000 characters"):
+        Config.fromstring("#" * 250_001, form)

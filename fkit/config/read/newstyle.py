@@ -53,7 +53,8 @@ def _values(names: Draft, imported: set[str]) -> Draft:
 
 def _module(text: str, file: str, reading: Reading, chain: tuple[str, ...]) -> tuple[Draft, set[str]]:
     """All names that a file leaves, and those of them that are imports."""
-    reading.budget.file(len(text))
+    if len(chain) > 1:  # the first is counted where its style is looked at
+        reading.budget.file(len(text))
     name = shown(file)
     check_none(text, file, name, reading.predefined, reading.variables)
     module = parse_python(text, name)

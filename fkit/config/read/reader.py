@@ -117,13 +117,12 @@ class Reader:
             raise FkitValueError(
                 f"The bases go round in a circle: {' -> '.join([*chain[chain.index(file) :], file])}.", origin=chain[-1]
             )
-        text = read(file)
-        self.budget.file(len(text))
-        return self.text(text, file, (*chain, file))
+        return self.text(read(file), file, (*chain, file))
 
     def text(self, text: str, file: str, chain: tuple[str, ...]) -> Node:
         """The config of a text, merged over its bases."""
         name = shown(file)
+        self.budget.file(len(text))
         if len(chain) > 100:
             raise FkitValueError("The bases are more than 100 levels deep.", origin=name)
         source = substitute(text, file, name, self.options.predefined, self.options.environment)
