@@ -46,7 +46,13 @@ def atomic_write(path: str | os.PathLike[str], data: bytes, *, sync: bool = True
         if known is not None and not _is_replaced(name, known.st_mode):
             _write_into(name, known.st_mode, data)
         else:
-            _replace(os.path.realpath(name), data, stat.S_IMODE(known.st_mode) if known is not None else None, sync)
+            # a link stays a link; what stands above it is the system's to follow
+            _replace(
+                os.path.realpath(name) if os.path.islink(name) else name,
+                data,
+                stat.S_IMODE(known.st_mode) if known is not None else None,
+                sync,
+            )
     except FileNotFoundError as cause:
         raise _told(FkitFileNotFoundError, name, cause) from cause
     except OSError as cause:
@@ -90,11 +96,12 @@ def _replace(target: str, data: bytes, mode: int | None, sync: bool) -> None:
     handle = os.open(beside, os.O_WRONLY | os.O_CREAT | os.O_EXCL | getattr(os, "O_BINARY", 0), 0o666)
     try:
         with os.fdopen(handle, "wb") as file:
+            fresh = stat.S_IMODE(os.fstat(handle).st_mode)
             file.write(data)
             if sync:
                 file.flush()
                 os.fsync(file.fileno())
-        if mode is not None:
+        if mode is not None and mode != fresh:
             os.chmod(beside, mode)
         os.replace(beside, target)
     except BaseException:
@@ -102,7 +109,7 @@ def _replace(target: str, data: bytes, mode: int | None, sync: bool) -> None:
             os.unlink(beside)
         raise
     if sync:
-        _sync_folder(folder)
+        _sync_folder(folder or os.curdir)
 
 
 def _sync_folder(folder: str) -> None:
