@@ -269,13 +269,6 @@ def test_a_mapping_that_is_none_is_refused(text: str) -> None:
         read_literal(text)
 
 
-@pytest.mark.parametrize("word", ["=x", ":=x", "=", ":="])
-def test_a_word_has_a_key(word: str) -> None:
-    with pytest.raises(FkitValueError, match=f"'{word}' is no KEY=VALUE"):
-        read_word(word)
-    assert read_word(f"['']{word}").key == "['']"
-
-
 def test_the_repair_for_a_mapping_does_what_it_says() -> None:
     cfg = Config({"d": {"type": "A", "k": 1}})
     with pytest.raises(FkitTypeError, match=r"\"d:=dict\(type='B'\)\" replaces the mapping"):

@@ -52,9 +52,9 @@ def _split_key(text: str) -> tuple[str, bool, str]:
     while at < len(text) and text[at] != "=":
         quoted_key = _QUOTED_KEY.match(text, at) if text[at] == "[" else None
         at = at + 1 if quoted_key is None else quoted_key.end()
-    declares = text[:at].endswith(":")
-    if at == len(text) or at == declares:  # no `=`, or nothing before it
+    if at == len(text):
         raise FkitValueError(f"{quoted(text)} is no KEY=VALUE.", origin=PREFIX.strip(), repair="Write model.depth=18.")
+    declares = text[:at].endswith(":")
     return text[: at - 1] if declares else text[:at], declares, text[at + 1 :]
 
 
