@@ -2,7 +2,6 @@
 
 import argparse
 import enum
-import itertools
 import json
 import math
 import shlex
@@ -184,16 +183,12 @@ def test_a_key_that_is_no_name_of_python(tmp_path: Path) -> None:
 def test_what_has_no_text_is_an_error() -> None:
     with pytest.raises(FkitTypeError, match="A object has no text"):
         fkit.Config({"a": object()}).text("canonical")
-    with pytest.raises(FkitValueError, match="'dict' cannot be a variable"):
-        fkit.Config({"dict": 1}).text("python")
-    for key, form in itertools.product(("__a", "_base_", "_deprecation_"), ("python", "yaml", "json")):
-        with pytest.raises(FkitValueError, match=f"{key!r} is no variable of a config file"):
-            fkit.Config({key: 1}).text(form)
-        if form != "python":  # the Python text calls the class
-            assert load_string(fkit.Config({"dict": 1, "a": {key: 1}}).text(form), f".{form}") == {
-                "dict": 1,
-                "a": {key: 1},
-            }
+    for key in ("_base_", "dict"):
+        with pytest.raises(FkitValueError, match=f"{key!r} cannot be a variable"):
+            fkit.Config({key: 1}).text("python")
+    for form in ("python", "yaml", "json"):
+        with pytest.raises(FkitValueError, match="'__a' is no variable of a config file"):
+            fkit.Config({"__a": 1}).text(form)
     with pytest.raises(FkitValueError, match="no text of the form 'toml'"):
         fkit.Config({}).text("toml")
 
@@ -237,3 +232,10 @@ def test_names_that_stand_for_code_come_back_as_names() -> None:
     for form, suffix in (("yaml", ".yaml"), ("json", ".json")):
         names = load_string(kinds.text(form), suffix)
         assert (names.a, names.b) == (f"{__name__}.Kind.ONE", ["collections.OrderedDict"])
+
+
+@pytest.mark.parametrize("text", ["{\x1a\x16", "{{\x1a\x16{{ a }}"])
+def test_what_stands_for_braces_inside_is_text_as_well(text: str) -> None:
+    cfg = fkit.Config({text: 1, "a": {text: [text]}})
+    for form in ("python", "yaml", "json"):
+        assert load_string(cfg.text(form), ".py" if form == "python" else f".{form}") == cfg

@@ -14,8 +14,7 @@ from fkit.tree.node import Node
 __all__ = ["check_key", "python_text"]
 
 _WIDTH = 88
-_CALLED = frozenset(("dict", "float", "set", "frozenset"))  # what the text itself calls
-_READ = frozenset(("_base_", "_deprecation_"))
+_SPECIAL = frozenset(("_base_", "_deprecation_", "dict", "float", "set", "frozenset"))
 
 
 def python_text(cfg: Node) -> str:
@@ -41,7 +40,7 @@ def python_text(cfg: Node) -> str:
     writer = Writer(imports)
     for key, value in cfg.items():
         check_key(cfg, key)
-        if type(key) is not str or key in _CALLED:
+        if type(key) is not str or key in _SPECIAL:
             raise FkitValueError(
                 f"The top-level key {key!r} cannot be a variable of a Python file.",
                 origin=of(cfg, key),
@@ -53,12 +52,12 @@ def python_text(cfg: Node) -> str:
 
 
 def check_key(cfg: Node, key: Any) -> None:
-    """Refuse a top-level key that would not come back: reading a file takes it for its own, as OpenMMLab's reader does.
+    """Refuse a top-level key that begins with two underscores: reading a file drops it, as OpenMMLab's reader does.
 
     Raises:
-        FkitValueError: ``_base_``, ``_deprecation_``, or a key that begins with two underscores.
+        FkitValueError: it does.
     """
-    if isinstance(key, str) and (key.startswith("__") or key in _READ):
+    if isinstance(key, str) and key.startswith("__"):
         raise FkitValueError(
             f"The top-level key {key!r} is no variable of a config file: reading would not give it back.",
             origin=of(cfg, key),
@@ -88,7 +87,7 @@ def _imports(cfg: Node) -> dict[str, str]:
                 continue
             alias = f"__{alias}"  # Python's own would be a key of the config under another name
         # a name of the file itself would be lost as a key, and a key would hide the name
-        while alias in names or alias in _CALLED or alias in _READ:
+        while alias in names or alias in _SPECIAL:
             alias += "_"
         names.add(alias)
         aliases[path] = alias

@@ -104,8 +104,8 @@ def _yaml(cfg: Node) -> str:
 def _for_yaml(value: Any) -> Any:
     """Plain values; tuples by the one tag of Python's that is read, the rest tagged as in canonical text."""
     if isinstance(value, str):
-        if _has_half(value):
-            return {"__str__": [ord(char) for char in value]}  # YAML has no escape for half of a surrogate pair
+        if _is_escaped(value):
+            return {"__str__": [ord(char) for char in value]}
         return value.replace("{{", _BRACES) if "{{" in value else value
     if isinstance(value, dict):
         items = cast("dict[Any, Any]", value)
@@ -122,8 +122,9 @@ def _for_yaml(value: Any) -> Any:
 
 
 def _is_key(key: Any) -> bool:
-    return key is None or isinstance(key, (int, float)) or (isinstance(key, str) and not _has_half(key))
+    return key is None or isinstance(key, (int, float)) or (isinstance(key, str) and not _is_escaped(key))
 
 
-def _has_half(text: str) -> bool:
-    return not text.isascii() and _SURROGATE.search(text) is not None
+def _is_escaped(text: str) -> bool:
+    """Whether a text has what YAML has no escape for: half of a surrogate pair; or what stands for braces here."""
+    return (not text.isascii() and _SURROGATE.search(text) is not None) or _BRACES in text
