@@ -119,7 +119,7 @@ class Node(_Fields):
         raise _frozen(f"A config is frozen: cannot delete {key!r}.")
 
     def _refuse(self, *_: Any, **__: Any) -> NoReturn:
-        raise _frozen("A config is frozen: it has no clear, pop, update, setdefault or popitem.")
+        raise _frozen("A config is frozen: it has no clear, update, setdefault or popitem.")
 
     clear = pop = update = setdefault = popitem = _refuse  # pyright: ignore[reportAssignmentType]
 
