@@ -55,7 +55,7 @@ def get_item(state: State, value: Any, index: Any) -> Any:
         return value[index]
     if value == Module("os.environ"):
         return variable(state, value, index)
-    if isinstance(value, type) and value in _CLASSES:
+    if isinstance(value, type) and value in _CLASSES and hasattr(value, "__class_getitem__"):
         return value  # an annotation: list[int]
     raise TypeError(f"{type(value).__name__!r} object is not subscriptable")
 
