@@ -66,10 +66,7 @@ class Output:
 
     def drop(self) -> None:
         """Let what could not be written go, so that the end of the process does not try again."""
-        with contextlib.suppress(OSError, ValueError):  # a stream without a descriptor has nothing to drop
-            nowhere = os.open(os.devnull, os.O_WRONLY)
-            os.dup2(nowhere, self._stream.fileno())
-            os.close(nowhere)
+        _drop(self._stream)
 
     @contextlib.contextmanager
     def _telling(self) -> Any:
@@ -116,3 +113,12 @@ class Screened:
 
     def _lose(self, cause: OSError | ValueError) -> None:
         self.lost = str(getattr(cause, "strerror", None) or cause)
+        _drop(self._stream)
+
+
+def _drop(stream: TextIO) -> None:
+    """Let go of what a stream still holds: Python would try to write it at its end, and exit with 120."""
+    with contextlib.suppress(OSError, ValueError):  # a stream without a descriptor has nothing to drop
+        nowhere = os.open(os.devnull, os.O_WRONLY)
+        os.dup2(nowhere, stream.fileno())
+        os.close(nowhere)
