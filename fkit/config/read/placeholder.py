@@ -28,7 +28,8 @@ _WHOLE_VALUE = re.compile("\ue0b0\\$(\\d+)\ue0b1")
 _PART_VALUE = re.compile("[\ue0b0\ue0b2]\\$(\\d+)[\ue0b1\ue0b3]")
 
 _NESTED = r"\{\{[ \t]*(file\w+)[ \t]*\}\}"  # a file variable inside of a default
-_BRACES = rf"\{{\{{(?!\{{)(?P<inside>(?:[^{{}}\n]|\}}(?!\}})|\{{(?!\{{)|{_NESTED})*+)\}}\}}"
+# looked ahead and taken whole: it gives no character back (`*+`, which says so, is wrong in Python 3.11.2)
+_BRACES = rf"\{{\{{(?!\{{)(?=(?P<inside>(?:[^{{}}\n]|\}}(?!\}})|\{{(?!\{{)|{_NESTED})*))(?P=inside)\}}\}}"
 _OUTSIDE = re.compile(rf"(?P<prefix>\b[rRbBuUfF]{{1,2}})?(?P<quote>\"\"\"|'''|\"|')|#[^\n]*|{_BRACES}")
 _INSIDE = re.compile(rf"\\(?!\{{\{{).?|(?P<quote>\"\"\"|'''|\"|')|\n|{_BRACES}", re.DOTALL)
 # in YAML a quote opens where a value begins, a comment after a blank, and a string may have many lines
