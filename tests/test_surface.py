@@ -46,6 +46,8 @@ SURFACE = {
     "fkit.fileio": {},
     "fkit.image": {"imshow": "opens a window", "flowshow": "opens a window"},
     "fkit.structures": {},
+    "fkit.visualize.curves": {"Series": "a tuple: what curves are drawn of"},
+    "fkit.visualize.visualizer": {},
 }
 
 CHILD = r"""

@@ -13,6 +13,7 @@ from matplotlib.text import Text
 from matplotlib.ticker import FuncFormatter, MaxNLocator, NullFormatter
 from numpy.typing import NDArray
 
+from fkit.tree.check import expect, expect_number
 from fkit.tree.error import FkitValueError
 
 __all__ = ["Series", "curves", "series_of", "smooth"]
@@ -54,13 +55,13 @@ def curves(rows: Iterable[Row], title: str = "") -> NDArray[np.uint8]:
         (H, W, 3) uint8, RGB.
 
     Raises:
+        FkitTypeError: the rows are no mappings.
         FkitValueError: no row holds a number to draw.
 
     Example:
         >>> curves([{"step": s, "mode": "train", "loss": 1 / s} for s in range(1, 9)], "a run").shape[2]
         3
     """
-    rows = tuple(rows)
     series = series_of(rows)
     if not series:
         raise FkitValueError("there is nothing to draw: no row holds a number.", repair="Log at least one step.")
@@ -97,8 +98,10 @@ def series_of(rows: Iterable[Row]) -> list[Series]:
         >>> [one.name for one in series_of([{"step": 1, "mode": "train", "loss": 2.0, "lr": 0.1, "time": 3.0}])]
         ['loss', 'lr']
     """
+    expect(rows, Iterable, "`rows` are rows of metrics, as metrics.jsonl holds them")
     points: dict[tuple[str, str], dict[int, float]] = {}
     for row in rows:
+        expect(row, Mapping, "a row of metrics is a mapping, as a line of metrics.jsonl is")
         mode, step = str(row.get("mode", "train")), row.get("step")
         if not isinstance(step, int):
             continue
@@ -120,6 +123,8 @@ def smooth(values: NDArray[np.float64], window: int) -> NDArray[np.float64]:
         >>> smooth(np.array([0.0, 3.0, 6.0]), 3).tolist()
         [1.5, 3.0, 4.5]
     """
+    expect(values, np.ndarray, "`values` is an array, (N,) float64")
+    expect_number(window, "smooth: window", whole=True)
     real = np.isfinite(values)
     sums = np.concatenate(([0.0], np.cumsum(np.where(real, values, 0.0))))
     counts = np.concatenate(([0], np.cumsum(real)))

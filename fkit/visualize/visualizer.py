@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageDraw, ImageFont
 
+from fkit.tree.check import expect
 from fkit.tree.error import FkitTypeError, FkitValueError
 
 __all__ = ["draw_label", "picture", "sheet"]
@@ -110,6 +111,7 @@ def sheet(images: Iterable[NDArray[Any]], columns: int | None = None, gap_px: in
         >>> sheet([np.zeros((8, 8), np.uint8)] * 3, columns=2, gap_px=1).shape
         (19, 19, 3)
     """
+    expect(images, Iterable, "`images` are arrays, a picture each")
     pictures = [picture(image) for image in images]
     if not pictures:
         raise FkitValueError("a sheet of no images.")
@@ -139,6 +141,7 @@ def picture(image: NDArray[Any], largest: float | None = None) -> Picture:
         >>> picture(np.array([[0, 16]], np.uint8), 16)[0].tolist()
         [[0, 0, 0], [255, 255, 255]]
     """
+    expect(image, np.ndarray, "`image` is an array, (H, W), (H, W, 1) or (H, W, 3)")
     if image.ndim not in (2, 3) or (image.ndim == 3 and image.shape[2] not in (1, 3)) or image.size == 0:
         raise FkitTypeError(
             f"an image to draw on is (H, W), (H, W, 1) or (H, W, 3); got {image.shape}.",
