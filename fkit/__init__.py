@@ -7,15 +7,15 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from fkit.catalog.build import Built as Built
+    from fkit.catalog.build import build as build
+    from fkit.catalog.builtin import registry as registry
+    from fkit.catalog.plugin import component as component
+    from fkit.catalog.registry import Registry as Registry
     from fkit.config.change.action import DictAction as DictAction
     from fkit.config.config import Config as Config
     from fkit.config.config import load_config as load_config
     from fkit.data.source import Source as Source
-    from fkit.registry.build import Built as Built
-    from fkit.registry.build import build as build
-    from fkit.registry.builtin import registry as registry
-    from fkit.registry.plugin import component as component
-    from fkit.registry.registry import Registry as Registry
     from fkit.run.hook.hook import Hook as Hook
     from fkit.run.loop import train as train
     from fkit.run.plan import open_data as open_data
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from fkit.run.start import begin as begin
     from fkit.run.start import restore as restore
     from fkit.structures.batch import Batch as Batch
-    from fkit.train.program import TrainState as TrainState
+    from fkit.training.program import TrainState as TrainState
     from fkit.tree.error import FkitError as FkitError
 
 __version__ = "0.1.0"
@@ -35,13 +35,13 @@ _NAMES = (
     ("DictAction", "fkit.config.change.action:DictAction"),
     ("FkitError", "fkit.tree.error:FkitError"),
     ("load_config", "fkit.config.config:load_config"),
-    ("Registry", "fkit.registry.registry:Registry"),
-    ("Built", "fkit.registry.build:Built"),
-    ("registry", "fkit.registry.builtin:registry"),
-    ("build", "fkit.registry.build:build"),
-    ("component", "fkit.registry.plugin:component"),
+    ("Registry", "fkit.catalog.registry:Registry"),
+    ("Built", "fkit.catalog.build:Built"),
+    ("registry", "fkit.catalog.builtin:registry"),
+    ("build", "fkit.catalog.build:build"),
+    ("component", "fkit.catalog.plugin:component"),
     ("Batch", "fkit.structures.batch:Batch"),
-    ("TrainState", "fkit.train.program:TrainState"),
+    ("TrainState", "fkit.training.program:TrainState"),
     ("program", "fkit.run.plan:program"),
     ("plan", "fkit.run.plan:plan"),
     ("open_data", "fkit.run.plan:open_data"),
@@ -57,7 +57,7 @@ _RUN = "`fkit train CONFIG` runs a config; in code: fkit.plan, fkit.begin and fk
 _REGISTRY = "A registry is a value: reg = fkit.registry(); reg.register(kind, maker) gives a new one, reg.build(kind, cfg) builds."
 _INSTEAD = (
     ("ConfigDict", "Write fkit.Config: the mappings inside it are Configs too."),
-    ("build_from_cfg", "Write fkit.build(cfg, registry, kind); fkit.registry.openmmlab.build_from_cfg takes mmcv's arguments."),
+    ("build_from_cfg", "Write fkit.build(cfg, registry, kind); fkit.catalog.openmmlab.build_from_cfg takes mmcv's arguments."),
     ("set_random_seed", "A seed is an argument: fkit.begin(plan, seed), or `seed` in the config."),
     ("init_detector", "`fkit infer CONFIG CHECKPOINT IMAGE` predicts; in code: fkit.program(cfg, registry).predict."),
     ("inference_detector", "`fkit infer CONFIG CHECKPOINT IMAGE` predicts; in code: fkit.program(cfg, registry).predict."),

@@ -12,12 +12,12 @@ FLOORS = (
     ("tree",),
     ("array", "format"),
     ("config",),
-    ("registry",),
+    ("catalog",),
     ("fileio",),
     ("image",),
     ("structures",),
     ("data",),
-    ("train",),
+    ("training",),
     ("visualize",),
     ("run",),
     ("edge",),
@@ -248,3 +248,15 @@ def test_top_level_is_what_was_agreed():
         "constraints.txt",
     }  # fmt: skip
     assert {name for name in tops if not name.startswith(".")} <= allowed | {"build", "work_dirs"}
+
+
+def test_the_facade_gives_plain_functions():
+    """No name of the facade is a module's too, so that importing a room never hides a function."""
+    import types
+
+    import fkit
+
+    rooms = {path.parent.name for path in ROOT.glob("fkit/*/__init__.py")}
+    assert not rooms & {name for name in fkit.__all__ if name != "__version__"}
+    assert isinstance(fkit.train, types.FunctionType) and isinstance(fkit.registry, types.FunctionType)
+    assert [str(file) for file in FILES if "__class__ =" in file.read_text()] == []

@@ -13,8 +13,8 @@ import torch
 import fkit
 from fkit.run.effect import WriteScalars
 from fkit.structures.batch import Batch, Samples
-from fkit.train.optimizer import Optimizer
-from fkit.train.program import Program, Spec
+from fkit.training.optimizer import Optimizer
+from fkit.training.program import Program, Spec
 
 _CONVNET = Path(__file__).parents[1] / "configs" / "digits" / "convnet.py"
 _STEPS = 200

@@ -36,11 +36,11 @@ SURFACE = {
     "fkit.config.show.text": {"form_of": "of the room: paths that were read"},
     "fkit.config.show.python": {},
     "fkit.config.show.explain": {},
-    "fkit.registry.plugin": {},
-    "fkit.registry.describe": {},
-    "fkit.registry.build": {"Builder": "a protocol", "build_part": "of the room: every part of a config goes by it"},
-    "fkit.registry.entry": {},
-    "fkit.registry.openmmlab": {},
+    "fkit.catalog.plugin": {},
+    "fkit.catalog.describe": {},
+    "fkit.catalog.build": {"Builder": "a protocol", "build_part": "of the room: every part of a config goes by it"},
+    "fkit.catalog.entry": {},
+    "fkit.catalog.openmmlab": {},
     "fkit.run.hook.hook": dict.fromkeys(("fire", "handlers"), "of the loop, with the hooks of a plan"),
     "fkit.edge.environment": {"package_version": "of the room: names of packages that it knows"},
     "fkit.fileio": {},
@@ -76,10 +76,6 @@ signal.signal(signal.SIGALRM, stop)
 
 def arguments(function):
     '''Each odd value in each place that needs one, alone and together.'''
-    if inspect.ismodule(function):  # `fkit.train` is a package that can be called
-        from fkit.run.loop import train
-        from fkit.registry.builtin import registry
-        function = {"fkit.train": train, "fkit.registry": registry}[function.__name__]
     try:
         parameters = list(inspect.signature(function).parameters.values())
     except (TypeError, ValueError):

@@ -25,7 +25,7 @@ def names() -> tuple[str, ...]:
 def open(name: str) -> Any:
     """The backend ``name``: the value ``backend`` of `fkit.backend.<name>`, or of an entry point of ``fkit.backends``.
 
-    Returns a `fkit.train.backend.Backend`. Opening a room imports its framework and registers the kit's structures
+    Returns a `fkit.training.backend.Backend`. Opening a room imports its framework and registers the kit's structures
     as pytrees with it.
 
     Raises:

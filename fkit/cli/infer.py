@@ -10,6 +10,7 @@ from typing import Any
 
 import fkit
 from fkit.array.room import open as open_room
+from fkit.catalog.build import build, maker_of
 from fkit.cli.option import add_config, add_place
 from fkit.cli.reach import open_registry, read_config
 from fkit.cli.test import load_state
@@ -18,7 +19,6 @@ from fkit.data.sampler import DefaultSampler
 from fkit.data.source import Loader
 from fkit.format.json import finite, write_json
 from fkit.image import imread
-from fkit.registry.build import build, maker_of
 from fkit.run.plan import registry_of
 from fkit.run.settings import settle
 from fkit.run.validation import host

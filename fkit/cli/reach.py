@@ -7,10 +7,10 @@ import tomllib
 from pathlib import Path
 from typing import Any
 
+from fkit.catalog.builtin import registry
+from fkit.catalog.plugin import installed
+from fkit.catalog.registry import Registry
 from fkit.config.config import Config, load_config
-from fkit.registry.builtin import registry
-from fkit.registry.plugin import installed
-from fkit.registry.registry import Registry
 from fkit.tree.error import FkitTypeError, FkitValueError, quoted
 
 __all__ = ["open_registry", "project_modules", "read_config"]

@@ -4,11 +4,11 @@ import argparse
 import sys
 from typing import Any
 
+from fkit.catalog.builtin import registry
+from fkit.catalog.describe import Described, describe
+from fkit.catalog.plugin import include, installed
+from fkit.catalog.registry import Registry
 from fkit.cli.option import add_debug
-from fkit.registry.builtin import registry
-from fkit.registry.describe import Described, describe
-from fkit.registry.plugin import include, installed
-from fkit.registry.registry import Registry
 
 __all__ = ["add", "run"]
 

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import fkit
+from fkit.catalog.registry import Registry
 from fkit.cli.option import add_config, add_place
 from fkit.cli.reach import open_registry, read_config
 from fkit.config.config import Config
@@ -18,9 +19,8 @@ from fkit.edge.folder import open_folder, run_record
 from fkit.edge.perform import Edge
 from fkit.edge.progress import Screen
 from fkit.edge.signal import inbox
-from fkit.registry.registry import Registry
 from fkit.run.course import reopened
-from fkit.train.weight import fit
+from fkit.training.weight import fit
 from fkit.tree.error import FkitError, FkitValueError
 
 __all__ = ["add", "train"]

@@ -2,7 +2,7 @@
 
 For scripts that come from mmcv and mmengine. Nothing inside of the kit uses them. Names are loaded when they are first
 asked for. What stands in a room of its own is here too: paths (`fkit.fileio`), the environment, builders by mmcv's
-arguments (`fkit.registry.openmmlab`).
+arguments (`fkit.catalog.openmmlab`).
 """
 
 from typing import TYPE_CHECKING, Any
@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 from fkit.tree.facade import attribute
 
 if TYPE_CHECKING:
+    from fkit.catalog.openmmlab import build_from_cfg as build_from_cfg
     from fkit.compat.bar import ProgressBar as ProgressBar
     from fkit.compat.counter import TimeCounter as TimeCounter
     from fkit.compat.logging import get_logger as get_logger
@@ -60,7 +61,6 @@ if TYPE_CHECKING:
     from fkit.fileio.path import mkdir_or_exist as mkdir_or_exist
     from fkit.fileio.path import scandir as scandir
     from fkit.fileio.path import symlink as symlink
-    from fkit.registry.openmmlab import build_from_cfg as build_from_cfg
 
 _ROOMS = (
     ("fkit.compat.bar", "ProgressBar"),
@@ -84,7 +84,7 @@ _ROOMS = (
     ),
     ("fkit.edge.environment", "collect_env get_git_hash get_host_info get_time_str"),
     ("fkit.fileio.path", "check_file_exist find_vcs_root is_abs is_filepath mkdir_or_exist scandir symlink"),
-    ("fkit.registry.openmmlab", "build_from_cfg"),
+    ("fkit.catalog.openmmlab", "build_from_cfg"),
 )
 _NAMES = tuple((name, f"{room}:{name}") for room, names in _ROOMS for name in names.split())
 _INSTEAD = (

@@ -11,8 +11,8 @@ import numpy as np
 from frozendict import frozendict
 from numpy.typing import NDArray
 
+from fkit.catalog.entry import Built
 from fkit.data.transform.transform import Compose, Sample, frozen
-from fkit.registry.entry import Built
 from fkit.tree.error import FkitFileNotFoundError, FkitIndexError, FkitValueError
 
 __all__ = ["Dataset", "Digits", "ImageFiles", "ImageFolder", "read_digits"]

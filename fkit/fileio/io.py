@@ -6,13 +6,13 @@ import os
 from collections.abc import Callable, Mapping
 from typing import IO, Any, cast
 
+from fkit.catalog.registry import Registry
 from fkit.fileio.error import FileErrors, file_error
 from fkit.fileio.handler import FileHandler
 from fkit.fileio.local import LocalStorage, PathLike
 from fkit.fileio.operation import ask
 from fkit.fileio.part import backend_args_of, format_of, get_file_backend, handler_of
 from fkit.fileio.path import local_path, path_text
-from fkit.registry.registry import Registry
 from fkit.tree.error import FkitError, FkitTypeError, FkitValueError, quoted
 
 __all__ = ["dump", "dumps", "fopen", "load", "loads"]

@@ -6,13 +6,13 @@ from collections.abc import Callable, Iterable, Mapping
 from itertools import islice
 from typing import Any, SupportsIndex
 
+from fkit.catalog.registry import Registry
 from fkit.fileio.error import FileErrors, file_error
 from fkit.fileio.local import LocalStorage, PathLike
 from fkit.fileio.operation import open_storage
 from fkit.fileio.part import backend_args_of
 from fkit.fileio.path import local_path, path_text
 from fkit.format.encoding import encoding_of
-from fkit.registry.registry import Registry
 from fkit.tree.error import FkitTypeError, FkitValueError, quoted
 
 __all__ = ["dict_from_file", "list_from_file"]

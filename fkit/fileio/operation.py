@@ -4,10 +4,10 @@ from collections.abc import Generator, Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager
 from typing import Any
 
+from fkit.catalog.registry import Registry
 from fkit.fileio.local import LocalStorage, PathLike
 from fkit.fileio.part import get_file_backend
 from fkit.fileio.path import path_text
-from fkit.registry.registry import Registry
 from fkit.tree.error import FkitTypeError
 
 __all__ = [

@@ -15,12 +15,12 @@ from typing import Any
 
 from frozendict import frozendict
 
+from fkit.catalog.registry import Registry
 from fkit.fileio.backend import file_backends
 from fkit.fileio.handler import FileHandler, adapt, file_handlers
 from fkit.fileio.local import LocalStorage, PathLike
 from fkit.fileio.path import path_text
 from fkit.fileio.storage import Storage
-from fkit.registry.registry import Registry
 from fkit.tree.error import FkitError, FkitKeyError, FkitTypeError, FkitValueError, quoted
 
 __all__ = [

@@ -7,13 +7,13 @@ from typing import Any, cast
 from frozendict import frozendict
 
 from fkit.array.room import open as open_room
+from fkit.catalog.build import build
+from fkit.catalog.builtin import registry as builtin_registry
+from fkit.catalog.plugin import include_custom
+from fkit.catalog.registry import Registry
+from fkit.catalog.report import locate, place, placed
 from fkit.config.config import Config
 from fkit.data.source import Source, open_loader
-from fkit.registry.build import build
-from fkit.registry.builtin import registry as builtin_registry
-from fkit.registry.plugin import include_custom
-from fkit.registry.registry import Registry
-from fkit.registry.report import locate, place, placed
 from fkit.run.course import Course
 from fkit.run.hook.hook import Handler, Hook, handlers, priority_number
 from fkit.run.hook.log import RecordHook
@@ -21,11 +21,11 @@ from fkit.run.hook.schedule import ParamSchedulerHook
 from fkit.run.hook.timer import ProgressHook
 from fkit.run.hook.validation import ValidationHook
 from fkit.run.settings import refuse, settle_with_notes
-from fkit.train.backend import Backend
-from fkit.train.evaluator import Evaluator
-from fkit.train.optimizer import Optimizer
-from fkit.train.program import Program, Spec
-from fkit.train.schedule import Schedule
+from fkit.training.backend import Backend
+from fkit.training.evaluator import Evaluator
+from fkit.training.optimizer import Optimizer
+from fkit.training.program import Program, Spec
+from fkit.training.schedule import Schedule
 from fkit.tree.check import expect
 from fkit.tree.error import FkitKeyError, FkitTypeError, FkitValueError
 from fkit.tree.frozen import frozen
@@ -83,7 +83,7 @@ def program(
         donate: False leaves each state that a step is given as it was.
         example: one batch of inputs, (N, C, H, W), for backends that learn shapes by tracing; by default the first of
             the config's data.
-        allow: modules that the config may import and name: see `fkit.registry.allow`.
+        allow: modules that the config may import and name: see `fkit.catalog.allow`.
 
     Raises:
         FkitError: a key is unknown, a part is missing, or has no twin on the backend.

@@ -5,10 +5,10 @@ from typing import Any, cast
 
 from frozendict import frozendict
 
+from fkit.catalog.report import undone_delete
 from fkit.config.change.override import undeclared
 from fkit.config.config import Config
 from fkit.config.dialect import translate
-from fkit.registry.report import undone_delete
 from fkit.tree.check import expect, expect_number
 from fkit.tree.error import FkitError, FkitKeyError, FkitTypeError, FkitValueError, quoted
 from fkit.tree.frozen import EMPTY, frozen

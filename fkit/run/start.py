@@ -7,7 +7,7 @@ import numpy as np
 
 from fkit.run.plan import Plan
 from fkit.run.state import Memory, Position, RunState
-from fkit.train.program import Arrays
+from fkit.training.program import Arrays
 from fkit.tree.check import expect
 from fkit.tree.error import FkitValueError
 from fkit.tree.frozen import frozen

@@ -11,9 +11,9 @@ from fkit.run.hook.hook import fire
 from fkit.run.plan import Plan
 from fkit.run.state import RunState
 from fkit.structures.batch import Batch
-from fkit.train.backend import Backend
-from fkit.train.evaluator import Evaluator, sample_ids
-from fkit.train.program import Program, TrainState
+from fkit.training.backend import Backend
+from fkit.training.evaluator import Evaluator, sample_ids
+from fkit.training.program import Program, TrainState
 from fkit.tree.error import FkitValueError
 
 __all__ = ["evaluate", "host", "losses_of", "observe", "validation"]

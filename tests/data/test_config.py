@@ -11,8 +11,8 @@ from fkit.data.dataset import Digits, ImageFiles
 from fkit.data.sampler import DefaultSampler
 from fkit.data.source import Loader, open_loader
 from fkit.image.io import imwrite
-from fkit.train.evaluator import Evaluator
-from fkit.train.metric import Accuracy
+from fkit.training.evaluator import Evaluator
+from fkit.training.metric import Accuracy
 from fkit.visualize.visualizer import picture
 
 ROOT = Path(__file__).parents[2]

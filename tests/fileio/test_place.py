@@ -178,7 +178,7 @@ def test_the_constant_tables_are_the_built_in_registry() -> None:
 def test_reading_builds_no_registry(tmp_path: Path) -> None:
     dump({"a": 1}, tmp_path / "a.json")
     code = f"import sys\nfrom fkit import fileio\nfileio.load({str(tmp_path / 'a.json')!r})\nfileio.dump(1, {str(tmp_path / 'b.yaml')!r})\n"
-    code += "print(*[name for name in ('fkit.registry.builtin', 'fsspec', 'rich') if name in sys.modules])"
+    code += "print(*[name for name in ('fkit.catalog.builtin', 'fsspec', 'rich') if name in sys.modules])"
     done = subprocess.run(
         [sys.executable, "-c", code],
         env={**os.environ, "PYTHONPATH": str(ROOT)},

@@ -11,8 +11,8 @@ import pytest
 
 import fkit
 import fkit.array.room
-from fkit.train.optimizer import Optimizer
-from fkit.train.program import Program, Spec
+from fkit.training.optimizer import Optimizer
+from fkit.training.program import Program, Spec
 
 HERE = Path(__file__).parent
 BACKENDS = ("torch", "jax")

@@ -28,7 +28,7 @@ from fkit.run.hook.schedule import ParamSchedulerHook
 from fkit.run.hook.timer import IterTimerHook, ProgressHook, Times
 from fkit.run.hook.validation import ValidationHook
 from fkit.run.state import Memory, Position, RunState
-from fkit.train.schedule import CosineAnnealingLR, LinearLR, MultiStepLR
+from fkit.training.schedule import CosineAnnealingLR, LinearLR, MultiStepLR
 from fkit.tree.error import FkitTypeError, FkitValueError, RunError
 
 LR = {"lr": np.array([0.1])}

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from fkit.array.random import key, tag
 from fkit.backend.jax.naming import kind_of, leaf_of, to_torch, torch_path
-from fkit.train.inventory import Entry, Inventory
+from fkit.training.inventory import Entry, Inventory
 from fkit.tree.error import FkitTypeError, FkitValueError
 
 __all__ = ["Blueprint", "Site", "blueprint", "cast_inputs", "own_values"]

@@ -23,8 +23,8 @@ from fkit.backend.jax.ops import JaxOps
 from fkit.backend.jax.place import Template, collect, place, template
 from fkit.backend.jax.step import Step, with_sum
 from fkit.structures.batch import Batch, Samples
-from fkit.train.inventory import Inventory
-from fkit.train.program import Arrays, Hyperparams, Spec, TrainState
+from fkit.training.inventory import Inventory
+from fkit.training.program import Arrays, Hyperparams, Spec, TrainState
 from fkit.tree.error import FkitKeyError, FkitValueError
 
 __all__ = ["JaxEngine", "engine"]
@@ -34,7 +34,7 @@ _COMPUTE: Mapping[str, Any] = frozendict(float32=jnp.float32, float64=jnp.float6
 
 @dataclass(frozen=True, eq=False)
 class JaxEngine:
-    """`fkit.train.program.Engine` for JAX; `engine` makes one."""
+    """`fkit.training.program.Engine` for JAX; `engine` makes one."""
 
     spec: Spec
     forward: Forward

@@ -27,7 +27,7 @@ class Forward:
         module: the flax module.
         plan: what it holds.
         compute: the type that it computes in.
-        masks: "counter" or "backend", see `fkit.train.program.Spec`.
+        masks: "counter" or "backend", see `fkit.training.program.Spec`.
     """
 
     module: nn.Module

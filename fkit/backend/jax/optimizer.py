@@ -9,7 +9,7 @@ import jax.numpy as jnp
 import optax
 from frozendict import frozendict
 
-from fkit.train.optimizer import TWINS, Optimizer
+from fkit.training.optimizer import TWINS, Optimizer
 from fkit.tree.error import FkitKeyError, FkitTypeError
 
 __all__ = ["Slots", "Update", "update"]

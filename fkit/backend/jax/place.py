@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from fkit.backend.jax.blueprint import Blueprint
 from fkit.backend.jax.naming import to_flax, to_torch
 from fkit.backend.jax.optimizer import Update
-from fkit.train.program import Arrays, TrainState
+from fkit.training.program import Arrays, TrainState
 from fkit.tree.error import FkitValueError
 
 __all__ = ["Template", "collect", "place", "template"]
@@ -118,7 +118,7 @@ def template(plan: Blueprint, updates: Mapping[str, tuple[Update, tuple[str, ...
 
 
 def place(template: Template, arrays: Arrays, device: Any) -> TrainState:
-    """A state of host arrays; see `fkit.train.program.Engine.place`. Copies: what JAX donates is never the caller's."""
+    """A state of host arrays; see `fkit.training.program.Engine.place`. Copies: what JAX donates is never the caller's."""
     parts: dict[str, dict[str, Any]] = {"params": {}, "buffers": {}, "opt": {}, "slots": {}}
     for path, array in arrays.items():
         kind, _, tail = path.partition("/")
@@ -159,7 +159,7 @@ def place(template: Template, arrays: Arrays, device: Any) -> TrainState:
 
 
 def collect(template: Template, state: TrainState) -> dict[str, NDArray[Any]]:
-    """The arrays of a state on the host, in torch's layout; see `fkit.train.program.Engine.collect`."""
+    """The arrays of a state on the host, in torch's layout; see `fkit.training.program.Engine.collect`."""
     entries: dict[str, tuple[Any, str]] = {}
     for name in template.params:
         entries[f"params/{name}"] = (state.params[name], template.layouts[name])

@@ -13,14 +13,14 @@ from numpy.typing import NDArray
 from fkit.backend.jax.device import device_of
 from fkit.backend.jax.engine import JaxEngine, engine
 from fkit.backend.jax.ops import JaxOps
-from fkit.train.program import Spec
+from fkit.training.program import Spec
 
 __all__ = ["Jax"]
 
 
 @dataclass(frozen=True)
 class Jax:
-    """The JAX backend (`fkit.train.backend.Backend`).
+    """The JAX backend (`fkit.training.backend.Backend`).
 
     Example:
         >>> from fkit.array.room import open

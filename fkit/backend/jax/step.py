@@ -12,8 +12,8 @@ from jax.core import Tracer
 
 from fkit.backend.jax.forward import Forward, Words, total
 from fkit.backend.jax.optimizer import Update, update
-from fkit.train.optimizer import Optimizer
-from fkit.train.program import Phase, Spec
+from fkit.training.optimizer import Optimizer
+from fkit.training.program import Phase, Spec
 from fkit.tree.error import FkitKeyError, FkitValueError
 
 __all__ = ["Moving", "Step", "with_sum"]

@@ -8,7 +8,7 @@ import torch
 from frozendict import frozendict
 from torch import Tensor, nn
 
-from fkit.train.optimizer import TWINS, Optimizer
+from fkit.training.optimizer import TWINS, Optimizer
 from fkit.tree.error import FkitKeyError, FkitTypeError, FkitValueError, like
 
 __all__ = ["Slots", "Update", "update"]

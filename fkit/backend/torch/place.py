@@ -11,8 +11,8 @@ from torch import Tensor
 
 from fkit.backend.torch.interop import to_numpy
 from fkit.backend.torch.optimizer import Slots, Update
-from fkit.train.inventory import Inventory
-from fkit.train.program import Arrays, TrainState
+from fkit.training.inventory import Inventory
+from fkit.training.program import Arrays, TrainState
 from fkit.tree.error import FkitValueError
 
 __all__ = ["collect", "place"]

@@ -19,8 +19,8 @@ from fkit.backend.torch.optimizer import Numbers, Update, update
 from fkit.backend.torch.place import collect, place
 from fkit.backend.torch.template import Template, blank, build, inventory_of, own_values
 from fkit.structures.batch import Batch, Samples
-from fkit.train.inventory import Inventory
-from fkit.train.program import Arrays, Hyperparams, Phase, Spec, TrainState
+from fkit.training.inventory import Inventory
+from fkit.training.program import Arrays, Hyperparams, Phase, Spec, TrainState
 from fkit.tree.error import FkitKeyError, FkitValueError
 
 __all__ = ["TorchEngine"]
@@ -42,7 +42,7 @@ class _Part(NamedTuple):
 
 
 class TorchEngine:
-    """`fkit.train.program.Engine` for torch.
+    """`fkit.training.program.Engine` for torch.
 
     The modules are templates without tensors: a step puts the state's tensors in, runs the model, differentiates with
     respect to fresh leaves that share the parameters' memory, and takes them out. What a step draws is decided by
@@ -81,11 +81,11 @@ class TorchEngine:
         self._compiled: Losses | None = _compiled(self.training) if spec.compile else None
 
     def own(self, seed: int) -> Arrays:
-        """The modules' own initial values; see `fkit.train.program.Engine.own`."""
+        """The modules' own initial values; see `fkit.training.program.Engine.own`."""
         return own_values(self.spec.model, self.inventory, seed)
 
     def place(self, arrays: Arrays) -> TrainState:
-        """A state of the arrays, which it copies; see `fkit.train.program.Engine.place`."""
+        """A state of the arrays, which it copies; see `fkit.training.program.Engine.place`."""
         return place(self.inventory, self.updates, arrays, self.device)
 
     def collect(self, state: TrainState) -> dict[str, NDArray[Any]]:

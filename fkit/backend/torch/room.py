@@ -1,4 +1,4 @@
-"""The torch room as a value: `fkit.train.backend.Backend`."""
+"""The torch room as a value: `fkit.training.backend.Backend`."""
 
 import sys
 from collections.abc import Callable, Iterator, Mapping
@@ -15,7 +15,7 @@ from fkit.backend.torch.loader import workers as start_workers
 from fkit.backend.torch.ops import Torch
 from fkit.backend.torch.program import TorchEngine
 from fkit.structures.batch import Batch
-from fkit.train.program import Spec
+from fkit.training.program import Spec
 
 __all__ = ["TorchBackend"]
 

@@ -14,7 +14,7 @@ from fkit.array.ops import Numpy
 from fkit.array.random import fold, host_fold, tag
 from fkit.backend.torch.interop import to_numpy
 from fkit.backend.torch.layers import Dropout
-from fkit.train.inventory import Entry, Inventory
+from fkit.training.inventory import Entry, Inventory
 from fkit.tree.error import FkitTypeError
 
 __all__ = ["Template", "blank", "inventory_of", "own_values"]
@@ -107,7 +107,7 @@ class Template:
         module: blank; copied.
         train: training mode, which the module's own ``train`` may keep from some of its parts.
         inventory: of the module.
-        masks: see `fkit.train.program.Spec`.
+        masks: see `fkit.training.program.Spec`.
     """
 
     __slots__ = ("buffers", "drops", "module", "params", "random", "tags")

@@ -10,7 +10,7 @@ from typing import Annotated, Any, Protocol, cast
 import numpy as np
 from frozendict import frozendict
 
-from fkit.registry.entry import Built
+from fkit.catalog.entry import Built
 from fkit.tree.error import FkitError, FkitTypeError, like, quoted
 
 __all__ = [

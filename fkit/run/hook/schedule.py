@@ -7,8 +7,8 @@ from fkit.run.effect import SetHyperparams
 from fkit.run.event import Event
 from fkit.run.hook.hook import Answer, Hook
 from fkit.run.state import Memory, RunState
-from fkit.train.program import Hyperparams
-from fkit.train.schedule import Schedule, Time, chain, target
+from fkit.training.program import Hyperparams
+from fkit.training.schedule import Schedule, Time, chain, target
 from fkit.tree.frozen import EMPTY, frozen
 
 __all__ = ["ParamSchedulerHook"]

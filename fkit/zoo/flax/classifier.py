@@ -8,7 +8,7 @@ from flax import linen as nn
 from frozendict import frozendict
 
 from fkit.backend.jax.layers import Linear
-from fkit.registry.entry import Built
+from fkit.catalog.entry import Built
 from fkit.structures.batch import Samples
 from fkit.tree.error import FkitKeyError, FkitValueError
 

@@ -8,7 +8,7 @@ import pytest
 import torch
 
 from fkit.backend.jax.optimizer import update
-from fkit.train.optimizer import Optimizer
+from fkit.training.optimizer import Optimizer
 from fkit.tree.error import FkitKeyError, FkitTypeError
 
 _SHAPES = (("conv.weight", (3, 2, 3, 3)), ("conv.bias", (3,)), ("fc.weight", (4, 3)), ("fc.bias", (4,)))

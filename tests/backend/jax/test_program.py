@@ -11,8 +11,8 @@ from flax import linen as nn
 from fkit.array.room import open as open_room
 from fkit.backend.jax.layers import BatchNorm, Conv2d, Dropout, Linear
 from fkit.structures import Batch, InstanceData
-from fkit.train.optimizer import Optimizer
-from fkit.train.program import Phase, Program, Spec
+from fkit.training.optimizer import Optimizer
+from fkit.training.program import Phase, Program, Spec
 from fkit.tree.error import FkitError, FkitKeyError, FkitRuntimeError, FkitTypeError, FkitValueError
 
 _SHAPE = (6, 2, 8, 8)

@@ -14,8 +14,8 @@ from torch.nn import functional as F
 import fkit
 from fkit.array.ops import Host, Numpy
 from fkit.array.random import fold, key, tag, uniform
-from fkit.train.optimizer import Optimizer
-from fkit.train.program import Phase, Program, Spec
+from fkit.training.optimizer import Optimizer
+from fkit.training.program import Phase, Program, Spec
 from fkit.tree.error import FkitError, FkitKeyError, FkitRuntimeError, FkitTypeError, FkitValueError
 
 HEAD = {"type": "LinearClsHead", "num_classes": 4}

@@ -5,10 +5,10 @@ from collections.abc import Mapping
 import numpy as np
 import pytest
 
-from fkit.registry.builtin import registry
+from fkit.catalog.builtin import registry
 from fkit.structures.batch import Batch
-from fkit.train.optimizer import Optimizer
-from fkit.train.program import Program, Spec
+from fkit.training.optimizer import Optimizer
+from fkit.training.program import Program, Spec
 from fkit.tree.error import FkitError, FkitKeyError, FkitValueError
 
 

@@ -8,7 +8,7 @@ from torch import nn
 
 import fkit
 from fkit.backend.torch.template import inventory_of
-from fkit.train.initialise import initial
+from fkit.training.initialise import initial
 from fkit.tree.error import FkitError
 
 

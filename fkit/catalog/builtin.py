@@ -1,0 +1,129 @@
+"""The registry that the kit ships: rows of (kind, name, "module:attribute", backend, scope), imported when built."""
+
+from typing import Final
+
+from fkit.catalog.entry import Entry, Lazy
+from fkit.catalog.registry import Registry
+
+__all__ = ["registry"]
+
+# backend None: any; scope None: the root, which every OpenMMLab scope falls back to.
+# A package's own part of a name (mmpretrain's ResNet has other defaults than mmdet's) gets a row with its scope.
+_MODELS_TORCH = (
+    ("models", "ConvNet", "fkit.zoo.torch.small:ConvNet", "torch", None),
+    ("models", "CrossEntropyLoss", "fkit.zoo.torch.classifier:CrossEntropyLoss", "torch", None),
+    ("models", "GlobalAveragePooling", "fkit.zoo.torch.classifier:GlobalAveragePooling", "torch", None),
+    ("models", "ImageClassifier", "fkit.zoo.torch.classifier:ImageClassifier", "torch", None),
+    ("models", "LinearClsHead", "fkit.zoo.torch.classifier:LinearClsHead", "torch", None),
+    ("models", "MLP", "fkit.zoo.torch.small:MLP", "torch", None),
+    ("models", "ResNet", "fkit.zoo.torch.resnet:ResNet", "torch", None),
+    ("models", "ResNet", "fkit.zoo.torch.resnet:DetResNet", "torch", "mmdet"),
+    ("models", "ResNet_CIFAR", "fkit.zoo.torch.resnet:ResNetCifar", "torch", None),
+    ("models", "Sequential", "torch.nn:Sequential", "torch", None),
+)  # fmt: skip
+
+_MODELS_JAX = (
+    ("models", "ConvNet", "fkit.zoo.flax.small:ConvNet", "jax", None),
+    ("models", "CrossEntropyLoss", "fkit.zoo.flax.classifier:CrossEntropyLoss", "jax", None),
+    ("models", "GlobalAveragePooling", "fkit.zoo.flax.classifier:GlobalAveragePooling", "jax", None),
+    ("models", "ImageClassifier", "fkit.zoo.flax.classifier:ImageClassifier", "jax", None),
+    ("models", "LinearClsHead", "fkit.zoo.flax.classifier:linear_cls_head", "jax", None),
+    ("models", "MLP", "fkit.zoo.flax.small:MLP", "jax", None),
+    ("models", "ResNet", "fkit.zoo.flax.resnet:ResNet", "jax", None),
+    ("models", "ResNet", "fkit.zoo.flax.resnet:DetResNet", "jax", "mmdet"),
+    ("models", "ResNet_CIFAR", "fkit.zoo.flax.resnet:ResNetCifar", "jax", None),
+)  # fmt: skip
+
+_HOOKS = (
+    ("hooks", "CheckpointHook", "fkit.run.hook.checkpoint:CheckpointHook", None, None),
+    ("hooks", "DistSamplerSeedHook", "fkit.run.hook.log:DistSamplerSeedHook", None, None),
+    ("hooks", "IterTimerHook", "fkit.run.hook.timer:IterTimerHook", None, None),
+    ("hooks", "LoggerHook", "fkit.run.hook.log:LoggerHook", None, None),
+    ("hooks", "ParamSchedulerHook", "fkit.run.hook.schedule:ParamSchedulerHook", None, None),
+    ("hooks", "RuntimeInfoHook", "fkit.run.hook.log:RuntimeInfoHook", None, None),
+    ("param_schedulers", "ConstantLR", "fkit.training.schedule:ConstantLR", None, None),
+    ("param_schedulers", "CosineAnnealingLR", "fkit.training.schedule:CosineAnnealingLR", None, None),
+    ("param_schedulers", "LinearLR", "fkit.training.schedule:LinearLR", None, None),
+    ("param_schedulers", "MultiStepLR", "fkit.training.schedule:MultiStepLR", None, None),
+    ("param_schedulers", "StepLR", "fkit.training.schedule:StepLR", None, None),
+)  # fmt: skip
+
+_DATA = (
+    ("datasets", "Digits", "fkit.data.dataset:Digits", None, None),
+    ("datasets", "ImageFiles", "fkit.data.dataset:ImageFiles", None, None),
+    ("datasets", "ImageFolder", "fkit.data.dataset:ImageFolder", None, None),
+    ("data_samplers", "DefaultSampler", "fkit.data.sampler:DefaultSampler", None, None),
+    ("data_samplers", "InfiniteSampler", "fkit.data.sampler:InfiniteSampler", None, None),
+    ("transforms", "Compose", "fkit.data.transform.transform:Compose", None, None),
+    ("transforms", "LoadImageFromFile", "fkit.data.transform.loading:LoadImageFromFile", None, None),
+    ("transforms", "Normalize", "fkit.data.transform.photometry:Normalize", None, None),
+    ("transforms", "PackInputs", "fkit.data.transform.formatting:PackInputs", None, None),
+    ("transforms", "RandomFlip", "fkit.data.transform.geometry:RandomFlip", None, None),
+    ("transforms", "Resize", "fkit.data.transform.geometry:Resize", None, None),
+    ("transforms", "ShiftScaleRotate", "fkit.data.transform.geometry:ShiftScaleRotate", None, None),
+    ("transforms", "ToUnit", "fkit.data.transform.photometry:ToUnit", None, None),
+    ("functions", "default_collate", "fkit.data.collate:stacking", None, None),
+    ("functions", "pseudo_collate", "fkit.data.collate:stacking", None, None),
+)  # fmt: skip
+
+_METRICS = (
+    ("metrics", "Accuracy", "fkit.training.metric:Accuracy", None, None),
+)  # fmt: skip
+
+_FILES = (
+    ("file_handlers", "json", "fkit.fileio.handler:json_handler", None, None),
+    ("file_handlers", "npy", "fkit.fileio.handler:npy_handler", None, None),
+    ("file_handlers", "npz", "fkit.fileio.handler:npz_handler", None, None),
+    ("file_handlers", "pickle", "fkit.fileio.handler:pickle_handler", None, None),
+    ("file_handlers", "pkl", "fkit.fileio.handler:pickle_handler", None, None),
+    ("file_handlers", "safetensors", "fkit.fileio.handler:safetensors_handler", None, None),
+    ("file_handlers", "txt", "fkit.fileio.handler:txt_handler", None, None),
+    ("file_handlers", "yaml", "fkit.fileio.handler:yaml_handler", None, None),
+    ("file_handlers", "yml", "fkit.fileio.handler:yaml_handler", None, None),
+    ("file_backends", "local", "fkit.fileio.backend:local_storage", None, None),
+    ("file_backends", "disk", "fkit.fileio.backend:local_storage", None, None),
+    ("file_backends", "file", "fkit.fileio.backend:local_storage", None, None),
+    ("file_backends", "http", "fkit.fileio.backend:http_storage", None, None),
+    ("file_backends", "https", "fkit.fileio.backend:http_storage", None, None),
+    ("file_backends", "memory", "fkit.fileio.backend:memory_storage", None, None),
+    ("file_backends", "zip", "fkit.fileio.backend:zip_storage", None, None),
+    ("file_backends", "lmdb", "fkit.fileio.backend:lmdb_storage", None, None),
+    ("file_backends", "s3", "fkit.fileio.backend:s3_storage", None, None),
+    ("file_backends", "petrel", "fkit.fileio.backend:s3_storage", None, None),
+)  # fmt: skip
+
+_ROWS: tuple[tuple[str, str, str, str | None, str | None], ...] = (
+    *_MODELS_TORCH, *_MODELS_JAX, *_HOOKS, *_DATA, *_METRICS, *_FILES,
+)  # fmt: skip
+
+# OpenMMLab's packages are scopes below the root, open: `mmdet.ResNet` is the kit's ResNet, from mmdet too. So is torch:
+# new-style configs import their optimizers from it (`torch.optim.SGD`)
+_SCOPES = (
+    "mmaction", "mmagic", "mmcls", "mmcv", "mmdeploy", "mmdet", "mmdet3d", "mmedit", "mmengine", "mmfewshot", "mmflow",
+    "mmgen", "mmhuman3d", "mmocr", "mmpose", "mmpretrain", "mmrazor", "mmrotate", "mmseg", "mmselfsup", "mmtrack",
+    "mmyolo", "torch",
+)  # fmt: skip
+
+
+def _built_in() -> Registry:
+    reg = Registry()
+    for scope in _SCOPES:
+        reg = reg.child(scope, open=True)
+    return reg.add(
+        Entry(kind, name, reg.scope if scope is None else scope, backend, Lazy(target))
+        for kind, name, target, backend, scope in _ROWS
+    )
+
+
+_REGISTRY: Final = _built_in()
+
+
+def registry() -> Registry:
+    """The built-in registry: a value, made of lazy entries; nothing is imported until it is built.
+
+    Example:
+        >>> reg = registry()
+        >>> "models" in reg.kinds, "mmdet" in reg.children
+        (True, True)
+    """
+    return _REGISTRY

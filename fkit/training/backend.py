@@ -1,0 +1,45 @@
+"""What a backend's room offers under the name ``backend``."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any, Protocol
+
+from numpy.typing import NDArray
+
+from fkit.array.ops import Ops
+from fkit.training.program import Engine, Spec
+
+__all__ = ["Backend"]
+
+
+class Backend(Protocol):
+    """A framework behind the kit's own vocabulary; `fkit.array.room.open` finds it by name."""
+
+    @property
+    def name(self) -> str: ...
+
+    @property
+    def ops(self) -> Ops: ...
+
+    def engine(self, spec: Spec) -> Engine:
+        """The spec made runnable; builds the model.
+
+        Raises:
+            FkitError: an optimizer or layer has no twin here, or the device is not there.
+        """
+        ...
+
+    def numpy(self, array: Any) -> NDArray[Any]:
+        """A host copy of one of its arrays (float for a 0-d loss: ``float(backend.numpy(x))``)."""
+        ...
+
+    def fetch(self, arrays: Sequence[Any]) -> list[float]:
+        """Many lazy 0-d values at once, in one wait."""
+        ...
+
+    def asarray(self, array: NDArray[Any]) -> Any: ...
+
+    def to_device(self, array: Any, device: str | None) -> Any: ...
+
+    def environment(self) -> Mapping[str, str]:
+        """Rows for `collect_env`: versions and devices."""
+        ...

@@ -1,0 +1,110 @@
+"""Several metrics as one monoid, made from a config."""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, cast
+
+import numpy as np
+from numpy.typing import NDArray
+
+from fkit.structures.batch import Batch
+from fkit.training.metric import Metric, Targets
+from fkit.tree.error import FkitTypeError, FkitValueError, quoted
+
+__all__ = ["Evaluator", "sample_ids"]
+
+
+@dataclass(frozen=True)
+class Evaluator:
+    """Metrics, observed together.
+
+    Args:
+        metrics: each a `fkit.training.metric.Metric`.
+
+    Example:
+        >>> from fkit.training.metric import Accuracy
+        >>> evaluator = Evaluator((Accuracy(),))
+        >>> batch = Batch(np.zeros((2, 1)), {"gt_label": np.array([0, 1])})
+        >>> outputs = {"pred_label": np.array([0, 0])}
+        >>> state = evaluator.observe(evaluator.empty(), outputs, batch.targets, sample_ids(batch, 0))
+        >>> evaluator.compute(evaluator.merge(state, evaluator.empty()))
+        {'accuracy/top1': 0.5}
+    """
+
+    metrics: tuple[Metric, ...] = ()
+
+    @staticmethod
+    def of(cfg: Any, build: Callable[[str, Any], Any]) -> "Evaluator":
+        """The evaluator that a config describes.
+
+        Args:
+            cfg: a metric's config, a list of them, ``dict(metrics=...)``, or what is built already.
+            build: ``(kind, cfg) -> part``.
+
+        Raises:
+            FkitTypeError: it is none of these.
+
+        Example:
+            >>> from fkit.training.metric import Accuracy
+            >>> Evaluator.of([{"topk": 5}], lambda kind, cfg: Accuracy(**cfg)).metrics
+            (Accuracy(topk=(5,), prefix='accuracy'),)
+        """
+        if isinstance(cfg, Evaluator):
+            return cfg
+        if isinstance(cfg, Mapping) and "metrics" in cfg:
+            node = cast("Mapping[str, Any]", cfg)
+            if node.get("type", "Evaluator") != "Evaluator" or any(word not in ("type", "metrics") for word in node):
+                raise FkitTypeError(f"an evaluator is dict(type='Evaluator', metrics=...), not {quoted(cfg)}.")
+            return Evaluator.of(node["metrics"], build)
+        if isinstance(cfg, str) or not (isinstance(cfg, Mapping | Sequence) or hasattr(cfg, "observe")):
+            raise FkitTypeError(f"an evaluator is a metric's config or a list of them, not {quoted(cfg)}.")
+        parts = cast("Sequence[Any]", cfg) if isinstance(cfg, Sequence) else (cast(Any, cfg),)
+        return Evaluator(tuple(build("metrics", part) if isinstance(part, Mapping) else part for part in parts))
+
+    def empty(self) -> tuple[Any, ...]:
+        """The state that has seen nothing: one a metric."""
+        return tuple(metric.empty() for metric in self.metrics)
+
+    def observe(
+        self, state: tuple[Any, ...], outputs: Any, targets: Targets, ids: Any, valid: Targets | None = None
+    ) -> tuple[Any, ...]:
+        """The state that has also seen one batch.
+
+        Args:
+            outputs: what ``program.predict`` gave, as host arrays.
+            targets: the batch's.
+            ids: (N,) int64, which samples they are; see `sample_ids`.
+            valid: the batch's masks; None where all is real.
+        """
+        return tuple(
+            metric.observe(one, outputs, targets, ids, valid) for metric, one in zip(self.metrics, state, strict=True)
+        )
+
+    def merge(self, a: tuple[Any, ...], b: tuple[Any, ...]) -> tuple[Any, ...]:
+        """The state that has seen what both saw."""
+        return tuple(metric.merge(x, y) for metric, x, y in zip(self.metrics, a, b, strict=True))
+
+    def compute(self, state: tuple[Any, ...]) -> dict[str, float]:
+        """All numbers by name.
+
+        Raises:
+            FkitValueError: two metrics give a number of the same name, or nothing was observed.
+        """
+        scores: dict[str, float] = {}
+        for metric, one in zip(self.metrics, state, strict=True):
+            for name, value in metric.compute(one).items():
+                if name in scores:
+                    raise FkitValueError(
+                        f"two metrics give {name!r}.",
+                        repair="Set the prefix of one of them: dict(type=..., prefix='b').",
+                    )
+                scores[name] = value
+        return scores
+
+
+def sample_ids(batch: Batch, first: int) -> NDArray[np.int64]:
+    """Which samples a batch holds, (N,) int64: ``sample_idx`` of its meta, or where that is absent numbers from
+    ``first`` on."""
+    if batch.meta and all("sample_idx" in meta for meta in batch.meta):
+        return np.array([meta["sample_idx"] for meta in batch.meta], np.int64)
+    return np.arange(first, first + len(batch), dtype=np.int64)

@@ -1,0 +1,161 @@
+"""Metrics are monoids: any order, any split, any repeats, the same number to the bit."""
+
+import math
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+import fkit
+from fkit.structures.batch import Batch
+from fkit.training.evaluator import Evaluator, sample_ids
+from fkit.training.metric import Accuracy, ranks
+from fkit.tree.error import FkitError
+
+METRIC = Accuracy(topk=(1, 3))
+CLASSES = 5
+
+
+@st.composite
+def pieces(draw: st.DrawFn) -> tuple[Any, Any, list[list[int]]]:
+    """Scores (with ties), labels, and the sample numbers in pieces: shuffled, every one at least once."""
+    count = draw(st.integers(1, 30))
+    rng = np.random.default_rng(draw(st.integers(0, 2**32)))
+    scores = rng.integers(0, 4, (count, CLASSES)).astype(np.float32)
+    labels = rng.integers(0, CLASSES, count)
+    order = list(rng.permutation(count)) + list(rng.integers(0, count, draw(st.integers(0, 5))))
+    cuts = sorted(draw(st.lists(st.integers(0, len(order)), max_size=4)))
+    return scores, labels, [order[a:b] for a, b in zip([0, *cuts], [*cuts, len(order)], strict=True)]
+
+
+def seen(metric: Accuracy, scores: Any, labels: Any, numbers: Any) -> Any:
+    numbers = np.array(numbers, np.int64)
+    return metric.observe(metric.empty(), {"pred_score": scores[numbers]}, {"gt_label": labels[numbers]}, ids=numbers)
+
+
+@settings(deadline=None)
+@given(pieces())
+def test_any_order_split_and_repeat_gives_the_same_number(found: Any):
+    scores, labels, parts = found
+    whole = METRIC.compute(seen(METRIC, scores, labels, range(len(labels))))
+    states = [seen(METRIC, scores, labels, part) for part in parts]
+    left = METRIC.empty()
+    for state in states:
+        left = METRIC.merge(left, state)
+    right = METRIC.empty()
+    for state in reversed(states):
+        right = METRIC.merge(state, right)
+    backwards = METRIC.empty()
+    for state in states:
+        backwards = METRIC.merge(state, backwards)
+    assert METRIC.compute(left) == METRIC.compute(right) == METRIC.compute(backwards) == whole
+
+
+@settings(deadline=None)
+@given(pieces())
+def test_the_empty_state_changes_nothing(found: Any):
+    scores, labels, _ = found
+    state = seen(METRIC, scores, labels, range(len(labels)))
+    assert METRIC.merge(METRIC.empty(), state) == state == METRIC.merge(state, METRIC.empty())
+
+
+@settings(deadline=None)
+@given(pieces())
+def test_accuracy_is_what_sorting_says(found: Any):
+    scores, labels, _ = found
+    best = np.argsort(-scores, axis=1, kind="stable")
+    numbers = METRIC.compute(seen(METRIC, scores, labels, range(len(labels))))
+    for k in (1, 3):
+        assert numbers[f"accuracy/top{k}"] == (best[:, :k] == labels[:, None]).any(axis=1).mean()
+
+
+def test_observing_changes_no_state():
+    state = seen(METRIC, np.eye(CLASSES), np.arange(CLASSES), range(3))
+    METRIC.observe(state, {"pred_score": np.eye(CLASSES)}, {"gt_label": np.arange(CLASSES)}, range(CLASSES))
+    assert len(state.ids) == 1 and len(state.ids[0]) == 3
+
+
+def test_masked_samples_do_not_count():
+    outputs, targets = {"pred_label": np.array([1, 1, 1])}, {"gt_label": np.array([1, 0, 0])}
+    metric = Accuracy()
+    state = metric.observe(metric.empty(), outputs, targets, [0, 1, 2], {"gt_label": np.array([True, True, False])})
+    assert metric.compute(state) == {"accuracy/top1": 0.5}
+    assert metric.compute(metric.observe(metric.empty(), outputs, targets, [0, 1, 2], {})) == {"accuracy/top1": 1 / 3}
+
+
+def test_scores_that_are_not_numbers_find_nothing():
+    nan = math.nan
+    assert ranks(np.array([[nan, nan, nan]]), np.array([0])).tolist() == [3]
+    assert ranks(np.array([[nan, 0.5, 0.1]]), np.array([1])).tolist() == [1]
+    assert ranks(np.array([[0.5, 0.5, 0.1]]), np.array([1])).tolist() == [1]
+
+
+@pytest.mark.parametrize(
+    ("outputs", "targets", "said"),
+    [
+        ({"pred_score": np.zeros((2, 3))}, {"label": [0, 1]}, "needs the target 'gt_label'"),
+        ({"scores": 0}, {"gt_label": [0, 1]}, "needs the output 'pred_score'"),
+        ({"pred_score": np.zeros((3, 3))}, {"gt_label": [0, 1]}, r"scores of shape \(3, 3\) for 2 labels"),
+        (np.zeros((2, 3)), {"gt_label": [0, 3]}, "label 3 is none of 3 classes"),
+        (np.zeros((2, 3)), {"gt_label": [-1, 0]}, "label -1 is none of 3 classes"),
+    ],
+)
+def test_what_does_not_fit_is_named(outputs: Any, targets: Any, said: str):
+    with pytest.raises(FkitError, match=said):
+        Accuracy().observe(Accuracy().empty(), outputs, targets, [0, 1])
+
+
+def test_nothing_observed_is_an_error():
+    with pytest.raises(FkitError, match="no sample was observed"):
+        Accuracy().compute(Accuracy().empty())
+    with pytest.raises(FkitError, match="numbers from 1 on"):
+        Accuracy(topk=(0,))
+
+
+def test_an_evaluator_is_its_metrics():
+    reg = fkit.registry()
+    cfg = [{"type": "Accuracy"}, {"type": "Accuracy", "topk": (2,), "prefix": "digits"}]
+    evaluator = Evaluator.of(cfg, reg.build)
+    assert evaluator == Evaluator((Accuracy(), Accuracy((2,), "digits")))
+    assert Evaluator.of({"type": "Evaluator", "metrics": cfg}, reg.build) == evaluator
+    assert Evaluator.of(cfg[0], reg.build) == Evaluator((Accuracy(),)) == Evaluator.of(Accuracy(), reg.build)
+    outputs, targets = {"pred_score": np.array([[0.1, 0.3, 0.6]])}, {"gt_label": np.array([1])}
+    one = evaluator.observe(evaluator.empty(), outputs, targets, [0])
+    other = evaluator.observe(evaluator.empty(), outputs, {"gt_label": np.array([2])}, [1])
+    assert evaluator.compute(evaluator.merge(other, one)) == {"accuracy/top1": 0.5, "digits/top2": 1.0}
+
+
+def test_two_metrics_of_one_name_are_refused():
+    evaluator = Evaluator((Accuracy(), Accuracy()))
+    state = evaluator.observe(evaluator.empty(), {"pred_label": [1]}, {"gt_label": [1]}, [0])
+    with pytest.raises(FkitError, match=r"two metrics give 'accuracy/top1'\.\n  Set the prefix"):
+        evaluator.compute(state)
+
+
+@pytest.mark.parametrize("cfg", [3, "Accuracy", {"metrics": [], "fast": True}])
+def test_what_is_no_evaluator_is_named(cfg: Any):
+    with pytest.raises(FkitError, match="an evaluator is"):
+        Evaluator.of(cfg, fkit.registry().build)
+
+
+def test_ids_come_from_meta_else_from_the_count():
+    batch = Batch(np.zeros((2, 1)), meta=({"sample_idx": 5}, {"sample_idx": 3}))
+    assert sample_ids(batch, 100).tolist() == [5, 3]
+    assert sample_ids(Batch(np.zeros((2, 1))), 100).tolist() == [100, 101]
+
+
+@given(st.integers(0, 2**32 - 1), st.booleans())
+def test_top1_alone_is_top1_beside_others(seed, gaps):
+    rng = np.random.default_rng(seed)
+    scores = rng.integers(0, 3, (12, 4)).astype(np.float64)  # ties
+    if gaps:
+        scores[rng.random(scores.shape) < 0.2] = np.nan
+    labels = rng.integers(0, 4, 12)
+    found = []
+    for topk in ((1,), (1, 2)):
+        metric = Accuracy(topk=topk)
+        state = metric.observe(metric.empty(), {"pred_score": scores}, {"gt_label": labels}, np.arange(12))
+        found.append(metric.compute(state)["accuracy/top1"])
+    assert found[0] == found[1]
