@@ -2,12 +2,19 @@
 
 There is no state to save and none to share. A stream is a function of its key (which run, which layer, which step) and
 of a counter (which element), so a mask is the same on torch, on JAX and on numpy, for any number of devices and
-workers, and after any resume. The mixer is the multiply-xorshift finalizer "lowbias32" (C. Wellons, hash-prospector,
-2018), run twice with a word of the key before each run.
+workers, and after any resume.
+
+What a random layer draws is decided by three things: its key, ``fold(key of the phase, tag(path))``, where phase p of
+step i has ``fold(fold(run key, i), p)``; how often it was called before in this phase (`call_key`); and the place of
+the element, or of the sample, in the whole batch, wherever the part of the batch is computed.
+
+The mixer is the multiply-xorshift finalizer "lowbias32" (C. Wellons, hash-prospector, 2018), run twice with a word of
+the key before each run.
 """
 
 import hashlib
 import operator
+from math import prod
 from typing import Any
 
 import numpy as np
@@ -20,10 +27,13 @@ from fkit.tree.error import FkitTypeError, FkitValueError, quoted
 __all__ = [
     "Key",
     "bits",
+    "call_key",
     "fold",
     "generator",
     "host_fold",
     "keep",
+    "keep_elements",
+    "keep_samples",
     "key",
     "permutation",
     "scramble",
@@ -157,6 +167,57 @@ def keep(xp: Ops, counters: Words, of: Key, rate: float) -> Any:
     """
     _check_library(xp)
     return xp.unit(scramble(xp, of, counters)) >= rate
+
+
+def call_key(xp: Ops, of: Key, call: int) -> Key:
+    """The key of one call of a random layer: a layer that is called twice in a step draws twice.
+
+    Args:
+        of: the layer's key in this phase of this step.
+        call: how often the layer was called before, from 0.
+
+    Example:
+        >>> from fkit.array.ops import Host
+        >>> call_key(Host(), key(0, "drop"), 0) != call_key(Host(), key(0, "drop"), 1)
+        True
+    """
+    _check_library(xp)
+    return fold(xp, of, xp.word(seed_of(call, "call")))
+
+
+def keep_elements(xp: Ops, of: Key, rate: float, shape: tuple[int, ...], first: Words = 0) -> Any:
+    """Which elements a dropout keeps: a boolean mask of ``shape``, False with probability ``rate``.
+
+    Args:
+        of: the key of the call.
+        shape: of the activation in torch's layout, (N, ...), or of a part of it.
+        first: the place of its first sample in the whole (global) batch: an int, or a word of ``xp``.
+
+    Example:
+        >>> from fkit.array.ops import Numpy
+        >>> whole = keep_elements(Numpy(), key(0, "drop"), 0.5, (4, 3))
+        >>> bool((whole[2:] == keep_elements(Numpy(), key(0, "drop"), 0.5, (2, 3), first=2)).all())
+        True
+    """
+    _check_library(xp)
+    expect(shape, (tuple, list), "`shape` is a tuple of lengths")
+    row = prod(shape[1:])
+    start = first * row if isinstance(first, int) else xp.mul(first, xp.word(row))
+    return keep(xp, xp.words(start, shape), of, rate)
+
+
+def keep_samples(xp: Ops, of: Key, rate: float, count: int, first: Words = 0) -> Any:
+    """Which samples a stochastic depth keeps: (count,) bool, False with probability ``rate``; see `keep_elements`.
+
+    Example:
+        >>> from fkit.array.ops import Numpy
+        >>> keep_samples(Numpy(), key(0, "path"), 0.5, 6)[4:].tolist()
+        [True, True]
+        >>> keep_samples(Numpy(), key(0, "path"), 0.5, 2, first=4).tolist()
+        [True, True]
+    """
+    _check_library(xp)
+    return keep(xp, xp.words(first, (count,)), of, rate)
 
 
 def generator(of: tuple[int, int]) -> np.random.Generator:

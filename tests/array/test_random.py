@@ -8,7 +8,21 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from fkit.array.ops import Host, Numpy
-from fkit.array.random import bits, fold, generator, keep, key, permutation, scramble, seed_of, tag, uniform
+from fkit.array.random import (
+    bits,
+    call_key,
+    fold,
+    generator,
+    keep,
+    keep_elements,
+    keep_samples,
+    key,
+    permutation,
+    scramble,
+    seed_of,
+    tag,
+    uniform,
+)
 from fkit.tree.error import FkitTypeError, FkitValueError
 
 KINDS = (np.int8, np.uint8, np.int16, np.int32, np.uint32, np.int64, np.uint64, np.array)
@@ -56,6 +70,9 @@ def test_wrong_arguments_are_told() -> None:
         lambda xp: uniform(xp, of, 0),
         lambda xp: fold(xp, of, 0),
         lambda xp: keep(xp, 0, of, 0.5),
+        lambda xp: keep_elements(xp, of, 0.5, (2,)),
+        lambda xp: keep_samples(xp, of, 0.5, 2),
+        lambda xp: call_key(xp, of, 0),
     ):
         for wrong in (None, 3, "x", []):
             with pytest.raises(FkitTypeError, match="`xp` is the operations of an array library"):
@@ -72,3 +89,30 @@ def test_wrong_arguments_are_told() -> None:
         permutation(of, -1)
     with pytest.raises(FkitTypeError, match="`name` is a string, not the int 3"):
         tag(3)  # type: ignore[arg-type]
+
+
+@given(st.integers(1, 6), st.integers(0, 5), st.lists(st.integers(1, 4), max_size=3))
+def test_a_part_of_a_batch_draws_what_the_whole_draws_there(count: int, first: int, tail: list[int]) -> None:
+    of = call_key(Host(), key(3, "drop"), 1)
+    whole = keep_elements(Numpy(), of, 0.5, (first + count, *tail))
+    part = keep_elements(Numpy(), of, 0.5, (count, *tail), first)
+    traced = keep_elements(Numpy(), of, 0.5, (count, *tail), Numpy().word(first))
+    assert (whole[first:] == part).all() and (part == traced).all()
+    assert (keep_samples(Numpy(), of, 0.5, first + count)[first:] == keep_samples(Numpy(), of, 0.5, count, first)).all()
+
+
+def test_each_call_of_a_layer_draws_for_itself() -> None:
+    of = key(0, "drop")
+    masks = [keep_elements(Numpy(), call_key(Host(), of, call), 0.5, (40, 50)) for call in range(4)]
+    for i, one in enumerate(masks):
+        assert abs(one.mean() - 0.5) < 0.05
+        assert all(abs((one == other).mean() - 0.5) < 0.05 for other in masks[:i])
+
+
+def test_the_masks_of_layers_are_what_they_were() -> None:
+    """Recorded: a change here would change every run with dropout, on either backend."""
+    of = call_key(Host(), fold(Host(), key(5, "train"), tag("backbone.drop")), 2)
+    assert of == (3454295676, 2738488434)
+    words = np.packbits(keep_elements(Numpy(), of, 0.25, (3, 8), first=7)).tolist()
+    assert words == [109, 223, 243]
+    assert np.packbits(keep_samples(Numpy(), of, 0.25, 8, first=7)).tolist() == [251]
