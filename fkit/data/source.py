@@ -7,35 +7,18 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
-from frozendict import frozendict
 from numpy.typing import NDArray
 
 from fkit.array.room import open as open_room
 from fkit.data.collate import collate as default_collate
 from fkit.data.dataset import Dataset
 from fkit.data.job import Job, Maker, Workers
+from fkit.data.key import check_loader
 from fkit.data.sampler import DefaultSampler, Sampler
 from fkit.structures.batch import Batch
-from fkit.tree.error import FkitIndexError, FkitTypeError, FkitValueError, quoted
+from fkit.tree.error import FkitIndexError, FkitValueError
 
 __all__ = ["Listed", "Loader", "Source", "open_loader"]
-
-# mmengine's keys of a dataloader (torch's among them) -> what fits; the last four change no batch
-_KEYS: frozendict[str, tuple[type, ...]] = frozendict(
-    dataset=(object,),
-    batch_size=(int,),
-    global_batch_size=(int,),
-    sampler=(object,),
-    shuffle=(bool,),
-    batch_sampler=(object,),
-    collate_fn=(object,),
-    drop_last=(bool,),
-    num_batch_per_epoch=(int,),
-    num_workers=(int,),
-    prefetch_factor=(int,),
-    persistent_workers=(bool,),
-    pin_memory=(bool,),
-)
 
 
 class Source(ABC):
@@ -241,22 +224,22 @@ def open_loader(
         >>> open_loader({"batch_size": 100, "dataset": Digits("test")}, lambda kind, cfg: cfg, seed=0).length
         4
     """
-    _check(cfg, path)
-    size = cfg.get("global_batch_size") or cfg.get("batch_size", 1)
+    check_loader(cfg, path)
+    size = cfg.get("global_batch_size") or cfg.get("batch_size") or 1
     dataset, sampler = (
         _part(cfg.get(name), kind, build) for name, kind in (("dataset", "datasets"), ("sampler", "data_samplers"))
     )
     if sampler is None:
-        sampler = DefaultSampler(shuffle=cfg.get("shuffle", False))
+        sampler = DefaultSampler(shuffle=cfg.get("shuffle") or False)
     joined = _part(cfg.get("collate_fn"), "functions", build)
     return Loader(
         dataset,
         batch_size=size,
         sampler=sampler,
-        drop_last=cfg.get("drop_last", False),
+        drop_last=cfg.get("drop_last") or False,
         seed=seed,
         collate=default_collate if joined is None else joined,
-        workers=cfg.get("num_workers", 0),
+        workers=cfg.get("num_workers") or 0,
         ahead=cfg.get("prefetch_factor") or 2,
         limit=cfg.get("num_batch_per_epoch"),
     )
@@ -264,38 +247,3 @@ def open_loader(
 
 def _part(cfg: Any, kind: str, build: Callable[[str, Any], Any]) -> Any:
     return build(kind, cfg) if isinstance(cfg, Mapping) else cfg
-
-
-_PROTOCOLS: frozendict[str, tuple[str, ...]] = frozendict(
-    dataset=("__len__", "__getitem__"), sampler=("endless", "count", "indices")
-)
-
-
-def _check(cfg: Mapping[str, Any], path: str) -> None:
-    for word, value in cfg.items():
-        if word not in _KEYS:
-            raise FkitTypeError(f"{path} takes no key {word!r}.", value=word, choices=_KEYS, label="Keys", path=path)
-        wrong = type(value) is bool and _KEYS[word] == (int,)
-        if value is not None and (wrong or not isinstance(value, _KEYS[word])):
-            raise FkitTypeError(
-                f"{path}.{word} = {value!r}: expected {_KEYS[word][0].__name__}.", path=f"{path}.{word}"
-            )
-    for word, methods in _PROTOCOLS.items():
-        value = cfg.get(word)
-        if value is not None and not isinstance(value, Mapping) and not all(hasattr(value, name) for name in methods):
-            raise FkitTypeError(
-                f"{path}.{word} = {quoted(value)} is neither a config nor an object with {', '.join(methods)}.",
-                path=f"{path}.{word}",
-                repair=f"Say {word}=dict(type=...).",
-            )
-    if cfg.get("dataset") is None:
-        raise FkitTypeError(f"{path} has no 'dataset'.", path=path, repair="Say dataset=dict(type=...).")
-    for one, other in (("batch_size", "global_batch_size"), ("sampler", "shuffle")):
-        if cfg.get(one) is not None and cfg.get(other) is not None:
-            raise FkitValueError(f"{path}: {one} and {other} exclude each other.", path=path)
-    if cfg.get("batch_sampler") is not None:
-        raise FkitValueError(
-            f"{path}.batch_sampler: batches are cut from the sampler's order; no other way is offered yet.",
-            path=f"{path}.batch_sampler",
-            repair="Say batch_size and sampler.",
-        )

@@ -264,12 +264,12 @@ def test_a_config_opens():
 @pytest.mark.parametrize(
     ("changes", "said"),
     [
-        ({"batchsize": 3}, "train_dataloader takes no key 'batchsize'.\n  Did you mean 'batch_size'?"),
-        ({"batch_size": "3"}, "train_dataloader.batch_size = '3': expected int"),
-        ({"batch_size": True}, "train_dataloader.batch_size = True: expected int"),
-        ({"batch_size": 0}, "batch_size = 0: at least 1"),
-        ({"num_workers": -1}, "num_workers = -1"),
-        ({"dataset": None}, "train_dataloader has no 'dataset'"),
+        ({"batchsize": 3}, "train_dataloader.batchsize is unknown.\n  Did you mean 'batch_size'?"),
+        ({"batch_size": "3"}, "train_dataloader.batch_size = '3' is text, not a whole number of at least 1"),
+        ({"batch_size": True}, "train_dataloader.batch_size = True is not a whole number of at least 1"),
+        ({"batch_size": 0}, "train_dataloader.batch_size = 0 is not a whole number of at least 1"),
+        ({"num_workers": -1}, "train_dataloader.num_workers = -1 is not a whole number of at least 0"),
+        ({"dataset": None}, "train_dataloader.dataset is missing"),
         ({"global_batch_size": 8}, "batch_size and global_batch_size exclude each other"),
         ({"sampler": {"type": "DefaultSampler"}, "shuffle": True}, "sampler and shuffle exclude each other"),
         ({"batch_sampler": {"type": "AspectRatioBatchSampler"}}, "no other way is offered yet"),

@@ -1,0 +1,53 @@
+"""The keys of a dataloader, described once: mmengine's, torch's among them."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from fkit.config.schema import ANYTHING, FLAG, PART, Key, Shape, check, either, table, whole
+from fkit.tree.error import FkitValueError
+from fkit.tree.node import Node
+
+__all__ = ["LOADER", "check_loader"]
+
+_DATASET = Shape("an object with __len__ and __getitem__", but=(str, bytes), methods=("__len__", "__getitem__"))
+_SAMPLER = Shape("an object with endless, count and indices", methods=("endless", "count", "indices"))
+
+LOADER = table(
+    Key("dataset", either(PART, _DATASET), doc="what is read", required=True),
+    Key("batch_size", whole(1), doc="samples a batch, on each device; 1 by default"),
+    Key("global_batch_size", whole(1), doc="in its place: samples a batch, on all devices together"),
+    Key("sampler", either(PART, _SAMPLER), doc="the order; DefaultSampler by default"),
+    Key("shuffle", FLAG, doc="in place of a sampler: whether to shuffle"),
+    Key(
+        "batch_sampler", ANYTHING, doc="how batches are cut", refused="is not supported yet: say batch_size and sampler"
+    ),
+    Key("collate_fn", either(PART, Shape("a function", methods=("__call__",))), doc="samples -> a batch"),
+    Key("drop_last", FLAG, False, "leave out a last batch that is not full"),
+    Key("num_batch_per_epoch", whole(1), doc="batches an epoch, at most"),
+    Key("num_workers", whole(0), 0, "processes that make batches; no batch depends on it"),
+    Key("prefetch_factor", whole(1), 2, "batches that each of them makes ahead"),
+    Key("persistent_workers", FLAG, doc="workers always live on from epoch to epoch, and change no batch"),
+    Key("pin_memory", FLAG, doc="memory is pinned where that helps, and changes no batch"),
+)
+"""What a dataloader's table may hold."""
+
+
+def check_loader(cfg: Any, path: str, whole: Node | None = None) -> None:
+    """Refuse a dataloader's table with a key, a value or a combination that makes no batches.
+
+    Args:
+        path: where it stands in the whole config, ``whole``, which says the file and line.
+
+    Raises:
+        FkitError: as `fkit.config.schema.check`; two keys that exclude each other.
+    """
+    check(cfg, LOADER, (path,), whole)
+    for one, other in (("batch_size", "global_batch_size"), ("sampler", "shuffle")):
+        if cfg.get(one) is not None and cfg.get(other) is not None:
+            raise FkitValueError(f"{path}: {one} and {other} exclude each other.", path=path)
+    if isinstance(cfg, Mapping) and cfg.get("batch_sampler") is not None:
+        raise FkitValueError(
+            f"{path}.batch_sampler: batches are cut from the sampler's order; no other way is offered yet.",
+            path=f"{path}.batch_sampler",
+            repair="Say batch_size and sampler.",
+        )
