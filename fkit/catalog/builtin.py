@@ -51,7 +51,7 @@ _HOOKS = (
 _DATA = (
     ("datasets", "Digits", "fkit.data.dataset:Digits", None, None),
     ("datasets", "ImageFiles", "fkit.data.dataset:ImageFiles", None, None),
-    ("datasets", "ImageFolder", "fkit.data.dataset:ImageFolder", None, None),
+    ("datasets", "ImageFolder", "fkit.data.folder:ImageFolder", None, None),
     ("data_samplers", "DefaultSampler", "fkit.data.sampler:DefaultSampler", None, None),
     ("data_samplers", "InfiniteSampler", "fkit.data.sampler:InfiniteSampler", None, None),
     ("transforms", "Compose", "fkit.data.transform.transform:Compose", None, None),

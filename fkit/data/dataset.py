@@ -1,4 +1,4 @@
-"""Datasets: frozen, indexed, giving raw samples; and the digits that ship with the kit."""
+"""Datasets: frozen, indexed, giving raw samples; the digits that ship with the kit, and lists of image files."""
 
 import importlib.resources
 import os
@@ -12,12 +12,12 @@ from frozendict import frozendict
 from numpy.typing import NDArray
 
 from fkit.catalog.entry import Built
+from fkit.data.digest import digest_of_arrays, digest_of_names
 from fkit.data.transform.transform import Compose, Sample, frozen
 from fkit.tree.error import FkitFileNotFoundError, FkitIndexError, FkitValueError
 
-__all__ = ["Dataset", "Digits", "ImageFiles", "ImageFolder", "read_digits"]
+__all__ = ["Dataset", "Digits", "ImageFiles", "checked", "compose", "read_digits"]
 
-_EXTENSIONS = (".jpg", ".jpeg", ".png", ".ppm", ".bmp", ".pgm", ".tif", ".tiff", ".webp")
 _SPLITS = ("train", "test")
 
 Pipeline = Annotated[Iterable[Any], Built("transforms")]
@@ -28,7 +28,8 @@ class Dataset(Protocol):
 
     A dataset whose ``pipeline`` is a `Compose` (see `compose`) gives raw samples. Any other gives them ready for
     `fkit.data.collate.collate`; numpy's and ``random``'s global generators are then seeded from the sample's key around
-    each call, so that what it draws from them is the run's. ``metainfo`` (``classes``, ...) may be absent.
+    each call, so that what it draws from them is the run's. ``metainfo`` (``classes``, ...) may be absent, and so may
+    ``fingerprint``, text that says which samples there are (see `fkit.data.identity.describe`).
     """
 
     def __len__(self) -> int: ...
@@ -78,6 +79,11 @@ class Digits:
         object.__setattr__(self, "pipeline", compose(self.pipeline))
         object.__setattr__(self, "metainfo", frozen(self.metainfo))
         object.__setattr__(self, "arrays", read_digits(self.split))
+
+    @property
+    def fingerprint(self) -> str:
+        """A digest of the split's arrays."""
+        return digest_of_arrays(self.arrays)
 
     def __len__(self) -> int:
         return len(self.arrays.labels)
@@ -151,6 +157,14 @@ class ImageFiles:
         object.__setattr__(self, "pipeline", compose(self.pipeline))
         object.__setattr__(self, "metainfo", frozen(self.metainfo))
 
+    @property
+    def fingerprint(self) -> str:
+        """A digest of the files' names, told from the folder that holds them all, so that the data may move."""
+        assert isinstance(self.paths, tuple)
+        whole = [os.path.abspath(path) for path in self.paths]
+        folder = os.path.commonpath([os.path.dirname(path) for path in whole])
+        return digest_of_names(((path, None) for path in whole), folder)
+
     def __len__(self) -> int:
         assert isinstance(self.paths, tuple)
         return len(self.paths)
@@ -159,68 +173,6 @@ class ImageFiles:
         assert isinstance(self.paths, tuple)
         place = checked(index, len(self), "ImageFiles")
         return frozendict(img_path=self.paths[place], sample_idx=place)
-
-
-@dataclass(frozen=True)
-class ImageFolder:
-    """A folder with one folder of images a class: ``data_root/CLASS/.../NAME.png``.
-
-    Args:
-        data_root: the folder.
-        classes: the classes in the order of their labels; None takes the folders' names, sorted.
-        extensions: of the files taken, in lower case.
-        pipeline: transforms, the first of which reads ``img_path`` (LoadImageFromFile).
-
-    Files are sorted by class and path, so that a sample's number does not hang on the file system.
-
-    Raises:
-        FkitFileNotFoundError: the folder, or a class's folder, is not there.
-        FkitValueError: no image was found.
-    """
-
-    data_root: str | Path
-    classes: Iterable[str] | None = None
-    extensions: Iterable[str] = _EXTENSIONS
-    pipeline: Pipeline = ()
-    metainfo: Mapping[str, Any] = field(default=frozen({}), repr=False)
-    records: tuple[tuple[str, int], ...] = field(init=False, repr=False, compare=False)
-
-    def __post_init__(self) -> None:
-        root, endings = Path(os.path.expanduser(self.data_root)), tuple(self.extensions)
-        if not root.is_dir():
-            raise FkitFileNotFoundError(f"ImageFolder: data_root = {str(root)!r} is no folder.")
-        names = tuple(sorted(path.name for path in root.iterdir() if path.is_dir()))
-        if self.classes is not None:
-            there, names = names, tuple(self.classes)
-            for name in names:
-                if name not in there:
-                    raise FkitFileNotFoundError(
-                        f"ImageFolder: {root} has no folder {name!r}.", value=name, choices=there, label="Folders"
-                    )
-        records = tuple(
-            (str(path), label)
-            for label, name in enumerate(names)
-            for path in sorted((root / name).rglob("*"))
-            if path.suffix.lower() in endings and path.is_file()
-        )
-        if not records:
-            raise FkitValueError(
-                f"ImageFolder: {root} holds no images in folders of classes.",
-                repair=f"Expected {root}/CLASS/NAME with one of {', '.join(endings)}.",
-            )
-        object.__setattr__(self, "classes", names)
-        object.__setattr__(self, "extensions", endings)
-        object.__setattr__(self, "pipeline", compose(self.pipeline))
-        object.__setattr__(self, "metainfo", frozen({**self.metainfo, "classes": names}))
-        object.__setattr__(self, "records", records)
-
-    def __len__(self) -> int:
-        return len(self.records)
-
-    def __getitem__(self, index: int) -> Sample:
-        place = checked(index, len(self), "ImageFolder")
-        path, label = self.records[place]
-        return frozendict(img_path=path, gt_label=label, sample_idx=place)
 
 
 def compose(pipeline: Any) -> Compose:

@@ -9,7 +9,6 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from fkit.array.room import open as open_room
 from fkit.data.collate import collate as default_collate
 from fkit.data.dataset import Dataset
 from fkit.data.job import Job, Maker, Workers
@@ -89,7 +88,7 @@ class Loader(Source):
         workers: processes that make batches; 0 makes them in this one. Of no effect on the batches.
         ahead: batches that each worker prepares in advance.
         limit: batches an epoch at most; None for no limit.
-        spread: how jobs get to the workers; None takes torch's room's, opened when ``workers`` is above 0.
+        spread: how jobs get to the workers: a room's ``workers`` (``fkit.array.room.open("torch").workers``).
 
     Raises:
         FkitValueError: an empty dataset, no full batch to give, or a number out of range.
@@ -128,7 +127,10 @@ class Loader(Source):
                 repair="Lower batch_size, or set drop_last=False.",
             )
         if self.workers > 0 and self.spread is None:
-            object.__setattr__(self, "spread", open_room("torch").workers)
+            raise FkitValueError(
+                f"num_workers = {self.workers}, and nothing that starts worker processes.",
+                repair='Give spread=fkit.array.room.open("torch").workers, which serves either backend, or num_workers=0.',
+            )
 
     @property
     def length(self) -> int | None:
@@ -203,7 +205,12 @@ class Loader(Source):
 
 
 def open_loader(
-    cfg: Mapping[str, Any], build: Callable[[str, Any], Any], seed: int, *, path: str = "dataloader"
+    cfg: Mapping[str, Any],
+    build: Callable[[str, Any], Any],
+    seed: int,
+    *,
+    path: str = "dataloader",
+    spread: Workers | None = None,
 ) -> Loader:
     """The source that a dataloader config describes.
 
@@ -215,6 +222,7 @@ def open_loader(
         build: ``(kind, cfg) -> part``: builds datasets, data_samplers and functions. What is built already is taken.
         seed: of the run.
         path: where ``cfg`` stands in the whole config, for messages.
+        spread: how jobs get to worker processes; what ``num_workers`` above 0 needs.
 
     Raises:
         FkitError: a key is unknown, of the wrong type, or excludes another; the dataset is empty.
@@ -242,6 +250,7 @@ def open_loader(
         workers=cfg.get("num_workers") or 0,
         ahead=cfg.get("prefetch_factor") or 2,
         limit=cfg.get("num_batch_per_epoch"),
+        spread=spread,
     )
 
 

@@ -177,7 +177,9 @@ def _loader(settings: Config, reg: Registry, name: str, seed: int, **changes: An
     def make(kind: str, node: Any) -> Any:
         return build(node, reg, kind, scope=scope, path=f"{name}.{_LOADER_PARTS[kind]}")
 
-    return open_loader({**settings[name], **changes}, build=make, seed=seed, path=name)
+    node = {**settings[name], **changes}
+    spread = open_room("torch").workers if node.get("num_workers") else None  # torch's serve either backend
+    return open_loader(node, build=make, seed=seed, path=name, spread=spread)
 
 
 def registry_of(cfg: Config, registry: Registry | None = None, allow: str | Iterable[str] = ()) -> Registry:

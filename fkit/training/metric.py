@@ -11,6 +11,7 @@ from typing import Any, NamedTuple, Protocol, TypeAlias, cast
 import numpy as np
 from numpy.typing import NDArray
 
+from fkit.training.label import check_labels
 from fkit.tree.error import FkitKeyError, FkitTypeError, FkitValueError
 
 __all__ = ["Accuracy", "Metric", "Rows", "ranks"]
@@ -186,11 +187,7 @@ def _missed(scores: NDArray[Any], labels: NDArray[Any]) -> NDArray[np.int64]:
 def _classes(scores: NDArray[Any], labels: NDArray[Any]) -> int:
     """How many classes there are; every label is one of them."""
     count = scores.shape[1]
-    if labels.size and (labels.min() < 0 or labels.max() >= count):
-        raise FkitValueError(
-            f"label {int(labels.max() if labels.max() >= count else labels.min())} is none of {count} classes.",
-            repair="Let the head's num_classes be the dataset's number of classes.",
-        )
+    check_labels(labels, count)
     return count
 
 

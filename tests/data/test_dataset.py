@@ -6,23 +6,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from fkit.data.dataset import Digits, ImageFiles, ImageFolder
-from fkit.data.transform.loading import LoadImageFromFile
+from fkit.data.dataset import Digits, ImageFiles
 from fkit.data.transform.photometry import ToUnit
 from fkit.image.io import imwrite
-from fkit.tree.error import FkitError, FkitFileNotFoundError
-
-
-def folder(root: Path) -> Path:
-    """Three images in two classes; cats written first."""
-    for name, value in (("dog/b.png", 9), ("cat/a.png", 7), ("dog/a.PNG", 8), ("dog/notes.txt", None)):
-        path = root / name
-        path.parent.mkdir(exist_ok=True)
-        if value is None:
-            path.write_text("not an image")
-        else:
-            assert imwrite(np.full((4, 6, 3), value, np.uint8), path)
-    return root
+from fkit.tree.error import FkitError
 
 
 def test_the_splits_are_the_shipped_ones():
@@ -71,33 +58,13 @@ def test_an_unknown_split_is_named():
     assert str(caught.value) == "Digits: split = 'tset' is unknown.\n  Did you mean 'test'? Allowed: train, test"
 
 
-def test_a_folder_is_sorted_by_class_and_name(tmp_path: Path):
-    found = ImageFolder(folder(tmp_path), pipeline=[LoadImageFromFile()])
-    assert found.metainfo["classes"] == ("cat", "dog")
-    names = [(Path(one["img_path"]).name, one["gt_label"], one["sample_idx"]) for one in found]
-    assert names == [("a.png", 0, 0), ("a.PNG", 1, 1), ("b.png", 1, 2)]
-    assert found.pipeline(found[2])["img"][0, 0].tolist() == [9, 9, 9]
-
-
-def test_classes_give_the_labels(tmp_path: Path):
-    found = ImageFolder(folder(tmp_path), classes=["dog", "cat"])
-    assert [one["gt_label"] for one in found] == [0, 0, 1]
-    with pytest.raises(FkitFileNotFoundError, match=r"has no folder 'dgo'.\n  Did you mean 'dog'\?"):
-        ImageFolder(tmp_path, classes=["dgo"])
-
-
-def test_a_folder_without_images_is_an_error(tmp_path: Path):
-    with pytest.raises(FkitError, match="holds no images in folders of classes"):
-        ImageFolder(tmp_path)
-    with pytest.raises(FileNotFoundError, match="is no folder"):
-        ImageFolder(tmp_path / "absent")
-
-
 def test_image_files_keep_their_order(tmp_path: Path):
-    root = folder(tmp_path)
-    found = ImageFiles([root / "dog/b.png", str(root / "cat/a.png")])
+    for name in ("dog/b.png", "cat/a.png"):
+        (tmp_path / name).parent.mkdir()
+        assert imwrite(np.zeros((4, 6, 3), np.uint8), tmp_path / name)
+    found = ImageFiles([tmp_path / "dog/b.png", str(tmp_path / "cat/a.png")])
     assert [Path(one["img_path"]).name for one in found] == ["b.png", "a.png"]
     with pytest.raises(FkitError, match="no image was named"):
         ImageFiles([])
     with pytest.raises(FileNotFoundError, match="dog is a folder"):
-        ImageFiles([root / "dog"])
+        ImageFiles([tmp_path / "dog"])

@@ -13,6 +13,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import fkit
+from fkit.array.room import open as open_room
 from fkit.data.dataset import Digits
 from fkit.data.job import Maker
 from fkit.data.sampler import DefaultSampler, InfiniteSampler
@@ -25,6 +26,7 @@ from fkit.structures.batch import Batch
 from fkit.tree.error import FkitError
 
 AUGMENTED = Digits("test", [ToUnit(), ShiftScaleRotate(0.1, 0.1, 10), PackInputs()])
+TORCH = open_room("torch")
 SOURCE = Loader(AUGMENTED, batch_size=70, seed=3)
 
 
@@ -113,7 +115,7 @@ def test_worker_processes_change_nothing():
         },
     }
     here = open_loader(cfg, reg.build, 1)
-    there = open_loader({**cfg, "num_workers": 2}, reg.build, 1).stream(0, 2)
+    there = open_loader({**cfg, "num_workers": 2}, reg.build, 1, spread=TORCH.workers).stream(0, 2)
     want = [*here.batches(0, 2), *here.batches(1)]
     assert all(equal(a, b) for a, b in zip(want, there))  # noqa: B905  one has no end
     there.close()  # type: ignore[attr-defined]
@@ -270,6 +272,7 @@ def test_a_config_opens():
         ({"batch_size": 0}, "train_dataloader.batch_size = 0 is not a whole number of at least 1"),
         ({"num_workers": -1}, "train_dataloader.num_workers = -1 is not a whole number of at least 0"),
         ({"dataset": None}, "train_dataloader.dataset is missing"),
+        ({"num_workers": 2}, "num_workers = 2, and nothing that starts worker processes.\n  Give spread="),
         ({"global_batch_size": 8}, "batch_size and global_batch_size exclude each other"),
         ({"sampler": {"type": "DefaultSampler"}, "shuffle": True}, "sampler and shuffle exclude each other"),
         ({"batch_sampler": {"type": "AspectRatioBatchSampler"}}, "no other way is offered yet"),

@@ -1,0 +1,111 @@
+"""What data a source gives, in a few words that JSON can hold: a resumed run compares them with those of before."""
+
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any, cast
+
+from fkit.data.digest import digest_of_arrays
+from fkit.data.source import Listed, Loader, Source
+from fkit.tree.check import expect
+from fkit.tree.error import FkitTypeError, quoted
+
+__all__ = ["changes", "describe"]
+
+_SHOWN = 5
+
+
+def describe(source: Source) -> dict[str, Any]:
+    """A source's data: how much of it there is, its classes, and a digest of the list of its samples.
+
+    Args:
+        source: any. Of a `Loader` the dataset is described: its length, the ``classes`` of its metainfo, and its
+            ``fingerprint`` where it has one (text, or a function that gives it): `ImageFolder`'s are the files' names and
+            labels, `Digits`' are the arrays' bytes. What a dataset of a user's own has not is left out.
+
+    Returns:
+        ``{"batches": int, "samples": int, "classes": [...], "digest": "..."}``, those that are known; no file is read.
+
+    Raises:
+        FkitTypeError: it is no source, or a fingerprint is no text.
+
+    Example:
+        >>> from fkit.data.dataset import Digits
+        >>> found = describe(Loader(Digits("test"), batch_size=100))
+        >>> found["batches"], found["samples"], found["classes"][:2], len(found["digest"])
+        (4, 360, ['0', '1'], 32)
+    """
+    if isinstance(source, Loader):
+        samples, classes, digest = len(source.dataset), _classes(source.dataset), _fingerprint(source.dataset)
+    elif isinstance(source, Listed):
+        batches = source.items
+        samples, classes = sum(len(batch) for batch in batches), None
+        digest = digest_of_arrays(
+            array for batch in batches for part in (batch.inputs, batch.targets, batch.valid) for array in _arrays(part)
+        )
+    else:
+        expect(source, Source, "`source` is a source (fkit.Source.of makes one of batches)")
+        samples, classes, digest = None, _classes(source), _fingerprint(source)
+    known = {"batches": source.length, "samples": samples, "classes": classes, "digest": digest}
+    return {name: value for name, value in known.items() if value is not None}
+
+
+def changes(then: Mapping[str, Any], now: Mapping[str, Any]) -> tuple[str, ...]:
+    """What differs between two descriptions, a line each; nothing where they agree. What only one knows is no change.
+
+    Example:
+        >>> changes({"samples": 9, "classes": ["cat", "dog"]}, {"samples": 8, "classes": ["dog", "emu"]})
+        ("classes: 'cat' is gone, 'emu' is new", 'samples: 9 -> 8')
+    """
+    expect(then, Mapping, "`then` is what `describe` gave")
+    expect(now, Mapping, "`now` is what `describe` gives")
+    lines: list[str] = []
+    for name in ("classes", "samples", "batches"):
+        old, new = then.get(name), now.get(name)
+        if old is None or new is None or old == new:
+            continue
+        lines.append(f"{name}: {_between(old, new) if name == 'classes' else f'{old} -> {new}'}")
+    old, new = then.get("digest"), now.get("digest")
+    if not lines and old is not None and new is not None and old != new:
+        lines.append(f"the samples are others, as many as before (digest {str(old)[:8]} -> {str(new)[:8]})")
+    return tuple(lines)
+
+
+def _between(old: Any, new: Any) -> str:
+    """How one list of classes became another."""
+    before, after = list(old), list(new)
+    lost = [f"{name!r} is gone" for name in before if name not in after]
+    come = [f"{name!r} is new" for name in after if name not in before]
+    said = [*lost[:_SHOWN], *come[:_SHOWN]]
+    more = len(lost) + len(come) - len(said)
+    if not said:
+        return "they are in another order, so labels mean others"
+    return ", ".join(said) + (f", and {more} more" if more else "")
+
+
+def _classes(part: Any) -> list[str] | None:
+    """Of the metainfo, as mmengine has it, else of the attribute ``classes``, as torchvision has it."""
+    metainfo: Any = getattr(part, "metainfo", None)
+    said: Any = cast("Mapping[str, Any]", metainfo).get("classes") if isinstance(metainfo, Mapping) else None
+    said = getattr(part, "classes", None) if said is None else said
+    if isinstance(said, str) or not isinstance(said, Sequence):
+        return None
+    return [str(name) for name in cast("Sequence[Any]", said)]
+
+
+def _fingerprint(part: Any) -> str | None:
+    said: Any = getattr(part, "fingerprint", None)
+    text = said() if callable(said) else said
+    if text is None or isinstance(text, str):
+        return text
+    raise FkitTypeError(
+        f"{type(part).__name__}.fingerprint is {quoted(text)}, not text.",
+        repair="Let it be a digest of the list of samples: fkit.data.digest.digest_of_names makes one.",
+    )
+
+
+def _arrays(part: Any) -> Iterable[Any]:
+    if isinstance(part, Mapping):
+        named = cast("Mapping[str, Any]", part)
+        for name in sorted(named):
+            yield from _arrays(named[name])
+    else:
+        yield part
