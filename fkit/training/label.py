@@ -123,8 +123,9 @@ def label_ranges(model: Any) -> Mapping[str, LabelRange]:
 
 
 def _range(value: Any, what: str) -> LabelRange:
-    pair: tuple[Any, ...] = cast("tuple[Any, ...]", value) if isinstance(value, tuple) else (value, None)
-    classes, ignore = pair if len(pair) == 2 else (value, None)
+    classes, ignore = value, None
+    if isinstance(value, tuple) and len(cast("tuple[Any, ...]", value)) == 2:
+        classes, ignore = cast("tuple[Any, Any]", value)
     expect_number(classes, what, whole=True)
     if ignore is not None:
         expect_number(ignore, what, whole=True)
