@@ -15,9 +15,8 @@ from fkit.catalog.report import locate, place, placed
 from fkit.config.config import Config
 from fkit.data.source import Source, open_loader
 from fkit.run.course import Course
-from fkit.run.hook.hook import Handler, Hook, handlers, priority_number
+from fkit.run.hook.hook import Handler, Hook, Offer, handlers, priority_number
 from fkit.run.hook.log import RecordHook
-from fkit.run.hook.schedule import ParamSchedulerHook
 from fkit.run.hook.timer import ProgressHook
 from fkit.run.hook.validation import ValidationHook
 from fkit.run.settings import refuse, settle_with_notes
@@ -124,6 +123,8 @@ def plan(
     functions = Program.of(_spec(settings, reg, donate, None), name)
     course = _course(settings)
     hooks = _hooks(settings, reg, name, course, functions)
+    for _, hook in hooks:
+        functions = hook.wrap(functions)
     return Plan(
         cfg, settings, notes, reg, name, open_room(name), functions, hooks, handlers(hooks), course,
         _evaluator(settings, reg, "val_evaluator"), int(settings["seed"]),
@@ -317,6 +318,7 @@ def _hooks(
 ) -> tuple[tuple[str, Hook], ...]:
     """Default hooks, then custom ones, in firing order: by priority, ties as they stand."""
     rows: list[tuple[int, str, Hook]] = []
+    offer = Offer(course, functions.hyperparams, lambda: _schedules(settings, reg, course))
 
     def add(name: str, hook: Hook, priority: str | int | None = None) -> None:
         rows.append((priority_number(hook.priority if priority is None else priority), name, hook))
@@ -324,9 +326,8 @@ def _hooks(
     def make(name: str, path: str, node: Config) -> None:
         options, priority = node.pop("priority", None)
         hook = build(options, reg, "hooks", backend=backend, scope=settings.get("default_scope"), path=path)
-        if isinstance(hook, ParamSchedulerHook):
-            hook = ParamSchedulerHook(_schedules(settings, reg, course), functions.hyperparams())
-        add(name, hook, priority)
+        expect(hook, Hook, f"{path} is a hook (derive it from fkit.Hook)")
+        add(name, hook.bind(offer), priority)
 
     for name, node in settings["default_hooks"].items():
         if node is not None:

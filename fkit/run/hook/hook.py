@@ -1,15 +1,18 @@
 """What a hook is, and how hooks are ordered and fired."""
 
 from collections.abc import Callable, Iterable, Mapping
-from typing import ClassVar
+from typing import ClassVar, NamedTuple
 
+from fkit.run.course import Course
 from fkit.run.effect import Effect
 from fkit.run.event import EVENTS, Event
 from fkit.run.state import Memory, RunState
+from fkit.training.program import Hyperparams, Program
+from fkit.training.schedule import Schedule
 from fkit.tree.error import FkitError, FkitTypeError, FkitValueError, RunError
 from fkit.tree.frozen import frozen
 
-__all__ = ["PRIORITIES", "Answer", "Handler", "Hook", "fire", "handlers", "priority_number"]
+__all__ = ["PRIORITIES", "Answer", "Handler", "Hook", "Offer", "fire", "handlers", "priority_number"]
 
 PRIORITIES: Mapping[str, int] = frozen(
     dict(HIGHEST=0, VERY_HIGH=10, HIGH=30, ABOVE_NORMAL=40, NORMAL=50, BELOW_NORMAL=60, LOW=70, VERY_LOW=90, LOWEST=100)
@@ -18,6 +21,20 @@ PRIORITIES: Mapping[str, int] = frozen(
 
 Answer = tuple[Memory, tuple[Effect, ...]]
 Handler = Callable[[Memory, RunState, Event], Answer]
+
+
+class Offer(NamedTuple):
+    """What a plan that is being made offers its hooks; what is made of the config is made when it is asked for.
+
+    Attributes:
+        course: how the run goes through its data.
+        hyperparams: what the optimizers start with.
+        schedules: the policies of ``param_scheduler``, in order.
+    """
+
+    course: Course
+    hyperparams: Callable[[], Hyperparams]
+    schedules: Callable[[], tuple[Schedule, ...]]
 
 
 class Hook:
@@ -47,6 +64,14 @@ class Hook:
     def answers(self, event: str) -> bool:
         """Whether there is a handler for an event that, with these arguments, may ever do anything; asked once a run."""
         return hasattr(self, event)
+
+    def bind(self, offer: Offer) -> "Hook":
+        """The hook with what it needs of the plan; asked once, when the plan is made."""
+        return self
+
+    def wrap(self, program: Program) -> Program:
+        """The program that the run uses, in the place of ``program``; asked once, when the plan is made, in firing order."""
+        return program
 
 
 def priority_number(priority: str | int) -> int:

@@ -5,7 +5,7 @@ from typing import Any, ClassVar, NamedTuple
 
 from fkit.run.effect import SetHyperparams
 from fkit.run.event import Event
-from fkit.run.hook.hook import Answer, Hook
+from fkit.run.hook.hook import Answer, Hook, Offer
 from fkit.run.state import Memory, RunState
 from fkit.training.program import Hyperparams
 from fkit.training.schedule import Schedule, Time, chain, target
@@ -41,6 +41,10 @@ class ParamSchedulerHook(Hook):
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "names", tuple(dict.fromkeys(target(p.param, self.base) for p in self.policies)))
+
+    def bind(self, offer: Offer) -> Hook:
+        """With the config's policies, where it has none of its own."""
+        return self if self.policies else ParamSchedulerHook(offer.schedules(), offer.hyperparams())
 
     def memory(self) -> Memory:
         """The policies' states; exact. Observed: what is computed ahead, for policies of the time alone."""
