@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from bare_torch import DECAY, LR, MOMENTUM, TOTAL, Way, arrays, case
+from case import DECAY, LR, MOMENTUM, TOTAL, Way, arrays, case, model
 from rich.console import Console
 
 import fkit
@@ -123,17 +123,10 @@ class Zeros:
 
 def config(name: str, size: int) -> fkit.Config:
     """The case, as a user would write it."""
-    pool = {"type": "GlobalAveragePooling"}
-    width, parts = {
-        "mlp": (128, {"backbone": {"type": "MLP", "in_channels": 64, "hidden": [128, 128]}}),
-        "convnet": (64, {"backbone": {"type": "ConvNet", "channels": (32, 64), "dropout": 0.0}, "neck": pool}),
-        "resnet18": (512, {"backbone": {"type": "ResNet_CIFAR", "depth": 18, "out_indices": (3,)}, "neck": pool}),
-    }[name]
-    head = {"type": "LinearClsHead", "num_classes": 10, "in_channels": width}
     loader = {"batch_size": size, "dataset": {"type": "Zeros"}}
     return fkit.Config(
         {
-            "model": {"type": "ImageClassifier", **parts, "head": head},
+            "model": model(name),
             "train_dataloader": loader,
             "val_dataloader": loader,
             "val_evaluator": {"type": "Accuracy"},

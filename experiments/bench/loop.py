@@ -4,17 +4,18 @@
 
 example: python experiments/bench/loop.py --backend torch --case mlp --quick
 
-Four loops of the same model, optimizer (SGD with momentum), schedule and batches take turns in one process, in short
-blocks, each round in another order:
+Four loops of the same module (the zoo's), optimizer (SGD with momentum, fused) and numpy batches take turns in one
+process, in short blocks, each round in another order:
 
-    bare     the loop that a person writes: torch.nn and torch.optim; flax.linen and optax in one donated jit
-    step     a loop over fkit's own program.train_step
-    hooks    fkit.train with its default hooks and a clock; its effects are dropped
+    bare     the loop that a person writes: torch alone; flax.linen and optax in one donated jit; the rate of a cosine
+             schedule is set at each step, and the loss is read at every tenth
+    step     a loop over fkit's own program.train_step alone
+    hooks    fkit.train with its default hooks (schedule, log at every tenth step, ...) and a clock; its effects dropped
     fkit     the same, its effects performed: metrics.jsonl, log.txt and the lines on the screen (to /dev/null)
 
 and mmengine's Runner with its default hooks, beside a bare loop of its own, in the environment of ``--peer`` (an
-interpreter with mmengine 0.10.7 and torch), in the same rounds. Then a validation pass, of ``bare`` (prediction and
-accuracy) and of fkit.
+interpreter with mmengine 0.10.7, torch and fkit's own needs), in the same rounds. Then a validation pass of each:
+prediction, and accuracy counted on the host.
 
 Printed is CPU time (of all threads), as medians over rounds, with the quartiles in brackets: us a step; the ratio to
 the bare block of the same round; us over the bare block; and us over the ``step`` block, which is what the hooks and
@@ -90,7 +91,7 @@ def rounds(
     """CPU and wall seconds a step of every side, one round after the other."""
     from time import perf_counter
 
-    from bare_torch import clocked
+    from case import clocked
 
     for way in ways.values():
         way(3)  # the first steps compile, and fill caches
@@ -113,7 +114,7 @@ def measure(backend: str, name: str, python: str | None, seconds: float) -> dict
     """Training and validation of one case."""
     import importlib
 
-    from bare_torch import case
+    from case import case
     from fkit_loops import Fkit
 
     from fkit.edge.signal import inbox

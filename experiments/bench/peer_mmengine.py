@@ -3,8 +3,8 @@
     PYTHON peer_mmengine.py mlp|convnet|resnet18
 
 A line "train N" on standard input: a bare block and a Runner block of N steps each; "val": a pass each. The answer is a
-line of JSON, {"bare": [cpu, wall], "mmengine": [cpu, wall]}, in seconds a block. The Runner has its default hooks and
-a cosine schedule by the step; its log goes to a temporary folder.
+line of JSON, {"bare": [cpu, wall], "mmengine": [cpu, wall]}, in seconds a block. The Runner has its default hooks, a
+fused optimizer and a cosine schedule by the step; its log goes to a temporary folder.
 """
 
 import json
@@ -18,7 +18,8 @@ from typing import Any
 
 warnings.simplefilter("ignore")
 import torch  # noqa: E402
-from bare_torch import DECAY, LR, MOMENTUM, TOTAL, arrays, case, clocked, network, train_loop, val_loop  # noqa: E402
+from bare_torch import train_loop, val_loop  # noqa: E402
+from case import DECAY, LOG_STEPS, LR, MOMENTUM, TOTAL, arrays, case, clocked, network  # noqa: E402
 from mmengine.evaluator import BaseMetric  # noqa: E402
 from mmengine.model import BaseModel  # noqa: E402
 from mmengine.runner import Runner  # noqa: E402
@@ -29,7 +30,7 @@ from torch.utils.data import DataLoader  # noqa: E402
 class Classifier(BaseModel):
     def __init__(self, name: str) -> None:
         super().__init__()
-        self.network = network(name)
+        self.network = network(name, "torch")
 
     def forward(self, inputs: Any, labels: Any, mode: str = "tensor") -> Any:
         logits = self.network(inputs)
@@ -47,6 +48,11 @@ class Accuracy(BaseMetric):
         return {"accuracy": sum(r["right"] for r in results) / sum(r["seen"] for r in results)}
 
 
+def tensors(pair: tuple[Any, Any]) -> tuple[Any, Any]:
+    """A batch of numpy's as one of torch's, as on the other sides."""
+    return torch.from_numpy(pair[0]), torch.from_numpy(pair[1])
+
+
 class Ready(DataLoader):
     """Batches that are there already, at no cost; training ones come in blocks, paced by standard input."""
 
@@ -59,12 +65,13 @@ class Ready(DataLoader):
 
     def __iter__(self) -> Iterator[Any]:
         if self.pace is None:
-            yield from self.items
+            for pair in self.items:
+                yield tensors(pair)
             return
         at = 0
         for block in self.pace:
             for _ in range(block):
-                yield self.items[at % len(self.items)]
+                yield tensors(self.items[at % len(self.items)])
                 at += 1
         os._exit(0)  # standard input has ended
 
@@ -94,16 +101,15 @@ def main() -> None:
                 runner.model.train()
             answers.write(json.dumps(found) + "\n")
 
-    def ready(count: int, seed: int) -> list[tuple[Any, Any]]:
-        return [(torch.from_numpy(x), torch.from_numpy(y)) for x, y in arrays(name, count, seed)]
-
+    optimizer = {"type": "SGD", "lr": LR, "momentum": MOMENTUM, "weight_decay": DECAY, "fused": True}
     runner = Runner(
         Classifier(name), folder.name,
-        train_dataloader=Ready(ready(8, 0), pace(), TOTAL),
+        train_dataloader=Ready(arrays(name), pace(), TOTAL),
         train_cfg={"by_epoch": True, "max_epochs": 1, "val_begin": 2},
-        optim_wrapper={"optimizer": {"type": "SGD", "lr": LR, "momentum": MOMENTUM, "weight_decay": DECAY}},
+        optim_wrapper={"optimizer": optimizer},
+        default_hooks={"logger": {"type": "LoggerHook", "interval": LOG_STEPS}},
         param_scheduler={"type": "CosineAnnealingLR", "by_epoch": False, "T_max": TOTAL, "eta_min": 0},
-        val_dataloader=Ready(ready(case(name)[2], 1)), val_cfg={}, val_evaluator=[Accuracy()],
+        val_dataloader=Ready(arrays(name, case(name)[2], 1)), val_cfg={}, val_evaluator=[Accuracy()],
     )  # fmt: skip
     runner.val_loop  # noqa: B018  build it
     answers.write("{}\n")
