@@ -5,9 +5,12 @@ import signal
 import threading
 import traceback
 import warnings
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
-from multiprocessing import parent_process
+from multiprocessing import parent_process, resource_tracker
+from multiprocessing.connection import wait
+from multiprocessing.util import Finalize
 from typing import Any
 
 import numpy as np
@@ -24,6 +27,10 @@ __all__ = ["workers"]
 
 # smaller arrays are pickled: a block of shared memory costs more than copying them
 _SHARED_BYTES = 64 * 1024
+
+_PATIENCE_SECONDS = 5.0  # that a worker has for the sample it is at, when its iterator is closed
+
+_ENDS = (signal.SIGINT, signal.SIGTERM)  # signals that end a run, once its main process has saved it
 
 
 @dataclass(frozen=True)
@@ -67,7 +74,7 @@ def workers(make: Callable[[Any], Batch], jobs: Iterator[Any], workers: int, ahe
         make: a function that can be pickled; everything that a batch depends on is in the job.
         jobs: values that can be pickled; asked for ``ahead * workers`` jobs early.
         workers: processes, started by forkserver (by spawn where there is none); 0 makes the batches right here. They
-            use one torch thread each and leave Ctrl-C to the main process.
+            use one torch thread each and leave Ctrl-C and SIGTERM to the main process, whose end they follow.
         ahead: batches that each worker makes before they are asked for.
 
     Yields:
@@ -108,6 +115,8 @@ def _remote(make: Callable[[Any], Batch], jobs: Iterator[Any], workers: int, ahe
             generator=torch.Generator(),  # its seed for workers would be drawn from the global one
         )
         results = _quietly(loader)
+    # Python ends by SIGTERM, too, what still runs when it exits, and waits for it
+    last = Finalize(None, _kill, (results._workers,), exitpriority=0)
     try:
         while True:
             try:
@@ -127,22 +136,59 @@ def _remote(make: Callable[[Any], Batch], jobs: Iterator[Any], workers: int, ahe
             meta, (inputs, targets, valid) = batch
             yield Batch(walk(inputs, _plain), walk(targets, _plain), walk(valid, _plain), meta)
     finally:
-        results._shutdown_workers()
+        if last.still_active():  # else the process is at its end, and so are the workers
+            last.cancel()
+            _end(results)
 
 
 def _quietly(loader: DataLoader[Any]) -> Any:
-    """The loader's iterator, started without its signal handler.
+    """The loader's iterator, started without its signal handler, and deaf to the signals that end a run.
 
     That handler raises wherever the main thread happens to be when a worker dies, in the middle of an update, say;
     without it the next batch raises, some seconds later.
+
+    SIGTERM and Ctrl-C reach a whole process group (scancel, systemd, a terminal). Processes begin with the signals that
+    this thread blocks, so the fork server and its workers begin deaf, before a line of theirs has run; what comes
+    meanwhile reaches this process at the end.
     """
-    if threading.current_thread() is not threading.main_thread():
-        return iter(loader)
-    before = signal.getsignal(signal.SIGCHLD)
+    with _deaf():
+        if threading.current_thread() is not threading.main_thread():
+            return iter(loader)
+        before = signal.getsignal(signal.SIGCHLD)
+        try:
+            return iter(loader)
+        finally:
+            signal.signal(signal.SIGCHLD, before)
+
+
+@contextmanager
+def _deaf() -> Generator[None]:
+    if not hasattr(signal, "pthread_sigmask"):  # Windows, which sends no signals to groups
+        yield
+        return
+    resource_tracker.ensure_running()  # its start would undo the blocking
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, _ENDS)
     try:
-        return iter(loader)
+        yield
     finally:
-        signal.signal(signal.SIGCHLD, before)
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
+
+
+def _end(results: Any) -> None:
+    """End the workers: those that are not through after a while too, which torch would ask by SIGTERM."""
+    late = threading.Timer(_PATIENCE_SECONDS, _kill, (results._workers,))
+    late.daemon = True
+    late.start()
+    try:
+        results._shutdown_workers()
+    finally:
+        late.cancel()
+
+
+def _kill(processes: Any) -> None:
+    for process in processes:
+        if not wait([process.sentinel], 0):
+            process.kill()
 
 
 def _context() -> Any:
@@ -154,8 +200,10 @@ def _context() -> Any:
 
 
 def _settle(_: int) -> None:
-    # a Ctrl-C reaches the whole process group: the main process decides when the workers end
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    for number in _ENDS:  # the main process decides when the workers end
+        signal.signal(number, signal.SIG_IGN)
+    if hasattr(signal, "pthread_sigmask"):
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, _ENDS)
     parent = parent_process()
     if parent is not None:
         threading.Thread(target=_follow, args=(parent,), daemon=True).start()

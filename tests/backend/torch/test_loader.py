@@ -142,3 +142,85 @@ def test_workers_end_with_a_main_process_that_is_killed(tmp_path: Path) -> None:
     while any(lives(pid) for pid in pids):
         assert time.monotonic() < deadline, f"still there: {pids}"
         time.sleep(0.05)
+
+
+def ask(program: str, folder: Path, *words: str) -> tuple[int, str]:
+    """(exit code, standard error) of a program in a process group of its own, once it is through."""
+    (folder / "main.py").write_text(program)
+    env = {**os.environ, "PYTHONPATH": str(Path(__file__).parents[3])}
+    line = [sys.executable, str(folder / "main.py"), *words]
+    done = subprocess.run(
+        line, capture_output=True, text=True, env=env, timeout=120, check=False, start_new_session=True
+    )
+    return done.returncode, done.stdout + done.stderr
+
+
+_GROUP = """
+import os, signal
+from fkit.backend.torch.loader import workers
+from tests.backend.torch.test_loader import pid_of
+
+if __name__ == "__main__":
+    heard = []
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, lambda number, frame: heard.append(number))
+    for start in range(2):  # the second loader finds the fork server running
+        made = workers(pid_of, iter(range(50)), 2)
+        next(made)
+        os.killpg(0, signal.SIGTERM)
+        os.killpg(0, signal.SIGINT)
+        assert len(list(made)) == 49
+    print(sorted(int(number) for number in heard))
+"""
+
+
+def test_a_signal_to_the_whole_group_leaves_workers_and_their_server_alone(tmp_path: Path) -> None:
+    assert ask(_GROUP, tmp_path) == (0, "[2, 2, 15, 15]\n")
+
+
+_EARLY = """
+import os, signal, subprocess, sys, time
+from fkit.backend.torch.loader import workers
+from tests.backend.torch.test_loader import pid_of
+
+if __name__ == "__main__":
+    signal.signal(signal.SIGTERM, lambda number, frame: None)
+    # a SIGTERM every 10 ms while the fork server and the workers start
+    ticks = "import os, signal, time\\nfor _ in range(600): os.kill(int(%r), 0); os.killpg(0, signal.SIGTERM); time.sleep(0.01)"
+    ticker = subprocess.Popen([sys.executable, "-c", "import signal; signal.signal(15, signal.SIG_IGN)\\n" + ticks % os.getpid()])
+    assert len(list(workers(pid_of, iter(range(50)), 2))) == 50
+    ticker.kill()
+    print("all there")
+"""
+
+
+def test_signals_while_the_workers_start_leave_them_alone(tmp_path: Path) -> None:
+    assert ask(_EARLY, tmp_path) == (0, "all there\n")
+
+
+_LEFT = """
+from fkit.backend.torch.loader import workers
+from tests.backend.torch.test_loader import pid_of
+
+if __name__ == "__main__":
+    made = workers(pid_of, iter(range(50)), 2)
+    next(made)  # and never closed
+"""
+
+
+def test_a_process_that_leaves_its_workers_running_ends_all_the_same(tmp_path: Path) -> None:
+    assert ask(_LEFT, tmp_path) == (0, "")
+
+
+def sleep_long(job: int) -> Batch:
+    if job:
+        time.sleep(600)
+    return pid_of(job)
+
+
+def test_workers_that_are_at_a_long_sample_are_ended_after_a_while() -> None:
+    made = workers(sleep_long, iter(range(9)), 3)
+    next(made)
+    began = time.monotonic()
+    made.close()  # type: ignore[attr-defined]
+    assert time.monotonic() - began < 12 and not alive()
