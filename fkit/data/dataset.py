@@ -27,9 +27,10 @@ class Dataset(Protocol):
     """What `fkit.data.source.Loader` reads: a length, raw samples, and the pipeline that makes them ready.
 
     A dataset whose ``pipeline`` is a `Compose` (see `compose`) gives raw samples. Any other gives them ready for
-    `fkit.data.collate.collate`; numpy's and ``random``'s global generators are then seeded from the sample's key around
-    each call, so that what it draws from them is the run's. ``metainfo`` (``classes``, ...) may be absent, and so may
-    ``fingerprint``, text that says which samples there are (see `fkit.data.identity.describe`).
+    `fkit.data.collate.collate`. Around each call of a dataset that is not the kit's the global generators (numpy's,
+    ``random``'s, torch's) are seeded from the sample's key, so that what it draws from them is the run's. ``metainfo``
+    (``classes``, ...) may be absent, and so may ``fingerprint``, text that says which samples there are (see
+    `fkit.data.identity.describe`).
     """
 
     def __len__(self) -> int: ...

@@ -2,16 +2,16 @@
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from functools import partial
 from typing import Any, NamedTuple, Protocol
 
-import numpy as np
-
 from fkit.array.random import generator, key
+from fkit.data.ambient import repeatable, reseed
 from fkit.data.collate import collate as default_collate
 from fkit.data.dataset import Dataset
-from fkit.data.transform.transform import Compose, Sample, seeded
+from fkit.data.transform.transform import Compose, Sample, of_others
 from fkit.structures.batch import Batch
-from fkit.tree.error import FkitError, like
+from fkit.tree.error import FkitError, FkitTypeError, like, quoted
 
 __all__ = ["Job", "Maker", "Others", "Workers", "pipeline_of"]
 
@@ -55,7 +55,8 @@ class Maker:
 
     Args:
         dataset: what is read.
-        seed: of the run; a sample's draws come from ``key(seed, "data", epoch, index)``.
+        seed: of the run; a sample's draws come from ``key(seed, "data", epoch, index)``. Where the dataset, a transform
+            or ``collate`` is code of others, the global generators are seeded from it too, and put back.
         collate: samples -> Batch.
     """
 
@@ -67,23 +68,47 @@ class Maker:
         """The batch of a job.
 
         Raises:
-            FkitError: a sample failed: names dataset, index and transform; of the class of the cause.
+            FkitError: a sample failed: names dataset, index and transform; of the class of the cause. So does a
+                collate function that fails.
         """
         pipeline = pipeline_of(self.dataset)
-        draws, fetch = pipeline is None or pipeline.random, Others(self.dataset)
+        if of_others(self.dataset) or pipeline is None or pipeline.of_others or of_others(self.collate):
+            return repeatable(partial(self._made, job, pipeline, True))
+        return self._made(job, pipeline, False)
+
+    def _made(self, job: Job, pipeline: Compose | None, foreign: bool) -> Batch:
+        """The batch; the global generators are seeded for each sample where code of others may draw from them."""
+        draws, fetch = pipeline is not None and pipeline.random, Others(self.dataset)
         samples: list[Any] = []
         for epoch, index in zip(job.epochs, job.indices, strict=True):
             try:
-                rng = generator(key(self.seed, "data", epoch, index)) if draws else None
+                of = key(self.seed, "data", epoch, index) if draws or foreign else (0, 0)
+                if foreign:
+                    reseed(of[0])
+                sample = self.dataset[index]
                 if pipeline is not None:
-                    sample: Any = pipeline(self.dataset[index], rng, fetch)
-                else:  # it may augment by itself, and has only the global generators to draw from
-                    with seeded(_number(rng)):
-                        sample = self.dataset[index]
+                    sample = pipeline(sample, generator(of) if draws else None, fetch)
             except Exception as cause:
-                raise _failed(self.dataset, index, cause) from cause
+                raise _failed(f"{type(self.dataset).__name__}[{index}]", cause) from cause
             samples.append(sample)
-        return self.collate(samples)
+        if foreign:
+            reseed(key(self.seed, "collate", *job.epochs[:1], *job.indices)[0])
+        return self._joined(samples)
+
+    def _joined(self, samples: list[Any]) -> Batch:
+        if self.collate is default_collate:
+            return default_collate(samples)
+        name = getattr(self.collate, "__name__", None) or type(self.collate).__name__
+        try:
+            batch: Any = self.collate(samples)
+        except Exception as cause:
+            raise _failed(f"collate_fn {name}", cause) from cause
+        if not isinstance(batch, Batch):
+            raise FkitTypeError(
+                f"collate_fn {name} gave {quoted(batch)}, not a Batch.",
+                repair="Return fkit.Batch(inputs, targets=..., meta=...).",
+            )
+        return batch
 
 
 def pipeline_of(dataset: Dataset) -> Compose | None:
@@ -92,11 +117,7 @@ def pipeline_of(dataset: Dataset) -> Compose | None:
     return pipeline if isinstance(pipeline, Compose) else None  # mmengine's datasets have one and run it themselves
 
 
-def _number(rng: np.random.Generator | None) -> int:
-    return 0 if rng is None else int(rng.integers(2**32))
-
-
-def _failed(dataset: Dataset, index: int, cause: Exception) -> FkitError:
+def _failed(what: str, cause: Exception) -> FkitError:
     text = str(cause) if isinstance(cause, FkitError) else f"{type(cause).__name__}: {cause}"
     kind = type(cause) if isinstance(cause, FkitError) else like(cause)
-    return kind(f"{type(dataset).__name__}[{index}]: {text}")
+    return kind(f"{what}: {text}")

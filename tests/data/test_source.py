@@ -1,7 +1,6 @@
 """Sources: batch k of epoch e is a function of (seed, e, k)."""
 
 import pickle
-import random
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
@@ -192,27 +191,6 @@ def test_fetch_gives_other_raw_samples():
     source = Loader(Digits("test", [Mixed(), PackInputs()]), 4, DefaultSampler(shuffle=False))
     raw = Digits("test")
     assert (source.batch(0, 0).inputs[1, 0] == (raw[1]["img"] + raw[2]["img"])[..., 0]).all()
-
-
-class Own:
-    """A dataset as others write them: augments in ``__getitem__``, from the global generators."""
-
-    def __len__(self) -> int:
-        return 6
-
-    def __getitem__(self, index: int) -> Any:
-        return np.float32([index + np.random.rand(), random.random()]), index
-
-
-def test_a_dataset_that_draws_by_itself_draws_from_the_key():
-    source = Loader(Own(), 4, seed=2)
-    np.random.seed(0)
-    first = list(source.batches(0))
-    np.random.seed(1)
-    assert all(equal(a, b) for a, b in zip(first[1:], source.batches(0, 1), strict=True))
-    assert not equal(first[0], source.batch(1, 0))
-    drawn = first[0].inputs[:, 0] - first[0].targets["gt_label"]
-    assert len(set(drawn.tolist())) == 4
 
 
 @dataclass(frozen=True)

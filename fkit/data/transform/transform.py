@@ -1,9 +1,7 @@
 """What a transform is: a frozen value of two functions, one that decides and one that does."""
 
-import random
 import warnings
-from collections.abc import Callable, Generator, Iterable, Mapping
-from contextlib import contextmanager
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Annotated, Any, Protocol, cast
 
@@ -11,6 +9,7 @@ import numpy as np
 from frozendict import frozendict
 
 from fkit.catalog.entry import Built
+from fkit.data.ambient import repeatable, reseed
 from fkit.tree.error import FkitError, FkitTypeError, like, quoted
 
 __all__ = [
@@ -22,8 +21,8 @@ __all__ = [
     "as_transform",
     "frozen",
     "is_random",
+    "of_others",
     "replaced",
-    "seeded",
 ]
 
 Sample = Mapping[str, Any]
@@ -103,6 +102,11 @@ class Compose(Transform):
         """Whether any step draws."""
         return any(is_random(step) for step in self.steps)
 
+    @property
+    def of_others(self) -> bool:
+        """Whether any step is code of others, which may draw from the global generators."""
+        return any(of_others(step) for step in self.steps)
+
     def draw(self, sample: Sample, rng: np.random.Generator | None, fetch: Fetch | None) -> tuple[Any, ...]:
         """The steps' draws in order; a later one sees what the earlier made of the sample."""
         drawn: list[Any] = []
@@ -129,8 +133,8 @@ class Compose(Transform):
 class Foreign(Transform):
     """A callable written for OpenMMLab's pipelines: it takes a dict, may change it, and returns it.
 
-    Such a transform draws from numpy's and ``random``'s global generators, so they are seeded from the sample's key
-    around each call and put back afterwards. It is given a dict of its own with copies of the arrays.
+    Such a transform draws from the global generators (numpy's, ``random``'s, torch's), so they are seeded from the
+    sample's key around each call and put back afterwards. It is given a dict of its own with copies of the arrays.
 
     Args:
         transform: ``transform(results) -> results``.
@@ -143,22 +147,30 @@ class Foreign(Transform):
 
     def __post_init__(self) -> None:
         warnings.warn(
-            f"{_name(self.transform)} has no draw and apply: numpy's and random's global generators are seeded from the"
-            " sample's key around each call of it, and arrays are copied for it. Derive it from"
+            f"{_name(self.transform)} has no draw and apply: the global generators (numpy's, random's, torch's) are"
+            " seeded from the sample's key around each call of it, and arrays are copied for it. Derive it from"
             " fkit.data.transform.transform.Transform to draw from the `rng` it is given.",
             stacklevel=2,
         )
+
+    @property
+    def of_others(self) -> bool:
+        return True
 
     def draw(self, sample: Sample, rng: np.random.Generator | None, fetch: Fetch | None) -> int:
         """The seed of the global generators."""
         return 0 if rng is None else int(rng.integers(2**32))
 
     def apply(self, sample: Sample, params: int) -> Sample:
-        copy = {
-            key: cast(Any, value).copy() if isinstance(value, np.ndarray) else value for key, value in sample.items()
-        }
-        with seeded(params):
-            answer = self.transform(copy)
+        def call() -> Any:
+            copy = {
+                key: cast(Any, value).copy() if isinstance(value, np.ndarray) else value
+                for key, value in sample.items()
+            }
+            reseed(params)
+            return self.transform(copy)
+
+        answer = repeatable(call)
         if not isinstance(answer, Mapping):
             raise FkitTypeError(
                 f"it returned {quoted(answer)}, not a dict.",
@@ -192,6 +204,22 @@ def is_random(step: Any) -> bool:
     return not isinstance(step, Transform) or type(step).draw is not Transform.draw
 
 
+def of_others(part: Any) -> bool:
+    """Whether a dataset, a transform or a function is code of others, which may draw from the global generators.
+
+    What the kit has that holds parts of others says so by a property ``of_others``.
+
+    Example:
+        >>> from fkit.data.dataset import Digits
+        >>> of_others(Digits("test")), of_others(dict)
+        (False, True)
+    """
+    module: Any = getattr(part, "__module__", None)
+    if not isinstance(module, str) or module.partition(".")[0] != "fkit":
+        return True
+    return bool(getattr(part, "of_others", False))
+
+
 def replaced(sample: Sample, **changes: Any) -> Sample:
     """The sample with some keys changed or added.
 
@@ -200,28 +228,6 @@ def replaced(sample: Sample, **changes: Any) -> Sample:
         3
     """
     return frozen({**sample, **changes})
-
-
-@contextmanager
-def seeded(seed: int) -> Generator[None]:
-    """numpy's and ``random``'s global generators seeded inside the block, and put back after it.
-
-    Example:
-        >>> with seeded(3):
-        ...     first = np.random.rand()
-        >>> with seeded(3):
-        ...     again = np.random.rand()
-        >>> first == again
-        True
-    """
-    before = np.random.get_state(), random.getstate()
-    np.random.seed(seed)
-    random.seed(seed)
-    try:
-        yield
-    finally:
-        np.random.set_state(before[0])
-        random.setstate(before[1])
 
 
 def _name(step: Any) -> str:

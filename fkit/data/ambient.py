@@ -1,0 +1,87 @@
+"""The generators that whole processes share, numpy's, ``random``'s and torch's: seeded for code of others, and put back.
+
+The kit's own transforms draw from the generator they are given. Others' code (datasets, torchvision's transforms, a
+collate function that mixes samples) draws from these, so they are seeded from the sample's key, and what it draws is the
+same for any number of workers and after any resume. torch's is seeded where torch is imported; nothing here imports it.
+They belong to the process: two threads that make batches of such code at once disturb each other.
+"""
+
+import random
+import sys
+from collections.abc import Callable, Generator
+from contextlib import contextmanager
+from typing import Any, TypeVar
+
+import numpy as np
+
+__all__ = ["put_back", "repeatable", "reseed", "seeded"]
+
+T = TypeVar("T")
+
+
+def reseed(seed: int) -> None:
+    """Seed them all; ``seed`` is below 2**32."""
+    np.random.seed(seed)
+    random.seed(seed)
+    torch = _torch()
+    if torch is not None:
+        torch.manual_seed(seed)
+
+
+@contextmanager
+def put_back() -> Generator[None]:
+    """After the block they go on as if it had not been.
+
+    Example:
+        >>> before = random.getstate()
+        >>> with put_back():
+        ...     reseed(3)
+        >>> random.getstate() == before
+        True
+    """
+    of_numpy, of_python, torch = np.random.get_state(), random.getstate(), _torch()
+    of_torch = None if torch is None else torch.get_state()
+    try:
+        yield
+    finally:
+        np.random.set_state(of_numpy)
+        random.setstate(of_python)
+        if torch is not None:
+            torch.set_state(of_torch)
+
+
+@contextmanager
+def seeded(seed: int) -> Generator[None]:
+    """Seeded inside the block, and put back after it.
+
+    Example:
+        >>> with seeded(3):
+        ...     first = np.random.rand()
+        >>> with seeded(3):
+        ...     again = np.random.rand()
+        >>> first == again
+        True
+    """
+    with put_back():
+        reseed(seed)
+        yield
+
+
+def repeatable(function: Callable[[], T]) -> T:
+    """What a function gives that seeds them itself (`reseed`); they are put back after it.
+
+    Where it is the first to import torch, it is called again: what it drew from torch before was not seeded.
+
+    Example:
+        >>> repeatable(lambda: (reseed(1), random.random())) == repeatable(lambda: (reseed(1), random.random()))
+        True
+    """
+    with put_back():
+        known = _torch() is not None
+        answer = function()
+        return answer if known or _torch() is None else function()
+
+
+def _torch() -> Any:
+    """torch's generator on the CPU; None where torch is not imported, or not yet whole."""
+    return getattr(sys.modules.get("torch"), "default_generator", None)
