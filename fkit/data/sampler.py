@@ -1,14 +1,16 @@
 """Samplers: which samples an epoch has, in which order. Values: the order is a function of (seed, epoch)."""
 
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
 from fkit.array.random import key, permutation
+from fkit.tree.check import check_fields, expect, expect_number
+from fkit.tree.error import FkitTypeError, FkitValueError, quoted
 
-__all__ = ["DefaultSampler", "InfiniteSampler", "Sampler"]
+__all__ = ["DefaultSampler", "InfiniteSampler", "Sampler", "count_of", "order_of"]
 
 
 class Sampler(Protocol):
@@ -49,6 +51,11 @@ class DefaultSampler:
     seed: int | None = None
     round_up: bool = True
 
+    def __post_init__(self) -> None:
+        check_fields(self)
+        for name in ("shuffle", "round_up"):
+            expect(getattr(self, name), bool, f"DefaultSampler: {name} is True or False")
+
     @property
     def endless(self) -> bool:
         return False
@@ -78,6 +85,10 @@ class InfiniteSampler:
     shuffle: bool = True
     seed: int | None = None
 
+    def __post_init__(self) -> None:
+        check_fields(self)
+        expect(self.shuffle, bool, "InfiniteSampler: shuffle is True or False")
+
     @property
     def endless(self) -> bool:
         return True
@@ -87,6 +98,56 @@ class InfiniteSampler:
 
     def indices(self, epoch: int, length: int, seed: int) -> NDArray[np.int64]:
         return _order(self.shuffle, self.seed, epoch, length, seed)
+
+
+def count_of(sampler: Sampler, length: int) -> int:
+    """How many samples an epoch has, as the sampler says.
+
+    Raises:
+        FkitTypeError: it is no sampler, or says what is no whole number.
+        FkitValueError: none.
+
+    Example:
+        >>> count_of(DefaultSampler(), 9)
+        9
+    """
+    name = type(sampler).__name__
+    for method in ("endless", "count", "indices"):
+        if not hasattr(sampler, method):
+            raise FkitTypeError(f"a sampler has endless, count and indices; {quoted(sampler)} has no {method!r}.")
+    count = sampler.count(length)
+    expect_number(count, f"{name}.count({length})", whole=True)
+    if count < 1:
+        raise FkitValueError(f"{name}.count({length}) = {count}: an epoch has at least one sample.")
+    return int(count)
+
+
+def order_of(sampler: Sampler, epoch: int, length: int, seed: int) -> NDArray[np.int64]:
+    """The samples of an epoch in order, as many as the sampler says there are, each one of the dataset's.
+
+    Raises:
+        FkitTypeError: they are no whole numbers.
+        FkitValueError: they are more or fewer, or one is none of the dataset's.
+
+    Example:
+        >>> order_of(DefaultSampler(shuffle=False), 0, 3, 0).tolist()
+        [0, 1, 2]
+    """
+    name, count = type(sampler).__name__, count_of(sampler, length)
+    order: NDArray[Any] = np.asarray(sampler.indices(epoch, length, seed))
+    if order.ndim != 1 or order.dtype.kind not in "iu":
+        raise FkitTypeError(f"{name}.indices gave {quoted(order)} for epoch {epoch}; expected whole numbers in a row.")
+    if len(order) != count:
+        raise FkitValueError(
+            f"{name}.indices gave {len(order)} samples for epoch {epoch}, and its count says {count}.",
+            repair="Let count(length) be the number of indices of every epoch.",
+        )
+    outside = order[np.logical_or(order < 0, order >= length)]
+    if outside.size:
+        raise FkitValueError(
+            f"{name}.indices gave the sample {int(outside[0])} for epoch {epoch}, of a dataset of {length}."
+        )
+    return order
 
 
 def _order(shuffle: bool, sampler_seed: int | None, epoch: int, length: int, seed: int) -> NDArray[np.int64]:

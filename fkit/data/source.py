@@ -7,17 +7,21 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
+from frozendict import frozendict
 from numpy.typing import NDArray
 
 from fkit.data.collate import collate as default_collate
 from fkit.data.dataset import Dataset
 from fkit.data.job import Job, Maker, Workers
 from fkit.data.key import check_loader
-from fkit.data.sampler import DefaultSampler, Sampler
+from fkit.data.sampler import DefaultSampler, Sampler, count_of, order_of
 from fkit.structures.batch import Batch
-from fkit.tree.error import FkitIndexError, FkitValueError
+from fkit.tree.check import check_fields, expect, expect_call
+from fkit.tree.error import FkitIndexError, FkitTypeError, FkitValueError, quoted
 
-__all__ = ["Listed", "Loader", "Source", "open_loader"]
+__all__ = ["Listed", "Loader", "Source", "epoch_of", "open_loader"]
+
+_KEYS = frozendict(workers="num_workers", ahead="prefetch_factor", limit="num_batch_per_epoch")  # in a config
 
 
 class Source(ABC):
@@ -45,15 +49,49 @@ class Source(ABC):
         What a training run reads: worker processes live on from epoch to epoch, and prepare the next one's first
         batches while this one is validated.
         """
-        if self.length is None:
-            yield from self.batches(epoch, start)
-        for number in itertools.count(epoch):
-            yield from self.batches(number, start if number == epoch else 0)
+        yield from epoch_of(self, epoch, start)
+        for number in itertools.count(epoch + 1):
+            yield from epoch_of(self, number)
 
     @staticmethod
     def of(batches: Iterable[Batch]) -> "Source":
         """A source of these very batches, the same in every epoch."""
+        expect(batches, Iterable, "Source.of: `batches` are batches, one after the other")
         return Listed(tuple(batches))
+
+
+def epoch_of(source: Source, epoch: int, start: int = 0) -> Iterator[Batch]:
+    """The batches of one epoch, as many as the source says there are: what a run reads of a source of anybody's.
+
+    Raises:
+        FkitValueError: it gave fewer or more than its length, or it is endless and ended.
+        FkitTypeError: it gave something that is no batch.
+
+    Example:
+        >>> batch = Batch(np.zeros((2, 1)))
+        >>> len(list(epoch_of(Source.of([batch, batch]), 0, start=1)))
+        1
+    """
+    name, length, count = type(source).__name__, source.length, start
+    batches = source.batches(epoch, start)
+    try:
+        for batch in batches:
+            if count == length:
+                raise FkitValueError(f"{name}: epoch {epoch} gave more than the {length} batches that its length says.")
+            expect(batch, Batch, f"{name}: batch {count} of epoch {epoch} is a Batch")
+            count += 1
+            yield batch
+    finally:
+        close = getattr(batches, "close", None)
+        if close is not None:
+            close()
+    if length is None:
+        raise FkitValueError(f"{name}: its length is None, which is endless, but it ended after {count} batches.")
+    if count < length:
+        raise FkitValueError(
+            f"{name}: epoch {epoch} ended after {count} of {length} batches.",
+            repair="Let `length` be the number of batches that `batches(epoch, 0)` gives.",
+        )
 
 
 @dataclass(frozen=True)
@@ -65,6 +103,8 @@ class Listed(Source):
     def __post_init__(self) -> None:
         if not self.items:
             raise FkitValueError("a source of no batches.", repair="Give at least one batch.")
+        for item in self.items:
+            expect(item, Batch, "a source's items are batches (fkit.Batch)")
 
     @property
     def length(self) -> int:
@@ -113,17 +153,26 @@ class Loader(Source):
     limit: int | None = None
     spread: Workers | None = field(default=None, repr=False)
 
+    samples: int = field(init=False, repr=False, compare=False)
+
     def __post_init__(self) -> None:
-        name = type(self.dataset).__name__
-        if self.batch_size < 1:
-            raise FkitValueError(f"batch_size = {self.batch_size}: at least 1.")
-        if self.workers < 0 or self.ahead < 1:
-            raise FkitValueError(f"num_workers = {self.workers}, prefetch_factor = {self.ahead}: at least 0 and 1.")
-        if len(self.dataset) == 0:
+        check_fields(self)
+        dataset: Any = self.dataset
+        name = type(dataset).__name__
+        if not hasattr(dataset, "__len__") or not hasattr(dataset, "__getitem__"):
+            raise FkitTypeError(f"a dataset has __len__ and __getitem__, which {quoted(dataset)} has not.")
+        expect_call(self.collate, "Loader: `collate` is a function of samples that gives a Batch")
+        for word, least in (("batch_size", 1), ("workers", 0), ("ahead", 1), ("limit", 1)):
+            number = getattr(self, word)
+            if number is not None and number < least:
+                raise FkitValueError(f"{_KEYS.get(word, word)} = {number}: at least {least}.")
+        if len(dataset) == 0:
             raise FkitValueError(f"the dataset {name} is empty.", repair="Check its paths and its filters.")
+        object.__setattr__(self, "samples", len(dataset))
+        count_of(self.sampler, self.samples)
         if self.length == 0:
             raise FkitValueError(
-                f"the dataset {name} of {len(self.dataset)} samples gives no full batch of {self.batch_size}.",
+                f"the dataset {name} of {self.samples} samples gives no full batch of {self.batch_size}.",
                 repair="Lower batch_size, or set drop_last=False.",
             )
         if self.workers > 0 and self.spread is None:
@@ -136,7 +185,7 @@ class Loader(Source):
     def length(self) -> int | None:
         if self.sampler.endless:
             return self.limit
-        count = self.sampler.count(len(self.dataset))
+        count = count_of(self.sampler, self.samples)
         total = count // self.batch_size if self.drop_last else -(-count // self.batch_size)
         return total if self.limit is None else min(total, self.limit)
 
@@ -181,17 +230,22 @@ class Loader(Source):
         return self.spread(self.make, jobs, self.workers, self.ahead)
 
     def _order(self, epoch: int) -> NDArray[np.int64]:
-        return self.sampler.indices(epoch, len(self.dataset), self.seed)
+        now = len(self.dataset)
+        if now != self.samples:  # the schedule and the end of the run were reckoned from it
+            raise FkitValueError(
+                f"the dataset {type(self.dataset).__name__} had {self.samples} samples, and has {now} in epoch {epoch}.",
+                repair="Let its length stay the same for a whole run.",
+            )
+        return order_of(self.sampler, epoch, self.samples, self.seed)
 
     def _epoch(self, epoch: int, start: int) -> Iterator[Job]:
-        order = self._order(epoch).tolist()
+        order, size = self._order(epoch), self.batch_size
         for number in range(start, self.length or 0):
-            indices = tuple(order[number * self.batch_size : (number + 1) * self.batch_size])
+            indices = tuple(order[number * size : (number + 1) * size].tolist())
             yield Job((epoch,) * len(indices), indices)
 
     def _endless(self, start: int, count: int | None) -> Iterator[Job]:
-        size = self.sampler.count(len(self.dataset))
-        turn, place = divmod(start * self.batch_size, size)
+        turn, place = divmod(start * self.batch_size, count_of(self.sampler, self.samples))
 
         def stream() -> Iterator[tuple[int, int]]:
             for number in itertools.count(turn):

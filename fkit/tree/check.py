@@ -92,7 +92,7 @@ def expect_stream(value: Any, what: str = "`file`") -> None:
 def check_fields(value: Any) -> None:
     """Refuse a dataclass whose fields of numbers hold something else: for its ``__post_init__``.
 
-    Looks at fields annotated ``int``, ``float``, either of them ``| None``, or a tuple of either.
+    Looks at arguments annotated ``int``, ``float``, either of them ``| None``, or a tuple of either.
 
     Raises:
         FkitTypeError: a field is no number, or no whole one.
@@ -108,6 +108,8 @@ def check_fields(value: Any) -> None:
         fkit.tree.error.FkitTypeError: Every: interval = 2.5 is not a whole number.
     """
     for field in dataclasses.fields(value):
+        if not field.init:
+            continue
         number = getattr(value, field.name)
         kinds: tuple[Any, ...] = typing.get_args(field.type) or (field.type,)
         what = f"{type(value).__name__}: {field.name}"
@@ -116,7 +118,7 @@ def check_fields(value: Any) -> None:
                 expect(number, (list, tuple), f"{what} is a list of numbers")
                 for item in number:
                     expect_number(item, what, whole=kinds[0] is int)
-        elif kinds != (type(None),) and set(kinds) <= {int, float, type(None)}:
+        elif kinds != (type(None),) and all(kind in (int, float, type(None)) for kind in kinds):
             if number is None and type(None) in kinds:
                 continue
             expect_number(number, what, whole=float not in kinds)

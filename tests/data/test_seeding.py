@@ -3,7 +3,7 @@
 import random
 import subprocess
 import sys
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -86,7 +86,7 @@ def test_batches_hang_on_no_workers_and_no_start(name: str):
     np.random.seed(3)
     random.seed(3)
     for start, workers in ((0, 1), (1, 2), (2, 0)):
-        spread = Loader(**{**vars(source), "workers": workers, "spread": SPREAD})
+        spread = replace(source, workers=workers, spread=SPREAD)
         again = arrays(spread.batches(1, start))
         assert all(np.array_equal(a, b) for a, b in zip(whole[start:], again, strict=True)), (start, workers)
     assert not np.array_equal(whole[0], next(iter(source.batches(2))).inputs)
