@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from operator import itemgetter
 from typing import Any, cast
 
 import numpy as np
@@ -9,9 +10,13 @@ from numpy.typing import NDArray
 
 from fkit.structures.batch import Batch
 from fkit.training.metric import Metric, Targets
+from fkit.tree.check import expect
 from fkit.tree.error import FkitTypeError, FkitValueError, quoted
 
 __all__ = ["Evaluator", "sample_ids"]
+
+_NUMBER = itemgetter("sample_idx")
+_METHODS = ("empty", "observe", "merge", "compute")
 
 
 @dataclass(frozen=True)
@@ -33,6 +38,17 @@ class Evaluator:
 
     metrics: tuple[Metric, ...] = ()
 
+    def __post_init__(self) -> None:
+        expect(self.metrics, (list, tuple), "Evaluator: metrics are a list")
+        for metric in self.metrics:
+            for method in _METHODS:
+                if isinstance(metric, type) or not hasattr(metric, method):
+                    raise FkitTypeError(
+                        f"a metric is a value with {', '.join(_METHODS)}, not {quoted(metric)}.",
+                        repair="Say dict(type='Accuracy'), or give a fkit.training.metric.Metric.",
+                    )
+        object.__setattr__(self, "metrics", tuple(self.metrics))
+
     @staticmethod
     def of(cfg: Any, build: Callable[[str, Any], Any]) -> "Evaluator":
         """The evaluator that a config describes.
@@ -46,8 +62,8 @@ class Evaluator:
 
         Example:
             >>> from fkit.training.metric import Accuracy
-            >>> Evaluator.of([{"topk": 5}], lambda kind, cfg: Accuracy(**cfg)).metrics
-            (Accuracy(topk=(5,), prefix='accuracy'),)
+            >>> Evaluator.of([{"topk": 5}], lambda kind, cfg: Accuracy(**cfg)).metrics[0].topk
+            (5,)
         """
         if isinstance(cfg, Evaluator):
             return cfg
@@ -77,7 +93,7 @@ class Evaluator:
             valid: the batch's masks; None where all is real.
         """
         return tuple(
-            metric.observe(one, outputs, targets, ids, valid) for metric, one in zip(self.metrics, state, strict=True)
+            [metric.observe(one, outputs, targets, ids, valid) for metric, one in zip(self.metrics, state, strict=True)]
         )
 
     def merge(self, a: tuple[Any, ...], b: tuple[Any, ...]) -> tuple[Any, ...]:
@@ -105,6 +121,12 @@ class Evaluator:
 def sample_ids(batch: Batch, first: int) -> NDArray[np.int64]:
     """Which samples a batch holds, (N,) int64: ``sample_idx`` of its meta, or where that is absent numbers from
     ``first`` on."""
-    if batch.meta and all("sample_idx" in meta for meta in batch.meta):
-        return np.array([meta["sample_idx"] for meta in batch.meta], np.int64)
+    meta = batch.meta
+    if meta:
+        try:
+            return np.fromiter(map(_NUMBER, meta), np.int64, len(meta))
+        except KeyError:
+            pass
+        except (TypeError, ValueError):
+            raise FkitTypeError("`sample_idx` of a batch's meta is not a whole number in each.") from None
     return np.arange(first, first + len(batch), dtype=np.int64)

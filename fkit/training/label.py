@@ -53,17 +53,15 @@ def check_labels(labels: Any, classes: int, ignore: int | None = None, name: str
     """
     array: NDArray[Any] = np.asarray(labels)
     kind = array.dtype.kind
-    if kind not in "iub" or type(classes) is not int:
-        expect_number(classes, "`classes`", whole=True)
-        if array.size == 0:
-            return
-        if kind not in "iub":
-            raise FkitTypeError(f"{name}: labels are whole numbers, not {quoted(labels)} ({array.dtype}).")
     if array.size == 0:
         return
+    if kind not in "iub":
+        raise FkitTypeError(f"{name}: labels are whole numbers, not {quoted(labels)} ({array.dtype}).")
+    if type(classes) is not int:
+        expect_number(classes, "`classes`", whole=True)
     # read as unsigned, what is below 0 is beyond every class: one pass in place of two
     words = array.view(f"u{array.dtype.itemsize}") if kind == "i" else array
-    if int(np.maximum.reduce(words, axis=None)) < classes:
+    if words.max() < classes:
         return
     outside: NDArray[np.bool_] = np.logical_or(array < 0, array >= classes)
     if ignore is not None:

@@ -6,51 +6,19 @@ id and drops the repeats that padding made, so order, split and the number of pr
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, NamedTuple, Protocol, TypeAlias, cast
+from typing import Any, Protocol, TypeAlias, cast
 
 import numpy as np
 from numpy.typing import NDArray
 
 from fkit.training.label import check_labels
+from fkit.training.row import Rows
+from fkit.tree.check import check_fields, expect, expect_number
 from fkit.tree.error import FkitKeyError, FkitTypeError, FkitValueError
 
-__all__ = ["Accuracy", "Metric", "Rows", "ranks"]
+__all__ = ["Accuracy", "Metric", "ranks"]
 
 Targets: TypeAlias = Mapping[str, Any]
-
-
-class Rows(NamedTuple):
-    """One row a sample, in pieces as they were observed.
-
-    Attributes:
-        ids: pieces of (n,) int64: which sample.
-        values: pieces of (n, ...): what it says.
-    """
-
-    ids: tuple[NDArray[np.int64], ...] = ()
-    values: tuple[NDArray[Any], ...] = ()
-
-    def add(self, ids: Any, values: Any, real: Any = None) -> "Rows":
-        """These rows and more; ``real`` (n,) bool says which of them count, None all."""
-        numbers, rows = np.asarray(ids, np.int64), np.asarray(values)
-        if real is not None:
-            mask = np.asarray(real, bool)
-            numbers, rows = numbers[mask], rows[mask]
-        return Rows((*self.ids, numbers), (*self.values, rows))
-
-    def join(self, other: "Rows") -> "Rows":
-        """These rows and the other's."""
-        return Rows(self.ids + other.ids, self.values + other.values)
-
-    def table(self) -> tuple[NDArray[np.int64], NDArray[Any]]:
-        """(n,) ids in order, each once, and the (n, ...) values; where one id has several values, the least."""
-        ids, values = np.concatenate(self.ids), np.concatenate(self.values)
-        columns = values.reshape(len(values), -1).T
-        order = np.lexsort((*columns[::-1], ids))
-        ids, values = ids[order], values[order]
-        first = np.ones(len(ids), bool)
-        first[1:] = ids[1:] != ids[:-1]
-        return ids[first], values[first]
 
 
 class Metric(Protocol):
@@ -96,6 +64,7 @@ class Accuracy:
     Args:
         topk: the k's.
         prefix: of the names: ``accuracy/top1``, ``accuracy/top5``.
+        ignore_index: a label that stands for no class: its samples do not count.
 
     ``outputs`` is a mapping with ``pred_score`` (N, K), or only ``pred_label`` (N,) for k = 1; or the scores themselves.
     ``targets["gt_label"]`` is (N,). Of equal scores the lower class is taken to be the better, so ties are settled the
@@ -111,9 +80,15 @@ class Accuracy:
 
     topk: int | Sequence[int] = (1,)
     prefix: str = "accuracy"
+    ignore_index: int | None = None
 
     def __post_init__(self) -> None:
+        check_fields(self)
+        expect(self.prefix, str, "Accuracy: prefix is text")
+        expect(self.topk, (int, list, tuple), "Accuracy: topk is a number or a list of numbers")
         chosen = (self.topk,) if isinstance(self.topk, int) else tuple(self.topk)
+        for k in chosen:
+            expect_number(k, "Accuracy: topk", whole=True)
         if not chosen or min(chosen) < 1:
             raise FkitValueError(f"Accuracy: topk = {self.topk!r}: numbers from 1 on.")
         object.__setattr__(self, "topk", chosen)
@@ -126,34 +101,44 @@ class Accuracy:
             raise FkitKeyError(
                 "Accuracy needs the target 'gt_label'.", value="gt_label", choices=targets, label="Targets"
             )
-        labels = np.asarray(targets["gt_label"])
-        return state.add(ids, self._ranks(outputs, labels), None if valid is None else valid.get("gt_label"))
+        labels: NDArray[Any] = np.asarray(targets["gt_label"])
+        name, scores = self._scores(outputs)
+        if labels.ndim != 1 or len(scores) != len(labels) or scores.ndim != (1 if name == "pred_label" else 2):
+            raise FkitTypeError(
+                f"Accuracy: {name} of shape {scores.shape} for labels of shape {labels.shape}; expected"
+                f" {'(N,)' if name == 'pred_label' else '(N, K)'} and (N,)."
+            )
+        real = None if valid is None else valid.get("gt_label")
+        if real is not None or self.ignore_index is not None:
+            mask = np.ones(len(labels), bool) if real is None else np.asarray(real, bool)
+            if self.ignore_index is not None:
+                mask = np.logical_and(mask, labels != self.ignore_index)
+            labels, scores, ids = labels[mask], scores[mask], np.asarray(ids)[mask]
+        if name == "pred_label":
+            return state.add(ids, scores != labels)
+        return state.add(ids, _missed(scores, labels) if self.topk == (1,) else ranks(scores, labels))
 
     def merge(self, a: Rows, b: Rows) -> Rows:
         return a.join(b)
 
     def compute(self, state: Rows) -> dict[str, float]:
-        if not sum(len(piece) for piece in state.ids):
+        if not state.count:
             raise FkitValueError("Accuracy: no sample was observed.", repair="Check the validation data.")
         _, ranks = state.table()
         assert isinstance(self.topk, tuple)
         return {f"{self.prefix}/top{k}": float(np.count_nonzero(ranks < k) / len(ranks)) for k in self.topk}
 
-    def _ranks(self, outputs: Any, labels: NDArray[Any]) -> NDArray[np.int64]:
-        scores: Any = outputs
-        if isinstance(outputs, Mapping):
-            named = cast("Mapping[str, Any]", outputs)
-            if "pred_score" not in named and "pred_label" in named and self.topk == (1,):
-                return (np.asarray(named["pred_label"]) != labels).astype(np.int64)
-            if "pred_score" not in named:
-                raise FkitKeyError(
-                    "Accuracy needs the output 'pred_score'.", value="pred_score", choices=named, label="Outputs"
-                )
-            scores = named["pred_score"]
-        scores = np.asarray(scores)
-        if scores.ndim != 2 or len(scores) != len(labels):
-            raise FkitTypeError(f"Accuracy: scores of shape {scores.shape} for {len(labels)} labels; expected (N, K).")
-        return ranks(scores, labels) if self.topk != (1,) else _missed(scores, labels)
+    def _scores(self, outputs: Any) -> tuple[str, NDArray[Any]]:
+        """What the outputs are judged by, and its name."""
+        if not isinstance(outputs, Mapping):
+            return "scores", np.asarray(outputs)
+        named = cast("Mapping[str, Any]", outputs)
+        for name in ("pred_score", "pred_label") if self.topk == (1,) else ("pred_score",):
+            if name in named:
+                return name, np.asarray(named[name])
+        raise FkitKeyError(
+            "Accuracy needs the output 'pred_score'.", value="pred_score", choices=named, label="Outputs"
+        )
 
 
 def ranks(scores: NDArray[Any], labels: NDArray[Any]) -> NDArray[np.int64]:
@@ -170,26 +155,16 @@ def ranks(scores: NDArray[Any], labels: NDArray[Any]) -> NDArray[np.int64]:
         >>> ranks(np.array([[0.2, 0.2, 0.6]]), np.array([1])).tolist()
         [2]
     """
-    count = _classes(scores, labels)
-    labelled: NDArray[Any] = np.take_along_axis(scores, labels[:, None], axis=1)
+    check_labels(labels, scores.shape[1])
+    labelled: NDArray[Any] = scores[np.arange(len(labels)), labels][:, None]
     above: NDArray[np.bool_] = np.logical_not(scores <= labelled)  # true for nan on either side
-    tied: NDArray[np.bool_] = np.logical_and(scores == labelled, _below(count) < labels[:, None])
-    return np.count_nonzero(np.logical_or(above, tied), axis=1).astype(np.int64)
+    tied: NDArray[np.bool_] = np.logical_and(scores == labelled, np.arange(scores.shape[1]) < labels[:, None])
+    return np.add.reduce(np.logical_or(above, tied), axis=1, dtype=np.int64)
 
 
-def _missed(scores: NDArray[Any], labels: NDArray[Any]) -> NDArray[np.int64]:
+def _missed(scores: NDArray[Any], labels: NDArray[Any]) -> NDArray[np.bool_]:
     """`ranks` cut off at 1, all that top-1 asks for, in a third of the time."""
-    _classes(scores, labels)
-    best = scores.max(axis=1)  # nan where one is nan: then no label is found
-    return np.logical_or(scores.argmax(axis=1) != labels, best != best).astype(np.int64)
-
-
-def _classes(scores: NDArray[Any], labels: NDArray[Any]) -> int:
-    """How many classes there are; every label is one of them."""
-    count = scores.shape[1]
-    check_labels(labels, count)
-    return count
-
-
-def _below(count: int) -> NDArray[np.int64]:
-    return np.arange(count, dtype=np.int64)
+    check_labels(labels, scores.shape[1])
+    places = scores.argmax(axis=1)  # of nan where one is nan: then no label is found
+    best = scores[np.arange(len(labels)), places]
+    return np.logical_or(places != labels, best != best)

@@ -1,6 +1,8 @@
 """Metrics are monoids: any order, any split, any repeats, the same number to the bit."""
 
 import math
+import subprocess
+import sys
 from typing import Any
 
 import numpy as np
@@ -74,7 +76,19 @@ def test_accuracy_is_what_sorting_says(found: Any):
 def test_observing_changes_no_state():
     state = seen(METRIC, np.eye(CLASSES), np.arange(CLASSES), range(3))
     METRIC.observe(state, {"pred_score": np.eye(CLASSES)}, {"gt_label": np.arange(CLASSES)}, range(CLASSES))
-    assert len(state.ids) == 1 and len(state.ids[0]) == 3
+    assert state.count == 3 and METRIC.compute(state) == {"accuracy/top1": 1.0, "accuracy/top3": 1.0}
+
+
+def test_arrays_that_are_written_to_later_change_no_state():
+    """A loop that fills one buffer again and again."""
+    ids, scores, labels = np.array([0, 1]), np.eye(2), np.array([0, 1])
+    metric = Accuracy()
+    state = metric.observe(metric.empty(), {"pred_score": scores}, {"gt_label": labels}, ids)
+    for array in (ids, scores, labels):
+        array[:] = 0
+    assert metric.compute(state) == {"accuracy/top1": 1.0} and state.table()[0].tolist() == [0, 1]
+    with pytest.raises(ValueError, match="read-only"):
+        state.piece[0][:] = 7
 
 
 def test_masked_samples_do_not_count():
@@ -83,6 +97,43 @@ def test_masked_samples_do_not_count():
     state = metric.observe(metric.empty(), outputs, targets, [0, 1, 2], {"gt_label": np.array([True, True, False])})
     assert metric.compute(state) == {"accuracy/top1": 0.5}
     assert metric.compute(metric.observe(metric.empty(), outputs, targets, [0, 1, 2], {})) == {"accuracy/top1": 1 / 3}
+
+
+def test_what_is_masked_or_ignored_need_be_no_class():
+    outputs, targets = np.eye(3), {"gt_label": np.array([0, 255, 1])}
+    with pytest.raises(FkitError, match="gt_label: label 255 is none of 3 classes"):
+        Accuracy().observe(Accuracy().empty(), outputs, targets, [0, 1, 2])
+    for metric, valid in ((Accuracy(), {"gt_label": [True, False, True]}), (Accuracy(ignore_index=255), None)):
+        state = metric.observe(metric.empty(), outputs, targets, [0, 1, 2], valid)
+        assert state.count == 2 and metric.compute(state) == {"accuracy/top1": 0.5}
+    none = Accuracy(ignore_index=0)
+    assert none.observe(none.empty(), outputs, {"gt_label": np.zeros(3, int)}, [0, 1, 2]).count == 0
+
+
+MANY = """
+import pickle, resource
+resource.setrlimit(resource.RLIMIT_CPU, (40, 40))
+import numpy as np
+from fkit.training.metric import Accuracy
+
+metric, scores, label = Accuracy(), np.eye(2, dtype=np.float32)[:1], {"gt_label": np.array([0])}
+count = 100_000
+state = metric.empty()
+for place in range(count):
+    state = metric.observe(state, {"pred_score": scores}, label, [place])
+other = metric.empty()
+for place in range(count, 2 * count):
+    other = metric.merge(metric.observe(metric.empty(), {"pred_score": scores}, label, [place]), other)
+whole = metric.merge(state, other)
+assert whole.count == 2 * count and metric.compute(whole) == {"accuracy/top1": 1.0}
+assert pickle.loads(pickle.dumps(whole)) == whole
+"""
+
+
+def test_observing_costs_the_same_however_much_was_seen():
+    """Joined at each step, 32,000 observations took 16 s and these would take ten minutes."""
+    done = subprocess.run([sys.executable, "-c", MANY], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, f"{done.returncode}\n{done.stderr}"
 
 
 def test_scores_that_are_not_numbers_find_nothing():
@@ -97,7 +148,15 @@ def test_scores_that_are_not_numbers_find_nothing():
     [
         ({"pred_score": np.zeros((2, 3))}, {"label": [0, 1]}, "needs the target 'gt_label'"),
         ({"scores": 0}, {"gt_label": [0, 1]}, "needs the output 'pred_score'"),
-        ({"pred_score": np.zeros((3, 3))}, {"gt_label": [0, 1]}, r"scores of shape \(3, 3\) for 2 labels"),
+        (
+            {"pred_score": np.zeros((3, 3))},
+            {"gt_label": [0, 1]},
+            r"pred_score of shape \(3, 3\) for labels of shape \(2,\)",
+        ),
+        ({"pred_label": np.zeros((2, 1))}, {"gt_label": [0, 1]}, r"pred_label of shape \(2, 1\) .* expected \(N,\)"),
+        (np.zeros((2, 3)), {"gt_label": [[0], [1]]}, r"for labels of shape \(2, 1\)"),
+        (np.zeros((2, 3)), {"gt_label": [0.0, 1.0]}, "labels are whole numbers"),
+        (np.zeros((1, 3)), {"gt_label": [0]}, "2 ids for 1 rows"),
         (np.zeros((2, 3)), {"gt_label": [0, 3]}, "label 3 is none of 3 classes"),
         (np.zeros((2, 3)), {"gt_label": [-1, 0]}, "label -1 is none of 3 classes"),
     ],
@@ -112,6 +171,21 @@ def test_nothing_observed_is_an_error():
         Accuracy().compute(Accuracy().empty())
     with pytest.raises(FkitError, match="numbers from 1 on"):
         Accuracy(topk=(0,))
+
+
+@pytest.mark.parametrize(
+    ("changes", "said"),
+    [
+        ({"topk": "1"}, "topk is a number or a list of numbers, not the str '1'"),
+        ({"topk": [1, 2.5]}, "topk = 2.5 is not a whole number"),
+        ({"topk": True}, "topk = True is not a whole number"),
+        ({"prefix": None}, "prefix is text, not None"),
+        ({"ignore_index": "-100"}, "ignore_index = '-100' is text, not a whole number"),
+    ],
+)
+def test_wrong_arguments_are_said(changes: dict[str, Any], said: str):
+    with pytest.raises(FkitError, match=said):
+        Accuracy(**changes)
 
 
 def test_an_evaluator_is_its_metrics():
@@ -134,6 +208,12 @@ def test_two_metrics_of_one_name_are_refused():
         evaluator.compute(state)
 
 
+@pytest.mark.parametrize("metrics", [3, [3], [Accuracy]])
+def test_what_is_no_metric_is_named(metrics: Any):
+    with pytest.raises(FkitError, match=r"metrics are a list|a metric is a value with empty, observe"):
+        Evaluator(metrics)
+
+
 @pytest.mark.parametrize("cfg", [3, "Accuracy", {"metrics": [], "fast": True}])
 def test_what_is_no_evaluator_is_named(cfg: Any):
     with pytest.raises(FkitError, match="an evaluator is"):
@@ -144,6 +224,9 @@ def test_ids_come_from_meta_else_from_the_count():
     batch = Batch(np.zeros((2, 1)), meta=({"sample_idx": 5}, {"sample_idx": 3}))
     assert sample_ids(batch, 100).tolist() == [5, 3]
     assert sample_ids(Batch(np.zeros((2, 1))), 100).tolist() == [100, 101]
+    assert sample_ids(Batch(np.zeros((2, 1)), meta=({"sample_idx": 5}, {})), 100).tolist() == [100, 101]
+    with pytest.raises(FkitError, match="not a whole number"):
+        sample_ids(Batch(np.zeros((1, 1)), meta=({"sample_idx": "a.png"},)), 0)
 
 
 @given(st.integers(0, 2**32 - 1), st.booleans())
