@@ -18,6 +18,7 @@ from math import prod
 from typing import Any
 
 import numpy as np
+from numpy.random.bit_generator import ISpawnableSeedSequence
 from numpy.typing import NDArray
 
 from fkit.array.ops import Host, Ops, Words
@@ -228,7 +229,30 @@ def generator(of: tuple[int, int]) -> np.random.Generator:
         True
     """
     first, second = (seed_of(word, "a word of a key") for word in _words(of))
-    return np.random.Generator(np.random.Philox(key=first | second << 32))
+    if not (0 <= first < 2**32 and 0 <= second < 2**32):
+        raise FkitValueError(f"A key is two words from 0 to 2**32 - 1, not {quoted(of)}.")
+    words: Any = _Words(first | second << 32)
+    return np.random.Generator(np.random.Philox(words))
+
+
+class _Words(ISpawnableSeedSequence):
+    """A key as what Philox takes its own from: ``Philox(key=...)`` asks the system for entropy beside it, which takes
+    five times as long, and from which ``spawn`` would draw other children in every run.
+    """
+
+    def __init__(self, key: int) -> None:
+        self.key = key
+        self.children: np.random.SeedSequence | None = None
+
+    def generate_state(self, n_words: int, dtype: Any = np.uint32) -> NDArray[Any]:
+        """Philox asks for its key: two words of 64 bits."""
+        return np.array([self.key, 0], np.uint64)
+
+    def spawn(self, n_children: int) -> list[Any]:
+        """Children for ``Generator.spawn``: others at each call, the same in each run."""
+        if self.children is None:
+            self.children = np.random.SeedSequence(self.key)
+        return self.children.spawn(n_children)
 
 
 def permutation(of: tuple[int, int], count: int) -> NDArray[np.int64]:

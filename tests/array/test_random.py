@@ -1,5 +1,6 @@
 """Keys and their streams: one number is one seed, whatever library it comes from."""
 
+import pickle
 from typing import Any
 
 import numpy as np
@@ -116,3 +117,18 @@ def test_the_masks_of_layers_are_what_they_were() -> None:
     words = np.packbits(keep_elements(Numpy(), of, 0.25, (3, 8), first=7)).tolist()
     assert words == [109, 223, 243]
     assert np.packbits(keep_samples(Numpy(), of, 0.25, 8, first=7)).tolist() == [251]
+
+
+def test_a_generator_is_philox_of_the_key_and_so_are_its_children():
+    """The same bits as ``Philox(key=...)``; ``spawn`` drew from the system's entropy, so children differed in each run."""
+    of = key(3, "data", 1, 2)
+    rng, want = generator(of), np.random.Generator(np.random.Philox(key=of[0] | of[1] << 32))
+    assert rng.integers(2**63, size=9).tolist() == want.integers(2**63, size=9).tolist()
+    assert rng.permutation(50).tolist() == want.permutation(50).tolist()
+    children = [child.random() for child in [*generator(of).spawn(2), *generator(of).spawn(1)]]
+    assert children[0] == children[2] != children[1] and rng.random() not in children
+    first, second = rng.spawn(1) + rng.spawn(1)
+    assert first.random() == children[0] and second.random() == children[1]
+    assert pickle.loads(pickle.dumps(rng)).random() == rng.random()
+    with pytest.raises(FkitValueError, match="two words from 0"):
+        generator((0, 2**40))
