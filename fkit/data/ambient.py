@@ -14,6 +14,9 @@ from typing import Any, TypeVar
 
 import numpy as np
 
+from fkit.tree.check import expect_call
+from fkit.tree.error import FkitValueError, quoted
+
 __all__ = ["put_back", "repeatable", "reseed", "seeded"]
 
 T = TypeVar("T")
@@ -21,6 +24,8 @@ T = TypeVar("T")
 
 def reseed(seed: int) -> None:
     """Seed them all; ``seed`` is below 2**32."""
+    if type(seed) is not int or not 0 <= seed < 2**32:
+        raise FkitValueError(f"seed = {quoted(seed)} is no whole number from 0 to 2**32 - 1.")
     np.random.seed(seed)
     random.seed(seed)
     torch = _torch()
@@ -76,6 +81,7 @@ def repeatable(function: Callable[[], T]) -> T:
         >>> repeatable(lambda: (reseed(1), random.random())) == repeatable(lambda: (reseed(1), random.random()))
         True
     """
+    expect_call(function, "`function` is a function of nothing")
     with put_back():
         known = _torch() is not None
         answer = function()

@@ -1,15 +1,16 @@
 """Samples to a batch."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, cast
 
 import numpy as np
 from frozendict import frozendict
 from numpy.typing import NDArray
 
-from fkit.data.transform.transform import frozen
 from fkit.structures.batch import Batch
+from fkit.tree.check import expect
 from fkit.tree.error import FkitKeyError, FkitTypeError, FkitValueError, quoted
+from fkit.tree.frozen import frozen
 
 __all__ = ["collate", "stacking"]
 
@@ -35,6 +36,7 @@ def collate(samples: Sequence[Any]) -> Batch:
         >>> batch.inputs.shape, batch.targets["gt_label"].tolist()
         ((2, 1, 8, 8), [3, 1])
     """
+    expect(samples, Iterable, "`samples` are samples, one after the other")
     packed = [_packed(sample) for sample in samples]
     if not packed:
         raise FkitValueError("a batch of no samples cannot be made.")

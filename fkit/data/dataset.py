@@ -13,8 +13,10 @@ from numpy.typing import NDArray
 
 from fkit.catalog.entry import Built
 from fkit.data.digest import digest_of_arrays, digest_of_names
-from fkit.data.transform.transform import Compose, Sample, frozen
-from fkit.tree.error import FkitFileNotFoundError, FkitIndexError, FkitValueError
+from fkit.data.transform.transform import Compose, Sample
+from fkit.tree.check import expect, expect_number
+from fkit.tree.error import FkitFileNotFoundError, FkitIndexError, FkitTypeError, FkitValueError, quoted
+from fkit.tree.frozen import frozen
 
 __all__ = ["Dataset", "Digits", "ImageFiles", "checked", "compose", "read_digits"]
 
@@ -77,6 +79,7 @@ class Digits:
     arrays: DigitArrays = field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
+        expect(self.metainfo, Mapping, "Digits: metainfo is a mapping")
         object.__setattr__(self, "pipeline", compose(self.pipeline))
         object.__setattr__(self, "metainfo", frozen(self.metainfo))
         object.__setattr__(self, "arrays", read_digits(self.split))
@@ -147,7 +150,11 @@ class ImageFiles:
     metainfo: Mapping[str, Any] = field(default=frozen({}), repr=False)
 
     def __post_init__(self) -> None:
-        paths = tuple(os.path.expanduser(str(path)) for path in self.paths)
+        expect(self.metainfo, Mapping, "ImageFiles: metainfo is a mapping")
+        several: Any = self.paths
+        if isinstance(several, (str, Path)) or not isinstance(several, Iterable):
+            raise FkitTypeError(f"ImageFiles: paths is a list of files, not {quoted(several)}.")
+        paths = tuple(os.path.expanduser(str(path)) for path in cast("Iterable[Any]", several))
         if not paths:
             raise FkitValueError("no image was named.", repair="Name at least one image file.")
         for path in paths:
@@ -190,7 +197,10 @@ def checked(index: int, count: int, name: str) -> int:
 
     Raises:
         FkitIndexError: it is outside; an IndexError, so that a ``for`` over a dataset ends.
+        FkitTypeError: it is no whole number.
     """
+    if type(index) is not int:
+        expect_number(index, f"{name}: a sample's number", whole=True)
     if not -count <= index < count:
         raise FkitIndexError(f"{name}[{index}]: there are {count} samples.")
     return int(index) % count

@@ -3,10 +3,13 @@
 import hashlib
 import os
 from collections.abc import Iterable
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 from numpy.typing import NDArray
+
+from fkit.tree.check import expect
+from fkit.tree.error import FkitTypeError, quoted
 
 __all__ = ["digest_of_arrays", "digest_of_names"]
 
@@ -25,9 +28,15 @@ def digest_of_names(rows: Iterable[tuple[str, Any]], root: str = "") -> str:
         >>> digest_of_names([("/a/x.png", 0)], "/a") == digest_of_names([("/b/x.png", 0)], "/b")
         True
     """
+    expect(rows, Iterable, "`rows` are pairs (path, label)")
+    expect(root, str, "`root` is a folder's name")
     total = hashlib.blake2b(digest_size=16)
     start = os.path.join(root, "") if root else ""
-    for path, label in rows:
+    row: Any
+    for row in rows:
+        path, label = row if isinstance(row, tuple) and len(cast("tuple[Any, ...]", row)) == 2 else (None, None)
+        if not isinstance(path, str):
+            raise FkitTypeError(f"a row is a pair (path, label), not {quoted(row)}.")
         name = path.removeprefix(start).replace(os.sep, "/")
         total.update(f"{len(name)}:{name}={label!r};".encode("utf-8", "surrogateescape"))
     return total.hexdigest()
@@ -42,6 +51,7 @@ def digest_of_arrays(arrays: Iterable[Any]) -> str:
         >>> digest_of_arrays([np.arange(3)]) == digest_of_arrays([np.arange(3)]) != digest_of_arrays([np.arange(4)])
         True
     """
+    expect(arrays, Iterable, "`arrays` are arrays, one after the other")
     total = hashlib.blake2b(digest_size=16)
     for item in arrays:
         array = _host(item)

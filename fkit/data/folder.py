@@ -10,9 +10,10 @@ from frozendict import frozendict
 
 from fkit.data.dataset import Pipeline, checked, compose
 from fkit.data.digest import digest_of_names
-from fkit.data.transform.transform import Sample, frozen
+from fkit.data.transform.transform import Sample
 from fkit.tree.check import expect
 from fkit.tree.error import FkitFileNotFoundError, FkitOSError, FkitValueError
+from fkit.tree.frozen import frozen
 
 __all__ = ["ImageFolder", "hidden"]
 
@@ -52,6 +53,7 @@ class ImageFolder:
 
     def __post_init__(self) -> None:
         expect(self.data_root, (str, Path), "ImageFolder: data_root is a path")
+        expect(self.metainfo, Mapping, "ImageFolder: metainfo is a mapping")
         root, endings = Path(os.path.expanduser(self.data_root)), _endings(self.extensions)
         if not root.is_dir():
             raise FkitFileNotFoundError(f"ImageFolder: data_root = {str(root)!r} is no folder.")

@@ -16,7 +16,7 @@ from fkit.data.job import Job, Maker, Workers
 from fkit.data.key import check_loader
 from fkit.data.sampler import DefaultSampler, Sampler, count_of, order_of
 from fkit.structures.batch import Batch
-from fkit.tree.check import check_fields, expect, expect_call
+from fkit.tree.check import check_fields, expect, expect_call, expect_number
 from fkit.tree.error import FkitIndexError, FkitTypeError, FkitValueError, quoted
 
 __all__ = ["Listed", "Loader", "Source", "epoch_of", "open_loader"]
@@ -72,6 +72,9 @@ def epoch_of(source: Source, epoch: int, start: int = 0) -> Iterator[Batch]:
         >>> len(list(epoch_of(Source.of([batch, batch]), 0, start=1)))
         1
     """
+    expect(source, Source, "`source` is a source (fkit.Source.of makes one of batches)")
+    for word, number in (("epoch", epoch), ("start", start)):
+        expect_number(number, word, whole=True)
     name, length, count = type(source).__name__, source.length, start
     batches = source.batches(epoch, start)
     try:
@@ -101,6 +104,8 @@ class Listed(Source):
     items: tuple[Batch, ...]
 
     def __post_init__(self) -> None:
+        expect(self.items, (list, tuple), "a source's items are batches, in a list")
+        object.__setattr__(self, "items", tuple(self.items))
         if not self.items:
             raise FkitValueError("a source of no batches.", repair="Give at least one batch.")
         for item in self.items:

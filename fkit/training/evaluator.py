@@ -121,6 +121,7 @@ class Evaluator:
 def sample_ids(batch: Batch, first: int) -> NDArray[np.int64]:
     """Which samples a batch holds, (N,) int64: ``sample_idx`` of its meta, or where that is absent numbers from
     ``first`` on."""
+    expect(batch, Batch, "`batch` is a Batch")
     meta = batch.meta
     if meta:
         try:

@@ -87,6 +87,7 @@ def check_targets(
     Example:
         >>> check_targets({"gt_label": LabelRange(10)}, {"gt_label": np.array([3, 9])})
     """
+    expect(ranges, Mapping, "`ranges` are what label_ranges gave")
     for name, (classes, ignore) in ranges.items():
         labels = targets.get(name)
         if isinstance(labels, np.ndarray):

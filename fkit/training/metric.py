@@ -155,6 +155,8 @@ def ranks(scores: NDArray[Any], labels: NDArray[Any]) -> NDArray[np.int64]:
         >>> ranks(np.array([[0.2, 0.2, 0.6]]), np.array([1])).tolist()
         [2]
     """
+    expect(scores, np.ndarray, "`scores` is an array (N, K)")
+    expect(labels, np.ndarray, "`labels` is an array (N,)")
     check_labels(labels, scores.shape[1])
     labelled: NDArray[Any] = scores[np.arange(len(labels)), labels][:, None]
     above: NDArray[np.bool_] = np.logical_not(scores <= labelled)  # true for nan on either side

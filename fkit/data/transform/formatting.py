@@ -7,8 +7,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from fkit.data.transform.transform import Sample, Transform, frozen
+from fkit.data.transform.transform import Sample, Transform
+from fkit.tree.check import expect
 from fkit.tree.error import FkitKeyError
+from fkit.tree.frozen import frozen
 
 __all__ = ["PackInputs", "channels_first"]
 
@@ -44,6 +46,12 @@ class PackInputs(Transform):
     )
 
     def __post_init__(self) -> None:
+        expect(self.input_key, str, "PackInputs: input_key is a name")
+        for word in ("algorithm_keys", "meta_keys"):
+            names: Any = getattr(self, word)
+            expect(names, (list, tuple), f"PackInputs: {word} is a list of names")
+            for name in names:
+                expect(name, str, f"PackInputs: {word} are names")
         object.__setattr__(self, "algorithm_keys", tuple(self.algorithm_keys))
         # the sample's number is what metrics tell samples apart by: it is kept whatever else is
         object.__setattr__(self, "meta_keys", tuple(dict.fromkeys(("sample_idx", *self.meta_keys))))
@@ -69,6 +77,7 @@ def channels_first(img: NDArray[Any]) -> NDArray[Any]:
         >>> channels_first(np.zeros((8, 6))).shape
         (1, 8, 6)
     """
+    expect(img, np.ndarray, "`img` is an array")
     if img.ndim == 2:
         return img[None]
     return np.ascontiguousarray(img.transpose(2, 0, 1)) if img.ndim == 3 else img

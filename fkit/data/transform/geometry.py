@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from fkit.data.transform.transform import Fetch, Sample, Transform, replaced
 from fkit.image.resize import imresize, interpolation_code, rescale_size
+from fkit.tree.check import check_fields, expect, expect_number
 from fkit.tree.error import FkitRuntimeError, FkitValueError
 
 __all__ = ["RandomFlip", "Resize", "ShiftScaleRotate", "Turn"]
@@ -47,10 +48,12 @@ class Resize(Transform):
             raise FkitValueError("Resize takes one of scale and scale_factor.")
         scale, factor = self.scale, self.scale_factor
         if scale is not None:
+            _check_numbers(scale, "Resize: scale", whole=True)
             scale = (scale, scale) if isinstance(scale, int) else tuple(scale)
             if len(scale) != 2 or min(scale) < 1:
                 raise FkitValueError(f"Resize: scale = {self.scale!r} is no (width, height) in pixels.")
         if factor is not None:
+            _check_numbers(factor, "Resize: scale_factor")
             factor = (float(factor),) * 2 if isinstance(factor, int | float) else tuple(factor)
             if len(factor) != 2 or min(factor) <= 0:
                 raise FkitValueError(f"Resize: scale_factor = {self.scale_factor!r} is no positive factor, or two.")
@@ -103,7 +106,11 @@ class RandomFlip(Transform):
     direction: str | Sequence[str] = "horizontal"
 
     def __post_init__(self) -> None:
+        expect(self.direction, (str, list, tuple), "RandomFlip: direction is a word or a list of words")
         directions = (self.direction,) if isinstance(self.direction, str) else tuple(self.direction)
+        if not directions:
+            raise FkitValueError("RandomFlip: direction is an empty list.", choices=_DIRECTIONS)
+        _check_numbers(self.prob, "RandomFlip: prob")
         for word in directions:
             if word not in _DIRECTIONS:
                 raise FkitValueError(f"RandomFlip: direction = {word!r} is unknown.", value=word, choices=_DIRECTIONS)
@@ -180,6 +187,7 @@ class ShiftScaleRotate(Transform):
     prob: float = 1.0
 
     def __post_init__(self) -> None:
+        check_fields(self)
         if min(self.shift_limit, self.scale_limit, self.rotate_limit) < 0 or self.scale_limit >= 1:
             raise FkitValueError(
                 f"{self}: limits are not negative, and scale_limit is below 1.",
@@ -217,6 +225,12 @@ class ShiftScaleRotate(Transform):
         border = (self.border_value,) * 4
         moved = cv2.warpAffine(img, matrix, (width, height), borderMode=cv2.BORDER_CONSTANT, borderValue=border)
         return replaced(sample, img=moved.reshape(img.shape))
+
+
+def _check_numbers(value: Any, what: str, whole: bool = False) -> None:
+    """Refuse what is neither a number nor a list of them."""
+    for one in value if isinstance(value, (list, tuple)) else (value,):
+        expect_number(one, what, whole=whole)
 
 
 def needed(rng: np.random.Generator | None, of: object) -> np.random.Generator:

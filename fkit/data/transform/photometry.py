@@ -7,8 +7,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from fkit.data.transform.transform import Sample, Transform, frozen, replaced
+from fkit.data.transform.transform import Sample, Transform, replaced
+from fkit.tree.check import expect, expect_number
 from fkit.tree.error import FkitValueError
+from fkit.tree.frozen import frozen
 
 __all__ = ["Normalize", "ToUnit"]
 
@@ -57,7 +59,7 @@ class Normalize(Transform):
     note: Sample = field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
-        mean, std = tuple(float(one) for one in self.mean), tuple(float(one) for one in self.std)
+        mean, std = (_numbers(getattr(self, word), word) for word in ("mean", "std"))
         if len(mean) != len(std) or not mean:
             raise FkitValueError(f"Normalize: mean has {len(mean)} numbers and std {len(std)}; both one a channel.")
         if min(std) <= 0:
@@ -80,3 +82,10 @@ class Normalize(Transform):
             img = img[:, :, ::-1]
         done = (img.astype(np.float32, copy=False) - self.offset) * self.factor
         return replaced(sample, img=done, img_norm_cfg=self.note)
+
+
+def _numbers(value: Any, word: str) -> tuple[float, ...]:
+    expect(value, (list, tuple), f"Normalize: {word} is a list of numbers, one a channel")
+    for one in value:
+        expect_number(one, f"Normalize: {word}")
+    return tuple(float(one) for one in value)

@@ -6,11 +6,12 @@ from dataclasses import dataclass, field
 from typing import Annotated, Any, Protocol, cast
 
 import numpy as np
-from frozendict import frozendict
 
 from fkit.catalog.entry import Built
 from fkit.data.ambient import repeatable, reseed
+from fkit.tree.check import expect
 from fkit.tree.error import FkitError, FkitTypeError, like, quoted
+from fkit.tree.frozen import frozen
 
 __all__ = [
     "Compose",
@@ -19,7 +20,6 @@ __all__ = [
     "Sample",
     "Transform",
     "as_transform",
-    "frozen",
     "is_random",
     "of_others",
     "replaced",
@@ -27,16 +27,6 @@ __all__ = [
 
 Sample = Mapping[str, Any]
 """One sample: a frozen mapping. ``img`` (H, W, C), ``gt_label`` int, ``sample_idx`` int, ``img_path`` str, ..."""
-
-
-def frozen(values: Mapping[str, Any]) -> Sample:
-    """The mapping, frozen.
-
-    Example:
-        >>> frozen({"a": 1})["a"]
-        1
-    """
-    return cast("type[dict[str, Any]]", frozendict)(values)
 
 
 class Fetch(Protocol):
@@ -93,7 +83,10 @@ class Compose(Transform):
     steps: tuple[Transform, ...] = field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
-        steps = tuple(as_transform(step) for step in self.transforms)
+        several: Any = self.transforms
+        if isinstance(several, (str, Mapping)) or not isinstance(several, Iterable):
+            raise FkitTypeError(f"Compose: transforms is a list of transforms, not {quoted(several)}.")
+        steps = tuple(as_transform(step) for step in cast("Iterable[Any]", several))
         object.__setattr__(self, "transforms", steps)
         object.__setattr__(self, "steps", steps)
 
@@ -227,6 +220,7 @@ def replaced(sample: Sample, **changes: Any) -> Sample:
         >>> replaced({"a": 1, "b": 2}, b=3)["b"]
         3
     """
+    expect(sample, Mapping, "`sample` is a mapping")
     return frozen({**sample, **changes})
 
 
