@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from fkit.run.start import begin as begin
     from fkit.run.start import restore as restore
     from fkit.structures.batch import Batch as Batch
-    from fkit.training.program import TrainState as TrainState
+    from fkit.training.state import TrainState as TrainState
     from fkit.tree.error import FkitError as FkitError
 
 __version__ = "0.1.0"
@@ -41,7 +41,7 @@ _NAMES = (
     ("build", "fkit.catalog.build:build"),
     ("component", "fkit.catalog.plugin:component"),
     ("Batch", "fkit.structures.batch:Batch"),
-    ("TrainState", "fkit.training.program:TrainState"),
+    ("TrainState", "fkit.training.state:TrainState"),
     ("program", "fkit.run.plan:program"),
     ("plan", "fkit.run.plan:plan"),
     ("open_data", "fkit.run.plan:open_data"),

@@ -11,10 +11,11 @@ import pytest
 import torch
 
 import fkit
+from fkit.array.room import open as open_room
 from fkit.run.effect import WriteScalars
 from fkit.structures.batch import Batch, Samples
 from fkit.training.optimizer import Optimizer
-from fkit.training.program import Program, Spec
+from fkit.training.spec import Spec
 
 _CONVNET = Path(__file__).parents[1] / "configs" / "digits" / "convnet.py"
 _STEPS = 200
@@ -46,7 +47,7 @@ def _program(model, optimizer, backend, shape, dtype="float64", **options):
         device="cpu",
         **options,
     )
-    return Program.of(spec, backend)
+    return open_room(backend).program(spec)
 
 
 def _batch(step, shape, count):
@@ -109,18 +110,18 @@ _NET = _model({"type": "ConvNet", "channels": (8, 16)}, 16)
 def test_a_run_may_change_its_backend(optimizer):
     programs = {backend: _program(_NET, optimizer, backend, _SMALL) for backend in ("torch", "jax")}
     whole, end = _curve(programs["torch"], programs["torch"].init(0), range(_STEPS), _SMALL, 16)
-    last = programs["torch"].arrays(end)
+    last = programs["torch"].collect(end)
     for first, second in (("torch", "jax"), ("jax", "torch")):
         start, state = _curve(programs[first], programs[first].init(0), range(100), _SMALL, 16)
-        before = programs[first].arrays(state)
+        before = programs[first].collect(state)
         state = programs[first].convert(state, to=second)
-        after = programs[second].arrays(state)
+        after = programs[second].collect(state)
         assert list(after) == list(before)
         for path, array in before.items():
             assert after[path].dtype == array.dtype and np.array_equal(after[path], array), path
         rest, state = _curve(programs[second], state, range(100, _STEPS), _SMALL, 16)
         np.testing.assert_allclose([*start, *rest], whole, rtol=1e-9)
-        for path, array in programs[second].arrays(state).items():
+        for path, array in programs[second].collect(state).items():
             np.testing.assert_allclose(array, last[path], rtol=1e-7, atol=1e-10, err_msg=path)
 
 
@@ -180,10 +181,10 @@ def test_every_model_under_every_optimizer_is_the_loop_by_hand(model, optimizer,
     node, shape = _MODELS[model]
     program = _program(node, _OPTIMIZERS[optimizer], backend, shape)
     state = program.init(1)
-    want, weights = _by_hand(node, _OPTIMIZERS[optimizer], shape, program.arrays(state), 10, 8)
+    want, weights = _by_hand(node, _OPTIMIZERS[optimizer], shape, program.collect(state), 10, 8)
     losses, state = _curve(program, state, range(10), shape, 8)
     np.testing.assert_allclose(losses, want, rtol=1e-9)
-    arrays = program.arrays(state)
+    arrays = program.collect(state)
     for name, array in weights.items():
         kind = "params" if f"params/{name}" in arrays else "buffers"
         np.testing.assert_allclose(arrays[f"{kind}/{name}"], array, rtol=1e-7, atol=1e-9, err_msg=name)
@@ -196,7 +197,7 @@ def test_every_model_under_every_optimizer_is_the_loop_by_hand(model, optimizer,
 def _first(program, batch):
     """The first loss and gradient: after one step of SGD the momentum is the gradient."""
     state, logs = program.train_step(program.init(0), batch, program.hyperparams())
-    arrays = program.arrays(state)
+    arrays = program.collect(state)
     prefix = "opt/main/momentum_buffer/"
     grads = [arrays[path].ravel() for path in sorted(arrays) if path.startswith(prefix)]
     return float(logs["loss"]), np.concatenate(grads).astype(np.float64)
@@ -234,7 +235,7 @@ def test_in_float32_the_curve_parts_from_torchs_as_torchs_do():
     epochs = -(-_STEPS // source.length)
     batches = [batch for epoch in range(epochs) for batch in source.batches(epoch, 0)][:_STEPS]
     programs = {"torch": plan.program, "jax": fkit.plan(config, fkit.registry(), backend="jax").program}
-    start = plan.program.arrays(plan.program.init(7))
+    start = plan.program.collect(plan.program.init(7))
 
     def log_losses(backend, arrays):
         program, losses = programs[backend], []

@@ -56,6 +56,42 @@ class Ops(Protocol):
         """The upper 24 bits as float32 in [0, 1), exact."""
         ...
 
+    def norm(self, arrays: Sequence[Any], order: float) -> Any:
+        """The p-norm of all elements of all arrays together, 0-d; an infinite order is the greatest magnitude."""
+        ...
+
+    def at_most(self, a: Any, limit: float) -> Any:
+        """The lesser of each element and ``limit``."""
+        ...
+
+    def scaled(self, arrays: Sequence[Any], factor: Any) -> list[Any]:
+        """Each array times a number."""
+        ...
+
+    def clipped(self, arrays: Sequence[Any], low: float, high: float) -> list[Any]:
+        """Each element of each array, brought into [low, high]."""
+        ...
+
+    def added(self, arrays: Sequence[Any], others: Sequence[Any]) -> list[Any]:
+        """The sum of each pair."""
+        ...
+
+    def mixed(self, arrays: Sequence[Any], others: Sequence[Any], weight: float) -> list[Any]:
+        """``a + weight * (b - a)`` of each pair, new arrays."""
+        ...
+
+    def zeros(self, arrays: Sequence[Any]) -> list[Any]:
+        """Zeros shaped like each array."""
+        ...
+
+    def select(self, condition: Any, arrays: Sequence[Any], others: Sequence[Any]) -> Sequence[Any]:
+        """``arrays`` where the condition (a bool, or a 0-d array) holds, else ``others``."""
+        ...
+
+    def both(self, a: Any, b: Any) -> Any:
+        """Whether both conditions hold, each a bool or a 0-d array."""
+        ...
+
 
 class Host:
     """Python ints: the keys of a run, before any array exists."""
@@ -112,3 +148,30 @@ class Numpy:
 
     def unit(self, a: Words) -> Any:
         return self.shr(a, 8).astype(np.float32) * np.float32(2.0**-24)
+
+    def norm(self, arrays: Sequence[Any], order: float) -> Any:
+        return np.linalg.norm(np.array([np.linalg.norm(array.ravel(), order) for array in arrays]), order)
+
+    def at_most(self, a: Any, limit: float) -> Any:
+        return np.minimum(a, limit)
+
+    def scaled(self, arrays: Sequence[Any], factor: Any) -> list[Any]:
+        return [array * factor for array in arrays]
+
+    def clipped(self, arrays: Sequence[Any], low: float, high: float) -> list[Any]:
+        return [np.clip(array, low, high) for array in arrays]
+
+    def added(self, arrays: Sequence[Any], others: Sequence[Any]) -> list[Any]:
+        return [a + b for a, b in zip(arrays, others, strict=True)]
+
+    def mixed(self, arrays: Sequence[Any], others: Sequence[Any], weight: float) -> list[Any]:
+        return [a + weight * (b - a) for a, b in zip(arrays, others, strict=True)]
+
+    def zeros(self, arrays: Sequence[Any]) -> list[Any]:
+        return [np.zeros_like(array) for array in arrays]
+
+    def select(self, condition: Any, arrays: Sequence[Any], others: Sequence[Any]) -> Sequence[Any]:
+        return arrays if condition else others
+
+    def both(self, a: Any, b: Any) -> Any:
+        return bool(a) and bool(b)

@@ -150,7 +150,7 @@ def _loaded(plan: Any, run: Any, path: str, screen: Any) -> Any:
         for name, array in read_checkpoint(locate(path)).saved.arrays.items()
         if name.startswith(("params/", "buffers/"))
     }
-    report = fit(plan.program.engine.inventory, arrays, strict=False, bare=True).report()
+    report = fit(plan.program.inventory, arrays, strict=False, bare=True).report()
     if report:
         screen.say(f"{path}: not all weights fit.\n  {report}", "WARNING")
     return run._replace(train=plan.program.load(run.train, arrays, strict=False))

@@ -13,7 +13,7 @@ from fkit.run.plan import Plan
 from fkit.run.state import Position, RunState
 from fkit.run.validation import losses_of, validation
 from fkit.structures.batch import Batch
-from fkit.training.program import TrainState
+from fkit.training.state import TrainState
 from fkit.tree.check import expect
 from fkit.tree.error import FkitError, FkitKeyError, RunError
 

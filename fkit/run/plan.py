@@ -23,8 +23,9 @@ from fkit.run.settings import refuse, settle_with_notes
 from fkit.training.backend import Backend
 from fkit.training.evaluator import Evaluator
 from fkit.training.optimizer import Optimizer
-from fkit.training.program import Program, Spec
+from fkit.training.program import Program
 from fkit.training.schedule import Schedule
+from fkit.training.spec import Spec
 from fkit.tree.check import expect
 from fkit.tree.error import FkitKeyError, FkitTypeError, FkitValueError
 from fkit.tree.frozen import frozen
@@ -90,7 +91,7 @@ def program(
     settings, _ = settle_with_notes(cfg)
     reg = registry_of(settings, registry, allow)
     name = backend or str(settings["backend"])
-    return Program.of(_spec(settings, reg, donate, example), name)
+    return open_room(name).program(_spec(settings, reg, donate, example))
 
 
 def plan(
@@ -120,7 +121,7 @@ def plan(
         raise FkitValueError(
             "seed is None.", repair="Give one: cfg.merge({'seed': 0}); `fkit train` draws and records one."
         )
-    functions = Program.of(_spec(settings, reg, donate, None), name)
+    functions = open_room(name).program(_spec(settings, reg, donate, None))
     course = _course(settings)
     hooks = _hooks(settings, reg, name, course, functions)
     for _, hook in hooks:

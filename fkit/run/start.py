@@ -7,7 +7,7 @@ import numpy as np
 
 from fkit.run.plan import Plan
 from fkit.run.state import Memory, Position, RunState
-from fkit.training.program import Arrays
+from fkit.training.state import Arrays
 from fkit.tree.check import expect
 from fkit.tree.error import FkitValueError
 from fkit.tree.frozen import frozen
@@ -48,7 +48,7 @@ def save(plan: Plan, run: RunState) -> Saved:
         "exact": {name: memory.exact for name, memory in run.memory.items()},
         "observed": {name: memory.observed for name, memory in run.memory.items() if _plain(memory.observed)},
     }
-    return Saved(plan.program.arrays(run.train), record)
+    return Saved(plan.program.collect(run.train), record)
 
 
 def exact(record: Mapping[str, Any]) -> dict[str, Any]:

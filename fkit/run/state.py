@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from typing import Any, NamedTuple
 
-from fkit.training.program import Hyperparams, TrainState
+from fkit.training.state import Hyperparams, TrainState
 from fkit.tree.frozen import EMPTY
 
 __all__ = ["Memory", "Position", "RunState"]

@@ -13,7 +13,8 @@ from fkit.run.state import RunState
 from fkit.structures.batch import Batch
 from fkit.training.backend import Backend
 from fkit.training.evaluator import Evaluator, sample_ids
-from fkit.training.program import Program, TrainState
+from fkit.training.program import Program
+from fkit.training.state import TrainState
 from fkit.tree.error import FkitValueError
 
 __all__ = ["evaluate", "host", "losses_of", "observe", "validation"]

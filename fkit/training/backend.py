@@ -6,7 +6,8 @@ from typing import Any, Protocol
 from numpy.typing import NDArray
 
 from fkit.array.ops import Ops
-from fkit.training.program import Engine, Spec
+from fkit.training.program import Program
+from fkit.training.spec import Spec
 
 __all__ = ["Backend"]
 
@@ -20,8 +21,8 @@ class Backend(Protocol):
     @property
     def ops(self) -> Ops: ...
 
-    def engine(self, spec: Spec) -> Engine:
-        """The spec made runnable; builds the model.
+    def program(self, spec: Spec) -> Program:
+        """The pure functions of a spec; builds the model.
 
         Raises:
             FkitError: an optimizer or layer has no twin here, or the device is not there.

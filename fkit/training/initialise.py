@@ -33,7 +33,7 @@ class _Place(NamedTuple):
 
 
 def initial(inventory: Inventory, own: Callable[[int], Mapping[str, Array]], seed: int) -> dict[str, Array]:
-    """The arrays a run starts from, by path as in `fkit.training.program.Arrays`; no optimizer slots.
+    """The arrays a run starts from, by path as in `fkit.training.state.Arrays`; no optimizer slots.
 
     Args:
         inventory: what the model holds. A known layer follows torch's documented scheme: weights and biases of

@@ -3,6 +3,7 @@
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -43,10 +44,10 @@ class Optimizer:
     Attributes:
         type: "SGD", "Adam", "AdamW" (twins), or a name in torch.optim or optax.
         options: its arguments; for a twin, with torch's defaults filled in.
-        groups: in order; the last one takes what no other matched.
+        groups: in order; the last one takes what no other matched. Those with equal options are one setting.
 
     Example:
-        >>> sgd = Optimizer.of("SGD", {"lr": 0.1, "momentum": 0.9}, [{"params": "bias$", "weight_decay": 0.0}])
+        >>> sgd = Optimizer.of("SGD", {"lr": 0.1, "weight_decay": 1e-4}, [{"params": "bias$", "weight_decay": 0.0}])
         >>> sgd.hyperparams()["lr"].tolist(), sgd.assign(["fc.weight", "fc.bias"])
         ([0.1, 0.1], (('fc.bias',), ('fc.weight',)))
     """
@@ -81,8 +82,13 @@ class Optimizer:
         """Whether both backends know it, with equal numbers."""
         return self.type in TWINS
 
+    @property
+    def count(self) -> int:
+        """How many different settings the groups have: G."""
+        return len(self._rows)
+
     def assign(self, names: list[str] | tuple[str, ...]) -> tuple[tuple[str, ...], ...]:
-        """The parameter names of each group, every name in the first group that matches it.
+        """The parameter names of each of the G settings, every name in the first group that matches it.
 
         Raises:
             FkitValueError: a group matches no parameter.
@@ -100,16 +106,26 @@ class Optimizer:
                     choices=names,
                     label="Parameters",
                 )
-        return tuple(tuple(members) for members in taken)
+        order = {name: place for place, name in enumerate(names)}
+        merged = [[name for i in row for name in taken[i]] for _, row in self._rows]
+        return tuple(tuple(sorted(members, key=order.__getitem__)) for members in merged)
+
+    @cached_property
+    def _rows(self) -> tuple[tuple[Mapping[str, Any], tuple[int, ...]], ...]:
+        """Each setting and its groups: groups with equal options are one, so that a hundred cost what one does."""
+        rows: dict[Mapping[str, Any], list[int]] = {}
+        for index, group in enumerate(self.groups):
+            rows.setdefault(frozendict({**self.options, **group.options}), []).append(index)
+        return tuple((options, tuple(row)) for options, row in rows.items())
 
     def settings(self, index: int) -> Mapping[str, Any]:
-        """The options in force for group ``index``."""
-        return {**self.options, **self.groups[index].options}
+        """The options of setting ``index``, of G."""
+        return self._rows[index][0]
 
     def hyperparams(self) -> dict[str, NDArray[np.float64]]:
         """The numbers a step takes as arguments, (G,) float64 each: ``lr``, ``weight_decay``, ``momentum``, ``eps``;
         ``betas`` are ``beta1`` and ``beta2``."""
-        rows = [dict(_numbers(self.settings(index))) for index in range(len(self.groups))]
+        rows = [dict(_numbers(options)) for options, _ in self._rows]
         return {name: np.array([row[name] for row in rows], np.float64) for name in rows[0]}
 
     def fixed(self) -> Mapping[str, Any]:
@@ -119,7 +135,7 @@ class Optimizer:
     def slots(self) -> tuple[str, ...]:
         """The names of a twin's state arrays, torch's own; each is shaped like its parameter but ``step``, 0-d."""
         if self.type == "SGD":
-            momentum = any(self.settings(index)["momentum"] for index in range(len(self.groups)))
+            momentum = any(self.settings(index)["momentum"] for index in range(self.count))
             return ("momentum_buffer",) if momentum else ()
         extra = ("max_exp_avg_sq",) if self.options.get("amsgrad") else ()
         return ("step", "exp_avg", "exp_avg_sq", *extra)

@@ -11,8 +11,10 @@ import pytest
 
 import fkit
 import fkit.array.room
+from fkit.array.room import open as open_room
 from fkit.training.optimizer import Optimizer
-from fkit.training.program import Program, Spec
+from fkit.training.program import Program
+from fkit.training.spec import Spec
 
 HERE = Path(__file__).parent
 BACKENDS = ("torch", "jax")
@@ -109,12 +111,12 @@ def program(cfg: dict[str, Any], backend: str, dtype: str) -> Program:
         device="cpu",
         example=lambda: np.zeros((1, 3, 224, 224), np.float32),
     )
-    return Program.of(spec, backend)
+    return open_room(backend).program(spec)
 
 
 @pytest.mark.parametrize("backend", BACKENDS)
 def test_entries_are_the_reference_s(book: Book, backend: str) -> None:
-    entries = program(model(book.facts["name"]), backend, "float32").engine.inventory.entries
+    entries = program(model(book.facts["name"]), backend, "float32").inventory.entries
     assert {entry.name: [entry.dtype, list(entry.shape)] for entry in entries} == book.facts["state_dict"]
 
 
@@ -163,9 +165,9 @@ def test_training_step(book: Book, weights: dict[str, np.ndarray], backend: str,
     inputs = tensor(book, train["images"], train["tensor_sha256"])
     batch = fkit.Batch(inputs, {"gt_label": np.array([one["label"] for one in train["images"]])})
     before = made.load(made.init(0), weights)
-    start = made.arrays(before)
+    start = made.collect(before)
     after, logs = made.train_step(before, batch, made.hyperparams())
-    moved = made.arrays(after)
+    moved = made.collect(after)
     # one step of plain SGD from the same weights: the gradient is what they moved by, over the learning rate
     gradients = {
         path.removeprefix("params/"): (start[path].astype(np.float64) - moved[path]) / LR

@@ -163,6 +163,6 @@ def test_data_that_ends_early_is_a_clear_error():
 def test_the_same_run_twice_is_the_same_to_the_bit():
     plan = plan_of()
     first, second = (drive(plan)[0] for _ in range(2))
-    a, b = (plan.program.arrays(run.train) for run in (first, second))
+    a, b = (plan.program.collect(run.train) for run in (first, second))
     assert a.keys() == b.keys() and all(a[name].tobytes() == b[name].tobytes() for name in a)
     assert first.memory["custom_hooks.0"] == second.memory["custom_hooks.0"]

@@ -40,7 +40,7 @@ class Site(NamedTuple):
 
 
 class Blueprint(NamedTuple):
-    """A flax module as the engine sees it.
+    """A flax module as a program sees it.
 
     Attributes:
         inventory: in torch's names and layouts.

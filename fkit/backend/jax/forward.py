@@ -6,28 +6,29 @@ from typing import Any
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 from flax import linen as nn
 from flax import traverse_util
 
 from fkit.array.random import fold
 from fkit.backend.jax.blueprint import Blueprint, Site, cast_inputs
 from fkit.backend.jax.ops import JaxOps
-from fkit.tree.error import FkitKeyError, FkitTypeError, FkitValueError
+from fkit.training.loss import numbers_of
 
-__all__ = ["Forward", "total"]
+__all__ = ["Forward", "number"]
 
 Words = tuple[Any, Any]
 
 
 @dataclass(frozen=True)
 class Forward:
-    """The model's passes, traced by the engine's jitted functions.
+    """The model's passes, traced by a program's jitted functions.
 
     Attributes:
         module: the flax module.
         plan: what it holds.
         compute: the type that it computes in.
-        masks: "counter" or "backend", see `fkit.training.program.Spec`.
+        masks: "counter" or "backend", see `fkit.training.spec.Spec`.
     """
 
     module: nn.Module
@@ -43,18 +44,19 @@ class Forward:
         samples: Any,
         words: Words,
         train: bool,
+        mode: str = "loss",
     ) -> tuple[dict[str, Any], dict[str, Any]]:
         """The model's losses, each one number, and the new buffers (the same ones when not training)."""
         variables = self._variables(params, buffers, words if train else None)
         inputs, samples = cast_inputs(inputs, self.compute), self._targets(samples)
         if not train:
-            losses = self.module.apply(variables, inputs, samples, mode="loss", train=False)
-            return _numbers(losses), dict(buffers)
+            losses = self.module.apply(variables, inputs, samples, mode=mode, train=False)
+            return numbers_of(losses, number), dict(buffers)
         changing = sorted({site.collection for site in self.plan.buffers if site.collection})
         losses, changed = self.module.apply(
-            variables, inputs, samples, mode="loss", train=True, mutable=changing, rngs={"params": _generator(words)}
+            variables, inputs, samples, mode=mode, train=True, mutable=changing, rngs={"params": _generator(words)}
         )
-        return _numbers(losses), self._buffers(buffers, changed)
+        return numbers_of(losses, number), self._buffers(buffers, changed)
 
     def predict(self, params: Mapping[str, Any], buffers: Mapping[str, Any], inputs: Any, samples: Any) -> Any:
         """Outputs of mode="predict"."""
@@ -102,29 +104,9 @@ def _generator(words: Words) -> Any:
     return jax.random.wrap_key_data(jnp.stack(words), impl="threefry2x32")
 
 
-def _numbers(losses: Any) -> dict[str, Any]:
-    if not isinstance(losses, Mapping):
-        raise FkitTypeError(f'mode="loss" must return a mapping of losses, found {type(losses).__name__}.')
-    return {str(name): _number(value) for name, value in losses.items()}
-
-
-def _number(value: Any) -> Any:
-    if isinstance(value, (list, tuple)):
-        return sum((_number(part) for part in value), jnp.zeros(()))
+def number(value: Any) -> Any:
+    """An array, or a Python number, as a 0-d array of the parameters' type or wider: the mean; None of anything else."""
+    if not isinstance(value, (jax.Array, np.ndarray, np.generic, int, float)):
+        return None
     value = jnp.asarray(value)
     return value.astype(jnp.promote_types(value.dtype, jnp.float32)).mean()
-
-
-def total(losses: Mapping[str, Any], key: str | None) -> Any:
-    """What is differentiated: one loss, or the sum of those whose key contains "loss"."""
-    if key is not None:
-        if key not in losses:
-            raise FkitKeyError(f"a phase asks for loss {key!r}.", value=key, choices=losses, label="Losses")
-        return losses[key]
-    parts = [value for name, value in losses.items() if "loss" in name]
-    if not parts:
-        raise FkitValueError(
-            f'the model\'s losses {sorted(losses)} hold no key that contains "loss".',
-            repair='Name what is to be differentiated "loss" or "loss_...".',
-        )
-    return sum(parts[1:], parts[0])

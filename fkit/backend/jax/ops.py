@@ -1,8 +1,10 @@
 """jax.numpy's instance of the protocol `fkit.array.ops.Ops`; words are uint32."""
 
 from collections.abc import Sequence
+from contextlib import nullcontext
 from typing import Any
 
+import jax
 import jax.numpy as jnp
 import numpy as np
 
@@ -45,3 +47,40 @@ class JaxOps:
 
     def unit(self, a: Words) -> Any:
         return (a >> jnp.uint32(8)).astype(jnp.float32) * jnp.float32(2.0**-24)
+
+    def norm(self, arrays: Sequence[Any], order: float) -> Any:
+        return jnp.linalg.norm(jnp.stack([jnp.linalg.norm(array.ravel(), order) for array in arrays]), order)
+
+    def at_most(self, a: Any, limit: float) -> Any:
+        return jnp.minimum(a, limit)
+
+    def scaled(self, arrays: Sequence[Any], factor: Any) -> list[Any]:
+        return [array * factor for array in arrays]
+
+    def clipped(self, arrays: Sequence[Any], low: float, high: float) -> list[Any]:
+        return [jnp.clip(array, low, high) for array in arrays]
+
+    def added(self, arrays: Sequence[Any], others: Sequence[Any]) -> list[Any]:
+        return [a + b for a, b in zip(arrays, others, strict=True)]
+
+    def mixed(self, arrays: Sequence[Any], others: Sequence[Any], weight: float) -> list[Any]:
+        wide = any(array.dtype == jnp.float64 for array in arrays)
+        with jax.enable_x64(True) if wide else nullcontext():  # a float64 program's arrays stay what they are
+            return _mixed(list(arrays), list(others), weight)
+
+    def zeros(self, arrays: Sequence[Any]) -> list[Any]:
+        return [jnp.zeros_like(array) for array in arrays]
+
+    def select(self, condition: Any, arrays: Sequence[Any], others: Sequence[Any]) -> Sequence[Any]:
+        if isinstance(condition, bool):
+            return arrays if condition else others
+        return [jnp.where(condition, a, b) for a, b in zip(arrays, others, strict=True)]
+
+    def both(self, a: Any, b: Any) -> Any:
+        return jnp.logical_and(a, b)
+
+
+@jax.jit
+def _mixed(arrays: list[Any], others: list[Any], weight: Any) -> list[Any]:
+    """One call for all arrays, where it is not part of a larger one."""
+    return [a + weight.astype(a.dtype) * (b - a) for a, b in zip(arrays, others, strict=True)]

@@ -14,12 +14,11 @@ from numpy.typing import NDArray
 from fkit.backend.jax.blueprint import Blueprint
 from fkit.backend.jax.naming import to_flax, to_torch
 from fkit.backend.jax.optimizer import Update
-from fkit.training.program import Arrays, TrainState
-from fkit.tree.error import FkitValueError
+from fkit.training.inventory import Inventory
+from fkit.training.phase import check_slots
+from fkit.training.state import Arrays, TrainState
 
 __all__ = ["Template", "collect", "place", "template"]
-
-_SHOWN = 6
 
 
 @dataclass(frozen=True, eq=False)
@@ -27,6 +26,7 @@ class Template:
     """The tree of a program's state, and how to walk it quickly.
 
     Attributes:
+        inventory: of the model.
         params, buffers: names, in order.
         dtypes: {name: dtype} on the device.
         layouts: {name: layout}.
@@ -36,6 +36,7 @@ class Template:
         fresh: params -> {optimizer: {slot: {name: array}}}.
     """
 
+    inventory: Inventory
     params: tuple[str, ...]
     buffers: tuple[str, ...]
     dtypes: Mapping[str, Any]
@@ -102,6 +103,7 @@ def template(plan: Blueprint, updates: Mapping[str, tuple[Update, tuple[str, ...
     shapes = jax.eval_shape(noted, {site.name: flax[site.name] for site in plan.params})
     params, buffers = tuple(site.name for site in plan.params), tuple(site.name for site in plan.buffers)
     return Template(
+        plan.inventory,
         params,
         buffers,
         frozendict(dtypes),
@@ -118,7 +120,7 @@ def template(plan: Blueprint, updates: Mapping[str, tuple[Update, tuple[str, ...
 
 
 def place(template: Template, arrays: Arrays, device: Any) -> TrainState:
-    """A state of host arrays; see `fkit.training.program.Engine.place`. Copies: what JAX donates is never the caller's."""
+    """A state of host arrays; see `fkit.training.program.Parts`. Copies: what JAX donates is never the caller's."""
     parts: dict[str, dict[str, Any]] = {"params": {}, "buffers": {}, "opt": {}, "slots": {}}
     for path, array in arrays.items():
         kind, _, tail = path.partition("/")
@@ -152,14 +154,14 @@ def place(template: Template, arrays: Arrays, device: Any) -> TrainState:
         buffers,
         opt,
         frozendict({name: frozendict(tree) for name, tree in slots.items()}),
-        put(np.asarray(arrays["iteration"]), jnp.int32, "same"),
+        np.int64(arrays["iteration"]),
         put(np.asarray(arrays["updates"]), jnp.int32, "same"),
         put(np.asarray(arrays["key"]), jnp.uint32, "same"),
     )
 
 
 def collect(template: Template, state: TrainState) -> dict[str, NDArray[Any]]:
-    """The arrays of a state on the host, in torch's layout; see `fkit.training.program.Engine.collect`."""
+    """The arrays of a state on the host, in torch's layout; see `fkit.training.program.Parts`."""
     entries: dict[str, tuple[Any, str]] = {}
     for name in template.params:
         entries[f"params/{name}"] = (state.params[name], template.layouts[name])
@@ -193,25 +195,20 @@ def collect(template: Template, state: TrainState) -> dict[str, NDArray[Any]]:
 def _restored_slots(
     template: Template, arrays: Mapping[str, Any], put: Callable[..., Any]
 ) -> tuple[tuple[Any, ...], ...]:
-    addresses = {f"{name}/{slot}/{key}": (name, slot, key) for name, slot, names in template.opt for key in names}
-    missing = [path for path in addresses if path not in arrays]
-    unknown = [path for path in arrays if path not in addresses]
-    if missing or unknown:
-        rows = (("missing", missing), ("unknown", unknown))
-        told = "; ".join(f"{title} ({len(paths)}): {', '.join(paths[:_SHOWN])}" for title, paths in rows if paths)
-        raise FkitValueError(
-            f"the optimizer state does not fit the optimizers. {told}.",
-            repair="Resume with the optimizer that wrote it, or load the weights alone with load_from.",
-        )
+    whole = {entry.name: tuple(entry.shape) for entry in template.inventory.entries}
+
+    def shape_of(name: str, slot: str, key: str) -> tuple[int, ...]:
+        shape = template.shapes[name, slot, key].shape
+        return whole[key] if shape == template.sizes[key] else shape
+
+    want = {f"{name}/{slot}/{key}": shape_of(name, slot, key) for name, slot, names in template.opt for key in names}
+    check_slots(want, arrays)
 
     def one(name: str, slot: str, key: str) -> Any:
         shape = template.shapes[name, slot, key]
         array = arrays[f"{name}/{slot}/{key}"]
         layout = template.layouts[key] if shape.shape == template.sizes[key] else "same"
-        value = put(array, shape.dtype, layout)
-        if value.shape != shape.shape:
-            raise FkitValueError(f"opt/{name}/{slot}/{key}: shape {np.shape(array)} does not fit the parameter.")
-        return value
+        return put(array, shape.dtype, layout)
 
     return tuple(tuple(one(name, slot, key) for key in names) for name, slot, names in template.opt)
 

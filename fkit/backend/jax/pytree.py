@@ -7,7 +7,7 @@ from frozendict import frozendict
 
 from fkit.structures import PYTREES, Batch, DataElement, from_parts, tree_parts
 from fkit.structures.batch import batch_of
-from fkit.training.program import TrainState
+from fkit.training.state import TrainState
 
 __all__ = ["register"]
 

@@ -11,9 +11,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fkit.backend.jax.device import device_of
-from fkit.backend.jax.engine import JaxEngine, engine
 from fkit.backend.jax.ops import JaxOps
-from fkit.training.program import Spec
+from fkit.backend.jax.program import program
+from fkit.training.program import Program
+from fkit.training.spec import Spec
 
 __all__ = ["Jax"]
 
@@ -31,9 +32,9 @@ class Jax:
     name: str = "jax"
     ops: JaxOps = field(default_factory=JaxOps)
 
-    def engine(self, spec: Spec) -> JaxEngine:
-        """The spec made runnable; see `fkit.backend.jax.engine.engine`."""
-        return engine(spec)
+    def program(self, spec: Spec) -> Program:
+        """The pure functions of a spec."""
+        return program(spec)
 
     def numpy(self, array: Any) -> NDArray[Any]:
         """A host copy; bfloat16 comes as float32."""

@@ -1,6 +1,5 @@
-"""One training step as a fold over phases: gradient, update, logs."""
+"""One training step as a fold over phases: gradient, transforms, update, logs."""
 
-import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, NamedTuple
@@ -10,22 +9,26 @@ import jax.numpy as jnp
 from frozendict import frozendict
 from jax.core import Tracer
 
-from fkit.backend.jax.forward import Forward, Words, total
+from fkit.array.random import fold
+from fkit.backend.jax.forward import Forward, Words
+from fkit.backend.jax.ops import JaxOps
 from fkit.backend.jax.optimizer import Update, update
-from fkit.training.optimizer import Optimizer
-from fkit.training.program import Phase, Spec
-from fkit.tree.error import FkitKeyError, FkitValueError
+from fkit.training.loss import total
+from fkit.training.phase import Part, parts_of
+from fkit.training.spec import Spec
+from fkit.training.transform import Context, apply
 
 __all__ = ["Moving", "Step", "with_sum"]
 
 
 class Moving(NamedTuple):
-    """What a step changes."""
+    """What a step changes; ``moved`` is whether a parameter has moved in this step so far."""
 
     params: dict[str, Any]
     buffers: dict[str, Any]
     opt: dict[str, Any]
-    updates: Any
+    slots: dict[str, Any]
+    moved: Any
 
 
 @dataclass(frozen=True)
@@ -34,17 +37,15 @@ class Step:
 
     Attributes:
         forward: the model.
-        phases: each with the names of the parameters that it trains.
+        parts: the phases.
         updates: {optimizer: its update}, over the parameters that its phases train.
-        optimizers: the values they were made of.
         numbers: the hyperparameters, in the order in which they are packed.
         steady: every step runs every phase.
     """
 
     forward: Forward
-    phases: tuple[tuple[Phase, tuple[str, ...]], ...]
+    parts: tuple[Part, ...]
     updates: Mapping[str, tuple[Update, tuple[str, ...]]]
-    optimizers: Mapping[str, Optimizer]
     numbers: tuple[str, ...]
     steady: bool
 
@@ -55,110 +56,93 @@ class Step:
         Raises:
             FkitError: a phase names no optimizer or no parameter, an optimizer has no twin.
         """
-        trainable = [entry.name for entry in forward.plan.inventory.entries if entry.trainable and not entry.buffer]
-        phases: list[tuple[Phase, tuple[str, ...]]] = []
-        taken: dict[str, tuple[str, ...]] = {}
-        for phase in spec.phases:
-            names = tuple(name for name in trainable if re.search(phase.params, name))
-            if phase.optimizer not in spec.optimizers:
-                choices = tuple(spec.optimizers)
-                raise FkitKeyError(f"phase: no optimizer {phase.optimizer!r}.", value=phase.optimizer, choices=choices)
-            if not names:
-                raise FkitValueError(f"phase: params={phase.params!r} matches no trainable parameter.")
-            phases.append((phase, names))
-            if taken.setdefault(phase.optimizer, names) != names:
-                raise FkitValueError(
-                    f"phases: optimizer {phase.optimizer!r} is to train different parameters in two phases.",
-                    repair="Give each phase an optimizer of its own.",
-                )
-        updates = {name: (update(spec.optimizers[name], mine), mine) for name, mine in taken.items()}
-        prefix = len(spec.optimizers) > 1
-        numbers = tuple(
-            f"{name}.{key}" if prefix else key for name in updates for key in spec.optimizers[name].hyperparams()
-        )
-        steady = all(phase.every == 1 for phase in spec.phases)
-        return Step(forward, tuple(phases), frozendict(updates), spec.optimizers, numbers, steady)
+        parts = parts_of(spec, forward.plan.inventory)
+        first = {part.phase.optimizer: part for part in reversed(parts)}
+        updates = {name: (update(first[name].optimizer, first[name].names), first[name].names) for name in first}
+        numbers = tuple(dict.fromkeys(name for part in parts for name, _ in part.numbers))
+        return Step(forward, parts, frozendict(updates), numbers, all(part.phase.every == 1 for part in parts))
 
     def due(self, iteration: Any) -> tuple[bool | None, ...]:
         """Which phases a step runs; None, to be decided on the device, where the iteration is traced; () is all."""
         if self.steady:
             return ()
         if isinstance(iteration, Tracer):
-            return tuple(True if phase.every == 1 else None for phase, _ in self.phases)
+            return tuple(True if part.phase.every == 1 else None for part in self.parts)
         done = int(iteration)
-        return tuple(done % phase.every == 0 for phase, _ in self.phases)
+        return tuple(done % part.phase.every == 0 for part in self.parts)
 
     def run(
-        self, params: dict[str, Any], buffers: dict[str, Any], opt: dict[str, Any], counts: tuple[Any, Any],
-        numbers: Any, inputs: Any, samples: Any, words: Words, due: tuple[bool | None, ...],
+        self, moving: Moving, iteration: Any, numbers: Any, inputs: Any, samples: Any, words: Words,
+        due: tuple[bool | None, ...],
     ) -> tuple[Moving, dict[str, Any]]:  # fmt: skip
-        """All phases that are due, in order; the logs of later ones go over those of earlier ones."""
-        iteration, updates = counts
-        moving, logs = Moving(params, buffers, opt, updates), {}
+        """All phases that are due, in order; ``words`` are the step's key."""
+        logs: dict[str, Any] = {}
         values = self._groups(numbers)
-        for (phase, names), now in zip(self.phases, due or (True,) * len(self.phases), strict=True):
+        for part, now in zip(self.parts, due or (True,) * len(self.parts), strict=True):
             if now is False:
                 continue
+            drawn = fold(JaxOps(), words, JaxOps().word(part.index))
 
-            def act(moving: Moving, phase: Phase = phase, names: tuple[str, ...] = names) -> tuple[Moving, Any]:
-                return self._phase(phase, names, moving, values[phase.optimizer], inputs, samples, words)
+            def act(moving: Moving, part: Part = part, drawn: Words = drawn) -> tuple[Moving, Any]:
+                turn = iteration // part.phase.every
+                return self._phase(part, moving, turn, values[part.index], inputs, samples, drawn)
 
             if now:
-                moving, found = act(moving)
+                moving, losses = act(moving)
             else:
-                moving, found = _perhaps(iteration % phase.every == 0, act, moving, logs)
-            logs |= found
-        return moving._replace(updates=updates + 1), logs
+                moving, losses = _perhaps(iteration % part.phase.every == 0, act, moving)
+            logs |= losses
+        return moving, logs
 
     def _phase(
-        self, phase: Phase, names: tuple[str, ...], moving: Moving, numbers: Any, inputs: Any, samples: Any,
-        words: Words,
-    ) -> tuple[Moving, dict[str, Any]]:  # fmt: skip
+        self, part: Part, moving: Moving, turn: Any, numbers: Any, inputs: Any, samples: Any, words: Words
+    ) -> tuple[Moving, dict[str, Any]]:
         def objective(trained: dict[str, Any]) -> tuple[Any, Any]:
             losses, buffers = self.forward.losses(
-                {**moving.params, **trained}, moving.buffers, inputs, samples, words, True
+                {**moving.params, **trained}, moving.buffers, inputs, samples, words, True, part.phase.mode
             )
-            return total(losses, phase.loss), (losses, buffers)
+            return total(losses, part.phase.loss), (losses, buffers)
 
-        trained = {name: moving.params[name] for name in names}
+        name = part.phase.optimizer
+        trained = {key: moving.params[key] for key in part.names}
         (value, (losses, buffers)), grads = jax.value_and_grad(objective, has_aux=True)(trained)
-        rule, _ = self.updates[phase.optimizer]
-        slots = moving.opt[phase.optimizer]
-        moved, slots = rule.step(grads, slots, trained, numbers)
-        params = {**moving.params, **moved}
-        opt = {**moving.opt, phase.optimizer: slots}
-        return Moving(params, buffers, opt, moving.updates), {**losses, "loss": value}
+        grads, changed, moves = apply(part.transforms, JaxOps(), grads, moving.slots, Context(turn, trained))
+        before = (trained, moving.opt[name])
+        after = self.updates[name][0].step(grads, moving.opt[name], trained, numbers)
+        params, opt = after if moves is True else jax.tree.map(lambda a, b: jnp.where(moves, a, b), after, before)
+        logs = {part.prefix + key: loss for key, loss in {**losses, "loss": value}.items()}
+        return Moving(
+            {**moving.params, **params}, buffers, {**moving.opt, name: opt}, {**moving.slots, **changed},
+            jnp.logical_or(moving.moved, moves),
+        ), logs  # fmt: skip
 
-    def _groups(self, numbers: Any) -> dict[str, tuple[dict[str, Any], ...]]:
-        """The packed numbers, by optimizer and group."""
-        counts = [len(self.optimizers[name].groups) * len(self.optimizers[name].hyperparams()) for name in self.updates]
-        if numbers.shape != (sum(counts),):
-            raise FkitValueError("hyperparams need one number each a parameter group, in order of the groups.")
-        table: dict[str, tuple[dict[str, Any], ...]] = {}
-        at = 0
-        for name in self.updates:
-            optimizer = self.optimizers[name]
-            count = len(optimizer.groups)
-            rows: tuple[dict[str, Any], ...] = tuple({} for _ in range(count))
-            for key in optimizer.hyperparams():
-                for group in range(count):
-                    rows[group][key] = numbers[at + group]
-                at += count
-            table[name] = rows
-        return table
+    def _groups(self, numbers: Any) -> list[tuple[dict[str, Any], ...]]:
+        """The packed numbers, by phase and group."""
+        at: dict[str, int] = {}
+        place = 0
+        for part in self.parts:
+            for name, _ in part.numbers:
+                if name not in at:
+                    at[name], place = place, place + part.optimizer.count
+        return [
+            tuple(
+                {key: numbers[at[name] + group] for name, key in part.numbers} for group in range(part.optimizer.count)
+            )
+            for part in self.parts
+        ]
 
 
-def _perhaps(due: Any, act: Any, moving: Moving, logs: dict[str, Any]) -> tuple[Moving, dict[str, Any]]:
-    """``act`` if ``due``, decided on the device; what it would have logged is then as it was, or nan."""
+def _perhaps(due: Any, act: Any, moving: Moving) -> tuple[Moving, dict[str, Any]]:
+    """``act`` if ``due``, decided on the device; what it would have logged is nan then."""
+    moving = moving._replace(moved=jnp.asarray(moving.moved))
     shapes = jax.eval_shape(act, moving)[1]
 
     def skip(moving: Moving) -> tuple[Moving, dict[str, Any]]:
-        blank = {name: jnp.full(one.shape, jnp.nan, one.dtype) for name, one in shapes.items()}
-        return moving, {name: logs.get(name, value) for name, value in blank.items()}
+        return moving, {name: jnp.full(one.shape, jnp.nan, one.dtype) for name, one in shapes.items()}
 
     return jax.lax.cond(due, act, skip, moving)
 
 
 def with_sum(losses: Mapping[str, Any]) -> dict[str, Any]:
     """Losses and their sum, "loss"."""
-    return {**losses, "loss": total(losses, None)}
+    return {**losses, "loss": total(losses)}

@@ -12,7 +12,7 @@ from torch.utils import _pytree as pytree
 
 from fkit.structures import PYTREES, DataElement, from_parts, tree_parts
 from fkit.structures.batch import Batch, Samples, batch_of
-from fkit.training.program import TrainState
+from fkit.training.state import TrainState
 from fkit.tree.error import FkitValueError
 
 __all__ = ["Feed", "device_of", "register", "tensor_of", "to_numpy", "walk"]

@@ -12,6 +12,8 @@ from fkit.array.ops import Words
 __all__ = ["Torch"]
 
 _MASK = 0xFFFFFFFF
+# one kernel for many tensors; torch's stubs do not list these
+_all: Any = torch
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,3 +64,33 @@ class Torch:
 
     def unit(self, a: Words) -> Any:
         return self.shr(a, 8).to(torch.float32) * 2.0**-24
+
+    def norm(self, arrays: Sequence[Any], order: float) -> Any:
+        norms = torch.stack(_all._foreach_norm(list(arrays), order))
+        return torch.linalg.vector_norm(norms, order)
+
+    def at_most(self, a: Any, limit: float) -> Any:
+        return torch.clamp(a, max=limit)
+
+    def scaled(self, arrays: Sequence[Any], factor: Any) -> list[Any]:
+        return list(_all._foreach_mul(list(arrays), factor))
+
+    def clipped(self, arrays: Sequence[Any], low: float, high: float) -> list[Any]:
+        return list(_all._foreach_clamp_max(_all._foreach_clamp_min(list(arrays), low), high))
+
+    def added(self, arrays: Sequence[Any], others: Sequence[Any]) -> list[Any]:
+        return list(_all._foreach_add(list(arrays), list(others)))
+
+    def mixed(self, arrays: Sequence[Any], others: Sequence[Any], weight: float) -> list[Any]:
+        return list(_all._foreach_lerp(list(arrays), list(others), weight))
+
+    def zeros(self, arrays: Sequence[Any]) -> list[Any]:
+        return [torch.zeros_like(array) for array in arrays]
+
+    def select(self, condition: Any, arrays: Sequence[Any], others: Sequence[Any]) -> Sequence[Any]:
+        if isinstance(condition, torch.Tensor):
+            return [torch.where(condition, a, b) for a, b in zip(arrays, others, strict=True)]
+        return arrays if condition else others
+
+    def both(self, a: Any, b: Any) -> Any:
+        return a & b if isinstance(a, torch.Tensor) or isinstance(b, torch.Tensor) else bool(a and b)

@@ -188,8 +188,8 @@ def _object(optimizer: Optimizer, groups: tuple[tuple[str, ...], ...]) -> torch.
             label="Optimizers on torch",
         )
     rows = [
-        {"params": [nn.Parameter(torch.zeros(1, 1))], **group.options}
-        for group, members in zip(optimizer.groups, groups, strict=True)
+        {"params": [nn.Parameter(torch.zeros(1, 1))], **optimizer.settings(i)}
+        for i, members in enumerate(groups)
         if members
     ]
     try:

@@ -12,12 +12,10 @@ from torch import Tensor
 from fkit.backend.torch.interop import to_numpy
 from fkit.backend.torch.optimizer import Slots, Update
 from fkit.training.inventory import Inventory
-from fkit.training.program import Arrays, TrainState
-from fkit.tree.error import FkitValueError
+from fkit.training.phase import check_slots
+from fkit.training.state import Arrays, TrainState
 
 __all__ = ["collect", "place"]
-
-_SHOWN = 8
 
 
 def place(inventory: Inventory, updates: Mapping[str, Update], arrays: Arrays, device: torch.device) -> TrainState:
@@ -54,8 +52,8 @@ def place(inventory: Inventory, updates: Mapping[str, Update], arrays: Arrays, d
         buffers,
         frozendict(opt),
         frozendict({name: frozendict(states) for name, states in slots.items()}),
-        torch.tensor(int(arrays["iteration"])),
-        torch.tensor(int(arrays["updates"])),
+        np.int64(arrays["iteration"]),
+        torch.tensor(int(arrays["updates"]), device=device),
         # torch has next to no uint32: int32 of the same bits
         torch.from_numpy(np.array(arrays["key"], np.uint32).view(np.int32)),
     )
@@ -90,30 +88,22 @@ def _resumed(
         for slot, tensors in states.items()
         for key, tensor in tensors.items()
     }
+    lazy = [path for path in saved if _lazy(updates, path)]
+    check_slots({path: tuple(tensor.shape) for path, tensor in want.items()}, saved, frozenset(lazy))
     opt: dict[str, dict[str, dict[str, Tensor]]] = {name: {} for name in updates}
-    unknown: list[str] = []
     for path, array in saved.items():
-        name, slot, key = (*path.split("/", 2), "", "")[:3]
-        lazy = name in updates and updates[name].lazy and key in updates[name].names
-        if path not in want and not lazy:
-            unknown.append(path)
-            continue
-        if path in want and tuple(want[path].shape) != tuple(array.shape):
-            raise FkitValueError(f"opt/{path} has shape {tuple(array.shape)}, its parameter {tuple(want[path].shape)}.")
+        name, slot, key = path.split("/", 2)
         dtype = str(want[path].dtype).removeprefix("torch.") if path in want else _like(array, params[key])
         opt[name].setdefault(slot, {})[key] = put(array, dtype)
-    missing = [path for path in want if path not in saved]
-    if missing or unknown:
-        rows = (("missing", missing), ("unknown", unknown))
-        raise FkitValueError(
-            "the saved optimizer state is not that of this run's optimizers.\n  "
-            + "\n  ".join(f"{title} ({len(all_)}): {', '.join(all_[:_SHOWN])}" for title, all_ in rows if all_),
-            repair="Resume with the optimizer that the run had, or take its weights alone with load_from.",
-        )
     return {
         name: frozendict({slot: frozendict(tensors) for slot, tensors in states.items()})
         for name, states in opt.items()
     }
+
+
+def _lazy(updates: Mapping[str, Update], path: str) -> bool:
+    name, _, tail = path.partition("/")
+    return name in updates and updates[name].lazy and tail.partition("/")[2] in updates[name].names
 
 
 def _like(array: NDArray[Any], param: Tensor) -> str | None:

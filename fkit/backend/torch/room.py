@@ -13,9 +13,10 @@ from fkit.array.ops import Ops
 from fkit.backend.torch.interop import device_of, register, tensor_of, to_numpy
 from fkit.backend.torch.loader import workers as start_workers
 from fkit.backend.torch.ops import Torch
-from fkit.backend.torch.program import TorchEngine
+from fkit.backend.torch.program import program
 from fkit.structures.batch import Batch
-from fkit.training.program import Spec
+from fkit.training.program import Program
+from fkit.training.spec import Spec
 
 __all__ = ["TorchBackend"]
 
@@ -35,9 +36,9 @@ class TorchBackend:
     def ops(self) -> Ops:
         return Torch()
 
-    def engine(self, spec: Spec) -> TorchEngine:
-        """The spec made runnable."""
-        return TorchEngine(spec)
+    def program(self, spec: Spec) -> Program:
+        """The pure functions of a spec."""
+        return program(spec)
 
     def numpy(self, array: Any) -> NDArray[Any]:
         """A host copy."""

@@ -107,7 +107,7 @@ class Template:
         module: blank; copied.
         train: training mode, which the module's own ``train`` may keep from some of its parts.
         inventory: of the module.
-        masks: see `fkit.training.program.Spec`.
+        masks: see `fkit.training.spec.Spec`.
     """
 
     __slots__ = ("buffers", "drops", "module", "params", "random", "tags")

@@ -7,8 +7,8 @@ from fkit.run.effect import SetHyperparams
 from fkit.run.event import Event
 from fkit.run.hook.hook import Answer, Hook, Offer
 from fkit.run.state import Memory, RunState
-from fkit.training.program import Hyperparams
 from fkit.training.schedule import Schedule, Time, chain, target
+from fkit.training.state import Hyperparams
 from fkit.tree.frozen import EMPTY, frozen
 
 __all__ = ["ParamSchedulerHook"]

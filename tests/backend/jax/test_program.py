@@ -12,7 +12,7 @@ from fkit.array.room import open as open_room
 from fkit.backend.jax.layers import BatchNorm, Conv2d, Dropout, Linear
 from fkit.structures import Batch, InstanceData
 from fkit.training.optimizer import Optimizer
-from fkit.training.program import Phase, Program, Spec
+from fkit.training.spec import Phase, Spec
 from fkit.tree.error import FkitError, FkitKeyError, FkitRuntimeError, FkitTypeError, FkitValueError
 
 _SHAPE = (6, 2, 8, 8)
@@ -43,7 +43,7 @@ class Net(nn.Module):
 def _program(model=None, optimizer=("SGD", {"lr": 0.1, "momentum": 0.9}), groups=(), **options):
     options = {"example": lambda: np.zeros(_SHAPE, np.float32), **options}
     mains = {"main": Optimizer.of(*optimizer, groups)}
-    return Program.of(Spec(lambda backend: model or Net(), options.pop("optimizers", mains), **options), "jax")
+    return open_room("jax").program(Spec(lambda backend: model or Net(), options.pop("optimizers", mains), **options))
 
 
 @pytest.fixture(scope="module")
@@ -82,11 +82,11 @@ def _same(one, two):
 
 def test_without_donation_a_step_leaves_its_input_as_it_was(pure):
     state = pure.init(0)
-    before = pure.arrays(state)
+    before = pure.collect(state)
     once, logs = pure.train_step(state, _batch(), pure.hyperparams())
     again, other = pure.train_step(state, _batch(), pure.hyperparams())
-    _same(pure.arrays(state), before)
-    _same(pure.arrays(once), pure.arrays(again))
+    _same(pure.collect(state), before)
+    _same(pure.collect(once), pure.collect(again))
     assert float(logs["loss"]) == float(other["loss"])
     assert not np.array_equal(once.params["conv1.weight"], state.params["conv1.weight"])
 
@@ -103,10 +103,10 @@ def test_with_donation_a_consumed_state_says_so(donating):
 
 
 def test_arrays_of_the_host_are_copied_both_ways(donating):
-    given = donating.arrays(donating.init(0))
+    given = donating.collect(donating.init(0))
     kept = {path: array.copy() for path, array in given.items()}
     state = donating.restore(given)
-    taken = donating.arrays(state)
+    taken = donating.collect(state)
     _run(donating, 3, state)
     _same(given, kept)
     _same(taken, kept)
@@ -116,7 +116,7 @@ def test_donation_changes_no_number(donating, pure):
     one, first = _run(donating, 4)
     two, second = _run(pure, 4)
     assert first == second
-    _same(donating.arrays(one), pure.arrays(two))
+    _same(donating.collect(one), pure.collect(two))
 
 
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
@@ -150,17 +150,17 @@ def test_two_seeds_under_vmap_are_two_runs(dtype):
 def test_hyperparams_change_without_recompiling():
     program = _program()
     state, _ = _run(program, 1)
-    compiled = program.engine._step._cache_size()
+    compiled = program.train_step.__self__._step._cache_size()
     still = np.asarray(state.params["fc.weight"])
     state, _ = _run(program, 3, state, lr=np.zeros(1), momentum=np.array([0.5]))
-    assert program.engine._step._cache_size() == compiled == 1
+    assert program.train_step.__self__._step._cache_size() == compiled == 1
     assert np.array_equal(state.params["fc.weight"], still)
 
 
 def test_hyperparams_that_do_not_fit_are_told(donating):
     with pytest.raises(FkitKeyError, match="hyperparams lack 'momentum'"):
         donating.train_step(donating.init(0), _batch(), {"lr": np.zeros(1), "weight_decay": np.zeros(1)})
-    with pytest.raises(FkitValueError, match="one number each a parameter group"):
+    with pytest.raises(FkitValueError, match="one number a parameter group"):
         _run(donating, 1, lr=np.zeros(2))
 
 
@@ -178,19 +178,19 @@ def test_hyperparams_that_do_not_fit_are_told(donating):
 def test_a_state_goes_to_arrays_and_back_exactly(optimizer, dtype):
     program = _program(optimizer=optimizer, dtype=dtype)
     state, _ = _run(program, 2)
-    arrays = program.arrays(state)
-    _same(program.arrays(program.restore(arrays)), arrays)
+    arrays = program.collect(state)
+    _same(program.collect(program.restore(arrays)), arrays)
     rest, losses = _run(program, 2, state)
     again, same = _run(program, 2, program.restore(arrays))
     assert losses == same
-    _same(program.arrays(rest), program.arrays(again))
+    _same(program.collect(rest), program.collect(again))
 
 
 def test_slots_in_torchs_layout_come_back_in_flaxs(donating):
     state = donating.init(0)
     ema = {"conv1.weight": state.params["conv1.weight"], "decay": jnp.float32(0.9)}
     state = state.replace(slots={"ema": ema})
-    arrays = donating.arrays(state)
+    arrays = donating.collect(state)
     assert arrays["slots/ema/conv1.weight"].shape == (4, 2, 3, 3)
     back = donating.restore(arrays)
     assert back.slots["ema"]["conv1.weight"].shape == (3, 3, 2, 4)
@@ -199,7 +199,7 @@ def test_slots_in_torchs_layout_come_back_in_flaxs(donating):
 
 
 def test_the_inventory_is_torchs():
-    entries = {entry.name: entry for entry in _program(dtype="float64").engine.inventory.entries}
+    entries = {entry.name: entry for entry in _program(dtype="float64").inventory.entries}
     assert list(entries) == [
         "conv1.weight", "bn1.weight", "bn1.bias", "bn1.running_mean", "bn1.running_var", "bn1.num_batches_tracked",
         "fc.weight", "fc.bias",
@@ -220,8 +220,8 @@ def test_flaxs_own_layers_keep_flaxs_initial_values_decided_by_the_seed(pure):
 
 
 def test_optimizer_state_of_another_optimizer_is_refused(donating):
-    arrays = donating.arrays(_run(donating, 1)[0])
-    with pytest.raises(FkitValueError, match=r"missing \(15\): main/step/.*; unknown \(5\): main/mom"):
+    arrays = donating.collect(_run(donating, 1)[0])
+    with pytest.raises(FkitValueError, match=r"missing \(15\): main/step/.*\n  unknown \(5\): main/mom"):
         _program(optimizer=("Adam", {"lr": 0.1})).restore(arrays)
 
 
@@ -267,9 +267,9 @@ def test_bfloat16_computes_low_and_keeps_parameters_high(donating):
 
 def test_frozen_parameters_get_neither_gradient_nor_update():
     program = _program(Net(frozen=True))
-    start = program.arrays(program.init(0))
+    start = program.collect(program.init(0))
     state, _ = _run(program, 3)
-    end = program.arrays(state)
+    end = program.collect(state)
     moved = {
         path for path in end if path.startswith(("params", "buffers")) and not np.array_equal(end[path], start[path])
     }
@@ -298,7 +298,8 @@ def test_phases_follow_one_another_each_with_its_optimizer():
         following, logs = program.train_step(state, _batch(step), program.hyperparams())
         same = np.array_equal(following.params["fc.weight"], state.params["fc.weight"])
         assert same == (step % 2 == 1)
-        assert float(logs["loss"]) == float(logs["loss_size" if step % 2 == 0 else "loss_cls"])
+        assert float(logs["body/loss"]) == float(logs["body/loss_cls"])
+        assert ("head/loss" in logs) == (step % 2 == 0)
         assert not np.array_equal(following.params["conv1.weight"], state.params["conv1.weight"])
         state = following
     assert int(state.opt["head"]["step"]["fc.weight"]) == 2 and int(state.updates) == int(state.iteration) == 4
@@ -312,7 +313,7 @@ def test_phases_follow_one_another_each_with_its_optimizer():
     moved, logs = jax.vmap(program.train_step)(states, batches, hyperparams)
     alone, found = program.train_step(state, _batch(4), program.hyperparams())
     np.testing.assert_allclose(moved.params["fc.weight"][0], alone.params["fc.weight"], rtol=1e-5, atol=1e-7)
-    assert float(logs["loss"][1]) == pytest.approx(float(found["loss"]), rel=1e-5)
+    assert float(logs["head/loss"][1]) == pytest.approx(float(found["head/loss"]), rel=1e-5)
 
 
 def test_structures_in_targets_enter_the_step():
@@ -337,7 +338,7 @@ def test_batch_norm_of_flax_counts_its_batches():
             return x if mode == "tensor" else {"loss": jnp.square(x - 1).mean()}
 
     program = _program(Plain())
-    names = [entry.name for entry in program.engine.inventory.entries]
+    names = [entry.name for entry in program.inventory.entries]
     assert names == ["bn.weight", "bn.bias", "bn.running_mean", "bn.running_var", "bn.num_batches_tracked"]
     state, _ = _run(program, 3)
     assert int(state.buffers["bn.num_batches_tracked"]) == 3
@@ -358,7 +359,7 @@ def test_a_module_may_bring_its_own_example():
     program = _program(Tokens(), example=None)
     batch = Batch({"ids": np.array([[1, 2, 3, 4, 6]])})
     state, logs = program.train_step(program.init(0), batch, program.hyperparams())
-    assert program.arrays(state)["params/embed.weight"].shape == (7, 4) and float(logs["loss"]) > 0
+    assert program.collect(state)["params/embed.weight"].shape == (7, 4) and float(logs["loss"]) > 0
 
 
 # ------------------------------------------------------------------------------------------------------------- errors
@@ -373,9 +374,9 @@ def test_what_the_user_may_get_wrong():
         _program(device="cuda:7")
     with pytest.raises(FkitValueError, match="dtype = 'float61' is unknown"):
         _program(dtype="float61")
-    with pytest.raises(FkitKeyError, match="no optimizer 'disc'"):
+    with pytest.raises(FkitKeyError, match="asks for optimizer 'disc'"):
         _program(phases=(Phase(optimizer="disc"),))
-    with pytest.raises(FkitValueError, match="matches no trainable parameter"):
+    with pytest.raises(FkitValueError, match="has no trainable parameter"):
         _program(phases=(Phase(params="^neck"),))
     with pytest.raises(FkitValueError, match="different parameters in two phases"):
         _program(phases=(Phase(params="^fc"), Phase(params="^conv")))
@@ -396,7 +397,7 @@ def test_a_model_without_a_loss_is_told():
 
     with pytest.raises(FkitValueError, match='no key that contains "loss"'):
         _run(_program(Silent()), 1)
-    with pytest.raises(FkitTypeError, match="must return a mapping of losses"):
+    with pytest.raises(FkitTypeError, match="returns a mapping of losses"):
         _run(_program(Silent("")), 1)
 
 

@@ -1,4 +1,4 @@
-"""The torch engine: purity, donation, equality with a hand-written loop, randomness, errors."""
+"""Programs on torch: purity, donation, equality with a hand-written loop, randomness, errors."""
 
 import subprocess
 import sys
@@ -14,8 +14,10 @@ from torch.nn import functional as F
 import fkit
 from fkit.array.ops import Host, Numpy
 from fkit.array.random import fold, key, tag, uniform
+from fkit.array.room import open as open_room
 from fkit.training.optimizer import Optimizer
-from fkit.training.program import Phase, Program, Spec
+from fkit.training.program import Program
+from fkit.training.spec import Phase, Spec
 from fkit.tree.error import FkitError, FkitKeyError, FkitRuntimeError, FkitTypeError, FkitValueError
 
 HEAD = {"type": "LinearClsHead", "num_classes": 4}
@@ -67,7 +69,7 @@ def spec(model: Any, optimizer: Optimizer | None = None, **changes: Any) -> Spec
 
 
 def program(model: Any = "mlp", optimizer: Optimizer | None = None, **changes: Any) -> Program:
-    return Program.of(spec(model, optimizer, **changes), "torch")
+    return open_room("torch").program(spec(model, optimizer, **changes))
 
 
 def same(one: Mapping[str, np.ndarray], other: Mapping[str, np.ndarray]) -> bool:
@@ -90,7 +92,7 @@ def test_a_step_is_that_of_a_hand_written_loop_and_leaves_its_input(
     made = program(model, Optimizer.of(type, options), dtype="float64", donate=False)
     state = made.init(1)
     net = made.spec.model("torch").double()
-    first = made.arrays(state)
+    first = made.collect(state)
     net.load_state_dict(
         {path.split("/", 1)[1]: torch.from_numpy(first[path]) for path in first if path[:2] in ("pa", "bu")}
     )
@@ -101,17 +103,17 @@ def test_a_step_is_that_of_a_hand_written_loop_and_leaves_its_input(
         optimizer.zero_grad()
         loss.backward()
         optimizer.step()
-        before = made.arrays(state)
+        before = made.collect(state)
         new, logs = made.train_step(state, given, made.hyperparams())
-        assert same(made.arrays(state), before)
+        assert same(made.collect(state), before)
         assert float(logs["loss"]) == pytest.approx(loss.item(), rel=1e-12)
         state = new
-    found = made.arrays(state)
+    found = made.collect(state)
     for name, tensor in net.state_dict().items():
         held = found[f"params/{name}"] if f"params/{name}" in found else found[f"buffers/{name}"]
         np.testing.assert_allclose(held, tensor.numpy(), rtol=1e-9, atol=1e-12, err_msg=name)
     assert found["iteration"] == found["updates"] == 5
-    assert same(made.arrays(made.restore(found)), found)
+    assert same(made.collect(made.restore(found)), found)
 
 
 def test_donation_gives_the_same_bits_and_consumes_the_state() -> None:
@@ -122,7 +124,7 @@ def test_donation_gives_the_same_bits_and_consumes_the_state() -> None:
         old = state
         state, _ = fast.train_step(old, batch(i), fast.hyperparams())
         assert old.consumed
-    assert same(pure.arrays(one), fast.arrays(state))
+    assert same(pure.collect(one), fast.collect(state))
     with pytest.raises(FkitRuntimeError, match="was consumed by train_step"):
         fast.train_step(old, batch(), fast.hyperparams())
     with pytest.raises(FkitRuntimeError, match=r"or build the program with donate=False"):
@@ -134,7 +136,7 @@ def test_a_step_that_cannot_start_leaves_the_state() -> None:
     state = made.init(0)
     with pytest.raises(FkitKeyError, match="hyperparams lack 'lr'"):
         made.train_step(state, batch(), {"momentum": np.zeros(1)})
-    with pytest.raises(FkitValueError, match="need 1 numbers each"):
+    with pytest.raises(FkitValueError, match="one number a parameter group"):
         made.train_step(state, batch(), {**made.hyperparams(), "lr": np.zeros(0)})
     assert not state.consumed
 
@@ -145,7 +147,7 @@ def test_two_processes_reach_the_same_bits() -> None:
         "spec = importlib.util.spec_from_file_location('t', sys.argv[1]); t = importlib.util.module_from_spec(spec)\n"
         "spec.loader.exec_module(t)\n"
         "made = t.program('convnet', masks=sys.argv[2]); state, _ = t.steps(made, 5, seed=3)\n"
-        "arrays = made.arrays(state)\n"
+        "arrays = made.collect(state)\n"
         "print(hashlib.sha256(b''.join(arrays[k].tobytes() for k in sorted(arrays))).hexdigest())\n"
     )
     run = [sys.executable, "-c", code, __file__, "counter"]
@@ -178,7 +180,7 @@ class Drop(nn.Module):
 
 def test_a_user_s_module_works_the_same_way() -> None:
     made = program(Drop, donate=False)
-    inventory = made.engine.inventory
+    inventory = made.inventory
     assert inventory.aliases == (("second.weight", "first.weight"),)
     assert "shift" not in {entry.name for entry in inventory.entries}
     assert {entry.name for entry in inventory.entries if not entry.layer} == {"scale", "idle", "frozen"}
@@ -192,8 +194,8 @@ def test_a_user_s_module_works_the_same_way() -> None:
     assert list(made.predict(new, batch())) == ["logits"]
     # torch's own generator decides the mask, and the step seeds it: a resumed run draws the same
     torch.manual_seed(11)
-    again, _ = made.train_step(made.restore(made.arrays(state)), batch(), made.hyperparams())
-    assert same(made.arrays(new), made.arrays(again))
+    again, _ = made.train_step(made.restore(made.collect(state)), batch(), made.hyperparams())
+    assert same(made.collect(new), made.collect(again))
     other, _ = made.train_step(state.replace(iteration=torch.tensor(1)), batch(), made.hyperparams())
     assert not torch.equal(new.params["out.weight"], other.params["out.weight"])
 
@@ -223,7 +225,7 @@ def test_masks_are_the_run_s_own_bits() -> None:
     ones = fkit.Batch(np.ones((5, 2, 3), np.float32))
     state = made.init(7)
     for _ in range(3):
-        words = fold(Host(), key(7, "train"), int(state.iteration))
+        words = fold(Host(), fold(Host(), key(7, "train"), int(state.iteration)), 0)  # of phase 0
         mask = uniform(Numpy(), fold(Host(), words, tag("inner.0")), 0, (5, 2, 3)) >= 0.25
         losses, _ = made.loss(state, ones, words, train=True)
         state, logs = made.train_step(state, ones, made.hyperparams())
@@ -245,11 +247,11 @@ def test_masks_of_the_backend_are_repeatable_too() -> None:
 def test_loss_updates_no_buffer_but_gives_new_ones() -> None:
     made = program("convnet")
     state = made.init(0)
-    before = made.arrays(state)
+    before = made.collect(state)
     losses, buffers = made.loss(state, batch(), (1, 2), train=True)
     assert set(losses) == {"loss", "accuracy_top-1"}
     assert int(buffers["backbone.bn1.num_batches_tracked"]) == 1
-    assert same(before, made.arrays(state))
+    assert same(before, made.collect(state))
     _, kept = made.loss(state, batch(), np.array([1, 2], np.uint32))
     assert all(torch.equal(kept[name], state.buffers[name]) for name in kept)
 
@@ -270,7 +272,7 @@ def test_a_group_without_momentum_beside_one_with() -> None:
     made = program("mlp", Optimizer.of("SGD", options, [{"params": "bias$", "momentum": 0.0}]), dtype="float64")
     state = made.init(0)
     net = made.spec.model("torch").double()
-    net.load_state_dict({path[7:]: torch.from_numpy(a) for path, a in made.arrays(state).items() if path[:2] == "pa"})
+    net.load_state_dict({path[7:]: torch.from_numpy(a) for path, a in made.collect(state).items() if path[:2] == "pa"})
     biases = [tensor for name, tensor in net.named_parameters() if name.endswith("bias")]
     others = [tensor for name, tensor in net.named_parameters() if not name.endswith("bias")]
     optimizer = torch.optim.SGD([{"params": biases, "momentum": 0.0}, {"params": others}], **options)
@@ -353,7 +355,7 @@ def test_a_batch_that_may_not_be_written_to_is_taken_without_a_warning() -> None
 
 def test_optimizer_state_must_be_whole() -> None:
     made = program("mlp", Optimizer.of("Adam", {}))
-    arrays = made.arrays(made.init(0))
+    arrays = made.collect(made.init(0))
     rest = {path: array for path, array in arrays.items() if path != "opt/main/exp_avg/head.fc.bias"}
     with pytest.raises(FkitValueError, match=r"missing \(1\): main/exp_avg/head.fc.bias"):
         made.restore(rest)
@@ -362,7 +364,7 @@ def test_optimizer_state_must_be_whole() -> None:
             f"opt/main/momentum_buffer/{path[7:]}": array for path, array in arrays.items() if path.startswith("params/")
         })  # fmt: skip
     fresh = made.restore({path: array for path, array in arrays.items() if not path.startswith("opt/")})
-    assert same(made.arrays(fresh), arrays)
+    assert same(made.collect(fresh), arrays)
 
 
 class Wrong(nn.Module):

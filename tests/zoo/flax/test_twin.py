@@ -5,10 +5,11 @@ from collections.abc import Mapping
 import numpy as np
 import pytest
 
+from fkit.array.room import open as open_room
 from fkit.catalog.builtin import registry
 from fkit.structures.batch import Batch
 from fkit.training.optimizer import Optimizer
-from fkit.training.program import Program, Spec
+from fkit.training.spec import Spec
 from fkit.tree.error import FkitError, FkitKeyError, FkitValueError
 
 
@@ -26,7 +27,7 @@ def _program(model, backend, shape, **options):
         example=lambda: np.zeros(shape, np.float32),
         **{"dtype": "float64", **options},
     )
-    return Program.of(spec, backend)
+    return open_room(backend).program(spec)
 
 
 def _batch(shape, seed=0):
@@ -80,14 +81,14 @@ _MODELS = {
 def test_twins_hold_the_same_and_step_alike(name):
     model, shape = _MODELS[name]
     torch, flax = (_program(model, backend, shape) for backend in ("torch", "jax"))
-    one, two = torch.engine.inventory, flax.engine.inventory
+    one, two = torch.inventory, flax.inventory
     assert [entry.name for entry in one.entries] == [entry.name for entry in two.entries]
     for mine, other in zip(one.entries, two.entries, strict=True):
         assert mine == other
     assert _plain(one.rules) == _plain(two.rules)
     states = torch.init(3), flax.init(3)
-    start = torch.arrays(states[0])
-    for path, array in flax.arrays(states[1]).items():
+    start = torch.collect(states[0])
+    for path, array in flax.collect(states[1]).items():
         assert np.array_equal(array, start[path]) and array.dtype == start[path].dtype, path
     scores = [p.predict(state, _batch(shape))["pred_score"] for p, state in zip((torch, flax), states, strict=True)]
     np.testing.assert_allclose(np.asarray(scores[1]), np.asarray(scores[0]), rtol=1e-9, atol=1e-12)
@@ -95,7 +96,7 @@ def test_twins_hold_the_same_and_step_alike(name):
     for program, state in zip((torch, flax), states, strict=True):
         for step in range(2):
             state, found = program.train_step(state, _batch(shape, step), program.hyperparams())
-        arrays.append(program.arrays(state))
+        arrays.append(program.collect(state))
         logs.append({key: float(value) for key, value in found.items()})
     assert logs[1] == pytest.approx(logs[0], rel=1e-9)
     assert list(arrays[0]) == list(arrays[1])
@@ -109,7 +110,7 @@ def test_twins_hold_the_same_and_step_alike(name):
 @pytest.mark.parametrize("depth", [18, 34, 50, 101, 152])
 def test_every_depth_has_its_twins_names(depth):
     model = _model(512 if depth < 50 else 2048, {"type": "ResNet", "depth": depth, "out_indices": (3,)})
-    one, two = (_program(model, backend, (1, 3, 32, 32)).engine.inventory for backend in ("torch", "jax"))
+    one, two = (_program(model, backend, (1, 3, 32, 32)).inventory for backend in ("torch", "jax"))
     assert one.entries == two.entries
 
 

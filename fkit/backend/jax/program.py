@@ -1,6 +1,6 @@
-"""The engine: a spec as jitted functions over explicit state.
+"""A spec as jitted functions over explicit state.
 
-What crosses the border of jit are flat tuples, in an order that is fixed when the engine is made: JAX walks tuples in
+What crosses the border of jit are flat tuples, in an order that is fixed when the program is made: JAX walks tuples in
 C, and mappings of the kit's own in Python.
 """
 
@@ -21,34 +21,33 @@ from fkit.backend.jax.device import device_of
 from fkit.backend.jax.forward import Forward
 from fkit.backend.jax.ops import JaxOps
 from fkit.backend.jax.place import Template, collect, place, template
-from fkit.backend.jax.step import Step, with_sum
+from fkit.backend.jax.step import Moving, Step, with_sum
 from fkit.structures.batch import Batch, Samples
-from fkit.training.inventory import Inventory
-from fkit.training.program import Arrays, Hyperparams, Spec, TrainState
-from fkit.tree.error import FkitKeyError, FkitValueError
+from fkit.training.phase import Part, check_numbers, first_slots
+from fkit.training.program import Parts, Program, assemble
+from fkit.training.spec import Spec
+from fkit.training.state import Arrays, Hyperparams, TrainState
+from fkit.tree.error import FkitValueError
 
-__all__ = ["JaxEngine", "engine"]
+__all__ = ["program"]
 
 _COMPUTE: Mapping[str, Any] = frozendict(float32=jnp.float32, float64=jnp.float64, bfloat16=jnp.bfloat16)
 
 
 @dataclass(frozen=True, eq=False)
-class JaxEngine:
-    """`fkit.training.program.Engine` for JAX; `engine` makes one."""
+class _Runner:
+    """What the functions of a program share."""
 
     spec: Spec
     forward: Forward
     plan: Blueprint
     template: Template
     step: Step
+    slots: tuple[str, ...]
     _own: Callable[[int], Arrays]
     _step: Callable[..., Any]
     _loss: Callable[..., Any]
     _predict: Callable[..., Any]
-
-    @property
-    def inventory(self) -> Inventory:
-        return self.plan.inventory
 
     def own(self, seed: int) -> Arrays:
         found = self._own(seed)
@@ -60,9 +59,6 @@ class JaxEngine:
 
     def collect(self, state: TrainState) -> dict[str, NDArray[Any]]:
         return collect(self.template, state)
-
-    def gather(self, state: TrainState) -> TrainState:
-        return state
 
     def loss(
         self, state: TrainState, batch: Batch, key: Any, train: bool = False
@@ -78,21 +74,24 @@ class JaxEngine:
     def train_step(
         self, state: TrainState, batch: Batch, hyperparams: Hyperparams
     ) -> tuple[TrainState, Mapping[str, Any]]:
-        numbers = _pack(hyperparams, self.step.numbers)
+        numbers = _pack(self.step.parts, hyperparams, self.step.numbers)
         params, buffers, opt, slots, iteration, updates, key = state.consume() if self.spec.donate else state.parts
-        template = self.template
+        template, names = self.template, self.slots
         with self._width():
-            params, buffers, flat, iteration, updates, logs = self._step(
-                template.pick_params(params), template.pick_buffers(buffers), template.pick_opt(opt), iteration, updates,
-                key, numbers, *_arrays(batch), *self.step.due(iteration),
+            params, buffers, flat, changed, updates, logs = self._step(
+                template.pick_params(params), template.pick_buffers(buffers), template.pick_opt(opt),
+                {name: dict(slots[name]) for name in names}, updates, key, iteration, numbers, *_arrays(batch),
+                *self.step.due(iteration),
             )  # fmt: skip
+        if names:
+            slots = frozendict({**slots, **{name: frozendict(changed[name]) for name in names}})
         return (
             TrainState(
                 frozendict(zip(template.params, params, strict=True)),
                 frozendict(zip(template.buffers, buffers, strict=True)),
                 template.wrap_opt(flat),
                 slots,
-                iteration,
+                iteration + 1,
                 updates,
                 key,
             ),
@@ -113,8 +112,8 @@ class JaxEngine:
         return self.spec.dtype == "float64" and value.dtype == np.float32
 
 
-def engine(spec: Spec) -> JaxEngine:
-    """Build the model of a spec and trace what it holds.
+def program(spec: Spec) -> Program:
+    """The pure functions of a spec: builds the model, and traces what it holds.
 
     Raises:
         FkitError: the model is no flax module, an optimizer has no twin, the device or the dtype is not there.
@@ -132,20 +131,21 @@ def engine(spec: Spec) -> JaxEngine:
     params, buffers = tuple(site.name for site in plan.params), tuple(site.name for site in plan.buffers)
 
     def train(
-        params_: Any, buffers_: Any, opt: Any, iteration: Any, updates: Any, key: Any, numbers: Any,
+        params_: Any, buffers_: Any, opt: Any, slots: Any, updates: Any, key: Any, iteration: Any, numbers: Any,
         inputs: Any, targets: Any, valid: Any, *due: bool | None,
     ) -> Any:  # fmt: skip
-        words = fold(JaxOps(), (key[0], key[1]), iteration.astype(jnp.uint32))
-        new, logs = step.run(
+        words = fold(JaxOps(), (key[0], key[1]), jnp.asarray(iteration).astype(jnp.uint32))
+        moving = Moving(
             dict(zip(params, params_, strict=True)), dict(zip(buffers, buffers_, strict=True)), layout.tree_opt(opt),
-            (iteration, updates), numbers, inputs, Samples(targets, valid), words, due,
+            slots, False,
         )  # fmt: skip
+        new, logs = step.run(moving, iteration, numbers, inputs, Samples(targets, valid), words, due)
         return (
             tuple(new.params[name] for name in params),
             tuple(new.buffers[name] for name in buffers),
             layout.flat_opt(new.opt),
-            iteration + 1,
-            new.updates,
+            new.slots,
+            updates + jnp.asarray(new.moved).astype(updates.dtype),
             logs,
         )
 
@@ -163,18 +163,19 @@ def engine(spec: Spec) -> JaxEngine:
         )  # fmt: skip
 
     donated = (0, 1, 2, 3, 4) if spec.donate else ()
-    decided = () if step.steady else tuple(range(10, 10 + len(step.phases)))
-    return JaxEngine(
-        spec,
-        forward,
-        plan,
-        layout,
-        step,
+    decided = () if step.steady else tuple(range(11, 11 + len(step.parts)))
+    runner = _Runner(
+        spec, forward, plan, layout, step,
+        tuple(dict.fromkeys(path.split("/")[1] for path in first_slots(step.parts, plan.inventory))),
         own_values(module, spec.example, plan),
         jax.jit(train, donate_argnums=donated, static_argnums=decided),
         jax.jit(loss, static_argnames=("train",)),
         jax.jit(predict),
-    )
+    )  # fmt: skip
+    return assemble(
+        "jax", spec,
+        Parts(plan.inventory, step.parts, runner.own, runner.place, runner.collect, runner.train_step, runner.loss, runner.predict),
+    )  # fmt: skip
 
 
 def _arrays(batch: Batch) -> tuple[Any, Any, Any]:
@@ -185,15 +186,11 @@ def _words(key: Any) -> Any:
     return np.array(key, np.uint32) if isinstance(key, (tuple, list)) else key
 
 
-def _pack(hyperparams: Hyperparams, names: tuple[str, ...]) -> Any:
+def _pack(parts: tuple[Part, ...], hyperparams: Hyperparams, names: tuple[str, ...]) -> Any:
     """All numbers in one array: one transfer a step in place of one a number."""
-    try:
-        parts = [hyperparams[name] for name in names]
-    except KeyError as cause:
-        raise FkitKeyError(
-            f"hyperparams lack {cause.args[0]!r}.", value=str(cause.args[0]), choices=tuple(hyperparams)
-        ) from cause
-    if not parts:
+    check_numbers(parts, hyperparams)
+    values = [hyperparams[name] for name in names]
+    if not values:
         return np.zeros(0)
-    on_host = all(isinstance(part, np.ndarray) for part in parts)  # pyright: ignore[reportUnnecessaryIsInstance]
-    return np.concatenate(parts) if on_host else jnp.concatenate(parts)
+    on_host = all(isinstance(value, np.ndarray) for value in values)  # pyright: ignore[reportUnnecessaryIsInstance]
+    return np.concatenate(values) if on_host else jnp.concatenate(values)

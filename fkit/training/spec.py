@@ -1,0 +1,67 @@
+"""What a program is made of, with no framework in it."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any, NamedTuple
+
+from fkit.training.optimizer import Optimizer
+from fkit.training.transform import Transform
+
+__all__ = ["Phase", "Spec"]
+
+
+class Phase(NamedTuple):
+    """One part of a training step: a loss, the optimizer that follows its gradient, on which parameters, how often.
+
+    Phase p of step i draws its random numbers from ``fold(fold(state.key, i), p)``.
+
+    Attributes:
+        loss: the key of the losses to differentiate; None is the sum of all whose key contains "loss".
+        optimizer: the name of the optimizer.
+        params: a regular expression over parameter names (``re.search``); "" is all that are trainable.
+        every: run the phase in every n-th step.
+        mode: what the model is called with; a GAN's two halves have one each.
+        name: what its losses are logged under, ``name/loss``, where a step has several phases; by default its
+            optimizer's.
+        transforms: what its gradient passes through before the update, in order.
+    """
+
+    loss: str | None = None
+    optimizer: str = "main"
+    params: str = ""
+    every: int = 1
+    mode: str = "loss"
+    name: str = ""
+    transforms: tuple[Transform, ...] = ()
+
+
+@dataclass(frozen=True)
+class Spec:
+    """What a program is made of, with no framework in it; `fkit.run.plan.program` makes one of a config.
+
+    Attributes:
+        model: backend name -> a fresh module (torch.nn.Module or flax.linen.Module), made by the registry.
+        optimizers: {name: Optimizer}; "main" where there is one.
+        phases: what a step does, in order.
+        dtype: the compute type, "float32", "float64" or "bfloat16".
+        device: "cpu", "cuda", "cuda:1"; None lets the backend choose.
+        memory_format: how a torch program lays out images and kernels: "contiguous", "channels_last", or "auto", which
+            is channels_last on CUDA in bfloat16 where the model has convolutions. JAX's programs have their own.
+        donate: whether a step may reuse the arrays of the state it is given.
+        compile: whether the room compiles the step (torch.compile; JAX always does).
+        masks: dropout's bits: "counter" (the run's own: equal on all backends) or "backend" (its generator: not).
+        example: makes one batch of inputs; asked for by backends that learn shapes by tracing.
+        threads: arithmetic threads, where the backend has them; None leaves it.
+    """
+
+    model: Callable[[str], Any]
+    optimizers: Mapping[str, Optimizer]
+    phases: tuple[Phase, ...] = (Phase(),)
+    dtype: str = "float32"
+    device: str | None = None
+    memory_format: str = "auto"
+    donate: bool = True
+    compile: bool = False
+    masks: str = "counter"
+    example: Callable[[], Any] | None = None
+    threads: int | None = None
