@@ -7,8 +7,9 @@ from fkit.run.course import Course
 from fkit.run.effect import Effect
 from fkit.run.event import EVENTS, Event
 from fkit.run.state import Memory, RunState
-from fkit.training.program import Hyperparams, Program
+from fkit.training.program import Program
 from fkit.training.schedule import Schedule
+from fkit.training.state import Hyperparams
 from fkit.tree.error import FkitError, FkitTypeError, FkitValueError, RunError
 from fkit.tree.frozen import frozen
 
