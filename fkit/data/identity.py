@@ -3,8 +3,9 @@
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, cast
 
-from fkit.data.digest import digest_of_arrays
+from fkit.data.digest import digest_of_arrays, digest_of_names
 from fkit.data.source import Listed, Loader, Source
+from fkit.structures.content import is_array
 from fkit.tree.check import expect
 from fkit.tree.error import FkitTypeError, quoted
 
@@ -19,7 +20,8 @@ def describe(source: Source) -> dict[str, Any]:
     Args:
         source: any. Of a `Loader` the dataset is described: its length, the ``classes`` of its metainfo, and its
             ``fingerprint`` where it has one (text, or a function that gives it): `ImageFolder`'s are the files' names and
-            labels, `Digits`' are the arrays' bytes. What a dataset of a user's own has not is left out.
+            labels, `Digits`' are the arrays' bytes. torch's and torchvision's datasets are
+            known by what they keep by custom. What is not known of a dataset is left out.
 
     Returns:
         ``{"batches": int, "samples": int, "classes": [...], "digest": "..."}``, those that are known; no file is read.
@@ -94,12 +96,30 @@ def _classes(part: Any) -> list[str] | None:
 def _fingerprint(part: Any) -> str | None:
     said: Any = getattr(part, "fingerprint", None)
     text = said() if callable(said) else said
-    if text is None or isinstance(text, str):
+    if text is None:
+        return _by_custom(part)
+    if isinstance(text, str):
         return text
     raise FkitTypeError(
         f"{type(part).__name__}.fingerprint is {quoted(text)}, not text.",
         repair="Let it be a digest of the list of samples: fkit.data.digest.digest_of_names makes one.",
     )
+
+
+def _by_custom(part: Any) -> str | None:
+    """A digest of what torch's and torchvision's datasets keep by custom: ``samples`` [(path, label)] below ``root``;
+    ``tensors``; or ``data`` and ``targets``."""
+    rows: Any = getattr(part, "samples", None)
+    if isinstance(rows, list) and rows and isinstance(rows[0], tuple):
+        try:
+            return digest_of_names(cast("list[tuple[str, Any]]", rows), str(getattr(part, "root", "")))
+        except FkitTypeError:  # rows of another kind
+            return None
+    tensors: Any = getattr(part, "tensors", None)
+    if isinstance(tensors, tuple) and all(is_array(one) for one in cast("tuple[Any, ...]", tensors)):
+        return digest_of_arrays(cast("tuple[Any, ...]", tensors))
+    data: Any = getattr(part, "data", None)
+    return digest_of_arrays((data, getattr(part, "targets", ()))) if is_array(data) else None
 
 
 def _arrays(part: Any) -> Iterable[Any]:

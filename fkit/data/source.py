@@ -81,7 +81,8 @@ def epoch_of(source: Source, epoch: int, start: int = 0) -> Iterator[Batch]:
         for batch in batches:
             if count == length:
                 raise FkitValueError(f"{name}: epoch {epoch} gave more than the {length} batches that its length says.")
-            expect(batch, Batch, f"{name}: batch {count} of epoch {epoch} is a Batch")
+            if not isinstance(batch, Batch):  # pyright: ignore[reportUnnecessaryIsInstance]
+                raise FkitTypeError(f"{name}: batch {count} of epoch {epoch} is {quoted(batch)}, not a Batch.")
             count += 1
             yield batch
     finally:
@@ -117,6 +118,9 @@ class Listed(Source):
 
     def batches(self, epoch: int, start: int = 0) -> Iterator[Batch]:
         return iter(self.items[start:])
+
+    def stream(self, epoch: int, start: int = 0) -> Iterator[Batch]:
+        return itertools.chain(self.items[start:], itertools.cycle(self.items))
 
 
 @dataclass(frozen=True)

@@ -8,6 +8,8 @@ from typing import Any
 
 import numpy as np
 import pytest
+import torch
+from torch.utils.data import TensorDataset
 
 from fkit.data.dataset import Digits, ImageFiles
 from fkit.data.digest import digest_of_arrays
@@ -120,6 +122,25 @@ def test_of_a_users_dataset_what_it_says_is_taken():
     assert changes(said(Own()), said(Marked("v1"))) == ()
     with pytest.raises(FkitError, match=r"Marked\.fingerprint is 3, not text"):
         describe(Loader(Marked(3)))
+
+
+class Kept(Own):
+    """A dataset that keeps something by torchvision's custom."""
+
+    def __init__(self, **kept: Any) -> None:
+        vars(self).update(kept)
+
+
+def test_torchs_and_torchvisions_datasets_are_known_by_what_they_keep():
+    numbers = torch.arange(4.0)[:, None], torch.arange(4)
+    one, same, other = (said(TensorDataset(*numbers[:1], numbers[1] % k)) for k in (4, 5, 3))
+    assert one == same and changes(one, other)[0].startswith("the samples are others")
+    folder, moved = (said(Kept(root=root, samples=[(f"{root}/cat/a.png", 0)])) for root in ("/a", "/b"))
+    relabelled = said(Kept(root="/a", samples=[("/a/cat/a.png", 1)]))
+    assert folder == moved != relabelled and len(folder["digest"]) == 32
+    arrays, targets = np.zeros((4, 8, 8), np.uint8), [0, 1, 2, 3]
+    assert said(Kept(data=arrays, targets=targets)) != said(Kept(data=arrays, targets=[0, 1, 2, 2]))
+    assert "digest" not in said(Kept(samples=[({"path": "a.png"}, 0)])) and "digest" not in said(Kept(data=[1, 2]))
 
 
 class Stream(Source):

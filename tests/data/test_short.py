@@ -50,7 +50,7 @@ class Says(Source):
         (Says(3, 0), 0, "Says: epoch 4 ended after 0 of 3 batches"),
         (Says(3, 4), 0, "Says: epoch 4 gave more than the 3 batches that its length says"),
         (Says(None, 2), 0, "Says: its length is None, which is endless, but it ended after 2 batches"),
-        (Says(3, 3, {"inputs": 0}), 0, "Says: batch 0 of epoch 4 is a Batch, not the dict"),
+        (Says(3, 3, {"inputs": 0}), 0, "Says: batch 0 of epoch 4 is {'inputs': 0}, not a Batch"),
     ],
 )
 def test_a_source_gives_what_it_says(source: Source, start: int, said: str):
