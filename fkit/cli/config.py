@@ -9,7 +9,7 @@ from fkit.config.change.action import add_option
 from fkit.config.config import Config, load_config
 from fkit.config.show.explain import difference, explain
 from fkit.config.show.text import FORMS
-from fkit.run.settings import settle
+from fkit.run.settings import read
 
 __all__ = ["add"]
 
@@ -67,7 +67,7 @@ def _load(path: str, args: argparse.Namespace) -> Config:
 def _show(args: argparse.Namespace) -> int:
     cfg = _load(args.config, args)
     if args.as_run:
-        cfg = settle(cfg)
+        cfg = read(cfg).tree
     text = cfg.text(args.format)
     print(text, end="" if text.endswith("\n") else "\n")
     return 0

@@ -10,19 +10,21 @@ from typing import Any
 
 import fkit
 from fkit.array.room import open as open_room
-from fkit.catalog.build import build, maker_of
+from fkit.catalog.build import maker_of
 from fkit.cli.option import add_config, add_place
 from fkit.cli.reach import open_registry, read_config
 from fkit.cli.test import load_state
+from fkit.config.schema import PART, check, listed
 from fkit.data.dataset import ImageFiles
 from fkit.data.sampler import DefaultSampler
 from fkit.data.source import Loader
 from fkit.format.json import finite, write_json
 from fkit.image import imread
-from fkit.run.plan import registry_of
-from fkit.run.settings import settle
+from fkit.run.settings import Part, Settings, read
+from fkit.run.source import build_part, registry_of
 from fkit.run.validation import host
 from fkit.tree.error import FkitError, FkitKeyError, FkitOSError, FkitValueError
+from fkit.tree.path import parse
 from fkit.tree.write import atomic_write
 from fkit.visualize.visualizer import draw_label
 
@@ -48,11 +50,12 @@ def add(commands: Any) -> None:
 
 def _run(arguments: argparse.Namespace) -> int:
     cfg = read_config(arguments)
-    reg = registry_of(cfg, open_registry(arguments))
-    source = _source(cfg, reg, arguments.images)
+    settings = read(cfg)
+    reg = registry_of(settings, open_registry(arguments))
+    source = _source(settings, reg, arguments.images)
     program = fkit.program(cfg, reg)
     state = load_state(program, arguments.checkpoint)
-    room, classes = open_room(program.backend), _classes(cfg, reg)
+    room, classes = open_room(program.backend), _classes(settings, reg)
     out = Path(os.path.expanduser(arguments.out))
     try:
         out.mkdir(parents=True, exist_ok=True)
@@ -78,32 +81,33 @@ def _run(arguments: argparse.Namespace) -> int:
     return 0
 
 
-def _source(cfg: Any, reg: Any, images: list[str]) -> Any:
+def _source(settings: Settings, reg: Any, images: list[str]) -> Any:
     """The images as batches, through the config's test pipeline."""
-    settings = settle(cfg)
-    for part in ("test_dataloader", "val_dataloader"):
-        pipeline = settings.get(f"{part}.dataset.pipeline")
-        if pipeline is not None:
-            break
-    else:
+    dataset = next((part for part in _datasets(settings) if part.node.get("pipeline") is not None), None)
+    if dataset is None:
         raise FkitKeyError("infer needs test_dataloader.dataset.pipeline, which says how an image becomes an input.")
+    path, pipeline = f"{dataset.path}.pipeline", dataset.node["pipeline"]
+    check(pipeline, listed(PART, "a list of mappings with 'type'"), parse(path), settings.tree)
     if not any(step.get("type") == "LoadImageFromFile" for step in pipeline):
-        raise FkitValueError(f"{part}.dataset.pipeline: has no LoadImageFromFile, so it reads no image files.")
-    scope = settings.get("default_scope")
-    steps = [
-        build(step, reg, "transforms", scope=scope, path=f"{part}.dataset.pipeline[{i}]")
-        for i, step in enumerate(pipeline)
-    ]
+        raise FkitValueError(f"{path}: has no LoadImageFromFile, so it reads no image files.", path=path)
+    steps = [build_part(Part(f"{path}[{i}]", step), settings, reg, "transforms") for i, step in enumerate(pipeline)]
     return Loader(ImageFiles(images, steps), batch_size=1, sampler=DefaultSampler(shuffle=False))
 
 
-def _classes(cfg: Any, reg: Any) -> tuple[str, ...]:
+def _datasets(settings: Settings) -> list[Part]:
+    """The configs of the data that are not for training, test's first."""
+    loaders = [settings.loaders[part] for part in ("test", "val") if part in settings.loaders]
+    parts = [Part(f"{loader.path}.dataset", loader.node["dataset"]) for loader in loaders]
+    return [part for part in parts if isinstance(part.node, Mapping)]
+
+
+def _classes(settings: Settings, reg: Any) -> tuple[str, ...]:
     """The names of the classes: the config's, else those of its dataset's class."""
-    dataset = cfg.get("test_dataloader.dataset") or cfg.get("val_dataloader.dataset")
-    classes = dataset.get("metainfo.classes")
+    dataset = _datasets(settings)[0]
+    classes = dataset.node.get("metainfo.classes")
     if classes is not None:
         return tuple(str(name) for name in classes)
-    maker = maker_of(dataset, reg, "datasets", scope=cfg.get("default_scope"))
+    maker = maker_of(dataset.node, reg, "datasets", scope=settings.default_scope, path=dataset.path)
     known = getattr(maker, "metainfo", None) or getattr(maker, "METAINFO", None) or {}
     return tuple(str(name) for name in known.get("classes", ()))
 

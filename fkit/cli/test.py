@@ -14,7 +14,8 @@ from fkit.edge.checkpoint import locate, read_checkpoint
 from fkit.edge.progress import Screen
 from fkit.format.json import finite, write_json
 from fkit.run.effect import ShowProgress
-from fkit.run.plan import open_evaluator, open_source
+from fkit.run.settings import read
+from fkit.run.source import open_evaluator, open_source
 from fkit.run.validation import evaluate
 from fkit.tree.error import FkitValueError
 from fkit.tree.write import atomic_write
@@ -41,7 +42,7 @@ def _run(arguments: argparse.Namespace) -> int:
     cfg, reg = read_config(arguments), open_registry(arguments)
     program = fkit.program(cfg, reg)
     state = load_state(program, arguments.checkpoint)
-    part = "test" if cfg.get("test_dataloader") is not None else "val"
+    part = "test" if "test" in read(cfg).loaders else "val"
     evaluator = open_evaluator(cfg, reg, part) or open_evaluator(cfg, reg, "val")
     if evaluator is None:
         raise FkitValueError("a test needs test_evaluator.", repair="Set test_evaluator=dict(type='Accuracy'), say.")

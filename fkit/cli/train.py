@@ -20,6 +20,7 @@ from fkit.edge.perform import Edge
 from fkit.edge.progress import Screen
 from fkit.edge.signal import inbox
 from fkit.run.course import reopened
+from fkit.run.settings import Settings, read
 from fkit.training.weight import fit
 from fkit.tree.error import FkitError, FkitValueError
 
@@ -76,9 +77,10 @@ def train(cfg: Config, name: str, registry: Registry) -> int:
     Returns:
         0 when the run ended, 130 or 143 when a signal ended it; the state is saved.
     """
-    folder = Path(os.path.expanduser(cfg.get("work_dir") or f"work_dirs/{name}"))
-    cfg = _seeded(cfg, folder)
-    opened = open_folder(folder, cfg, cfg.get("resume") or False)
+    settings = read(cfg)
+    folder = Path(os.path.expanduser(settings.work_dir or f"work_dirs/{name}"))
+    cfg = _seeded(cfg, settings, folder)
+    opened = open_folder(folder, cfg, settings.resume)
     screen = Screen()
     edge: Edge | None = None
     plan = fkit.plan(cfg, registry)
@@ -91,8 +93,8 @@ def train(cfg: Config, name: str, registry: Registry) -> int:
                 return 0
         else:
             run = fkit.begin(plan)
-            if cfg.get("load_from"):
-                run = _loaded(plan, run, str(cfg["load_from"]), screen)
+            if settings.load_from is not None:
+                run = _loaded(plan, run, settings.load_from, screen)
         data = fkit.open_data(plan)
         record = run_record(cfg, plan.backend, plan.seed, sys.argv, plan.room.environment())
         rows = int(opened.found.meta.get("rows", 0)) if opened.found else 0
@@ -131,12 +133,12 @@ def _end(folder: Path, run: Any) -> int:
     return 0
 
 
-def _seeded(cfg: Config, folder: Path) -> Config:
+def _seeded(cfg: Config, settings: Settings, folder: Path) -> Config:
     """The config with a seed: its own, the one of the run that the folder holds, or one drawn now."""
-    if cfg.get("seed") is not None or cfg.get("randomness.seed") is not None:
+    if settings.seed is not None:
         return cfg
     path = folder / "run.json"
-    if cfg.get("resume") and path.exists():
+    if settings.resume and path.exists():
         try:
             return cfg.merge({"seed": int(json.loads(path.read_text())["seed"])})
         except (ValueError, KeyError, TypeError) as cause:

@@ -13,7 +13,7 @@ from fkit.tree.path import Path, show
 
 __all__ = [
     "ANYTHING", "FLAG", "NOTHING", "PART", "TEXT", "Key", "Shape", "check", "choice", "either", "filled", "listed",
-    "mapped", "number", "placed", "rows", "shape_at", "table", "whole",
+    "mapped", "number", "origin_at", "placed", "rows", "shape_at", "table", "whole",
 ]  # fmt: skip
 
 N = TypeVar("N", bound=Node)
@@ -29,6 +29,7 @@ class Shape:
         least: no number below it.
         most: no number above it.
         below: no number from it on.
+        above: no number up to it.
         infinite: whether a number may be infinite.
         choices: the texts it may be.
         filled: whether a text or a list may not be empty.
@@ -36,6 +37,7 @@ class Shape:
         but: classes that it may not have, though they have these methods.
         places: what the items of a list with so many places may be.
         keys: of a table that takes no others.
+        none: whether None may stand in such a table for a key's default.
         item: what a list's items, or the values of a mapping with free keys, may be.
         part: a mapping that something is built from: what is built knows its keys.
         options: shapes of which it may have any.
@@ -46,6 +48,7 @@ class Shape:
     least: float | None = None
     most: float | None = None
     below: float | None = None
+    above: float | None = None
     infinite: bool = False
     choices: tuple[str, ...] = ()
     filled: bool = False
@@ -53,6 +56,7 @@ class Shape:
     but: tuple[type, ...] = ()
     places: "tuple[Shape, ...]" = ()
     keys: "tuple[Key, ...]" = ()
+    none: bool = True
     item: "Shape | None" = None
     part: bool = False
     options: "tuple[Shape, ...]" = ()
@@ -63,7 +67,7 @@ class Key(NamedTuple):
 
     Attributes:
         name: the key.
-        shape: what it may hold; None, which stands for the default, is always allowed.
+        shape: what it may hold.
         default: what holds where it is not set, or None.
         doc: what it is, one line.
         inert: why it changes nothing, where it is read for the sake of configs that have it.
@@ -94,19 +98,25 @@ def whole(least: int | None = None) -> Shape:
         >>> whole(1).words
         'a whole number of at least 1'
     """
-    return Shape("a whole number" + _bounds(least, None, None), (numbers.Integral,), least)
+    return Shape("a whole number" + _bounds(least), (numbers.Integral,), least)
 
 
 def number(
-    least: float | None = None, most: float | None = None, below: float | None = None, infinite: bool = False
+    least: float | None = None,
+    most: float | None = None,
+    below: float | None = None,
+    *,
+    above: float | None = None,
+    infinite: bool = False,
 ) -> Shape:
     """A number; not nan, and not infinite unless ``infinite``.
 
     Example:
-        >>> number(0, below=1).words, number(0, 1).words
-        ('a number of at least 0, below 1', 'a number of at least 0, at most 1')
+        >>> number(0, below=1).words, number(0, 1).words, number(above=0).words
+        ('a number of at least 0, below 1', 'a number of at least 0, at most 1', 'a number above 0')
     """
-    return Shape("a number" + _bounds(least, most, below), (numbers.Real,), least, most, below, infinite)
+    words = "a number" + _bounds(least, most, below, above)
+    return Shape(words, (numbers.Real,), least, most, below, above, infinite)
 
 
 def choice(*words: str) -> Shape:
@@ -129,22 +139,22 @@ def mapped(item: Shape, words: str) -> Shape:
     return Shape(words, (Mapping,), item=item)
 
 
-def table(*keys: Key) -> Shape:
-    """A mapping that takes these keys and no others."""
-    return Shape("a mapping", (Mapping,), keys=keys)
+def table(*keys: Key, none: bool = True) -> Shape:
+    """A mapping that takes these keys and no others; where ``none``, None stands for the default of any."""
+    return Shape("a mapping", (Mapping,), keys=keys, none=none)
 
 
-def either(*options: Shape) -> Shape:
+def either(*options: Shape, words: str = "") -> Shape:
     """What has any of these shapes; the first whose class fits is the one that is meant."""
-    return Shape(" or ".join(option.words for option in options), options=options)
+    return Shape(words or " or ".join(option.words for option in options), options=options)
 
 
-def _bounds(least: float | None, most: float | None, below: float | None) -> str:
-    parts = [f"at least {least}"] if least is not None else []
-    parts += [f"at most {most}"] if most is not None else []
-    if below is not None:
-        parts.append(f"below {below}")
-    return f" of {', '.join(parts)}" if parts else ""
+def _bounds(
+    least: float | None, most: float | None = None, below: float | None = None, above: float | None = None
+) -> str:
+    bounds = (("of at least", least), ("at most", most), ("below", below), ("above", above))
+    words = ", ".join(f"{word} {bound}" for word, bound in bounds if bound is not None)
+    return f" {words}" if words else ""
 
 
 def check(value: Any, shape: Shape, path: Path = (), cfg: Any = None, lead: str = "") -> None:
@@ -156,8 +166,8 @@ def check(value: Any, shape: Shape, path: Path = (), cfg: Any = None, lead: str 
         lead: words before the path.
 
     Raises:
-        FkitKeyError: a table has a key that it does not take, or lacks one that it needs.
-        FkitTypeError: a value is of another kind.
+        FkitTypeError: a value is of another kind, or a table has a key that it does not take.
+        FkitKeyError: a table lacks a key that it needs.
         FkitValueError: it is outside its bounds.
 
     Example:
@@ -202,6 +212,7 @@ def _is_within(value: Any, shape: Shape) -> bool:
             and (shape.least is None or value >= shape.least)
             and (shape.most is None or value <= shape.most)
             and (shape.below is None or value < shape.below)
+            and (shape.above is None or value > shape.above)
         )
     if shape.choices and value not in shape.choices:
         return False
@@ -220,45 +231,54 @@ def _check_table(value: Any, shape: Shape, path: Path, cfg: Any, lead: str) -> N
     known = {key.name: key for key in shape.keys}
     for name, item in value.items():
         if name not in known:
-            raise FkitKeyError(
+            raise FkitTypeError(
                 f"{lead}{show((*path, name))} is unknown.",
                 path=show((*path, name)),
-                origin=_origin(cfg, (*path, name)),
+                origin=origin_at(cfg, (*path, name)),
                 value=str(name),
                 choices=tuple(known),
                 label="Keys",
             )
-        if item is not None:
+        if item is not None or not shape.none:
             check(item, known[name].shape, (*path, name), cfg, lead)
     for key in shape.keys:
         if key.required and value.get(key.name) is None:
             raise FkitKeyError(
                 f"{lead}{show((*path, key.name))} is missing: {key.shape.words} is needed.",
                 path=show((*path, key.name)),
-                origin=_origin(cfg, path),
+                origin=origin_at(cfg, path),
                 repair=key.doc,
             )
 
 
 def _wrong(kind: type[FkitError], value: Any, shape: Shape, path: Path, cfg: Any, lead: str) -> FkitError:
     text = isinstance(value, str)
-    counts = any(issubclass(one, numbers.Real) for one in (*shape.kinds, *(k for s in shape.options for k in s.kinds)))
+    kinds = (*shape.kinds, *(kind for option in shape.options for kind in option.kinds))
+    counts = numbers.Integral in kinds or numbers.Real in kinds
     choices = shape.choices or tuple(word for option in shape.options for word in option.choices)
     at, repair = show(path) if path else "the value", ""
     what = f"{lead}{at} = {quoted(value)} is not {shape.words}."
-    if text and counts and not choices and kind is FkitTypeError:
+    if text and choices:
+        what = f"{lead}{at} = {quoted(value)} is unknown."
+    elif text and counts and kind is FkitTypeError:
         what = f"{lead}{at} = {quoted(value)} is text, not {shape.words}."
         repair = "Write it without quotes; in YAML, 1e-3 is a number only as 1.0e-3."
-    elif shape.part or (shape.item is not None and shape.item.part):
+    elif any(one.part or (one.item is not None and one.item.part) for one in (shape, *shape.options)):
         repair = "Say dict(type=...)."
     elif shape.kinds == (str,) and not text and not choices:
         repair = f"Write it in quotes: {str(value)!r}." if isinstance(value, numbers.Real) else ""
     return kind(
-        what, path=show(path), origin=_origin(cfg, path), value=value if text else None, choices=choices, repair=repair
+        what,
+        path=show(path),
+        origin=origin_at(cfg, path),
+        value=value if text else None,
+        choices=choices,
+        repair=repair,
     )
 
 
-def _origin(cfg: Any, path: Path) -> str | None:
+def origin_at(cfg: Any, path: Path) -> str | None:
+    """``file:line`` of what stands at a path of a config; None where nobody knows, or there is no config."""
     settings = chain(cfg, path) if isinstance(cfg, Node) and path else ()
     return settings[0].place if settings else None
 

@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from typing import Any
 
-from fkit.config.schema import ANYTHING, FLAG, PART, Key, Shape, check, either, table, whole
+from fkit.config.schema import ANYTHING, FLAG, PART, Key, Shape, check, either, origin_at, table, whole
 from fkit.tree.error import FkitValueError
 from fkit.tree.node import Node
 
@@ -44,10 +44,13 @@ def check_loader(cfg: Any, path: str, whole: Node | None = None) -> None:
     check(cfg, LOADER, (path,), whole)
     for one, other in (("batch_size", "global_batch_size"), ("sampler", "shuffle")):
         if cfg.get(one) is not None and cfg.get(other) is not None:
-            raise FkitValueError(f"{path}: {one} and {other} exclude each other.", path=path)
+            raise FkitValueError(
+                f"{path}: {one} and {other} exclude each other.", path=path, origin=origin_at(whole, (path, other))
+            )
     if isinstance(cfg, Mapping) and cfg.get("batch_sampler") is not None:
         raise FkitValueError(
             f"{path}.batch_sampler: batches are cut from the sampler's order; no other way is offered yet.",
             path=f"{path}.batch_sampler",
+            origin=origin_at(whole, (path, "batch_sampler")),
             repair="Say batch_size and sampler.",
         )

@@ -12,7 +12,7 @@ import numpy as np
 from fkit import __version__
 from fkit.config.config import Config, load_config
 from fkit.edge.checkpoint import Found, locate, newest, read_checkpoint
-from fkit.run.settings import settle
+from fkit.run.settings import read
 from fkit.tree.error import FkitFileNotFoundError, FkitValueError, quoted
 from fkit.tree.path import show
 from fkit.tree.tree import diff
@@ -104,8 +104,8 @@ def versions(environment: Mapping[str, str]) -> dict[str, str]:
 
 
 def comparable(cfg: Config) -> Config:
-    """The part of a config that a resumed run must share, settled."""
-    tree = {name: value for name, value in settle(cfg).items() if name not in FREE}
+    """The part of a config that a resumed run must share, with its defaults."""
+    tree = {name: value for name, value in read(cfg).tree.items() if name not in FREE}
     for name in ("train_dataloader", "val_dataloader", "test_dataloader"):
         if tree.get(name):
             tree[name] = {key: value for key, value in tree[name].items() if key not in _LOADER}

@@ -2,35 +2,29 @@
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from typing import Any, cast
-
-from frozendict import frozendict
+from typing import Any
 
 from fkit.array.room import open as open_room
-from fkit.catalog.build import build
-from fkit.catalog.builtin import registry as builtin_registry
-from fkit.catalog.plugin import include_custom
 from fkit.catalog.registry import Registry
-from fkit.catalog.report import locate, place, placed
+from fkit.catalog.report import placed
 from fkit.config.config import Config
-from fkit.data.source import Source, open_loader
+from fkit.config.schema import check, choice
+from fkit.data.source import Source
 from fkit.run.course import Course
-from fkit.run.hook.hook import Handler, Hook, Offer, handlers, priority_number
-from fkit.run.hook.log import RecordHook
-from fkit.run.hook.timer import ProgressHook
-from fkit.run.hook.validation import ValidationHook
-from fkit.run.settings import refuse, settle_with_notes
+from fkit.run.hook.hook import Handler, Hook, handlers
+from fkit.run.lineup import hooks_of
+from fkit.run.settings import Settings, missing, read
+from fkit.run.source import evaluator_of, registry_of, source_of
+from fkit.run.spec import spec_of
+from fkit.run.vocabulary import unsupported
 from fkit.training.backend import Backend
 from fkit.training.evaluator import Evaluator
-from fkit.training.optimizer import Optimizer
 from fkit.training.program import Program
-from fkit.training.schedule import Schedule
-from fkit.training.spec import Spec
 from fkit.tree.check import expect
-from fkit.tree.error import FkitKeyError, FkitTypeError, FkitValueError
+from fkit.tree.error import FkitError, FkitValueError
 from fkit.tree.frozen import frozen
 
-__all__ = ["Plan", "open_data", "open_evaluator", "open_source", "plan", "program", "registry_of"]
+__all__ = ["Plan", "open_data", "plan", "program"]
 
 
 @dataclass(frozen=True, eq=False)
@@ -39,7 +33,7 @@ class Plan:
 
     Attributes:
         config: as its author wrote it.
-        settings: the same in mmengine's vocabulary, with defaults.
+        settings: what it says, read once.
         notes: what became of keys that were translated, a sentence each.
         registry: where parts come from.
         backend: the room's name; ``room`` is the room.
@@ -52,7 +46,7 @@ class Plan:
     """
 
     config: Config
-    settings: Config
+    settings: Settings
     notes: tuple[str, ...]
     registry: Registry
     backend: str
@@ -88,10 +82,10 @@ def program(
     Raises:
         FkitError: a key is unknown, a part is missing, or has no twin on the backend.
     """
-    settings, _ = settle_with_notes(cfg)
+    settings = read(cfg)
     reg = registry_of(settings, registry, allow)
-    name = backend or str(settings["backend"])
-    return open_room(name).program(_spec(settings, reg, donate, example))
+    name = settings.backend if backend is None else backend
+    return _room(name, settings).program(spec_of(settings, reg, donate, example))
 
 
 def plan(
@@ -109,26 +103,25 @@ def plan(
     Raises:
         FkitError: as `program`; and where ``train_cfg``, ``train_dataloader`` or ``seed`` is missing.
     """
-    settings, notes = settle_with_notes(cfg)
-    _refuse_unsupported(settings)
-    if settings.get("train_dataloader") is None:
-        raise FkitKeyError(
-            "training needs train_dataloader.", repair="Set train_dataloader=dict(dataset=dict(type=...))."
-        )
+    settings = read(cfg)
+    unsupported(settings.tree)
+    for path in ("train_cfg", "train_dataloader", "optim_wrapper"):
+        if settings.tree.get(path) is None:
+            raise missing(settings, path, "training")
     reg = registry_of(settings, registry, allow)
-    name = backend or str(settings["backend"])
-    if settings.get("seed") is None:
+    name = settings.backend if backend is None else backend
+    if settings.seed is None:
         raise FkitValueError(
-            "seed is None.", repair="Give one: cfg.merge({'seed': 0}); `fkit train` draws and records one."
+            "seed is None.", path="seed", repair="Give one: cfg.merge({'seed': 0}); `fkit train` draws and records one."
         )
-    functions = open_room(name).program(_spec(settings, reg, donate, None))
-    course = _course(settings)
-    hooks = _hooks(settings, reg, name, course, functions)
+    room, course = _room(name, settings), _course(settings)
+    functions = room.program(spec_of(settings, reg, donate, None))
+    hooks = hooks_of(settings, reg, name, course, functions.hyperparams)
     for _, hook in hooks:
         functions = hook.wrap(functions)
     return Plan(
-        cfg, settings, notes, reg, name, open_room(name), functions, hooks, handlers(hooks), course,
-        _evaluator(settings, reg, "val_evaluator"), int(settings["seed"]),
+        cfg, settings, settings.notes, reg, name, room, functions, hooks, handlers(hooks), course,
+        evaluator_of(settings, reg, "val"), settings.seed,
     )  # fmt: skip
 
 
@@ -139,231 +132,22 @@ def open_data(plan: Plan, *parts: str) -> Mapping[str, Source]:
         parts: which; by default "train" and "val".
     """
     expect(plan, Plan, "`plan` is a plan (fkit.plan makes one)")
-    sources: dict[str, Source] = {}
-    for part in parts or ("train", "val"):
-        node = plan.settings.get(f"{part}_dataloader")
-        if node is not None:
-            sources[part] = _loader(plan.settings, plan.registry, f"{part}_dataloader", plan.seed)
-    return frozen(sources)
+    for part in parts:
+        check(part, choice("train", "val", "test"), lead="open_data(plan, part): ")
+    chosen = [part for part in parts or ("train", "val") if part in plan.settings.loaders]
+    return frozen({part: source_of(plan.settings, plan.registry, part, plan.seed) for part in chosen})
 
 
-def open_source(cfg: Config, registry: Registry | None, part: str, **changes: Any) -> Source:
-    """One of the config's sources, with no plan around it.
-
-    Args:
-        part: "train", "val" or "test".
-        changes: keys of the dataloader to change.
-
-    Raises:
-        FkitKeyError: the config has no such dataloader.
-    """
-    settings, _ = settle_with_notes(cfg)
-    name = f"{part}_dataloader"
-    if settings.get(name) is None:
-        raise FkitKeyError(f"the config has no {name}.", value=name, choices=tuple(settings), label="Keys")
-    return _loader(settings, registry_of(settings, registry), name, int(settings.get("seed") or 0), **changes)
-
-
-def open_evaluator(cfg: Config, registry: Registry | None, part: str) -> Evaluator | None:
-    """The config's evaluator for a part, with no plan around it; None where it has none."""
-    settings, _ = settle_with_notes(cfg)
-    return _evaluator(settings, registry_of(settings, registry), f"{part}_evaluator")
-
-
-_LOADER_PARTS = frozendict(datasets="dataset", data_samplers="sampler", functions="collate_fn")  # kind -> key
-
-
-def _loader(settings: Config, reg: Registry, name: str, seed: int, **changes: Any) -> Source:
-    scope = settings.get("default_scope")
-
-    def make(kind: str, node: Any) -> Any:
-        return build(node, reg, kind, scope=scope, path=f"{name}.{_LOADER_PARTS[kind]}")
-
-    node = {**settings[name], **changes}
-    spread = open_room("torch").workers if node.get("num_workers") else None  # torch's serve either backend
-    return open_loader(node, build=make, seed=seed, path=name, spread=spread)
-
-
-def registry_of(cfg: Config, registry: Registry | None = None, allow: str | Iterable[str] = ()) -> Registry:
-    """The registry that a config sees: the one given (by default the built-in), and what its ``custom_imports`` offer."""
-    if registry is not None:
-        expect(registry, Registry, "`registry` is a registry (fkit.registry() is the built-in one)")
-    reg = registry if registry is not None else builtin_registry()
-    reg, scope = include_custom(reg, cfg.get("custom_imports"), allow), cfg.get("default_scope")
+def _room(name: str, settings: Settings) -> Backend:
     try:
-        reg.start(scope)
-    except FkitKeyError as error:
-        origin = cfg.origin("default_scope")
-        raise placed(error, f"default_scope = {scope!r}: ", "default_scope", origin) from None
-    return reg
+        return open_room(name)
+    except FkitError as error:
+        raise placed(error, "", "backend", settings.tree.origin("backend")) from error.__cause__
 
 
-def _spec(settings: Config, reg: Registry, donate: bool, example: Any) -> Spec:
-    if settings.get("model") is None:
-        raise FkitKeyError("the config has no model.", value="model", choices=tuple(settings), label="Keys")
-    for path in ("data_preprocessor",):
-        if settings.get(path) is not None:
-            raise refuse(settings, path, "is not supported yet; normalise in the pipeline.")
-    node, scope = settings["model"], settings.get("default_scope")
-
-    def model(name: str) -> Any:
-        return build(node, reg, "models", backend=name, scope=scope, path="model")
-
-    def first() -> Any:
-        if example is not None:
-            return example
-        for part in ("train_dataloader", "val_dataloader", "test_dataloader"):
-            if settings.get(part) is not None:
-                source = _loader(settings, reg, part, 0, num_workers=0, batch_size=1, persistent_workers=False)
-                return next(iter(source.batches(0, 0))).inputs
-        raise FkitValueError(
-            "this backend learns the model's shapes from an example, and the config has no data to take one from.",
-            repair="Give fkit.program(..., example=inputs), or a train_dataloader.",
-        )
-
-    masks = settings.get("randomness.masks") or "counter"
-    if masks not in ("counter", "backend"):
-        raise FkitValueError(
-            f"randomness.masks = {masks!r} is unknown.", value=str(masks), choices=("counter", "backend")
-        )
-    return Spec(
-        model, frozen(_optimizers(settings)), dtype=str(settings["dtype"]), device=settings.get("device"), donate=donate,
-        compile=bool(settings["compile"]), masks=masks, example=first,
-    )  # fmt: skip
-
-
-def _optimizers(settings: Config) -> dict[str, Optimizer]:
-    wrapper = settings.get("optim_wrapper")
-    if wrapper is None:
-        return {}
-    for key in ("paramwise_cfg", "constructor", "clip_grad", "loss_scale", "dtype", "use_fsdp"):
-        if wrapper.get(key) is not None:
-            raise refuse(settings, f"optim_wrapper.{key}", "is not supported yet.")
-    if wrapper.get("accumulative_counts", 1) != 1:
-        raise refuse(settings, "optim_wrapper.accumulative_counts", "is not supported yet.")
-    if wrapper.get("type", "OptimWrapper") != "OptimWrapper":
-        raise refuse(settings, "optim_wrapper.type", "is not supported yet; there is OptimWrapper.")
-    node = wrapper.get("optimizer")
-    if not isinstance(node, Mapping) or node.get("type") is None:
-        raise FkitKeyError("optim_wrapper needs optimizer=dict(type=...).", origin=settings.origin("optim_wrapper"))
-    options = {name: value for name, value in node.items() if name != "type"}
-    try:
-        return {"main": Optimizer.of(_optimizer_name(node["type"]), options, wrapper.get("param_groups") or ())}
-    except FkitTypeError as cause:
-        raise FkitTypeError(
-            f"optim_wrapper.optimizer: {cause.what}", origin=settings.origin("optim_wrapper.optimizer.type"),
-            value=cause.value, choices=cause.choices, label=cause.label, repair=cause.repair,
-        ) from cause  # fmt: skip
-
-
-def _optimizer_name(kind: Any) -> str:
-    """``torch.optim.AdamW``, as a path or as the class, is AdamW."""
-    name = getattr(kind, "__name__", None) or str(kind)
-    return name.rpartition(".")[2] if name.startswith("torch.optim.") else name
-
-
-def _course(settings: Config) -> Course:
-    node = settings.get("train_cfg")
-    if node is None:
-        raise FkitKeyError("training needs train_cfg.", repair="Set train_cfg=dict(by_epoch=True, max_epochs=...).")
-    kind = node.get("type")
-    if kind not in (None, "EpochBasedTrainLoop", "IterBasedTrainLoop"):
-        raise refuse(settings, "train_cfg.type", "is unknown: EpochBasedTrainLoop or IterBasedTrainLoop.")
-    by_epoch = bool(node.get("by_epoch", kind == "EpochBasedTrainLoop" if kind else "max_epochs" in node))
-    name = "max_epochs" if by_epoch else "max_iters"
-    limit = node.get(name)
-    if not isinstance(limit, int) or limit < 1:
-        raise FkitValueError(f"train_cfg.{name} = {limit!r}: at least 1.", origin=settings.origin(f"train_cfg.{name}"))
-    workflow = tuple(settings["workflow"])
-    if not workflow or not all(_is_phase(phase) for phase in workflow) or workflow[0][0] != "train":
-        raise FkitValueError(
-            f"workflow = {settings['workflow']!r}: pairs of 'train' or 'val' and a count of at least 1, train first.",
-            origin=settings.origin("workflow"),
-        )
-    return Course(by_epoch, limit, tuple((mode, count) for mode, count in workflow))
-
-
-def _is_phase(phase: Any) -> bool:
-    """Whether it is ('train' or 'val', a count of at least 1)."""
-    if not isinstance(phase, (list, tuple)) or len(phase) != 2:
-        return False
-    mode, count = phase
-    return mode in ("train", "val") and type(count) is int and count >= 1
-
-
-def _schedules(settings: Config, reg: Registry, course: Course) -> tuple[Schedule, ...]:
-    node = settings.get("param_scheduler")
-    if node is None:
-        return ()
-    several = isinstance(node, (list, tuple))
-    nodes: tuple[Config, ...] = tuple(cast("list[Config]", node)) if several else (node,)
-    by_step = any(not n.get("by_epoch", True) or n.get("convert_to_iter_based") for n in nodes)
-    length = _loader(settings, reg, "train_dataloader", 0).length or 0 if by_step and course.by_epoch else 0
-    schedules: list[Schedule] = []
-    for index, policy in enumerate(nodes):
-        options, convert = policy.pop("convert_to_iter_based", False)
-        for ignored in ("verbose", "last_step"):
-            options, _ = options.pop(ignored, None)
-        by_epoch = options.get("by_epoch", True)
-        epochs = course.limit if course.by_epoch else 1
-        schedule = build(
-            options, reg, "param_schedulers", defaults={"end": epochs if by_epoch else course.total(length)},
-            scope=settings.get("default_scope"), path=f"param_scheduler[{index}]" if several else "param_scheduler",
-        )  # fmt: skip
-        schedules.append(schedule.in_iterations(length) if convert else schedule)
-    return tuple(schedules)
-
-
-def _hooks(
-    settings: Config, reg: Registry, backend: str, course: Course, functions: Program
-) -> tuple[tuple[str, Hook], ...]:
-    """Default hooks, then custom ones, in firing order: by priority, ties as they stand."""
-    rows: list[tuple[int, str, Hook]] = []
-    offer = Offer(course, functions.hyperparams, lambda: _schedules(settings, reg, course))
-
-    def add(name: str, hook: Hook, priority: str | int | None = None) -> None:
-        rows.append((priority_number(hook.priority if priority is None else priority), name, hook))
-
-    def make(name: str, path: str, node: Config) -> None:
-        options, priority = node.pop("priority", None)
-        hook = build(options, reg, "hooks", backend=backend, scope=settings.get("default_scope"), path=path)
-        expect(hook, Hook, f"{path} is a hook (derive it from fkit.Hook)")
-        add(name, hook.bind(offer), priority)
-
-    for name, node in settings["default_hooks"].items():
-        if node is not None:
-            make(name, f"default_hooks.{name}", node)
-    if settings.get("val_dataloader") is not None and settings.get("val_evaluator") is not None:
-        node = settings["train_cfg"]
-        add("validation", ValidationHook(node.get("val_interval", 1), node.get("val_begin", 1), course.by_epoch))
-    add("progress", ProgressHook())
-    add("record", RecordHook())
-    for index, node in enumerate(settings["custom_hooks"]):
-        make(f"custom_hooks.{index}", f"custom_hooks[{index}]", node)
-    return tuple((name, hook) for _, name, hook in sorted(rows, key=lambda row: row[0]))
-
-
-def _evaluator(settings: Config, reg: Registry, name: str) -> Evaluator | None:
-    node = settings.get(name)
-    if node is None:
-        return None
-    scope = settings.get("default_scope")
-    return Evaluator.of(node, build=lambda kind, cfg: build(cfg, reg, kind, scope=scope, path=_place(name, node, cfg)))
-
-
-def _place(name: str, whole: Any, part: Any) -> str:
-    """Where a part stands in the config: at the key ``name``, or below it."""
-    return name if part is whole else place(name, locate(whole, part))
-
-
-def _refuse_unsupported(settings: Config) -> None:
-    """Keys whose work comes with a later version: named, never dropped."""
-    for path in ("strategy", "model_wrapper_cfg", "sync_bn", "tta_model", "tta_pipeline", "parallel", "runner_type"):
-        if settings.get(path) is not None:
-            raise refuse(settings, path, "is not supported yet.")
-    if settings.get("auto_scale_lr.enable"):
-        raise refuse(settings, "auto_scale_lr.enable", "is not supported yet.")
-    if settings["launcher"] != "none":
-        raise refuse(settings, "launcher", "is not supported yet: one process.")
-    if settings.get("train_cfg.dynamic_intervals") is not None:
-        raise refuse(settings, "train_cfg.dynamic_intervals", "is not supported yet.")
+def _course(settings: Settings) -> Course:
+    loop = settings.train
+    if loop is None or loop.limit is None:
+        counted = "max_epochs" if loop is None or loop.by_epoch else "max_iters"
+        raise missing(settings, f"train_cfg.{counted}", "training")
+    return Course(loop.by_epoch, loop.limit, settings.workflow)

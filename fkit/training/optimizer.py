@@ -10,11 +10,11 @@ import numpy as np
 from frozendict import frozendict
 from numpy.typing import NDArray
 
-from fkit.tree.check import expect, expect_number
-from fkit.tree.error import FkitTypeError, FkitValueError
+from fkit.config.schema import ANYTHING, FLAG, TEXT, Key, Shape, check, either, listed, mapped, number, placed, table
+from fkit.tree.error import FkitValueError, quoted
 from fkit.tree.frozen import EMPTY, frozen
 
-__all__ = ["TWINS", "Group", "Optimizer"]
+__all__ = ["TWINS", "Group", "Optimizer", "group_shape", "options_shape"]
 
 # what torch.optim takes and with which defaults; numbers are hyperparameters, the rest is fixed for a run
 TWINS: Mapping[str, Mapping[str, Any]] = frozendict(
@@ -23,6 +23,31 @@ TWINS: Mapping[str, Mapping[str, Any]] = frozendict(
     AdamW=frozendict(lr=1e-3, betas=(0.9, 0.999), eps=1e-8, weight_decay=1e-2, amsgrad=False),
 )
 """Optimizers that exist on both backends with equal numbers; any other is looked up on its own backend by name."""
+
+_BETA = number(0, below=1)
+_SHAPES: Mapping[str, Shape] = frozendict(
+    lr=number(0), momentum=number(0, 1), weight_decay=number(0), eps=number(0), nesterov=FLAG, amsgrad=FLAG,
+    betas=placed("a pair of numbers of at least 0, below 1", _BETA, _BETA),
+)  # fmt: skip
+_PATTERNS = either(TEXT, listed(TEXT, "", filled=True), words="a pattern over parameter names or a list of them")
+
+
+def options_shape(type: str) -> Shape | None:
+    """What a twin's arguments may be; None for an optimizer that is no twin, whose own backend knows them.
+
+    Example:
+        >>> [key.name for key in options_shape("SGD").keys], options_shape("LBFGS")
+        (['lr', 'momentum', 'weight_decay', 'nesterov'], None)
+    """
+    twin = TWINS.get(type)
+    return None if twin is None else table(*(Key(name, _SHAPES[name], twin[name]) for name in twin), none=False)
+
+
+def group_shape(type: str) -> Shape | None:
+    """What a group of a twin's parameters may hold: ``params``, and what differs from the optimizer's own options."""
+    shape = options_shape(type)
+    params = Key("params", _PATTERNS, doc="params is a pattern over parameter names, or a list of them.", required=True)
+    return None if shape is None else table(params, *shape.keys, none=False)
 
 
 class Group(NamedTuple):
@@ -65,17 +90,15 @@ class Optimizer:
             groups: a list of dicts, each ``params`` (a pattern or a list of them) and options of its own.
 
         Raises:
-            FkitTypeError: an argument that a twin does not take, or a group without ``params``.
+            FkitError: an argument that a twin does not take, or outside its bounds; a group without ``params``.
         """
-        twin = TWINS.get(type)
-        chosen = dict(options)
-        parsed = tuple(_group(group, type, twin) for group in groups)
-        if twin is not None:
-            _check(chosen, type, twin)
-            chosen = {**twin, **chosen}
+        shape = options_shape(type)
+        if shape is not None:
+            check(options, shape, (), None, f"optimizer {type}: ")
+        parsed = tuple(_group(group, type) for group in groups)
         if not parsed or parsed[-1].patterns:
             parsed = (*parsed, Group())
-        return Optimizer(type, frozen(chosen), parsed)
+        return Optimizer(type, frozen({**TWINS.get(type, EMPTY), **options}), parsed)
 
     @property
     def twin(self) -> bool:
@@ -163,37 +186,16 @@ def _numbers(options: Mapping[str, Any]) -> list[tuple[str, float]]:
     return pairs
 
 
-def _check(options: Mapping[str, Any], type: str, twin: Mapping[str, Any]) -> None:
-    for name, value in options.items():
-        if name not in twin:
-            raise FkitTypeError(
-                f"optimizer {type} takes no argument {name!r}.", value=name, choices=tuple(twin), label="Arguments"
-            )
-        _check_value(f"optimizer {type}: {name}", value, twin[name])
-
-
-def _check_value(what: str, value: Any, default: Any) -> None:
-    """A value of the kind that its default has: a number, a flag, or two numbers."""
-    if isinstance(default, bool):
-        expect(value, bool, f"{what} is True or False")
-    elif isinstance(default, tuple):
-        expect(value, (list, tuple), f"{what} is a pair of numbers")
-        if len(value) != len(default):
-            raise FkitTypeError(f"{what} is a pair of numbers, not {len(value)} of them.")
-        for number in value:
-            expect_number(number, what)
-    else:
-        expect_number(value, what)
-
-
-def _group(group: Mapping[str, Any], type: str, twin: Mapping[str, Any] | None) -> Group:
-    options = dict(group)
-    params = options.pop("params", None)
-    if params is None:
-        raise FkitTypeError(
-            f"optimizer {type}: a parameter group needs 'params', a pattern over parameter names or a list of them."
-        )
-    patterns = (params,) if isinstance(params, str) else tuple(params)
-    if twin is not None:
-        _check(options, type, twin)
-    return Group(patterns, frozen(options))
+def _group(group: Mapping[str, Any], type: str) -> Group:
+    lead = f"optimizer {type}: a parameter group: "
+    shape = group_shape(type) or mapped(ANYTHING, "a mapping")
+    check(group, shape, (), None, lead)
+    check(group.get("params"), _PATTERNS, ("params",), None, lead)
+    params = group["params"]
+    patterns: tuple[str, ...] = (params,) if isinstance(params, str) else tuple(params)
+    for pattern in patterns:
+        try:
+            re.compile(pattern)
+        except re.error as cause:
+            raise FkitValueError(f"{lead}params = {quoted(pattern)} is no regular expression: {cause}.") from cause
+    return Group(patterns, frozen({name: value for name, value in group.items() if name != "params"}))

@@ -8,14 +8,14 @@ schedulers, whose ranges are ``begin <= t < end`` and which reach their last val
 import bisect
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, fields, replace
 from typing import Any, ClassVar, NamedTuple, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
-from fkit.tree.check import check_fields
-from fkit.tree.error import FkitTypeError, FkitValueError
+from fkit.tree.check import check_fields, expect
+from fkit.tree.error import FkitTypeError, FkitValueError, quoted
 from fkit.tree.frozen import EMPTY
 
 __all__ = [
@@ -71,6 +71,7 @@ class _Ranged:
     """
 
     closed: ClassVar[bool] = True
+    least: ClassVar[tuple[tuple[str, int], ...]] = ()  # fields with a lower bound
 
     begin: int = 0
     end: int
@@ -81,6 +82,18 @@ class _Ranged:
         check_fields(self)
         if not 0 <= self.begin < self.end:
             raise FkitValueError(f"{type(self).__name__}: begin={self.begin} and end={self.end} make no range.")
+        expect(self.by_epoch, bool, f"{type(self).__name__}: by_epoch is True or False")
+        expect(self.param, str, f"{type(self).__name__}: param is the name of a hyperparameter")
+        for field in fields(self):
+            value = getattr(self, field.name)
+            if isinstance(value, float) and not math.isfinite(value):
+                raise FkitValueError(f"{type(self).__name__}: {field.name} = {value} is not a finite number.")
+        for name, least in self.least:
+            value = getattr(self, name)
+            if value is not None and any(
+                one < least for one in (value if isinstance(value, (list, tuple)) else (value,))
+            ):
+                raise FkitValueError(f"{type(self).__name__}: {name} = {quoted(value)}: at least {least}.")
 
     def init(self) -> tuple[()]:
         return ()
@@ -143,6 +156,7 @@ class LinearLR(_Ranged):
 class StepLR(_Ranged):
     """The value times ``gamma`` once every ``step_size``."""
 
+    least: ClassVar[tuple[tuple[str, int], ...]] = (("step_size", 1),)
     step_size: int
     gamma: float = 0.1
 
@@ -160,6 +174,7 @@ class MultiStepLR(_Ranged):
         [1.0, 0.5, 0.25, 0.25]
     """
 
+    least: ClassVar[tuple[tuple[str, int], ...]] = (("milestones", 0),)
     milestones: tuple[int, ...]
     gamma: float = 0.1
 
@@ -183,6 +198,7 @@ class CosineAnnealingLR(_Ranged):
         eta_min: the value at its end; ``eta_min_ratio`` gives it as a part of the value.
     """
 
+    least: ClassVar[tuple[tuple[str, int], ...]] = (("T_max", 1),)
     T_max: int | None = None
     eta_min: float | None = None
     eta_min_ratio: float | None = None

@@ -22,7 +22,7 @@ from fkit.config.schema import (
     table,
     whole,
 )  # fmt: skip
-from fkit.tree.error import FkitKeyError, FkitTypeError, FkitValueError
+from fkit.tree.error import FkitTypeError, FkitValueError
 
 FITS = [
     (whole(1), [1, 10**400], [0, True, 1.0, "1", None, []]),
@@ -61,7 +61,7 @@ HOOKS = Key("hooks", listed(PART, "a list of mappings"))
         ("train_cfg = dict(\n  max_epochs='5')", FkitTypeError,
          r":2: train_cfg.max_epochs = '5' is text, not a whole number of at least 1.\n  Write it without quotes"),
         ("train_cfg = dict(\n  max_epochs=0)", FkitValueError, ":2: train_cfg.max_epochs = 0 is not a whole number of at l"),
-        ("train_cfg = dict(\n  max_epoch=0)", FkitKeyError,
+        ("train_cfg = dict(\n  max_epoch=0)", FkitTypeError,
          ":2: train_cfg.max_epoch is unknown.\n  Did you mean 'max_epochs'"),
         ("hooks = [\n  dict(type='A'), 'B']", FkitTypeError, r":1: hooks\[1\] = 'B' is not a mapping with 'type'"),
         ("train_cfg = 3", FkitTypeError, ":1: train_cfg = 3 is not a mapping"),

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from fkit.training.optimizer import Optimizer
-from fkit.tree.error import FkitError, FkitTypeError, FkitValueError
+from fkit.tree.error import FkitError, FkitKeyError, FkitTypeError, FkitValueError
 
 NAMES = ("conv.weight", "conv.bias", "bn.weight", "bn.bias", "fc.weight", "fc.bias")
 
@@ -66,8 +66,17 @@ def test_another_optimizer_keeps_its_options_as_they_are() -> None:
     ("options", "groups", "error", "text"),
     [
         ({"momentun": 0.9}, (), FkitTypeError, "Did you mean 'momentum'"),
-        ({}, [{"lr": 1.0}], FkitTypeError, "needs 'params'"),
-        ({}, [{"params": "x", "lrr": 1.0}], FkitTypeError, "takes no argument 'lrr'"),
+        ({}, [{"lr": 1.0}], FkitKeyError, "a parameter group: params is missing"),
+        ({}, [{"params": "x", "lrr": 1.0}], FkitTypeError, "lrr is unknown.\n  Did you mean 'lr'"),
+        ({}, [{"params": 3}], FkitTypeError, "params = 3 is not a pattern over parameter names or a list"),
+        ({}, [{"params": []}], FkitValueError, r"params = \[\] is not"),
+        ({}, [{"params": "("}], FkitValueError, r"params = '\(' is no regular expression"),
+        ({}, [{"params": "x", "lr": -1}], FkitValueError, "lr = -1 is not a number of at least 0"),
+        ({"lr": -1e-3}, (), FkitValueError, "optimizer SGD: lr = -0.001 is not a number of at least 0"),
+        ({"lr": float("nan")}, (), FkitValueError, "lr = nan is not a number"),
+        ({"momentum": 2}, (), FkitValueError, "momentum = 2 is not a number of at least 0, at most 1"),
+        ({"weight_decay": -1}, (), FkitValueError, "weight_decay = -1 is not"),
+        ({"nesterov": 1}, (), FkitTypeError, "nesterov = 1 is not True or False"),
     ],
 )
 def test_errors(options: dict[str, Any], groups: Any, error: type[FkitError], text: str) -> None:

@@ -1,0 +1,197 @@
+"""The run's keys, described once: their shapes, defaults and one line each. Errors, defaults and the README come from it.
+
+The vocabulary is mmengine's, and the kit's own keys beside it. A key at the top level that is not here is the user's own
+variable; a key inside one of these tables that the table does not list is an error.
+"""
+
+import numbers
+from collections.abc import Mapping
+
+from frozendict import frozendict
+
+from fkit.config.schema import (
+    ANYTHING,
+    FLAG,
+    NOTHING,
+    PART,
+    TEXT,
+    Key,
+    Shape,
+    choice,
+    either,
+    listed,
+    mapped,
+    number,
+    placed,
+    rows,
+    table,
+    whole,
+)
+from fkit.data.key import LOADER
+
+__all__ = ["HOOKS", "KEYS", "NAMES", "table_text"]
+
+HOOKS: Mapping[str, Mapping[str, str]] = frozendict(
+    runtime_info=frozendict(type="RuntimeInfoHook"),
+    timer=frozendict(type="IterTimerHook"),
+    sampler_seed=frozendict(type="DistSamplerSeedHook"),
+    logger=frozendict(type="LoggerHook"),
+    param_scheduler=frozendict(type="ParamSchedulerHook"),
+    checkpoint=frozendict(type="CheckpointHook"),
+)
+"""The default hooks; one that a config gives without its type is the default one with some arguments changed."""
+
+_LATER = "is not supported yet"
+_ALONE = "it is for several processes, and there is one."
+_CLASS = Shape("a name or a class", but=(numbers.Number, list, tuple, Mapping))
+_PARTS = either(PART, listed(PART, ""), words="a mapping with 'type' or a list of them")
+_METRIC = either(PART, Shape("a metric", methods=("observe",)), words="a mapping with 'type'")
+_METRICS = either(
+    _METRIC.options[0], listed(_METRIC, ""), _METRIC.options[1], words="a mapping with 'type' or a list of them"
+)
+_PHASE = placed("a pair of 'train' or 'val' and a count", choice("train", "val"), whole(1))
+_NAMES = either(TEXT, listed(TEXT, "a list of texts"))
+_LEVEL = either(choice("CRITICAL", "ERROR", "WARNING", "WARN", "INFO", "DEBUG", "NOTSET"), whole(0))
+
+_TRAIN = table(
+    Key("type", _CLASS, doc="EpochBasedTrainLoop or IterBasedTrainLoop; `by_epoch` says it too"),
+    Key("by_epoch", FLAG, doc="whether the run counts epochs; by default whether `max_epochs` is set"),
+    Key("max_epochs", whole(1), doc="epochs of training"),
+    Key("max_iters", whole(1), doc="iterations of training, with `by_epoch=False`"),
+    Key("val_interval", whole(1), 1, "epochs (or iterations) from validation to validation"),
+    Key("val_begin", whole(0), 1, "the epoch (or iteration) of the first"),
+    Key("dynamic_intervals", ANYTHING, doc="other intervals later in the run", refused=_LATER),
+)
+_CLIP = table(
+    Key("type", choice("norm", "value"), doc="which of the two; by default the one whose argument is there"),
+    Key("max_norm", number(above=0, infinite=True), doc="the norm of all gradients together is at most this"),
+    Key("norm_type", number(above=0, infinite=True), doc="p of that norm; 2 by default"),
+    Key("clip_value", number(above=0, infinite=True), doc="the largest absolute value of a gradient's entry"),
+)
+_OPTIMIZER = table(
+    Key("type", _CLASS, "OptimWrapper", "the wrapper", refused=f"{_LATER}: there is OptimWrapper"),
+    Key("optimizer", PART, doc="`dict(type='AdamW', lr=...)`: a name, and its arguments", required=True),
+    Key("param_groups", listed(mapped(ANYTHING, "a mapping with 'params'"), "a list of mappings"),
+        doc="`dict(params=PATTERN, lr=...)` each: settings of the parameters whose name matches"),
+    Key("paramwise_cfg", ANYTHING, doc="settings by kind of layer", refused=_LATER),
+    Key("constructor", ANYTHING, doc="what makes the groups", refused=_LATER),
+    Key("clip_grad", _CLIP, doc="clip gradients before the update"),
+    Key("accumulative_counts", whole(1), 1, "steps whose gradients are averaged for one update"),
+    Key("loss_scale", ANYTHING, doc="of mixed precision", refused=_LATER),
+    Key("dtype", ANYTHING, doc="of mixed precision", refused=f"{_LATER}; the run's `dtype` is the compute type"),
+    Key("use_fsdp", ANYTHING, doc="shards over devices", refused=_LATER),
+)  # fmt: skip
+_HELD_OUT = "computes in the run's dtype."
+_VAL = table(
+    Key("type", _CLASS, "ValLoop", "the loop", refused=f"{_LATER}: there is ValLoop"),
+    Key("fp16", FLAG, doc="half precision", inert=f"validation {_HELD_OUT}"),
+)
+_TEST = table(
+    Key("type", _CLASS, "TestLoop", "the loop", refused=f"{_LATER}: there is TestLoop"),
+    Key("fp16", FLAG, doc="half precision", inert=f"a test {_HELD_OUT}"),
+)
+_RANDOMNESS = table(
+    Key("seed", whole(), doc="one value with `seed`"),
+    Key("deterministic", FLAG, True, "repeat to the bit on CUDA too; False is for speed, and run.json says so"),
+    Key("masks", choice("counter", "backend"), "counter",
+        "dropout's bits: the run's own, equal on all backends, or the backend's generator"),
+    Key("diff_rank_seed", FLAG, doc="a seed for each process", inert=_ALONE),
+)  # fmt: skip
+_SCALE = table(
+    Key("enable", FLAG, False, "scale the learning rate by the batch size", refused=_LATER),
+    Key("base_batch_size", whole(1), doc="the batch size that the learning rate is for"),
+)
+_ENVIRONMENT = table(
+    Key("cudnn_benchmark", FLAG, doc="let cuDNN try its algorithms"),
+    Key("mp_cfg", mapped(ANYTHING, "a mapping"), doc="how worker processes start"),
+    Key("dist_cfg", mapped(ANYTHING, "a mapping"), doc="how processes talk"),
+    Key("resource_limit", whole(1), doc="files that may be open"),
+)
+_IMPORTS = table(
+    Key("imports", _NAMES, doc="modules that register parts; each needs a permission (`--allow`)"),
+    Key("allow_failed_imports", FLAG, False, "warn of one that cannot be imported, and go on"),
+)
+
+KEYS: tuple[Key, ...] = (
+    # what is trained, on what, how long
+    Key("model", PART, doc="the model"),
+    Key("data_preprocessor", ANYTHING, doc="normalisation on the device",
+        refused=f"{_LATER}; normalise in the pipeline"),
+    Key("train_dataloader", LOADER, doc="the data to train on"),
+    Key("val_dataloader", LOADER, doc="the data of validation; its keys are those of `train_dataloader`"),
+    Key("test_dataloader", LOADER, doc="the data of `fkit test`; likewise"),
+    Key("train_cfg", _TRAIN, doc="how long to train, and when to validate"),
+    Key("val_cfg", _VAL, doc="how to validate"),
+    Key("test_cfg", _TEST, doc="how to test"),
+    Key("optim_wrapper", _OPTIMIZER, doc="the optimizer, and what happens to gradients"),
+    Key("param_scheduler", _PARTS, doc="schedules of the learning rate and momentum: one, or a list in order"),
+    Key("val_evaluator", _METRICS, doc="the metrics of validation: one, or a list"),
+    Key("test_evaluator", _METRICS, doc="the metrics of `fkit test`; by default validation's"),
+    Key("workflow", listed(_PHASE, "a list of pairs ('train' or 'val', a count)", filled=True), (("train", 1),),
+        "epochs of training, and of losses on validation data without an update, in turn"),
+    Key("auto_scale_lr", _SCALE, doc="the learning rate by the batch size"),
+    # what happens beside
+    Key("default_hooks", mapped(either(PART, NOTHING), "a mapping of hooks"), HOOKS,
+        "hooks by name, over the default ones; None leaves one out"),
+    Key("custom_hooks", listed(PART, "a list of mappings with 'type'"), (), "hooks of one's own"),
+    Key("log_processor", PART, doc="how values are smoothed",
+        inert="a line of the log is always the mean since the line before."),
+    Key("log_level", _LEVEL, "INFO", "the least level that is logged", inert="the log holds every line, with its level."),
+    Key("visualizer", PART, doc="what draws pictures",
+        inert="no pictures are drawn while a run trains; its curves are."),
+    Key("vis_backends", _PARTS, doc="where metrics and pictures go",
+        inert="metrics go to metrics.jsonl and log.txt, and to no other writer yet."),
+    # how it is run
+    Key("seed", whole(), doc="of weights, data and dropout; by default one is drawn and recorded"),
+    Key("randomness", _RANDOMNESS, frozendict(), "how the seed is used"),
+    Key("backend", TEXT, "torch", "`torch` or `jax`"),
+    Key("dtype", choice("float32", "float64", "bfloat16"), "float32", "the compute type"),
+    Key("device", TEXT, doc="`cpu`, `cuda` or `cuda:N`; by default what is there"),
+    Key("memory_format", choice("auto", "contiguous", "channels_last"), "auto",
+        "of images on the device; auto is channels_last on CUDA in bfloat16 where the model has convolutions"),
+    Key("compile", FLAG, False, "compile the step (torch.compile; JAX always does)"),
+    Key("parallel", ANYTHING, doc="how a step is shared among devices", refused=_LATER),
+    Key("env_cfg", _ENVIRONMENT, doc="of the process",
+        inert="threads and cuDNN are left as they are, and workers start by forkserver."),
+    Key("launcher", choice("none", "pytorch", "slurm", "mpi"), "none", "what starts the processes of a run",
+        refused=f"{_LATER}: a run is one process"),
+    Key("strategy", ANYTHING, doc="mmengine's, for several processes", refused=_LATER),
+    Key("runner_type", ANYTHING, doc="another runner", refused=_LATER),
+    Key("model_wrapper_cfg", ANYTHING, doc="how a model is wrapped for several processes", refused=_LATER),
+    Key("find_unused_parameters", FLAG, False, "parameters that the loss does not reach", inert=_ALONE),
+    Key("sync_bn", ANYTHING, doc="batch statistics over several processes", refused=_LATER),
+    Key("tta_model", ANYTHING, doc="test-time augmentation: what merges the views", refused=_LATER),
+    Key("tta_pipeline", ANYTHING, doc="test-time augmentation: the views", refused=_LATER),
+    # where it comes from and goes
+    Key("load_from", TEXT, doc="a checkpoint whose weights to begin with"),
+    Key("resume", either(FLAG, TEXT), False, "go on with the run in the work folder, or from a checkpoint's path"),
+    Key("work_dir", TEXT, doc="the work folder; by default `work_dirs/NAME_OF_CONFIG`"),
+    Key("experiment_name", TEXT, doc="a name for the run", inert="a run is named by its work folder."),
+    Key("default_scope", TEXT, doc="the scope of the registry where names are looked up first"),
+    Key("custom_imports", _IMPORTS, doc="code of one's own that registers parts"),
+)  # fmt: skip
+"""Every known top-level key; any other is the user's own variable, and is kept."""
+
+NAMES: tuple[str, ...] = tuple(key.name for key in KEYS)
+
+_TWICE = ("val_dataloader.", "test_dataloader.")  # tables that have the keys of one that was shown
+
+
+def table_text() -> str:
+    """The keys as a table of Markdown: the README's.
+
+    Example:
+        >>> print(table_text().splitlines()[2])
+        | `model` | a mapping with 'type' | | the model |
+    """
+    lines = ["| key | what it holds | default | |", "|---|---|---|---|"]
+    for path, key in rows(KEYS):
+        if path.startswith(_TWICE):
+            continue
+        default = (
+            "" if key.default is None or key.shape.keys or isinstance(key.default, Mapping) else f"`{key.default!r}`"
+        )
+        doc = key.doc + (f"; no effect: {key.inert[:-1]}" if key.inert else "")
+        doc += f" ({key.refused})" if key.refused else ""
+        lines.append(f"| `{path}` | {key.shape.words} | {default} | {doc} |".replace("|  |", "| |"))
+    return "\n".join(lines)

@@ -1,0 +1,96 @@
+"""The hooks of a plan: built from the config, given what they need, in firing order; and its schedules."""
+
+from collections.abc import Callable
+
+from fkit.catalog.registry import Registry
+from fkit.config.schema import FLAG, check
+from fkit.run.course import Course
+from fkit.run.hook.hook import Hook, Offer, priority_number
+from fkit.run.hook.log import RecordHook
+from fkit.run.hook.timer import ProgressHook
+from fkit.run.hook.validation import ValidationHook
+from fkit.run.settings import Part, Settings
+from fkit.run.source import build_part, said_at, source_of
+from fkit.training.program import Hyperparams
+from fkit.training.schedule import Schedule, target
+from fkit.tree.check import expect
+from fkit.tree.error import FkitError
+from fkit.tree.path import parse
+
+__all__ = ["hooks_of"]
+
+
+def hooks_of(
+    settings: Settings, registry: Registry, backend: str, course: Course, hyperparams: Callable[[], Hyperparams]
+) -> tuple[tuple[str, Hook], ...]:
+    """(name, hook) of the default hooks, of the loop's own, and of the custom ones, in firing order: by priority, ties as
+    they stand.
+
+    Args:
+        hyperparams: what the optimizers start with, for the schedules.
+    """
+    offer = Offer(course, hyperparams, lambda: _schedules(settings, registry, course, hyperparams()))
+    made = [_hook(part, settings, registry, backend, offer) for part in settings.hooks]
+    default = sum(part.path.startswith("default_hooks") for part in settings.hooks)
+    rows = [*made[:default], *_loop_hooks(settings, course), *made[default:]]
+    return tuple((name, hook) for _, name, hook in sorted(rows, key=lambda row: row[0]))
+
+
+def _hook(part: Part, settings: Settings, registry: Registry, backend: str, offer: Offer) -> tuple[int, str, Hook]:
+    options, priority = part.node.pop("priority", None)
+    hook = build_part(part._replace(node=options), settings, registry, "hooks", backend=backend)
+    expect(hook, Hook, f"{part.path} is a hook (derive it from fkit.Hook)")
+    try:
+        return priority_number(hook.priority if priority is None else priority), part.name, hook.bind(offer)
+    except FkitError as error:
+        raise said_at(error, part.path, settings) from error
+
+
+def _loop_hooks(settings: Settings, course: Course) -> list[tuple[int, str, Hook]]:
+    """Those that every run has: they are the loop's own, and no config names them."""
+    hooks: list[tuple[str, Hook]] = [("progress", ProgressHook()), ("record", RecordHook())]
+    if settings.train is not None and "val" in settings.loaders and "val" in settings.evaluators:
+        interval, begin = settings.train.val_interval, settings.train.val_begin
+        hooks.insert(0, ("validation", ValidationHook(interval, begin, course.by_epoch)))
+    return [(priority_number(hook.priority), name, hook) for name, hook in hooks]
+
+
+def _schedules(
+    settings: Settings, registry: Registry, course: Course, hyperparams: Hyperparams
+) -> tuple[Schedule, ...]:
+    for part in settings.schedules:
+        for key in ("by_epoch", "convert_to_iter_based"):
+            if part.node.get(key) is not None:
+                check(part.node[key], FLAG, (*parse(part.path), key), settings.tree)
+    nodes = [part.node for part in settings.schedules]
+    by_step = any(not _by_epoch(node) or node.get("convert_to_iter_based") for node in nodes)
+    length = source_of(settings, registry, "train", 0).length or 0 if by_step and course.by_epoch else 0
+    schedules = tuple(_schedule(part, settings, registry, course, length) for part in settings.schedules)
+    for part, schedule in zip(settings.schedules, schedules, strict=True):
+        try:
+            target(schedule.param, hyperparams)
+        except FkitError as error:
+            raise said_at(error, part.path, settings) from error
+    return schedules
+
+
+def _by_epoch(node: dict[str, object]) -> bool:
+    return node.get("by_epoch") is not False
+
+
+def _schedule(part: Part, settings: Settings, registry: Registry, course: Course, length: int) -> Schedule:
+    """A policy; where it has no end, it ends with the run.
+
+    Args:
+        length: iterations of an epoch.
+    """
+    options, convert = part.node.pop("convert_to_iter_based", False)
+    for ignored in ("verbose", "last_step"):
+        options, _ = options.pop(ignored, None)
+    epochs = course.limit if course.by_epoch else 1
+    end = epochs if _by_epoch(options) else course.total(length)
+    schedule = build_part(part._replace(node=options), settings, registry, "param_schedulers", defaults={"end": end})
+    try:
+        return schedule.in_iterations(length) if convert else schedule
+    except FkitError as error:
+        raise said_at(error, part.path, settings) from error

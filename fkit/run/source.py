@@ -1,0 +1,106 @@
+"""A config's data and metrics, built: sources and evaluators, with a plan around them or with none."""
+
+from collections.abc import Iterable
+from typing import Any
+
+from frozendict import frozendict
+
+from fkit.array.room import open as open_room
+from fkit.catalog.build import build
+from fkit.catalog.builtin import registry as builtin_registry
+from fkit.catalog.plugin import include_custom
+from fkit.catalog.registry import Registry
+from fkit.catalog.report import is_reported, locate, place, placed
+from fkit.config.config import Config
+from fkit.data.source import Source, open_loader
+from fkit.run.settings import Part, Settings, missing, read
+from fkit.training.evaluator import Evaluator
+from fkit.tree.check import expect
+from fkit.tree.error import FkitError, FkitKeyError
+
+__all__ = ["build_part", "evaluator_of", "open_evaluator", "open_source", "registry_of", "said_at", "source_of"]
+
+_PARTS = frozendict(datasets="dataset", data_samplers="sampler", functions="collate_fn")  # kind -> key of a dataloader
+
+
+def registry_of(settings: Settings, registry: Registry | None = None, allow: str | Iterable[str] = ()) -> Registry:
+    """The registry that a config sees: the one given (by default the built-in), and what its ``custom_imports`` offer."""
+    if registry is not None:
+        expect(registry, Registry, "`registry` is a registry (fkit.registry() is the built-in one)")
+    reg = registry if registry is not None else builtin_registry()
+    try:
+        reg = include_custom(reg, settings.custom_imports, allow)
+        reg.start(settings.default_scope)
+    except FkitKeyError as error:
+        origin = settings.tree.origin("default_scope")
+        raise placed(error, f"default_scope = {settings.default_scope!r}: ", "default_scope", origin) from None
+    return reg
+
+
+def build_part(part: Part, settings: Settings, registry: Registry, kind: str, **options: Any) -> Any:
+    """What a part's config describes; ``options`` are those of `fkit.catalog.build.build`."""
+    return build(part.node, registry, kind, scope=settings.default_scope, path=part.path, **options)
+
+
+def said_at(error: FkitError, path: str, settings: Settings) -> FkitError:
+    """The error with the key of the config that it belongs to, where it does not say one."""
+    if error.path or is_reported(error):
+        return error
+    return placed(error, f"{path}: ", path, settings.tree.origin(path))
+
+
+def source_of(settings: Settings, registry: Registry, part: str, seed: int, **changes: Any) -> Source:
+    """The source of a part, "train", "val" or "test".
+
+    Args:
+        changes: keys of the dataloader to change.
+    """
+    path, node = settings.loaders[part][:2]
+    table = {**node, **changes}
+
+    def make(kind: str, cfg: Any) -> Any:
+        return build_part(Part(f"{path}.{_PARTS[kind]}", cfg), settings, registry, kind)
+
+    spread = open_room("torch").workers if table.get("num_workers") else None  # torch's serve either backend
+    try:
+        return open_loader(table, build=make, seed=seed, path=path, spread=spread)
+    except FkitError as error:
+        raise said_at(error, path, settings) from error.__cause__
+
+
+def evaluator_of(settings: Settings, registry: Registry, part: str) -> Evaluator | None:
+    """The evaluator of "val" or "test"; None where the config has none."""
+    whole = settings.evaluators.get(part)
+    if whole is None:
+        return None
+
+    def make(kind: str, cfg: Any) -> Any:
+        at = whole.path if whole.node is cfg else place(whole.path, locate(whole.node, cfg))
+        return build_part(Part(at, cfg), settings, registry, kind)
+
+    try:
+        return Evaluator.of(whole.node, build=make)
+    except FkitError as error:
+        raise said_at(error, whole.path, settings) from error.__cause__
+
+
+def open_source(cfg: Config, registry: Registry | None, part: str, **changes: Any) -> Source:
+    """One of the config's sources, with no plan around it.
+
+    Args:
+        part: "train", "val" or "test".
+        changes: keys of the dataloader to change.
+
+    Raises:
+        FkitKeyError: the config has no such dataloader.
+    """
+    settings = read(cfg)
+    if part not in settings.loaders:
+        raise missing(settings, f"{part}_dataloader", "this")
+    return source_of(settings, registry_of(settings, registry), part, settings.seed or 0, **changes)
+
+
+def open_evaluator(cfg: Config, registry: Registry | None, part: str) -> Evaluator | None:
+    """The config's evaluator for a part, with no plan around it; None where it has none."""
+    settings = read(cfg)
+    return evaluator_of(settings, registry_of(settings, registry), part)

@@ -1,0 +1,99 @@
+"""The spec of a config's program: model, optimizer and what stands between gradient and update, for any backend."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from frozendict import frozendict
+
+from fkit.catalog.registry import Registry
+from fkit.catalog.report import placed
+from fkit.config.schema import check
+from fkit.run.settings import Settings, Wrapper, missing
+from fkit.run.source import build_part, source_of
+from fkit.run.vocabulary import unsupported
+from fkit.training.optimizer import TWINS, Optimizer, group_shape, options_shape
+from fkit.training.spec import Phase, Spec
+from fkit.training.transform import Transform, accumulate, clip_norm, clip_value
+from fkit.tree.error import FkitError, FkitKeyError, FkitValueError
+from fkit.tree.path import parse
+
+__all__ = ["spec_of"]
+
+
+def spec_of(settings: Settings, registry: Registry, donate: bool, example: Any) -> Spec:
+    """What the config's program is made of.
+
+    Args:
+        donate: whether a step may reuse the arrays of its state.
+        example: a batch of inputs; None takes the first of the config's data where a backend asks for one.
+
+    Raises:
+        FkitError: the config has no model, or a key that is not supported.
+    """
+    unsupported(settings.tree, "data_preprocessor", "optim_wrapper")
+    part = settings.model
+    if part is None:
+        raise missing(settings, "model", "a program")
+
+    def model(backend: str) -> Any:
+        return build_part(part, settings, registry, "models", backend=backend)
+
+    def first() -> Any:
+        return _example(settings, registry) if example is None else example
+
+    return Spec(
+        model, _optimizers(settings), (Phase(transforms=_transforms(settings.wrapper)),), settings.dtype, settings.device,
+        settings.memory_format, donate, settings.compile, settings.randomness.masks, first,
+    )  # fmt: skip
+
+
+def _example(settings: Settings, registry: Registry) -> Any:
+    for part in settings.loaders:
+        small: dict[str, Any] = dict(num_workers=0, batch_size=1, global_batch_size=None, drop_last=False)
+        return next(iter(source_of(settings, registry, part, 0, **small).batches(0, 0))).inputs
+    raise FkitValueError(
+        "this backend learns the model's shapes from an example, and the config has no data to take one from.",
+        repair="Give fkit.program(..., example=inputs), or a train_dataloader.",
+    )
+
+
+def _optimizers(settings: Settings) -> Mapping[str, Optimizer]:
+    wrapper = settings.wrapper
+    return frozendict() if wrapper is None else frozendict(main=_optimizer(settings, wrapper))
+
+
+def _transforms(wrapper: Wrapper | None) -> tuple[Transform, ...]:
+    """What gradients pass through: gathered first, so that what is clipped is what moves the parameters."""
+    if wrapper is None:
+        return ()
+    clip, count = wrapper.clip, wrapper.accumulative_counts
+    transforms = (accumulate(count),) if count > 1 else ()
+    if clip is None:
+        return transforms
+    return (*transforms, clip_norm(clip.limit, clip.norm_type) if clip.kind == "norm" else clip_value(clip.limit))
+
+
+def _optimizer(settings: Settings, wrapper: Wrapper) -> Optimizer:
+    path, node = wrapper.optimizer[:2]
+    if node.get("type") is None:
+        raise FkitKeyError(
+            f"{path} has no key 'type', so nothing says which optimizer it is.", path=path,
+            origin=settings.tree.origin(path), choices=tuple(TWINS), label="Optimizers",
+        )  # fmt: skip
+    name = _name(node["type"])
+    options = {key: value for key, value in node.items() if key != "type"}
+    shape, group_shape_ = options_shape(name), group_shape(name)
+    if shape is not None and group_shape_ is not None:  # said here too, where the place is known
+        check(options, shape, parse(path), settings.tree)
+        for index, group in enumerate(wrapper.groups):
+            check(group, group_shape_, ("optim_wrapper", "param_groups", index), settings.tree)
+    try:
+        return Optimizer.of(name, options, wrapper.groups)
+    except FkitError as error:
+        raise placed(error, "optim_wrapper: ", "optim_wrapper", settings.tree.origin("optim_wrapper")) from error
+
+
+def _name(kind: Any) -> str:
+    """``torch.optim.AdamW``, as a path or as the class, is AdamW."""
+    name = getattr(kind, "__name__", None) or str(kind)
+    return name.rpartition(".")[2] if name.startswith("torch.optim.") else name

@@ -1,0 +1,167 @@
+"""A config in the vocabulary of a run: translated, checked against the description of its keys, with their defaults."""
+
+from collections.abc import Mapping
+from typing import Any, cast
+
+from fkit.catalog.report import undone_delete
+from fkit.config.change.override import undeclared
+from fkit.config.config import Config
+from fkit.config.dialect import translate
+from fkit.config.origin import mark_of
+from fkit.config.schema import check, filled, rows, shape_at, table, with_value
+from fkit.data.key import check_loader
+from fkit.run.key import HOOKS, KEYS, NAMES
+from fkit.tree.check import expect
+from fkit.tree.error import FkitKeyError, FkitValueError, quoted
+from fkit.tree.node import marks_of
+from fkit.tree.path import Path, parse, show
+
+__all__ = ["name_of", "settle", "unsupported"]
+
+_LOADERS = ("train_dataloader", "val_dataloader", "test_dataloader")
+
+
+def settle(cfg: Config) -> tuple[Config, tuple[str, ...]]:
+    """The config in mmengine's keys with every default that is not None, and what a reader should know of it.
+
+    Returns:
+        (config, notes): a sentence for each key that was translated in part, and for each that changes nothing.
+
+    Raises:
+        FkitError: a known key with a letter added, dropped, changed or swapped; a key that its table does not take, or
+            one that it lacks; a value of another shape than `fkit.run.key` says.
+    """
+    expect(cfg, Config, "`cfg` is a Config", "fkit.load_config(path) reads one, fkit.Config(mapping) makes one.")
+    known, notes = translate(cfg)
+    _check(known)
+    _judge(cfg, known)
+    tree = filled(_with_hooks(known), KEYS)
+    return tree, (*notes, *_inert(tree))
+
+
+def unsupported(tree: Config, *heads: str) -> None:
+    """Refuse what a settled config asks for and this version does not do, so that nothing is dropped in silence.
+
+    Args:
+        heads: the top-level keys that are looked at; by default all.
+
+    Raises:
+        FkitValueError: a key that is known and not supported.
+    """
+    for path, key in rows(KEYS):
+        value = tree.get(path) if key.refused and (not heads or path.split(".")[0] in heads) else None
+        if value is not None and (name_of(value) if key.name == "type" else value) != key.default:
+            origin = tree.origin(path)
+            raise FkitValueError(f"{path} = {quoted(value)} {key.refused}.", path=path, origin=origin)
+
+
+def name_of(kind: Any) -> str:
+    """The name of a class that a config gives by name, by path, or as itself.
+
+    Example:
+        >>> name_of("mmengine.OptimWrapper"), name_of(dict)
+        ('OptimWrapper', 'dict')
+    """
+    dotted = kind.__lazy__() if hasattr(type(kind), "__lazy__") else getattr(kind, "__name__", None) or str(kind)
+    return str(dotted).rpartition(".")[2]
+
+
+def _check(cfg: Config) -> None:
+    for name in cfg:
+        meant = next((known for known in NAMES if _one_slip(name, known)), None) if isinstance(name, str) else None
+        if meant is not None and name not in NAMES:
+            raise FkitKeyError(
+                f"{name!r} is no key of a run.",
+                path=name,
+                origin=cfg.origin(name),
+                value=name,
+                choices=(meant,),
+                label="Meant",
+                repair="Rename it, or take a name that is not a letter away from a known one.",
+            )
+    run = {name: value for name, value in cfg.items() if name in NAMES}
+    _check_deletions({**run, **{name: cfg[name] for name in ("_delete_",) if name in cfg}}, ())
+    check(run, table(*KEYS), (), cfg)
+    for name in _LOADERS:
+        if run.get(name) is not None:
+            check_loader(run[name], name, cfg)
+
+
+def _check_deletions(node: Any, path: Path) -> None:
+    """``_delete_`` is a word of merging; where nothing was merged, no part knows what to do with it."""
+    if isinstance(node, Mapping):
+        if "_delete_" in node:
+            raise undone_delete(node, show(path) if path else "")
+        for key, value in cast("Mapping[str, Any]", node).items():
+            _check_deletions(value, (*path, key))
+    elif isinstance(node, (list, tuple)):
+        for i, value in enumerate(cast("list[Any]", node)):
+            _check_deletions(value, (*path, i))
+
+
+def _judge(cfg: Config, known: Config) -> None:
+    """Refuse a word of the command line that made a key of which nothing is known.
+
+    A key of a table that is described was checked; one of a part (a mapping with ``type``) is left to what is built; one
+    of mmcv's was taken up by the translation.
+    """
+    for key, word in undeclared(cfg):
+        path = parse(key)
+        head, last = str(path[0]), str(path[-1])
+        if head not in known or (len(path) == 1 and head in NAMES):
+            continue
+        shape = shape_at(KEYS, path[:-1]) if len(path) > 1 else None
+        if shape is not None and (shape.keys or any(one.part for one in (shape, *shape.options))):
+            continue
+        parent: Any = cfg if len(path) == 1 else cfg.get(show(path[:-1]))
+        if len(path) > 1 and (isinstance(parent, list) or "type" in parent):
+            continue
+        choices = tuple(name for name in (*parent, *(NAMES if len(path) == 1 else ())) if name != last)
+        raise FkitKeyError(
+            f"{word!r}: {key} is in no file of the config, and no part takes it.",
+            path=key,
+            value=last,
+            choices=choices,
+            label="Keys",
+            repair=f"Write {key}:=... to declare it new.",
+        )
+
+
+def _with_hooks(cfg: Config) -> Config:
+    """The config with the default hooks among its own; one that is given without its type changes the default one."""
+    hooks: Mapping[str, Any] | None = cfg.get("default_hooks")
+    if hooks is None:
+        return cfg
+    nodes: dict[str, Any] = {**{name: Config(hook) for name, hook in HOOKS.items()}, **hooks}
+    for name, hook in nodes.items():
+        if name in HOOKS and hook is not None and "type" not in hook:
+            marks = {"type": mark_of(hooks, name), **(marks_of(hook) or {})}
+            nodes[name] = Config.of({**HOOKS[name], **hook}, marks)
+    return with_value(cfg, "default_hooks", Config.of(nodes, marks_of(hooks)))
+
+
+def _inert(tree: Config) -> tuple[str, ...]:
+    """Keys that the config sets and that change nothing: a sentence each."""
+    values = ((path, key, tree.get(path)) for path, key in rows(KEYS) if key.inert)
+    return tuple(
+        f"{path} changes nothing: {key.inert}" for path, key, value in values if value and value != key.default
+    )
+
+
+def _one_slip(word: str, known: str) -> bool:
+    """Whether ``word`` is ``known`` with a letter added, dropped, changed, or swapped with its neighbour.
+
+    Example:
+        >>> _one_slip("modle", "model"), _one_slip("models", "model"), _one_slip("my_model", "model")
+        (True, True, False)
+    """
+    if word == known or abs(len(word) - len(known)) > 1:
+        return False
+    i = next((k for k, (a, b) in enumerate(zip(word, known, strict=False)) if a != b), min(len(word), len(known)))
+    tail, known_tail = word[i:], known[i:]
+    return (
+        tail[1:] == known_tail[1:]
+        or tail[1:] == known_tail
+        or tail == known_tail[1:]
+        or (tail[:2] == known_tail[1::-1] and len(known_tail) > 1 and tail[2:] == known_tail[2:])
+    )
