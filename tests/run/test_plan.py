@@ -1,0 +1,73 @@
+"""From a config to a program: what happens to gradients, and who set what is wrong."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+import fkit
+
+CFG = fkit.load_config(Path(__file__).parents[2] / "configs/digits/mlp.py").merge(
+    {
+        "optim_wrapper.optimizer": {"_delete_": True, "type": "SGD", "lr": 0.5},
+        "model.backbone.dropout": 0.0,
+        "dtype": "float64",
+        "train_dataloader.batch_size": 8,
+    }
+)
+
+
+def batches(count):
+    stream = fkit.open_data(fkit.plan(CFG))["train"].batches(0, 0)
+    return [next(stream) for _ in range(count)]
+
+
+def moved(changes, count, backend="torch"):
+    """How far each parameter is from its start after each step, and the updates that counted."""
+    program = fkit.program(CFG.merge(changes), backend=backend, donate=False)
+    state, steps = program.init(0), []
+    start = program.collect(state)
+    names = [name for name in start if name.startswith("params/")]
+    for batch in batches(count):
+        state, _ = program.train_step(state, batch, program.hyperparams())
+        now = program.collect(state)
+        steps.append(({name: now[name] - start[name] for name in names}, int(now["updates"])))
+    return steps
+
+
+@pytest.mark.parametrize("backend", ["torch", "jax"])
+def test_gradients_are_clipped_by_norm(backend):
+    [(plain, _)] = moved({}, 1, backend)
+    norm = float(np.sqrt(sum((delta**2).sum() for delta in plain.values()))) / 0.5
+    [(clipped, _)] = moved({"optim_wrapper.clip_grad": {"max_norm": norm / 4}}, 1, backend)
+    for name, delta in plain.items():
+        assert np.allclose(clipped[name], delta * (norm / 4) / (norm + 1e-6), rtol=0, atol=1e-12)
+
+
+def test_gradients_are_clipped_by_value():
+    [(plain, _)] = moved({}, 1)
+    limit = max(float(abs(delta).max()) for delta in plain.values()) / 3
+    [(clipped, _)] = moved({"optim_wrapper.clip_grad": {"type": "value", "clip_value": limit / 0.5}}, 1)
+    for name, delta in plain.items():
+        assert np.allclose(clipped[name], delta.clip(-limit, limit), rtol=0, atol=1e-12)
+
+
+@pytest.mark.parametrize("backend", ["torch", "jax"])
+def test_gradients_of_several_steps_are_averaged_for_one_update(backend):
+    (first, none), (second, one) = moved({"optim_wrapper.accumulative_counts": 2}, 2, backend)
+    assert (none, one) == (0, 1) and all(not delta.any() for delta in first.values())
+    program = fkit.program(CFG, backend=backend, donate=False)
+    start = program.init(0)
+    before = program.collect(start)
+    alone = [program.collect(program.train_step(start, batch, program.hyperparams())[0]) for batch in batches(2)]
+    for name, delta in second.items():
+        mean = (alone[0][name] + alone[1][name]) / 2 - before[name]
+        assert np.allclose(delta, mean, rtol=0, atol=1e-12)
+
+
+@pytest.mark.parametrize("text", ["interval=0", "intervall=3", "interval='3'"])
+def test_an_error_in_a_default_hook_names_the_line_that_changed_it(text, tmp_path):
+    (tmp_path / "base.py").write_text(CFG.text("python"))
+    (tmp_path / "a.py").write_text(f"_base_ = ['base.py']\n\ndefault_hooks = dict(logger=dict({text}))\n")
+    with pytest.raises(fkit.FkitError, match=r"^\S*a\.py:3: default_hooks\.logger"):
+        fkit.plan(fkit.load_config(tmp_path / "a.py"))
