@@ -160,8 +160,8 @@ def read(cfg: Config) -> Settings:
     return Settings(
         tree, notes, _part(tree, "model"), _parts(tree, "dataloader"), _parts(tree, "evaluator"), train,
         wrapper, _schedules(tree), _workflow(tree), _hooks(tree), seed,
-        Randomness(tree.randomness.deterministic, tree.randomness.masks), tree.backend, tree.dtype, get("device"),
-        tree.memory_format, tree.compile, get("default_scope"), get("custom_imports"), get("load_from"), tree.resume,
+        Randomness(get("randomness.deterministic"), get("randomness.masks")), get("backend"), get("dtype"), get("device"),
+        get("memory_format"), get("compile"), get("default_scope"), get("custom_imports"), get("load_from"), get("resume"),
         get("work_dir"),
     )  # fmt: skip
 
