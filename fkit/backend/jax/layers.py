@@ -72,9 +72,9 @@ class Linear(nn.Dense):
 class BatchNorm(nn.Module):
     """Batch normalisation with torch's semantics (``torch.nn.BatchNorm2d``); the last axis holds channels.
 
-    The variance takes two passes (one pass loses precision at mean/std above some tens), the running variance is the
-    unbiased one, and ``momentum`` is the weight of the new value; None averages over all batches. Under a sharded
-    jit the statistics are those of the global batch, so that this is SyncBN too.
+    The statistics take one pass over the data (`_moments`), the running variance is the unbiased one, and ``momentum``
+    is the weight of the new value; None averages over all batches. Under a sharded jit the statistics are those of the
+    global batch, so that this is SyncBN too.
     """
 
     eps: float = 1e-5
@@ -89,30 +89,33 @@ class BatchNorm(nn.Module):
         dtype, x = x.dtype, x.astype(jnp.promote_types(x.dtype, jnp.float32))
         axes = tuple(range(x.ndim - 1))
         scale, bias = _affine(self, x.shape[-1]) if self.affine else (None, None)
-        mean = x.mean(axes)
-        var = jnp.square(x - mean).mean(axes)
-        if self.track_running_stats:
-            running = self._kept(mean, var, x.size // x.shape[-1], train)
-            mean, var = (mean, var) if train else running
+        running = self._running(x.shape[-1]) if self.track_running_stats else None
+        if running is None or train:
+            mean, var = (part.reshape(-1) for part in _moments(x, axes, 0))
+            if running is not None and not self.is_initializing():
+                self._move(running, mean, var, x.size // x.shape[-1])
+        else:
+            mean, var = running[0].value, running[1].value
         factor = jax.lax.rsqrt(var + self.eps)
         if scale is not None and bias is not None:  # the scale first: fewer passes over x, forward and backward
             return ((x - mean) * (factor * scale) + bias).astype(dtype)
         return ((x - mean) * factor).astype(dtype)
 
-    def _kept(self, batch_mean: Array, batch_var: Array, size: int, train: bool) -> tuple[Array, Array]:
-        """The running statistics, moved on by those of this batch of ``size`` values a channel when training."""
-        width = batch_mean.shape
-        mean = self.variable("batch_stats", "mean", jnp.zeros, width)
-        var = self.variable("batch_stats", "var", jnp.ones, width)
-        count = self.variable("batch_stats", "num_batches_tracked", jnp.zeros, (), jnp.int32)
-        if train and not self.is_initializing():
-            batch_mean = jax.lax.stop_gradient(batch_mean)
-            batch_var = jax.lax.stop_gradient(batch_var) * (size / max(size - 1, 1))
-            count.value = count.value + 1
-            share = self.momentum if self.momentum is not None else 1.0 / count.value.astype(batch_var.dtype)
-            mean.value = (1 - share) * mean.value + share * batch_mean
-            var.value = (1 - share) * var.value + share * batch_var
-        return mean.value, var.value
+    def _running(self, width: int) -> tuple[Any, Any, Any]:
+        """The variables of the running mean and variance, and of the number of batches."""
+        mean = self.variable("batch_stats", "mean", jnp.zeros, (width,))
+        var = self.variable("batch_stats", "var", jnp.ones, (width,))
+        return mean, var, self.variable("batch_stats", "num_batches_tracked", jnp.zeros, (), jnp.int32)
+
+    def _move(self, running: tuple[Any, Any, Any], batch_mean: Array, batch_var: Array, size: int) -> None:
+        """Move the running statistics on by those of this batch of ``size`` values a channel."""
+        mean, var, count = running
+        batch_mean = jax.lax.stop_gradient(batch_mean)
+        batch_var = jax.lax.stop_gradient(batch_var) * (size / max(size - 1, 1))
+        count.value = count.value + 1
+        share = self.momentum if self.momentum is not None else 1.0 / count.value.astype(batch_var.dtype)
+        mean.value = (1 - share) * mean.value + share * batch_mean
+        var.value = (1 - share) * var.value + share * batch_var
 
 
 class BatchNorm1d(BatchNorm):
@@ -148,10 +151,8 @@ class GroupNorm(nn.Module):
         width = x.shape[-1]
         dtype, x = x.dtype, x.astype(jnp.promote_types(x.dtype, jnp.float32))
         grouped = x.reshape(*x.shape[:-1], self.num_groups, width // self.num_groups)
-        axes = (*range(1, grouped.ndim - 2), grouped.ndim - 1)
-        centred = grouped - grouped.mean(axes, keepdims=True)
-        y = centred * jax.lax.rsqrt(jnp.square(centred).mean(axes, keepdims=True) + self.eps)
-        y = y.reshape(x.shape)
+        mean, var = _moments(grouped, (*range(1, grouped.ndim - 2), grouped.ndim - 1), grouped.ndim - 1)
+        y = ((grouped - mean) * jax.lax.rsqrt(var + self.eps)).reshape(x.shape)
         if self.affine:
             scale, bias = _affine(self, width)
             y = y * scale + bias
@@ -186,14 +187,29 @@ class Dropout(nn.Module):
         return jnp.where(mask, x * (1.0 / (1.0 - self.rate)), jnp.zeros_like(x))
 
 
-def _affine(layer: nn.Module, width: int) -> tuple[Array, Array]:
-    return layer.param("scale", nn.initializers.ones, (width,)), layer.param("bias", nn.initializers.zeros, (width,))
-
-
 def _places(shape: tuple[int, ...]) -> Array:
     """Each element's place in torch's order of axes (channels second), laid out channels last."""
     moved = (shape[0], shape[-1], *shape[1:-1])
     return jnp.moveaxis(JaxOps().words(0, moved), 1, -1) if len(shape) == 4 else JaxOps().words(0, shape)
+
+
+def _moments(x: Array, axes: tuple[int, ...], over: int) -> tuple[Array, Array]:
+    """Mean and variance over ``axes``, which stay with length 1, in one pass over ``x``.
+
+    The mean of the squares less the square of the mean cancels where the mean is large beside the deviation; so both
+    are taken of ``x`` less a value out of its midst, the mean over axis ``over`` at the first place of the other axes,
+    on which the variance does not depend, nor its gradient.
+    """
+    corner = x[tuple(slice(0, 1) if axis in axes and axis != over else slice(None) for axis in range(x.ndim))]
+    centre = jax.lax.stop_gradient(corner.mean(over, keepdims=True))
+    moved = x - centre
+    mean = moved.mean(axes, keepdims=True)
+    var = jnp.maximum(jnp.square(moved).mean(axes, keepdims=True) - jnp.square(mean), 0.0)
+    return centre + mean, var
+
+
+def _affine(layer: nn.Module, width: int) -> tuple[Array, Array]:
+    return layer.param("scale", nn.initializers.ones, (width,)), layer.param("bias", nn.initializers.zeros, (width,))
 
 
 def max_pool(x: Array, size: int, stride: int | None = None, padding: int = 0) -> Array:

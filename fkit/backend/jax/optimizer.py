@@ -14,10 +14,12 @@ from fkit.tree.error import FkitKeyError, FkitTypeError
 
 __all__ = ["Slots", "Update", "update"]
 
+_MOMENTUM = ("momentum_buffer",)
+
 Params = Mapping[str, Any]
 Slots = Mapping[str, Mapping[str, Any]]
 Numbers = Mapping[str, Any]
-"""{hyperparameter: 0-d array} of one group."""
+"""{hyperparameter: 0-d array} of one setting."""
 
 
 class Update(NamedTuple):
@@ -25,11 +27,15 @@ class Update(NamedTuple):
 
     Attributes:
         init: ``(params) -> {slot: {name: array}}``.
-        step: ``(grads, slots, params, numbers) -> (params, slots)``; ``numbers`` has one mapping a group.
+        step: ``(grads, slots, params, numbers, resting) -> (params, slots)``; ``numbers`` has one mapping a setting. A
+            parameter without a gradient stays as it is, and so do its slots: it is neither decayed nor moved.
+            ``resting``: a momentum may be 0; where none is, XLA updates in place, which takes half the time.
+        lazy: (slot, hyperparameter): slots, shaped like their parameters, that appear once that number is raised from 0.
     """
 
     init: Callable[[Params], dict[str, dict[str, Any]]]
-    step: Callable[[Params, Slots, Params, tuple[Numbers, ...]], tuple[dict[str, Any], dict[str, dict[str, Any]]]]
+    step: Callable[..., tuple[dict[str, Any], dict[str, dict[str, Any]]]]
+    lazy: tuple[tuple[str, str], ...] = ()
 
 
 def update(optimizer: Optimizer, names: tuple[str, ...]) -> Update:
@@ -45,6 +51,7 @@ def update(optimizer: Optimizer, names: tuple[str, ...]) -> Update:
 
 def _twin(optimizer: Optimizer, groups: tuple[tuple[str, ...], ...]) -> Update:
     slots = optimizer.slots()
+    lazy = _MOMENTUM if optimizer.type == "SGD" and not slots else ()  # as in torch, whose buffers appear then
 
     def init(params: Params) -> dict[str, dict[str, Any]]:
         members = [name for group in groups for name in group]
@@ -55,37 +62,50 @@ def _twin(optimizer: Optimizer, groups: tuple[tuple[str, ...], ...]) -> Update:
             for slot in slots
         }
 
-    def step(grads: Params, slots_in: Slots, params: Params, numbers: tuple[Numbers, ...]) -> Any:
-        moved: dict[str, Any] = {}
-        slots_out: dict[str, dict[str, Any]] = {slot: {} for slot in slots}
+    def step(grads: Params, slots_in: Slots, params: Params, numbers: tuple[Numbers, ...], resting: bool = True) -> Any:
+        moved, held = dict(params), tuple(slot for slot in (*slots, *lazy) if slot in slots_in)
+        slots_out = {slot: dict(slots_in[slot]) for slot in held}
         for index, members in enumerate(groups):
-            rule = _rule(optimizer.type, numbers[index], optimizer.settings(index), slots)
+            rule = _rule(optimizer.type, numbers[index], optimizer.settings(index), held, resting)
             for name in members:
-                state = _pack(slots, {slot: slots_in[slot][name] for slot in slots})
+                if name not in grads:
+                    continue
+                state = _pack(held, {slot: slots_in[slot][name] for slot in held})
                 change, state = rule.update(grads[name], state, params[name])
                 moved[name] = optax.apply_updates(params[name], change)
-                for slot, value in _unpack(slots, state).items():
+                for slot, value in _unpack(held, state).items():
                     slots_out[slot][name] = value
         return moved, slots_out
 
-    return Update(init, step)
+    return Update(init, step, tuple((slot, "momentum") for slot in lazy))
 
 
 def _rule(
-    type: str, numbers: Numbers, settings: Mapping[str, Any], slots: tuple[str, ...]
+    type: str, numbers: Numbers, settings: Mapping[str, Any], slots: tuple[str, ...], resting: bool
 ) -> optax.GradientTransformation:
     """One group's transformation, the numbers traced; its state is that of `_pack`."""
     decay = _stateless(optax.add_decayed_weights(numbers["weight_decay"]))
     descend = _stateless(optax.scale_by_learning_rate(numbers["lr"]))
     if type == "SGD":
         nesterov = bool(settings["nesterov"])
-        momentum = optax.trace(numbers["momentum"], nesterov) if slots else optax.identity()
+        momentum = _momentum(numbers["momentum"], nesterov, resting) if slots else optax.identity()
         return _around(decay, momentum, descend)
     scale = _amsgrad if "max_exp_avg_sq" in slots else optax.scale_by_adam
     adam = scale(numbers["beta1"], numbers["beta2"], numbers["eps"])
     if type == "AdamW":  # decoupled: the decay is scaled by lr, not by the moments (Loshchilov and Hutter 2019)
         return _around(_stateless(optax.identity()), adam, lambda u, p: descend(decay(u, p), p))
     return _around(decay, adam, descend)
+
+
+def _momentum(momentum: Any, nesterov: bool, resting: bool) -> optax.GradientTransformation:
+    """`optax.trace`, whose buffer rests while the momentum is 0, as torch's does."""
+    trace: Any = optax.trace(momentum, nesterov)
+
+    def step(updates: Any, state: Any, params: Any = None) -> Any:
+        answer, after = trace.update(updates, state, params)
+        return answer, optax.TraceState(jnp.where(momentum != 0, after.trace, state.trace)) if resting else after
+
+    return optax.GradientTransformation(trace.init, step)
 
 
 def _stateless(part: optax.GradientTransformation) -> Callable[[Any, Any], Any]:
@@ -134,7 +154,7 @@ def _amsgrad(b1: Any, b2: Any, eps: Any) -> optax.GradientTransformation:
 def _pack(slots: tuple[str, ...], slots_in: Mapping[str, Any]) -> Any:
     if not slots:
         return optax.EmptyState()
-    if slots == ("momentum_buffer",):
+    if slots == _MOMENTUM:
         return optax.TraceState(slots_in["momentum_buffer"])
     if "max_exp_avg_sq" in slots:
         return _AmsgradState(*(slots_in[slot] for slot in slots))
@@ -174,20 +194,23 @@ def _foreign(optimizer: Optimizer, groups: tuple[tuple[str, ...], ...]) -> Updat
                 entries.setdefault(slot, {})[name] = jnp.array(leaf)
         return entries
 
-    def step(grads: Params, slots_in: Slots, params: Params, numbers: tuple[Numbers, ...]) -> Any:
-        moved: dict[str, Any] = {}
-        slots_out: dict[str, dict[str, Any]] = {slot: {} for slot in slots_in}
+    def step(grads: Params, slots_in: Slots, params: Params, numbers: tuple[Numbers, ...], resting: bool = True) -> Any:
+        moved = dict(params)
+        slots_out = {slot: dict(slots_in[slot]) for slot in slots_in}
         for index, members in enumerate(groups):
-            if not members:
+            if not any(name in grads for name in members):
                 continue
             rule, mine = make(index, numbers[index]), {name: params[name] for name in members}
             shape = jax.eval_shape(rule.init, mine)
-            addresses = _addresses(shape, members)
+            addresses, common = _addresses(shape, members), _common(shape, members)
             state = jax.tree.unflatten(jax.tree.structure(shape), [slots_in[slot][name] for slot, name in addresses])
-            change, state = rule.update({name: grads[name] for name in members}, state, mine)
-            moved |= cast(dict[str, Any], optax.apply_updates(mine, change))
-            for (slot, name), leaf in zip(addresses, jax.tree.leaves(state), strict=True):
-                slots_out[slot][name] = leaf
+            whole = {name: grads[name] if name in grads else jnp.zeros_like(params[name]) for name in members}
+            change, state = rule.update(whole, state, mine)
+            after = cast(dict[str, Any], optax.apply_updates(mine, change))
+            moved |= {name: after[name] for name in members if name in grads}
+            for (slot, name), leaf, shared in zip(addresses, jax.tree.leaves(state), common, strict=True):
+                if shared or name in grads:
+                    slots_out[slot][name] = leaf
         return moved, slots_out
 
     return Update(init, step)
@@ -249,6 +272,13 @@ def _addresses(state: Any, members: tuple[str, ...]) -> list[tuple[str, str]]:
         name = next((token for token in tokens if token in known), members[0])
         entries.append((".".join(token for token in tokens if token != name) or "value", name))
     return entries
+
+
+def _common(state: Any, members: tuple[str, ...]) -> list[bool]:
+    """Of each leaf, whether it is the group's (a count), and no parameter's."""
+    known = frozenset(members)
+    paths = (path for path, _ in jax.tree_util.tree_flatten_with_path(state)[0])
+    return [not any(str(_token(part)) in known for part in path) for path in paths]
 
 
 def _token(part: Any) -> Any:

@@ -121,6 +121,31 @@ def test_floats_of_an_optax_optimizer_are_hyperparameters():
     np.testing.assert_allclose(moved["fc.weight"], params["fc.weight"] * 0.95, rtol=1e-6)
 
 
+@pytest.mark.parametrize(
+    ("type", "options"),
+    [("SGD", {"momentum": 0.9}), ("AdamW", {}), ("lion", {"weight_decay": 0.1}), ("lamb", {"weight_decay": 0.1})],
+)
+def test_what_has_no_gradient_is_neither_decayed_nor_moved_nor_remembered(type, options):
+    options = {"lr": 0.1, "weight_decay": 0.1, **options}
+    rule = update(Optimizer.of(type, options), _NAMES)
+    params = {name: jnp.asarray(value) for name, value in _start(np.float32).items()}
+    slots = rule.init(params)
+    numbers = ({name: value[0] for name, value in Optimizer.of(type, options).hyperparams().items()},)
+    some = {name: jnp.asarray(grad, jnp.float32) for name, grad in _grads(0).items() if name.startswith("conv")}
+    moved, after = jax.jit(rule.step)(some, slots, params, numbers)
+    assert list(moved) and set(moved) == set(params)
+    for name in _NAMES:
+        still = np.array_equal(moved[name], params[name])
+        assert still == (name not in some)
+        for slot in after:
+            if name in after[slot] and name not in some:
+                assert np.array_equal(after[slot][name], slots[slot][name]), (slot, name)
+    whole, _ = jax.jit(rule.step)(
+        {**some, **{name: jnp.zeros_like(params[name]) for name in _NAMES if name not in some}}, slots, params, numbers
+    )
+    assert all(np.array_equal(whole[name], moved[name]) for name in some)
+
+
 def test_a_torch_name_without_a_twin_is_a_clear_error():
     with pytest.raises(FkitKeyError) as told:
         update(Optimizer.of("RMSprop", {"lr": 0.1}), _NAMES)
