@@ -30,9 +30,10 @@ class Dataset(Protocol):
 
     A dataset whose ``pipeline`` is a `Compose` (see `compose`) gives raw samples. Any other gives them ready for
     `fkit.data.collate.collate`. Around each call of a dataset that is not the kit's the global generators (numpy's,
-    ``random``'s, torch's) are seeded from the sample's key, so that what it draws from them is the run's. ``metainfo``
-    (``classes``, ...) may be absent, and so may ``fingerprint``, text that says which samples there are (see
-    `fkit.data.identity.describe`).
+    ``random``'s, torch's) are seeded from the sample's key, so that what it draws from them is the run's. One
+    that keeps a generator of its own and draws from it gives other samples for other numbers of workers: let it make one
+    from a global number, or be a transform, which is given one. ``metainfo`` (``classes``, ...) may be absent, and so may
+    ``fingerprint``, text that says which samples there are (see `fkit.data.identity.describe`).
     """
 
     def __len__(self) -> int: ...

@@ -71,13 +71,19 @@ class Maker:
             FkitError: a sample failed: names dataset, index and transform; of the class of the cause. So does a
                 collate function that fails.
         """
-        pipeline = pipeline_of(self.dataset)
-        if of_others(self.dataset) or pipeline is None or pipeline.of_others or of_others(self.collate):
-            return repeatable(partial(self._made, job, pipeline, True))
-        return self._made(job, pipeline, False)
+        if self.of_others:
+            return repeatable(partial(self._made, job, True))
+        return self._made(job, False)
 
-    def _made(self, job: Job, pipeline: Compose | None, foreign: bool) -> Batch:
+    @property
+    def of_others(self) -> bool:
+        """Whether any part is code of others, for which the global generators are seeded."""
+        pipeline = pipeline_of(self.dataset)
+        return of_others(self.dataset) or of_others(self.collate) or (pipeline is not None and pipeline.of_others)
+
+    def _made(self, job: Job, foreign: bool) -> Batch:
         """The batch; the global generators are seeded for each sample where code of others may draw from them."""
+        pipeline = pipeline_of(self.dataset)
         draws, fetch = pipeline is not None and pipeline.random, Others(self.dataset)
         samples: list[Any] = []
         for epoch, index in zip(job.epochs, job.indices, strict=True):

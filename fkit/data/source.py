@@ -39,6 +39,12 @@ class Source(ABC):
     def length(self) -> int | None:
         """Batches an epoch; None if endless."""
 
+    @property
+    def ambient(self) -> bool:
+        """Whether its batches are made in this process by code of others, for which the generators that the process
+        shares are seeded and put back: then they are made in no thread beside one that draws from these."""
+        return False
+
     @abstractmethod
     def batches(self, epoch: int, start: int = 0) -> Iterator[Batch]:
         """The batches of ``epoch`` from number ``start`` on. Close the iterator to let its workers go."""
@@ -197,6 +203,10 @@ class Loader(Source):
         count = count_of(self.sampler, self.samples)
         total = count // self.batch_size if self.drop_last else -(-count // self.batch_size)
         return total if self.limit is None else min(total, self.limit)
+
+    @property
+    def ambient(self) -> bool:
+        return self.workers == 0 and self.make.of_others
 
     @property
     def make(self) -> Maker:

@@ -14,7 +14,7 @@ from fkit.array.room import open as open_room
 from fkit.data.collate import collate
 from fkit.data.dataset import Digits
 from fkit.data.sampler import DefaultSampler, InfiniteSampler
-from fkit.data.source import Loader
+from fkit.data.source import Loader, Source
 from fkit.data.transform.formatting import PackInputs
 from fkit.data.transform.transform import Transform, replaced
 from fkit.structures.batch import Batch
@@ -92,6 +92,13 @@ def test_batches_hang_on_no_workers_and_no_start(name: str):
     assert not np.array_equal(whole[0], next(iter(source.batches(2))).inputs)
 
 
+def test_a_source_says_that_it_draws_from_what_the_process_shares():
+    for name, source in sources().items():
+        assert source.ambient, name
+        assert not replace(source, workers=2, spread=SPREAD).ambient
+    assert not Loader(Digits("test", [PackInputs()])).ambient and not Source.of([Batch(np.zeros((1, 1)))]).ambient
+
+
 def test_samples_draw_apart():
     rows = np.concatenate(arrays(Loader(Own(), 3, DefaultSampler(shuffle=False)).batches(0)))
     assert all(len(set(column.tolist())) == 10 for column in rows.T)
@@ -100,7 +107,7 @@ def test_samples_draw_apart():
 LATE = """
 import sys
 import numpy as np
-from fkit.data.source import Loader
+from fkit.data.source import Loader, Source
 
 class Late:
     def __len__(self):
