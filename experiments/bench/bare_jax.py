@@ -15,7 +15,7 @@ from case import DECAY, LOG_STEPS, MOMENTUM, Way, arrays, case, network, rate
 from flax import linen as nn
 
 
-def train_loop(name: str) -> Way:
+def train_loop(name: str, device: str = "cpu") -> Way:
     """The loop that a person writes, as ``(steps) -> None``; it goes on where the last call ended."""
     module, batches = network(name, "jax"), arrays(name)
     rule = optax.chain(optax.add_decayed_weights(DECAY), optax.trace(MOMENTUM))
@@ -35,7 +35,7 @@ def train_loop(name: str) -> Way:
     jitted = jax.jit(step, donate_argnums=0)
     variables = module.init(jax.random.key(0), batches[0][0])
     params = variables["params"]
-    state = (params, variables.get("batch_stats", {}), rule.init(params))
+    state = jax.device_put((params, variables.get("batch_stats", {}), rule.init(params)), jax.devices(device)[0])
     place, shown = 0, 0.0
 
     def run(count: int) -> None:
@@ -50,10 +50,10 @@ def train_loop(name: str) -> Way:
     return run
 
 
-def val_loop(name: str) -> Callable[[], float]:
+def val_loop(name: str, device: str = "cpu") -> Callable[[], float]:
     """One pass over the validation batches: the accuracy, counted on the host."""
     module, held = network(name, "jax"), arrays(name, case(name)[2], seed=1)
-    variables = module.init(jax.random.key(0), held[0][0])
+    variables = jax.device_put(module.init(jax.random.key(0), held[0][0]), jax.devices(device)[0])
 
     @jax.jit
     def predict(variables: Any, inputs: Any) -> Any:

@@ -13,25 +13,29 @@ from torch import nn
 from torch.nn import functional as F
 
 
-def train_loop(name: str) -> Way:
+def train_loop(name: str, device: str = "cpu") -> Way:
     """The loop that a person writes, as ``(steps) -> None``; it goes on where the last call ended."""
     torch.manual_seed(0)
-    module = network(name, "torch").train()
+    module = network(name, "torch").to(device).train()
     optimizer = torch.optim.SGD(module.parameters(), LR, MOMENTUM, weight_decay=DECAY, fused=True)
-    steps = _steps(module, optimizer, arrays(name))
+    steps = _steps(module, optimizer, arrays(name), device)
 
     def run(count: int) -> None:
         for _ in range(count):
             next(steps)
+        if device != "cpu":
+            torch.cuda.synchronize()
 
     return run
 
 
-def _steps(module: nn.Module, optimizer: torch.optim.Optimizer, batches: list[tuple[Any, Any]]) -> Iterator[float]:
+def _steps(
+    module: nn.Module, optimizer: torch.optim.Optimizer, batches: list[tuple[Any, Any]], device: str
+) -> Iterator[float]:
     step, shown = 0, 0.0
     while True:
         for images, classes in batches:
-            inputs, labels = torch.from_numpy(images), torch.from_numpy(classes)
+            inputs, labels = torch.from_numpy(images).to(device), torch.from_numpy(classes).to(device)
             for group in optimizer.param_groups:
                 group["lr"] = rate(step)
             optimizer.zero_grad()
@@ -44,18 +48,18 @@ def _steps(module: nn.Module, optimizer: torch.optim.Optimizer, batches: list[tu
             yield shown
 
 
-def val_loop(name: str) -> Callable[[], float]:
+def val_loop(name: str, device: str = "cpu") -> Callable[[], float]:
     """One pass over the validation batches: the accuracy, counted on the host."""
     torch.manual_seed(0)
-    module, held = network(name, "torch").eval(), arrays(name, case(name)[2], seed=1)
+    module, held = network(name, "torch").to(device).eval(), arrays(name, case(name)[2], seed=1)
 
     def run() -> float:
         right, seen = 0, 0
         module.eval()
         with torch.no_grad():
             for inputs, labels in held:
-                scores = module(torch.from_numpy(inputs)).softmax(1)
-                right += int((scores.argmax(1).numpy() == labels).sum())
+                scores = module(torch.from_numpy(inputs).to(device)).softmax(1)
+                right += int((scores.argmax(1).cpu().numpy() == labels).sum())
                 seen += len(labels)
         return right / seen
 

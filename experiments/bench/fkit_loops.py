@@ -42,7 +42,7 @@ class Fkit:
         folder: the work folder.
     """
 
-    def __init__(self, name: str, backend: str, folder: Path) -> None:
+    def __init__(self, name: str, backend: str, folder: Path, device: str = "cpu") -> None:
         shape, size, held = case(name)
         self.items, left = (
             [fkit.Batch(x, {"gt_label": y}) for x, y in arrays(name, count, seed)]
@@ -51,7 +51,7 @@ class Fkit:
         self.data = {"train": Cycle(self.items), "val": Source.of(left)}
         # JAX learns the model's shapes from the config's dataset
         registry = fkit.registry().register("datasets", lambda: Zeros(shape), name="Zeros")
-        self.plan = fkit.plan(config(name, size), registry, backend=backend)
+        self.plan = fkit.plan(config(name, size).merge({"device": device}), registry, backend=backend)
         self.folder = folder
 
     def step(self) -> Way:

@@ -110,7 +110,7 @@ def rounds(
         done += 1
 
 
-def measure(backend: str, name: str, python: str | None, seconds: float) -> dict[str, list[Times]]:
+def measure(backend: str, name: str, python: str | None, seconds: float, device: str = "cpu") -> dict[str, list[Times]]:
     """Training and validation of one case."""
     import importlib
 
@@ -123,21 +123,21 @@ def measure(backend: str, name: str, python: str | None, seconds: float) -> dict
     if backend == "torch":
         import torch
 
-        torch.set_num_threads(int(os.environ["OMP_NUM_THREADS"]))
+        torch.set_num_threads(int(os.environ.get("OMP_NUM_THREADS", "1")))
     with ExitStack() as stack:
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory()))
         seen = stack.enter_context(inbox())
         peer = Peer(python, name) if python is not None and backend == "torch" else None
-        ours = Fkit(name, backend, folder)
+        ours = Fkit(name, backend, folder, device)
         edge = ours.edge()
         ways = {
-            "bare": bare.train_loop(name),
+            "bare": bare.train_loop(name, device),
             "step": ours.step(),
             "hooks": ours.train(seen, None),
             "fkit": ours.train(seen, edge.perform),
         }
         train = [Times(*both) for both in rounds(ways, peer, seconds)]
-        bare_val, our_val = bare.val_loop(name), ours.validate(seen, edge.perform)
+        bare_val, our_val = bare.val_loop(name, device), ours.validate(seen, edge.perform)
         passes = {"bare": _times(bare_val), "fkit": _times(our_val)}
         val = [Times(*both) for both in rounds(passes, peer, seconds / 3, case(name)[2])]
         if peer is not None:
