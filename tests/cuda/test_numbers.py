@@ -1,9 +1,13 @@
 """The same numbers on CUDA as on the CPU, on torch and on JAX."""
 
+import dataclasses
+
 import numpy as np
 import pytest
 
 import fkit
+from fkit.training.spec import Phase
+from fkit.training.transform import Transform, accumulate, clip_norm, clip_value
 from tests.cuda.digits import DEVICE, batches, config, curve, each_backend, losses, on_jax, on_torch
 
 STEPS = 60
@@ -57,16 +61,19 @@ def test_an_optimizer_by_name_moves_alike(name):
 
 @each_backend
 @pytest.mark.parametrize(
-    "change",
-    [{"clip_grad": {"max_norm": 0.1}}, {"clip_grad": {"clip_value": 0.01}}, {"accumulative_counts": 3}],
-    ids=("clip_norm", "clip_value", "accumulate"),
+    ("transform", "updates"),
+    [(clip_norm(0.1), 12), (clip_value(0.01), 12), (accumulate(3), 4)],
+    ids=lambda given: given.name if isinstance(given, Transform) else "",
 )
-def test_what_stands_between_gradient_and_update_is_the_cpus(backend, change):
-    changes = {f"optim_wrapper.{name}": value for name, value in change.items()}
-    (cpu, cuda), items = programs(backend, **changes)
+def test_what_stands_between_gradient_and_update_is_the_cpus(backend, transform, updates):
+    plain, items = programs(backend)
+    room = fkit.plan(config(device="cpu"), backend=backend).room
+    phases = (Phase(transforms=(transform,)),)
+    cpu, cuda = (room.program(dataclasses.replace(program.spec, phases=phases)) for program in plain)
     (one, end), (two, other) = curve(cpu, items), curve(cuda, items)
     np.testing.assert_allclose(two, one, rtol=1e-9)
-    assert int(other.updates) == int(end.updates) == (4 if "accumulative_counts" in change else 12)
+    assert not np.allclose(one, curve(plain[0], items)[0], rtol=1e-6)
+    assert int(other.updates) == int(end.updates) == updates
 
 
 @each_backend

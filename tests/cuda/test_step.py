@@ -1,10 +1,14 @@
 """A step on CUDA: it waits for nothing, what feeds it changes no number, and its layout is the fast one."""
 
+import dataclasses
+
 import numpy as np
 import pytest
 import torch
 
 import fkit
+from fkit.training.spec import Phase
+from fkit.training.transform import accumulate, clip_norm
 from tests.cuda.digits import DEVICE, batches, config, curve, each_backend, losses, on_gpu, on_torch
 
 
@@ -15,21 +19,22 @@ from tests.cuda.digits import DEVICE, batches, config, curve, each_backend, loss
         {},
         {"dtype": "bfloat16"},
         {"model.backbone.dropout": 0.5},
-        {"optim_wrapper.clip_grad": {"max_norm": 0.1}},
-        {"optim_wrapper.accumulative_counts": 2},
+        {"randomness": {"masks": "backend"}},
     ],
-    ids=("float32", "bfloat16", "dropout", "clip", "accumulate"),
+    ids=("float32", "bfloat16", "dropout", "masks of the backend"),
 )
-def test_no_step_waits_for_the_device(changes):
+@pytest.mark.parametrize("transforms", [(), (clip_norm(0.1), accumulate(2))], ids=("plain", "clip and accumulate"))
+def test_no_step_waits_for_the_device(changes, transforms):
     plan = fkit.plan(config(device=DEVICE, **changes), backend="torch")
+    program = plan.room.program(dataclasses.replace(plan.program.spec, phases=(Phase(transforms=transforms),)))
     items = batches(plan, 8)
-    _, state = curve(plan.program, items[:4])  # what is made once may wait
-    numbers = plan.program.hyperparams()
+    _, state = curve(program, items[:4])  # what is made once may wait
+    numbers = program.hyperparams()
     torch.cuda.synchronize()
     torch.cuda.set_sync_debug_mode("error")
     try:
         for batch in items[4:]:
-            state, _ = plan.program.train_step(state, batch, numbers)
+            state, _ = program.train_step(state, batch, numbers)
     finally:
         torch.cuda.set_sync_debug_mode("default")
 
