@@ -41,6 +41,15 @@ class Jax:
         host = np.array(array)
         return host.astype(np.float32) if host.dtype == jnp.bfloat16 else host
 
+    def host(self, tree: Any) -> Any:
+        """A model's outputs, arrays at any depth of mappings, sequences and elements, on the host: in one wait, and
+        read-only. bfloat16 comes as float32."""
+        leaves, structure = jax.tree.flatten(tree)
+        if jax.default_backend() != "cpu":  # all copies begin before the first is waited for
+            leaves = jax.device_get(leaves)
+        arrays = [np.asarray(leaf) for leaf in leaves]
+        return structure.unflatten([a.astype(np.float32) if a.dtype == jnp.bfloat16 else a for a in arrays])
+
     def fetch(self, arrays: list[Any]) -> list[float]:
         """Many lazy 0-d values at once, in one wait."""
         if jax.default_backend() != "cpu":  # all copies begin before the first is waited for

@@ -1,5 +1,6 @@
 """The image classifier, its neck, head and loss, as mmpretrain has them; channels last inside."""
 
+from collections.abc import Mapping
 from typing import Annotated, Any
 
 import jax
@@ -53,6 +54,11 @@ class ImageClassifier(nn.Module):
                 )
         super().__post_init__()
 
+    @property
+    def label_ranges(self) -> Mapping[str, Any] | None:
+        """What labels may be: those of the head's classes."""
+        return getattr(self.head, "label_ranges", None)
+
     def __call__(self, inputs: Any, samples: Samples | None = None, mode: str = "tensor", train: bool = False) -> Any:
         if mode not in _MODES:
             raise FkitValueError(f"mode={mode!r} is unknown.", value=mode, choices=_MODES, label="Modes")
@@ -93,10 +99,12 @@ class CrossEntropyLoss(nn.Module):
     Attributes:
         loss_weight: what the loss is multiplied with.
         reduction: "mean" or "sum" over samples.
+        ignore_index: the label of samples that take no part (the mean is over the others); None: there is none.
     """
 
     loss_weight: float = 1.0
     reduction: str = "mean"
+    ignore_index: int | None = None
 
     def __post_init__(self) -> None:
         if self.reduction not in ("mean", "sum"):
@@ -105,8 +113,12 @@ class CrossEntropyLoss(nn.Module):
 
     def __call__(self, logits: Array, labels: Array) -> Array:
         logits = logits.astype(jnp.promote_types(logits.dtype, jnp.float32))
-        losses = -jnp.take_along_axis(nn.log_softmax(logits), labels[:, None], 1)
-        return (losses.mean() if self.reduction == "mean" else losses.sum()) * self.loss_weight
+        kept = None if self.ignore_index is None else labels != self.ignore_index
+        labels = labels if kept is None else jnp.where(kept, labels, 0)
+        losses = -jnp.take_along_axis(nn.log_softmax(logits), labels[:, None], 1)[:, 0]
+        if self.reduction == "mean":
+            return losses.mean(where=kept) * self.loss_weight
+        return losses.sum(where=kept) * self.loss_weight
 
 
 class LinearClsHead(nn.Module):
@@ -119,6 +131,8 @@ class LinearClsHead(nn.Module):
         topk: which accuracies, if any.
         cal_acc: log ``accuracy_top-k`` (percent) beside the loss.
         init_cfg: rules for initial weights.
+
+    The labels that ``loss`` ignores are those of its loss module.
     """
 
     num_classes: int
@@ -132,6 +146,11 @@ class LinearClsHead(nn.Module):
         if self.num_classes <= 0:
             raise FkitValueError(f"LinearClsHead: num_classes={self.num_classes}, but it counts classes, from 1.")
         super().__post_init__()
+
+    @property
+    def label_ranges(self) -> Mapping[str, Any]:
+        """What labels may be: 0 up to the number of classes, and what the loss ignores."""
+        return frozendict(gt_label=(self.num_classes, getattr(self.loss_module, "ignore_index", None)))
 
     def setup(self) -> None:
         self.fc = Linear(self.num_classes)
@@ -173,9 +192,15 @@ def linear_cls_head(
     topk: int | tuple[int, ...] = (1,),
     cal_acc: bool = False,
     init_cfg: Any = _INIT,
+    ignore_index: int | None = None,
     *,
     build: Any,
 ) -> LinearClsHead:
-    """The maker of `LinearClsHead` from a config: builds ``loss``, also where it is the default."""
+    """The maker of `LinearClsHead` from a config: builds ``loss``, also where it is the default.
+
+    Args:
+        ignore_index: of the loss, see `CrossEntropyLoss`.
+    """
     topk = (topk,) if isinstance(topk, int) else tuple(topk)
-    return LinearClsHead(num_classes, in_channels, build("models", loss), topk, cal_acc, init_cfg)
+    ignoring = {} if ignore_index is None else {"ignore_index": ignore_index}
+    return LinearClsHead(num_classes, in_channels, build("models", loss, **ignoring), topk, cal_acc, init_cfg)

@@ -360,8 +360,8 @@ def test_what_the_user_may_get_wrong():
         _program(example=None)
     with pytest.raises(FkitTypeError, match="a model on backend 'jax' is a flax"):
         _program(object())
-    with pytest.raises(FkitValueError, match="device = 'cuda:7' is not there for JAX"):
-        _program(device="cuda:7")
+    with pytest.raises(FkitValueError, match="device = 'cuda:99' is not there for JAX"):
+        _program(device="cuda:99")
     with pytest.raises(FkitValueError, match="dtype = 'float61' is unknown"):
         _program(dtype="float61")
     with pytest.raises(FkitKeyError, match="asks for optimizer 'disc'"):
@@ -369,7 +369,7 @@ def test_what_the_user_may_get_wrong():
     with pytest.raises(FkitValueError, match="has no trainable parameter"):
         _program(phases=(Phase(params="^neck"),))
     with pytest.raises(FkitValueError, match="different parameters in two phases"):
-        _program(phases=(Phase(params="^fc"), Phase(params="^conv")))
+        _program(phases=(Phase(params="^fc", name="a"), Phase(params="^conv", name="b")))
     with pytest.raises(FkitKeyError, match="a phase asks for loss 'loss_x'"):
         _run(_program(phases=(Phase("loss_x"),)), 1)
     with pytest.raises(FkitKeyError, match="'RMSprop' has no twin"):
@@ -409,4 +409,14 @@ def test_two_arrays_of_one_name_are_refused():
 
 def test_the_room_tells_its_environment():
     rows = open_room("jax").environment()
-    assert rows["JAX"] == jax.__version__ and "cpu" in rows["JAX devices"]
+    assert rows["JAX"] == jax.__version__ and jax.default_backend() in rows["JAX devices"]
+
+
+def test_outputs_come_to_the_host_in_one_go_whatever_holds_them():
+    boxes = InstanceData(scores=jnp.ones(2, jnp.bfloat16), metainfo={"path": "a"})
+    outputs = {"score": jnp.arange(3.0), "pair": (jnp.ones(()), [boxes]), "none": None}
+    got = open_room("jax").host(outputs)
+    assert type(got["score"]) is np.ndarray and got["score"].tolist() == [0.0, 1.0, 2.0] and got["none"] is None
+    (one,) = got["pair"][1]
+    assert isinstance(one, InstanceData) and one.path == "a"
+    assert type(one.scores) is np.ndarray and one.scores.dtype == np.float32

@@ -25,7 +25,7 @@ def _program(model, backend, shape, **options):
         lambda name: reg.build("models", model, backend=name),
         {"main": Optimizer.of("SGD", {"lr": 0.1, "momentum": 0.9, "weight_decay": 0.01})},
         example=lambda: np.zeros(shape, np.float32),
-        **{"dtype": "float64", **options},
+        **{"dtype": "float64", "device": "cpu", **options},
     )
     return open_room(backend).program(spec)
 
@@ -152,3 +152,36 @@ def test_a_head_tells_widths_and_labels():
     program = _program(_MODELS["mlp"][0], "jax", (4, 3, 4, 4))
     with pytest.raises(FkitKeyError, match=r"no targets\['gt_label'\]"):
         program.loss(program.init(0), Batch(np.zeros((4, 3, 4, 4), np.float32)), (0, 0))
+
+
+@pytest.mark.parametrize("reduction", ["mean", "sum"])
+def test_labels_that_are_ignored_take_no_part_in_the_loss(reduction):
+    """The loss and the step of the samples that are left: by hand, and of the twin."""
+    loss = {"type": "CrossEntropyLoss", "reduction": reduction, "loss_weight": 0.5}
+    model = _model(7, {"type": "MLP", "in_channels": 48, "hidden": (7,)}, ignore_index=-100, loss=loss)
+    whole, shape = _batch((6, 3, 4, 4)), (6, 3, 4, 4)
+    labels = np.array(whole.targets["gt_label"])
+    labels[[1, 4]] = -100
+    kept = labels >= 0
+    program = _program(model, "jax", shape, donate=False)
+    state = program.init(0)
+    ignoring, logs = program.train_step(state, Batch(whole.inputs, {"gt_label": labels}), program.hyperparams())
+    rest, want = program.train_step(state, Batch(whole.inputs[kept], {"gt_label": labels[kept]}), program.hyperparams())
+    assert float(logs["loss"]) == pytest.approx(float(want["loss"]), rel=1e-12)
+    for name, value in rest.params.items():
+        np.testing.assert_allclose(ignoring.params[name], value, rtol=1e-12)
+
+
+def test_labels_outside_of_the_classes_are_told_before_the_step():
+    model = _model(7, {"type": "MLP", "in_channels": 48, "hidden": (7,)})
+    program = _program(model, "jax", (4, 3, 4, 4))
+    state = program.init(0)
+    for label, told in ((5, r"label 5 is none of 5 classes \(0 to 4\)"), (-100, "label -100 is none of 5 classes")):
+        batch = Batch(np.zeros((2, 3, 4, 4), np.float32), {"gt_label": np.array([0, label])})
+        for call in (
+            lambda batch=batch: program.train_step(state, batch, program.hyperparams()),
+            lambda batch=batch: program.loss(state, batch, (0, 1)),
+        ):
+            with pytest.raises(FkitValueError, match=f"gt_label: {told}"):
+                call()
+        assert not state.consumed
