@@ -12,8 +12,8 @@ from fkit.cli.option import add_config, add_place
 from fkit.cli.reach import open_registry, read_config
 from fkit.edge.checkpoint import locate, read_checkpoint
 from fkit.edge.progress import Screen
+from fkit.edge.watch import Watch
 from fkit.format.json import finite, write_json
-from fkit.run.effect import ShowProgress
 from fkit.run.settings import read
 from fkit.run.source import open_evaluator, open_source
 from fkit.run.validation import evaluate
@@ -50,10 +50,9 @@ def _run(arguments: argparse.Namespace) -> int:
     screen = Screen()
     scores: dict[str, float] = {}
     try:
-        for answer in evaluate(program, evaluator, open_room(program.backend), state, source):
-            if isinstance(answer, int):
-                screen.show(ShowProgress("test", answer, source.length or 0, 0))
-            else:
+        watched = Watch(screen).over(source, "test")
+        for answer in evaluate(program, evaluator, open_room(program.backend), state, watched):
+            if not isinstance(answer, int):
                 scores = answer
     finally:
         screen.close()

@@ -16,13 +16,13 @@ from fkit.cli.reach import open_registry, read_config
 from fkit.config.config import Config
 from fkit.edge.checkpoint import locate, read_checkpoint
 from fkit.edge.folder import open_folder, run_record
+from fkit.edge.follow import follow
 from fkit.edge.perform import Edge
 from fkit.edge.progress import Screen
-from fkit.edge.signal import inbox
 from fkit.run.course import reopened
 from fkit.run.settings import Settings, read
 from fkit.training.weight import fit
-from fkit.tree.error import FkitError, FkitValueError
+from fkit.tree.error import FkitValueError
 
 __all__ = ["add", "train"]
 
@@ -82,7 +82,6 @@ def train(cfg: Config, name: str, registry: Registry) -> int:
     cfg = _seeded(cfg, settings, folder)
     opened = open_folder(folder, cfg, settings.resume)
     screen = Screen()
-    edge: Edge | None = None
     plan = fkit.plan(cfg, registry)
     try:
         if opened.found is not None:
@@ -98,31 +97,12 @@ def train(cfg: Config, name: str, registry: Registry) -> int:
         data = fkit.open_data(plan)
         record = run_record(cfg, plan.backend, plan.seed, sys.argv, plan.room.environment())
         rows = int(opened.found.meta.get("rows", 0)) if opened.found else 0
-        edge = Edge(folder, plan, record, screen=screen, rows=rows)
         for note in (*opened.said, *plan.notes):
             screen.say(note, "WARNING" if "passed over" in note else "INFO")
-        with inbox() as seen:
-            for run, effects in fkit.train(plan, run, data, seen):
-                for effect in effects:
-                    edge.perform(effect, run)
-        edge.close()
-    except Exception as error:
-        if edge is not None and folder.exists():
-            edge.close()
-            _failed(edge, error)
-        raise
+        run = follow(Edge(folder, plan, record, screen=screen, rows=rows), run, data)
     finally:
         screen.close()
     return _end(folder, run)
-
-
-def _failed(edge: Any, error: Exception) -> None:
-    """Record the failure where the disk still takes it; the error itself is what is shown."""
-    try:
-        edge.status("failed")
-        edge.journal.say(f"{type(error).__name__}: {error}", "ERROR")
-    except FkitError:
-        return
 
 
 def _end(folder: Path, run: Any) -> int:

@@ -9,7 +9,7 @@ from typing import Any
 
 from fkit.edge.files import Files
 from fkit.edge.output import printable
-from fkit.format.json import finite
+from fkit.format.json import finite, write_json
 from fkit.run.effect import WriteScalars
 from fkit.tree.error import FkitValueError
 
@@ -27,18 +27,33 @@ class Journal:
         self._metrics = folder / "metrics.jsonl"
         self._log = folder / "log.txt"
         self._files = files
+        self._encode = json.JSONEncoder(allow_nan=False).encode
+        self._second = (0, "")
         self.rows = rows
 
     def write(self, effect: WriteScalars) -> None:
-        """A line of metrics, in full precision; strict JSON, so nan and the infinities are null (log.txt says which)."""
-        row = {"step": effect.step, "epoch": effect.epoch, "mode": effect.mode, **finite(effect.scalars)}
-        self._files.append(self._metrics, (json.dumps(row, allow_nan=False) + "\n").encode())
-        self.rows += 1
+        """A line of metrics, in full precision; strict JSON, so nan and the infinities are null (log.txt says which).
+
+        Raises:
+            FkitTypeError: a value is neither a number nor a text.
+        """
+        row: dict[str, Any] = {"step": effect.step, "epoch": effect.epoch, "mode": effect.mode, **effect.scalars}
+        try:
+            line = self._encode(row)
+        except (TypeError, ValueError):  # numpy's scalars, and what is not finite
+            numbers = {name: value.item() if hasattr(value, "item") else value for name, value in row.items()}
+            line = write_json(finite(numbers), allow_nan=False)
+        if self._files.append(self._metrics, f"{line}\n".encode()):
+            self.rows = self._metrics.read_bytes().count(b"\n")  # of a file that somebody may have changed
+        else:
+            self.rows += 1
 
     def say(self, text: str, level: str = "INFO") -> None:
         """A line that a person reads."""
-        line = f"{time.strftime('%Y-%m-%d %H:%M:%S')} {level:<7} {text}\n"
-        self._files.append(self._log, printable(line).encode())
+        now = int(time.time())
+        if now != self._second[0]:
+            self._second = now, time.strftime("%Y-%m-%d %H:%M:%S", time.localtime(now))
+        self._files.append(self._log, printable(f"{self._second[1]} {level:<7} {text}\n").encode())
 
     def keep(self, rows: int) -> None:
         """Drop the lines beyond ``rows``: what came after the checkpoint that a run goes on from."""

@@ -2,23 +2,25 @@
 
 import io
 import json
-from collections.abc import Mapping
+import time
+import traceback
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
+from fkit.data.source import Source
 from fkit.edge.checkpoint import delete_checkpoint, write_checkpoint
 from fkit.edge.files import Files
 from fkit.edge.folder import versions
 from fkit.edge.journal import Journal, read_rows
 from fkit.edge.output import printable
 from fkit.edge.progress import Screen
+from fkit.edge.watch import Watch
 from fkit.run.effect import (
     DeleteCheckpoint,
     DrawCurves,
-    Effect,
     Fail,
     SaveCheckpoint,
-    ShowProgress,
     WriteConfig,
     WriteScalars,
     WriteStatus,
@@ -27,14 +29,22 @@ from fkit.run.effect import (
 from fkit.run.plan import Plan
 from fkit.run.start import save
 from fkit.run.state import RunState
-from fkit.tree.error import FkitTypeError
+from fkit.tree.error import FkitError, FkitTypeError, FkitValueError, RunError
 from fkit.tree.name import open_name
 
-__all__ = ["Edge"]
+__all__ = ["PERFORMERS", "Edge"]
+
+PERFORMERS = "performers"
+"""The kind under which a registry has the functions that perform effects of one's own, by the name of their class."""
+
+Performer = Callable[[Any, RunState], None]
 
 
 class Edge:
     """Performs a run's effects in its work folder.
+
+    An effect of one's own, a value of any class, is performed by the function that the plan's registry has for it:
+    ``reg.register("performers", function, name="ItsClass")``, called as ``function(effect, run, edge)``.
 
     Args:
         folder: the work folder, made when the first effect needs it.
@@ -43,6 +53,9 @@ class Edge:
         files: the operations on the disk; a test passes some that die.
         screen: what a person watches; None shows nothing.
         rows: lines of metrics.jsonl that count, from the checkpoint that the run goes on from.
+
+    Raises:
+        FkitValueError: a performer has the name of one of the kit's own effects.
     """
 
     def __init__(
@@ -61,79 +74,166 @@ class Edge:
         self.journal = Journal(folder, self.files)
         self._record = dict(record or {})
         self._rows = rows
-        self._told = False
+        self._begun = False
+        self._lost = False
+        self._said = ""
+        self._watch = Watch(screen) if screen is not None else None
+        self._versions: dict[str, str] = {}
+        self._performers: dict[type[Any], Performer] = {
+            WriteScalars: self._write,
+            WriteText: self._say,
+            SaveCheckpoint: self._save,
+            DeleteCheckpoint: self._delete,
+            DrawCurves: self._draw,
+            WriteConfig: self._begin,
+            WriteStatus: self._stand,
+            Fail: self._fail,
+        }
+        for kind in self._performers:
+            if (PERFORMERS, kind.__name__) in plan.registry:
+                raise FkitValueError(
+                    f"the registry has a performer {kind.__name__!r}, and that effect is performed by the kit.",
+                    repair="Give your effect's class, and its performer, a name of their own.",
+                )
 
-    def perform(self, effect: Effect, run: RunState) -> None:
+    def perform(self, effect: Any, run: RunState) -> None:
         """Do what an effect asks.
 
+        Args:
+            effect: one of `fkit.run.effect`, or one's own.
+            run: that asked for it.
+
         Raises:
-            RunError: the disk is full, or a weight is not finite.
+            RunError: the disk is full, a weight is not finite, or a performer of one's own raised.
             FkitTypeError: nothing performs this effect.
         """
-        if isinstance(effect, ShowProgress):
-            if self.screen is not None:
-                self.screen.show(effect)
-                self._watch(self.screen)
-        elif isinstance(effect, WriteScalars):
-            self.journal.write(effect)
-        elif isinstance(effect, WriteText):
-            self.say(effect.text, effect.level)
-        elif isinstance(effect, SaveCheckpoint):
-            self._save(effect, run)
-        elif isinstance(effect, DeleteCheckpoint):
-            delete_checkpoint(self.folder / "checkpoints", effect.step, self.files)
-        elif isinstance(effect, DrawCurves):
-            self._draw()
-        elif isinstance(effect, WriteConfig):
-            self._begin()
-        elif isinstance(effect, WriteStatus):
-            self.status(effect.status)
-        elif isinstance(effect, Fail):  # pyright: ignore[reportUnnecessaryIsInstance]
-            self._draw()
-            self.status("failed")
-        else:
-            raise FkitTypeError(f"no function performs the effect {type(effect).__name__}.")
+        performer = self._performers.get(type(effect))
+        if performer is None:
+            performer = self._performers[type(effect)] = self._other(effect)
+        performer(effect, run)
+
+    def watch(self, run: RunState) -> None:
+        """Show how far the run is, when the time has come; a look at the clock where it has not."""
+        if self._watch is not None:
+            self._watch.look(run.position.iteration)
+
+    def watched(self, data: Mapping[str, Source]) -> dict[str, Source]:
+        """A run's sources, with a bar for what is validated; from them the edge learns how long the run is."""
+        if self._watch is None:
+            return dict(data)
+        if "train" in data:
+            self._watch.total = self.plan.course.total(data["train"].length or 0)
+        return {name: source if name == "train" else self._watch.over(source, name) for name, source in data.items()}
 
     def say(self, text: str, level: str = "INFO") -> None:
         """A line to the log and to the screen."""
         self.journal.say(text, level)
-        if self.screen is not None:
-            self.screen.say(text, level)
-            self._watch(self.screen)
-
-    def _watch(self, screen: Screen) -> None:
-        """Say once, where it can still be said, that the screen is gone."""
-        if screen.lost is not None and not self._told:
-            self._told = True
-            self.journal.say(f"nothing more is shown ({screen.lost}): the run goes on without it", "WARNING")
+        screen = self.screen
+        if screen is not None:
+            screen.say(text, level)
+            if screen.lost is not None and not self._lost:  # said once, where it can still be said
+                self._lost = True
+                self.journal.say(f"nothing more is shown ({screen.lost}): the run goes on without it", "WARNING")
 
     def status(self, status: str) -> None:
         """Record how the run stands."""
         self._record["status"] = status
         self.files.replace(self.folder / "run.json", (json.dumps(self._record, indent=1) + "\n").encode())
 
+    def fail(self, error: BaseException) -> None:
+        """Put on record what ended the run, if it had begun, where the disk still takes it: run.json, and log.txt with
+        where it was raised."""
+        if not self._begun:
+            return
+        text = str(error) or type(error).__name__
+        cause = error.__cause__ if isinstance(error, FkitError) else error
+        try:
+            self.status("failed")
+            if text != self._said:
+                self.journal.say(text if isinstance(error, FkitError) else f"{type(error).__name__}: {error}", "ERROR")
+            if cause is not None:
+                self.journal.say("".join(traceback.format_exception(cause)).rstrip(), "ERROR")
+        except FkitError:  # the error itself is what is shown
+            return
+
     def close(self) -> None:
-        """Leave the screen as it was."""
+        """Leave the screen as it was, and let go of the files."""
+        self.files.close()
         if self.screen is not None:
             self.screen.close()
 
-    def _begin(self) -> None:
+    def _other(self, effect: Any) -> Performer:
+        """What performs an effect that is not the kit's own."""
+        name, registry = type(effect).__name__, self.plan.registry
+        entry = (
+            registry.look(PERFORMERS, name, self.plan.settings.default_scope) if PERFORMERS in registry.kinds else None
+        )
+        if entry is None:
+            raise FkitTypeError(
+                f"nothing performs the effect {name} ({type(effect).__module__}).",
+                value=name,
+                choices=(*(kind.__name__ for kind in self._performers), *_names(registry)),
+                label="Effects",
+                repair=f"Register what does: reg.register({PERFORMERS!r}, function, name={name!r}); "
+                "it is called as function(effect, run, edge).",
+            )
+        function: Any = entry.maker
+
+        def perform(effect: Any, run: RunState) -> None:
+            try:
+                function(effect, run, self)
+            except FkitError:
+                raise
+            except Exception as cause:
+                raise RunError(
+                    f"the performer of {name} ({entry.where}) raised {type(cause).__name__}: {cause}"
+                ) from cause
+
+        return perform
+
+    def _begin(self, effect: WriteConfig, run: RunState) -> None:
         self.files.make_folder(self.folder)
+        self._begun = True
         self.journal.keep(self._rows)
         self.files.replace(self.folder / "config.py", self.plan.config.text("python").encode())
 
+    def _write(self, effect: WriteScalars, run: RunState) -> None:
+        self.journal.write(effect)
+        if self._watch is not None and effect.mode == "train":
+            self._watch.values = effect.scalars
+
+    def _say(self, effect: WriteText, run: RunState) -> None:
+        self._said = effect.text
+        self.say(effect.text, effect.level)
+
     def _save(self, effect: SaveCheckpoint, run: RunState) -> None:
+        began = time.monotonic()
+        self._versions = self._versions or versions(self.plan.room.environment())
         meta = {
             "seed": self.plan.seed,
             "backend": self.plan.backend,
             "config": self.plan.config.fingerprint,
             "reason": effect.reason,
             "rows": self.journal.rows,
-            "versions": versions(self.plan.room.environment()),
+            "versions": self._versions,
         }
         write_checkpoint(self.folder / "checkpoints", effect.step, save(self.plan, run), meta, self.files)
+        if self._watch is not None:
+            self._watch.aside(time.monotonic() - began)
 
-    def _draw(self) -> None:
+    def _delete(self, effect: DeleteCheckpoint, run: RunState) -> None:
+        delete_checkpoint(self.folder / "checkpoints", effect.step, self.files)
+
+    def _stand(self, effect: WriteStatus, run: RunState) -> None:
+        self.status(effect.status)
+
+    def _fail(self, effect: Fail, run: RunState) -> None:
+        if effect.what != self._said:
+            self._say(WriteText(effect.what, "ERROR"), run)
+        self._draw(effect, run)
+        self.status("failed")
+
+    def _draw(self, effect: Any, run: RunState) -> None:
         rows = read_rows(self.folder / "metrics.jsonl")
         if rows:
             from PIL import Image
@@ -143,3 +243,7 @@ class Edge:
             buffer = io.BytesIO()
             Image.fromarray(curves(rows, title)).save(buffer, "PNG")
             self.files.replace(self.folder / "curves.png", buffer.getvalue())
+
+
+def _names(registry: Any) -> tuple[str, ...]:
+    return registry.names(PERFORMERS) if PERFORMERS in registry.kinds else ()

@@ -1,18 +1,17 @@
-"""Progress on standard error: a bar on a terminal, plain lines elsewhere."""
+"""What a person watches: lines, and how far things are: a bar on a terminal, plain lines elsewhere."""
 
 import sys
 import time
 from typing import IO, Any, cast
 
 from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
 
 from fkit.edge.output import Screened
-from fkit.run.effect import ShowProgress
 
 __all__ = ["Screen"]
 
-_PLAIN_SECONDS = 10.0  # from line to line where there is no terminal
+_BAR_SECONDS, _PLAIN_SECONDS = 0.2, 10.0  # between two looks of a bar, and of a plain line
 
 
 class Screen:
@@ -20,60 +19,78 @@ class Screen:
 
     Args:
         console: where to write; by default standard error. Output that fails never ends a run: it goes on without it.
+
+    Attributes:
+        seconds: how often `show` is worth a call.
     """
 
     def __init__(self, console: Console | None = None) -> None:
         self._stream = Screened(sys.stderr if console is None else console.file)  # pyright: ignore[reportArgumentType]
         self.console = console or Console(file=cast("IO[str]", self._stream), highlight=False)
         self._plain = not self.console.is_terminal  # asked once: rich looks into the environment at each look
+        self.seconds = _PLAIN_SECONDS if self._plain else _BAR_SECONDS
         self._bar: Progress | None = None
         self._tasks: dict[str, Any] = {}
-        self._said = -1e9
+        self._lines: list[str] = []
+        self._printed = -1e9
 
-    def show(self, effect: ShowProgress) -> None:
-        """Where the run stands."""
+    def show(self, mode: str, done: int, total: int, words: str) -> None:
+        """How far something is.
+
+        Args:
+            mode: what is done: "train", "val", "test".
+            done: of ``total``; a total of 0 is not known.
+            words: beside it: losses, rate, time left.
+        """
         if self._plain:
-            if effect.mode == "train":
-                self._show_plainly(effect)
+            self.say(f"{mode} {done}/{total or '?'}  {words}")
             return
-        values = _line(effect)
+        self._print()
         if self._bar is None:
-            self._bar = Progress(
+            columns = (
                 TextColumn("{task.description:<5}"),
                 BarColumn(),
                 MofNCompleteColumn(),
-                TextColumn("{task.fields[values]}"),
-                TextColumn("{task.fields[rate]}"),
-                TimeRemainingColumn(),
-                console=self.console,
-                transient=True,
+                TextColumn("{task.fields[words]}"),
             )
+            # no thread of its own, which would take the interpreter from the run ten times a second
+            self._bar = Progress(*columns, console=self.console, transient=True, auto_refresh=False)
             self._bar.start()
-        if effect.mode not in self._tasks:
-            self._tasks[effect.mode] = self._bar.add_task(effect.mode, total=effect.total or None, values="", rate="")
-        rate = f"{effect.rate:.1f} it/s" if effect.rate else ""
-        self._bar.update(self._tasks[effect.mode], completed=effect.done, values=values, rate=rate)
-        if effect.mode == "val" and effect.done == effect.total:
-            self._bar.remove_task(self._tasks.pop("val"))
+        if mode not in self._tasks:
+            self._tasks[mode] = self._bar.add_task(mode, total=total or None, words="")
+        self._bar.update(self._tasks[mode], completed=done, words=words)
+        self._bar.refresh()
 
-    def _show_plainly(self, effect: ShowProgress) -> None:
-        now = time.monotonic()
-        if now - self._said >= _PLAIN_SECONDS or effect.done == effect.total:
-            self._said = now
-            rate = f"  {effect.rate:.1f} it/s" if effect.rate else ""
-            self.say(f"{effect.mode} {effect.done}/{effect.total}  {_line(effect)}{rate}")
+    def drop(self, mode: str) -> None:
+        """What was shown is through."""
+        if self._bar is not None and mode in self._tasks:
+            self._bar.remove_task(self._tasks.pop(mode))
 
     def say(self, text: str, level: str = "INFO") -> None:
-        """A line above the bar."""
+        """A line above the bar; on a terminal, lines that follow each other fast are written together."""
         if self._plain:  # nothing to lay out or to colour
             self.console.file.write(text + "\n")
             self.console.file.flush()
             return
         style = {"ERROR": "bold red", "WARNING": "yellow"}.get(level)
-        self.console.print(text, style=style, markup=False, soft_wrap=True)
+        if style is not None:
+            self._print()
+            self.console.print(text, style=style, markup=False, soft_wrap=True)
+            return
+        self._lines.append(text)
+        if time.monotonic() - self._printed >= _BAR_SECONDS:
+            self._print()
+
+    def _print(self) -> None:
+        if self._lines:
+            self.console.print("\n".join(self._lines), markup=False, soft_wrap=True)
+            self._lines = []
+        self._printed = time.monotonic()
 
     def close(self) -> None:
         """Take the bar off the screen."""
+        if not self._plain:
+            self._print()
         if self._bar is not None:
             self._bar.stop()
             self._bar = None
@@ -84,11 +101,3 @@ class Screen:
     def lost(self) -> str | None:
         """Why nothing is shown any more; None while all is well."""
         return self._stream.lost
-
-
-def _line(effect: ShowProgress) -> str:
-    return "  ".join(f"{name} {_short(name, value)}" for name, value in effect.values.items())
-
-
-def _short(name: str, value: float) -> str:
-    return f"{value:.2e}" if name == "lr" else f"{value:.4f}"

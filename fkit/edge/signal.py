@@ -1,43 +1,91 @@
 """Clocks and signals, as the inbox of a run."""
 
+import contextlib
+import os
 import signal
+import sys
+import threading
 import time
 from collections.abc import Generator, Iterator
-from contextlib import contextmanager
 from types import FrameType
 
 from fkit.run.event import Observed
 
-__all__ = ["inbox"]
+__all__ = ["Again", "Inbox", "inbox"]
 
 _HEARD = ("SIGINT", "SIGTERM")
 
 
-@contextmanager
-def inbox() -> Generator[Iterator[tuple[Observed, ...]]]:
-    """What a run observes: the monotonic clock at each look, and Ctrl-C or SIGTERM once it came.
+class Again(KeyboardInterrupt):
+    """A further signal, when what the first one left to do has been done."""
 
-    Inside the context the first signal is only noted, so that the step in progress ends; a second one of a kind acts as
-    always. The handlers before are put back at the end.
+
+class Inbox:
+    """What a run observes: the monotonic clock at each look, and the first Ctrl-C or SIGTERM once it came.
+
+    Attributes:
+        first: the name of the first signal; "" while none came.
+
+    Example:
+        >>> import itertools
+        >>> ears = Inbox()
+        >>> [[seen.kind for seen in look] for look in itertools.islice(ears, 2)]
+        [['time'], ['time']]
     """
-    heard: list[str] = []
 
-    def note(number: int, frame: FrameType | None) -> None:
-        heard.append(signal.Signals(number).name)
-        signal.signal(number, before[number])
+    def __init__(self) -> None:
+        self.first = ""
+        self._saved = False
 
+    def __iter__(self) -> Iterator[tuple[Observed, ...]]:
+        clock = time.perf_counter
+        while True:
+            now = Observed("time", clock())
+            yield (now, Observed("signal", self.first)) if self.first else (now,)
+
+    def note(self, number: int, frame: FrameType | None = None) -> None:
+        """Take a signal: the first is observed by the run, which saves itself; those until then are said and survived.
+
+        Raises:
+            Again: the run is saved, so that nothing is lost by ending now.
+        """
+        name = signal.Signals(number).name
+        if not self.first:
+            self.first = name
+            _tell(f"{name}: the step in progress ends, and the run is saved")
+        elif self._saved:
+            raise Again(name)
+        else:
+            _tell(f"{name} again: saving, since {self.first}; kill -9 ends it without")
+
+    def saved(self) -> None:
+        """From here on a further signal ends the process."""
+        self._saved = True
+
+
+@contextlib.contextmanager
+def inbox() -> Generator[Inbox]:
+    """An inbox that hears signals while the context lasts; the handlers before are put back at its end.
+
+    Outside the main thread, where Python lets nobody hear signals, it observes the clock alone.
+    """
+    ears = Inbox()
+    if threading.current_thread() is not threading.main_thread():
+        yield ears
+        return
     before = {number: signal.getsignal(number) for number in (getattr(signal, name) for name in _HEARD)}
     for number in before:
-        signal.signal(number, note)
+        signal.signal(number, ears.note)
     try:
-        yield _observations(heard)
+        yield ears
     finally:
         for number, handler in before.items():
-            signal.signal(number, handler)
+            signal.signal(number, signal.SIG_DFL if handler is None else handler)
 
 
-def _observations(heard: list[str]) -> Iterator[tuple[Observed, ...]]:
-    clock = time.perf_counter
-    while True:
-        now = Observed("time", clock())
-        yield (now, Observed("signal", heard[0])) if heard else (now,)
+def _tell(text: str) -> None:
+    """A line to standard error from within a signal's handler, where no stream may be in the middle of a write."""
+    with contextlib.suppress(OSError, ValueError, AttributeError):  # closed, or none of the system's
+        place = sys.stderr.fileno()
+        clean = "\r\x1b[2K" if os.isatty(place) else ""  # of a bar
+        os.write(place, f"{clean}{text}\n".encode())

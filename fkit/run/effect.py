@@ -3,8 +3,6 @@
 from collections.abc import Mapping
 from typing import Any, NamedTuple
 
-from fkit.tree.frozen import EMPTY
-
 __all__ = [
     "DeleteCheckpoint",
     "DrawCurves",
@@ -12,7 +10,6 @@ __all__ = [
     "Fail",
     "SaveCheckpoint",
     "SetHyperparams",
-    "ShowProgress",
     "Stop",
     "Validate",
     "WriteConfig",
@@ -65,24 +62,6 @@ class DrawCurves(NamedTuple):
     """Draw the curves of all metrics written so far."""
 
 
-class ShowProgress(NamedTuple):
-    """Where the run stands, for a bar.
-
-    Attributes:
-        mode: "train" or "val".
-        done: iterations done, of ``total``.
-        values: what to show beside (loss, lr): name -> float.
-        rate: iterations a second; None while unknown.
-    """
-
-    mode: str
-    done: int
-    total: int
-    epoch: int
-    values: Mapping[str, float] = EMPTY
-    rate: float | None = None
-
-
 class Validate(NamedTuple):
     """Run the validation loop next. Answered by the loop."""
 
@@ -114,7 +93,6 @@ Effect = (
     | WriteConfig
     | WriteStatus
     | DrawCurves
-    | ShowProgress
     | Validate
     | Stop
     | SetHyperparams

@@ -7,7 +7,6 @@ from fkit.config.schema import FLAG, check
 from fkit.run.course import Course
 from fkit.run.hook.hook import Hook, Offer, priority_number
 from fkit.run.hook.log import RecordHook
-from fkit.run.hook.timer import ProgressHook
 from fkit.run.hook.validation import ValidationHook
 from fkit.run.settings import Part, Settings
 from fkit.run.source import build_part, said_at, source_of
@@ -48,7 +47,7 @@ def _hook(part: Part, settings: Settings, registry: Registry, backend: str, offe
 
 def _loop_hooks(settings: Settings, course: Course) -> list[tuple[int, str, Hook]]:
     """Those that every run has: they are the loop's own, and no config names them."""
-    hooks: list[tuple[str, Hook]] = [("progress", ProgressHook()), ("record", RecordHook())]
+    hooks: list[tuple[str, Hook]] = [("record", RecordHook())]
     if settings.train is not None and "val" in settings.loaders and "val" in settings.evaluators:
         interval, begin = settings.train.val_interval, settings.train.val_begin
         hooks.insert(0, ("validation", ValidationHook(interval, begin, course.by_epoch)))

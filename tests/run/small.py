@@ -70,6 +70,7 @@ class DyingFiles(Files):
     """Disk operations of a process that is killed at the n-th; a write that is hit leaves half of its bytes."""
 
     def __init__(self, deadly):
+        super().__init__()
         self.done = 0
         self.deadly = deadly
 
@@ -96,7 +97,7 @@ class DyingFiles(Files):
 
     def append(self, path, data):
         self._count((path, data))
-        super().append(path, data)
+        return super().append(path, data)
 
     def rename(self, old, new):
         self._count()

@@ -244,8 +244,6 @@ def watched(length, changes, asks, seen):
     program = Counting()
     rows = [("ask", Ask(asks))]
     for name, hook in plan.hooks:
-        if name == "progress":
-            continue
         if name == "param_scheduler":
             hook = ParamSchedulerHook(policies(changes, plan.course, length or 0), program.hyperparams())
         rows.append((name, Watched(name, hook, seen)))

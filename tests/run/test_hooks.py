@@ -13,7 +13,6 @@ from fkit.run.effect import (
     Fail,
     SaveCheckpoint,
     SetHyperparams,
-    ShowProgress,
     Validate,
     WriteConfig,
     WriteScalars,
@@ -25,7 +24,7 @@ from fkit.run.hook.checkpoint import CheckpointHook
 from fkit.run.hook.hook import Hook, fire, handlers, priority_number
 from fkit.run.hook.log import LoggerHook, RecordHook
 from fkit.run.hook.schedule import ParamSchedulerHook
-from fkit.run.hook.timer import IterTimerHook, ProgressHook, Times
+from fkit.run.hook.timer import IterTimerHook, Times
 from fkit.run.hook.validation import ValidationHook
 from fkit.run.state import Memory, Position, RunState
 from fkit.training.schedule import CosineAnnealingLR, LinearLR, MultiStepLR
@@ -205,13 +204,6 @@ def test_the_timer_remembers_seconds_in_observed_memory_only():
     assert effects == [] and memory.exact == ()
     assert memory.observed == Times(last=6.0, step=2.0, data=0.5, total=4.0)
     assert IterTimerHook().after_train_iter(memory, a_run(), after_iter(4)) == (memory, ())
-
-
-def test_progress_is_shown_at_most_as_often_as_asked():
-    events = [after_iter(i, time=i * 0.1, logs={"loss": 0.5}) for i in range(1, 12)]
-    _, effects = drive(ProgressHook(every_seconds=0.45), events)
-    assert [effect.done for effect in effects] == [6, 11]
-    assert effects[0] == ShowProgress("train", 6, 20, 0, {"loss": 0.5, "lr": 0.1}, pytest.approx(10.0))
 
 
 def test_handlers_fire_in_order_and_memory_is_each_hooks_own():

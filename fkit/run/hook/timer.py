@@ -1,14 +1,13 @@
-"""Times: seconds a step and a batch take, the time left, and the bar that shows them."""
+"""Times: seconds that a step and a batch take."""
 
 from dataclasses import dataclass
 from typing import ClassVar, NamedTuple
 
-from fkit.run.effect import ShowProgress
 from fkit.run.event import Event
 from fkit.run.hook.hook import Answer, Hook
 from fkit.run.state import Memory, RunState
 
-__all__ = ["IterTimerHook", "ProgressHook", "Times"]
+__all__ = ["IterTimerHook", "Times"]
 
 _SMOOTH = 0.1  # weight of the newest step in the running mean of its seconds
 
@@ -57,40 +56,3 @@ class IterTimerHook(Hook):
             (),
             Times(now, step + _SMOOTH * (seconds - step), data + _SMOOTH * (waited - data), total + seconds),
         ), ()
-
-
-@dataclass(frozen=True)
-class ProgressHook(Hook):
-    """Show where the run stands, at most every ``every_seconds``.
-
-    Memory (observed): the clock when something was last shown, and the iteration then.
-    """
-
-    priority: ClassVar[str | int] = "LOWEST"
-    every_seconds: float = 0.2
-
-    def memory(self) -> Memory:
-        return Memory(observed=(None, 0))
-
-    def before_train(self, memory: Memory, run: RunState, event: Event) -> Answer:
-        return Memory(observed=(None, event.iteration)), ()
-
-    def after_train_iter(self, memory: Memory, run: RunState, event: Event) -> Answer:
-        now = event.time
-        if now is None:
-            return memory, ()
-        last, then = memory.observed
-        if last is None:
-            return Memory((), (now, event.iteration)), ()
-        if now - last < self.every_seconds and event.iteration < event.total:
-            return memory, ()
-        names = ["loss"] if "loss" in event.logs else []
-        values = dict(zip(names, event.read([event.logs[name] for name in names]), strict=True))
-        values["lr"] = float(run.hyperparams["lr"][0]) if "lr" in run.hyperparams else 0.0
-        rate = (event.iteration - then) / (now - last) if now > last else None
-        progress = ShowProgress("train", event.iteration, event.total, event.epoch, values, rate)
-        return Memory((), (now, event.iteration)), (progress,)
-
-    def after_val_iter(self, memory: Memory, run: RunState, event: Event) -> Answer:
-        """Every validation batch; the edge decides what it has time to draw."""
-        return memory, (ShowProgress("val", event.inner, event.length, event.epoch),)

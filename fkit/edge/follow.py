@@ -1,0 +1,56 @@
+"""A run, followed to its end: every effect performed, and whatever ends it on record."""
+
+from collections.abc import Mapping
+
+import fkit.run.loop as loop
+from fkit.data.source import Source
+from fkit.edge.perform import Edge
+from fkit.edge.signal import Again, inbox
+from fkit.run.effect import SaveCheckpoint
+from fkit.run.state import RunState
+from fkit.tree.error import RunError
+
+__all__ = ["follow"]
+
+
+def follow(edge: Edge, run: RunState, data: Mapping[str, Source]) -> RunState:
+    """Train, and perform what the run asks for, until it ends or a signal ends it.
+
+    The first Ctrl-C or SIGTERM lets the step in progress end and the run be saved; more of them until then are said and
+    survived, and one after that ends the process.
+
+    Args:
+        edge: of the run's plan.
+        run: where to start (`fkit.begin` or `fkit.restore`).
+        data: the run's sources (`fkit.open_data`).
+
+    Returns:
+        the run at its end; its ``signal`` is the name of the signal that ended it, or "".
+
+    Raises:
+        FkitError: what ended the run; run.json says "failed" then, and log.txt what and where.
+    """
+    try:
+        with inbox() as ears:
+            try:
+                for run, effects in loop.train(edge.plan, run, edge.watched(data), ears):
+                    for effect in effects:
+                        edge.perform(effect, run)
+                        if run.signal and isinstance(effect, SaveCheckpoint):
+                            ears.saved()
+                    if run.signal:
+                        ears.saved()
+                    edge.watch(run)
+            except Again:
+                edge.status(run.status)
+    except SystemExit as cause:
+        error = RunError(f"a part of the run called sys.exit({cause.code!r}) at iteration {run.iteration}.")
+        error.__cause__ = cause
+        edge.fail(error)
+        raise error from cause
+    except BaseException as error:
+        edge.fail(error)
+        raise
+    finally:
+        edge.close()
+    return run
