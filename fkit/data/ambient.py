@@ -30,12 +30,13 @@ def reseed(seed: int) -> None:
     random.seed(seed)
     torch = _torch()
     if torch is not None:
-        torch.manual_seed(seed)
+        torch.default_generator.manual_seed(seed)  # torch.manual_seed visits every device, and takes 200 times as long
 
 
 @contextmanager
 def put_back() -> Generator[None]:
-    """After the block they go on as if it had not been.
+    """After the block they go on as if it had not been; within it torch computes on one thread, as in a worker process,
+    so that its sums have the same bits.
 
     Example:
         >>> before = random.getstate()
@@ -45,14 +46,17 @@ def put_back() -> Generator[None]:
         True
     """
     of_numpy, of_python, torch = np.random.get_state(), random.getstate(), _torch()
-    of_torch = None if torch is None else torch.get_state()
+    of_torch, threads = (None, 1) if torch is None else (torch.default_generator.get_state(), torch.get_num_threads())
     try:
+        if torch is not None:
+            torch.set_num_threads(1)
         yield
     finally:
         np.random.set_state(of_numpy)
         random.setstate(of_python)
         if torch is not None:
-            torch.set_state(of_torch)
+            torch.default_generator.set_state(of_torch)
+            torch.set_num_threads(threads)
 
 
 @contextmanager
@@ -85,9 +89,10 @@ def repeatable(function: Callable[[], T]) -> T:
     with put_back():
         known = _torch() is not None
         answer = function()
-        return answer if known or _torch() is None else function()
+    return answer if known or _torch() is None else repeatable(function)
 
 
 def _torch() -> Any:
-    """torch's generator on the CPU; None where torch is not imported, or not yet whole."""
-    return getattr(sys.modules.get("torch"), "default_generator", None)
+    """torch; None where it is not imported, or not yet whole."""
+    torch = sys.modules.get("torch")
+    return torch if hasattr(torch, "default_generator") else None

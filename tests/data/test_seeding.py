@@ -92,6 +92,27 @@ def test_batches_hang_on_no_workers_and_no_start(name: str):
     assert not np.array_equal(whole[0], next(iter(source.batches(2))).inputs)
 
 
+class Sums(Own):
+    """A dataset that computes with torch, whose sums depend on the number of threads."""
+
+    def __getitem__(self, index: int) -> Any:
+        return np.float32([torch.rand(3, 500, 500).mean()]), index
+
+
+def test_sums_of_torch_hang_on_no_number_of_threads():
+    """A worker has one thread, the main process many."""
+    before = torch.get_num_threads()
+    found = []
+    try:
+        for threads in (1, 2, 4):
+            torch.set_num_threads(threads)
+            found.append(np.concatenate(arrays(Loader(Sums(), 5).batches(0))).tolist())
+            assert torch.get_num_threads() == threads
+    finally:
+        torch.set_num_threads(before)
+    assert found[0] == found[1] == found[2]
+
+
 def test_a_source_says_that_it_draws_from_what_the_process_shares():
     for name, source in sources().items():
         assert source.ambient, name
