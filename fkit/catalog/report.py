@@ -218,7 +218,7 @@ def failed(error: Exception, call: Any, name: Any, args: Mapping[str, Any], cfg:
     plain = like(error)(
         f"{path + ': ' if path else ''}{shown} could not be built: {lead}",
         path=path,
-        origin=origin_of(cfg, "type"),
+        origin=origin_of(cfg, error.path if isinstance(error, FkitError) and error.path in arguments else "type"),
         repair="\n  ".join(part for part in (f"Given: {listed}", written) if part),
     )
     return of_class(plain, error)

@@ -9,12 +9,14 @@ from fkit.config.change.action import add_option
 from fkit.config.config import Config, load_config
 from fkit.config.show.explain import difference, explain
 from fkit.config.show.text import FORMS
+from fkit.run.manual import annotated
 from fkit.run.settings import read
 
 __all__ = ["add"]
 
 _EXAMPLE = """examples:
   fkit config show configs/digits/convnet.py --format yaml --cfg-options seed=7
+  fkit config show configs/digits/convnet.py --run             (every key of a run, with what it is)
   fkit config show configs/digits/convnet.py --format words    (each value as --cfg-options takes it)
   fkit config explain configs/digits/convnet.py optim_wrapper.optimizer.lr
   fkit config diff old.py new.py
@@ -38,7 +40,7 @@ def add(subparsers: Any) -> None:
         "--run",
         dest="as_run",
         action="store_true",
-        help="as a run takes it: in mmengine's keys, checked, with defaults",
+        help="as a run takes it: in mmengine's keys, checked, with defaults and a line on each key",
     )
     show.set_defaults(run=_show)
 
@@ -66,9 +68,8 @@ def _load(path: str, args: argparse.Namespace) -> Config:
 
 def _show(args: argparse.Namespace) -> int:
     cfg = _load(args.config, args)
-    if args.as_run:
-        cfg = read(cfg).tree
-    text = cfg.text(args.format)
+    tree = read(cfg).tree if args.as_run else cfg
+    text = annotated(tree) if args.as_run and args.format == "python" else tree.text(args.format)
     print(text, end="" if text.endswith("\n") else "\n")
     return 0
 

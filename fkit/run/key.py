@@ -23,13 +23,12 @@ from fkit.config.schema import (
     mapped,
     number,
     placed,
-    rows,
     table,
     whole,
 )
 from fkit.data.key import LOADER
 
-__all__ = ["HOOKS", "KEYS", "NAMES", "table_text"]
+__all__ = ["HOOKS", "KEYS", "NAMES"]
 
 HOOKS: Mapping[str, Mapping[str, str]] = frozendict(
     runtime_info=frozendict(type="RuntimeInfoHook"),
@@ -51,7 +50,7 @@ _METRICS = either(
 )
 _PHASE = placed("a pair of 'train' or 'val' and a count", choice("train", "val"), whole(1))
 _NAMES = either(TEXT, listed(TEXT, "a list of texts"))
-_LEVEL = either(choice("CRITICAL", "ERROR", "WARNING", "WARN", "INFO", "DEBUG", "NOTSET"), whole(0))
+_LEVEL = either(choice("CRITICAL", "ERROR", "WARNING", "WARN", "INFO", "DEBUG", "NOTSET"), whole(0), words="a level")
 
 _TRAIN = table(
     Key("type", _CLASS, doc="EpochBasedTrainLoop or IterBasedTrainLoop; `by_epoch` says it too"),
@@ -173,25 +172,3 @@ KEYS: tuple[Key, ...] = (
 """Every known top-level key; any other is the user's own variable, and is kept."""
 
 NAMES: tuple[str, ...] = tuple(key.name for key in KEYS)
-
-_TWICE = ("val_dataloader.", "test_dataloader.")  # tables that have the keys of one that was shown
-
-
-def table_text() -> str:
-    """The keys as a table of Markdown: the README's.
-
-    Example:
-        >>> print(table_text().splitlines()[2])
-        | `model` | a mapping with 'type' | | the model |
-    """
-    lines = ["| key | what it holds | default | |", "|---|---|---|---|"]
-    for path, key in rows(KEYS):
-        if path.startswith(_TWICE):
-            continue
-        default = (
-            "" if key.default is None or key.shape.keys or isinstance(key.default, Mapping) else f"`{key.default!r}`"
-        )
-        doc = key.doc + (f"; no effect: {key.inert[:-1]}" if key.inert else "")
-        doc += f" ({key.refused})" if key.refused else ""
-        lines.append(f"| `{path}` | {key.shape.words} | {default} | {doc} |".replace("|  |", "| |"))
-    return "\n".join(lines)

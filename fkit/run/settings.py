@@ -167,14 +167,17 @@ def read(cfg: Config) -> Settings:
 
 
 def missing(settings: Settings, path: str, why: str) -> FkitError:
-    """The error for a key that a call cannot do without."""
-    example = next(key.shape.words for name, key in rows(KEYS) if name == path)
+    """The error for a key that a call cannot do without.
+
+    Args:
+        why: what needs it: "training".
+    """
+    key = next(key for name, key in rows(KEYS) if name == path)
     return FkitKeyError(
-        f"{why} needs {path}, which the config does not have: {example}.",
+        f"{why} needs {path}, which the config does not set.",
         path=path,
-        value=path,
-        choices=tuple(str(name) for name in settings.tree if name != path),
-        label="Keys",
+        origin=settings.tree.origin(path),
+        repair=f"{path} is {key.shape.words}: {key.doc}.",
     )
 
 

@@ -135,7 +135,8 @@ def _with_hooks(cfg: Config) -> Config:
     nodes: dict[str, Any] = {**{name: Config(hook) for name, hook in HOOKS.items()}, **hooks}
     for name, hook in nodes.items():
         if name in HOOKS and hook is not None and "type" not in hook:
-            marks = {"type": mark_of(hooks, name), **(marks_of(hook) or {})}
+            known = dict(marks_of(hook) or {})
+            marks = {"type": mark_of(hooks, name) or next(iter(known.values()), None), **known}
             nodes[name] = Config.of({**HOOKS[name], **hook}, marks)
     return with_value(cfg, "default_hooks", Config.of(nodes, marks_of(hooks)))
 

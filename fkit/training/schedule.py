@@ -14,7 +14,7 @@ from typing import Any, ClassVar, NamedTuple, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from fkit.tree.check import check_fields, expect
+from fkit.tree.check import check_fields
 from fkit.tree.error import FkitTypeError, FkitValueError, quoted
 from fkit.tree.frozen import EMPTY
 
@@ -82,18 +82,18 @@ class _Ranged:
         check_fields(self)
         if not 0 <= self.begin < self.end:
             raise FkitValueError(f"{type(self).__name__}: begin={self.begin} and end={self.end} make no range.")
-        expect(self.by_epoch, bool, f"{type(self).__name__}: by_epoch is True or False")
-        expect(self.param, str, f"{type(self).__name__}: param is the name of a hyperparameter")
         for field in fields(self):
             value = getattr(self, field.name)
             if isinstance(value, float) and not math.isfinite(value):
-                raise FkitValueError(f"{type(self).__name__}: {field.name} = {value} is not a finite number.")
+                raise FkitValueError(
+                    f"{type(self).__name__}: {field.name} = {value} is not a finite number.", path=field.name
+                )
         for name, least in self.least:
             value = getattr(self, name)
             if value is not None and any(
                 one < least for one in (value if isinstance(value, (list, tuple)) else (value,))
             ):
-                raise FkitValueError(f"{type(self).__name__}: {name} = {quoted(value)}: at least {least}.")
+                raise FkitValueError(f"{type(self).__name__}: {name} = {quoted(value)}: at least {least}.", path=name)
 
     def init(self) -> tuple[()]:
         return ()

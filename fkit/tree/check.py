@@ -108,17 +108,27 @@ def check_fields(value: Any) -> None:
         fkit.tree.error.FkitTypeError: Every: interval = 2.5 is not a whole number.
     """
     for field in dataclasses.fields(value):
-        if not field.init:
-            continue
-        number = getattr(value, field.name)
-        kinds: tuple[Any, ...] = typing.get_args(field.type) or (field.type,)
-        what = f"{type(value).__name__}: {field.name}"
-        if typing.get_origin(field.type) is tuple:
-            if kinds[0] in (int, float):
-                expect(number, (list, tuple), f"{what} is a list of numbers")
-                for item in number:
-                    expect_number(item, what, whole=kinds[0] is int)
-        elif kinds != (type(None),) and all(kind in (int, float, type(None)) for kind in kinds):
-            if number is None and type(None) in kinds:
-                continue
-            expect_number(number, what, whole=float not in kinds)
+        if field.init:
+            try:
+                _check_field(getattr(value, field.name), field.type, f"{type(value).__name__}: {field.name}")
+            except FkitTypeError as error:
+                error.path = field.name
+                raise
+
+
+def _check_field(field: Any, annotation: Any, what: str) -> None:
+    kinds: tuple[Any, ...] = typing.get_args(annotation) or (annotation,)
+    if field is None and type(None) in kinds:
+        return
+    kinds = tuple(kind for kind in kinds if kind is not type(None))
+    if typing.get_origin(annotation) is tuple:
+        if kinds[0] in (int, float):
+            expect(field, (list, tuple), f"{what} is a list of numbers")
+            for item in field:
+                expect_number(item, what, whole=kinds[0] is int)
+    elif kinds == (bool,):
+        expect(field, bool, f"{what} is True or False")
+    elif kinds == (str,):
+        expect(field, str, f"{what} is text")
+    elif kinds and all(kind in (int, float) for kind in kinds):
+        expect_number(field, what, whole=float not in kinds)

@@ -77,6 +77,7 @@ WRONG = [
     ("default_hooks=dict(logger=5)", f"default_hooks.logger = 5 {PART}"),
     ("default_hooks=dict(checkpoint=dict(interval='1'))", f"interval = '1' {TEXT} a whole number"),
     ("default_hooks=dict(checkpoint=dict(max_keep_ckpts=2.0))", "max_keep_ckpts = 2.0 is not a whole number"),
+    ("default_hooks=dict(checkpoint=dict(by_epoch='no'))", "by_epoch is True or False, not the str 'no'"),
     ("default_hooks=dict(logger=dict(interval='1'))", f"interval = '1' {TEXT} a whole number"),
     ("val_evaluator=3", f"val_evaluator = 3 {PART} or a list of them"),
     ("val_evaluator=['Accuracy']", f"val_evaluator[0] = 'Accuracy' {PART}"),
