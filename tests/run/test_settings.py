@@ -1,6 +1,7 @@
 """The run's keys: what is nearly a key, what a table does not take, what a command-line word may declare."""
 
 import re
+from pathlib import Path
 
 import pytest
 
@@ -8,10 +9,12 @@ import fkit
 from fkit.config.change.override import apply_words
 from fkit.config.schema import rows
 from fkit.run.key import KEYS
+from fkit.run.manual import annotated, table_text
 from fkit.run.settings import read
 from fkit.tree.error import FkitValueError
 from fkit.tree.path import parse
 
+ROOT = Path(__file__).parents[2]
 BASE = fkit.Config(
     {
         "model": {"type": "MLP", "in_channels": 4},
@@ -101,6 +104,36 @@ def test_a_word_may_set_what_something_takes(word):
 def test_a_word_that_nothing_takes_is_an_error(word, text):
     with pytest.raises(fkit.FkitError, match=text):
         tree_of(apply_words(BASE, [word]))
+
+
+def test_the_readme_has_the_table_of_keys():
+    assert f"\n\n{table_text()}\n\n" in (ROOT / "README.md").read_text(), (
+        "python -c 'from fkit.run.manual import table_text; print(table_text())'"
+    )
+
+
+@pytest.mark.parametrize("name", ["convnet", "mlp", "resnet18"])
+def test_a_config_is_shown_with_a_line_on_each_key_and_reads_back(name):
+    tree = tree_of(fkit.load_config(ROOT / f"configs/digits/{name}.py"))
+    text = annotated(tree)
+    assert fkit.Config.fromstring(text) == tree and tree_of(fkit.Config.fromstring(text)) == tree
+    for key in KEYS:
+        assert re.search(rf"^(# )?{key.name} = ", text, re.MULTILINE), key.name
+
+
+def test_settings_are_typed_and_hold_parts_with_their_places():
+    settings = read(
+        fkit.load_config(ROOT / "configs/digits/mlp.py").merge(
+            {"optim_wrapper.clip_grad": {"max_norm": 3}, "randomness": {"deterministic": False}, "work_dir": "a"}
+        )
+    )
+    assert settings.train == (True, 20, 1, 1) and settings.workflow == (("train", 1),)
+    assert settings.wrapper.clip == ("norm", 3, 2.0) and settings.wrapper.accumulative_counts == 1
+    assert settings.randomness == (False, "counter") and settings.memory_format == "auto"
+    assert (settings.work_dir, settings.resume, settings.load_from, settings.seed) == ("a", False, None, 0)
+    assert [part.path for part in settings.schedules] == ["param_scheduler[0]", "param_scheduler[1]"]
+    assert settings.loaders.keys() == {"train", "val", "test"} and settings.loaders["val"].path == "val_dataloader"
+    assert settings.hooks[-1] == ("default_hooks.checkpoint", fkit.Config({"type": "CheckpointHook"}), "checkpoint")
 
 
 def test_a_config_without_keys_has_the_defaults():
