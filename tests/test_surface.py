@@ -59,7 +59,7 @@ SURFACE = {
     "fkit.training.label": {},
     "fkit.training.metric": {"Metric": "a protocol"},
     "fkit.training.row": {},
-    "fkit.run.hook.hook": dict.fromkeys(("fire", "handlers"), "of the loop, with the hooks of a plan"),
+    "fkit.run.hook.hook": dict.fromkeys(("call", "fire", "handlers"), "of the loop, with the hooks of a plan"),
     "fkit.edge.environment": {"package_version": "of the room: names of packages that it knows"},
     "fkit.fileio": {},
     "fkit.image": {"imshow": "opens a window", "flowshow": "opens a window"},

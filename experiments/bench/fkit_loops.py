@@ -14,6 +14,7 @@ import fkit
 from fkit.data.source import Source
 from fkit.edge.perform import Edge
 from fkit.edge.progress import Screen
+from fkit.run.tell import Fold
 from fkit.run.validation import validation
 
 Perform = Callable[[Any, Any], None]
@@ -101,7 +102,8 @@ class Fkit:
         begun = fkit.begin(self.plan)
 
         def run() -> None:
-            for run, effects, _ in validation(self.plan, begun, self.data, seen, TOTAL):
+            fold = Fold(self.plan, seen, TOTAL)
+            for run, effects in validation(fold, begun, begun.position, self.data):
                 for effect in effects:
                     perform(effect, run)
 

@@ -22,7 +22,7 @@ from fkit.format.json import finite, write_json
 from fkit.image import imread
 from fkit.run.settings import Part, Settings, read
 from fkit.run.source import build_part, registry_of
-from fkit.run.validation import host
+from fkit.run.tally import host
 from fkit.tree.error import FkitError, FkitKeyError, FkitOSError, FkitValueError
 from fkit.tree.path import parse
 from fkit.tree.write import atomic_write

@@ -45,6 +45,11 @@ def upcoming(course: Course, at: Position, length: int) -> tuple[str, Position]:
         ['before_train_epoch', 'iterate', 'iterate', 'after_train_epoch', 'after_train', 'after_run', 'done']
     """
     if at.stage == "iterate" and not at.validate:
+        if course.by_epoch and at.inner < length:  # most of all words
+            _, iteration, epoch, inner, flow, flow_done, val_done, _, stop = at
+            return "iterate", Position(
+                "iterate", iteration + 1, epoch, inner + 1, flow, flow_done, val_done, False, stop
+            )
         return _iterate(course, at, length)
     if at.validate:
         return "validate", at._replace(validate=False)
@@ -85,11 +90,7 @@ def _begin(course: Course, at: Position) -> tuple[str, Position]:
 
 def _iterate(course: Course, at: Position, length: int) -> tuple[str, Position]:
     if course.by_epoch:
-        if at.inner >= length:
-            return "after_train_epoch", _count(course, at._replace(stage="begin", epoch=at.epoch + 1))
-        return "iterate", Position(
-            "iterate", at.iteration + 1, at.epoch, at.inner + 1, at.flow, at.flow_done, at.val_done, False, at.stop
-        )
+        return "after_train_epoch", _count(course, at._replace(stage="begin", epoch=at.epoch + 1))
     due = None if at.stop else _due(course, at, at.iteration >= course.limit)
     if due is None:
         return "after_train_epoch", at._replace(stage="after_train")

@@ -1,6 +1,6 @@
 """What hooks ask for, as values in the imperative. The loop answers some itself; the edge performs the rest."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
 __all__ = [
@@ -33,7 +33,14 @@ class DeleteCheckpoint(NamedTuple):
 
 
 class WriteScalars(NamedTuple):
-    """A line of metrics: the values of this very step, in full precision."""
+    """A line of metrics: the values of this very step, in full precision.
+
+    Attributes:
+        step: training iterations done.
+        epoch: training epochs done; in an iteration-based run whole passes over the data, step // length.
+        mode: "train" or "val".
+        scalars: name -> value; one that is not finite is written as null.
+    """
 
     step: int
     epoch: int
@@ -73,9 +80,16 @@ class Stop(NamedTuple):
 
 
 class SetHyperparams(NamedTuple):
-    """Put these hyperparameters in force from the next step on. Answered by the loop."""
+    """Put these hyperparameters in force from the next step on. Answered by the loop.
+
+    Attributes:
+        values: {name: (G,) float64, or a number for all groups}; names left out stay as they are.
+        ahead: of a hook that answers ``before_train_iter``: all hyperparameters of the steps after that one, an item a
+            step; the hook is asked again when they are used up, or when another sets some.
+    """
 
     values: Mapping[str, Any]
+    ahead: Sequence[Mapping[str, Any]] = ()
 
 
 class Fail(NamedTuple):
@@ -85,16 +99,5 @@ class Fail(NamedTuple):
     what: str
 
 
-Effect = (
-    SaveCheckpoint
-    | DeleteCheckpoint
-    | WriteScalars
-    | WriteText
-    | WriteConfig
-    | WriteStatus
-    | DrawCurves
-    | Validate
-    | Stop
-    | SetHyperparams
-    | Fail
-)
+Effect = object
+"""One of the above, or a value of a class of one's own: the loop passes it on to whoever performs effects."""

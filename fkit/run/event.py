@@ -7,7 +7,7 @@ from fkit.structures.batch import Batch
 from fkit.tree.error import RunError
 from fkit.tree.frozen import EMPTY
 
-__all__ = ["EVENTS", "Event", "Observed", "look", "read_floats"]
+__all__ = ["EVENTS", "Event", "Observed", "Step", "look", "read_floats"]
 
 EVENTS = (
     "before_run",
@@ -36,6 +36,25 @@ def read_floats(arrays: Sequence[Any]) -> list[float]:
     return [float(array) for array in arrays]
 
 
+class Step(NamedTuple):
+    """What a run keeps of one step until it is read.
+
+    Attributes:
+        iteration: its number: of training iterations, or of batches in this pass over held-out data.
+        logs: lazy 0-d device values.
+        issued: seconds on the run's clock when the step was issued; None where no clock is observed.
+        arrived: seconds on that clock when its batch had arrived.
+        paused: whether something else came between it and the step before: validation, a checkpoint, the start of the
+            process. Its times say nothing of a step then.
+    """
+
+    iteration: int
+    logs: Mapping[str, Any] = EMPTY
+    issued: float | None = None
+    arrived: float | None = None
+    paused: bool = False
+
+
 class Event(NamedTuple):
     """One event.
 
@@ -43,7 +62,8 @@ class Event(NamedTuple):
         name: one of `EVENTS`.
         mode: "train" or "val".
         iteration: training iterations done; ``after_train_iter`` counts its own.
-        epoch: training epochs done; ``after_train_epoch`` counts its own.
+        epoch: training epochs done; ``after_train_epoch`` counts its own. In an iteration-based run, whole passes over
+            the data: iteration // length.
         inner: iterations done in this pass over the data; an ``iter`` event counts its own.
         length: iterations of this pass (0 where it is endless).
         total: training iterations of the whole run.
@@ -54,6 +74,7 @@ class Event(NamedTuple):
         data_time: seconds on that clock when the batch had arrived.
         reason: of ``on_interrupt``.
         read: turns lazy values into floats in one wait.
+        window: for a hook that ``reads``, the steps since it last read, the newest last.
     """
 
     name: str
@@ -70,6 +91,7 @@ class Event(NamedTuple):
     data_time: float | None = None
     reason: str = ""
     read: Callable[[Sequence[Any]], list[float]] = read_floats
+    window: tuple[Step, ...] = ()
 
 
 class Observed(NamedTuple):

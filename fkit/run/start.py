@@ -1,15 +1,16 @@
 """Where a run starts: at the beginning, or at what a checkpoint holds."""
 
 from collections.abc import Mapping
-from typing import Any, NamedTuple, cast
+from typing import Any, NamedTuple
 
 import numpy as np
 
+from fkit.run.memory import read_memory, write_memory
 from fkit.run.plan import Plan
 from fkit.run.state import Memory, Position, RunState
 from fkit.training.state import Arrays
 from fkit.tree.check import expect
-from fkit.tree.error import FkitValueError
+from fkit.tree.error import FkitTypeError, FkitValueError
 from fkit.tree.frozen import frozen
 
 __all__ = ["Saved", "begin", "exact", "restore", "save"]
@@ -40,13 +41,17 @@ def begin(plan: Plan, seed: int | None = None) -> RunState:
 
 
 def save(plan: Plan, run: RunState) -> Saved:
-    """A run as data: arrays, and a record that JSON can hold."""
+    """A run as data: arrays, and a record that JSON can hold.
+
+    Raises:
+        FkitTypeError: a hook's exact memory holds what a checkpoint cannot keep.
+    """
     record = {
         "position": run.position._asdict(),
         "hyperparams": {name: value.tolist() for name, value in run.hyperparams.items()},
         "metrics": dict(run.metrics),
-        "exact": {name: memory.exact for name, memory in run.memory.items()},
-        "observed": {name: memory.observed for name, memory in run.memory.items() if _plain(memory.observed)},
+        "exact": {name: write_memory(m.exact, f"the exact memory of hook {name!r}") for name, m in run.memory.items()},
+        "observed": {name: row for name, memory in run.memory.items() for row in _observed(memory.observed)},
     }
     return Saved(plan.program.collect(run.train), record)
 
@@ -74,8 +79,8 @@ def restore(plan: Plan, saved: Saved) -> RunState:
         for name, hook in plan.hooks:
             fresh = hook.memory()
             memory[name] = Memory(
-                _tuples(known[name]) if name in known else fresh.exact,
-                _tuples(observed[name]) if name in observed else fresh.observed,
+                read_memory(known[name]) if name in known else fresh.exact,
+                read_memory(observed[name]) if name in observed else fresh.observed,
             )
         metrics = frozen(record["metrics"])
     except (KeyError, TypeError) as cause:
@@ -84,19 +89,14 @@ def restore(plan: Plan, saved: Saved) -> RunState:
     return RunState(position, state, frozen(hyperparams), frozen(memory), metrics, "running", True)
 
 
-def _plain(value: Any) -> bool:
-    """Whether JSON holds it."""
-    if isinstance(value, tuple | list):
-        return all(_plain(item) for item in value)  # pyright: ignore[reportUnknownVariableType]
-    if isinstance(value, Mapping):
-        return all(isinstance(k, str) and _plain(v) for k, v in value.items())  # pyright: ignore[reportUnknownVariableType]
-    return value is None or isinstance(value, str | int | float | bool)
+def _observed(memory: Any) -> tuple[Any, ...]:
+    """Observed memory as JSON holds it, in a tuple of one; () where it does not."""
+    try:
+        return (write_memory(_untyped(memory), "observed memory"),)
+    except FkitTypeError:
+        return ()
 
 
-def _tuples(value: Any) -> Any:
-    if isinstance(value, list | tuple):
-        return tuple(_tuples(item) for item in value)  # pyright: ignore[reportUnknownVariableType]
-    if isinstance(value, Mapping):
-        items = cast("Mapping[str, Any]", value).items()
-        return frozen({name: _tuples(item) for name, item in items})
-    return value
+def _untyped(value: Any) -> Any:
+    """Named tuples as tuples: whoever observed them makes them anew."""
+    return tuple(_untyped(item) for item in value) if isinstance(value, tuple) else value  # pyright: ignore[reportUnknownVariableType]

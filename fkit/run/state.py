@@ -13,9 +13,9 @@ class Memory(NamedTuple):
     """What a hook remembers between events, saved with the run.
 
     Attributes:
-        exact: decides later states; in the fingerprint. Data that JSON can hold, tuples for lists.
-        observed: wall times, lazy values between log events and the like: never in the fingerprint. What of it JSON can
-            hold is saved.
+        exact: decides later states; in the fingerprint. Tuples, lists, mappings, numbers, text, None, and numpy's numbers
+            and arrays: they come back from a checkpoint as they were, and anything else is an error when it is saved.
+        observed: wall times and the like: never in the fingerprint. What of it a checkpoint can hold is saved.
     """
 
     exact: Any = ()

@@ -1,56 +1,106 @@
 """The two ways through held-out data: predictions that an evaluator scores, and mmcv's "val" phase of losses."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Generator, Iterator, Mapping
 from typing import Any
 
 from fkit.array.random import host_fold, key
 from fkit.data.source import Source
-from fkit.run.effect import Effect
-from fkit.run.event import Event, Observed, look
-from fkit.run.hook.hook import fire
-from fkit.run.plan import Plan
-from fkit.run.state import RunState
+from fkit.run.attempt import attempt
+from fkit.run.event import Step, look
+from fkit.run.held import close, length_of, one_pass, source_of
+from fkit.run.state import Position, RunState
+from fkit.run.tally import Tally
+from fkit.run.tell import Fold, Item
 from fkit.structures.batch import Batch
 from fkit.training.backend import Backend
-from fkit.training.evaluator import Evaluator, sample_ids
+from fkit.training.evaluator import Evaluator
 from fkit.training.program import Program
 from fkit.training.state import TrainState
 from fkit.tree.error import FkitValueError
 
-__all__ = ["evaluate", "host", "losses_of", "observe", "validation"]
+__all__ = ["evaluate", "losses_of", "validation"]
 
-Item = tuple[RunState, tuple[Effect, ...], str]
+Pass = Generator[Item, None, tuple[RunState, str]]
 
 
-def validation(
-    plan: Plan, run: RunState, data: Mapping[str, Source], seen: Iterator[tuple[Observed, ...]], total: int
-) -> Iterator[Item]:
+def validation(fold: Fold, run: RunState, after: Position, data: Mapping[str, Source]) -> Pass:
     """Predict every batch of ``data["val"]`` and score it; the run's ``metrics`` become the result.
 
+    Args:
+        after: where the run is when it is done. What is saved before then begins the validation again.
+
     Yields:
-        (run, effects, signal); a signal ends it.
+        (run, effects) after each event that asked for something.
+
+    Returns:
+        the run, and the name of a signal that ended it: the run is as it was before then.
     """
-    source = _source(data)
-    evaluator = plan.evaluator
+    evaluator = fold.plan.evaluator
     if evaluator is None:
         raise FkitValueError("validation needs an evaluator.", repair="Set val_evaluator=dict(type='Accuracy'), say.")
+    begun, source = run, source_of(data, "val")
+    place = f"validation after iteration {run.iteration}, batch"
+    tally, predict = Tally(evaluator, fold.plan.room, place), fold.plan.program.predict
+
+    def act(run: RunState, number: int, batch: Batch) -> Mapping[str, Any]:
+        tally.add(number, batch, attempt("the model", place, number, predict, run.train, batch))
+        return {}
+
+    run = run._replace(position=after)
+    length = length_of(source, "val")
+    if length is None:
+        raise FkitValueError(
+            "data['val'] is endless (its length is None), and validation goes through all of it.",
+            repair="Give it a length: num_batch_per_epoch in its dataloader.",
+        )
     for name in ("before_val", "before_val_epoch"):
-        run, effects = _tell(plan, run, name, source, total)
-        yield run, effects, ""
-    scores, count = evaluator.empty(), 0
-    for inner, batch in enumerate(source.batches(0, 0), 1):
-        run, effects = _tell(plan, run, "before_val_iter", source, total, inner=inner - 1, batch=batch)
-        outputs = plan.program.predict(run.train, batch)
-        scores, count = observe(evaluator, plan.room, scores, batch, outputs, count)
-        run, more = _tell(plan, run, "after_val_iter", source, total, inner=inner, batch=batch)
-        signal = look(seen)[1]
-        if effects or more or signal:
-            yield run, effects + more, signal
-    metrics = evaluator.compute(scores)
-    run = run._replace(metrics=metrics)
+        run = yield from _say(fold, run, name, length, begun)
+    batches = one_pass(source, place)
+    try:
+        run, signal = yield from _through(fold, run, batches, length, begun, act)
+    finally:
+        close(batches)
+    fold.paused = True
+    if signal:
+        return begun, signal
+    run = run._replace(metrics=tally.metrics())
     for name in ("after_val_epoch", "after_val"):
-        run, effects = _tell(plan, run, name, source, total, metrics=metrics)
-        yield run, effects, ""
+        run = yield from _say(fold, run, name, length)
+    return run, ""
+
+
+def losses_of(
+    fold: Fold,
+    run: RunState,
+    after: Position,
+    data: Mapping[str, Source],
+    held: Iterator[tuple[int, Batch]] | None,
+) -> Pass:
+    """mmcv's "val" phase: losses on held-out data, no update: all of it, or of an iteration-based run's stream ``held``
+    the next batch.
+
+    Yields, returns: as `validation`.
+    """
+    begun, source = run, source_of(data, "val")
+    place = f"losses after iteration {run.iteration}, validation batch"
+    length = length_of(source, "val") or 0
+    drawn, loss = key(fold.plan.seed, "val", run.iteration), fold.plan.program.loss
+
+    def act(run: RunState, number: int, batch: Batch) -> Mapping[str, Any]:
+        return attempt("the model", place, number, loss, run.train, batch, host_fold(drawn, number))[0]
+
+    run = run._replace(position=after)
+    run = yield from _say(fold, run, "before_val_epoch", length, begun)
+    batches = one_pass(source, place) if held is None else iter([next(held)])
+    try:
+        run, signal = yield from _through(fold, run, batches, length, begun, act)
+    finally:
+        close(batches)
+    fold.paused = True
+    if signal:
+        return begun, signal
+    run = yield from _say(fold, run, "after_val_epoch", length)
+    return run, ""
 
 
 def evaluate(program: Program, evaluator: Evaluator, room: Backend, state: TrainState, source: Source) -> Iterator[Any]:
@@ -58,81 +108,62 @@ def evaluate(program: Program, evaluator: Evaluator, room: Backend, state: Train
 
     Yields:
         after each batch, how many are done; at last the metrics, {name: float}.
+
+    Raises:
+        RunError: the model, a metric or the data raised, or the data is shorter or longer than it says.
     """
-    scores, count = evaluator.empty(), 0
-    for done, batch in enumerate(source.batches(0, 0), 1):
-        scores, count = observe(evaluator, room, scores, batch, program.predict(state, batch), count)
-        yield done
-    yield evaluator.compute(scores)
+    tally = Tally(evaluator, room, "batch")
+    for number, batch in one_pass(source, "batch"):
+        tally.add(number, batch, attempt("the model", "batch", number, program.predict, state, batch))
+        yield number
+    yield tally.metrics()
 
 
-def observe(
-    evaluator: Evaluator, room: Backend, scores: Any, batch: Batch, outputs: Any, count: int
-) -> tuple[Any, int]:
-    """A batch's predictions, brought to the host, added to the evaluator's state; and the samples seen so far."""
-    ids = sample_ids(batch, count)
-    return evaluator.observe(scores, host(room, outputs), batch.targets, ids, batch.valid), count + len(batch)
+def _through(
+    fold: Fold,
+    run: RunState,
+    batches: Iterator[tuple[int, Batch]],
+    length: int,
+    begun: RunState,
+    act: Callable[[RunState, int, Batch], Mapping[str, Any]],
+) -> Pass:
+    """Each batch of a pass: ``before_val_iter``, ``act``, ``after_val_iter``."""
+    before, after, window = fold.turns["before_val_iter"], fold.turns["after_val_iter"], fold.windows["val"]
+    first = True
+    for number, batch in batches:
+        if first:
+            first = False
+            window.clear()
+            for turn in (before, after):
+                turn.begin(run.position._replace(inner=number - 1), length, fold.total)
+        if number >= before.least:
+            event = fold.event("before_val_iter", run, "val", inner=number - 1, length=length, batch=batch)
+            run, effects = fold.tell(run, event, run.position._replace(inner=number))
+            yield from fold.shown(_middle(run, begun), effects)
+        logs = act(run, number, batch)
+        issued, signal = look(fold.seen)
+        if logs:
+            window.add(Step(number, logs, issued))
+        if number >= after.least:
+            event = fold.event("after_val_iter", run, "val", inner=number, length=length, batch=batch, logs=logs)
+            run, effects = fold.tell(run, event, run.position._replace(inner=number))
+            yield from fold.shown(_middle(run, begun), effects)
+        if signal:
+            return run, signal
+    return run, ""
 
 
-def losses_of(
-    plan: Plan, run: RunState, data: Mapping[str, Source], seen: Iterator[tuple[Observed, ...]], total: int
-) -> Iterator[Item]:
-    """mmcv's "val" phase: losses on held-out data, no update: all of it, or in an iteration-based run the next batch.
-
-    Yields:
-        (run, effects, signal); a signal ends it.
-    """
-    source = _source(data)
-    at = run.position
-    length = source.length or 0
-    drawn = key(plan.seed, "val", at.iteration)
-    run, effects = _tell(plan, run, "before_val_epoch", source, total)
-    yield run, effects, ""
-    if plan.course.by_epoch:
-        batches = source.batches(0, 0)
-        first = 0
-    else:
-        first = (at.val_done - 1) % length if length else at.val_done - 1
-        batches = iter([next(iter(source.batches(0, first)))])
-    for inner, batch in enumerate(batches, first + 1):
-        run, effects = _tell(plan, run, "before_val_iter", source, total, inner=inner - 1, batch=batch)
-        logs, _ = plan.program.loss(run.train, batch, host_fold(drawn, inner))
-        run, more = _tell(plan, run, "after_val_iter", source, total, inner=inner, batch=batch, logs=logs)
-        yield run, effects + more, look(seen)[1]
-    run, effects = _tell(plan, run, "after_val_epoch", source, total)
-    yield run, effects, ""
+def _say(
+    fold: Fold, run: RunState, name: str, length: int, begun: RunState | None = None
+) -> Generator[Item, None, RunState]:
+    """An event of a pass that is none of its batches."""
+    metrics = run.metrics if begun is None else {}
+    run, effects = fold.tell(run, fold.event(name, run, "val", inner=0, length=length, metrics=metrics))
+    yield from fold.shown(run if begun is None else _middle(run, begun), effects)
+    return run
 
 
-def _tell(
-    plan: Plan, run: RunState, name: str, source: Source, total: int, **more: Any
-) -> tuple[RunState, tuple[Effect, ...]]:
-    answering = plan.handlers[name]
-    if not answering:
-        return run, ()
-    at = run.position
-    event = Event(
-        name, "val", at.iteration, at.epoch, length=source.length or 0, total=total, read=plan.room.fetch, **more
-    )
-    memory, effects = fire(answering, run.memory, run, event)
-    return run if memory is run.memory else run._replace(memory=memory), effects
-
-
-def _source(data: Mapping[str, Source]) -> Source:
-    if "val" not in data:
-        raise FkitValueError(
-            "validation needs data['val'].",
-            value="val",
-            choices=tuple(data),
-            label="Data",
-            repair="Set val_dataloader.",
-        )
-    return data["val"]
-
-
-def host(room: Backend, outputs: Any) -> Any:
-    """Predictions with host arrays in place of the device's; mappings and sequences keep their shape."""
-    if isinstance(outputs, Mapping):
-        return {name: host(room, value) for name, value in outputs.items()}  # pyright: ignore[reportUnknownVariableType]
-    if isinstance(outputs, tuple | list):
-        return tuple(host(room, value) for value in outputs)  # pyright: ignore[reportUnknownVariableType]
-    return room.numpy(outputs)
+def _middle(run: RunState, begun: RunState) -> RunState:
+    """What is saved in the middle of a pass goes on before it."""
+    now, at = run.position, begun.position
+    return run._replace(position=at._replace(stop=now.stop, validate=at.validate or now.validate))

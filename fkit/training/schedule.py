@@ -19,6 +19,7 @@ from fkit.tree.error import FkitTypeError, FkitValueError, quoted
 from fkit.tree.frozen import EMPTY
 
 __all__ = [
+    "INF",
     "ConstantLR",
     "CosineAnnealingLR",
     "LinearLR",
@@ -26,11 +27,15 @@ __all__ = [
     "Schedule",
     "StepLR",
     "Time",
+    "ahead",
     "chain",
     "target",
 ]
 
 Value = NDArray[np.float64]
+
+INF = 10**9
+"""The ``end`` of a policy that has none: mmengine's."""
 
 
 class Time(NamedTuple):
@@ -48,7 +53,11 @@ class Time(NamedTuple):
 
 
 class Schedule(Protocol):
-    """One policy for one hyperparameter."""
+    """One policy for one hyperparameter.
+
+    One of the time alone, with no state, may say so by an attribute ``closed = True``: it is asked ahead of time then,
+    and once only where its method ``change(at)`` names the next epoch or iteration at which its value may differ.
+    """
 
     @property
     def param(self) -> str: ...
@@ -74,7 +83,7 @@ class _Ranged:
     least: ClassVar[tuple[tuple[str, int], ...]] = ()  # fields with a lower bound
 
     begin: int = 0
-    end: int
+    end: int = INF
     by_epoch: bool = True
     param: str = "lr"
 
@@ -99,12 +108,38 @@ class _Ranged:
         return ()
 
     def step(self, state: tuple[()], at: Time, value: Value) -> tuple[tuple[()], Value]:
-        t = (at.epoch if self.by_epoch else at.iteration) - self.begin
-        return state, value if t < 0 else self.apply(min(t, self.end - self.begin - 1), value)
+        return state, self.rows(at, 1, value[None])[0]
 
-    def apply(self, t: int, value: Value) -> Value:
-        """The value at ``t`` steps since ``begin``."""
+    def rows(self, at: Time, count: int, value: Value) -> Value:
+        """The values (count, G) at ``at`` and the iterations after it, of one epoch, where those before give ``value``."""
+        t = (at.epoch if self.by_epoch else at.iteration) - self.begin
+        last = self.end - self.begin - 1
+        if self.by_epoch or t >= last:
+            return value if t < 0 else self.act(self.weight(min(t, last)), value)
+        before = min(max(-t, 0), count)  # steps that the policy leaves as they are
+        weights = np.array([self.weight(min(t + i, last)) for i in range(before, count)])
+        rows = np.broadcast_to(value, (count, value.shape[1])).copy()
+        rows[before:] = self.act(weights[:, None], rows[before:])
+        return rows
+
+    def change(self, at: Time) -> int | None:
+        """The next epoch or iteration after ``at`` whose value may differ; None where none will."""
+        t = (at.epoch if self.by_epoch else at.iteration) - self.begin
+        if t < 0:
+            return self.begin
+        return None if t >= self.end - self.begin - 1 else self.begin + self.turn(t)
+
+    def turn(self, t: int) -> int:
+        """The next t after ``t`` at which the weight may differ."""
+        return t + 1
+
+    def weight(self, t: int) -> float:
+        """What decides the value ``t`` steps after ``begin``."""
         raise FkitTypeError(f"{type(self).__name__} has no formula.")
+
+    def act(self, weight: Any, value: Value) -> Value:
+        """The value under a weight, or (count, 1) of them."""
+        return value * weight
 
     def in_iterations(self, epoch_length: int) -> "_Ranged":
         """The same policy counted in iterations (mmengine's ``convert_to_iter_based``).
@@ -114,7 +149,8 @@ class _Ranged:
         """
         if not self.by_epoch:
             raise FkitValueError(f"{type(self).__name__}: convert_to_iter_based is for a policy with by_epoch=True.")
-        return replace(self, begin=self.begin * epoch_length, end=self.end * epoch_length, by_epoch=False)
+        end = self.end if self.end == INF else self.end * epoch_length
+        return replace(self, begin=self.begin * epoch_length, end=end, by_epoch=False)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -129,8 +165,11 @@ class ConstantLR(_Ranged):
 
     factor: float = 1 / 3
 
-    def apply(self, t: int, value: Value) -> Value:
-        return value * self.factor if t < self.end - self.begin - 1 else value
+    def weight(self, t: int) -> float:
+        return self.factor if t < self.end - self.begin - 1 else 1.0
+
+    def turn(self, t: int) -> int:
+        return self.end - self.begin - 1
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -146,10 +185,10 @@ class LinearLR(_Ranged):
     start_factor: float = 1 / 3
     end_factor: float = 1.0
 
-    def apply(self, t: int, value: Value) -> Value:
+    def weight(self, t: int) -> float:
         steps = self.end - self.begin - 1
         part = t / steps if steps > 0 else 0.0
-        return value * (self.start_factor + (self.end_factor - self.start_factor) * part)
+        return self.start_factor + (self.end_factor - self.start_factor) * part
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -160,8 +199,16 @@ class StepLR(_Ranged):
     step_size: int
     gamma: float = 0.1
 
-    def apply(self, t: int, value: Value) -> Value:
-        return value * self.gamma ** (t // self.step_size)
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if self.step_size < 1:
+            raise FkitValueError(f"StepLR: step_size={self.step_size}: at least 1.")
+
+    def weight(self, t: int) -> float:
+        return self.gamma ** (t // self.step_size)
+
+    def turn(self, t: int) -> int:
+        return (t // self.step_size + 1) * self.step_size
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -182,8 +229,12 @@ class MultiStepLR(_Ranged):
         super().__post_init__()
         object.__setattr__(self, "milestones", tuple(sorted(self.milestones)))
 
-    def apply(self, t: int, value: Value) -> Value:
-        return value * self.gamma ** bisect.bisect_right(self.milestones, t)
+    def weight(self, t: int) -> float:
+        return self.gamma ** bisect.bisect_right(self.milestones, t)
+
+    def turn(self, t: int) -> int:
+        place = bisect.bisect_right(self.milestones, t)
+        return self.milestones[place] if place < len(self.milestones) else self.end - self.begin - 1
 
     def in_iterations(self, epoch_length: int) -> "_Ranged":
         return replace(super().in_iterations(epoch_length), milestones=tuple(m * epoch_length for m in self.milestones))
@@ -207,11 +258,16 @@ class CosineAnnealingLR(_Ranged):
         super().__post_init__()
         if self.eta_min is not None and self.eta_min_ratio is not None:
             raise FkitValueError("CosineAnnealingLR: give eta_min or eta_min_ratio, not both.")
+        if self.T_max is not None and self.T_max < 1:
+            raise FkitValueError(f"CosineAnnealingLR: T_max={self.T_max}: at least 1.")
 
-    def apply(self, t: int, value: Value) -> Value:
+    def weight(self, t: int) -> float:
         steps = self.T_max if self.T_max is not None else self.end - self.begin
+        return 1 + math.cos(math.pi * t / steps)
+
+    def act(self, weight: Any, value: Value) -> Value:
         low = value * self.eta_min_ratio if self.eta_min_ratio is not None else self.eta_min or 0.0
-        return low + (value - low) * (1 + math.cos(math.pi * t / steps)) / 2
+        return low + (value - low) * weight / 2
 
     def in_iterations(self, epoch_length: int) -> "_Ranged":
         longer = super().in_iterations(epoch_length)
@@ -238,6 +294,29 @@ def chain(
         state, values[name] = policy.step(state, at, values[name])
         after.append(state)
     return tuple(after), values
+
+
+def ahead(policies: tuple[Schedule, ...], at: Time, count: int, base: Mapping[str, Any]) -> dict[str, Value]:
+    """What closed policies give at ``at`` and the iterations after it, of one epoch: {name: (count, G)} of the
+    hyperparameters that they act on; each row is what `chain` gives, to the bit.
+
+    Example:
+        >>> warm = LinearLR(start_factor=0.5, end=3, by_epoch=False)
+        >>> ahead((warm,), Time(1, 0), 2, {"lr": np.array([0.1]), "momentum": np.array([0.9])})["lr"].tolist()
+        [[0.07500000000000001], [0.1]]
+    """
+    rows: dict[str, Value] = {}
+    for policy in policies:
+        name = target(policy.param, base)
+        value = rows.get(name)
+        if value is None:
+            value = np.repeat(np.asarray(base[name], np.float64)[None], count, 0)
+        if isinstance(policy, _Ranged):
+            rows[name] = policy.rows(at, count, value)
+        else:
+            moments = [at._replace(iteration=at.iteration + i) for i in range(count)]
+            rows[name] = np.stack([policy.step(policy.init(), one, value[i])[1] for i, one in enumerate(moments)])
+    return rows
 
 
 def target(param: str, values: Mapping[str, Any]) -> str:

@@ -5,11 +5,11 @@
 
 import dataclasses
 import hashlib
+import itertools
 import json
 from dataclasses import dataclass, field
 from pathlib import Path
 
-import numpy as np
 import pytest
 from frozendict import frozendict
 
@@ -17,62 +17,17 @@ import fkit
 from fkit.run.effect import SetHyperparams, Stop, Validate
 from fkit.run.event import EVENTS, Observed
 from fkit.run.hook.hook import handlers
-from fkit.run.hook.schedule import ParamSchedulerHook
 from fkit.run.start import Saved, save
+from tests.run.counting import Same, epochs, hooks, iterations, plan_of, schedulers
 
 BOOK = Path(__file__).parent / "due.json"
-BATCH = fkit.Batch(np.zeros((2, 4), np.float32), {"gt_label": np.zeros(2, np.int64)})
-
-
-class Counting:
-    """A program of no arithmetic: its state counts steps, its losses and predictions are numbers of that count."""
-
-    def __init__(self):
-        self.rates = []  # (iteration, lr) of every step
-
-    def init(self, seed):
-        return 0
-
-    def hyperparams(self):
-        return frozendict(lr=np.array([0.1, 0.2]), momentum=np.array([0.9, 0.9]))
-
-    def train_step(self, state, batch, hyperparams):
-        self.rates.append((state, hyperparams["lr"].tolist()))
-        return state + 1, {"loss": 1.0 / (state + 1), "accuracy": state / 2000}
-
-    def loss(self, state, batch, key, train=False):
-        return {"loss": 2.0 + state, "accuracy": 0.5}, {}
-
-    def predict(self, state, batch):
-        return {"pred_label": np.zeros(2, np.int64)}
-
-    def arrays(self, state):
-        return {"iteration": np.array(state)}
-
-    collect = arrays
-
-    def restore(self, arrays):
-        return int(arrays["iteration"])
-
-
-@dataclass(frozen=True)
-class Same(fkit.Source):
-    """One batch again and again; ``length`` of them an epoch, or None for no end."""
-
-    length: int | None = None
-
-    def batches(self, epoch, start=0):
-        done = start
-        while self.length is None or done < self.length:
-            yield BATCH
-            done += 1
 
 
 class Watched(fkit.Hook):
     """A hook that writes down when the hook inside it does something."""
 
-    def __init__(self, name, inner, seen):
-        self.name, self.inner, self.seen = name, inner, seen
+    def __init__(self, name, inner, seen, calls):
+        self.name, self.inner, self.seen, self.calls = name, inner, seen, calls
         for word in ("reads", "holds"):
             if hasattr(inner, word):
                 setattr(self, word, getattr(inner, word))
@@ -92,6 +47,7 @@ class Watched(fkit.Hook):
         handler = getattr(self.inner, name)
 
         def watch(memory, run, event):
+            self.calls.append((self.name, event.name, event.iteration))
             after, effects = handler(memory, run, event)
             words = [type(e).__name__ for e in effects if not isinstance(e, SetHyperparams)]
             if after.exact != memory.exact:
@@ -111,23 +67,6 @@ class Ask(fkit.Hook):
 
     def after_train_iter(self, memory, run, event):
         return memory, self.at.get(event.iteration, ())
-
-
-def schedulers(*policies):
-    return {"param_scheduler": [dict(policy) for policy in policies]}
-
-
-def hooks(every, ignore_last=False, **checkpoint):
-    logger = dict(type="LoggerHook", interval=every, ignore_last=ignore_last)
-    return {"default_hooks": dict(logger=logger, checkpoint=dict(type="CheckpointHook", **checkpoint))}
-
-
-def epochs(count, **more):
-    return {"train_cfg": dict(by_epoch=True, max_epochs=count, **more)}
-
-
-def iterations(count, **more):
-    return {"train_cfg": dict(by_epoch=False, max_iters=count, **more)}
 
 
 COSINE = dict(type="CosineAnnealingLR", by_epoch=False, eta_min=0.001)
@@ -222,47 +161,18 @@ SETTINGS = frozendict(
 )
 
 
-def config(changes):
-    base = dict(
-        model=dict(
-            type="ImageClassifier",
-            backbone=dict(type="MLP", in_channels=4, hidden=[2]),
-            head=dict(type="LinearClsHead", num_classes=2, in_channels=2),
-        ),
-        train_dataloader=dict(batch_size=2, dataset=dict(type="Digits")),
-        val_dataloader=dict(batch_size=2, dataset=dict(type="Digits")),
-        val_evaluator=dict(type="Accuracy"),
-        optim_wrapper=dict(optimizer=dict(type="SGD", lr=0.1, momentum=0.9)),
-        seed=0,
-    )
-    return fkit.Config(base | changes)
-
-
-def watched(length, changes, asks, seen):
+def watched(length, changes, asks, seen, calls):
     """The plan of a setting, its program one of no arithmetic, its hooks watched."""
-    plan = fkit.plan(config({name: value for name, value in changes.items() if name != "param_scheduler"}))
-    program = Counting()
-    rows = [("ask", Ask(asks))]
-    for name, hook in plan.hooks:
-        if name == "param_scheduler":
-            hook = ParamSchedulerHook(policies(changes, plan.course, length or 0), program.hyperparams())
-        rows.append((name, Watched(name, hook, seen)))
-    return dataclasses.replace(plan, program=program, hooks=tuple(rows), handlers=handlers(rows))
-
-
-def policies(changes, course, length):
-    made = []
-    for node in changes.get("param_scheduler", ()):
-        end = course.limit if course.by_epoch and node.get("by_epoch", True) else course.total(length)
-        made.append(fkit.build(node, fkit.registry(), "param_schedulers", defaults={"end": end}))
-    return tuple(made)
+    plan = plan_of(changes, length=length or 0)
+    rows = [("ask", Ask(asks)), *((name, Watched(name, hook, seen, calls)) for name, hook in plan.hooks)]
+    return dataclasses.replace(plan, hooks=tuple(rows), handlers=handlers(rows))
 
 
 def drive(name):
-    """What is seen of a setting: the hooks' deeds, and the rates that each step was given."""
+    """What is seen of a setting: the hooks' deeds, the rates that each step was given, and the hooks' calls."""
     length, changes, signals, asks = SETTINGS[name]
-    seen, data = [], {"train": Same(length), "val": Same(3)}
-    plan = watched(length, changes, asks, seen)
+    seen, calls, data = [], [], {"train": Same(length), "val": Same(3)}
+    plan = watched(length, changes, asks, seen, calls)
     run = fkit.begin(plan)
     for signal in (*signals, None):
         heard = []
@@ -278,13 +188,13 @@ def drive(name):
             break
         saved = save(plan, run)
         run = fkit.restore(plan, Saved(saved.arrays, json.loads(json.dumps(saved.record))))
-    return seen, plan.program.rates
+    return seen, plan.program.rates, calls
 
 
 def compact(name):
     """`drive`, as rows: {"hook event deeds": iterations as [first, last, step] runs}, and the rates as a digest with the
     iterations at which they changed."""
-    seen, rates = drive(name)
+    seen, rates, _ = drive(name)
     table = {}
     for hook, event, words, iteration in seen:
         table.setdefault(f"{hook} {event} {words}", []).append(iteration)
@@ -328,6 +238,17 @@ def test_the_record_is_of_every_setting():
 @pytest.mark.parametrize("name", SETTINGS)
 def test_hooks_do_what_they_did_when_they_were_told_of_every_event(name):
     assert compact(name) == json.loads(BOOK.read_text())[name]
+
+
+@pytest.mark.parametrize("name", SETTINGS)
+def test_hooks_are_called_at_no_iteration_at_which_they_do_nothing(name):
+    seen, rates, calls = drive(name)
+    deeds = {(hook, event, iteration) for hook, event, _, iteration in seen}
+    told = [call for call in calls if call[1] in ("after_train_iter", "after_val_iter", "before_val_iter")]
+    assert set(told) <= deeds and len(told) == len(set(told))
+    asked = [call for call in calls if call[1] == "before_train_iter"]
+    changes = sum(a[1] != b[1] for a, b in itertools.pairwise(rates))
+    assert len(asked) <= 12 + len(SETTINGS[name][2]) + min(changes, len(rates) // 20)
 
 
 if __name__ == "__main__":

@@ -19,12 +19,12 @@ from fkit.run.effect import (
     WriteStatus,
     WriteText,
 )
-from fkit.run.event import EVENTS, Event
+from fkit.run.event import EVENTS, Event, Step
 from fkit.run.hook.checkpoint import CheckpointHook
 from fkit.run.hook.hook import Hook, fire, handlers, priority_number
-from fkit.run.hook.log import LoggerHook, RecordHook
+from fkit.run.hook.log import LoggerHook, RecordHook, Told
 from fkit.run.hook.schedule import ParamSchedulerHook
-from fkit.run.hook.timer import IterTimerHook, Times
+from fkit.run.hook.timer import Times
 from fkit.run.hook.validation import ValidationHook
 from fkit.run.state import Memory, Position, RunState
 from fkit.training.schedule import CosineAnnealingLR, LinearLR, MultiStepLR
@@ -115,46 +115,85 @@ def test_what_another_hook_sets_between_is_seen():
     assert run.hyperparams["momentum"].tolist() == [0.5]
 
 
+def steps(*rows, first=1):
+    """A window: a step for each row of logs."""
+    return tuple(Step(first + i, row) for i, row in enumerate(rows))
+
+
 def test_logger_writes_the_very_step_and_says_the_mean():
     hook = LoggerHook(interval=2)
     logs = [{"loss": np.float64(value)} for value in (4.0, 2.0, 1.0)]
-    _, effects = drive(hook, [after_iter(i + 1, length=3, total=3, logs=row) for i, row in enumerate(logs)])
+    events = [after_iter(2, 3, 3, window=steps(*logs[:2])), after_iter(3, 3, 3, window=steps(logs[2], first=3))]
+    _, effects = drive(hook, events)
     assert effects[0] == WriteScalars(2, 0, "train", {"loss": 2.0, "lr": 0.1})
     assert effects[1].text == "epoch 1 [2/3] train  lr 1.000e-01  loss 3.0000"
     assert effects[2] == WriteScalars(3, 0, "train", {"loss": 1.0, "lr": 0.1})
 
 
-def test_logger_reads_nothing_between_lines():
+def test_an_event_with_no_window_is_of_its_own_step():
+    _, effects = drive(LoggerHook(interval=1), [after_iter(1, logs={"loss": 4.0})])
+    assert effects[0] == WriteScalars(1, 0, "train", {"loss": 4.0, "lr": 0.1})
+
+
+def test_logger_reads_nothing_between_lines_and_all_in_one_wait():
     read = []
-    events = [
-        after_iter(i, logs={"loss": i}, read=lambda values: read.append(len(values)) or [1.0] * len(values))
-        for i in range(1, 6)
-    ]
-    drive(LoggerHook(interval=5), events[:4])
+
+    def fetch(values):
+        read.append(len(values))
+        return [1.0] * len(values)
+
+    between = [after_iter(i, logs={"loss": i}, read=fetch) for i in range(1, 5)]
+    drive(LoggerHook(interval=5), between)
     assert read == []
-    drive(LoggerHook(interval=5), events)
-    assert read == [5]
+    drive(LoggerHook(interval=5), [after_iter(5, read=fetch, window=steps({"loss": 1}, {"loss": 2, "acc": 1}))])
+    assert read == [3]
+
+
+def test_losses_that_come_and_go_are_each_averaged_over_the_steps_that_had_them():
+    rows = ({"loss": 4.0}, {"loss": 2.0, "loss_mask": 1.0}, {}, {"acc": 0.5, "loss": 0.0})
+    _, effects = drive(LoggerHook(interval=4), [after_iter(4, window=steps(*rows))])
+    assert effects[0] == WriteScalars(4, 0, "train", {"acc": 0.5, "loss": 0.0, "lr": 0.1})
+    assert effects[1].text.endswith("loss 2.0000  loss_mask 1.0000  acc 0.5000")
+    _, effects = drive(LoggerHook(), [Event("after_val_epoch", "val", 8, 1, window=steps(*rows))])
+    assert effects[0] == WriteScalars(8, 1, "val", {"loss": 2.0, "loss_mask": 1.0, "acc": 0.5})
 
 
 def test_a_loss_that_is_not_finite_fails_the_run_with_its_step():
-    logs = [{"loss": 1.0}, {"loss": math.inf}, {"loss": math.nan}]
-    _, effects = drive(LoggerHook(interval=3), [after_iter(i + 1, logs=row) for i, row in enumerate(logs)])
+    window = steps({"loss": 1.0}, {"gen/loss_adv": math.inf}, {"loss": math.nan})
+    _, effects = drive(LoggerHook(interval=3), [after_iter(3, window=window)])
     assert [type(effect) for effect in effects] == [WriteScalars, WriteText, Fail]
-    assert effects[-1] == Fail("loss = inf at iteration 2 is not finite; lr was 0.1.")
+    assert effects[-1] == Fail("gen/loss_adv = inf at iteration 2 is not finite; lr was 0.1.")
+
+
+def test_any_other_value_that_is_not_finite_is_said_once_and_fails_nothing():
+    events = [
+        after_iter(2, window=steps({"loss": 1.0, "grad_norm": math.inf}, {"loss": 1.0, "grad_norm": -math.inf})),
+        after_iter(4, window=steps({"loss": 1.0, "grad_norm": math.nan}, {"loss": 3.0, "grad_norm": 1.0}, first=3)),
+    ]
+    _, effects = drive(LoggerHook(interval=2), events)
+    assert [type(effect) for effect in effects] == [WriteScalars, WriteText, WriteText, WriteScalars, WriteText]
+    assert effects[2].text.startswith("grad_norm = inf at iteration 1 is not finite; it is no loss")
+    assert effects[0].scalars["grad_norm"] == -math.inf and "loss 2.0000" in effects[4].text
+
+
+def test_a_run_of_several_optimizers_logs_the_rate_of_each():
+    run = a_run(hyperparams={"gen.lr": np.array([0.1]), "disc.lr": np.array([0.2]), "gen.eps": np.array([1.0])})
+    _, effects = drive(LoggerHook(interval=1), [after_iter(1, logs={"loss": 1.0})], run)
+    assert effects[0].scalars == {"loss": 1.0, "gen.lr": 0.1, "disc.lr": 0.2}
 
 
 def test_logger_writes_validation_results_and_the_mean_of_validation_losses():
     hook = LoggerHook()
     _, effects = drive(hook, [Event("after_val_epoch", "val", 40, 2, metrics={"accuracy/top1": 0.5})])
     assert effects[0] == WriteScalars(40, 2, "val", {"accuracy/top1": 0.5})
-    losses = [Event("after_val_iter", "val", 40, 2, inner=i, logs={"loss": float(i)}) for i in (1, 2)]
-    _, effects = drive(hook, [*losses, Event("after_val_epoch", "val", 40, 2)])
+    _, effects = drive(hook, [Event("after_val_epoch", "val", 40, 2, window=steps({"loss": 1.0}, {"loss": 2.0}))])
     assert effects[0] == WriteScalars(40, 2, "val", {"loss": 1.5})
 
 
 def test_an_interrupt_checks_the_losses_that_were_not_read_yet():
-    events = [after_iter(1, logs={"loss": math.nan}), Event("on_interrupt", iteration=1, reason="SIGTERM")]
-    assert drive(LoggerHook(), events)[1] == [Fail("loss = nan at iteration 1 is not finite; lr was 0.1.")]
+    event = Event("on_interrupt", iteration=2, reason="SIGTERM", window=steps({"loss": math.nan}, {"loss": 1.0}))
+    assert drive(LoggerHook(), [event])[1] == [Fail("loss = nan at iteration 1 is not finite; lr was 0.1.")]
+    assert drive(LoggerHook(), [event._replace(window=())])[1] == []
 
 
 @pytest.mark.parametrize(
@@ -198,12 +237,16 @@ def test_checkpoint_hook_refuses_to_keep_none():
         CheckpointHook(max_keep_ckpts=0)
 
 
-def test_the_timer_remembers_seconds_in_observed_memory_only():
-    events = [after_iter(i, time=float(i) * 2, data_time=float(i) * 2 - 1.5) for i in (1, 2, 3)]
-    memory, effects = drive(IterTimerHook(), events)
-    assert effects == [] and memory.exact == ()
-    assert memory.observed == Times(last=6.0, step=2.0, data=0.5, total=4.0)
-    assert IterTimerHook().after_train_iter(memory, a_run(), after_iter(4)) == (memory, ())
+def test_the_logger_times_steps_that_nothing_came_between():
+    window = [Step(i, {"loss": 1.0}, i * 2.0, i * 2 - 1.5) for i in range(1, 7)]
+    window[3:] = [step._replace(issued=step.issued + 90, arrived=step.arrived + 90) for step in window[3:]]
+    window[3] = window[3]._replace(paused=True)
+    memory, effects = drive(LoggerHook(interval=6), [after_iter(6, total=20, window=tuple(window))])
+    assert memory.exact == ()
+    assert memory.observed.times == Times(last=102.0, step=2.0, data=0.5, total=8.0)
+    assert "step 2000.0 ms  data 500.0 ms  left 0:00:28  loss" in effects[1].text
+    again, _ = LoggerHook().before_train(Memory(observed=((102.0, 2.0, 0.5, 8.0), ("grad_norm",))), a_run(), Event("x"))
+    assert again.observed == Told(Times(None, 2.0, 0.5, 8.0), ("grad_norm",))
 
 
 def test_handlers_fire_in_order_and_memory_is_each_hooks_own():

@@ -5,8 +5,8 @@ from typing import ClassVar
 
 from fkit.run.effect import DeleteCheckpoint, Effect, SaveCheckpoint
 from fkit.run.event import Event
-from fkit.run.hook.hook import Answer, Hook
-from fkit.run.state import Memory, RunState
+from fkit.run.hook.hook import NEVER, Answer, Hook
+from fkit.run.state import Memory, Position, RunState
 from fkit.tree.check import check_fields
 from fkit.tree.error import FkitValueError
 
@@ -44,11 +44,15 @@ class CheckpointHook(Hook):
     def answers(self, event: str) -> bool:
         return super().answers(event) and not (event == "after_train_iter" and self.by_epoch)
 
+    def due(self, event: str, position: Position, length: int, total: int) -> int:
+        """The next multiple of the interval."""
+        return (position.iteration // self.interval + 1) * self.interval if self.interval > 0 else NEVER
+
     def after_train_epoch(self, memory: Memory, run: RunState, event: Event) -> Answer:
-        return self._save(memory, event) if self.by_epoch and self._due(event.epoch) else (memory, ())
+        return self._save(memory, event) if self.by_epoch and self._now(event.epoch) else (memory, ())
 
     def after_train_iter(self, memory: Memory, run: RunState, event: Event) -> Answer:
-        return self._save(memory, event) if not self.by_epoch and self._due(event.iteration) else (memory, ())
+        return self._save(memory, event) if not self.by_epoch and self._now(event.iteration) else (memory, ())
 
     def after_train(self, memory: Memory, run: RunState, event: Event) -> Answer:
         """The last state is saved; again, where validation came after the last save."""
@@ -57,7 +61,7 @@ class CheckpointHook(Hook):
     def on_interrupt(self, memory: Memory, run: RunState, event: Event) -> Answer:
         return self._save(memory, event, event.reason)
 
-    def _due(self, done: int) -> bool:
+    def _now(self, done: int) -> bool:
         return self.interval > 0 and done % self.interval == 0
 
     def _save(self, memory: Memory, event: Event, reason: str = "") -> Answer:

@@ -1,24 +1,28 @@
 """What a hook is, and how hooks are ordered and fired."""
 
+import sys
 from collections.abc import Callable, Iterable, Mapping
-from typing import ClassVar, NamedTuple
+from typing import Any, ClassVar, NamedTuple, cast
 
 from fkit.run.course import Course
 from fkit.run.effect import Effect
 from fkit.run.event import EVENTS, Event
-from fkit.run.state import Memory, RunState
+from fkit.run.state import Memory, Position, RunState
 from fkit.training.program import Program
 from fkit.training.schedule import Schedule
 from fkit.training.state import Hyperparams
-from fkit.tree.error import FkitError, FkitTypeError, FkitValueError, RunError
+from fkit.tree.error import FkitError, FkitTypeError, FkitValueError, RunError, quoted
 from fkit.tree.frozen import frozen
 
-__all__ = ["PRIORITIES", "Answer", "Handler", "Hook", "Offer", "fire", "handlers", "priority_number"]
+__all__ = ["NEVER", "PRIORITIES", "Answer", "Handler", "Hook", "Offer", "call", "fire", "handlers", "priority_number"]
 
 PRIORITIES: Mapping[str, int] = frozen(
     dict(HIGHEST=0, VERY_HIGH=10, HIGH=30, ABOVE_NORMAL=40, NORMAL=50, BELOW_NORMAL=60, LOW=70, VERY_LOW=90, LOWEST=100)
 )
 
+
+NEVER = sys.maxsize
+"""What `Hook.due` answers where a hook wants no more of an event."""
 
 Answer = tuple[Memory, tuple[Effect, ...]]
 Handler = Callable[[Memory, RunState, Event], Answer]
@@ -53,10 +57,20 @@ class Hook:
                 return memory, (WriteText(f"step {event.iteration}!"),)
 
     A handler gets its memory, the run after the event, and the event; it returns its memory and effects, and touches
-    nothing else. Hooks fire by priority (a small number first), ties in order of registration.
+    nothing else. Hooks fire by priority (a small number first), ties in order of registration. The other methods need no
+    word of it.
+
+    Attributes:
+        priority: a name of `PRIORITIES`, or a number.
+        reads: whether it wants ``event.window``, the steps since it last read: it reads at each ``after_...`` event and
+            ``on_interrupt`` that it answers.
+        holds: whether it holds hyperparameters to its own values: whatever it said of when it is due, it is asked before
+            the first step of a process, and before the next one when another sets some.
     """
 
     priority: ClassVar[str | int] = "NORMAL"
+    reads: ClassVar[bool] = False
+    holds: ClassVar[bool] = False
 
     def memory(self) -> Memory:
         """The memory before the first event."""
@@ -65,6 +79,21 @@ class Hook:
     def answers(self, event: str) -> bool:
         """Whether there is a handler for an event that, with these arguments, may ever do anything; asked once a run."""
         return hasattr(self, event)
+
+    def due(self, event: str, position: Position, length: int, total: int) -> int:
+        """The next iteration whose event it wants; until then the loop does not call it.
+
+        Args:
+            event: ``before_train_iter`` or ``after_train_iter``, whose iterations are counted from 1 on through the run;
+                or ``before_val_iter`` or ``after_val_iter``, counted from 1 on in each pass.
+            position: where the run is; ``position.iteration`` iterations are done, or of a pass ``position.inner``.
+            length: iterations of a pass; 0 where it is endless.
+            total: training iterations of the whole run.
+
+        Returns:
+            its number; by default the next one's. `NEVER` for none.
+        """
+        return (position.inner if event.endswith("val_iter") else position.iteration) + 1
 
     def bind(self, offer: Offer) -> "Hook":
         """The hook with what it needs of the plan; asked once, when the plan is made."""
@@ -110,19 +139,39 @@ def fire(
         RunError: a handler raised; the message names the hook and the event.
     """
     effects: tuple[Effect, ...] = ()
-    changed: dict[str, Memory] | None = None
+    changed: dict[str, Memory] = {}
     for name, handler in answering:
         before = memory[name]
-        try:
-            after, more = handler(before, run, event)
-        except FkitError:
-            raise
-        except Exception as cause:
-            raise RunError(f"hook {name!r} raised at {event.name}, iteration {event.iteration}: {cause!r}") from cause
-        if more:
-            effects += more
+        after, more = call(name, handler, before, run, event)
+        effects += more
         if after is not before:
-            if changed is None:
-                changed = dict(memory)
             changed[name] = after
-    return (memory if changed is None else changed), effects
+    return ({**memory, **changed} if changed else memory), effects
+
+
+def call(name: str, handler: Handler, memory: Memory, run: RunState, event: Event) -> Answer:
+    """What a hook answers to an event.
+
+    Raises:
+        RunError: it raised, or its answer is no memory and a tuple of effects.
+    """
+    try:
+        after, effects = handler(memory, run, event)
+    except FkitError:
+        raise
+    except Exception as cause:
+        raise RunError(f"hook {name!r} raised at {event.name}, iteration {event.iteration}: {cause!r}") from cause
+    if type(effects) is tuple and (after is memory or type(after) is Memory):
+        return after, effects
+    return _checked(name, after, effects, event)
+
+
+def _checked(name: str, memory: Any, effects: Any, event: Event) -> Answer:
+    """An answer whose effects are a list; any other is refused, a single effect above all, which is a tuple itself."""
+    if isinstance(memory, Memory) and isinstance(effects, list):
+        return memory, tuple(cast("list[Effect]", effects))
+    raise RunError(
+        f"hook {name!r} at {event.name}, iteration {event.iteration}: a handler returns (memory, effects), a Memory and a "
+        f"tuple, not {quoted((memory, effects), 60)}.",
+        repair="One effect is a tuple of one: return memory, (Stop(),).",
+    )

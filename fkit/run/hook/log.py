@@ -3,25 +3,29 @@
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, ClassVar, NamedTuple
+from typing import ClassVar, NamedTuple
 
 from fkit.run.effect import DrawCurves, Effect, Fail, WriteConfig, WriteScalars, WriteStatus, WriteText
-from fkit.run.event import Event
-from fkit.run.hook.hook import Answer, Hook
-from fkit.run.hook.timer import Times
-from fkit.run.state import Memory, RunState
+from fkit.run.event import Event, Step
+from fkit.run.hook.hook import NEVER, Answer, Hook
+from fkit.run.hook.timer import Times, timed
+from fkit.run.state import Memory, Position, RunState
 from fkit.tree.check import check_fields
 from fkit.tree.error import FkitValueError
 
-__all__ = ["DistSamplerSeedHook", "LoggerHook", "RecordHook", "RuntimeInfoHook"]
+__all__ = ["DistSamplerSeedHook", "LoggerHook", "RecordHook", "RuntimeInfoHook", "Told"]
 
 
-class _Window(NamedTuple):
-    """The logs of the steps since the last line, newest first, as a chain: adding one shares the rest."""
+class Told(NamedTuple):
+    """What the logger remembers.
 
-    step: int
-    logs: Mapping[str, Any]
-    before: "_Window | None"
+    Attributes:
+        times: of the steps so far.
+        said: names of values that are no loss and were not finite, each said once.
+    """
+
+    times: Times = Times()
+    said: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -29,16 +33,18 @@ class LoggerHook(Hook):
     """A line of metrics every ``interval`` iterations and at the end of each pass over the data.
 
     The losses of all steps since the last line are read then, in one wait: the row holds those of the very step, the
-    text their mean, and a loss that is not finite fails the run with the step at which it was.
+    text the mean of each over the steps that had it, and a loss that is not finite fails the run with the step at which
+    it was. Any other value that is not finite is said once, and written as null.
 
     Args:
         interval: iterations from line to line, counted within the pass.
         ignore_last: leave out the line at the end of the pass.
 
-    Memory (observed): the window of lazy values since the last line.
+    Memory (observed): `Told`.
     """
 
     priority: ClassVar[str | int] = "BELOW_NORMAL"
+    reads: ClassVar[bool] = True
     interval: int = 10
     ignore_last: bool = False
 
@@ -48,84 +54,136 @@ class LoggerHook(Hook):
             raise FkitValueError(f"LoggerHook: interval={self.interval}: at least 1.")
 
     def memory(self) -> Memory:
-        return Memory(observed=None)
+        return Memory(observed=Told())
+
+    def due(self, event: str, position: Position, length: int, total: int) -> int:
+        """The next line: a multiple of the interval within the pass, its end, or the end of the run."""
+        inner = position.inner % length if length else position.inner
+        steps = self.interval - inner % self.interval
+        if not length:
+            return position.iteration + steps if self.ignore_last else min(position.iteration + steps, max(total, 1))
+        left = length - inner
+        if not self.ignore_last:
+            return position.iteration + min(steps, left, max(total - position.iteration, 1))
+        if steps <= left:
+            return position.iteration + steps
+        return position.iteration + left + self.interval if self.interval <= length else NEVER
 
     def before_train(self, memory: Memory, run: RunState, event: Event) -> Answer:
-        """The window of an earlier process is gone."""
-        return Memory(observed=None), ()
+        """A new process has a new clock."""
+        times, said = memory.observed
+        return Memory(observed=Told(Times(*times)._replace(last=None), said)), ()
 
     def after_train_iter(self, memory: Memory, run: RunState, event: Event) -> Answer:
-        window = _Window(event.iteration, event.logs, memory.observed)
         last = event.inner == event.length or event.iteration == event.total
         if event.inner % self.interval and (self.ignore_last or not last):
-            return Memory((), window), ()
-        return Memory((), None), self._line(window, run, event)
+            return memory, ()
+        return self._line(memory, run, event)
 
     def on_interrupt(self, memory: Memory, run: RunState, event: Event) -> Answer:
-        """The steps since the last line are checked, so that what is saved is sound; they are written after the resume."""
-        if memory.observed is None:
-            return memory, ()
-        return Memory((), None), tuple(e for e in self._line(memory.observed, run, event) if isinstance(e, Fail))
-
-    def after_val_iter(self, memory: Memory, run: RunState, event: Event) -> Answer:
-        """mmcv's "val" phase: losses are gathered, and written as their mean."""
-        if not event.logs:
-            return memory, ()
-        return Memory((), _Window(event.inner, event.logs, memory.observed)), ()
+        """The steps since the last line are checked, so that what is saved is sound."""
+        rows = _read(event, event.window)
+        return memory, tuple(e for e in _checked(rows, _rates(run), ()) if isinstance(e, Fail))
 
     def after_val_epoch(self, memory: Memory, run: RunState, event: Event) -> Answer:
-        if event.metrics:
-            scalars = dict(event.metrics)
-        elif memory.observed is not None:
-            _, rows = _read(memory.observed, event)
-            scalars = {name: math.fsum(row[name] for row in rows) / len(rows) for name in rows[0]}
-        else:
+        """The scores; of mmcv's "val" phase the mean of each loss."""
+        scalars = dict(event.metrics) or _means(_read(event, event.window))
+        if not scalars:
             return memory, ()
         text = f"{_where(event)} val  " + "  ".join(f"{name} {value:.4f}" for name, value in scalars.items())
-        return Memory((), None), (WriteScalars(event.iteration, event.epoch, "val", scalars), WriteText(text))
+        return memory, (WriteScalars(event.iteration, event.epoch, "val", scalars), WriteText(text))
 
-    def _line(self, window: _Window, run: RunState, event: Event) -> tuple[Effect, ...]:
-        steps, rows = _read(window, event)
-        newest = rows[-1]
-        lr = float(run.hyperparams["lr"][0]) if "lr" in run.hyperparams else math.nan
-        row = WriteScalars(steps[-1], event.epoch, "train", {**newest, "lr": lr})
-        if not math.isfinite(sum([sum(values.values()) for values in rows])):
-            for step, values in zip(steps, rows, strict=True):
-                for name, value in values.items():
-                    if not math.isfinite(value):
-                        what = f"{name} = {value} at iteration {step} is not finite; lr was {lr:.4g}."
-                        return (row, WriteText(what, "ERROR"), Fail(what))
-        means = {name: math.fsum([values[name] for values in rows]) / len(rows) for name in newest}
-        parts = [f"{name} {value:.4f}" for name, value in means.items()]
-        text = f"{_where(event)} train  " + "  ".join([f"lr {lr:.3e}", *_times(run, event), *parts])
-        return (row, WriteText(text))
+    def _line(self, memory: Memory, run: RunState, event: Event) -> Answer:
+        steps = event.window or (Step(event.iteration, event.logs, event.time, event.data_time),)
+        times, said = memory.observed
+        times = timed(times, steps)
+        rows, rates = _read(event, steps), _rates(run)
+        row = WriteScalars(event.iteration, event.epoch, "train", {**rows[-1][1], **rates})
+        more = _checked(rows, rates, said)
+        if more and isinstance(more[-1], Fail):
+            return Memory(observed=Told(times, said)), (row, *more)
+        said = (*said, *(name for name in _strange(rows) if name not in said)) if more else said
+        parts = [f"{name} {value:.4f}" for name, value in _means(rows).items()]
+        shown = [f"{name} {rate:.3e}" for name, rate in rates.items()]
+        text = f"{_where(event)} train  " + "  ".join([*shown, *_words(times, event), *parts])
+        return Memory(observed=Told(times, said)), (row, WriteText(text), *more)
 
 
-def _read(window: _Window, event: Event) -> tuple[list[int], list[dict[str, float]]]:
-    """The steps of a window, oldest first, and their values."""
-    chain: list[_Window] = []
-    link: _Window | None = window
-    while link is not None:
-        chain.append(link)
-        link = link.before
-    chain.reverse()
-    floats = iter(event.read([value for link in chain for value in link.logs.values()]))
-    return [link.step for link in chain], [{name: next(floats) for name in link.logs} for link in chain]
+Rows = list[tuple[int, dict[str, float]]]
+
+
+def _read(event: Event, steps: tuple[Step, ...]) -> Rows:
+    """Steps and their values, in one wait."""
+    floats = iter(event.read([value for step in steps for value in step.logs.values()]))
+    return [(step.iteration, dict(zip(step.logs, floats, strict=False))) for step in steps]
+
+
+def _checked(rows: Rows, rates: Mapping[str, float], said: tuple[str, ...]) -> tuple[Effect, ...]:
+    """What there is to say of values that are not finite: a loss fails the run."""
+    if math.isfinite(sum([sum(values.values()) for _, values in rows])):
+        return ()
+    asked: list[Effect] = []
+    words = ", ".join(f"{name} was {rate:.4g}" for name, rate in rates.items())
+    for step, values in rows:
+        for name, value in values.items():
+            if "loss" in name and not math.isfinite(value):
+                what = f"{name} = {value} at iteration {step} is not finite; {words}."
+                return (WriteText(what, "ERROR"), Fail(what))
+    for name, (step, value) in _strange(rows).items():
+        if name not in said:
+            text = (
+                f"{name} = {value} at iteration {step} is not finite; it is no loss: null is written, the run goes on."
+            )
+            asked.append(WriteText(text, "WARNING"))
+    return tuple(asked)
+
+
+def _strange(rows: Rows) -> dict[str, tuple[int, float]]:
+    """{name: the first step and value that is not finite}."""
+    strange: dict[str, tuple[int, float]] = {}
+    for step, values in rows:
+        for name, value in values.items():
+            if not math.isfinite(value):
+                strange.setdefault(name, (step, value))
+    return strange
+
+
+def _means(rows: Rows) -> dict[str, float]:
+    """The mean of each value over the steps that had it."""
+    if rows and all([values.keys() == rows[0][1].keys() for _, values in rows]):
+        return {name: _mean([values[name] for _, values in rows]) for name in rows[0][1]}
+    columns: dict[str, list[float]] = {}
+    for _, values in rows:
+        for name, value in values.items():
+            columns.setdefault(name, []).append(value)
+    return {name: _mean(values) for name, values in columns.items()}
+
+
+def _mean(values: list[float]) -> float:
+    try:
+        return math.fsum(values) / len(values)
+    except (ValueError, OverflowError):  # inf beside -inf
+        return math.nan
+
+
+def _rates(run: RunState) -> dict[str, float]:
+    """What is in force of learning rates: of the first group, by optimizer where there are several."""
+    rates = {name: values for name, values in run.hyperparams.items() if name == "lr" or name.endswith(".lr")}
+    return {name: float(values[0]) for name, values in rates.items()}
 
 
 def _where(event: Event) -> str:
     if event.length and event.mode == "train":
-        return f"epoch {event.epoch + (event.inner > 0)} [{event.inner:>{len(str(event.length))}}/{event.length}]"
+        number = (event.iteration - event.inner) // event.length + 1
+        return f"epoch {number} [{event.inner:>{len(str(event.length))}}/{event.length}]"
     return f"step {event.iteration}"
 
 
-def _times(run: RunState, event: Event) -> list[str]:
-    for memory in run.memory.values():
-        if isinstance(memory.observed, Times) and memory.observed.step is not None:
-            left = memory.observed.step * max(event.total - event.iteration, 0)
-            data = f"data {memory.observed.data * 1e3:.1f} ms" if memory.observed.data is not None else ""
-            return [f"step {memory.observed.step * 1e3:.1f} ms", data, f"left {_clock(left)}"]
-    return []
+def _words(times: Times, event: Event) -> list[str]:
+    if times.step is None or times.data is None:
+        return []
+    left = times.step * max(event.total - event.iteration, 0)
+    return [f"step {times.step * 1e3:.1f} ms", f"data {times.data * 1e3:.1f} ms", f"left {_clock(left)}"]
 
 
 def _clock(seconds: float) -> str:

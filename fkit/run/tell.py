@@ -1,0 +1,279 @@
+"""Telling hooks of events: who is due, what they see of the steps before, and what the loop itself answers."""
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+import numpy as np
+
+from fkit.run.course import Course
+from fkit.run.effect import (
+    DeleteCheckpoint,
+    Effect,
+    Fail,
+    SaveCheckpoint,
+    SetHyperparams,
+    Stop,
+    Validate,
+    WriteScalars,
+    WriteText,
+)
+from fkit.run.event import Event, Observed
+from fkit.run.hook.hook import NEVER, Handler, Hook, call
+from fkit.run.plan import Plan
+from fkit.run.state import Position, RunState
+from fkit.run.window import Window
+from fkit.structures.batch import Batch
+from fkit.training.state import Hyperparams
+from fkit.tree.check import expect, expect_number
+from fkit.tree.error import FkitError, FkitKeyError, FkitTypeError, FkitValueError, RunError, quoted
+from fkit.tree.frozen import EMPTY, frozen
+
+__all__ = ["Fold", "Item", "Turn"]
+
+Item = tuple[RunState, tuple[Effect, ...]]
+
+
+_LIGHT = frozenset((WriteScalars, WriteText))  # the loop answers none of them, and they take no longer than a step may
+
+
+class Turn:
+    """The hooks that answer one event, and the iteration at which each is next due.
+
+    Attributes:
+        least: the first iteration for which any is due: the one comparison of a step that is due for nobody.
+    """
+
+    __slots__ = ("hooks", "least", "name", "rows", "when")
+
+    def __init__(self, name: str, rows: tuple[tuple[str, Handler], ...], hooks: Mapping[str, Hook]) -> None:
+        self.name = name
+        self.rows = rows
+        self.hooks = tuple(hooks[row] for row, _ in rows)
+        self.when = [0] * len(rows)
+        self.least = 0 if rows else NEVER
+
+    def begin(self, position: Position, length: int, total: int) -> None:
+        """Ask every hook when it is first due; one that holds hyperparameters is due at once."""
+        for index, hook in enumerate(self.hooks):
+            self.when[index] = 0 if hook.holds else self._due(index, position, length, total)
+        self.least = min(self.when, default=NEVER)
+
+    def move(self, index: int, position: Position, length: int, total: int, used: int = 0) -> None:
+        """A hook has answered for the position's iteration: it is next due when the ``used`` steps after it, for which it
+        gave hyperparameters, are done; or when it says."""
+        self.when[index] = position.iteration + 1 + used if used else self._due(index, position, length, total)
+
+    def hold(self) -> None:
+        """Hyperparameters were set: who holds them is due."""
+        for index, hook in enumerate(self.hooks):
+            if hook.holds:
+                self.when[index] = self.least = 0
+
+    def _due(self, index: int, position: Position, length: int, total: int) -> int:
+        hook, name = self.hooks[index], self.rows[index][0]
+        done = position.inner if self.name.endswith("val_iter") else position.iteration
+        if type(hook).due is Hook.due:
+            return done + 1
+        try:
+            number = hook.due(self.name, position, length, total)
+            expect_number(number, f"hook {name!r}: the answer of due({self.name!r}, ...)", whole=True)
+        except FkitError:
+            raise
+        except Exception as cause:
+            raise RunError(f"hook {name!r} raised in due({self.name!r}, ...): {cause!r}") from cause
+        return max(number, done + 1)
+
+
+class Fold:
+    """What stays the same through one fold of events over a run, so that a step looks nothing up, and what it keeps
+    between events: who is due when, the windows, and hyperparameters that a schedule gave ahead.
+
+    Args:
+        plan: of the run.
+        seen: what is observed.
+        length: batches of a pass over the training data; 0 where it is endless.
+    """
+
+    def __init__(self, plan: Plan, seen: Iterator[tuple[Observed, ...]], length: int) -> None:
+        self.plan = plan
+        self.seen = seen
+        self.length = length
+        self.course: Course = plan.course
+        self.total = plan.course.total(length)
+        self.fetch = plan.room.fetch
+        hooks = dict(plan.hooks)
+        self.turns = {name: Turn(name, rows, hooks) for name, rows in plan.handlers.items()}
+        self.before = self.turns["before_train_iter"]
+        self.after = self.turns["after_train_iter"]
+        readers = {mode: [name for name, hook in plan.hooks if hook.reads and _reads(hook, mode)] for mode in _MODES}
+        self.windows = {mode: Window(names) for mode, names in readers.items()}
+        self.readers = {mode: frozenset(names) for mode, names in readers.items()}
+        self.ahead: Iterator[Hyperparams] = iter(())
+        self.paused = True
+        self.step = plan.program.train_step
+        self.add = self.windows["train"].add
+
+    def event(
+        self,
+        name: str,
+        run: RunState,
+        mode: Any = "train",
+        *,
+        inner: int | None = None,
+        length: int | None = None,
+        batch: Batch | None = None,
+        logs: Mapping[str, Any] = EMPTY,
+        metrics: Mapping[str, float] = EMPTY,
+        time: float | None = None,
+        data_time: float | None = None,
+        reason: str = "",
+    ) -> Event:
+        """An event of a run as it stands."""
+        at = run.position
+        return Event(
+            name, mode, at.iteration, self.epoch(at), at.inner if inner is None else inner,
+            self.length if length is None else length, self.total, batch, logs, metrics, time, data_time, reason,
+            self.fetch,
+        )  # fmt: skip
+
+    def epoch(self, at: Position) -> int:
+        """Training epochs done; in an iteration-based run, whole passes over the data."""
+        return at.epoch if self.course.by_epoch or not self.length else at.iteration // self.length
+
+    def tell(self, run: RunState, event: Event, at: Position | None = None) -> Item:
+        """Let the hooks that are due answer an event, and answer what concerns the loop.
+
+        Args:
+            run: after the event.
+            at: of an event of an iteration, the position when that iteration is done.
+
+        Returns:
+            the run, and what it asks of the edge: a Fail last, nothing saved beside it, and saves after the rows of
+            metrics.
+
+        Raises:
+            RunError: a hook raised, or its answer is none.
+        """
+        turn = self.turns[event.name]
+        if not turn.rows:
+            return run, ()
+        number = NEVER if at is None else at.inner if event.mode == "val" else at.iteration
+        readers = () if event.name.startswith("before") else self.readers[event.mode]
+        window = self.windows[event.mode]
+        memory: dict[str, Any] | None = None
+        effects: tuple[Effect, ...] = ()
+        for index, (name, handler) in enumerate(turn.rows):
+            if turn.when[index] > number:
+                continue
+            seen = event._replace(window=window.read(name)) if name in readers else event
+            old = run.memory[name]
+            new, asked = call(name, handler, old, run, seen)
+            if new is not old:
+                memory = {**run.memory} if memory is None else memory
+                memory[name] = new
+            used = 0
+            if asked:
+                run, used = self._set(run, asked, turn.hooks[index].holds, name, event.name)
+                effects += asked
+            if at is not None:
+                turn.move(index, at, event.length, event.total, used)
+        turn.least = min(turn.when)
+        if memory is not None:
+            run = run._replace(memory=memory)
+        return self._answer(run, effects) if effects else (run, ())
+
+    def _set(
+        self, run: RunState, asked: tuple[Effect, ...], holds: bool, name: str, event: str
+    ) -> tuple[RunState, int]:
+        """The run with the hyperparameters that a hook sets, and for how many steps more it gave them."""
+        used = 0
+        for effect in asked:
+            if not isinstance(effect, SetHyperparams):
+                continue
+            values, ahead = effect.values, effect.ahead
+            if ahead and event != "before_train_iter":
+                raise RunError(f"hook {name!r} at {event}: SetHyperparams(ahead=...) is for before_train_iter.")
+            if not holds:
+                values = _in_force(run.hyperparams, values, name)
+                ahead = [_in_force(values, row, name) for row in ahead]
+                self.before.hold()
+            self.ahead, used = iter(ahead), len(ahead)
+            run = run._replace(hyperparams=values)
+        return run, used
+
+    def _answer(self, run: RunState, effects: tuple[Effect, ...]) -> Item:
+        """Answer what concerns the loop; the rest is for the edge."""
+        if _LIGHT.issuperset(map(type, effects)):
+            return run, effects
+        position, remaining, failed = run.position, list[Effect](), list[Fail]()
+        for effect in effects:
+            if isinstance(effect, Validate):
+                position = position._replace(validate=True)
+            elif isinstance(effect, Stop):
+                position = position._replace(stop=True)
+            elif isinstance(effect, Fail):
+                failed.append(effect)
+            elif not isinstance(effect, SetHyperparams):
+                remaining.append(effect)
+        if failed:
+            return run, (*(e for e in remaining if not isinstance(e, SaveCheckpoint | DeleteCheckpoint)), failed[0])
+        first = next((i for i, effect in enumerate(remaining) if isinstance(effect, SaveCheckpoint)), None)
+        if first is not None:  # a row that comes after would be lost where the run goes on from here
+            head, tail = remaining[:first], remaining[first:]
+            late = [effect for effect in tail if isinstance(effect, WriteScalars)]
+            remaining = [*head, *late, *(effect for effect in tail if not isinstance(effect, WriteScalars))]
+        return run if position is run.position else run._replace(position=position), tuple(remaining)
+
+    def shown(self, run: RunState, effects: tuple[Effect, ...]) -> Iterator[Item]:
+        """The item to yield where something was asked for; whoever performs more than lines of text pauses the run.
+
+        Raises:
+            RunError: a Fail was among it; after the item.
+        """
+        if effects:
+            yield run, effects
+            if not _LIGHT.issuperset(map(type, effects)):
+                self.paused = True
+                if isinstance(effects[-1], Fail):
+                    raise RunError(effects[-1].what)
+
+    def interrupt(self, run: RunState, signal: str) -> Item:
+        """What is done before a process that got a signal ends."""
+        run = run._replace(status="interrupted", signal=signal)
+        return self.tell(run, self.event("on_interrupt", run, metrics=run.metrics, reason=signal))
+
+
+_MODES = ("train", "val")
+
+
+def _reads(hook: Hook, mode: str) -> bool:
+    """Whether a hook answers an event at which it would read the window of a mode."""
+    if mode == "val":
+        names = ("after_val_iter", "after_val_epoch", "after_val")
+    else:
+        names = ("after_train_iter", "after_train_epoch", "after_train", "on_interrupt", "after_run")
+    return any(hook.answers(name) for name in names)
+
+
+def _in_force(old: Hyperparams, values: Any, name: str) -> Hyperparams:
+    """``old`` with the values that a hook sets, an entry a parameter group each.
+
+    Raises:
+        FkitError: a name that is not in force, or no number for each group.
+    """
+    expect(values, Mapping, f"hook {name!r}: the values of SetHyperparams are a mapping of names to numbers")
+    new: dict[str, Any] = {}
+    for key, value in values.items():
+        if key not in old:
+            raise FkitKeyError(
+                f"hook {name!r} sets {key!r}, which the optimizer does not have.",
+                value=str(key), choices=tuple(old), label="Hyperparameters",
+            )  # fmt: skip
+        try:
+            new[key] = np.broadcast_to(np.asarray(value, np.float64), old[key].shape).copy()
+        except (TypeError, ValueError) as cause:
+            kind = FkitTypeError if isinstance(cause, TypeError) else FkitValueError
+            raise kind(
+                f"hook {name!r} sets {key} = {quoted(value)}: {len(old[key])} numbers, or one for all."
+            ) from cause
+    return frozen({**old, **new})
