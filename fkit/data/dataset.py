@@ -159,8 +159,8 @@ class ImageFiles:
         if not paths:
             raise FkitValueError("no image was named.", repair="Name at least one image file.")
         for path in paths:
-            if not Path(path).is_file():
-                what = "is a folder" if Path(path).is_dir() else "is not there"
+            if not os.path.isfile(path):
+                what = "is a folder" if os.path.isdir(path) else "is not there"
                 raise FkitFileNotFoundError(f"the image {path} {what}.")
         object.__setattr__(self, "paths", paths)
         object.__setattr__(self, "pipeline", compose(self.pipeline))

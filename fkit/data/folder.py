@@ -55,12 +55,12 @@ class ImageFolder:
         expect(self.data_root, (str, Path), "ImageFolder: data_root is a path")
         expect(self.metainfo, Mapping, "ImageFolder: metainfo is a mapping")
         root, endings = Path(os.path.expanduser(self.data_root)), _endings(self.extensions)
-        if not root.is_dir():
-            raise FkitFileNotFoundError(f"ImageFolder: data_root = {str(root)!r} is no folder.")
+        if not os.path.isdir(root):  # Path.is_dir raises where a folder above it is closed
+            raise FkitFileNotFoundError(f"ImageFolder: data_root = {str(root)!r} is no folder that can be reached.")
         there = tuple(entry.name for entry in _entries(root) if entry.is_dir())
         names = there if self.classes is None else self._named(there)
         around = frozenset({os.path.realpath(root)})
-        files = {name: tuple(_images(root / name, endings, around)) for name in names if (root / name).is_dir()}
+        files = {name: tuple(_images(root / name, endings, around)) for name in names if os.path.isdir(root / name)}
         if not any(files.values()):
             raise FkitValueError(
                 f"ImageFolder: {root} holds no images in folders of classes.",
@@ -102,7 +102,7 @@ class ImageFolder:
             expect(name, str, "ImageFolder: a class is a folder's name")
             if name in names[:place]:
                 raise FkitValueError(f"ImageFolder: classes names {name!r} twice.")
-            if not self.allow_empty and not Path(os.path.expanduser(self.data_root), name).is_dir():
+            if not self.allow_empty and not os.path.isdir(Path(os.path.expanduser(self.data_root), name)):
                 raise FkitFileNotFoundError(
                     f"ImageFolder: {self.data_root} has no folder {name!r}.", value=name, choices=there, label="Folders"
                 )

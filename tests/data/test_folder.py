@@ -1,12 +1,16 @@
 """Folders of images: names that systems leave behind, links, empty classes."""
 
 import os
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 
+from fkit.data.dataset import ImageFiles
 from fkit.data.folder import ImageFolder
 from fkit.data.transform.loading import LoadImageFromFile
 from fkit.image.io import imwrite
@@ -103,12 +107,31 @@ def test_a_link_that_leads_nowhere_is_said(tmp_path: Path, name: str):
         ImageFolder(tmp_path)
 
 
-@pytest.mark.skipif(os.geteuid() == 0, reason="nothing is closed to root")
-def test_a_folder_that_is_closed_is_said(tmp_path: Path):
-    (folder(tmp_path) / "cat").chmod(0)
-    with pytest.raises(FkitError, match="cat cannot be read: Permission denied"):
-        ImageFolder(tmp_path)
-    (tmp_path / "cat").chmod(0o700)
+@contextmanager
+def anybody() -> Iterator[Path]:
+    """A folder that anybody may read, and, where this is root, to whom nothing is closed, the rights of nobody."""
+    with tempfile.TemporaryDirectory() as root:
+        os.chmod(root, 0o755)
+        was = os.geteuid()
+        folder(Path(root))
+        try:
+            (Path(root) / "cat").chmod(0)
+            if was == 0:
+                os.seteuid(65534)
+            yield Path(root)
+        finally:
+            os.seteuid(was)
+            (Path(root) / "cat").chmod(0o755)
+
+
+def test_a_folder_that_is_closed_is_said():
+    with anybody() as root:
+        with pytest.raises(FkitError, match="cat cannot be read: Permission denied"):
+            ImageFolder(root)
+        with pytest.raises(FileNotFoundError, match="cat/more' is no folder that can be reached"):
+            ImageFolder(root / "cat" / "more")
+        with pytest.raises(FileNotFoundError, match="is not there"):
+            ImageFiles([root / "cat" / "a.png"])
 
 
 def test_extensions_are_taken_with_and_without_dot(tmp_path: Path):
