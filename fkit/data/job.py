@@ -99,11 +99,10 @@ class Maker:
             samples.append(sample)
         if foreign:
             reseed(key(self.seed, "collate", *job.epochs[:1], *job.indices)[0])
-        return self._joined(samples)
+        return default_collate(samples) if self.collate is default_collate else self._collated(samples)
 
-    def _joined(self, samples: list[Any]) -> Batch:
-        if self.collate is default_collate:
-            return default_collate(samples)
+    def _collated(self, samples: list[Any]) -> Batch:
+        """The batch that a collate function of the user's makes, looked at."""
         name = getattr(self.collate, "__name__", None) or type(self.collate).__name__
         try:
             batch: Any = self.collate(samples)
