@@ -1,4 +1,5 @@
-"""What a newcomer, a developer and CI run: ``nox -s train``, ``nox -s tests``, ``nox -s lint types``, ``nox -s bench``."""
+"""What a newcomer, a developer and CI run: ``nox -s train``, ``nox -s tests``, ``nox -s lint types``, ``nox -s bench``,
+``nox -s oldest``."""
 
 import os
 
@@ -30,6 +31,17 @@ def _free(words: list[str]) -> str:
 def tests(session: nox.Session) -> None:
     """The whole suite: ``nox -s tests``; arguments go to pytest."""
     session.install(*PINNED, "-e", ".[jax,test]")
+    session.run("python", "-m", "pytest", "-n", "2", *session.posargs, env=ONE_THREAD)
+
+
+@nox.session
+def oldest(session: nox.Session) -> None:
+    """The suite on the oldest versions that pyproject admits (tests/oldest.txt): ``nox -s oldest``.
+
+    pip takes torch 2.6 from where it is told to look; the package index has a build for CUDA, of some gigabytes.
+    PIP_EXTRA_INDEX_URL may name one with builds for the CPU.
+    """
+    session.install("-c", "tests/oldest.txt", "-e", ".[jax,test]")
     session.run("python", "-m", "pytest", "-n", "2", *session.posargs, env=ONE_THREAD)
 
 

@@ -1,8 +1,10 @@
 """The house itself: imports run downward, nothing at module level changes, importing fkit opens no framework."""
 
 import ast
+import re
 import subprocess
 import sys
+import tomllib
 from pathlib import Path
 
 import pytest
@@ -248,6 +250,20 @@ def test_top_level_is_what_was_agreed():
         "constraints.txt",
     }  # fmt: skip
     assert {name for name in tops if not name.startswith(".")} <= allowed | {"build", "work_dirs"}
+
+
+def test_the_oldest_versions_are_those_that_pyproject_admits():
+    """tests/oldest.txt, which `nox -s oldest` installs, against the lower bounds."""
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+    extras = project["optional-dependencies"]
+    bounds = [re.fullmatch(r"([\w-]+)(?:\[.*\])?(?:>=([\d.]+))?", line) for line in
+              (*project["dependencies"], *extras["jax"], *extras["test"])]  # fmt: skip
+    lowest = {match[1]: match[2] for match in bounds if match is not None and match[2]}
+    lines = [line for line in (ROOT / "tests/oldest.txt").read_text().splitlines() if "==" in line]
+    pinned = dict(line.split("==") for line in lines)
+    assert len(lowest) == 17 and set(lowest) <= set(pinned)
+    for name, bound in lowest.items():
+        assert f"{pinned[name]}.".startswith(f"{bound}."), f"{name}>={bound}, but {pinned[name]} is tested"
 
 
 def test_the_facade_gives_plain_functions():

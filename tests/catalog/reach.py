@@ -83,6 +83,7 @@ def main() -> None:
     reg = fkit.registry()
     rows = targets(reg)
     torch.optim.SGD([torch.nn.Parameter(torch.zeros(1))], lr=1.0)  # the first optimizer imports torch's compiler
+    importlib.import_module("jax").devices()  # the first array of JAX's looks for devices, through all packages
     built = tried = 0
     sys.addaudithook(hook)
     for kind, name, backend, maker in rows:

@@ -14,6 +14,7 @@ import fkit
 from fkit import fileio
 from fkit.fileio import LocalStorage, Storage, get_file_backend
 from fkit.tree.error import (
+    FkitError,
     FkitFileNotFoundError,
     FkitImportError,
     FkitKeyError,
@@ -315,7 +316,8 @@ class TestHttp:
             fileio.get(f"{server}/cut.bin")
         with pytest.raises(FkitOSError, match="cannot be read"):
             fileio.get("http://127.0.0.1:9/a.json")
-        with pytest.raises(FkitOSError, match="cannot be written: 501"):
+        # a newer fsspec asks the server; the oldest has no way to write
+        with pytest.raises(FkitError, match=r"cannot be written: (501|its storage does not offer that)"):
             fileio.put(b"", f"{server}/new.txt")
 
 
