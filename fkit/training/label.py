@@ -59,9 +59,9 @@ def check_labels(labels: Any, classes: int, ignore: int | None = None, name: str
         raise FkitTypeError(f"{name}: labels are whole numbers, not {quoted(labels)} ({array.dtype}).")
     if type(classes) is not int:
         expect_number(classes, "`classes`", whole=True)
-    # read as unsigned, what is below 0 is beyond every class: one pass in place of two
+    # read as unsigned, what is below 0 is beyond every class that the type holds: one pass in place of two
     words = array.view(f"u{array.dtype.itemsize}") if kind == "i" else array
-    if words.max() < classes:
+    if words.max() < min(classes, 1 << (8 * array.dtype.itemsize - 1)):
         return
     outside: NDArray[np.bool_] = np.logical_or(array < 0, array >= classes)
     if ignore is not None:

@@ -4,7 +4,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
@@ -18,6 +18,7 @@ KINDS = st.sampled_from([np.int8, np.int16, np.int32, np.int64, np.uint8, np.uin
 @given(
     KINDS.flatmap(lambda kind: arrays(kind, st.integers(0, 6))), st.integers(1, 200), st.sampled_from([None, -100, 7])
 )
+@example(np.array([-128], np.int8), 129, None)
 def test_what_passes_is_what_lies_within(labels: Any, classes: int, ignore: int | None):
     fits = all(0 <= label < classes or label == ignore for label in labels.tolist())
     try:

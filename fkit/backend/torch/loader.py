@@ -2,6 +2,7 @@
 
 import os
 import signal
+import sys
 import threading
 import traceback
 import warnings
@@ -117,6 +118,7 @@ def _remote(make: Callable[[Any], Batch], jobs: Iterator[Any], workers: int, ahe
         results = _quietly(loader)
     # Python ends by SIGTERM, too, what still runs when it exits, and waits for it
     last = Finalize(None, _kill, (results._workers,), exitpriority=0)
+    ending = sys.is_finalizing  # of its own: Python may have emptied its modules by then
     try:
         while True:
             try:
@@ -136,7 +138,7 @@ def _remote(make: Callable[[Any], Batch], jobs: Iterator[Any], workers: int, ahe
             meta, (inputs, targets, valid) = batch
             yield Batch(walk(inputs, _plain), walk(targets, _plain), walk(valid, _plain), meta)
     finally:
-        if last.still_active():  # else the process is at its end, and so are the workers
+        if not ending() and last.still_active():  # else the process is at its end, and so are the workers
             last.cancel()
             _end(results)
 
