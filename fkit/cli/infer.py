@@ -18,6 +18,7 @@ from fkit.config.schema import PART, check, listed
 from fkit.data.dataset import ImageFiles
 from fkit.data.sampler import DefaultSampler
 from fkit.data.source import Loader
+from fkit.edge.repeat import repeat, telling
 from fkit.format.json import finite, write_json
 from fkit.image import imread
 from fkit.run.settings import Part, Settings, read
@@ -53,6 +54,7 @@ def _run(arguments: argparse.Namespace) -> int:
     settings = read(cfg)
     reg = registry_of(settings, open_registry(arguments))
     source = _source(settings, reg, arguments.images)
+    repeat(settings)
     program = fkit.program(cfg, reg)
     state = load_state(program, arguments.checkpoint)
     room, classes = open_room(program.backend), _classes(settings, reg)
@@ -63,7 +65,8 @@ def _run(arguments: argparse.Namespace) -> int:
         raise FkitOSError(f"--out {out}: no folder can be made there: {cause.strerror}.") from cause
     predictions: list[dict[str, Any]] = []
     for batch in source.batches(0, 0):
-        predicted: Any = host(room, program.predict(state, batch))
+        with telling(room):
+            predicted: Any = host(room, program.predict(state, batch))
         if not isinstance(predicted, Mapping) or "pred_score" not in predicted:
             raise FkitError("infer draws predictions of classifiers (pred_label, pred_score); this model gives others.")
         for scores, meta in zip(predicted["pred_score"], batch.meta, strict=True):

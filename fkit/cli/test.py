@@ -12,6 +12,7 @@ from fkit.cli.option import add_config, add_place
 from fkit.cli.reach import open_registry, read_config
 from fkit.edge.checkpoint import locate, read_checkpoint
 from fkit.edge.progress import Screen
+from fkit.edge.repeat import repeat, telling
 from fkit.edge.watch import Watch
 from fkit.format.json import finite, write_json
 from fkit.run.settings import read
@@ -40,20 +41,23 @@ def add(commands: Any) -> None:
 
 def _run(arguments: argparse.Namespace) -> int:
     cfg, reg = read_config(arguments), open_registry(arguments)
+    settings = read(cfg)
+    repeat(settings)
     program = fkit.program(cfg, reg)
     state = load_state(program, arguments.checkpoint)
-    part = "test" if "test" in read(cfg).loaders else "val"
+    part = "test" if "test" in settings.loaders else "val"
     evaluator = open_evaluator(cfg, reg, part) or open_evaluator(cfg, reg, "val")
     if evaluator is None:
         raise FkitValueError("a test needs test_evaluator.", repair="Set test_evaluator=dict(type='Accuracy'), say.")
     source = open_source(cfg, reg, part)
     screen = Screen()
     scores: dict[str, float] = {}
+    room = open_room(program.backend)
     try:
-        watched = Watch(screen).over(source, "test")
-        for answer in evaluate(program, evaluator, open_room(program.backend), state, watched):
-            if not isinstance(answer, int):
-                scores = answer
+        with telling(room):
+            for answer in evaluate(program, evaluator, room, state, Watch(screen).over(source, "test")):
+                if not isinstance(answer, int):
+                    scores = answer
     finally:
         screen.close()
     for name, value in scores.items():

@@ -19,6 +19,7 @@ from fkit.edge.folder import open_folder, run_record
 from fkit.edge.follow import follow
 from fkit.edge.perform import Edge
 from fkit.edge.progress import Screen
+from fkit.edge.repeat import repeat
 from fkit.run.course import reopened
 from fkit.run.settings import Settings, read
 from fkit.training.weight import fit
@@ -82,6 +83,7 @@ def train(cfg: Config, name: str, registry: Registry) -> int:
     cfg = _seeded(cfg, settings, folder)
     opened = open_folder(folder, cfg, settings.resume)
     screen = Screen()
+    repeats = repeat(settings)
     plan = fkit.plan(cfg, registry)
     try:
         if opened.found is not None:
@@ -95,10 +97,12 @@ def train(cfg: Config, name: str, registry: Registry) -> int:
             if settings.load_from is not None:
                 run = _loaded(plan, run, settings.load_from, screen)
         data = fkit.open_data(plan)
-        record = run_record(cfg, plan.backend, plan.seed, sys.argv, plan.room.environment())
+        record = run_record(cfg, plan.backend, plan.seed, sys.argv, plan.room.environment()) | repeats.record()
         rows = int(opened.found.meta.get("rows", 0)) if opened.found else 0
         for note in (*opened.said, *plan.notes):
             screen.say(note, "WARNING" if "passed over" in note else "INFO")
+        if repeats.note:
+            screen.say(repeats.note, "WARNING")
         run = follow(Edge(folder, plan, record, screen=screen, rows=rows), run, data)
     finally:
         screen.close()

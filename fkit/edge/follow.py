@@ -5,6 +5,7 @@ from collections.abc import Mapping
 import fkit.run.loop as loop
 from fkit.data.source import Source
 from fkit.edge.perform import Edge
+from fkit.edge.repeat import telling
 from fkit.edge.signal import Again, inbox
 from fkit.run.effect import SaveCheckpoint
 from fkit.run.state import RunState
@@ -31,7 +32,7 @@ def follow(edge: Edge, run: RunState, data: Mapping[str, Source]) -> RunState:
         FkitError: what ended the run; run.json says "failed" then, and log.txt what and where.
     """
     try:
-        with inbox() as ears:
+        with inbox() as ears, telling(edge.plan.room):
             try:
                 for run, effects in loop.train(edge.plan, run, edge.watched(data), ears):
                     for effect in effects:

@@ -41,6 +41,18 @@ class Backend(Protocol):
 
     def to_device(self, array: Any, device: str | None) -> Any: ...
 
+    def repeat(self, device: str | None, deterministic: bool) -> tuple[dict[str, str], str]:
+        """Have this process repeat to the bit on ``device`` where it would not by itself (CUDA), or be fast there.
+
+        Returns:
+            (what was set, by name; what a person should be told, or "").
+        """
+        ...
+
+    def undetermined(self, error: BaseException) -> str:
+        """The operation that raised because it has no deterministic form; "" where an error is another."""
+        ...
+
     def environment(self) -> Mapping[str, str]:
         """Rows for `collect_env`: versions and devices."""
         ...

@@ -10,6 +10,7 @@ import jax.numpy as jnp
 import numpy as np
 from numpy.typing import NDArray
 
+from fkit.backend.jax.determinism import repeat, undetermined
 from fkit.backend.jax.device import device_of
 from fkit.backend.jax.ops import JaxOps
 from fkit.backend.jax.program import program
@@ -63,6 +64,14 @@ class Jax:
     def to_device(self, array: Any, device: str | None) -> Any:
         """``array`` on a device by name; None is JAX's default."""
         return jax.device_put(array, device_of(device))
+
+    def repeat(self, device: str | None, deterministic: bool) -> tuple[dict[str, str], str]:
+        """Have CUDA repeat to the bit; see `fkit.backend.jax.determinism.repeat`."""
+        return repeat(device, deterministic)
+
+    def undetermined(self, error: BaseException) -> str:
+        """The operation without a deterministic form that an error is about, or ""."""
+        return undetermined(error)
 
     def environment(self) -> Mapping[str, str]:
         """Rows for `collect_env`: versions and devices."""

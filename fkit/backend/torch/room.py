@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from fkit.array.ops import Ops
+from fkit.backend.torch.determinism import repeat, undetermined
 from fkit.backend.torch.interop import device_of, register, tensor_of, to_numpy
 from fkit.backend.torch.loader import workers as start_workers
 from fkit.backend.torch.ops import Torch
@@ -65,6 +66,14 @@ class TorchBackend:
     ) -> Iterator[Batch]:
         """Batches made in worker processes; see `fkit.backend.torch.loader.workers`."""
         return start_workers(make, jobs, workers, ahead)
+
+    def repeat(self, device: str | None, deterministic: bool) -> tuple[dict[str, str], str]:
+        """Have CUDA repeat to the bit; see `fkit.backend.torch.determinism.repeat`."""
+        return repeat(device, deterministic)
+
+    def undetermined(self, error: BaseException) -> str:
+        """The operation without a deterministic form that an error is about, or ""."""
+        return undetermined(error)
 
     def environment(self) -> Mapping[str, str]:
         """Versions and devices, in the words of mmengine's ``collect_env``."""
