@@ -199,11 +199,6 @@ class StepLR(_Ranged):
     step_size: int
     gamma: float = 0.1
 
-    def __post_init__(self) -> None:
-        super().__post_init__()
-        if self.step_size < 1:
-            raise FkitValueError(f"StepLR: step_size={self.step_size}: at least 1.")
-
     def weight(self, t: int) -> float:
         return self.gamma ** (t // self.step_size)
 
@@ -258,8 +253,6 @@ class CosineAnnealingLR(_Ranged):
         super().__post_init__()
         if self.eta_min is not None and self.eta_min_ratio is not None:
             raise FkitValueError("CosineAnnealingLR: give eta_min or eta_min_ratio, not both.")
-        if self.T_max is not None and self.T_max < 1:
-            raise FkitValueError(f"CosineAnnealingLR: T_max={self.T_max}: at least 1.")
 
     def weight(self, t: int) -> float:
         steps = self.T_max if self.T_max is not None else self.end - self.begin

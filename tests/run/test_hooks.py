@@ -21,7 +21,7 @@ from fkit.run.effect import (
 )
 from fkit.run.event import EVENTS, Event, Step
 from fkit.run.hook.checkpoint import CheckpointHook
-from fkit.run.hook.hook import Hook, fire, handlers, priority_number
+from fkit.run.hook.hook import NEVER, Hook, fire, handlers, priority_number
 from fkit.run.hook.log import LoggerHook, RecordHook, Told
 from fkit.run.hook.schedule import ParamSchedulerHook
 from fkit.run.hook.timer import Times
@@ -280,3 +280,79 @@ def test_a_hook_that_raises_is_named_with_the_event():
         RunError, match=r"hook 'mine' raised at after_train_iter, iteration 3: ZeroDivisionError\('oh'\)"
     ):
         fire(table["after_train_iter"], {"mine": Memory()}, a_run(), after_iter(3))
+
+
+@dataclass(frozen=True)
+class Counts:
+    """A policy with a state of its own: it halves the value at each third question."""
+
+    param: str = "lr"
+
+    def init(self):
+        return 0
+
+    def step(self, state, at, value):
+        return state + 1, value * 0.5 ** (state // 3)
+
+
+def test_a_policy_with_a_state_is_asked_at_every_iteration_and_remembered():
+    hook = ParamSchedulerHook((Counts(),), LR)
+    rates, sets, _ = in_force(hook, 9, 50)
+    assert rates == [0.1] * 3 + [0.05] * 3 + [0.025] * 3 and sets == 2
+    memory, _ = hook.before_train_iter(hook.memory(), a_run(), Event("before_train_iter"))
+    assert memory == Memory((1,)) and hook.due("before_train_iter", Position(iteration=7), 10, 100) == 8
+
+
+def test_a_stretch_is_given_at_once_and_ends_with_the_epoch():
+    hook = ParamSchedulerHook((LinearLR(start_factor=0.5, end=30, by_epoch=False),), LR)
+    event = Event("before_train_iter", iteration=20, inner=20, length=25)
+    [effect] = hook.before_train_iter(hook.memory(), a_run(), event)[1]
+    fresh = [hook.before_train_iter(hook.memory(), a_run(), event._replace(iteration=i))[1][0] for i in range(20, 25)]
+    assert [row["lr"].tolist() for row in (effect.values, *effect.ahead)] == [e.values["lr"].tolist() for e in fresh]
+    [effect] = hook.before_train_iter(hook.memory(), a_run(), event._replace(length=0))[1]
+    assert len(effect.ahead) == 9  # then it stays as it is
+    with pytest.raises(TypeError):
+        effect.values["lr"] = 1
+
+
+@pytest.mark.parametrize("name", ["momentum", "gen.momentum"])
+def test_a_schedule_of_a_momentum_that_is_nought_is_refused(name):
+    policy = CosineAnnealingLR(param=name, end=9, eta_min=0.9)
+    with pytest.raises(FkitValueError, match=f"acts on '{name}', which is 0: an optimizer without momentum"):
+        ParamSchedulerHook((policy,), {**LR, name: np.zeros(2)})
+    assert ParamSchedulerHook((policy,), {**LR, name: np.array([0.0, 0.9])}).names == (name,)
+
+
+def at(iteration, inner, epoch=0):
+    return Position("iterate", iteration=iteration, inner=inner, epoch=epoch)
+
+
+@pytest.mark.parametrize(
+    ("hook", "position", "length", "total", "want"),
+    [
+        (Hook(), at(3, 3), 10, 20, 4),
+        (LoggerHook(), at(0, 0), 23, 99, 10),
+        (LoggerHook(), at(20, 20), 23, 99, 23),
+        (LoggerHook(), at(23, 0), 23, 99, 33),
+        (LoggerHook(), at(23, 23), 23, 99, 33),
+        (LoggerHook(), at(90, 21), 0, 99, 99),
+        (LoggerHook(), at(90, 21), 23, 91, 91),
+        (LoggerHook(ignore_last=True), at(20, 20), 23, 99, 33),
+        (LoggerHook(interval=50, ignore_last=True), at(20, 20), 23, 99, NEVER),
+        (CheckpointHook(interval=7, by_epoch=False), at(7, 7), 10, 20, 14),
+        (CheckpointHook(interval=0, by_epoch=False), at(7, 7), 10, 20, NEVER),
+        (ValidationHook(interval=5, by_epoch=False), at(5, 5), 10, 20, 10),
+        (ValidationHook(interval=5, begin=12, by_epoch=False), at(5, 5), 10, 20, 15),
+        (ValidationHook(interval=50, begin=12, by_epoch=False), at(5, 5), 10, 20, 20),
+        (ParamSchedulerHook((MultiStepLR(milestones=(3, 9)),), LR), at(0, 0), 10, 99, 1),
+        (ParamSchedulerHook((MultiStepLR(milestones=(3, 9)),), LR), at(4, 4), 10, 99, 31),
+        (ParamSchedulerHook((MultiStepLR(milestones=(3, 9)),), LR), at(35, 5, 3), 10, 99, 91),
+        (ParamSchedulerHook((MultiStepLR(milestones=(3, 9), by_epoch=False),), LR), at(5, 5), 10, 99, 10),
+        (ParamSchedulerHook((MultiStepLR(milestones=(3, 9), end=12),), LR), at(120, 0, 12), 10, 999, NEVER),
+        (ParamSchedulerHook((LinearLR(end=4), CosineAnnealingLR(by_epoch=False)), LR), at(5, 5), 10, 99, 6),
+    ],
+)
+def test_when_a_hook_is_due(hook, position, length, total, want):
+    event = "before_train_iter" if isinstance(hook, ParamSchedulerHook) else "after_train_iter"
+    assert hook.due(event, position, length, total) == want
+    assert Hook().due("after_val_iter", position, length, total) == position.inner + 1

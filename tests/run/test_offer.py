@@ -6,6 +6,7 @@ import pytest
 
 import fkit
 from fkit.run.course import Course
+from fkit.run.effect import WriteScalars
 from fkit.run.hook.hook import Hook
 from fkit.tree.error import FkitTypeError
 from tests.run.small import config, registry
@@ -43,3 +44,26 @@ def test_what_is_no_hook_is_refused_by_its_place():
     reg = registry().register("hooks", dict, name="Table")
     with pytest.raises(FkitTypeError, match=r"custom_hooks\[0\] is a hook \(derive it from fkit.Hook\), not the dict"):
         fkit.plan(config(custom_hooks=[{"type": "Table"}]), reg)
+
+
+@dataclass(frozen=True)
+class Louder(Hook):
+    """Adds a loss of 1000 to what is logged."""
+
+    def wrap(self, program):
+        def step(state, batch, hyperparams):
+            state, logs = program.train_step(state, batch, hyperparams)
+            return state, {**logs, "loss_louder": 1000.0}
+
+        return program._replace(train_step=step)
+
+
+def test_a_hook_may_wrap_the_program():
+    plan = fkit.plan(config(custom_hooks=[{"type": "Louder"}]), registry().register("hooks", Louder))
+    rows = [
+        effect.scalars
+        for _, effects in fkit.train(plan, fkit.begin(plan), fkit.open_data(plan))
+        for effect in effects
+        if isinstance(effect, WriteScalars) and effect.mode == "train"
+    ]
+    assert len(rows) == 12 and all(row["loss_louder"] == 1000.0 and row["loss"] < 1000 for row in rows)
