@@ -13,8 +13,6 @@ import jax.numpy as jnp
 from flax import linen as nn
 from frozendict import frozendict
 
-from fkit.array.random import keep
-from fkit.backend.jax.ops import JaxOps
 from fkit.tree.error import FkitTypeError, FkitValueError
 
 __all__ = [
@@ -22,7 +20,6 @@ __all__ = [
     "BatchNorm1d",
     "BatchNorm3d",
     "Conv2d",
-    "Dropout",
     "GroupNorm",
     "Linear",
     "SyncBatchNorm",
@@ -157,40 +154,6 @@ class GroupNorm(nn.Module):
             scale, bias = _affine(self, width)
             y = y * scale + bias
         return y.astype(dtype)
-
-
-class Dropout(nn.Module):
-    """Element-wise dropout whose mask is the run's own: the same on torch and JAX, and on any number of devices.
-
-    The engine supplies the collection ``random`` with this layer's key; element i of the activation in torch's layout
-    (N, C, H, W) has counter i. Without it the mask comes from flax's ``dropout`` generator.
-    """
-
-    rate: float = 0.5
-
-    def __post_init__(self) -> None:
-        if not 0 <= self.rate < 1:
-            raise FkitValueError(f"a dropout rate lies in [0, 1), found {self.rate}.")
-        super().__post_init__()
-
-    @nn.compact
-    def __call__(self, x: Array, train: bool = False) -> Array:
-        if self.is_initializing():
-            self.variable("random", "key", jnp.zeros, (2,), jnp.uint32)
-        if not train or self.rate == 0.0 or self.is_initializing():
-            return x
-        if self.has_variable("random", "key"):
-            words = self.get_variable("random", "key")
-            mask = keep(JaxOps(), _places(x.shape), (words[0], words[1]), self.rate)
-        else:
-            mask = jax.random.bernoulli(self.make_rng("dropout"), 1.0 - self.rate, x.shape)
-        return jnp.where(mask, x * (1.0 / (1.0 - self.rate)), jnp.zeros_like(x))
-
-
-def _places(shape: tuple[int, ...]) -> Array:
-    """Each element's place in torch's order of axes (channels second), laid out channels last."""
-    moved = (shape[0], shape[-1], *shape[1:-1])
-    return jnp.moveaxis(JaxOps().words(0, moved), 1, -1) if len(shape) == 4 else JaxOps().words(0, shape)
 
 
 def _moments(x: Array, axes: tuple[int, ...], over: int) -> tuple[Array, Array]:

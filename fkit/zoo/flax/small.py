@@ -7,7 +7,8 @@ import jax.numpy as jnp
 from flax import linen as nn
 from frozendict import frozendict
 
-from fkit.backend.jax.layers import Conv2d, Dropout, Linear, max_pool, norm_layer
+from fkit.backend.jax.drop import Dropout
+from fkit.backend.jax.layers import Conv2d, Linear, max_pool, norm_layer
 from fkit.tree.error import FkitValueError
 
 __all__ = ["MLP", "ConvNet"]

@@ -11,8 +11,13 @@ import pytest
 from flax import linen as nn
 
 from fkit.array.ops import Host, Numpy
-from fkit.array.random import call_key, keep_elements, keep_samples, key
+from fkit.array.random import call_key, host_fold, keep_elements, keep_samples, key, tag
+from fkit.array.room import open as open_room
 from fkit.backend.jax import drop
+from fkit.backend.jax.layers import Linear
+from fkit.structures import Batch
+from fkit.training.optimizer import Optimizer
+from fkit.training.spec import Phase, Spec
 from fkit.tree.error import FkitTypeError, FkitValueError
 
 
@@ -119,3 +124,46 @@ def test_bad_rates_are_told():
             kind(1.0)
         with pytest.raises(FkitTypeError, match=f"a {what} rate"):
             kind("0.5")
+
+
+class _Masks(nn.Module):
+    """Its losses are sums over masks, with weights that tell every element from every other."""
+
+    def setup(self):
+        self.fc = Linear(1, use_bias=False)
+        self.drop, self.deep = drop.Dropout(0.4), drop.DropPath(0.3)
+
+    def __call__(self, inputs, samples=None, mode="tensor", train=False):
+        y = self.fc(inputs)
+        if mode == "tensor":
+            return self.deep(self.drop(y, train), train)
+        ones = jnp.ones_like(inputs)
+        weights = 2.0 ** -jnp.arange(inputs.size).reshape(inputs.shape)
+        seen = {f"drop{i}": (self.drop(ones, train) * weights).sum() for i in range(2)}
+        seen |= {f"deep{i}": (self.deep(ones, train) * weights).sum() for i in range(2)}
+        return {"loss": y.mean(), **seen}
+
+
+def test_a_program_gives_each_step_phase_layer_and_call_a_mask_of_its_own():
+    """The protocol, by numpy: fold(fold(fold(state.key, step), phase), tag(path)), and the number of the call."""
+    optimizers = {"main": Optimizer.of("SGD", {"lr": 0.1})}
+    phases = (Phase(name="one"), Phase(name="two"))
+    shape = (4, 6)
+    spec = Spec(
+        lambda backend: _Masks(), optimizers, phases, "float64", "cpu", example=lambda: np.zeros(shape, np.float32)
+    )
+    program = open_room("jax").program(spec)
+    state = program.init(3)
+    words = tuple(int(word) for word in state.key)
+    weights = 2.0 ** -np.arange(24.0).reshape(shape)
+    seen = set()
+    for step in range(3):
+        state, logs = program.train_step(state, Batch(np.zeros(shape, np.float32)), program.hyperparams())
+        for index, phase in enumerate(("one", "two")):
+            for layer, kind, rate in (("drop", drop.Dropout, 0.4), ("deep", drop.DropPath, 0.3)):
+                of = host_fold(host_fold(host_fold(words, step), index), tag(layer))
+                for call in range(2):
+                    want = (_kept(kind, of, shape, rate, call) * weights).sum() / (1 - rate)
+                    assert float(logs[f"{phase}/{layer}{call}"]) == pytest.approx(want, rel=1e-12)
+                    seen.add(want)
+    assert len(seen) > 18  # of 24; a mask of four samples may come twice

@@ -9,7 +9,8 @@ import pytest
 from flax import linen as nn
 
 from fkit.array.room import open as open_room
-from fkit.backend.jax.layers import BatchNorm, Conv2d, Dropout, Linear
+from fkit.backend.jax.drop import Dropout
+from fkit.backend.jax.layers import BatchNorm, Conv2d, Linear
 from fkit.structures import Batch, InstanceData
 from fkit.training.optimizer import Optimizer
 from fkit.training.spec import Phase, Spec
