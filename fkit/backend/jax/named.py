@@ -4,6 +4,8 @@ from collections.abc import Iterator, Mapping
 from operator import itemgetter
 from typing import Any, NoReturn
 
+import jax.numpy as jnp
+
 from fkit.tree.error import FkitKeyError, FrozenError
 
 __all__ = ["Named", "Names"]
@@ -39,6 +41,13 @@ class Names:
         if type(tree) is Named and tree.names is self:
             return tree.arrays
         return self._pick(tree) if self._pick is not None else tuple(tree[name] for name in self.order)
+
+    def take(self, tree: Mapping[str, Any]) -> tuple[Any, ...]:
+        """As `pick`, for a step that will use up the arrays: what is no `Named`, which only a program makes, holds arrays
+        of the caller's, and is copied."""
+        if type(tree) is Named and tree.names == self:
+            return tree.arrays
+        return tuple([jnp.array(array, copy=True) for array in self.pick(tree)])
 
 
 class Named(Mapping[str, Any]):

@@ -48,11 +48,12 @@ def place(template: Template, arrays: Arrays, device: Any) -> TrainState:
         for tail, array in parts["slots"].items():
             name, _, path = tail.partition("/")
             slots.setdefault(name, {})[path] = put(array, None, _slot_layout(template, path, array))
+        transforms = {name: Named(paths, paths.pick(slots[name])) for name, paths in template.slots if name in slots}
         return TrainState(
             params,
             buffers,
             template.named_opt(opt),
-            frozendict({name: frozendict(tree) for name, tree in slots.items()}),
+            frozendict({**{name: frozendict(tree) for name, tree in slots.items()}, **transforms}),
             np.int64(arrays["iteration"]),
             put(np.asarray(arrays["updates"]), jnp.int32, "same"),
             put(np.asarray(arrays["key"]), jnp.uint32, "same"),

@@ -106,6 +106,7 @@ def _train_step(
     pack = packer(parts)
     steady = all(part.phase.every == 1 for part in parts)
     always = (True,) * len(parts)
+    reach = Names.take if spec.donate else Names.pick
 
     def train_step(state: TrainState, batch: Batch, hyperparams: Hyperparams) -> tuple[TrainState, Mapping[str, Any]]:
         check_targets(ranges, batch.targets, batch.valid)
@@ -113,8 +114,8 @@ def _train_step(
         params, buffers, opt, slots, iteration, updates, key = state.parts
         with width():
             moving = (
-                layout.params.pick(params), layout.buffers.pick(buffers),
-                layout.flat_opt(opt, params, hyperparams), layout.flat_slots(slots), updates,
+                reach(layout.params, params), reach(layout.buffers, buffers),
+                layout.flat_opt(opt, reach, params, hyperparams), layout.flat_slots(slots, reach), updates,
             )  # fmt: skip
             numbers, resting = pack(hyperparams)
             case = Case(always if steady else due(parts, iteration), resting)
@@ -195,7 +196,7 @@ def _jitted(spec: Spec, layout: Template, forward: Forward, step: Step) -> _Jitt
             named(layout.params, params), named(layout.buffers, buffers), inputs, Samples(targets, valid)
         )
 
-    donated = (0, 1, 2, 3, 4) if spec.donate else ()
+    donated = (0, 1, 2, 3) if spec.donate else ()
     return _Jitted(
         jax.jit(train, donate_argnums=donated, static_argnums=(11,)),
         jax.jit(loss, static_argnums=(6,)),

@@ -20,6 +20,8 @@ from fkit.tree.frozen import EMPTY
 
 __all__ = ["Slot", "Template", "template"]
 
+Reach = Callable[[Names, Mapping[str, Any]], tuple[Any, ...]]
+
 _NO_SLOTS = Named(Names(()), ())
 
 
@@ -68,17 +70,22 @@ class Template:
     slots: tuple[tuple[str, Names], ...]
 
     def flat_opt(
-        self, opt: Mapping[str, Any], params: Mapping[str, Any] = EMPTY, hyperparams: Hyperparams = EMPTY
+        self,
+        opt: Mapping[str, Any],
+        reach: Reach = Names.pick,
+        params: Mapping[str, Any] = EMPTY,
+        hyperparams: Hyperparams = EMPTY,
     ) -> tuple[Any, ...]:
         """The slots as tuples; None is a lazy one that is not there.
 
         Args:
+            reach: `Names.pick`, or `Names.take` for a step that uses the arrays up.
             params, hyperparams: of the step to come: a lazy slot whose number they raise begins as zeros, so that its
                 first step moves by the gradient alone, as torch's does.
         """
         return tuple(
             [
-                row.names.pick(opt[row.optimizer][row.slot])
+                reach(row.names, opt[row.optimizer][row.slot])
                 if not row.lazy or row.slot in opt[row.optimizer]
                 else tuple(jnp.zeros_like(params[name]) for name in row.names.order)
                 if _is_raised(hyperparams.get(row.lazy))
@@ -110,9 +117,9 @@ class Template:
             ),
         )
 
-    def flat_slots(self, slots: Mapping[str, Any]) -> tuple[Any, ...]:
+    def flat_slots(self, slots: Mapping[str, Any], reach: Reach = Names.pick) -> tuple[Any, ...]:
         """The slots of the transforms as tuples."""
-        return tuple([paths.pick(slots[name]) for name, paths in self.slots])
+        return tuple([reach(paths, slots[name]) for name, paths in self.slots])
 
     def tree_slots(self, flat: Any) -> dict[str, dict[str, Any]]:
         """The inverse of `flat_slots`, as dicts."""

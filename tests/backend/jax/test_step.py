@@ -15,6 +15,7 @@ from frozendict import frozendict
 from fkit.array.room import open as open_room
 from fkit.backend.jax.layers import Linear
 from fkit.structures import Batch, DetDataSample, InstanceData
+from fkit.training.ema import use_ema, with_ema
 from fkit.training.optimizer import Optimizer
 from fkit.training.spec import Phase, Spec
 from fkit.training.transform import accumulate, clip_norm
@@ -285,6 +286,48 @@ def test_arrays_of_the_caller_are_never_donated():
         state, _ = program.train_step(state, Batch(images), numbers)
     assert not any(array.is_deleted() for array in (images, *numbers.values(), *arrays.values()))
     assert float(images.sum()) == _ROWS * 3
+    weight, buffer = jnp.ones((3, 2)), jnp.zeros((3, 2))
+    held = state.opt["main"]["momentum_buffer"]
+    state = state.replace(
+        params={**state.params, "fc.weight": weight},
+        opt={"main": {"momentum_buffer": {**held, "fc.weight": buffer}}},
+    )
+    following, _ = program.train_step(state, Batch(images), numbers)
+    assert not weight.is_deleted() and not buffer.is_deleted() and float(weight.sum()) == 6
+    assert not np.array_equal(following.params["fc.weight"], weight)
+
+
+def test_a_moving_average_in_place_of_the_weights_may_be_trained_on():
+    program = with_ema(_program(), 0.1)
+    state, _ = _steps(program, 3)
+    state, _ = program.train_step(use_ema(state), _batch(), program.hyperparams())
+    assert np.isfinite(np.asarray(state.slots["ema"]["fc.weight"])).all()
+
+
+def test_nobody_waits_for_the_device():
+    """A step gives what is still to be computed: the model waits until the step has been given."""
+    begun = threading.Event()
+
+    def wait(x):
+        begun.wait(30)
+        return x
+
+    class Slow(Rows):
+        @nn.compact
+        def __call__(self, inputs, samples=None, mode="tensor", train=False):
+            y = Linear(2, name="fc")(inputs)
+            shape = jax.ShapeDtypeStruct(y.shape, y.dtype)
+            return {
+                "loss": y.sum() + jax.lax.stop_gradient(jax.pure_callback(wait, shape, jax.lax.stop_gradient(y)).sum())
+            }
+
+    program = _program(Slow(), phases=(Phase("loss", every=2),), donate=False)
+    states = [program.init(0)]
+    for step in range(2):
+        states.append(program.train_step(states[-1], _batch(step), program.hyperparams())[0])
+    assert states[-1].iteration == 2 and not begun.is_set()
+    begun.set()
+    assert int(states[-1].updates) == 1
 
 
 def test_threads_do_not_disturb_each_other():
