@@ -1,6 +1,10 @@
 """What a model holds, by torch's names: the one list that both backends' rooms give."""
 
+from collections.abc import Mapping
 from typing import Any, NamedTuple
+
+from fkit.training.label import LabelRange
+from fkit.tree.frozen import EMPTY
 
 __all__ = ["Entry", "Inventory"]
 
@@ -33,8 +37,10 @@ class Inventory(NamedTuple):
         entries: one an array; a tied weight once, under its first name.
         rules: (module path, its ``init_cfg``), parents before children; "" is the model itself.
         aliases: (other name, first name) of tied weights.
+        labels: what the model says of its targets' class numbers (`fkit.training.label.label_ranges`).
     """
 
     entries: tuple[Entry, ...]
     rules: tuple[tuple[str, Any], ...] = ()
     aliases: tuple[tuple[str, str], ...] = ()
+    labels: Mapping[str, LabelRange] = EMPTY

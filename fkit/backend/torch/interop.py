@@ -11,11 +11,11 @@ from torch import Tensor
 from torch.utils import _pytree as pytree
 
 from fkit.structures import PYTREES, DataElement, from_parts, tree_parts
-from fkit.structures.batch import Batch, Samples, batch_of
+from fkit.structures.batch import Batch, batch_of
 from fkit.training.state import TrainState
 from fkit.tree.error import FkitValueError
 
-__all__ = ["Feed", "device_of", "register", "tensor_of", "to_numpy", "walk"]
+__all__ = ["device_of", "register", "tensor_of", "to_numpy", "walk"]
 
 
 def device_of(name: str | None) -> torch.device:
@@ -68,9 +68,9 @@ def tensor_of(array: Any) -> Tensor:
     """A CPU tensor of a numpy (or JAX) array; shares memory where the array may be written to."""
     if isinstance(array, Tensor):
         return array
-    host = np.asarray(array)
+    host = array if type(array) is np.ndarray else np.asarray(array)
     # torch warns of memory that it must not write to, and refuses negative strides
-    if not host.flags.writeable or any(stride < 0 for stride in host.strides):
+    if not host.flags.writeable or (host.strides and min(host.strides) < 0):
         host = host.copy()
     return torch.from_numpy(host)
 
@@ -90,58 +90,6 @@ def walk(tree: Any, change: Callable[[Any], Any]) -> Any:
         leaves, auxiliary = tree_parts(tree)
         return from_parts(auxiliary, [walk(leaf, change) for leaf in leaves])
     return change(tree) if hasattr(tree, "__array__") and hasattr(tree, "shape") else tree
-
-
-class Feed:
-    """Batches to a device: floats in the run's type; bytes (images) too where they are inputs; other integers as is.
-
-    Args:
-        device: where the model is.
-        dtype: of floats, and of uint8 inputs where ``bytes_as`` does not say otherwise.
-        bytes_as: the type of uint8 inputs.
-    """
-
-    __slots__ = ("bytes_as", "device", "dtype", "pinned")
-
-    def __init__(self, device: torch.device, dtype: torch.dtype, bytes_as: torch.dtype | None = None) -> None:
-        self.device = device
-        self.dtype = dtype
-        self.bytes_as = dtype if bytes_as is None else bytes_as
-        self.pinned = device.type == "cuda"
-
-    def __call__(self, batch: Batch) -> tuple[Any, Samples]:
-        """The inputs and the samples, on the device."""
-        inputs = batch.inputs
-        inputs = self._input(inputs) if isinstance(inputs, (np.ndarray, Tensor)) else walk(inputs, self._input)
-        return inputs, Samples(self._samples(batch.targets), self._samples(batch.valid))
-
-    def _samples(self, targets: Mapping[str, Any]) -> Mapping[str, Any]:
-        if not targets:
-            return targets
-        return frozendict({name: walk(value, self._target) for name, value in targets.items()})
-
-    def _move(self, array: Any) -> Tensor:
-        tensor = tensor_of(array)
-        if tensor.device == self.device:
-            return tensor
-        if not self.pinned:
-            return tensor.to(self.device)
-        # from pinned memory the copy runs beside the step before
-        return (tensor.pin_memory() if tensor.device.type == "cpu" else tensor).to(self.device, non_blocking=True)
-
-    def _input(self, array: Any) -> Tensor:
-        tensor = self._move(array)
-        if tensor.dtype == torch.uint8:
-            return tensor.to(self.bytes_as)
-        return self._float(tensor)
-
-    def _target(self, array: Any) -> Tensor:
-        return self._float(self._move(array))
-
-    def _float(self, tensor: Tensor) -> Tensor:
-        if tensor.dtype != self.dtype and tensor.is_floating_point():
-            return tensor.to(self.dtype)
-        return tensor
 
 
 def register() -> None:

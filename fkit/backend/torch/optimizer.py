@@ -24,6 +24,7 @@ Numbers = tuple[Mapping[str, float], ...]
 
 # those that ask for more than a gradient: several evaluations, sparse gradients
 _OTHER = ("LBFGS", "SparseAdam", "Optimizer")
+_MOMENTUM = ("momentum_buffer",)
 
 
 class Update(NamedTuple):
@@ -33,14 +34,18 @@ class Update(NamedTuple):
         names: the parameters it moves, in order.
         init: ``(params) -> slots``, before the first step.
         step: ``(params, grads, slots, numbers) -> slots``; writes into the tensors of ``params`` and ``slots``.
-            ``grads`` has one tensor a name, in order of ``names``.
-        lazy: slots appear at the first step.
+            A parameter that ``grads`` lacks, because the loss does not reach it, stays as it is, its slots too.
+        lazy: whether a slot of that name may appear at a step.
+        named: an optimizer of torch.optim, whose slots are its own affair.
+        scalars_on_host: whether it counts its steps there, wherever the parameters are.
     """
 
     names: tuple[str, ...]
     init: Callable[[Mapping[str, Tensor]], Slots]
     step: Callable[[Mapping[str, Tensor], Mapping[str, Tensor], Slots, Numbers], Slots]
-    lazy: bool = False
+    lazy: Callable[[str], bool]
+    named: bool = False
+    scalars_on_host: bool = False
 
 
 def update(optimizer: Optimizer, names: tuple[str, ...]) -> Update:
@@ -61,19 +66,32 @@ def _twin(optimizer: Optimizer, names: tuple[str, ...], groups: tuple[tuple[str,
     kernel = _ops._fused_adamw_ if optimizer.type == "AdamW" else _ops._fused_adam_
     active = tuple((i, group) for i, group in enumerate(groups) if group)
 
-    def init(params: Mapping[str, Tensor]) -> Slots:
+    def start(params: Mapping[str, Tensor], slots: tuple[str, ...]) -> Slots:
         return frozendict({slot: frozendict({name: _fresh(slot, params[name]) for name in names}) for slot in slots})
 
     def step(params: Mapping[str, Tensor], grads: Mapping[str, Tensor], slots_in: Slots, numbers: Numbers) -> Slots:
+        if not slots_in and any(row.get("momentum") for row in numbers):  # a schedule has raised it from 0
+            slots_in = start(params, _MOMENTUM)
+        whole, order = len(grads) == len(names), slots or tuple(slots_in)
         for i, group in active:
-            state = [[tensors[name] for name in group] for tensors in (slots_in[slot] for slot in slots)]
-            moved = [params[name] for name in group]
-            # the kernels walk flat memory: a gradient that is a view (that of a sum, say) must be laid out first
-            laid = [g if (g := grads[name]).is_contiguous() else g.contiguous() for name in group]
+            members = group if whole else [name for name in group if name in grads]
+            if not members:
+                continue
+            state = [[tensors[name] for name in members] for tensors in (slots_in[slot] for slot in order)]
+            moved = [params[name] for name in members]
+            laid = [_laid(grads[name], param) for name, param in zip(members, moved, strict=True)]
             move(kernel, moved, laid, state, numbers[i], settings[i])
         return slots_in
 
-    return Update(names, init, step)
+    lazy = _MOMENTUM if optimizer.type == "SGD" and not slots else ()
+    return Update(names, lambda params: start(params, slots), step, lambda slot: slot in lazy)
+
+
+def _laid(grad: Tensor, param: Tensor) -> Tensor:
+    """A gradient laid out as its parameter: the kernels walk flat memory, and one may be a view (that of a sum, say)."""
+    if (grad.is_contiguous() and param.is_contiguous()) or grad.stride() == param.stride():
+        return grad
+    return torch.empty_like(param).copy_(grad)
 
 
 def _fresh(slot: str, like_: Tensor) -> Tensor:
@@ -90,14 +108,8 @@ def _sgd(
     numbers: Mapping[str, float],
     settings: Mapping[str, Any],
 ) -> None:
-    buffers = state[0] if state else []
-    if buffers and not numbers["momentum"]:
-        # the kernel takes no buffers then; they hold the last gradient, as 0 * buffer + gradient
-        _ops._foreach_copy_(buffers, grads)
-        if numbers["weight_decay"]:
-            _ops._foreach_add_(buffers, params, alpha=numbers["weight_decay"])
-        buffers = []
-    # a buffer of zeros gives the first step that torch takes without one: 0 * momentum + grad
+    # without momentum the buffers rest, as torch's do
+    buffers = state[0] if state and numbers["momentum"] else []
     _ops._fused_sgd_(
         params,
         grads,
@@ -140,45 +152,55 @@ def _adam(
 
 
 def _named(optimizer: Optimizer, names: tuple[str, ...], groups: tuple[tuple[str, ...], ...]) -> Update:
-    """Any class of torch.optim: one object, whose groups and state are bound to a state's tensors for each step."""
-    instance = _object(optimizer, groups)
+    """Any class of torch.optim: each step makes an object of its own, over aliases of the state's tensors."""
     active = tuple((i, group) for i, group in enumerate(groups) if group)
+    options = tuple(dict(optimizer.settings(i)) for i, _ in active)
+    maker = _maker(optimizer)
+    blank = _object(maker, optimizer, [([nn.Parameter(torch.zeros(1, 1))], row) for row in options])
+
+    def init(params: Mapping[str, Tensor]) -> Slots:
+        leaves = {name: nn.Parameter(params[name].detach()) for name in names}
+        rows = [([leaves[name] for name in group], row) for (_, group), row in zip(active, options, strict=True)]
+        # what an optimizer keeps from its construction on; for most that is nothing
+        return _slots(frozendict(), _object(maker, optimizer, rows).state, leaves)
 
     def step(params: Mapping[str, Tensor], grads: Mapping[str, Tensor], slots_in: Slots, numbers: Numbers) -> Slots:
-        instance.state = defaultdict(dict)
-        for name in names:
+        leaves = {name: params[name].detach() for name in grads}
+        mine = _bound(blank, [{**row, "params": []} for row in blank.param_groups])
+        for name, leaf in leaves.items():
+            leaf.grad = grads[name]
             state = {slot: tensors[name] for slot, tensors in slots_in.items() if name in tensors}
-            params[name].grad = grads[name]
             if state:
-                instance.state[params[name]] = state
-        for (i, group), bound in zip(active, instance.param_groups, strict=True):
-            bound["params"] = [params[name] for name in group]
+                mine.state[leaf] = state
+        for (i, group), bound in zip(active, mine.param_groups, strict=True):
+            bound["params"] = [leaves[name] for name in group if name in leaves]
             for key, value in numbers[i].items():
                 if key in bound:
                     bound[key] = value
             if "beta1" in numbers[i]:
                 bound["betas"] = tuple(numbers[i][f"beta{j + 1}"] for j in range(len(bound["betas"])))
-        try:
-            instance.step()
-            return _slots(instance.state, params, names)
-        finally:
-            instance.state = defaultdict(dict)
-            for name in names:
-                params[name].grad = None
-            for bound in instance.param_groups:
-                bound["params"] = []
+        mine.step()
+        return _slots(slots_in, mine.state, leaves)
 
-    return Update(names, lambda params: frozendict(), step, lazy=True)
+    host = not (optimizer.options.get("capturable") or optimizer.options.get("fused"))
+    return Update(names, init, step, lambda slot: True, named=True, scalars_on_host=host)
 
 
-def _object(optimizer: Optimizer, groups: tuple[tuple[str, ...], ...]) -> torch.optim.Optimizer:
-    maker = getattr(torch.optim, optimizer.type, None)
+def _bound(blank: torch.optim.Optimizer, groups: list[dict[str, Any]]) -> torch.optim.Optimizer:
+    """An optimizer as ``blank`` is, with groups and a state of its own: a tenth of what making one costs."""
+    mine = object.__new__(type(blank))
+    mine.__dict__.update(blank.__dict__)
+    mine.param_groups, mine.state = groups, defaultdict(dict)
+    return mine
+
+
+def _maker(optimizer: Optimizer) -> Any:
     known = sorted(
         name
         for name, value in vars(torch.optim).items()
         if isinstance(value, type) and issubclass(value, torch.optim.Optimizer) and name not in _OTHER
     )
-    if optimizer.type not in known or maker is None:
+    if optimizer.type not in known:
         raise FkitKeyError(
             f"optimizer {optimizer.type!r} is not in torch.optim."
             if optimizer.type not in _OTHER
@@ -187,25 +209,26 @@ def _object(optimizer: Optimizer, groups: tuple[tuple[str, ...], ...]) -> torch.
             choices=(*TWINS, *(name for name in known if name not in TWINS)),
             label="Optimizers on torch",
         )
-    rows = [
-        {"params": [nn.Parameter(torch.zeros(1, 1))], **optimizer.settings(i)}
-        for i, members in enumerate(groups)
-        if members
-    ]
+    return getattr(torch.optim, optimizer.type)
+
+
+def _object(
+    maker: Any, optimizer: Optimizer, rows: list[tuple[list[nn.Parameter], dict[str, Any]]]
+) -> torch.optim.Optimizer:
     try:
-        return maker(rows, **optimizer.options)
+        return maker([{"params": params, **row} for params, row in rows], **optimizer.options)
     except (TypeError, ValueError) as cause:
         raise (FkitTypeError if isinstance(cause, TypeError) else like(cause))(
             f"optimizer {optimizer.type}: {cause}."
         ) from cause
 
 
-def _slots(state: Mapping[Tensor, Mapping[str, Any]], params: Mapping[str, Tensor], names: tuple[str, ...]) -> Slots:
-    slots_out: dict[str, dict[str, Tensor]] = {}
-    for name in names:
-        for slot, value in state.get(params[name], {}).items():
+def _slots(before: Slots, state: Mapping[Any, Mapping[str, Any]], leaves: Mapping[str, Tensor]) -> Slots:
+    slots_out: dict[str, dict[str, Tensor]] = {slot: dict(tensors) for slot, tensors in before.items()}
+    for name, leaf in leaves.items():
+        for slot, value in state.get(leaf, {}).items():
             if isinstance(value, Tensor):
-                slots_out.setdefault(slot, {})[name] = value
+                slots_out.setdefault(slot, {})[name] = value.detach()
             elif isinstance(value, (int, float)):
                 slots_out.setdefault(slot, {})[name] = torch.tensor(float(value), dtype=torch.float64)
             elif value is not None:

@@ -1,6 +1,6 @@
 """A state of host arrays, and back."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import numpy as np
@@ -17,21 +17,36 @@ from fkit.training.state import Arrays, TrainState
 
 __all__ = ["collect", "place"]
 
+_IMAGES = 4  # axes
 
-def place(inventory: Inventory, updates: Mapping[str, Update], arrays: Arrays, device: torch.device) -> TrainState:
+
+Put = Callable[..., Tensor]
+
+
+def place(
+    inventory: Inventory,
+    updates: Mapping[str, Update],
+    arrays: Arrays,
+    device: torch.device,
+    channels_last: bool = False,
+) -> TrainState:
     """A state of arrays, which are copied.
 
     Args:
         updates: the optimizers, by name.
         arrays: by path, whole; without ``opt/`` the optimizers start fresh.
+        channels_last: lay arrays of four axes out that way.
 
     Raises:
         FkitValueError: slots of an optimizer that are missing, unknown, or of another shape.
     """
 
-    def put(array: Any, dtype: str | None = None) -> Tensor:
+    def put(array: Any, dtype: str | None = None, host: bool = False) -> Tensor:
         # a copy: a step may write into it
-        return torch.from_numpy(np.array(array, dtype, order="C", copy=True)).to(device)
+        tensor = torch.from_numpy(np.array(array, dtype, order="C", copy=True))
+        if channels_last and tensor.dim() == _IMAGES:
+            tensor = tensor.to(memory_format=torch.channels_last)
+        return tensor if host else tensor.to(device)
 
     def named(kind: str, buffer: bool) -> Mapping[str, Tensor]:
         mine = [entry for entry in inventory.entries if entry.buffer is buffer]
@@ -53,8 +68,9 @@ def place(inventory: Inventory, updates: Mapping[str, Update], arrays: Arrays, d
         frozendict(opt),
         frozendict({name: frozendict(states) for name, states in slots.items()}),
         np.int64(arrays["iteration"]),
-        torch.tensor(int(arrays["updates"]), device=device),
-        # torch has next to no uint32: int32 of the same bits
+        # on the host too, until a step does not know there whether something moved
+        np.int64(arrays["updates"]),
+        # on the host, where the keys of a step are made; torch has next to no uint32: int32 of the same bits
         torch.from_numpy(np.array(arrays["key"], np.uint32).view(np.int32)),
     )
 
@@ -80,7 +96,7 @@ def _resumed(
     fresh: Mapping[str, Slots],
     saved: Mapping[str, NDArray[Any]],
     params: Mapping[str, Tensor],
-    put: Any,
+    put: Put,
 ) -> dict[str, Slots]:
     want = {
         f"{name}/{slot}/{key}": tensor
@@ -88,22 +104,24 @@ def _resumed(
         for slot, tensors in states.items()
         for key, tensor in tensors.items()
     }
-    lazy = [path for path in saved if _lazy(updates, path)]
-    check_slots({path: tuple(tensor.shape) for path, tensor in want.items()}, saved, frozenset(lazy))
-    opt: dict[str, dict[str, dict[str, Tensor]]] = {name: {} for name in updates}
+    due = {path: tuple(tensor.shape) for path, tensor in want.items() if not _may(updates, path)}
+    check_slots(due, saved, frozenset(path for path in saved if _may(updates, path)))
+    opt = {name: {slot: dict(tensors) for slot, tensors in states.items()} for name, states in fresh.items()}
     for path, array in saved.items():
         name, slot, key = path.split("/", 2)
         dtype = str(want[path].dtype).removeprefix("torch.") if path in want else _like(array, params[key])
-        opt[name].setdefault(slot, {})[key] = put(array, dtype)
+        host = updates[name].scalars_on_host and array.ndim == 0
+        opt[name].setdefault(slot, {})[key] = put(array, dtype, host)
     return {
         name: frozendict({slot: frozendict(tensors) for slot, tensors in states.items()})
         for name, states in opt.items()
     }
 
 
-def _lazy(updates: Mapping[str, Update], path: str) -> bool:
-    name, _, tail = path.partition("/")
-    return name in updates and updates[name].lazy and tail.partition("/")[2] in updates[name].names
+def _may(updates: Mapping[str, Update], path: str) -> bool:
+    """Whether a slot may be there or not."""
+    name, slot, key = (*path.split("/", 2), "", "")[:3]
+    return name in updates and updates[name].lazy(slot) and key in updates[name].names
 
 
 def _like(array: NDArray[Any], param: Tensor) -> str | None:

@@ -1,37 +1,35 @@
 """A spec as pure functions of an explicit state, on torch."""
 
-from collections.abc import Callable, Mapping
-from contextlib import nullcontext
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
 import torch
 from frozendict import frozendict
 from torch import Tensor
-from torch.func import functional_call
 
 from fkit.array.random import host_fold
-from fkit.backend.torch.interop import Feed, device_of, to_numpy
+from fkit.backend.torch.gradient import Gradient, gradient_of
+from fkit.backend.torch.interop import to_numpy
 from fkit.backend.torch.loss import number
+from fkit.backend.torch.model import Model, evaluated, model_of, trained
 from fkit.backend.torch.ops import Torch
-from fkit.backend.torch.optimizer import Numbers, Update, update
+from fkit.backend.torch.optimizer import Numbers, Slots, Update, update
 from fkit.backend.torch.place import collect, place
-from fkit.backend.torch.template import Template, blank, build, inventory_of, own_values
-from fkit.structures.batch import Batch, Samples
-from fkit.training.inventory import Inventory
+from fkit.backend.torch.template import own_values
+from fkit.backend.torch.watch import marks_of, refuse_writes
+from fkit.structures.batch import Batch
+from fkit.training.label import check_targets
 from fkit.training.loss import numbers_of, total
 from fkit.training.phase import Part, check_numbers, parts_of
 from fkit.training.program import Parts, Program, assemble
 from fkit.training.spec import Spec
 from fkit.training.state import Arrays, Hyperparams, TrainState
 from fkit.training.transform import Context, apply
-from fkit.tree.error import FkitValueError
 
 __all__ = ["program"]
 
-_DTYPES = frozendict(float32=torch.float32, float64=torch.float64, bfloat16=torch.float32)
-
-Losses = Callable[[str, Mapping[str, Tensor], Tensor | None, Any, Samples], Mapping[str, Tensor]]
+_WORD = 0xFFFFFFFF
 
 
 def program(spec: Spec) -> Program:
@@ -39,160 +37,130 @@ def program(spec: Spec) -> Program:
 
     Args:
         spec: what to run. ``threads`` sets torch's number of threads, for the whole process; nothing else global is
-            touched.
+            touched, but for the generator of torch's own random layers, which a step seeds.
 
     Raises:
         FkitError: the model is no torch module, a phase or optimizer does not fit it, the device is not there.
     """
-    runner = _Runner(spec)
-    return assemble(
-        "torch", spec,
-        Parts(runner.inventory, runner.parts, runner.own, runner.place, collect, runner.train_step, runner.loss, runner.predict),
-    )  # fmt: skip
+    model = model_of(spec)
+    parts = parts_of(spec, model.inventory)
+    updates = {part.phase.optimizer: update(part.optimizer, part.names) for part in parts}
+    gradient = gradient_of(model)
+
+    def own(seed: int) -> Arrays:
+        return own_values(spec.model, model.inventory, seed)
+
+    def settle(arrays: Arrays) -> TrainState:
+        return place(model.inventory, updates, arrays, model.device, model.channels_last)
+
+    def train_step(state: TrainState, batch: Batch, hyperparams: Hyperparams) -> tuple[TrainState, Mapping[str, Any]]:
+        return _step(model, parts, updates, gradient, state, batch, hyperparams)
+
+    def loss(state: TrainState, batch: Batch, key: Any, train: bool = False) -> tuple[Mapping[str, Any], Any]:
+        return _loss(model, state, batch, key, train)
+
+    def predict(state: TrainState, batch: Batch) -> Any:
+        params, buffers, *_ = state.parts
+        inputs, samples = model.feed(batch)
+        with torch.no_grad():
+            return evaluated(model, params, buffers, inputs, samples, "predict")
+
+    made = Parts(model.inventory, parts, own, settle, collect, train_step, loss, predict)
+    return assemble("torch", spec, made)
 
 
-class _Runner:
-    """What the functions of a program share.
+def _step(
+    model: Model, parts: tuple[Part, ...], updates: Mapping[str, Update], gradient: Gradient, state: TrainState,
+    batch: Batch, hyperparams: Hyperparams,
+) -> tuple[TrainState, Mapping[str, Tensor]]:  # fmt: skip
+    """One step; with ``donate`` it writes into the arrays of ``state``, which is consumed."""
+    numbers = _numbers(parts, hyperparams)  # what can be wrong is refused before the state is consumed
+    check_targets(model.inventory.labels, batch.targets, batch.valid)
+    inputs, samples = model.feed(batch)
+    marks = marks_of(inputs, samples)
+    params, buffers, opt, slots, iteration, moves, key = state.consume() if model.spec.donate else _copied(state)
+    done, logs, moved = int(iteration), {}, False
+    words = host_fold(_words(key), done & _WORD) if model.draws else None
+    for part, values in zip(parts, numbers, strict=True):
+        if done % part.phase.every:
+            continue
+        mine = None if words is None else host_fold(words, part.index)
+        grads, losses, buffers = gradient(part, params, buffers, mine, inputs, samples)
+        logs.update(losses)
+        context = Context(done // part.phase.every, params)
+        grads, changed, wanted = apply(part.transforms, Torch(model.device), grads, slots, context)
+        if changed:
+            slots = frozendict({**slots, **{name: frozendict({**slots[name], **changed[name]}) for name in changed}})
+        if grads and wanted is not False:
+            opt = _moved(part, updates, params, grads, opt, values, wanted)
+            moved = wanted | moved
+    refuse_writes(marks)
+    # a number of the host's, until whether something moved is known on the device alone
+    moves = int(moves) + moved if isinstance(moved, Tensor) and not isinstance(moves, Tensor) else moves + moved
+    return TrainState(params, buffers, opt, slots, iteration + 1, moves, key), logs
 
-    The modules are templates without tensors: a step puts the state's tensors in, runs the model, differentiates with
-    respect to fresh leaves that share the parameters' memory, and takes them out. What phase p of step i draws is
-    decided by ``fold(fold(state.key, i), p)``: the masks of the kit's dropout directly, those of other layers by seeding
-    torch's generator.
+
+def _moved(
+    part: Part, updates: Mapping[str, Update], params: Mapping[str, Tensor], grads: Mapping[str, Tensor],
+    opt: Mapping[str, Slots], numbers: Numbers, wanted: Any,
+) -> Mapping[str, Slots]:  # fmt: skip
+    """The optimizer's slots after its update, which writes into ``params``.
+
+    Args:
+        wanted: True, or a 0-d tensor that says whether to move: for the twins the host does not wait to know it.
     """
+    name = part.phase.optimizer
+    step = updates[name].step
+    with torch.no_grad():
+        if wanted is True or updates[name].named:
+            slots = step(params, grads, opt[name], numbers) if wanted else opt[name]
+        else:
+            before, slots = {key: params[key].clone() for key in grads}, _copy(opt[name])
+            after = step(params, grads, slots, numbers)
+            for key, tensor in before.items():
+                params[key].copy_(torch.where(wanted, params[key], tensor))
+            slots = _chosen(wanted, after, opt[name])
+    return opt if slots is opt[name] else frozendict({**opt, name: slots})
 
-    def __init__(self, spec: Spec) -> None:
-        if spec.dtype not in _DTYPES:
-            raise FkitValueError(f"dtype={spec.dtype!r}.", value=spec.dtype, choices=_DTYPES, label="Types")
-        if spec.threads is not None:
-            torch.set_num_threads(spec.threads)
-        self.spec = spec
-        self.device = device_of(spec.device)
-        self.xp = Torch(self.device)
-        self.dtype = _DTYPES[spec.dtype]
-        self.half = spec.dtype == "bfloat16"
-        self.feed = Feed(self.device, self.dtype, torch.bfloat16 if self.half else None)
-        module = build(spec.model)
-        self.inventory: Inventory = inventory_of(module, str(self.dtype).removeprefix("torch."))
-        hollow = blank(module, self.device, self.dtype)
-        self.training = Template(hollow, True, self.inventory, spec.masks)
-        self.evaluating = Template(hollow, False, self.inventory, spec.masks)
-        self.parts = parts_of(spec, self.inventory)
-        self.updates: Mapping[str, Update] = frozendict(
-            {part.phase.optimizer: update(part.optimizer, part.names) for part in self.parts}
-        )
-        self._compiled: Losses | None = _compiled(self.training) if spec.compile else None
 
-    def own(self, seed: int) -> Arrays:
-        return own_values(self.spec.model, self.inventory, seed)
+def _chosen(wanted: Tensor, after: Slots, before: Slots) -> Slots:
+    """``after`` where it is wanted, else ``before``; a new slot, of momentum, is zeros then."""
 
-    def place(self, arrays: Arrays) -> TrainState:
-        return place(self.inventory, self.updates, arrays, self.device)
+    def one(slot: str, name: str, tensor: Tensor) -> Tensor:
+        old = before.get(slot, {}).get(name)
+        return torch.where(wanted, tensor, torch.zeros_like(tensor) if old is None else old)
 
-    def loss(
-        self, state: TrainState, batch: Batch, key: Any, train: bool = False
-    ) -> tuple[Mapping[str, Tensor], Mapping[str, Tensor]]:
-        """The model's losses and the buffers after them. Gradients with respect to parameters that require them can be
-        had; nothing is updated."""
-        params, buffers, *_ = state.parts
-        inputs, samples = self.feed(batch)
-        if train:
-            buffers = frozendict({name: tensor.clone() for name, tensor in buffers.items()})
-        template = self.training if train else self.evaluating
-        words = _words(key)
-        keys = template.keys(words, self.device) if train else None
-        if template.random:
-            self._seed(words)
+    return frozendict(
+        {
+            slot: frozendict({name: one(slot, name, tensor) for name, tensor in tensors.items()})
+            for slot, tensors in after.items()
+        }
+    )
+
+
+def _loss(
+    model: Model, state: TrainState, batch: Batch, key: Any, train: bool
+) -> tuple[Mapping[str, Tensor], Mapping[str, Tensor]]:
+    """The model's losses and the buffers after them; gradients with respect to parameters that require them can be had."""
+    params, buffers, *_ = state.parts
+    check_targets(model.inventory.labels, batch.targets, batch.valid)
+    inputs, samples = model.feed(batch)
+    if not train:
+        outputs = evaluated(model, params, buffers, inputs, samples, "loss")
+    else:
+        marks, words = marks_of(inputs, samples), _words(key)
+        template = model.training.take()
         try:
-            module = template.bind(params, buffers, keys)
-            with self._cast():
-                losses = numbers_of(module(inputs, samples, mode="loss"), number)
+            outputs, buffers = trained(model, template, params, _copy(buffers), words, inputs, samples, "loss")
         finally:
-            template.release()
-        return {**losses, "loss": total(losses)}, buffers
-
-    def predict(self, state: TrainState, batch: Batch) -> Any:
-        """The model's outputs in mode="predict"."""
-        params, buffers, *_ = state.parts
-        inputs, samples = self.feed(batch)
-        template = self.evaluating
-        try:
-            module = template.bind(params, buffers, None)
-            with torch.no_grad(), self._cast():
-                return module(inputs, samples, mode="predict")
-        finally:
-            template.release()
-
-    def train_step(
-        self, state: TrainState, batch: Batch, hyperparams: Hyperparams
-    ) -> tuple[TrainState, Mapping[str, Tensor]]:
-        """One step; with ``donate`` it writes into the arrays of ``state``, which is consumed."""
-        numbers = _numbers(self.parts, hyperparams)  # before the state is consumed
-        inputs, samples = self.feed(batch)
-        params, buffers, opt, slots, iteration, updates, key = state.consume() if self.spec.donate else _copied(state)
-        done, logs, moved = int(iteration), {}, False
-        for part, values in zip(self.parts, numbers, strict=True):
-            if done % part.phase.every:
-                continue
-            keys = self._keys(key, done, part.index)
-            grads, losses = self._gradient(part, params, buffers, keys, inputs, samples)
-            context = Context(done // part.phase.every, params)
-            grads, changed, moves = apply(part.transforms, self.xp, grads, slots, context)
-            slots = slots if not changed else frozendict({**slots, **changed})
-            if moves:
-                name = part.phase.optimizer
-                with torch.no_grad():
-                    after = self.updates[name].step(params, grads, opt[name], values)
-                opt = opt if after is opt[name] else frozendict({**opt, name: after})
-                moved = True
-            logs.update(losses)
-        return TrainState(params, buffers, opt, slots, iteration + 1, updates + moved, key), logs
-
-    def _gradient(
-        self, part: Part, params: Mapping[str, Tensor], buffers: Mapping[str, Tensor], keys: Tensor | None,
-        inputs: Any, samples: Samples,
-    ) -> tuple[dict[str, Tensor], dict[str, Tensor]]:  # fmt: skip
-        leaves = tuple([params[name].detach().requires_grad_() for name in part.names])
-        values = dict(zip(part.names, leaves, strict=True))
-        for name in part.others:
-            values[name] = params[name]
-        try:
-            with self._cast():
-                if self._compiled is None:
-                    module = self.training.bind(values, buffers, keys)
-                    losses = numbers_of(module(inputs, samples, mode=part.phase.mode), number)
-                else:
-                    losses = self._compiled(part.phase.mode, {**values, **buffers}, keys, inputs, samples)
-            objective = total(losses, part.phase.loss)
-            # a parameter that the loss does not reach has a gradient of zeros, as on JAX
-            grads = torch.autograd.grad(objective, leaves, allow_unused=True, materialize_grads=True)
-        finally:
-            self.training.release()
-        logs = {part.prefix + name: value.detach() for name, value in losses.items()}
-        logs[part.prefix + "loss"] = objective.detach()
-        return dict(zip(part.names, grads, strict=True)), logs
-
-    def _keys(self, key: Any, done: int, phase: int) -> Tensor | None:
-        """What a phase of a step draws: a key a dropout layer; other layers draw from torch's generator, seeded here."""
-        template = self.training
-        if not (template.drops or template.random):
-            return None
-        words = host_fold(host_fold(_words(key), done & 0xFFFFFFFF), phase)
-        if template.random:
-            self._seed(words)
-        return template.keys(words, self.device)
-
-    def _cast(self) -> Any:
-        return torch.autocast(self.device.type, torch.bfloat16) if self.half else nullcontext()
-
-    def _seed(self, words: tuple[int, int]) -> None:
-        # torch.manual_seed would take 50 times as long: it visits every kind of device
-        seed = words[0] | words[1] << 32
-        torch.default_generator.manual_seed(seed)
-        if self.device.type == "cuda":
-            torch.cuda.default_generators[self.device.index].manual_seed(seed)
+            model.training.give(template)
+        refuse_writes(marks)
+    losses = numbers_of(outputs, number)
+    return {**losses, "loss": total(losses)}, buffers
 
 
 def _numbers(parts: tuple[Part, ...], hyperparams: Hyperparams) -> tuple[Numbers, ...]:
+    """The hyperparameters of each phase's groups."""
     try:
         return tuple(
             [
@@ -225,26 +193,6 @@ def _copy(tree: Any) -> Any:
 def _words(key: Any) -> tuple[int, int]:
     if isinstance(key, tuple):
         first, second = key
-        return int(first) & 0xFFFFFFFF, int(second) & 0xFFFFFFFF
+        return int(first) & _WORD, int(second) & _WORD
     first, second = key.tolist() if isinstance(key, Tensor) else np.asarray(to_numpy(key)).tolist()
-    return first & 0xFFFFFFFF, second & 0xFFFFFFFF
-
-
-def _compiled(template: Template) -> Losses:
-    """The losses as one compiled function; the gradient is taken between it and the update."""
-    module = template.module
-    names = {id(part._buffers): path for path, part in module.named_modules()}  # pyright: ignore[reportPrivateUsage]
-    drops = tuple(f"{names[id(buffers)]}.key".lstrip(".") for buffers in template.drops)
-
-    def losses(
-        mode: str, values: dict[str, Tensor], keys: Tensor | None, inputs: Any, samples: Samples
-    ) -> dict[str, Tensor]:
-        rows = {} if keys is None else dict(zip(drops, keys.unbind(), strict=True))
-        outputs = functional_call(module, {**values, **rows}, (inputs, samples), {"mode": mode}, strict=False)
-        return numbers_of(outputs, number)
-
-    compiled = torch.compile(losses)
-    # the compiler reads no frozendict
-    return lambda mode, values, keys, inputs, samples: compiled(
-        mode, dict(values), keys, inputs, Samples(dict(samples.targets), dict(samples.valid))
-    )
+    return first & _WORD, second & _WORD

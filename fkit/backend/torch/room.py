@@ -1,7 +1,7 @@
 """The torch room as a value: `fkit.training.backend.Backend`."""
 
 import sys
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -11,13 +11,16 @@ from torch import Tensor
 
 from fkit.array.ops import Ops
 from fkit.backend.torch.determinism import repeat, undetermined
+from fkit.backend.torch.feed import fed
 from fkit.backend.torch.interop import device_of, register, tensor_of, to_numpy
 from fkit.backend.torch.loader import workers as start_workers
+from fkit.backend.torch.model import feed_of
 from fkit.backend.torch.ops import Torch
-from fkit.backend.torch.program import program
+from fkit.backend.torch.program import program as make_program
 from fkit.structures.batch import Batch
 from fkit.training.program import Program
 from fkit.training.spec import Spec
+from fkit.tree.frozen import EMPTY
 
 __all__ = ["TorchBackend"]
 
@@ -39,19 +42,20 @@ class TorchBackend:
 
     def program(self, spec: Spec) -> Program:
         """The pure functions of a spec."""
-        return program(spec)
+        return make_program(spec)
 
     def numpy(self, array: Any) -> NDArray[Any]:
         """A host copy."""
         return to_numpy(array)
 
-    def fetch(self, arrays: list[Any]) -> list[float]:
-        """Many lazy numbers, in one wait."""
-        if not all([array.is_cpu for array in arrays if isinstance(array, Tensor)]):
-            tensors = [torch.as_tensor(array).detach().reshape(()).double() for array in arrays]
-            device = next(tensor.device for tensor in tensors if tensor.device.type != "cpu")
-            return torch.stack([tensor.to(device, non_blocking=True) for tensor in tensors]).tolist()
-        return [float(array) for array in arrays]
+    def fetch(self, arrays: Sequence[Any]) -> list[float]:
+        """Many lazy numbers, in one wait: what is on a device is read as one array."""
+        there = [i for i, array in enumerate(arrays) if isinstance(array, Tensor) and not array.is_cpu]
+        numbers = [0.0 if isinstance(array, Tensor) and not array.is_cpu else float(array) for array in arrays]
+        if there:
+            for i, number in zip(there, _read([arrays[i] for i in there]), strict=True):
+                numbers[i] = number
+        return numbers
 
     def asarray(self, array: NDArray[Any]) -> Tensor:
         """A tensor on the CPU; it may share memory with the array."""
@@ -75,6 +79,20 @@ class TorchBackend:
         """The operation without a deterministic form that an error is about, or ""."""
         return undetermined(error)
 
+    def feed(self, batches: Iterator[Batch], program: Program, train: bool = True) -> Iterator[Batch]:
+        """Batches for a program's steps: on CUDA copied to the device ahead, beside the steps before; elsewhere as is.
+
+        Args:
+            batches: host batches; read in a thread on CUDA, up to two early.
+            train: check the labels, as a step does.
+
+        Close what this gives before ``batches``.
+        """
+        feed = feed_of(program.spec, program.inventory)
+        if feed.device.type != "cuda":
+            return batches
+        return fed(batches, feed, program.inventory.labels if train else EMPTY)
+
     def environment(self) -> Mapping[str, str]:
         """Versions and devices, in the words of mmengine's ``collect_env``."""
         rows = {"PyTorch": torch.__version__, "PyTorch compiling details": torch.__config__.show().strip()}
@@ -89,6 +107,18 @@ class TorchBackend:
         if vision is not None or _installed("torchvision"):
             rows["TorchVision"] = _version("torchvision")
         return rows
+
+
+def _read(tensors: list[Tensor]) -> list[float]:
+    """0-d tensors of one device, in order, by one copy to the host."""
+    device = tensors[0].device
+    groups: dict[torch.dtype, list[int]] = {}
+    for i, tensor in enumerate(tensors):
+        groups.setdefault(tensor.dtype, []).append(i)
+    stacks = [torch.stack([tensors[i].detach().reshape(()).to(device) for i in group]) for group in groups.values()]
+    whole = stacks[0] if len(stacks) == 1 else torch.cat([stack.double() for stack in stacks])
+    numbers = dict(zip([i for group in groups.values() for i in group], whole.tolist(), strict=True))
+    return [float(numbers[i]) for i in range(len(tensors))]
 
 
 def _installed(package: str) -> bool:

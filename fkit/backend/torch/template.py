@@ -1,6 +1,7 @@
 """A module as a template: what it holds, with its tensors taken out, and put in for the time of one call."""
 
 import copy
+from collections import deque
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
@@ -12,12 +13,16 @@ from torch.random import fork_rng
 
 from fkit.array.ops import Numpy
 from fkit.array.random import fold, host_fold, tag
+from fkit.backend.torch.drop import RandomLayer
 from fkit.backend.torch.interop import to_numpy
-from fkit.backend.torch.layers import Dropout
 from fkit.training.inventory import Entry, Inventory
+from fkit.training.label import label_ranges
 from fkit.tree.error import FkitTypeError
 
-__all__ = ["Template", "blank", "inventory_of", "own_values"]
+__all__ = ["Pool", "Template", "Words", "blank", "build", "inventory_of", "own_values"]
+
+Words = tuple[tuple[int, int], ...]
+"""A key each random layer."""
 
 # layers of torch.nn that draw random numbers in training
 _RANDOM = ("Dropout", "RReLU", "FractionalMaxPool", "Multihead", "Transformer", "LSTM", "GRU", "RNN")
@@ -42,7 +47,7 @@ def build(make: Callable[[str], Any]) -> nn.Module:
 
 
 def inventory_of(module: nn.Module, floats: str) -> Inventory:
-    """Every parameter and persistent buffer, the ``init_cfg`` of every module, and tied weights.
+    """Every parameter and persistent buffer, the ``init_cfg`` of every module, tied weights, what labels may be.
 
     Args:
         floats: the run's type of floating-point numbers.
@@ -66,7 +71,7 @@ def inventory_of(module: nn.Module, floats: str) -> Inventory:
     rules = tuple(
         (path, part.init_cfg) for path, part in module.named_modules() if getattr(part, "init_cfg", None) is not None
     )
-    return Inventory(tuple(entries), rules, tuple(aliases))
+    return Inventory(tuple(entries), rules, tuple(aliases), label_ranges(module))
 
 
 def own_values(make: Callable[[str], Any], inventory: Inventory, seed: int) -> dict[str, NDArray[Any]]:
@@ -101,16 +106,23 @@ def blank(module: nn.Module, device: torch.device, dtype: torch.dtype) -> nn.Mod
 
 
 class Template:
-    """A blank module in one mode, and where its tensors go.
+    """A blank module in one mode, and where its tensors go; one thread's at a time.
 
     Args:
         module: blank; copied.
         train: training mode, which the module's own ``train`` may keep from some of its parts.
         inventory: of the module.
         masks: see `fkit.training.spec.Spec`.
+
+    Attributes:
+        module: the copy.
+        params, buffers: (the dict that holds the tensor, its key there, its name, the blank), each.
+        layers: the random layers that draw in this mode from keys of the run, and the tags of their paths.
+        random: whether a step may ask torch's generator for anything.
+        seen: the modes in which the module was watched for state that it keeps to itself.
     """
 
-    __slots__ = ("buffers", "drops", "module", "params", "random", "tags")
+    __slots__ = ("buffers", "layers", "module", "params", "random", "seen", "tags")
 
     def __init__(self, module: nn.Module, train: bool, inventory: Inventory, masks: str) -> None:
         self.module = copy.deepcopy(module).train(train)
@@ -125,42 +137,51 @@ class Template:
                 name = aliases.get(name, name)
                 if tensor is not None and name in names:
                     (buffers if buffer else params).append((tensors, leaf, name, tensor))
+        self.seen: set[str] = set()
         self.params = tuple(params)
         self.buffers = tuple(buffers)
-        arrays = [(path, part) for path, part in self.module.named_modules() if isinstance(part, Dropout)]
-        active = [(path, part) for path, part in arrays if train and part.training and part.rate > 0]
-        for _, part in arrays:
+        drawing = [(path, part) for path, part in self.module.named_modules() if isinstance(part, RandomLayer)]
+        for _, part in drawing:
             part.masks = masks
-        self.drops = tuple(part._buffers for _, part in active) if masks == "counter" else ()  # pyright: ignore[reportPrivateUsage]
-        self.tags = tuple(tag(path) for path, _ in active)
-        # whether a step may ask torch's generator for anything
+        active = [(path, part) for path, part in drawing if train and part.training and part.draws]
+        counted = active if masks == "counter" else []
+        self.layers = tuple(part for _, part in counted)
+        self.tags = tuple(tag(path) for path, _ in counted)
         self.random = train and (any(map(_draws, self.module.modules())) or (masks == "backend" and bool(active)))
 
-    def keys(self, step: tuple[int, int], device: torch.device) -> Tensor | None:
-        """Each dropout layer's own key of a step's, (L, 2) int32 on the device."""
-        if not self.drops:
-            return None
+    def words(self, phase: tuple[int, int]) -> Words:
+        """Each random layer's own key, of a phase's."""
         if len(self.tags) <= _FEW:
-            words = np.array([host_fold(step, one) for one in self.tags], np.uint32)
-        else:
-            both = (np.uint32(step[0]).reshape(1), np.uint32(step[1]).reshape(1))
-            words = np.stack(fold(Numpy(), both, np.array(self.tags, np.uint32)), 1)
-        keys = torch.from_numpy(words.view(np.int32))
-        return keys if device.type == "cpu" else keys.to(device, non_blocking=True)
+            return tuple([host_fold(phase, one) for one in self.tags])
+        both = (np.uint32(phase[0]).reshape(1), np.uint32(phase[1]).reshape(1))
+        first, second = fold(Numpy(), both, np.array(self.tags, np.uint32))
+        return tuple(zip(first.tolist(), second.tolist(), strict=True))
 
-    def bind(self, params: Mapping[str, Tensor], buffers: Mapping[str, Tensor], keys: Tensor | None) -> nn.Module:
+    def bind(
+        self, params: Mapping[str, Tensor], buffers: Mapping[str, Tensor], words: Words = (), first: int = 0
+    ) -> nn.Module:
         """The module with the tensors of a state, as `torch.func.functional_call` does it, until `release`.
 
         The backward pass belongs between the two: blocks that are recomputed there read their parameters again.
+
+        Args:
+            words: the keys of the random layers, as `words` gives them.
+            first: the place of the batch's first sample in the whole batch.
         """
         for tensors, leaf, name, _ in self.params:
             tensors[leaf] = params[name]
         for tensors, leaf, name, _ in self.buffers:
             tensors[leaf] = buffers[name]
-        if keys is not None:
-            for masks, key in zip(self.drops, keys.unbind(), strict=True):
-                masks["key"] = key
+        if words:
+            for layer, key in zip(self.layers, words, strict=True):
+                layer.__dict__.update(words=key, calls=0, first=first)
         return self.module
+
+    def assigned(self, buffers: Mapping[str, Tensor]) -> dict[str, Any]:
+        """The buffers that the module has put another value in the place of, by name, since `bind` put these in."""
+        return {
+            name: tensors.get(leaf) for tensors, leaf, name, _ in self.buffers if tensors.get(leaf) is not buffers[name]
+        }
 
     def release(self) -> None:
         """Take the tensors out again."""
@@ -168,6 +189,33 @@ class Template:
             tensors[leaf] = hollow
         for tensors, leaf, _, hollow in self.buffers:
             tensors[leaf] = hollow
+
+
+class Pool:
+    """Templates of one mode: each call takes one for itself, so that threads with one program do not meet.
+
+    Args:
+        make: another template; the first is made at once.
+    """
+
+    __slots__ = ("_free", "_make", "first")
+
+    def __init__(self, make: Callable[[], Template]) -> None:
+        self._make = make
+        self.first = make()
+        self._free = deque([self.first])
+
+    def take(self) -> Template:
+        """A template that nobody has; it goes back by `give`."""
+        try:
+            return self._free.pop()
+        except IndexError:
+            return self._make()
+
+    def give(self, template: Template) -> None:
+        """Release a template and put it back."""
+        template.release()
+        self._free.append(template)
 
 
 def _holders(module: nn.Module) -> Iterator[tuple[nn.Module, str, bool]]:

@@ -15,6 +15,7 @@ __all__ = ["CrossEntropyLoss", "GlobalAveragePooling", "ImageClassifier", "Linea
 
 _MODES = ("tensor", "loss", "predict")
 _LOSS = frozendict(type="CrossEntropyLoss", loss_weight=1.0)
+_NO_LABEL = -100  # torch's: labels below 0 are refused before they come here
 _INIT = frozendict(type="Normal", layer="Linear", std=0.01)
 
 
@@ -63,6 +64,11 @@ class ImageClassifier(nn.Module):
         self.neck = None if neck is None else build("models", neck)
         self.head = None if head is None else build("models", head)
 
+    @property
+    def label_ranges(self) -> Mapping[str, Any] | None:
+        """What labels may be: those of the head's classes."""
+        return getattr(self.head, "label_ranges", None)
+
     def forward(self, inputs: Tensor, samples: Samples | None = None, mode: str = "tensor") -> Any:
         if mode not in _MODES:
             raise FkitValueError(f"mode={mode!r} is unknown.", value=mode, choices=_MODES, label="Modes")
@@ -103,17 +109,20 @@ class CrossEntropyLoss(nn.Module):
     Args:
         loss_weight: what the loss is multiplied with.
         reduction: "mean" or "sum" over samples.
+        ignore_index: the label of samples that take no part (the mean is over the others); None: there is none.
     """
 
-    def __init__(self, loss_weight: float = 1.0, reduction: str = "mean") -> None:
+    def __init__(self, loss_weight: float = 1.0, reduction: str = "mean", ignore_index: int | None = None) -> None:
         super().__init__()
         if reduction not in ("mean", "sum"):
             raise FkitValueError(f"reduction={reduction!r}.", value=reduction, choices=("mean", "sum"))
         self.loss_weight = loss_weight
         self.reduction = reduction
+        self.ignore_index = ignore_index
 
     def forward(self, logits: Tensor, labels: Tensor) -> Tensor:
-        loss = F.cross_entropy(logits, labels, reduction=self.reduction)
+        ignore = _NO_LABEL if self.ignore_index is None else self.ignore_index
+        loss = F.cross_entropy(logits, labels, reduction=self.reduction, ignore_index=ignore)
         return loss if self.loss_weight == 1.0 else loss * self.loss_weight
 
 
@@ -127,6 +136,7 @@ class LinearClsHead(nn.Module):
         topk: which accuracies, if any.
         cal_acc: log ``accuracy_top-k`` (percent) beside the loss.
         init_cfg: rules for initial weights.
+        ignore_index: of the loss, see `CrossEntropyLoss`.
     """
 
     def __init__(
@@ -137,6 +147,7 @@ class LinearClsHead(nn.Module):
         topk: int | tuple[int, ...] = (1,),
         cal_acc: bool = False,
         init_cfg: Any = _INIT,
+        ignore_index: int | None = None,
         *,
         build: _Build,
     ) -> None:
@@ -146,7 +157,9 @@ class LinearClsHead(nn.Module):
         self.init_cfg = init_cfg
         self.topk = (topk,) if isinstance(topk, int) else tuple(topk)
         self.cal_acc = cal_acc
-        self.loss_module = build("models", loss)
+        ignoring = {} if ignore_index is None else {"ignore_index": ignore_index}
+        self.loss_module = build("models", loss, **ignoring)
+        self.label_ranges = frozendict(gt_label=(num_classes, getattr(self.loss_module, "ignore_index", None)))
         self.fc = nn.Linear(in_channels, num_classes)
 
     def forward(self, features: Any) -> Tensor:

@@ -6,7 +6,8 @@ from frozendict import frozendict
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from fkit.backend.torch.layers import Dropout, norm_layer
+from fkit.backend.torch.drop import Dropout
+from fkit.backend.torch.layers import norm_layer
 from fkit.tree.error import FkitValueError
 
 __all__ = ["MLP", "ConvNet"]

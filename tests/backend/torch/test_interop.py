@@ -8,32 +8,8 @@ from torch.utils import _pytree as pytree
 
 import fkit
 from fkit.array.room import open as open_room
-from fkit.backend.torch.interop import Feed, device_of, tensor_of, to_numpy
-from fkit.structures import InstanceData
+from fkit.backend.torch.interop import device_of, tensor_of, to_numpy
 from fkit.tree.error import FkitValueError
-
-
-def test_a_batch_takes_the_run_s_types() -> None:
-    feed = Feed(torch.device("cpu"), torch.float64, torch.bfloat16)
-    given = fkit.Batch(
-        {"image": np.ones((2, 3), np.uint8), "text": np.ones((2, 3), np.int32)},
-        {"weight": np.ones(2, np.float32), "gt_label": np.ones(2, np.int64), "list": [np.ones(1), "name"]},
-        {"boxes": np.ones((2, 4), bool)},
-    )
-    inputs, samples = feed(given)
-    assert (inputs["image"].dtype, inputs["text"].dtype) == (torch.bfloat16, torch.int32)
-    assert (samples.targets["weight"].dtype, samples.targets["gt_label"].dtype) == (torch.float64, torch.int64)
-    assert samples.valid["boxes"].dtype == torch.bool
-    assert samples.targets["list"][0].dtype == torch.float64 and samples.targets["list"][1] == "name"
-
-
-def test_structures_among_the_targets_are_walked() -> None:
-    boxes = InstanceData(bboxes=np.ones((2, 4), np.float32), labels=np.zeros(2, np.int64))
-    _, samples = Feed(torch.device("cpu"), torch.float64)(fkit.Batch(np.ones((1, 1)), {"gt": boxes}))
-    found = samples.targets["gt"]
-    assert isinstance(found, InstanceData) and found.bboxes.dtype == torch.float64
-    leaves, tree = pytree.tree_flatten(found)
-    assert len(leaves) == 2 and pytree.tree_unflatten(leaves, tree).labels is found.labels
 
 
 def test_states_and_batches_are_pytrees() -> None:

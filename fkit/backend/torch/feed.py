@@ -1,0 +1,164 @@
+"""Batches to a device: types, layouts, and on CUDA ahead of the step, beside the one before."""
+
+import queue
+import threading
+from collections.abc import Callable, Generator, Iterator, Mapping
+from contextlib import closing
+from typing import Any
+
+import numpy as np
+import torch
+from frozendict import frozendict
+from torch import Tensor
+
+from fkit.backend.torch.interop import tensor_of, walk
+from fkit.structures.batch import Batch, Samples
+from fkit.training.label import LabelRange, check_targets
+from fkit.tree.frozen import EMPTY
+
+__all__ = ["Feed", "ahead", "fed"]
+
+_IMAGES = 4  # axes of a batch of images
+
+
+class Feed:
+    """Batches to a device: floats in the run's type; bytes (images) too where they are inputs; other integers as is.
+
+    Args:
+        device: where the model is.
+        dtype: of floats, and of uint8 inputs where ``bytes_as`` does not say otherwise.
+        bytes_as: the type of uint8 inputs.
+        channels_last: lay images out that way.
+    """
+
+    __slots__ = ("bytes_as", "channels_last", "device", "dtype")
+
+    def __init__(
+        self,
+        device: torch.device,
+        dtype: torch.dtype,
+        bytes_as: torch.dtype | None = None,
+        channels_last: bool = False,
+    ) -> None:
+        self.device = device
+        self.dtype = dtype
+        self.bytes_as = dtype if bytes_as is None else bytes_as
+        self.channels_last = channels_last
+
+    def __call__(self, batch: Batch) -> tuple[Any, Samples]:
+        """The inputs and the samples, on the device."""
+        inputs = batch.inputs
+        inputs = self._input(inputs) if isinstance(inputs, (np.ndarray, Tensor)) else walk(inputs, self._input)
+        return inputs, Samples(self._samples(batch.targets), self._samples(batch.valid))
+
+    def _samples(self, targets: Mapping[str, Any]) -> Mapping[str, Any]:
+        if not targets:
+            return targets
+        return frozendict({name: walk(value, self._target) for name, value in targets.items()})
+
+    def _move(self, array: Any) -> Tensor:
+        tensor = tensor_of(array)
+        if tensor.device == self.device:
+            return tensor
+        if self.device.type != "cuda" or tensor.device.type != "cpu":
+            return tensor.to(self.device, non_blocking=tensor.is_cuda)
+        # from pinned memory the copy does not hold up the host
+        return (tensor if tensor.is_pinned() else tensor.pin_memory()).to(self.device, non_blocking=True)
+
+    def _input(self, array: Any) -> Tensor:
+        tensor = self._move(array)
+        dtype = self.bytes_as if tensor.dtype == torch.uint8 else self.dtype if tensor.is_floating_point() else None
+        if self.channels_last and dtype is not None and tensor.dim() == _IMAGES:
+            return tensor.to(dtype, memory_format=torch.channels_last)
+        return tensor if dtype is None or tensor.dtype == dtype else tensor.to(dtype)
+
+    def _target(self, array: Any) -> Tensor:
+        tensor = self._move(array)
+        if tensor.dtype != self.dtype and tensor.is_floating_point():
+            return tensor.to(self.dtype)
+        return tensor
+
+
+def fed(
+    batches: Iterator[Batch], feed: Feed, labels: Mapping[str, LabelRange] = EMPTY, depth: int = 2
+) -> Generator[Batch]:
+    """The batches with their arrays on the feed's CUDA device, copied while the steps before them run.
+
+    A thread fills pinned memory and starts the copies, on a stream of their own; the step's stream waits for a batch's
+    copy on the device, the host for none. Host arrays of ``meta`` stay as they are.
+
+    Args:
+        labels: what the labels may be; they are looked at while they are on the host.
+        depth: batches on the device that no step has asked for yet.
+    """
+    device = feed.device
+    stream = torch.cuda.Stream(device)
+
+    def put(batch: Batch) -> tuple[Batch, Any]:
+        check_targets(labels, batch.targets, batch.valid)
+        with torch.cuda.device(device), torch.cuda.stream(stream):
+            inputs, samples = feed(batch)
+            return Batch(inputs, samples.targets, samples.valid, batch.meta), stream.record_event()
+
+    with closing(ahead(batches, put, depth)) as ready:
+        for batch, event in ready:
+            current = torch.cuda.current_stream(device)
+            current.wait_event(event)
+            _lend(batch, current)
+            yield batch
+
+
+def _lend(batch: Batch, stream: torch.cuda.Stream) -> None:
+    """Let the memory of a batch be taken for another one only when what ``stream`` does with it is done."""
+
+    def record(tensor: Tensor) -> Tensor:
+        tensor.record_stream(stream)
+        return tensor
+
+    for tree in (batch.inputs, batch.targets, batch.valid):
+        walk(tree, record)
+
+
+def ahead(items: Iterator[Any], put: Callable[[Any], Any], depth: int = 2) -> Generator[Any]:
+    """``put(item)`` for each item, in order, computed in a thread up to ``depth`` items early.
+
+    Closing the generator, also at its end, ends the thread; the items' iterator is then no longer in use, and is
+    closed by whoever made it.
+
+    Raises:
+        Exception: what the items' iterator or ``put`` raised, at the item where it did.
+    """
+    done: queue.Queue[tuple[bool, Any]] = queue.Queue()
+    room = threading.Semaphore(depth)
+    stop = threading.Event()
+
+    def run() -> None:
+        try:
+            while True:
+                room.acquire()
+                if stop.is_set():
+                    return
+                try:
+                    item = next(items)
+                except StopIteration:
+                    done.put((False, None))
+                    return
+                done.put((True, put(item)))
+        except BaseException as error:  # told to the main thread, which raises it
+            done.put((False, error))
+
+    thread = threading.Thread(target=run, daemon=True, name="fkit feed")
+    thread.start()
+    try:
+        while True:
+            more, value = done.get()
+            if not more:
+                if value is not None:
+                    raise value
+                return
+            yield value
+            room.release()
+    finally:
+        stop.set()
+        room.release()
+        thread.join()

@@ -1,0 +1,210 @@
+"""A spec's model on torch: its templates, its batches' way in, its passes."""
+
+import threading
+from collections.abc import Mapping
+from contextlib import nullcontext
+from typing import Any, NamedTuple
+
+import torch
+from frozendict import frozendict
+from torch import Tensor
+
+from fkit.backend.torch.feed import Feed
+from fkit.backend.torch.interop import device_of
+from fkit.backend.torch.template import Pool, Template, blank, build, inventory_of
+from fkit.backend.torch.watch import (
+    marks_of,
+    memory_of,
+    refuse_assigned,
+    refuse_state_writes,
+    refuse_writes,
+    state_marks,
+    tell_memory,
+)
+from fkit.structures.batch import Samples
+from fkit.training.inventory import Inventory
+from fkit.training.spec import Spec
+from fkit.tree.error import FkitTypeError, FkitValueError
+
+__all__ = ["Model", "channels_last", "evaluated", "feed_of", "kept", "model_of", "seed", "trained"]
+
+_DTYPES = frozendict(float32=torch.float32, float64=torch.float64, bfloat16=torch.float32)
+_FORMATS = ("auto", "contiguous", "channels_last")
+_IMAGE_LAYERS = ("Conv2d", "ConvTranspose2d")
+
+Tensors = Mapping[str, Tensor]
+
+
+class Model(NamedTuple):
+    """What the functions of a program share.
+
+    The modules are templates without tensors: a call puts the state's tensors in, runs the model, and takes them out.
+    Threads have each a template of their own. A model with layers that draw from torch's own generator (which is the
+    process's) trains in one thread at a time.
+
+    Attributes:
+        spec: what it was made of.
+        device, dtype: where it runs, and the type of its parameters.
+        channels_last: whether images and kernels are laid out that way.
+        feed: batches to the device.
+        inventory: what it holds.
+        training, evaluating: templates of either mode.
+        generator: held while layers draw from torch's generator.
+    """
+
+    spec: Spec
+    device: torch.device
+    dtype: torch.dtype
+    channels_last: bool
+    feed: Feed
+    inventory: Inventory
+    training: Pool
+    evaluating: Pool
+    generator: threading.Lock
+
+    @property
+    def draws(self) -> bool:
+        """Whether a training step draws random numbers at all."""
+        template = self.training.first
+        return template.random or bool(template.layers)
+
+    def cast(self) -> Any:
+        """The context of the compute type."""
+        return torch.autocast(self.device.type, torch.bfloat16) if self.spec.dtype == "bfloat16" else nullcontext()
+
+
+def model_of(spec: Spec) -> Model:
+    """The model of a spec.
+
+    Raises:
+        FkitError: it is no torch module, its type or device is not there.
+    """
+    device, dtype = device_of(spec.device), _dtype(spec)
+    if spec.threads is not None:
+        torch.set_num_threads(spec.threads)
+    module = build(spec.model)
+    inventory = inventory_of(module, str(dtype).removeprefix("torch."))
+    hollow = blank(module, device, dtype)
+    training, evaluating = (
+        Pool(lambda train=train: Template(hollow, train, inventory, spec.masks)) for train in (True, False)
+    )
+    return Model(
+        spec, device, dtype, channels_last(spec, inventory), feed_of(spec, inventory), inventory, training, evaluating,
+        threading.Lock(),
+    )  # fmt: skip
+
+
+def feed_of(spec: Spec, inventory: Inventory) -> Feed:
+    """How batches reach the device of a spec's model."""
+    half = torch.bfloat16 if spec.dtype == "bfloat16" else None
+    return Feed(device_of(spec.device), _dtype(spec), half, channels_last(spec, inventory))
+
+
+def channels_last(spec: Spec, inventory: Inventory) -> bool:
+    """Whether a spec's images and kernels are laid out channels last.
+
+    Raises:
+        FkitValueError: ``memory_format`` is none.
+    """
+    if spec.memory_format not in _FORMATS:
+        raise FkitValueError(
+            f"memory_format={spec.memory_format!r}.", value=spec.memory_format, choices=_FORMATS, label="Formats"
+        )
+    if spec.memory_format != "auto":
+        return spec.memory_format == "channels_last"
+    # where tensor cores work, which want it
+    images = any(entry.layer in _IMAGE_LAYERS for entry in inventory.entries)
+    return images and spec.dtype == "bfloat16" and device_of(spec.device).type == "cuda"
+
+
+def _dtype(spec: Spec) -> torch.dtype:
+    if spec.dtype not in _DTYPES:
+        raise FkitValueError(f"dtype={spec.dtype!r}.", value=spec.dtype, choices=_DTYPES, label="Types")
+    return _DTYPES[spec.dtype]
+
+
+def trained(
+    model: Model,
+    template: Template,
+    params: Tensors,
+    buffers: Tensors,
+    key: tuple[int, int] | None,
+    inputs: Any,
+    samples: Samples,
+    mode: str,
+) -> tuple[Any, Tensors]:
+    """A forward pass in training mode: what the model returned, and the buffers after it.
+
+    Args:
+        template: the caller's, who gives it back after the backward pass.
+        buffers: layers of torch write into them; others may assign new ones.
+        key: the phase's, which random layers draw from.
+    """
+    memory = None if mode in template.seen else memory_of(template.module)
+    module = template.bind(params, buffers, () if key is None else template.words(key))
+    if key is None or not template.random:
+        with model.cast():
+            outputs = module(inputs, samples, mode=mode)
+    else:
+        with model.generator, model.cast():
+            seed(model.device, key)
+            outputs = module(inputs, samples, mode=mode)
+    if memory is not None:
+        template.seen.add(mode)
+        tell_memory(memory, module)
+    assigned = template.assigned(buffers)
+    return outputs, buffers if not assigned else kept(buffers, assigned)
+
+
+def kept(buffers: Tensors, assigned: Mapping[str, Any]) -> Tensors:
+    """The buffers, with what a module has put in their place: copies, so that they are the state's own.
+
+    Raises:
+        FkitError: it is no tensor, or of another shape.
+    """
+    after = dict(buffers)
+    for name, value in assigned.items():
+        if not isinstance(value, Tensor):
+            raise FkitTypeError(f"the model puts a {type(value).__name__} in the place of its buffer {name!r}.")
+        if value.shape != buffers[name].shape:
+            raise FkitValueError(
+                f"the model's buffer {name!r} has shape {tuple(buffers[name].shape)}; forward assigns one of shape "
+                f"{tuple(value.shape)}.",
+                repair="A buffer keeps its shape, so that it can be saved and resumed.",
+            )
+        after[name] = torch.empty_like(buffers[name]).copy_(value.detach())
+    return frozendict(after)
+
+
+def evaluated(model: Model, params: Tensors, buffers: Tensors, inputs: Any, samples: Samples, mode: str) -> Any:
+    """What the model returns in evaluation mode.
+
+    Raises:
+        FkitRuntimeError: it writes into the batch or into the state.
+    """
+    batch, held = marks_of(inputs, samples), state_marks(params, buffers)
+    template = model.evaluating.take()
+    try:
+        memory = None if mode in template.seen else memory_of(template.module)
+        module = template.bind(params, buffers)
+        with model.cast():
+            outputs = module(inputs, samples, mode=mode)
+        if memory is not None:
+            template.seen.add(mode)
+            tell_memory(memory, module)
+        if buffers:
+            refuse_assigned(template.assigned(buffers))
+    finally:
+        model.evaluating.give(template)
+    refuse_writes(batch)
+    refuse_state_writes((*params, *buffers), held)
+    return outputs
+
+
+def seed(device: torch.device, words: tuple[int, int]) -> None:
+    """Seed torch's generators of the host and of the device."""
+    # torch.manual_seed would take 50 times as long: it visits every kind of device
+    seed = words[0] | words[1] << 32
+    torch.default_generator.manual_seed(seed)
+    if device.type == "cuda":
+        torch.cuda.default_generators[device.index].manual_seed(seed)
