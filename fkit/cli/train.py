@@ -15,7 +15,8 @@ from fkit.cli.option import add_config, add_place
 from fkit.cli.reach import open_registry, read_config
 from fkit.config.config import Config
 from fkit.edge.checkpoint import locate, read_checkpoint
-from fkit.edge.folder import open_folder, run_record
+from fkit.edge.data import data_record, differences
+from fkit.edge.folder import claim, open_folder, run_record
 from fkit.edge.follow import follow
 from fkit.edge.perform import Edge
 from fkit.edge.progress import Screen
@@ -24,6 +25,7 @@ from fkit.run.course import reopened
 from fkit.run.settings import Settings, read
 from fkit.training.weight import fit
 from fkit.tree.error import FkitValueError
+from fkit.tree.frozen import EMPTY
 
 __all__ = ["add", "train"]
 
@@ -48,6 +50,9 @@ def add(commands: Any) -> None:
         metavar="PATH",
         help="go on with the run in the work folder, or from PATH",
     )
+    command.add_argument(
+        "--other-data", action="store_true", help="with --resume: go on though the data are others than before"
+    )
     command.add_argument("--load-from", metavar="PATH", help="begin with the weights of a checkpoint")
     command.add_argument("--devices", type=int, metavar="N", help="number of devices (one, in this version)")
     command.add_argument("--launcher", choices=("none", "pytorch", "slurm", "mpi"), help="one process, in this version")
@@ -65,15 +70,17 @@ def _run(arguments: argparse.Namespace) -> int:
             changes[name] = getattr(arguments, name)
     if arguments.amp:
         changes["dtype"] = "bfloat16"
-    return train(cfg.merge(changes) if changes else cfg, Path(arguments.config).stem, open_registry(arguments))
+    cfg, name = cfg.merge(changes) if changes else cfg, Path(arguments.config).stem
+    return train(cfg, name, open_registry(arguments), arguments.other_data)
 
 
-def train(cfg: Config, name: str, registry: Registry) -> int:
+def train(cfg: Config, name: str, registry: Registry, other_data: bool = False) -> int:
     """Train in the config's work folder; `fkit.train` with an edge around it.
 
     Args:
         name: of the work folder under ``work_dirs``, where the config names none.
         registry: where the config's parts come from.
+        other_data: go on with a run though its data are others than before.
 
     Returns:
         0 when the run ended, 130 or 143 when a signal ended it; the state is saved.
@@ -97,13 +104,18 @@ def train(cfg: Config, name: str, registry: Registry) -> int:
             if settings.load_from is not None:
                 run = _loaded(plan, run, settings.load_from, screen)
         data = fkit.open_data(plan)
-        record = run_record(cfg, plan.backend, plan.seed, sys.argv, plan.room.environment()) | repeats.record()
-        rows = int(opened.found.meta.get("rows", 0)) if opened.found else 0
+        record = run_record(cfg, plan.backend, plan.seed, sys.argv, plan.room.environment())
+        record |= {**repeats.record(), "data": data_record(data)}
+        meta = opened.found.meta if opened.found is not None else EMPTY
+        for line in differences(meta.get("data"), record["data"], other_data):
+            screen.say(f"other data: {line}", "WARNING")
+        claim(folder)
         for note in (*opened.said, *plan.notes):
             screen.say(note, "WARNING" if "passed over" in note else "INFO")
         if repeats.note:
             screen.say(repeats.note, "WARNING")
-        run = follow(Edge(folder, plan, record, screen=screen, rows=rows), run, data)
+        edge = Edge(folder, plan, record, screen=screen, rows=int(meta.get("rows", 0)))
+        run = follow(edge, run, data)
     finally:
         screen.close()
     return _end(folder, run)

@@ -1,6 +1,8 @@
 """A work folder: what may begin in it, and what may go on."""
 
+import errno
 import json
+import os
 import platform
 import subprocess
 from collections.abc import Mapping
@@ -13,11 +15,11 @@ from fkit import __version__
 from fkit.config.config import Config, load_config
 from fkit.edge.checkpoint import Found, locate, newest, read_checkpoint
 from fkit.run.settings import read
-from fkit.tree.error import FkitFileNotFoundError, FkitValueError, quoted
+from fkit.tree.error import FkitFileNotFoundError, FkitOSError, FkitValueError, quoted
 from fkit.tree.path import show
 from fkit.tree.tree import diff
 
-__all__ = ["FREE", "Opened", "open_folder"]
+__all__ = ["FREE", "Opened", "claim", "comparable", "open_folder", "run_record", "versions"]
 
 FREE = (
     "work_dir", "backend", "device", "launcher", "parallel", "compile", "resume", "load_from", "log_level",
@@ -75,6 +77,23 @@ def open_folder(folder: Path, cfg: Config, resume: bool | str) -> Opened:
         return Opened(None, record, (f"{folder}: no checkpoint was written yet: the run starts over",))
     said = tuple(f"passed over {name}: {why}" for name, why in found.passed)
     return Opened(found, record, (*said, f"going on from {found.folder.name}"))
+
+
+def claim(folder: Path) -> None:
+    """Make a work folder where none is, before the run needs it.
+
+    Raises:
+        FkitOSError: none can be made there, or it takes no files. A full disk is not looked for.
+    """
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as cause:
+        if cause.errno not in (errno.ENOSPC, errno.EDQUOT):
+            what = f"{folder}: no folder can be made there: {cause.strerror}."
+            raise FkitOSError(what, repair="Name another --work-dir.") from cause
+    else:
+        if not os.access(folder, os.W_OK | os.X_OK):
+            raise FkitOSError(f"{folder}: no file can be written there.", repair="Name another --work-dir.")
 
 
 def run_record(

@@ -117,6 +117,17 @@ def test_a_file_where_a_folder_is_wanted(tmp_path, capsys):
         assert f"{folder}: is no folder" in capsys.readouterr().err
 
 
+@pytest.mark.parametrize("place", ["FILE/below", "/proc/x", "/dev/null/x"])
+@pytest.mark.skipif(not os.path.exists("/proc/self"), reason="this system has no /proc")
+def test_a_place_where_no_folder_can_be_made(place, tmp_path, capsys):
+    (tmp_path / "file").touch()
+    folder = place.replace("FILE", str(tmp_path / "file"))
+    assert main(["train", CONVNET, "--work-dir", folder, *SHORT]) == 2
+    out, err = capsys.readouterr()
+    assert out == "" and err.startswith(f"fkit: {folder}: no folder can be made there: ") and err.count("\n") == 2
+    assert [path.name for path in tmp_path.iterdir()] == ["file"]
+
+
 def test_paths_below_the_home_folder(tmp_path):
     home = {"HOME": str(tmp_path)}
     done = fkit("train", CONVNET, *SHORT, "work_dir=~/runs/a", cwd=ROOT, **home)

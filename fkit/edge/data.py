@@ -1,0 +1,48 @@
+"""The data of a run, on record: a run that goes on finds the same classes and samples, or says what differs."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from fkit.data.identity import changes, describe
+from fkit.data.source import Source
+from fkit.tree.error import FkitValueError
+
+__all__ = ["data_record", "differences"]
+
+
+def data_record(data: Mapping[str, Source]) -> dict[str, dict[str, Any]]:
+    """What run.json and every checkpoint say of a run's data: {"train": {"samples": 1437, "classes": [...], ...}, ...}.
+
+    Example:
+        >>> from fkit.data.dataset import Digits
+        >>> from fkit.data.source import Loader
+        >>> data_record({"val": Loader(Digits("test"), batch_size=100)})["val"]["samples"]
+        360
+    """
+    return {name: describe(source) for name, source in data.items()}
+
+
+def differences(then: Any, now: Mapping[str, Mapping[str, Any]], allowed: bool) -> tuple[str, ...]:
+    """What differs between the data of a checkpoint and those that are there, a line each.
+
+    Args:
+        then: the record of the checkpoint; None where it has none.
+        now: the record of the data that are there.
+        allowed: whether the run may go on with other data.
+
+    Raises:
+        FkitValueError: they differ, and it may not.
+
+    Example:
+        >>> differences({"train": {"samples": 9}}, {"train": {"samples": 8}}, allowed=True)
+        ('train samples: 9 -> 8',)
+    """
+    before: Mapping[str, Any] = then if isinstance(then, Mapping) else {}
+    lines = tuple(f"{name} {line}" for name in now if name in before for line in changes(before[name], now[name]))
+    if lines and not allowed:
+        rows = "\n".join(f"  {line}" for line in lines)
+        raise FkitValueError(
+            f"the data are others than those that the run began with:\n{rows}",
+            repair="Bring those back; or go on with what is there now by --other-data.",
+        )
+    return lines
