@@ -6,7 +6,7 @@ from typing import ParamSpec, TypeVar
 
 from fkit.tree.error import FkitError, RunError
 
-__all__ = ["attempt", "following"]
+__all__ = ["attempt", "failure", "following"]
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -31,9 +31,19 @@ def attempt(what: str, place: str, number: int, function: Callable[P, T], *argum
     except FkitError:
         raise
     except Exception as cause:
-        where = traceback.extract_tb(cause.__traceback__)[-1]
-        line = f"{type(cause).__name__}: {cause} ({where.filename}:{where.lineno}; --debug shows all of it)"
-        raise RunError(f"{place} {number}: {what} raised {line}") from cause
+        raise failure(what, place, number, cause) from cause
+
+
+def failure(what: str, place: str, number: int, cause: Exception) -> RunError:
+    """The error of `attempt`, for a step that has no time to be called by another.
+
+    Example:
+        >>> print(failure("the model", "iteration", 7, KeyError("boxes")))
+        iteration 7: the model raised KeyError: 'boxes'
+    """
+    calls = traceback.extract_tb(cause.__traceback__)
+    where = f" ({calls[-1].filename}:{calls[-1].lineno}; --debug shows all of it)" if calls else ""
+    return RunError(f"{place} {number}: {what} raised {type(cause).__name__}: {cause}{where}")
 
 
 def following(items: Iterator[T]) -> T | None:

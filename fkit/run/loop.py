@@ -3,7 +3,7 @@
 from collections.abc import Generator, Iterable, Iterator, Mapping
 
 from fkit.data.source import Source
-from fkit.run.attempt import attempt, following
+from fkit.run.attempt import attempt, failure
 from fkit.run.course import upcoming
 from fkit.run.effect import Effect, WriteStatus
 from fkit.run.event import Observed, Step, look
@@ -102,7 +102,7 @@ def _opened(
             "an epoch-based run needs data of a known length.",
             repair="Use train_cfg=dict(by_epoch=False, max_iters=...).",
         )
-    return source, Fold(plan, iter(inbox), length)
+    return source, Fold(plan, inbox, length)
 
 
 def _start(fold: Fold, run: RunState) -> Generator[Item, None, RunState]:
@@ -131,9 +131,14 @@ def _next(fold: Fold, batches: Iterator[Batch], at: Position) -> Batch:
     Raises:
         RunError: it has one, or it raised.
     """
-    batch = attempt("the training data", "iteration", at.iteration + 1, following, batches)
-    if batch is not None:
-        return batch
+    try:
+        return next(batches)
+    except StopIteration:
+        pass
+    except FkitError:
+        raise
+    except Exception as cause:
+        raise failure("the training data", "iteration", at.iteration + 1, cause) from cause
     if not fold.length:
         raise RunError(f"the training data ended after {at.iteration} batches, and its length says that it is endless.")
     raise RunError(
@@ -157,7 +162,12 @@ def _step(
         the run, what it asks of the edge, and the name of a signal that was observed ("" for none).
     """
     _, state, _, memory, metrics, status, restored, _ = run
-    state, logs = attempt("the model", "iteration", after.iteration, fold.step, state, batch, hyperparams)
+    try:
+        state, logs = fold.step(state, batch, hyperparams)
+    except FkitError:
+        raise
+    except Exception as cause:
+        raise failure("the model", "iteration", after.iteration, cause) from cause
     issued, signal = look(fold.seen)
     fold.add(Step(after.iteration, logs, issued, arrived, fold.paused))
     fold.paused = False

@@ -1,6 +1,6 @@
 """Telling hooks of events: who is due, what they see of the steps before, and what the loop itself answers."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
 import numpy as np
@@ -94,9 +94,9 @@ class Fold:
         length: batches of a pass over the training data; 0 where it is endless.
     """
 
-    def __init__(self, plan: Plan, seen: Iterator[tuple[Observed, ...]], length: int) -> None:
+    def __init__(self, plan: Plan, seen: Iterable[tuple[Observed, ...]], length: int) -> None:
         self.plan = plan
-        self.seen = seen
+        self.seen = iter(seen)
         self.length = length
         self.course: Course = plan.course
         self.total = plan.course.total(length)

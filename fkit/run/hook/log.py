@@ -1,7 +1,7 @@
 """What a run writes of its numbers: LoggerHook; and its beginning and end: RecordHook."""
 
 import math
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import ClassVar, NamedTuple
 
@@ -82,81 +82,80 @@ class LoggerHook(Hook):
 
     def on_interrupt(self, memory: Memory, run: RunState, event: Event) -> Answer:
         """The steps since the last line are checked, so that what is saved is sound."""
-        rows = _read(event, event.window)
-        return memory, tuple(e for e in _checked(rows, _rates(run), ()) if isinstance(e, Fail))
+        values = _read(event, event.window)
+        return memory, tuple(e for e in _strange(event.window, values, _rates(run), ()) if isinstance(e, Fail))
 
     def after_val_epoch(self, memory: Memory, run: RunState, event: Event) -> Answer:
         """The scores; of mmcv's "val" phase the mean of each loss."""
-        scalars = dict(event.metrics) or _means(_read(event, event.window))
+        scalars = dict(event.metrics) or _means(event.window, _read(event, event.window))
         if not scalars:
             return memory, ()
-        text = f"{_where(event)} val  " + "  ".join(f"{name} {value:.4f}" for name, value in scalars.items())
+        text = f"{_where(event)} val  " + "  ".join([f"{name} {value:.4f}" for name, value in scalars.items()])
         return memory, (WriteScalars(event.iteration, event.epoch, "val", scalars), WriteText(text))
 
     def _line(self, memory: Memory, run: RunState, event: Event) -> Answer:
         steps = event.window or (Step(event.iteration, event.logs, event.time, event.data_time),)
-        times, said = memory.observed
-        times = timed(times, steps)
-        rows, rates = _read(event, steps), _rates(run)
-        row = WriteScalars(event.iteration, event.epoch, "train", {**rows[-1][1], **rates})
-        more = _checked(rows, rates, said)
-        if more and isinstance(more[-1], Fail):
-            return Memory(observed=Told(times, said)), (row, *more)
-        said = (*said, *(name for name in _strange(rows) if name not in said)) if more else said
-        parts = [f"{name} {value:.4f}" for name, value in _means(rows).items()]
-        shown = [f"{name} {rate:.3e}" for name, rate in rates.items()]
-        text = f"{_where(event)} train  " + "  ".join([*shown, *_words(times, event), *parts])
-        return Memory(observed=Told(times, said)), (row, WriteText(text), *more)
+        values, rates = _read(event, steps), _rates(run)
+        times, said = timed(memory.observed[0], steps), memory.observed[1]
+        names = steps[-1].logs
+        newest = dict(zip(names, values[len(values) - len(names) :], strict=True))
+        row = WriteScalars(event.iteration, event.epoch, "train", {**newest, **rates})
+        more: tuple[Effect, ...] = ()
+        if not math.isfinite(sum(values)):
+            more = _strange(steps, values, rates, said)
+            if more and isinstance(more[-1], Fail):
+                return Memory(observed=Told(times, said)), (row, *more)
+            said = tuple(
+                dict.fromkeys((*said, *(name for _, name, value in _each(steps, values) if value - value != 0)))
+            )
+        words = [f"{name} {rate:.3e}" for name, rate in rates.items()]
+        words += _words(times, event)
+        words += [f"{name} {value:.4f}" for name, value in _means(steps, values).items()]
+        return Memory((), Told(times, said)), (row, WriteText(f"{_where(event)} train  " + "  ".join(words)), *more)
 
 
-Rows = list[tuple[int, dict[str, float]]]
+def _read(event: Event, steps: tuple[Step, ...]) -> list[float]:
+    """All that steps logged, one after the other, in one wait."""
+    return event.read([value for step in steps for value in step.logs.values()])
 
 
-def _read(event: Event, steps: tuple[Step, ...]) -> Rows:
-    """Steps and their values, in one wait."""
-    floats = iter(event.read([value for step in steps for value in step.logs.values()]))
-    return [(step.iteration, dict(zip(step.logs, floats, strict=False))) for step in steps]
+def _each(steps: tuple[Step, ...], values: list[float]) -> Iterator[tuple[int, str, float]]:
+    """(iteration, name, value) of all that steps logged."""
+    names = ((step.iteration, name) for step in steps for name in step.logs)
+    return ((iteration, name, value) for (iteration, name), value in zip(names, values, strict=True))
 
 
-def _checked(rows: Rows, rates: Mapping[str, float], said: tuple[str, ...]) -> tuple[Effect, ...]:
-    """What there is to say of values that are not finite: a loss fails the run."""
-    if math.isfinite(sum([sum(values.values()) for _, values in rows])):
-        return ()
-    asked: list[Effect] = []
-    words = ", ".join(f"{name} was {rate:.4g}" for name, rate in rates.items())
-    for step, values in rows:
-        for name, value in values.items():
-            if "loss" in name and not math.isfinite(value):
-                what = f"{name} = {value} at iteration {step} is not finite; {words}."
-                return (WriteText(what, "ERROR"), Fail(what))
-    for name, (step, value) in _strange(rows).items():
+def _strange(
+    steps: tuple[Step, ...], values: list[float], rates: Mapping[str, float], said: tuple[str, ...]
+) -> tuple[Effect, ...]:
+    """What there is to say of values that are not finite: a loss fails the run, any other is said once."""
+    asked: dict[str, WriteText] = {}
+    for step, name, value in _each(steps, values):
+        if math.isfinite(value):
+            continue
+        if "loss" in name:
+            words = ", ".join(f"{key} was {rate:.4g}" for key, rate in rates.items())
+            what = f"{name} = {value} at iteration {step} is not finite; {words}."
+            return (WriteText(what, "ERROR"), Fail(what))
         if name not in said:
             text = (
                 f"{name} = {value} at iteration {step} is not finite; it is no loss: null is written, the run goes on."
             )
-            asked.append(WriteText(text, "WARNING"))
-    return tuple(asked)
+            asked.setdefault(name, WriteText(text, "WARNING"))
+    return tuple(asked.values())
 
 
-def _strange(rows: Rows) -> dict[str, tuple[int, float]]:
-    """{name: the first step and value that is not finite}."""
-    strange: dict[str, tuple[int, float]] = {}
-    for step, values in rows:
-        for name, value in values.items():
-            if not math.isfinite(value):
-                strange.setdefault(name, (step, value))
-    return strange
-
-
-def _means(rows: Rows) -> dict[str, float]:
+def _means(steps: tuple[Step, ...], values: list[float]) -> dict[str, float]:
     """The mean of each value over the steps that had it."""
-    if rows and all([values.keys() == rows[0][1].keys() for _, values in rows]):
-        return {name: _mean([values[name] for _, values in rows]) for name in rows[0][1]}
+    if not steps:
+        return {}
+    names = [*steps[-1].logs]
+    if all([[*step.logs] == names for step in steps]):
+        return {name: _mean(values[i :: len(names)]) for i, name in enumerate(names)}
     columns: dict[str, list[float]] = {}
-    for _, values in rows:
-        for name, value in values.items():
-            columns.setdefault(name, []).append(value)
-    return {name: _mean(values) for name, values in columns.items()}
+    for _, name, value in _each(steps, values):
+        columns.setdefault(name, []).append(value)
+    return {name: _mean(column) for name, column in columns.items()}
 
 
 def _mean(values: list[float]) -> float:
@@ -168,8 +167,7 @@ def _mean(values: list[float]) -> float:
 
 def _rates(run: RunState) -> dict[str, float]:
     """What is in force of learning rates: of the first group, by optimizer where there are several."""
-    rates = {name: values for name, values in run.hyperparams.items() if name == "lr" or name.endswith(".lr")}
-    return {name: float(values[0]) for name, values in rates.items()}
+    return {name: float(values[0]) for name, values in run.hyperparams.items() if name == "lr" or name.endswith(".lr")}
 
 
 def _where(event: Event) -> str:

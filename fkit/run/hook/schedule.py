@@ -5,8 +5,6 @@ from dataclasses import dataclass, field
 from types import MappingProxyType
 from typing import Any, ClassVar
 
-import numpy as np
-
 from fkit.run.effect import SetHyperparams
 from fkit.run.event import Event
 from fkit.run.hook.hook import NEVER, Answer, Hook, Offer
@@ -105,11 +103,9 @@ class ParamSchedulerHook(Hook):
 
 def _rows(old: Hyperparams, table: Mapping[str, Any]) -> list[Hyperparams]:
     """What is in force at each step of a stretch, where ``old`` was before: the same mapping while nothing changes."""
-    columns = {name: [old[name], *rows] for name, rows in table.items()}
-    changes = [np.any(np.diff(np.stack(column), axis=0), axis=1) for column in columns.values()]
-    rows, now = list[Hyperparams](), old
-    for i, change in enumerate(np.any(changes, axis=0).tolist(), 1):
-        if change:  # a view of a dict of its own: frozen, and a fifth of a frozendict's time
-            now = MappingProxyType({**now, **{name: column[i] for name, column in columns.items()}})
+    rows, now, before = list[Hyperparams](), old, tuple([old[name].tolist() for name in table])
+    for i, values in enumerate(zip(*[column.tolist() for column in table.values()], strict=True)):
+        if values != before:  # a view of a dict of its own: frozen, and a fifth of a frozendict's time
+            now, before = MappingProxyType({**now, **{name: column[i] for name, column in table.items()}}), values
         rows.append(now)
     return rows
