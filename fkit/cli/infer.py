@@ -23,7 +23,6 @@ from fkit.format.json import finite, write_json
 from fkit.image import imread
 from fkit.run.settings import Part, Settings, read
 from fkit.run.source import build_part, registry_of
-from fkit.run.tally import host
 from fkit.tree.error import FkitError, FkitKeyError, FkitOSError, FkitValueError
 from fkit.tree.path import parse
 from fkit.tree.write import atomic_write
@@ -66,7 +65,7 @@ def _run(arguments: argparse.Namespace) -> int:
     predictions: list[dict[str, Any]] = []
     for batch in source.batches(0, 0):
         with telling(room):
-            predicted: Any = host(room, program.predict(state, batch))
+            predicted: Any = room.host(program.predict(state, batch))
         if not isinstance(predicted, Mapping) or "pred_score" not in predicted:
             raise FkitError("infer draws predictions of classifiers (pred_label, pred_score); this model gives others.")
         for scores, meta in zip(predicted["pred_score"], batch.meta, strict=True):

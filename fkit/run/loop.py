@@ -122,7 +122,8 @@ def _batches(fold: Fold, source: Source, at: Position) -> Iterator[Batch]:
         start = (at.epoch, at.inner)
     else:
         start = divmod(at.iteration, fold.length) if fold.length else (0, at.iteration)
-    return attempt("the training data", "iteration", at.iteration + 1, source.stream, *start)
+    stream = attempt("the training data", "iteration", at.iteration + 1, source.stream, *start)
+    return fold.plan.room.feed(stream, fold.plan.program)
 
 
 def _next(fold: Fold, batches: Iterator[Batch], at: Position) -> Batch:

@@ -11,7 +11,7 @@ from fkit.training.evaluator import Evaluator, sample_ids
 from fkit.tree.error import FkitTypeError, quoted
 from fkit.tree.frozen import frozen
 
-__all__ = ["Tally", "host"]
+__all__ = ["Tally"]
 
 
 class Tally:
@@ -67,13 +67,4 @@ class Tally:
 
     def _observe(self, batch: Batch, outputs: Any) -> Any:
         ids = sample_ids(batch, self._count)
-        return self._evaluator.observe(self._scores, host(self._room, outputs), batch.targets, ids, batch.valid)
-
-
-def host(room: Backend, outputs: Any) -> Any:
-    """Predictions with host arrays in place of the device's; mappings and sequences keep their shape."""
-    if isinstance(outputs, Mapping):
-        return {name: host(room, value) for name, value in outputs.items()}  # pyright: ignore[reportUnknownVariableType]
-    if isinstance(outputs, tuple | list):
-        return tuple(host(room, value) for value in outputs)  # pyright: ignore[reportUnknownVariableType]
-    return room.numpy(outputs)
+        return self._evaluator.observe(self._scores, self._room.host(outputs), batch.targets, ids, batch.valid)

@@ -1,11 +1,12 @@
 """What a backend's room offers under the name ``backend``."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, Protocol
 
 from numpy.typing import NDArray
 
 from fkit.array.ops import Ops
+from fkit.structures.batch import Batch
 from fkit.training.program import Program
 from fkit.training.spec import Spec
 
@@ -33,6 +34,10 @@ class Backend(Protocol):
         """A host copy of one of its arrays (float for a 0-d loss: ``float(backend.numpy(x))``)."""
         ...
 
+    def host(self, tree: Any) -> Any:
+        """A model's outputs, arrays at any depth of mappings, sequences and elements, on the host, in one wait."""
+        ...
+
     def fetch(self, arrays: Sequence[Any]) -> list[float]:
         """Many lazy 0-d values at once, in one wait."""
         ...
@@ -51,6 +56,10 @@ class Backend(Protocol):
 
     def undetermined(self, error: BaseException) -> str:
         """The operation that raised because it has no deterministic form; "" where an error is another."""
+        ...
+
+    def feed(self, batches: Iterator[Batch], program: Program, train: bool = True) -> Iterator[Batch]:
+        """Batches on their way to a program's steps (``train``) or predictions: copied to the device ahead, or as is."""
         ...
 
     def environment(self) -> Mapping[str, str]:

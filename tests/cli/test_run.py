@@ -176,9 +176,16 @@ def test_a_disk_that_takes_no_more_is_one_clear_error(tmp_path):
 
 
 def test_a_model_that_raises_is_named_with_its_line(capsys, tmp_path):
-    (tmp_path / "cfg.py").write_text(f"_base_ = {CONVNET!r}\nmodel = dict(head=dict(num_classes=3))")
+    (tmp_path / "cfg.py").write_text(f"_base_ = {CONVNET!r}\nmodel = dict(head=dict(in_channels=3))")
     code, _, err = run(capsys, "train", tmp_path / "cfg.py", "--work-dir", tmp_path / "work")
     assert code == 1 and "iteration 1: the model raised" in err and "Traceback" not in err
+
+
+@pytest.mark.parametrize("backend", ["torch", "jax"])
+def test_a_label_outside_the_classes_is_one_sentence_on_both_backends(capsys, tmp_path, backend):
+    words = ["--work-dir", tmp_path / "work", "--backend", backend, "--cfg-options", "model.head.num_classes=3"]
+    code, _, err = run(capsys, "train", CONVNET, *words)
+    assert code == 2 and "is none of 3 classes (0 to 2)" in err and "num_classes" in err and "Traceback" not in err
 
 
 def test_a_folder_of_another_run_is_refused_with_the_difference(trained, capsys):

@@ -8,12 +8,17 @@ from frozendict import frozendict
 import fkit
 from fkit.run.hook.hook import handlers, priority_number
 from fkit.run.hook.schedule import ParamSchedulerHook
+from fkit.training.inventory import Inventory
+from fkit.training.spec import Spec
 
 BATCH = fkit.Batch(np.zeros((2, 4), np.float32), {"gt_label": np.zeros(2, np.int64)})
 
 
 class Counting:
     """A program of no arithmetic: its state counts steps, its losses and predictions are numbers of that count."""
+
+    spec = Spec(lambda backend: None, {}, device="cpu")
+    inventory = Inventory(())
 
     def __init__(self):
         self.rates = []  # (iteration, lr) of every step

@@ -1,6 +1,6 @@
 """The room's door: what `fkit.array.room.open("jax")` gives."""
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from importlib.metadata import PackageNotFoundError, version
 from typing import Any
@@ -14,6 +14,7 @@ from fkit.backend.jax.determinism import repeat, undetermined
 from fkit.backend.jax.device import device_of
 from fkit.backend.jax.ops import JaxOps
 from fkit.backend.jax.program import program
+from fkit.structures.batch import Batch
 from fkit.training.program import Program
 from fkit.training.spec import Spec
 
@@ -64,6 +65,11 @@ class Jax:
     def to_device(self, array: Any, device: str | None) -> Any:
         """``array`` on a device by name; None is JAX's default."""
         return jax.device_put(array, device_of(device))
+
+    def feed(self, batches: Iterator[Batch], program: Program, train: bool = True) -> Iterator[Batch]:
+        """The batches as they are: a step's arrays travel when it is dispatched, and its dispatch waits for nothing."""
+        del program, train
+        return batches
 
     def repeat(self, device: str | None, deterministic: bool) -> tuple[dict[str, str], str]:
         """Have CUDA repeat to the bit; see `fkit.backend.jax.determinism.repeat`."""

@@ -1,9 +1,8 @@
 """Batches to a device: types, layouts, and on CUDA ahead of the step, beside the one before."""
 
-import queue
-import threading
+from collections import deque
 from collections.abc import Callable, Generator, Iterator, Mapping
-from contextlib import closing
+from concurrent.futures import Future, ThreadPoolExecutor
 from typing import Any
 
 import numpy as np
@@ -19,6 +18,7 @@ from fkit.tree.frozen import EMPTY
 __all__ = ["Feed", "ahead", "fed"]
 
 _IMAGES = 4  # axes of a batch of images
+_AT_ONCE = 2  # the batch of this step, and that of the next
 
 
 class Feed:
@@ -79,17 +79,14 @@ class Feed:
         return tensor
 
 
-def fed(
-    batches: Iterator[Batch], feed: Feed, labels: Mapping[str, LabelRange] = EMPTY, depth: int = 2
-) -> Generator[Batch]:
-    """The batches with their arrays on the feed's CUDA device, copied while the steps before them run.
+def fed(batches: Iterator[Batch], feed: Feed, labels: Mapping[str, LabelRange] = EMPTY) -> Generator[Batch]:
+    """The batches with their arrays on the feed's CUDA device, copied while the step before them runs.
 
     A thread fills pinned memory and starts the copies, on a stream of their own; the step's stream waits for a batch's
-    copy on the device, the host for none. Host arrays of ``meta`` stay as they are.
+    copy on the device, the host for none.
 
     Args:
         labels: what the labels may be; they are looked at while they are on the host.
-        depth: batches on the device that no step has asked for yet.
     """
     device = feed.device
     stream = torch.cuda.Stream(device)
@@ -100,12 +97,11 @@ def fed(
             inputs, samples = feed(batch)
             return Batch(inputs, samples.targets, samples.valid, batch.meta), stream.record_event()
 
-    with closing(ahead(batches, put, depth)) as ready:
-        for batch, event in ready:
-            current = torch.cuda.current_stream(device)
-            current.wait_event(event)
-            _lend(batch, current)
-            yield batch
+    for batch, event in ahead(batches, put):
+        current = torch.cuda.current_stream(device)
+        current.wait_event(event)
+        _lend(batch, current)
+        yield batch
 
 
 def _lend(batch: Batch, stream: torch.cuda.Stream) -> None:
@@ -119,46 +115,43 @@ def _lend(batch: Batch, stream: torch.cuda.Stream) -> None:
         walk(tree, record)
 
 
-def ahead(items: Iterator[Any], put: Callable[[Any], Any], depth: int = 2) -> Generator[Any]:
-    """``put(item)`` for each item, in order, computed in a thread up to ``depth`` items early.
+def ahead(items: Iterator[Any], put: Callable[[Any], Any]) -> Generator[Any]:
+    """``put(item)`` for each item, in order, computed by a thread for one item more than was asked for.
 
-    Closing the generator, also at its end, ends the thread; the items' iterator is then no longer in use, and is
-    closed by whoever made it.
+    The items are made by the caller's thread: making them may touch what is the process's, random generators say. When
+    the generator ends or is closed, the thread has ended, and so has the items' iterator, if it can be closed.
 
     Raises:
-        Exception: what the items' iterator or ``put`` raised, at the item where it did.
+        Exception: what the items' iterator or ``put`` raised, where its item would be.
     """
-    done: queue.Queue[tuple[bool, Any]] = queue.Queue()
-    room = threading.Semaphore(depth)
-    stop = threading.Event()
-
-    def run() -> None:
-        try:
-            while True:
-                room.acquire()
-                if stop.is_set():
-                    return
-                try:
-                    item = next(items)
-                except StopIteration:
-                    done.put((False, None))
-                    return
-                done.put((True, put(item)))
-        except BaseException as error:  # told to the main thread, which raises it
-            done.put((False, error))
-
-    thread = threading.Thread(target=run, daemon=True, name="fkit feed")
-    thread.start()
+    waiting: deque[Future[Any]] = deque()
+    more = True
     try:
-        while True:
-            more, value = done.get()
-            if not more:
-                if value is not None:
-                    raise value
-                return
-            yield value
-            room.release()
+        with ThreadPoolExecutor(1, "fkit feed") as thread:
+            while True:
+                while more and len(waiting) < _AT_ONCE:
+                    more = _pull(items, put, thread, waiting)
+                if not waiting:
+                    return
+                yield waiting.popleft().result()
     finally:
-        stop.set()
-        room.release()
-        thread.join()
+        close = getattr(items, "close", None)
+        if close is not None:
+            close()
+
+
+def _pull(
+    items: Iterator[Any], put: Callable[[Any], Any], thread: ThreadPoolExecutor, waiting: deque[Future[Any]]
+) -> bool:
+    """Hand one more item to the thread; False after the last one, or one that failed."""
+    try:
+        item = next(items)
+    except StopIteration:
+        return False
+    except Exception as error:  # told where the item would be
+        failed: Future[Any] = Future()
+        failed.set_exception(error)
+        waiting.append(failed)
+        return False
+    waiting.append(thread.submit(put, item))
+    return True

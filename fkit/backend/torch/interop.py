@@ -15,7 +15,7 @@ from fkit.structures.batch import Batch, batch_of
 from fkit.training.state import TrainState
 from fkit.tree.error import FkitValueError
 
-__all__ = ["device_of", "register", "tensor_of", "to_numpy", "walk"]
+__all__ = ["device_of", "register", "tensor_of", "to_host", "to_numpy", "walk"]
 
 
 def device_of(name: str | None) -> torch.device:
@@ -62,6 +62,22 @@ def to_numpy(array: Any) -> NDArray[Any]:
     if array.dtype == torch.bfloat16:
         array = array.float()
     return np.array(array.cpu().numpy(), order="C")
+
+
+def to_host(tree: Any) -> Any:
+    """A model's outputs, arrays at any depth of mappings, sequences and structures, on the host: in one wait, copies."""
+    devices: list[torch.device] = []
+
+    def begin(array: Any) -> Any:
+        if not isinstance(array, Tensor) or not array.is_cuda:
+            return array
+        devices.append(array.device)
+        return array.detach().to("cpu", non_blocking=True)
+
+    tree = walk(tree, begin)
+    for device in dict.fromkeys(devices):
+        torch.cuda.current_stream(device).synchronize()
+    return walk(tree, to_numpy)
 
 
 def tensor_of(array: Any) -> Tensor:

@@ -12,7 +12,7 @@ from torch import Tensor
 from fkit.array.ops import Ops
 from fkit.backend.torch.determinism import repeat, undetermined
 from fkit.backend.torch.feed import fed
-from fkit.backend.torch.interop import device_of, register, tensor_of, to_numpy
+from fkit.backend.torch.interop import device_of, register, tensor_of, to_host, to_numpy
 from fkit.backend.torch.loader import workers as start_workers
 from fkit.backend.torch.model import feed_of
 from fkit.backend.torch.ops import Torch
@@ -47,6 +47,10 @@ class TorchBackend:
     def numpy(self, array: Any) -> NDArray[Any]:
         """A host copy."""
         return to_numpy(array)
+
+    def host(self, tree: Any) -> Any:
+        """A model's outputs on the host, in one wait; bfloat16 comes as float32."""
+        return to_host(tree)
 
     def fetch(self, arrays: Sequence[Any]) -> list[float]:
         """Many lazy numbers, in one wait: what is on a device is read as one array."""
@@ -83,10 +87,8 @@ class TorchBackend:
         """Batches for a program's steps: on CUDA copied to the device ahead, beside the steps before; elsewhere as is.
 
         Args:
-            batches: host batches; read in a thread on CUDA, up to two early.
+            batches: host batches; on CUDA read one early, and closed with what this gives.
             train: check the labels, as a step does.
-
-        Close what this gives before ``batches``.
         """
         feed = feed_of(program.spec, program.inventory)
         if feed.device.type != "cuda":

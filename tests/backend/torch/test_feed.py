@@ -118,24 +118,27 @@ def test_the_room_gives_batches_as_they_are_on_the_cpu() -> None:
 
 
 def test_items_are_put_ahead_in_order() -> None:
-    seen: list[int] = []
-    gate = threading.Event()
+    seen: list[Any] = []
+    put, hold = threading.Event(), threading.Event()
 
     def source() -> Iterator[int]:
         for i in range(6):
-            seen.append(i)
-            if len(seen) == 3:
-                gate.set()
+            seen.append(threading.current_thread())
             yield i
 
-    items = source()
-    ready = ahead(items, lambda i: (i * 10, threading.current_thread().name), depth=2)
-    assert next(ready) == (0, "fkit feed")
-    # one was asked for; while it is worked on two more are made, and no third
-    assert not gate.wait(0.2) and len(seen) == 2
-    assert next(ready)[0] == 10 and gate.wait(5)
-    assert [value for value, _ in ready] == [20, 30, 40, 50]
-    assert "fkit feed" not in {thread.name for thread in threading.enumerate()}
+    def work(i: int) -> tuple[int, str]:
+        if i == 1:
+            put.set()
+            assert hold.wait(5)
+        return i * 10, threading.current_thread().name
+
+    ready = ahead(source(), work)
+    first, name = next(ready)
+    # the next item is worked on meanwhile, and no further one was made; items are made here
+    assert first == 0 and name.startswith("fkit feed") and put.wait(5)
+    assert seen == [threading.current_thread()] * 2
+    hold.set()
+    assert [value for value, _ in ready] == [10, 20, 30, 40, 50]
 
 
 def test_what_a_source_raises_comes_where_it_was() -> None:
@@ -144,7 +147,7 @@ def test_what_a_source_raises_comes_where_it_was() -> None:
         yield 2
         raise ZeroDivisionError("no more")
 
-    ready = ahead(source(), lambda i: i, depth=4)
+    ready = ahead(source(), lambda i: i)
     assert [next(ready), next(ready)] == [1, 2]
     with pytest.raises(ZeroDivisionError, match="no more"):
         next(ready)
@@ -163,10 +166,9 @@ def test_a_reader_that_leaves_ends_the_thread() -> None:
         finally:
             closed.append(True)
 
-    items = source()
-    ready = ahead(items, lambda i: i)
+    ready = ahead(source(), lambda i: i)
     next(ready)
+    assert any(thread.name.startswith("fkit feed") for thread in threading.enumerate())
     ready.close()
-    assert "fkit feed" not in {thread.name for thread in threading.enumerate()}
-    items.close()  # not in use any more
+    assert not any(thread.name.startswith("fkit feed") for thread in threading.enumerate())
     assert closed == [True]

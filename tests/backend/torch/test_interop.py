@@ -9,6 +9,7 @@ from torch.utils import _pytree as pytree
 import fkit
 from fkit.array.room import open as open_room
 from fkit.backend.torch.interop import device_of, tensor_of, to_numpy
+from fkit.structures import InstanceData
 from fkit.tree.error import FkitValueError
 
 
@@ -41,6 +42,17 @@ def test_arrays_in_and_out() -> None:
     assert backend.to_device(np.ones(2), "cpu").device.type == "cpu"
     assert backend.asarray(np.ones(2)).dtype == torch.float64 and backend.ops.name == backend.name == "torch"
     assert backend.environment()["PyTorch"] == torch.__version__
+
+
+def test_outputs_come_to_the_host_at_any_depth() -> None:
+    boxes = InstanceData(bboxes=torch.ones(2, 4), names=["a", "b"])
+    shared = torch.ones(3)
+    outputs = {"scores": [torch.ones(2).bfloat16(), (shared.requires_grad_(),)], "boxes": boxes, "count": 3}
+    found = open_room("torch").host(outputs)
+    assert found["scores"][0].dtype == np.float32 and found["count"] == 3
+    assert isinstance(found["boxes"].bboxes, np.ndarray) and found["boxes"].names == ["a", "b"]
+    found["scores"][1][0][:] = 0
+    assert shared.tolist() == [1, 1, 1]
 
 
 def test_devices() -> None:
