@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from fkit.array.random import key, tag
 from fkit.backend.jax.naming import kind_of, leaf_of, to_torch, torch_path
 from fkit.training.inventory import Entry, Inventory
+from fkit.training.label import label_ranges
 from fkit.tree.error import FkitTypeError, FkitValueError
 
 __all__ = ["Blueprint", "Site", "blueprint", "cast_inputs", "own_values"]
@@ -92,7 +93,7 @@ def blueprint(module: nn.Module, example: Callable[[], Any] | None, dtype: str) 
     rules = tuple((torch_path(path), rule) for path, rule in pairs if rule is not None)
     masks = traverse_util.flatten_dict(dict(shapes.get(_RANDOM, {})))
     tags = tuple((path, tag(torch_path(path[:-1]))) for path in masks)
-    return Blueprint(Inventory(tuple(entries), rules), tuple(params), tuple(buffers), tags)
+    return Blueprint(Inventory(tuple(entries), rules, labels=label_ranges(module)), tuple(params), tuple(buffers), tags)
 
 
 def own_values(

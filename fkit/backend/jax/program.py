@@ -27,7 +27,7 @@ from fkit.backend.jax.template import Template, template
 from fkit.backend.jax.watch import watch
 from fkit.structures.batch import Batch, Samples
 from fkit.training.inventory import Inventory
-from fkit.training.label import check_targets, label_ranges
+from fkit.training.label import check_targets
 from fkit.training.loss import total
 from fkit.training.phase import Part, first_slots, parts_of
 from fkit.training.program import Parts, Program, assemble
@@ -91,8 +91,8 @@ def program(spec: Spec) -> Program:
         with width():
             return place(layout, arrays, device)
 
-    train_step = _train_step(spec, parts, layout, jitted.step, width, label_ranges(module))
-    loss, predict = _passes(layout, jitted, width, label_ranges(module))
+    train_step = _train_step(spec, parts, layout, jitted.step, width, plan.inventory.labels)
+    loss, predict = _passes(layout, jitted, width, plan.inventory.labels)
     return assemble(
         "jax",
         spec,
