@@ -278,9 +278,13 @@ def _wrong(kind: type[FkitError], value: Any, shape: Shape, path: Path, cfg: Any
 
 
 def origin_at(cfg: Any, path: Path) -> str | None:
-    """``file:line`` of what stands at a path of a config; None where nobody knows, or there is no config."""
-    settings = chain(cfg, path) if isinstance(cfg, Node) and path else ()
-    return settings[0].place if settings else None
+    """``file:line`` of what stands at a path of a config, or, where nothing does, of the nearest table around it; None where
+    nobody knows, or there is no config."""
+    for depth in range(len(path), 0, -1) if isinstance(cfg, Node) else ():
+        settings = chain(cfg, path[:depth])
+        if settings:
+            return settings[0].place
+    return None
 
 
 def filled(node: N, keys: tuple[Key, ...]) -> N:

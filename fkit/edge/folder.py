@@ -150,10 +150,10 @@ def _same_run(folder: Path, cfg: Config) -> None:
             f"{folder}: holds a run of another config:\n{_rows(old, new)}",
             repair="Name another --work-dir, or give the config that this run was started with.",
         )
-    for name in ("max_epochs", "max_iters"):
-        was, now = then.get(f"train_cfg.{name}"), cfg.get(f"train_cfg.{name}")
-        if isinstance(was, int) and isinstance(now, int) and now < was:
-            raise FkitValueError(f"{folder}: train_cfg.{name} was {was} and may only grow, not become {now}.")
+    was, now = read(then).train, read(cfg).train
+    if was is not None and now is not None and was.limit is not None and (now.limit or 0) < was.limit:
+        name = "max_epochs" if now.by_epoch else "max_iters"
+        raise FkitValueError(f"{folder}: train_cfg.{name} was {was.limit} and may only grow, not become {now.limit}.")
 
 
 def _rows(old: Config, new: Config) -> str:

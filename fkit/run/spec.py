@@ -7,14 +7,13 @@ from frozendict import frozendict
 
 from fkit.catalog.registry import Registry
 from fkit.catalog.report import placed
-from fkit.config.schema import check
 from fkit.run.settings import Settings, Wrapper, missing
 from fkit.run.source import build_part, source_of
 from fkit.run.vocabulary import unsupported
-from fkit.training.optimizer import TWINS, Optimizer, group_shape, options_shape
+from fkit.training.optimizer import TWINS, Optimizer, check_group, check_options
 from fkit.training.spec import Phase, Spec
 from fkit.training.transform import Transform, accumulate, clip_norm, clip_value
-from fkit.tree.error import FkitError, FkitKeyError, FkitValueError
+from fkit.tree.error import FkitError, FkitTypeError, FkitValueError, quoted
 from fkit.tree.path import parse
 
 __all__ = ["spec_of"]
@@ -75,18 +74,17 @@ def _transforms(wrapper: Wrapper | None) -> tuple[Transform, ...]:
 
 def _optimizer(settings: Settings, wrapper: Wrapper) -> Optimizer:
     path, node = wrapper.optimizer[:2]
-    if node.get("type") is None:
-        raise FkitKeyError(
-            f"{path} has no key 'type', so nothing says which optimizer it is.", path=path,
-            origin=settings.tree.origin(path), choices=tuple(TWINS), label="Optimizers",
+    kind = node.get("type")
+    if kind is None or not (isinstance(kind, str) or callable(kind)):
+        raise FkitTypeError(
+            f"{path}.type = {quoted(kind)} names no optimizer.", path=f"{path}.type", origin=settings.tree.origin(path),
+            choices=tuple(TWINS), label="Optimizers",
         )  # fmt: skip
-    name = _name(node["type"])
+    name = _name(kind)
     options = {key: value for key, value in node.items() if key != "type"}
-    shape, group_shape_ = options_shape(name), group_shape(name)
-    if shape is not None and group_shape_ is not None:  # said here too, where the place is known
-        check(options, shape, parse(path), settings.tree)
-        for index, group in enumerate(wrapper.groups):
-            check(group, group_shape_, ("optim_wrapper", "param_groups", index), settings.tree)
+    check_options(name, options, parse(path), settings.tree)  # here too, where the place is known
+    for index, group in enumerate(wrapper.groups):
+        check_group(name, group, ("optim_wrapper", "param_groups", index), settings.tree)
     try:
         return Optimizer.of(name, options, wrapper.groups)
     except FkitError as error:

@@ -13,8 +13,9 @@ from numpy.typing import NDArray
 from fkit.config.schema import ANYTHING, FLAG, TEXT, Key, Shape, check, either, listed, mapped, number, placed, table
 from fkit.tree.error import FkitValueError, quoted
 from fkit.tree.frozen import EMPTY, frozen
+from fkit.tree.path import Path
 
-__all__ = ["TWINS", "Group", "Optimizer", "group_shape", "options_shape"]
+__all__ = ["TWINS", "Group", "Optimizer", "check_group", "check_options"]
 
 # what torch.optim takes and with which defaults; numbers are hyperparameters, the rest is fixed for a run
 TWINS: Mapping[str, Mapping[str, Any]] = frozendict(
@@ -26,28 +27,44 @@ TWINS: Mapping[str, Mapping[str, Any]] = frozendict(
 
 _BETA = number(0, below=1)
 _SHAPES: Mapping[str, Shape] = frozendict(
-    lr=number(0), momentum=number(0, 1), weight_decay=number(0), eps=number(0), nesterov=FLAG, amsgrad=FLAG,
+    lr=number(0), learning_rate=number(0), momentum=number(0, 1), weight_decay=number(0), eps=number(0), nesterov=FLAG, amsgrad=FLAG,
     betas=placed("a pair of numbers of at least 0, below 1", _BETA, _BETA),
 )  # fmt: skip
 _PATTERNS = either(TEXT, listed(TEXT, "", filled=True), words="a pattern over parameter names or a list of them")
 
 
-def options_shape(type: str) -> Shape | None:
-    """What a twin's arguments may be; None for an optimizer that is no twin, whose own backend knows them.
+_NAMED = ("lr", "learning_rate", "momentum", "weight_decay")  # what other optimizers take in the same sense
+
+
+def check_options(type: str, options: Mapping[str, Any], path: Path = (), cfg: Any = None, lead: str = "") -> None:
+    """Refuse arguments that a twin does not take, and numbers outside their bounds; for an optimizer that is no twin,
+    the numbers that all take: its own backend knows the rest.
+
+    Args:
+        path: where they stand in the config ``cfg``.
+        lead: words before the path.
+
+    Raises:
+        FkitError: see `fkit.config.schema.check`.
 
     Example:
-        >>> [key.name for key in options_shape("SGD").keys], options_shape("LBFGS")
-        (['lr', 'momentum', 'weight_decay', 'nesterov'], None)
+        >>> check_options("SGD", {"lr": -1})
+        Traceback (most recent call last):
+        fkit.tree.error.FkitValueError: lr = -1 is not a number of at least 0.
     """
     twin = TWINS.get(type)
-    return None if twin is None else table(*(Key(name, _SHAPES[name], twin[name]) for name in twin), none=False)
+    if twin is not None:
+        check(options, table(*(Key(name, _SHAPES[name], twin[name]) for name in twin), none=False), path, cfg, lead)
+    for name in _NAMED:
+        if options.get(name) is not None:
+            check(options[name], _SHAPES[name], (*path, name), cfg, lead)
 
 
-def group_shape(type: str) -> Shape | None:
-    """What a group of a twin's parameters may hold: ``params``, and what differs from the optimizer's own options."""
-    shape = options_shape(type)
-    params = Key("params", _PATTERNS, doc="params is a pattern over parameter names, or a list of them.", required=True)
-    return None if shape is None else table(params, *shape.keys, none=False)
+def check_group(type: str, group: Any, path: Path = (), cfg: Any = None, lead: str = "") -> None:
+    """Refuse a group of parameters without ``params``, or with options that `check_options` refuses."""
+    check(group, mapped(ANYTHING, "a mapping with 'params'"), path, cfg, lead)
+    check(group.get("params"), _PATTERNS, (*path, "params"), cfg, lead)
+    check_options(type, {name: value for name, value in group.items() if name != "params"}, path, cfg, lead)
 
 
 class Group(NamedTuple):
@@ -92,13 +109,16 @@ class Optimizer:
         Raises:
             FkitError: an argument that a twin does not take, or outside its bounds; a group without ``params``.
         """
-        shape = options_shape(type)
-        if shape is not None:
-            check(options, shape, (), None, f"optimizer {type}: ")
+        check_options(type, options, lead=f"optimizer {type}: ")
         parsed = tuple(_group(group, type) for group in groups)
         if not parsed or parsed[-1].patterns:
             parsed = (*parsed, Group())
-        return Optimizer(type, frozen({**TWINS.get(type, EMPTY), **options}), parsed)
+        chosen = {**TWINS.get(type, EMPTY), **options}
+        for group in parsed:
+            both = {**chosen, **group.options}
+            if type == "SGD" and both["nesterov"] and not both["momentum"]:
+                raise FkitValueError("optimizer SGD: nesterov=True needs a momentum above 0.", path="nesterov")
+        return Optimizer(type, frozen(chosen), parsed)
 
     @property
     def twin(self) -> bool:
@@ -188,9 +208,7 @@ def _numbers(options: Mapping[str, Any]) -> list[tuple[str, float]]:
 
 def _group(group: Mapping[str, Any], type: str) -> Group:
     lead = f"optimizer {type}: a parameter group: "
-    shape = group_shape(type) or mapped(ANYTHING, "a mapping")
-    check(group, shape, (), None, lead)
-    check(group.get("params"), _PATTERNS, ("params",), None, lead)
+    check_group(type, group, lead=lead)
     params = group["params"]
     patterns: tuple[str, ...] = (params,) if isinstance(params, str) else tuple(params)
     for pattern in patterns:

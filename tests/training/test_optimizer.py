@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from fkit.training.optimizer import Optimizer
-from fkit.tree.error import FkitError, FkitKeyError, FkitTypeError, FkitValueError
+from fkit.tree.error import FkitError, FkitTypeError, FkitValueError
 
 NAMES = ("conv.weight", "conv.bias", "bn.weight", "bn.bias", "fc.weight", "fc.bias")
 
@@ -66,7 +66,7 @@ def test_another_optimizer_keeps_its_options_as_they_are() -> None:
     ("options", "groups", "error", "text"),
     [
         ({"momentun": 0.9}, (), FkitTypeError, "Did you mean 'momentum'"),
-        ({}, [{"lr": 1.0}], FkitKeyError, "a parameter group: params is missing"),
+        ({}, [{"lr": 1.0}], FkitTypeError, "a parameter group: params = None is not a pattern"),
         ({}, [{"params": "x", "lrr": 1.0}], FkitTypeError, "lrr is unknown.\n  Did you mean 'lr'"),
         ({}, [{"params": 3}], FkitTypeError, "params = 3 is not a pattern over parameter names or a list"),
         ({}, [{"params": []}], FkitValueError, r"params = \[\] is not"),
@@ -76,6 +76,8 @@ def test_another_optimizer_keeps_its_options_as_they_are() -> None:
         ({"lr": float("nan")}, (), FkitValueError, "lr = nan is not a number"),
         ({"momentum": 2}, (), FkitValueError, "momentum = 2 is not a number of at least 0, at most 1"),
         ({"weight_decay": -1}, (), FkitValueError, "weight_decay = -1 is not"),
+        ({"nesterov": True}, (), FkitValueError, "nesterov=True needs a momentum above 0"),
+        ({"nesterov": True}, [{"params": "x", "momentum": 0.9}], FkitValueError, "nesterov=True needs a momentum"),
         ({"nesterov": 1}, (), FkitTypeError, "nesterov = 1 is not True or False"),
     ],
 )
@@ -87,3 +89,16 @@ def test_errors(options: dict[str, Any], groups: Any, error: type[FkitError], te
 def test_a_group_without_parameters_is_an_error() -> None:
     with pytest.raises(FkitValueError, match=r"params=\['gamma'\] matches no trainable parameter"):
         Optimizer.of("SGD", {}, [{"params": "gamma"}]).assign(NAMES)
+
+
+@pytest.mark.parametrize(
+    ("options", "text"),
+    [
+        ({"lr": -1}, "lr = -1 is not"),
+        ({"learning_rate": "x"}, "learning_rate = 'x' is text"),
+        ({"momentum": 2}, "momentum = 2"),
+    ],
+)
+def test_numbers_of_other_optimizers_are_in_their_bounds(options: dict[str, Any], text: str) -> None:
+    with pytest.raises(FkitError, match=f"optimizer RMSprop: {text}"):
+        Optimizer.of("RMSprop", options)
