@@ -124,7 +124,7 @@ def _check_field(field: Any, annotation: Any, what: str) -> None:
     if typing.get_origin(annotation) is tuple:
         if kinds[0] in (int, float):
             expect(field, (list, tuple), f"{what} is a list of numbers")
-            for item in field:
+            for item in typing.cast("tuple[Any, ...]", field):
                 expect_number(item, what, whole=kinds[0] is int)
     elif kinds == (bool,):
         expect(field, bool, f"{what} is True or False")
