@@ -207,7 +207,15 @@ def _loop(tree: Config) -> Loop | None:
     by_epoch = node.get("by_epoch")
     if by_epoch is None:
         by_epoch = _LOOPS[name_of(kind)] if kind is not None else node.get("max_epochs") is not None
-    limit = node.get("max_epochs" if by_epoch else "max_iters")
+    counted, other = ("max_epochs", "max_iters") if by_epoch else ("max_iters", "max_epochs")
+    limit = node.get(counted)
+    if limit is not None and node.get(other) is not None:
+        raise FkitValueError(
+            f"train_cfg.{other} = {node[other]}, and this run counts by train_cfg.{counted}.",
+            path=f"train_cfg.{other}",
+            origin=tree.origin(f"train_cfg.{other}"),
+            repair=f"Leave one out ({counted}=None does), and let by_epoch say which is meant.",
+        )
     return Loop(by_epoch, limit, node["val_interval"], node["val_begin"])
 
 

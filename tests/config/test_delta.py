@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 
 from fkit.config.change.delta import Delta, compose, delete, merge, replace
 from fkit.config.change.option import inheritance, overrides
+from fkit.config.change.override import apply_words
 from fkit.config.config import Config, load_string
 from fkit.config.show.explain import explain
 from fkit.tree.error import FkitError, FkitKeyError, FkitTypeError
@@ -145,6 +146,10 @@ def test_edits_replace_items_of_lists_and_bring_their_own_place() -> None:
 def test_a_delta_made_without_a_tree_gives_mappings_of_the_trees_class() -> None:
     merged = merge(Config({"a": {}}), overrides({"a.b": {"c": [{"d": 1}]}, "e": replace(({"f": 1},))}))
     assert type(merged.a.b) is type(merged.a.b.c[0]) is type(merged.e[0]) is Config
+    merged = Config({}).merge({"new": {"x": replace({"y": [{"z": 1}]})}, "also.new": replace({"z": {}})})
+    assert type(merged.new.x) is type(merged.new.x.y[0]) is type(merged.also.new) is type(merged.also.new.z) is Config
+    merged = apply_words(Config({}), ["hooks.log:={'type': 'A', 'b': [{'c': 1}]}"])
+    assert type(merged.hooks.log) is type(merged.hooks.log.b[0]) is Config
 
 
 @pytest.mark.parametrize("wrong", [None, 3, "x", [1]])

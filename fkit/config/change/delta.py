@@ -21,6 +21,7 @@ __all__ = [
     "kind_of",
     "merge",
     "named",
+    "recast",
     "replace",
     "then",
 ]
@@ -137,7 +138,7 @@ def _merge(node: Any, delta: Delta, path: Path, mark: Mark | None, kind: type[No
         if isinstance(change, Delta):
             items[index] = _merge(items[index], change, here, mark, kind, setter)
         elif isinstance(change, Value):
-            items[index] = _recast(change.value, kind)
+            items[index] = recast(change.value, kind)
         else:
             reason = change.reason if isinstance(change, Invalid) else "an item of a list cannot be deleted"
             raise FkitTypeError(f"{show(here)}: {reason}.", path=show(here), origin=place)
@@ -154,7 +155,7 @@ def _merge_mapping(node: Node, delta: Delta, path: Path, setter: Mark | None) ->
         if isinstance(change, Delta):
             items[key] = _merge(old, change, (*path, key), edit.mark, kind, marks.get(key) or setter)
         elif isinstance(change, Value):
-            items[key] = _recast(change.value, kind)
+            items[key] = recast(change.value, kind)
             mark = edit.mark
             if mark is not None:
                 by = marks.get(key) or (setter and Mark(setter.file, setter.line))
@@ -167,16 +168,16 @@ def _merge_mapping(node: Node, delta: Delta, path: Path, setter: Mark | None) ->
     return kind.of(items, marks or None, meta_of(node))
 
 
-def _recast(value: Any, kind: type[Node]) -> Any:
+def recast(value: Any, kind: type[Node]) -> Any:
     """The frozen value with mappings of the tree's class; shared where they are that already."""
     if isinstance(value, Node):
         if type(value) is kind:
             return value
-        items = {key: _recast(item, kind) for key, item in value.items()}
+        items = {key: recast(item, kind) for key, item in value.items()}
         return kind.of(items, marks_of(value), meta_of(value))
     if isinstance(value, (list, tuple)):
         entries = cast("list[Any] | tuple[Any, ...]", value)
-        items = [_recast(item, kind) for item in entries]
+        items = [recast(item, kind) for item in entries]
         if all(new is old for new, old in zip(items, entries, strict=True)):
             return entries
         make: Any = getattr(type(cast(Any, value)), "_make", tuple)  # a named tuple keeps its class

@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from typing import Any, cast
 
-from fkit.config.change.delta import Delta, Edit, Gone, Invalid, Outcome, Value, named, then
+from fkit.config.change.delta import Delta, Edit, Gone, Invalid, Outcome, Value, named, recast, then
 from fkit.config.origin import Mark
 from fkit.tree.absent import ABSENT
 from fkit.tree.check import expect
@@ -153,7 +153,7 @@ def _settled(options: Mapping[Any, Any], kind: type[Node]) -> Any:
         key = _frozen_key(name)
         if isinstance(value, Edit):
             if isinstance(value.absent, Value):
-                entries[key] = value.absent.value
+                entries[key] = recast(value.absent.value, kind)
                 if value.mark is not None:
                     marks[key] = value.mark
         else:
