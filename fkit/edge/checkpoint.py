@@ -18,13 +18,16 @@ from safetensors import SafetensorError
 from safetensors.numpy import load as load_tensors
 from safetensors.numpy import save as save_tensors
 
-from fkit.edge.files import Files
+from fkit.edge.files import Files, place_of
 from fkit.run.start import Saved, exact
+from fkit.tree.check import expect, expect_number
 from fkit.tree.error import FkitError, FkitFileNotFoundError, FkitValueError, RunError
 
-__all__ = ["Found", "delete_checkpoint", "digest", "newest", "read_checkpoint", "steps", "write_checkpoint"]
+__all__ = ["Found", "delete_checkpoint", "digest", "locate", "newest", "read_checkpoint", "steps", "write_checkpoint"]
 
 _FORMAT = 1
+_ALL = "`checkpoints` is the path of the folder of all checkpoints"
+_SAVED = "`saved` is what a run is saved as (fkit.run.start.save, or read_checkpoint(folder).saved)"
 _STATE, _META = "state.safetensors", "meta.json"
 
 
@@ -49,15 +52,18 @@ def folder_name(step: int) -> str:
     return f"step_{step:08d}"
 
 
-def steps(checkpoints: Path) -> tuple[int, ...]:
+def steps(checkpoints: str | os.PathLike[str]) -> tuple[int, ...]:
     """The steps that have a folder, the newest first; whole or not."""
+    checkpoints = place_of(checkpoints, _ALL)
     names = (
         (re.fullmatch(r"step_(\d{8,})", entry.name) for entry in checkpoints.iterdir()) if checkpoints.is_dir() else ()
     )
     return tuple(sorted((int(match[1]) for match in names if match), reverse=True))
 
 
-def write_checkpoint(checkpoints: Path, step: int, saved: Saved, meta: Mapping[str, Any], files: Files) -> Path:
+def write_checkpoint(
+    checkpoints: str | os.PathLike[str], step: int, saved: Saved, meta: Mapping[str, Any], files: Files
+) -> Path:
     """Write a checkpoint so that a crash at any moment leaves the ones before it, or this one whole.
 
     Args:
@@ -70,6 +76,10 @@ def write_checkpoint(checkpoints: Path, step: int, saved: Saved, meta: Mapping[s
     Raises:
         RunError: a weight is not finite (nothing is written), or the disk is full.
     """
+    checkpoints = place_of(checkpoints, _ALL)
+    expect_number(step, "step", whole=True)
+    expect(saved, Saved, _SAVED)
+    expect(meta, Mapping, "`meta` is a mapping of what else to record")
     for name, array in saved.arrays.items():
         if name.startswith("params/") and not np.isfinite(array).all():
             raise RunError(
@@ -100,8 +110,10 @@ def write_checkpoint(checkpoints: Path, step: int, saved: Saved, meta: Mapping[s
     return place
 
 
-def delete_checkpoint(checkpoints: Path, step: int, files: Files) -> None:
+def delete_checkpoint(checkpoints: str | os.PathLike[str], step: int, files: Files) -> None:
     """Remove a checkpoint: first its name, then its files, so that no half of it is ever found."""
+    checkpoints = place_of(checkpoints, _ALL)
+    expect_number(step, "step", whole=True)
     place, aside = checkpoints / folder_name(step), checkpoints / f".{folder_name(step)}.old"
     if place.exists():
         files.remove(aside)
@@ -109,13 +121,14 @@ def delete_checkpoint(checkpoints: Path, step: int, files: Files) -> None:
     files.remove(aside)
 
 
-def read_checkpoint(folder: Path) -> Found:
+def read_checkpoint(folder: str | os.PathLike[str]) -> Found:
     """A checkpoint, verified.
 
     Raises:
         FkitFileNotFoundError: the folder or a file of it is not there.
         FkitValueError: a file is truncated or changed, or of another format.
     """
+    folder = place_of(folder, "`folder` is the path of a checkpoint, step_...")
     if not folder.is_dir():
         raise FkitFileNotFoundError(f"{folder}: there is no such checkpoint folder.")
     try:
@@ -132,7 +145,7 @@ def read_checkpoint(folder: Path) -> Found:
     return Found(folder, Saved(arrays, meta["record"]), meta)
 
 
-def newest(checkpoints: Path) -> Found | None:
+def newest(checkpoints: str | os.PathLike[str]) -> Found | None:
     """The newest checkpoint that verifies, and those that it was preferred to; None where there is none at all.
 
     A crash between the two renames of one step leaves the step's old folder under a hidden name: it counts too.
@@ -140,6 +153,7 @@ def newest(checkpoints: Path) -> Found | None:
     Raises:
         FkitValueError: there are some, and none verifies.
     """
+    checkpoints = place_of(checkpoints, _ALL)
     passed: list[tuple[str, str]] = []
     for folder in _candidates(checkpoints):
         try:
@@ -162,6 +176,7 @@ def _candidates(checkpoints: Path) -> list[Path]:
 
 def digest(saved: Saved) -> str:
     """The fingerprint of all exact state: every array with its name, type and shape, and the exact record; hex sha256."""
+    expect(saved, Saved, _SAVED)
     total = hashlib.sha256()
     for name in sorted(saved.arrays):
         array = np.asarray(saved.arrays[name], order="C")
@@ -201,7 +216,7 @@ def locate(path: str | os.PathLike[str]) -> Path:
     Raises:
         FkitFileNotFoundError: nothing of these is there.
     """
-    place = Path(os.path.expanduser(path))
+    place = place_of(path, "`path` is that of a checkpoint, or of the work folder of a run")
     if (place / _META).is_file():
         return place
     if place.name == "latest" and place.is_file():

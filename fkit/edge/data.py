@@ -5,6 +5,7 @@ from typing import Any
 
 from fkit.data.identity import changes, describe
 from fkit.data.source import Source
+from fkit.tree.check import expect
 from fkit.tree.error import FkitValueError
 
 __all__ = ["data_record", "differences"]
@@ -19,6 +20,7 @@ def data_record(data: Mapping[str, Source]) -> dict[str, dict[str, Any]]:
         >>> data_record({"val": Loader(Digits("test"), batch_size=100)})["val"]["samples"]
         360
     """
+    expect(data, Mapping, "`data` is a mapping of sources (fkit.open_data gives one)")
     return {name: describe(source) for name, source in data.items()}
 
 
@@ -37,6 +39,7 @@ def differences(then: Any, now: Mapping[str, Mapping[str, Any]], allowed: bool) 
         >>> differences({"train": {"samples": 9}}, {"train": {"samples": 8}}, allowed=True)
         ('train samples: 9 -> 8',)
     """
+    expect(now, Mapping, "`now` is what `data_record` gives")
     before: Mapping[str, Any] = then if isinstance(then, Mapping) else {}
     lines = tuple(f"{name} {line}" for name in now if name in before for line in changes(before[name], now[name]))
     if lines and not allowed:

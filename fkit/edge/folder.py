@@ -14,6 +14,7 @@ import numpy as np
 from fkit import __version__
 from fkit.config.config import Config, load_config
 from fkit.edge.checkpoint import Found, locate, newest, read_checkpoint
+from fkit.edge.files import place_of
 from fkit.run.settings import read
 from fkit.tree.error import FkitFileNotFoundError, FkitOSError, FkitValueError, quoted
 from fkit.tree.path import show
@@ -27,6 +28,7 @@ FREE = (
 )  # fmt: skip
 """Keys that may differ when a run goes on; so may workers, prefetching, logging, and the length, which may grow."""
 
+_FOLDER = "`folder` is the path of a work folder"
 _LOADER = ("num_workers", "prefetch_factor", "persistent_workers", "pin_memory")
 
 
@@ -44,7 +46,7 @@ class Opened(NamedTuple):
     said: tuple[str, ...] = ()
 
 
-def open_folder(folder: Path, cfg: Config, resume: bool | str) -> Opened:
+def open_folder(folder: str | Path, cfg: Config, resume: bool | str) -> Opened:
     """Decide how a run of ``cfg`` begins in ``folder``; reads, and writes nothing.
 
     Args:
@@ -54,6 +56,7 @@ def open_folder(folder: Path, cfg: Config, resume: bool | str) -> Opened:
         FkitValueError: the folder is none, or it holds a run and ``resume`` is off, or it holds a run of another config (with the diff).
         FkitFileNotFoundError: the checkpoint to go on from is not there.
     """
+    folder = place_of(folder, _FOLDER)
     if folder.exists() and not folder.is_dir():
         raise FkitValueError(f"{folder}: is no folder.", repair="Name another --work-dir.")
     record = _record(folder)
@@ -79,12 +82,13 @@ def open_folder(folder: Path, cfg: Config, resume: bool | str) -> Opened:
     return Opened(found, record, (*said, f"going on from {found.folder.name}"))
 
 
-def claim(folder: Path) -> None:
+def claim(folder: str | Path) -> None:
     """Make a work folder where none is, before the run needs it.
 
     Raises:
         FkitOSError: none can be made there, or it takes no files. A full disk is not looked for.
     """
+    folder = place_of(folder, _FOLDER)
     try:
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as cause:

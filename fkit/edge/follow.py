@@ -9,6 +9,7 @@ from fkit.edge.repeat import telling
 from fkit.edge.signal import Again, inbox
 from fkit.run.effect import SaveCheckpoint
 from fkit.run.state import RunState
+from fkit.tree.check import expect
 from fkit.tree.error import RunError
 
 __all__ = ["follow"]
@@ -31,6 +32,8 @@ def follow(edge: Edge, run: RunState, data: Mapping[str, Source]) -> RunState:
     Raises:
         FkitError: what ended the run; run.json says "failed" then, and log.txt what and where.
     """
+    expect(edge, Edge, "`edge` is the edge of a plan (fkit.edge.perform.Edge(folder, plan) makes one)")
+    expect(data, Mapping, "`data` is a mapping of sources (fkit.open_data gives one)")
     try:
         with inbox() as ears, telling(edge.plan.room):
             try:

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from fkit.edge.files import Files
+from fkit.edge.files import Files, place_of
 from fkit.edge.output import printable
 from fkit.format.json import finite, write_json
 from fkit.run.effect import WriteScalars
@@ -66,12 +66,13 @@ class Journal:
             self.rows = 0
 
 
-def read_rows(path: Path) -> list[Mapping[str, Any]]:
+def read_rows(path: str | Path) -> list[Mapping[str, Any]]:
     """The rows of a metrics.jsonl, null as nan; a last line that a crash cut short is left out.
 
     Raises:
         FkitValueError: a line before the last is no JSON.
     """
+    path = place_of(path, "`path` is that of a metrics.jsonl")
     rows: list[Mapping[str, Any]] = []
     lines = path.read_text().splitlines() if path.exists() else []
     for number, line in enumerate(lines, 1):

@@ -10,7 +10,7 @@ from typing import Any
 
 from fkit.data.source import Source
 from fkit.edge.checkpoint import delete_checkpoint, write_checkpoint
-from fkit.edge.files import Files
+from fkit.edge.files import Files, place_of
 from fkit.edge.folder import versions
 from fkit.edge.journal import Journal, read_rows
 from fkit.edge.output import printable
@@ -26,9 +26,11 @@ from fkit.run.effect import (
     WriteStatus,
     WriteText,
 )
+from fkit.run.held import length_of, source_of
 from fkit.run.plan import Plan
 from fkit.run.start import save
 from fkit.run.state import RunState
+from fkit.tree.check import expect
 from fkit.tree.error import FkitError, FkitTypeError, FkitValueError, RunError
 from fkit.tree.name import open_name
 
@@ -60,18 +62,19 @@ class Edge:
 
     def __init__(
         self,
-        folder: Path,
+        folder: str | Path,
         plan: Plan,
         record: Mapping[str, Any] | None = None,
         files: Files | None = None,
         screen: Screen | None = None,
         rows: int = 0,
     ) -> None:
-        self.folder = folder
+        expect(plan, Plan, "`plan` is a plan (fkit.plan makes one)")
+        self.folder = place_of(folder, "`folder` is the path of a work folder")
         self.plan = plan
         self.files = files or Files()
         self.screen = screen
-        self.journal = Journal(folder, self.files)
+        self.journal = Journal(self.folder, self.files)
         self._record = dict(record or {})
         self._rows = rows
         self._begun = False
@@ -122,8 +125,9 @@ class Edge:
         if self._watch is None:
             return dict(data)
         if "train" in data:
-            self._watch.total = self.plan.course.total(data["train"].length or 0)
-        return {name: source if name == "train" else self._watch.over(source, name) for name, source in data.items()}
+            self._watch.total = self.plan.course.total(length_of(source_of(data, "train"), "train") or 0)
+        over = self._watch.over
+        return {name: source if name == "train" else over(source, name) for name, source in data.items()}
 
     def say(self, text: str, level: str = "INFO") -> None:
         """A line to the log and to the screen."""

@@ -7,6 +7,7 @@ from typing import Any, NamedTuple
 from fkit.array.room import open as open_room
 from fkit.run.settings import Settings
 from fkit.training.backend import Backend
+from fkit.tree.check import expect
 from fkit.tree.error import FkitError, RunError
 
 __all__ = ["Repeat", "repeat", "telling"]
@@ -37,6 +38,7 @@ def repeat(settings: Settings, backend: str | None = None) -> Repeat:
         settings: of the run (`fkit.run.settings.read`).
         backend: "torch" or "jax"; by default the settings'. One that is not there is for the plan to name.
     """
+    expect(settings, Settings, "`settings` are a run's (fkit.run.settings.read(cfg) gives them)")
     deterministic = settings.randomness.deterministic
     try:
         room = open_room(backend or settings.backend)

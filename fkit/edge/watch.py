@@ -8,7 +8,7 @@ from fkit.edge.progress import Screen
 from fkit.structures.batch import Batch
 from fkit.tree.frozen import EMPTY
 
-__all__ = ["Pace", "Watch", "clock_words"]
+__all__ = ["Pace", "Watch"]
 
 _SMOOTH = 0.3  # weight of the newest rate in the one that is shown
 
@@ -49,7 +49,7 @@ class Pace:
         if not self._total:
             return rate
         began, first = self._start
-        return f"{rate}  left {clock_words((now - began) / (done - first) * max(self._total - done, 0))}"
+        return f"{rate}  left {_clock_words((now - began) / (done - first) * max(self._total - done, 0))}"
 
 
 class Watch:
@@ -92,7 +92,9 @@ class Watch:
         self._aside += seconds
 
     def over(self, source: Source, mode: str) -> Source:
-        """A source of the same batches, with a bar while they are asked for."""
+        """A source of the same batches, with a bar while they are asked for; what is no source stays what it is."""
+        if not isinstance(source, Source):  # pyright: ignore[reportUnnecessaryIsInstance]  the loop names it
+            return source
         return _Counted(source, mode, self)
 
     def count(self, mode: str, source: Source, epoch: int, start: int) -> Iterator[Batch]:
@@ -126,11 +128,11 @@ class _Counted(Source):
         return self._watch.count(self._mode, self._source, epoch, start)
 
 
-def clock_words(seconds: float) -> str:
+def _clock_words(seconds: float) -> str:
     """Seconds as hours, minutes and seconds.
 
     Example:
-        >>> clock_words(3725.4)
+        >>> _clock_words(3725.4)
         '1:02:05'
     """
     minutes, left = divmod(round(seconds), 60)

@@ -12,7 +12,7 @@ import fkit
 from fkit.data.source import Source
 from fkit.edge.follow import follow
 from fkit.edge.perform import Edge
-from fkit.run.effect import Fail, WriteConfig
+from fkit.run.effect import Fail, SaveCheckpoint, WriteConfig, WriteScalars
 from fkit.tree.error import FkitTypeError, FkitValueError, RunError
 from tests.run.small import config, registry
 
@@ -192,6 +192,30 @@ def test_a_run_that_never_began_leaves_a_folder_as_it_was(tmp_path):
     with pytest.raises(KeyError, match="no source 'train'"):
         follow(Edge(tmp_path, plan), fkit.begin(plan), {})
     assert not list(tmp_path.iterdir())
+
+
+@dataclass(frozen=True)
+class SavingEarly(fkit.Hook):
+    """Saves at every step, and fires before the logger, which writes a row at every step."""
+
+    priority = "HIGH"
+
+    def after_train_iter(self, memory, run, event):
+        return memory, (SaveCheckpoint(event.iteration, "early"),)
+
+
+def test_rows_of_the_very_event_count_in_its_checkpoint(tmp_path):
+    reg = registry().register("hooks", SavingEarly)
+    plan = fkit.plan(config(custom_hooks=[dict(type="SavingEarly")]), reg)
+    edge = Edge(tmp_path, plan)
+    for run, effects in fkit.train(plan, fkit.begin(plan), fkit.open_data(plan)):
+        for effect in effects:
+            edge.perform(effect, run)
+        if any(isinstance(effect, WriteScalars) for effect in effects) and run.iteration == 3:
+            break
+    edge.close()
+    meta = json.loads((tmp_path / "checkpoints/step_00000003/meta.json").read_text())
+    assert meta["rows"] == 3
 
 
 def test_a_disk_that_refuses_the_words_of_a_failure_does_not_hide_it(tmp_path):

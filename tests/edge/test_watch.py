@@ -10,7 +10,7 @@ from rich.console import Console
 
 from fkit.data.source import Source
 from fkit.edge.progress import Screen
-from fkit.edge.watch import Pace, Watch, clock_words
+from fkit.edge.watch import Pace, Watch
 from fkit.structures.batch import Batch
 
 
@@ -27,7 +27,7 @@ def test_rate_and_time_left():
     pace.aside(60.0)  # a validation: no part of the rate, but of the time that is left
     assert pace.words(164.0, 70) == "13.0 it/s  left 0:00:43"
     assert Pace(0, now=0.0).words(10.0, 2) == "5.0 s/it"
-    assert clock_words(59.6) == "0:01:00"
+    assert Pace(60, now=0.0).words(59.6, 30).endswith("left 0:01:00")
 
 
 @pytest.mark.parametrize(("terminal", "seconds"), [(True, 0.2), (False, 10.0)])
