@@ -147,7 +147,8 @@ def outside(part: str, args: argparse.Namespace, left: float) -> tuple[list[list
     """A part in a process of its own: its rows, and why it failed ("" where it did not)."""
     line = [sys.executable, __file__, "--inside", part, "--device", args.device, *(["--small"] if args.small else [])]
     paths = os.pathsep.join(p for p in (str(HERE.parent.parent), os.environ.get("PYTHONPATH", "")) if p)
-    env = {"XLA_PYTHON_CLIENT_PREALLOCATE": "false", **os.environ, "PYTHONPATH": paths}
+    ready = {"XLA_PYTHON_CLIENT_PREALLOCATE": "false", "CUBLAS_WORKSPACE_CONFIG": ":4096:8"}
+    env = {**ready, **os.environ, "PYTHONPATH": paths}
     process = subprocess.Popen(line, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=env)
     why = ""
     try:
