@@ -117,10 +117,10 @@ class _Ranged:
         if self.by_epoch or t >= last:
             return value if t < 0 else self.act(self.weight(min(t, last)), value)
         before = min(max(-t, 0), count)  # steps that the policy leaves as they are
-        weights = np.array([self.weight(min(t + i, last)) for i in range(before, count)])
-        rows = np.broadcast_to(value, (count, value.shape[1])).copy()
-        rows[before:] = self.act(weights[:, None], rows[before:])
-        return rows
+        weights = np.array([self.weight(min(t + i, last)) for i in range(before, count)])[:, None]
+        if not before:
+            return self.act(weights, value)
+        return np.concatenate((value[:before], self.act(weights, value[before:])))
 
     def change(self, at: Time) -> int | None:
         """The next epoch or iteration after ``at`` whose value may differ; None where none will."""
@@ -303,7 +303,7 @@ def ahead(policies: tuple[Schedule, ...], at: Time, count: int, base: Mapping[st
         name = target(policy.param, base)
         value = rows.get(name)
         if value is None:
-            value = np.repeat(np.asarray(base[name], np.float64)[None], count, 0)
+            value = np.broadcast_to(np.asarray(base[name], np.float64), (count, len(base[name])))
         if isinstance(policy, _Ranged):
             rows[name] = policy.rows(at, count, value)
         else:

@@ -103,9 +103,14 @@ class ParamSchedulerHook(Hook):
 
 def _rows(old: Hyperparams, table: Mapping[str, Any]) -> list[Hyperparams]:
     """What is in force at each step of a stretch, where ``old`` was before: the same mapping while nothing changes."""
-    rows, now, before = list[Hyperparams](), old, tuple([old[name].tolist() for name in table])
+    rows, now, others = list[Hyperparams](), old, dict(old)
+    before = tuple([old[name].tolist() for name in table])
+    columns = [(name, list(column)) for name, column in table.items()]
     for i, values in enumerate(zip(*[column.tolist() for column in table.values()], strict=True)):
-        if values != before:  # a view of a dict of its own: frozen, and a fifth of a frozendict's time
-            now, before = MappingProxyType({**now, **{name: column[i] for name, column in table.items()}}), values
+        if values != before:
+            row = others.copy()
+            for name, column in columns:
+                row[name] = column[i]
+            now, before = MappingProxyType(row), values  # frozen too, and a fifth of a frozendict's time
         rows.append(now)
     return rows
