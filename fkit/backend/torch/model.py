@@ -15,7 +15,9 @@ from fkit.backend.torch.template import Pool, Template, blank, build, inventory_
 from fkit.backend.torch.watch import (
     marks_of,
     memory_of,
+    places_of,
     refuse_assigned,
+    refuse_replaced,
     refuse_state_writes,
     refuse_writes,
     state_marks,
@@ -141,6 +143,7 @@ def trained(
         key: the phase's, which random layers draw from.
     """
     memory = None if mode in template.seen else memory_of(template.module)
+    places = None if memory is None else places_of(params)
     module = template.bind(params, buffers, () if key is None else template.words(key))
     if key is None or not template.random:
         with model.cast():
@@ -149,7 +152,8 @@ def trained(
         with model.generator, model.cast():
             seed(model.device, key)
             outputs = module(inputs, samples, mode=mode)
-    if memory is not None:
+    if memory is not None and places is not None:
+        refuse_replaced(params, places, template.replaced(params))
         template.seen.add(mode)
         tell_memory(memory, module)
     assigned = template.assigned(buffers)
@@ -186,10 +190,12 @@ def evaluated(model: Model, params: Tensors, buffers: Tensors, inputs: Any, samp
     template = model.evaluating.take()
     try:
         memory = None if mode in template.seen else memory_of(template.module)
+        places = None if memory is None else places_of(params)
         module = template.bind(params, buffers)
         with model.cast():
             outputs = module(inputs, samples, mode=mode)
-        if memory is not None:
+        if memory is not None and places is not None:
+            refuse_replaced(params, places, template.replaced(params))
             template.seen.add(mode)
             tell_memory(memory, module)
         if buffers:

@@ -183,6 +183,10 @@ class Template:
             name: tensors.get(leaf) for tensors, leaf, name, _ in self.buffers if tensors.get(leaf) is not buffers[name]
         }
 
+    def replaced(self, params: Mapping[str, Tensor]) -> list[str]:
+        """The parameters that the module has put another value in the place of, since `bind` put these in."""
+        return [name for tensors, leaf, name, _ in self.params if tensors.get(leaf) is not params[name]]
+
     def release(self) -> None:
         """Take the tensors out again."""
         for tensors, leaf, _, hollow in self.params:

@@ -16,7 +16,9 @@ __all__ = [
     "Memory",
     "marks_of",
     "memory_of",
+    "places_of",
     "refuse_assigned",
+    "refuse_replaced",
     "refuse_state_writes",
     "refuse_writes",
     "state_marks",
@@ -109,12 +111,43 @@ def refuse_assigned(names: Iterable[str]) -> None:
         raise FkitRuntimeError(f"evaluating, the model assigns to {_listed(names)} of its buffers.", repair=_RESTING)
 
 
+def places_of(params: Mapping[str, Tensor]) -> tuple[int, ...]:
+    """Where parameters have their memory."""
+    return tuple([_place(tensor) for tensor in params.values()])
+
+
+def refuse_replaced(params: Mapping[str, Tensor], places: tuple[int, ...], others: Iterable[str]) -> None:
+    """Refuse that a model has put other values in the place of parameters, which nobody would keep.
+
+    Args:
+        places: of the parameters, before.
+        others: names of those that are other tensors now.
+
+    Raises:
+        FkitRuntimeError: it has; by an assignment, or by one to ``.data``.
+    """
+    moved = [name for name, place, tensor in zip(params, places, params.values(), strict=True) if place != _place(tensor)]
+    names = list(dict.fromkeys((*others, *moved)))
+    if names:
+        raise FkitRuntimeError(
+            f"forward puts other values in the place of {_listed(names)} of its parameters: they would be lost.",
+            repair="Write into them (with torch.no_grad(): self.weight.copy_(value)); or register a buffer.",
+        )
+
+
+def _place(tensor: Tensor) -> int:
+    try:
+        return tensor.data_ptr()
+    except RuntimeError:  # of torch.func's transforms: those have no memory of their own
+        return 0
+
+
 Memory = Mapping[str, tuple[Any, Any]]
 """{attribute's path: (value, what its content was)}."""
 
 
 def memory_of(module: nn.Module) -> Memory:
-    """The attributes of a user's modules, and the buffers that no state holds."""
+    """The attributes of a user's modules, the buffers that no state holds, and the names of what is registered."""
     memory: dict[str, tuple[Any, Any]] = {}
     for path, part in module.named_modules():
         if type(part).__module__.startswith("torch.") or isinstance(part, RandomLayer):
@@ -126,13 +159,14 @@ def memory_of(module: nn.Module) -> Memory:
             for name, value in part.__dict__.items()
             if name not in ("_parameters", "_buffers", "_modules", "_non_persistent_buffers_set")
         }
-        values.update((name, tensor) for name, tensor in part.__dict__["_buffers"].items() if name in loose)
+        for kind in ("_parameters", "_modules", "_buffers"):
+            values.update((name, tensor if name in loose else kind) for name, tensor in part.__dict__[kind].items())
         memory.update({prefix + name: (value, _content(value)) for name, value in values.items()})
     return memory
 
 
 def tell_memory(before: Memory, module: nn.Module) -> None:
-    """Warn of attributes that a forward pass has set: they are in no state, so neither saved nor resumed, and threads
+    """Warn of attributes that a forward pass has set, parameters, buffers and modules that it makes among them: they are in no state, so neither saved nor resumed, and threads
     have each their own.
     """
     after = memory_of(module)

@@ -188,9 +188,25 @@ def mode(net: Net, inputs: Tensor, samples: Any) -> None:
     net.eval()
 
 
+def late_buffer(net: Net, inputs: Tensor, samples: Any) -> None:
+    net.register_buffer("late", torch.zeros(1))
+
+
+def late_weight(net: Net, inputs: Tensor, samples: Any) -> None:
+    net.late = nn.Parameter(torch.zeros(1))
+
+
+def late_layer(net: Net, inputs: Tensor, samples: Any) -> None:
+    net.late = nn.Linear(3, 1)
+
+
 @pytest.mark.parametrize(
-    ("act", "name"), [(counts, "plain"), (appends, "plain"), (makes, "cache"), (loose, "loose"), (mode, "training")]
-)
+    ("act", "name"),
+    [
+        (counts, "plain"), (appends, "plain"), (makes, "cache"), (loose, "loose"), (mode, "training"),
+        (late_buffer, "late"), (late_weight, "late"), (late_layer, "late"),
+    ],
+)  # fmt: skip
 def test_hidden_state_is_named_once(act: Any, name: str) -> None:
     made = program(act)
     state = made.init(0)
@@ -199,6 +215,38 @@ def test_hidden_state_is_named_once(act: Any, name: str) -> None:
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         made.train_step(state, BATCH, made.hyperparams())
+
+
+def new_weight(net: Net, inputs: Tensor, samples: Any) -> None:
+    net.weight = nn.Parameter(net.weight.detach() + 1)
+
+
+def new_data(net: Net, inputs: Tensor, samples: Any) -> None:
+    net.weight.data = net.weight.data + 1
+
+
+def written(net: Net, inputs: Tensor, samples: Any) -> None:
+    if net.training:
+        with torch.no_grad():
+            net.weight.clamp_(max=0.05)
+
+
+@pytest.mark.parametrize("act", [new_weight, new_data])
+@pytest.mark.parametrize("call", ["train_step", "predict", "loss"])
+def test_a_parameter_that_forward_replaces_is_refused(act: Any, call: str) -> None:
+    made = program(act, donate=False)
+    state = made.init(0)
+    more = {"train_step": (BATCH, made.hyperparams()), "predict": (BATCH,), "loss": (BATCH, (1, 2), True)}[call]
+    with pytest.raises(FkitRuntimeError, match=r"puts other values in the place of 'weight' of its parameters"):
+        getattr(made, call)(state, *more)
+
+
+def test_a_parameter_that_forward_writes_into_is_the_state_s() -> None:
+    made = program(written)
+    before = made.init(0)
+    weight = before.params["weight"].clone()
+    after, _ = made.train_step(before, BATCH, {**made.hyperparams(), "lr": np.array([0.0])})
+    assert (after.params["weight"] == weight.clamp(max=0.05)).all() and (weight > 0.05).any()
 
 
 def test_threads_with_one_program_do_not_meet() -> None:
