@@ -14,6 +14,7 @@ from fkit.array.random import fold
 from fkit.backend.jax.blueprint import Blueprint, Site, cast_inputs
 from fkit.backend.jax.ops import JaxOps
 from fkit.training.loss import numbers_of
+from fkit.tree.error import FkitValueError
 
 __all__ = ["Forward", "number"]
 
@@ -94,7 +95,13 @@ class Forward:
             value = buffers[site.name]
             if not site.collection:  # torch's counter, of a layer of flax that has none
                 return value + 1
-            return flat.get((site.collection, *site.path), value).astype(value.dtype)
+            after = flat.get((site.collection, *site.path), value)
+            if after.shape != value.shape:
+                raise FkitValueError(
+                    f"the model's buffer {site.name!r} has shape {value.shape}; the model assigns one of shape {after.shape}.",
+                    repair="A buffer keeps its shape, so that it can be saved and resumed.",
+                )
+            return after.astype(value.dtype)
 
         return {site.name: value(site) for site in self.plan.buffers}
 

@@ -336,6 +336,19 @@ def test_batch_norm_of_flax_counts_its_batches():
     assert not np.array_equal(state.buffers["bn.running_mean"], np.zeros(2))
 
 
+def test_a_buffer_keeps_its_shape():
+    class Growing(nn.Module):
+        @nn.compact
+        def __call__(self, inputs, samples=None, mode="tensor", train=False):
+            mean = self.variable("batch_stats", "mean", lambda: jnp.zeros(3))
+            if train:
+                mean.value = jnp.zeros(4)
+            return {"loss": Linear(1, name="fc")(inputs.reshape(inputs.shape[0], -1)).sum()}
+
+    with pytest.raises(FkitValueError, match=r"buffer 'mean' has shape \(3,\); the model assigns one of shape \(4,\)"):
+        _run(_program(Growing()), 1)
+
+
 def test_a_module_may_bring_its_own_example():
     class Tokens(nn.Module):
         def example_inputs(self):
