@@ -126,7 +126,9 @@ def refuse_replaced(params: Mapping[str, Tensor], places: tuple[int, ...], other
     Raises:
         FkitRuntimeError: it has; by an assignment, or by one to ``.data``.
     """
-    moved = [name for name, place, tensor in zip(params, places, params.values(), strict=True) if place != _place(tensor)]
+    moved = [
+        name for name, place, tensor in zip(params, places, params.values(), strict=True) if place != _place(tensor)
+    ]
     names = list(dict.fromkeys((*others, *moved)))
     if names:
         raise FkitRuntimeError(
