@@ -4,7 +4,7 @@ import re
 from collections.abc import Mapping
 from typing import Any, NamedTuple
 
-import numpy as np
+from frozendict import frozendict
 from numpy.typing import NDArray
 
 from fkit.training.inventory import Inventory
@@ -12,7 +12,8 @@ from fkit.training.optimizer import Optimizer
 from fkit.training.spec import Phase, Spec
 from fkit.training.state import Arrays, Hyperparams
 from fkit.training.transform import Param, Transform
-from fkit.tree.error import FkitKeyError, FkitValueError
+from fkit.tree.check import expect
+from fkit.tree.error import FkitKeyError, FkitValueError, quoted
 
 __all__ = ["Part", "check_numbers", "check_slots", "check_transforms", "first_slots", "parts_of"]
 
@@ -97,6 +98,10 @@ def check_numbers(parts: tuple[Part, ...], hyperparams: Hyperparams) -> None:
     Raises:
         FkitError: with what is missing.
     """
+    if type(hyperparams) not in (dict, frozendict):
+        expect(
+            hyperparams, Mapping, "`hyperparams` are a mapping of names to arrays", "program.hyperparams() gives them."
+        )
     for part in parts:
         count = part.optimizer.count
         for name, _ in part.numbers:
@@ -107,10 +112,11 @@ def check_numbers(parts: tuple[Part, ...], hyperparams: Hyperparams) -> None:
                     choices=[name for name, _ in part.numbers],
                     label="Wanted",
                 )
-            if np.shape(hyperparams[name]) != (count,):
+            shape = getattr(hyperparams[name], "shape", None)
+            if shape != (count,):
+                found = f"is {quoted(hyperparams[name])}" if shape is None else f"has shape {tuple(shape)}"
                 raise FkitValueError(
-                    f"hyperparams[{name!r}] has shape {np.shape(hyperparams[name])}: one number a parameter group, "
-                    f"({count},)."
+                    f"hyperparams[{name!r}] {found}: it is an array with one number a parameter group, ({count},)."
                 )
 
 

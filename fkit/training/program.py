@@ -15,6 +15,7 @@ from fkit.training.phase import Part, check_transforms, first_slots
 from fkit.training.spec import Spec
 from fkit.training.state import Arrays, Hyperparams, TrainState
 from fkit.training.weight import fit
+from fkit.tree.check import expect
 
 __all__ = ["Parts", "Program", "assemble"]
 
@@ -100,14 +101,17 @@ def assemble(backend: str, spec: Spec, parts: Parts) -> Program:
         return parts.place({**arrays, **first_slots(phases, inventory)})
 
     def collect(state: TrainState) -> dict[str, NDArray[Any]]:
+        expect(state, TrainState, "`state` is a TrainState")
         return parts.collect(parts.gather(state))
 
     def restore(arrays: Arrays) -> TrainState:
+        expect(arrays, Mapping, "`arrays` are a mapping of paths to arrays, as program.collect gives them")
         arrays = fit(inventory, arrays, strict=True).arrays
         check_transforms(phases, inventory, arrays)
         return parts.place(arrays)
 
     def load(state: TrainState, arrays: Arrays, strict: bool = True) -> TrainState:
+        expect(arrays, Mapping, "`arrays` are a mapping of names to arrays, as a state_dict is")
         weights = fit(inventory, arrays, strict=strict, bare=True)
         return parts.place({**collect(state), **weights.arrays})
 

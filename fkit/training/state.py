@@ -6,9 +6,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from fkit.tree.error import FkitRuntimeError, FkitValueError
+from fkit.structures.batch import Batch
+from fkit.tree.check import expect
+from fkit.tree.error import FkitRuntimeError, FkitTypeError, FkitValueError, quoted
 
-__all__ = ["Arrays", "Hyperparams", "TrainState"]
+__all__ = ["Arrays", "Hyperparams", "TrainState", "check_call", "check_key"]
 
 Arrays = Mapping[str, NDArray[Any]]
 """Arrays by path in torch's names and layout: ``params/NAME``, ``buffers/NAME``, ``opt/OPTIMIZER/SLOT/NAME``,
@@ -97,3 +99,41 @@ class TrainState:
         if self._parts is None:
             return "TrainState(consumed)"
         return f"TrainState({len(self.params)} params, iteration {int(self.iteration)})"
+
+
+def check_call(state: Any, batch: Any) -> None:
+    """Refuse what a program's functions cannot take, at their door.
+
+    Raises:
+        FkitTypeError: ``state`` is no TrainState, or ``batch`` no Batch.
+
+    Example:
+        >>> check_call(None, None)
+        Traceback (most recent call last):
+        ...
+        fkit.tree.error.FkitTypeError: `state` is a TrainState, not None.
+          program.init(seed) gives one, and each train_step the next.
+    """
+    if type(state) is not TrainState:
+        expect(
+            state, TrainState, "`state` is a TrainState", "program.init(seed) gives one, and each train_step the next."
+        )
+    if type(batch) is not Batch:
+        expect(batch, Batch, "`batch` is a Batch", "Batch(inputs, {'gt_label': labels}) makes one.")
+
+
+def check_key(key: Any) -> None:
+    """Refuse what is no key.
+
+    Raises:
+        FkitTypeError: it is neither two whole numbers nor an array of two.
+
+    Example:
+        >>> check_key((1, 2))
+    """
+    if isinstance(key, (tuple, list)):
+        good = len(key) == 2 and not any(isinstance(word, (str, float, bool)) or word is None for word in key)  # pyright: ignore[reportUnknownArgumentType, reportUnknownVariableType]
+    else:
+        good = getattr(key, "shape", None) == (2,)
+    if not good:
+        raise FkitTypeError(f"A key is two words, as key(seed, ...) gives them, not {quoted(key)}.")

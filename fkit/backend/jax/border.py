@@ -14,10 +14,11 @@ import numpy as np
 from frozendict import frozendict
 
 from fkit.structures.batch import Batch
+from fkit.structures.content import is_array
 from fkit.structures.element import DataElement
 from fkit.structures.field import fill, parts_of
 from fkit.structures.freeze import FrozenList
-from fkit.tree.error import FkitTypeError
+from fkit.tree.error import FkitTypeError, quoted
 
 __all__ = ["Held", "Metas", "put_back", "take_off"]
 
@@ -111,6 +112,11 @@ def _without(value: Any, metas: list[Mapping[str, Any]]) -> Any:
         return {name: _without(item, metas) for name, item in mapping.items()}
     if type(value) in _SEQUENCES:
         return type(value)(_without(item, metas) for item in value)
+    if not (value is None or is_array(value) or isinstance(value, (int, float, np.generic))):
+        raise FkitTypeError(
+            f"a batch holds arrays, in mappings, sequences and elements, not {quoted(value)}.",
+            repair="What describes a sample goes into the batch's `meta`, or into an element's metainfo.",
+        )
     return value
 
 

@@ -10,6 +10,7 @@ from frozendict import frozendict
 
 from fkit.training.phase import Part, check_numbers
 from fkit.training.state import Hyperparams
+from fkit.tree.absent import ABSENT
 
 __all__ = ["Packed", "packer", "unpacked"]
 
@@ -33,7 +34,7 @@ def packer(parts: tuple[Part, ...]) -> Callable[[Hyperparams], Packed]:
     """
     names = tuple(dict.fromkeys(name for part in parts for name, _ in part.numbers))
     momenta = tuple(dict.fromkeys(name for part in parts for name, key in part.numbers if key == "momentum"))
-    last: tuple[Hyperparams | None, Packed] = (None, Packed(np.zeros(0), False))
+    last: tuple[Any, Packed] = (ABSENT, Packed(np.zeros(0), False))
 
     def pack(hyperparams: Hyperparams) -> Packed:
         nonlocal last

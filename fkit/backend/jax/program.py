@@ -32,7 +32,7 @@ from fkit.training.loss import total
 from fkit.training.phase import Part, first_slots, parts_of
 from fkit.training.program import Parts, Program, assemble
 from fkit.training.spec import Spec
-from fkit.training.state import Arrays, Hyperparams, TrainState
+from fkit.training.state import Arrays, Hyperparams, TrainState, check_call, check_key
 from fkit.tree.error import FkitValueError
 
 __all__ = ["program"]
@@ -109,15 +109,16 @@ def _train_step(
     reach = Names.take if spec.donate else Names.pick
 
     def train_step(state: TrainState, batch: Batch, hyperparams: Hyperparams) -> tuple[TrainState, Mapping[str, Any]]:
+        check_call(state, batch)
         check_targets(ranges, batch.targets, batch.valid)
         inputs, targets, valid, _ = take_off(batch)
         params, buffers, opt, slots, iteration, updates, key = state.parts
         with width():
+            numbers, resting = pack(hyperparams)
             moving = (
                 reach(layout.params, params), reach(layout.buffers, buffers),
                 layout.flat_opt(opt, reach, params, hyperparams), layout.flat_slots(slots, reach), updates,
             )  # fmt: skip
-            numbers, resting = pack(hyperparams)
             case = Case(always if steady else due(parts, iteration), resting)
             params, buffers, opt, changed, updates, logs = jitted(
                 *moving, iteration, key, numbers, inputs, targets, valid, case
@@ -139,6 +140,8 @@ def _passes(
     def loss(
         state: TrainState, batch: Batch, key: Any, train: bool = False
     ) -> tuple[Mapping[str, Any], Mapping[str, Any]]:
+        check_call(state, batch)
+        check_key(key)
         check_targets(ranges, batch.targets, batch.valid)
         inputs, targets, valid, _ = take_off(batch)
         words = np.array(key, np.uint32) if isinstance(key, (tuple, list)) else key
@@ -150,6 +153,7 @@ def _passes(
         return frozendict(losses), Named(layout.buffers, changed)
 
     def predict(state: TrainState, batch: Batch) -> Any:
+        check_call(state, batch)
         inputs, targets, valid, metas = take_off(batch)
         params, buffers, *_ = state.parts
         with width():

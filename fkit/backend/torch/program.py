@@ -24,7 +24,7 @@ from fkit.training.loss import numbers_of, total
 from fkit.training.phase import Part, check_numbers, parts_of
 from fkit.training.program import Parts, Program, assemble
 from fkit.training.spec import Spec
-from fkit.training.state import Arrays, Hyperparams, TrainState
+from fkit.training.state import Arrays, Hyperparams, TrainState, check_call, check_key
 from fkit.training.transform import Context, apply
 
 __all__ = ["program"]
@@ -60,6 +60,7 @@ def program(spec: Spec) -> Program:
         return _loss(model, state, batch, key, train)
 
     def predict(state: TrainState, batch: Batch) -> Any:
+        check_call(state, batch)
         params, buffers, *_ = state.parts
         inputs, samples = model.feed(batch)
         with torch.no_grad():
@@ -74,6 +75,7 @@ def _step(
     batch: Batch, hyperparams: Hyperparams,
 ) -> tuple[TrainState, Mapping[str, Tensor]]:  # fmt: skip
     """One step; with ``donate`` it writes into the arrays of ``state``, which is consumed."""
+    check_call(state, batch)
     numbers = _numbers(parts, hyperparams)  # what can be wrong is refused before the state is consumed
     check_targets(model.inventory.labels, batch.targets, batch.valid)
     inputs, samples = model.feed(batch)
@@ -142,6 +144,8 @@ def _loss(
     model: Model, state: TrainState, batch: Batch, key: Any, train: bool
 ) -> tuple[Mapping[str, Tensor], Mapping[str, Tensor]]:
     """The model's losses and the buffers after them; gradients with respect to parameters that require them can be had."""
+    check_call(state, batch)
+    check_key(key)
     params, buffers, *_ = state.parts
     check_targets(model.inventory.labels, batch.targets, batch.valid)
     inputs, samples = model.feed(batch)
@@ -161,21 +165,15 @@ def _loss(
 
 def _numbers(parts: tuple[Part, ...], hyperparams: Hyperparams) -> tuple[Numbers, ...]:
     """The hyperparameters of each phase's groups."""
-    try:
-        return tuple(
-            [
-                tuple(
-                    [
-                        {key: float(hyperparams[name][i]) for name, key in part.numbers}
-                        for i in range(part.optimizer.count)
-                    ]
-                )
-                for part in parts
-            ]
-        )
-    except (KeyError, IndexError, TypeError):
-        check_numbers(parts, hyperparams)
-        raise
+    check_numbers(parts, hyperparams)
+    return tuple(
+        [
+            tuple(
+                [{key: float(hyperparams[name][i]) for name, key in part.numbers} for i in range(part.optimizer.count)]
+            )
+            for part in parts
+        ]
+    )
 
 
 def _copied(state: TrainState) -> tuple[Any, ...]:
