@@ -401,7 +401,7 @@ def test_a_model_that_breaks_the_protocol(answer: Any, error: type[FkitError], t
         ({"optimizer": Optimizer.of("SGDD", {"lr": 1.0})}, FkitKeyError, "Did you mean 'SGD'"),
         ({"optimizer": Optimizer.of("LBFGS", {"lr": 1.0})}, FkitKeyError, "more than a gradient"),
         ({"optimizer": Optimizer.of("RMSprop", {"alfa": 1.0})}, FkitTypeError, "alfa"),
-        ({"optimizer": Optimizer.of("RMSprop", {"lr": -1.0})}, FkitValueError, "Invalid learning rate"),
+        ({"optimizer": Optimizer.of("RMSprop", {"alpha": -1.0})}, FkitValueError, "Invalid alpha"),
         ({"model": lambda: 3}, FkitTypeError, "torch.nn.Module, found int"),
     ],
 )
