@@ -23,6 +23,7 @@ from fkit.run.plan import Plan
 from fkit.run.state import Position, RunState
 from fkit.run.window import Window
 from fkit.structures.batch import Batch
+from fkit.training.schedule import no_momentum, still
 from fkit.training.state import Hyperparams
 from fkit.tree.check import expect, expect_number
 from fkit.tree.error import FkitError, FkitKeyError, FkitTypeError, FkitValueError, RunError, quoted
@@ -108,6 +109,7 @@ class Fold:
         readers = {mode: [name for name, hook in plan.hooks if hook.reads and _reads(hook, mode)] for mode in _MODES}
         self.windows = {mode: Window(names) for mode, names in readers.items()}
         self.readers = {mode: frozenset(names) for mode, names in readers.items()}
+        self.still = still(plan.program.hyperparams())
         self.ahead: Iterator[Hyperparams] = iter(())
         self.paused = True
         self.step = plan.program.train_step
@@ -194,12 +196,36 @@ class Fold:
             if ahead and event != "before_train_iter":
                 raise RunError(f"hook {name!r} at {event}: SetHyperparams(ahead=...) is for before_train_iter.")
             if not holds:
-                values = _in_force(run.hyperparams, values, name)
-                ahead = [_in_force(values, row, name) for row in ahead]
+                values = self._in_force(run.hyperparams, values, name)
+                ahead = [self._in_force(values, row, name) for row in ahead]
                 self.before.hold()
             self.ahead, used = iter(ahead), len(ahead)
             run = run._replace(hyperparams=values)
         return run, used
+
+    def _in_force(self, old: Hyperparams, values: Any, name: str) -> Hyperparams:
+        """``old`` with the values that a hook sets, an entry a parameter group each.
+
+        Raises:
+            FkitError: a name that is not in force, no number for each group, or a momentum where the optimizer has none.
+        """
+        expect(values, Mapping, f"hook {name!r}: the values of SetHyperparams are a mapping of names to numbers")
+        new: dict[str, Any] = {}
+        for key, value in values.items():
+            if key not in old:
+                raise FkitKeyError(
+                    f"hook {name!r} sets {key!r}, which the optimizer does not have.",
+                    value=str(key), choices=tuple(old), label="Hyperparameters",
+                )  # fmt: skip
+            try:
+                new[key] = np.broadcast_to(np.asarray(value, np.float64), old[key].shape).copy()
+            except (TypeError, ValueError) as cause:
+                kind = FkitTypeError if isinstance(cause, TypeError) else FkitValueError
+                what = f"hook {name!r} sets {key} = {quoted(value)}: {len(old[key])} numbers, or one for all."
+                raise kind(what) from cause
+            if key in self.still and new[key].any():
+                raise no_momentum(f"hook {name!r} sets", key)
+        return frozen({**old, **new})
 
     def _answer(self, run: RunState, effects: tuple[Effect, ...]) -> Item:
         """Answer what concerns the loop; the rest is for the edge."""
@@ -253,27 +279,3 @@ def _reads(hook: Hook, mode: str) -> bool:
     else:
         names = ("after_train_iter", "after_train_epoch", "after_train", "on_interrupt", "after_run")
     return any(hook.answers(name) for name in names)
-
-
-def _in_force(old: Hyperparams, values: Any, name: str) -> Hyperparams:
-    """``old`` with the values that a hook sets, an entry a parameter group each.
-
-    Raises:
-        FkitError: a name that is not in force, or no number for each group.
-    """
-    expect(values, Mapping, f"hook {name!r}: the values of SetHyperparams are a mapping of names to numbers")
-    new: dict[str, Any] = {}
-    for key, value in values.items():
-        if key not in old:
-            raise FkitKeyError(
-                f"hook {name!r} sets {key!r}, which the optimizer does not have.",
-                value=str(key), choices=tuple(old), label="Hyperparameters",
-            )  # fmt: skip
-        try:
-            new[key] = np.broadcast_to(np.asarray(value, np.float64), old[key].shape).copy()
-        except (TypeError, ValueError) as cause:
-            kind = FkitTypeError if isinstance(cause, TypeError) else FkitValueError
-            raise kind(
-                f"hook {name!r} sets {key} = {quoted(value)}: {len(old[key])} numbers, or one for all."
-            ) from cause
-    return frozen({**old, **new})

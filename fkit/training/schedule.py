@@ -29,6 +29,8 @@ __all__ = [
     "Time",
     "ahead",
     "chain",
+    "no_momentum",
+    "still",
     "target",
 ]
 
@@ -331,4 +333,29 @@ def target(param: str, values: Mapping[str, Any]) -> str:
         value=param,
         choices=tuple(values),
         label="Hyperparameters",
+    )
+
+
+def still(values: Mapping[str, Any]) -> frozenset[str]:
+    """The momenta that are 0 in every group: an optimizer made without momentum keeps no velocity to raise one in.
+
+    Example:
+        >>> sorted(still({"lr": np.array([0.0]), "momentum": np.array([0.0, 0.0]), "b.momentum": np.array([0.0, 0.9])}))
+        ['momentum']
+    """
+    return frozenset(
+        name for name, value in values.items() if name.rpartition(".")[2] == "momentum" and not np.any(value)
+    )
+
+
+def no_momentum(who: str, name: str) -> FkitValueError:
+    """The error for who would raise a momentum that is `still`.
+
+    Example:
+        >>> print(no_momentum("a schedule acts on", "momentum").what)
+        a schedule acts on 'momentum', which is 0: an optimizer without momentum keeps no velocity to raise it in.
+    """
+    return FkitValueError(
+        f"{who} {name!r}, which is 0: an optimizer without momentum keeps no velocity to raise it in.",
+        repair="Give the optimizer the momentum that is to be changed.",
     )

@@ -200,6 +200,20 @@ def test_hyperparameters_that_cannot_be_are_refused(values, kind, text):
         drive(small(("ask", On("after_train_iter", at(2, SetHyperparams(values))))))
 
 
+def test_a_momentum_is_not_raised_where_the_optimizer_has_none():
+    class Plain(Counting):
+        def hyperparams(self):
+            return {**super().hyperparams(), "momentum": np.zeros(2)}
+
+    plan = plan_of(
+        epochs(1) | hooks(10),
+        ("ask", On("after_train_iter", at(2, SetHyperparams({"momentum": 0.9})))),
+        program=Plain(),
+    )
+    with pytest.raises(FkitValueError, match="hook 'ask' sets 'momentum', which is 0: an optimizer without momentum"):
+        drive(plan)
+
+
 def test_hyperparameters_ahead_are_of_the_steps_that_follow():
     rows = [{"lr": [float(i), float(i)]} for i in range(1, 4)]
     ask = On("before_train_iter", at(7, SetHyperparams({"lr": 9.0}, ahead=rows)))

@@ -9,9 +9,8 @@ from fkit.run.effect import SetHyperparams
 from fkit.run.event import Event
 from fkit.run.hook.hook import NEVER, Answer, Hook, Offer
 from fkit.run.state import Memory, Position, RunState
-from fkit.training.schedule import Schedule, Time, ahead, chain, target
+from fkit.training.schedule import Schedule, Time, ahead, chain, no_momentum, still, target
 from fkit.training.state import Hyperparams
-from fkit.tree.error import FkitValueError
 from fkit.tree.frozen import EMPTY, frozen
 
 __all__ = ["ParamSchedulerHook"]
@@ -43,11 +42,8 @@ class ParamSchedulerHook(Hook):
     def __post_init__(self) -> None:
         names = tuple(dict.fromkeys(target(policy.param, self.base) for policy in self.policies))
         for name in names:
-            if name.rpartition(".")[2] == "momentum" and not any(self.base[name]):
-                raise FkitValueError(
-                    f"a schedule acts on {name!r}, which is 0: an optimizer without momentum keeps no velocity to raise it in.",
-                    repair="Give the optimizer the momentum that the schedule is to change.",
-                )
+            if name in still(self.base):
+                raise no_momentum("a schedule acts on", name)
         object.__setattr__(self, "names", names)
         object.__setattr__(self, "closed", all(getattr(policy, "closed", False) for policy in self.policies))
 
