@@ -1,6 +1,5 @@
 """The keys of a dataloader, described once: mmengine's, torch's among them."""
 
-from collections.abc import Mapping
 from typing import Any
 
 from fkit.config.schema import ANYTHING, FLAG, PART, Key, Shape, check, either, origin_at, table, whole
@@ -19,7 +18,10 @@ LOADER = table(
     Key("sampler", either(PART, _SAMPLER), doc="the order; DefaultSampler by default"),
     Key("shuffle", FLAG, doc="in place of a sampler: whether to shuffle"),
     Key(
-        "batch_sampler", ANYTHING, doc="how batches are cut", refused="is not supported yet: say batch_size and sampler"
+        "batch_sampler",
+        ANYTHING,
+        doc="how batches are cut",
+        refused="is not supported yet: batches are cut from the sampler's order",
     ),
     Key("collate_fn", either(PART, Shape("a function", methods=("__call__",))), doc="samples -> a batch"),
     Key("drop_last", FLAG, False, "leave out a last batch that is not full"),
@@ -47,10 +49,3 @@ def check_loader(cfg: Any, path: str, whole: Node | None = None) -> None:
             raise FkitValueError(
                 f"{path}: {one} and {other} exclude each other.", path=path, origin=origin_at(whole, (path, other))
             )
-    if isinstance(cfg, Mapping) and cfg.get("batch_sampler") is not None:
-        raise FkitValueError(
-            f"{path}.batch_sampler: batches are cut from the sampler's order; no other way is offered yet.",
-            path=f"{path}.batch_sampler",
-            origin=origin_at(whole, (path, "batch_sampler")),
-            repair="Say batch_size and sampler.",
-        )

@@ -306,6 +306,12 @@ def open_loader(
         4
     """
     check_loader(cfg, path)
+    if cfg.get("batch_sampler") is not None:
+        raise FkitValueError(
+            f"{path}.batch_sampler: batches are cut from the sampler's order; no other way is offered yet.",
+            path=f"{path}.batch_sampler",
+            repair="Say batch_size and sampler.",
+        )
     size = cfg.get("global_batch_size") or cfg.get("batch_size") or 1
     dataset, sampler = (
         _part(cfg.get(name), kind, build) for name, kind in (("dataset", "datasets"), ("sampler", "data_samplers"))

@@ -65,6 +65,14 @@ _CLIP = table(
     Key("type", choice("norm", "value"), doc="which of the two; by default the one whose argument is there"),
     Key("max_norm", number(above=0, infinite=True), doc="the norm of all gradients together is at most this"),
     Key("norm_type", number(above=0, infinite=True), doc="p of that norm; 2 by default"),
+    Key(
+        "error_if_nonfinite",
+        FLAG,
+        False,
+        "fail where the norm is not finite",
+        refused=f"{_LATER}: a loss that is not finite fails",
+    ),
+    Key("foreach", FLAG, doc="how torch loops over tensors", inert="it changes no number."),
     Key("clip_value", number(above=0, infinite=True), doc="the largest absolute value of a gradient's entry"),
 )
 _OPTIMIZER = table(

@@ -233,9 +233,9 @@ def _clip(tree: Config, node: Config | None) -> Clip | None:
     if node is None:
         return None
     kind = node.get("type") or ("value" if node.get("clip_value") is not None else "norm")
-    names = ("max_norm", "norm_type") if kind == "norm" else ("clip_value",)
-    limit = node.get(names[0])
-    if limit is None or any(node[name] is not None and name not in ("type", *names) for name in node):
+    name, others = ("max_norm", ("clip_value",)) if kind == "norm" else ("clip_value", ("max_norm", "norm_type"))
+    limit = node.get(name)
+    if limit is None or any(node.get(other) is not None for other in others):
         raise FkitValueError(
             f"optim_wrapper.clip_grad = {quoted(node)}: either max_norm (and norm_type), or clip_value.",
             path="optim_wrapper.clip_grad",

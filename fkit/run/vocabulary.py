@@ -68,8 +68,9 @@ def name_of(kind: Any) -> str:
 
 def _check(cfg: Config) -> None:
     for name in cfg:
-        meant = next((known for known in NAMES if _one_slip(name, known)), None) if isinstance(name, str) else None
-        if meant is not None and name not in NAMES:
+        own = isinstance(name, str) and name not in NAMES
+        meant = next((known for known in NAMES if _one_slip(name, known)), None) if own else None
+        if meant is not None:
             raise FkitKeyError(
                 f"{name!r} is no key of a run.",
                 path=name,
