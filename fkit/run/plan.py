@@ -4,9 +4,11 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from frozendict import frozendict
+
 from fkit.array.room import open as open_room
 from fkit.catalog.registry import Registry
-from fkit.catalog.report import placed
+from fkit.catalog.report import is_reported, placed
 from fkit.config.config import Config
 from fkit.config.schema import check, choice
 from fkit.data.source import Source
@@ -20,6 +22,7 @@ from fkit.run.vocabulary import unsupported
 from fkit.training.backend import Backend
 from fkit.training.evaluator import Evaluator
 from fkit.training.program import Program
+from fkit.training.spec import Spec
 from fkit.tree.check import expect
 from fkit.tree.error import FkitError, FkitValueError
 from fkit.tree.frozen import frozen
@@ -85,7 +88,7 @@ def program(
     settings = read(cfg)
     reg = registry_of(settings, registry, allow)
     name = settings.backend if backend is None else backend
-    return _room(name, settings).program(spec_of(settings, reg, donate, example))
+    return _program(_room(name, settings), spec_of(settings, reg, donate, example), settings)
 
 
 def plan(
@@ -115,7 +118,7 @@ def plan(
             "seed is None.", path="seed", repair="Give one: cfg.merge({'seed': 0}); `fkit train` draws and records one."
         )
     room, course = _room(name, settings), _course(settings)
-    functions = room.program(spec_of(settings, reg, donate, None))
+    functions = _program(room, spec_of(settings, reg, donate, None), settings)
     hooks = hooks_of(settings, reg, name, course, functions.hyperparams)
     for _, hook in hooks:
         functions = hook.wrap(functions)
@@ -143,6 +146,20 @@ def _room(name: str, settings: Settings) -> Backend:
         return open_room(name)
     except FkitError as error:
         raise placed(error, "", "backend", settings.tree.origin("backend")) from error.__cause__
+
+
+_FIELDS = frozendict(device="device", optimizers="optim_wrapper.optimizer")  # of a spec -> keys of the config
+
+
+def _program(room: Backend, spec: Spec, settings: Settings) -> Program:
+    """The room's program; what it refuses of a field of the spec is said of the key that the field comes from."""
+    try:
+        return room.program(spec)
+    except FkitError as error:
+        path = _FIELDS.get(error.path)
+        if path is None or is_reported(error):
+            raise
+        raise placed(error, f"{path}: ", path, settings.tree.origin(path)) from error
 
 
 def _course(settings: Settings) -> Course:

@@ -27,5 +27,9 @@ def device_of(name: str | None) -> Any:
         return jax.devices(platform)[int(index or 0)]
     except (RuntimeError, IndexError, ValueError) as cause:
         raise FkitValueError(
-            f"device = {name!r} is not there for JAX.", value=name, choices=[*here, "cpu"], label="Devices"
+            f"device = {name!r} is not there for JAX.",
+            value=name,
+            choices=[*here, "cpu"],
+            label="Devices",
+            path="device",
         ) from cause

@@ -228,6 +228,7 @@ def _factory(type: str) -> Callable[..., optax.GradientTransformation]:
             value=type,
             choices=tuple(TWINS),
             label="On both backends",
+            path="optimizers",
             repair="Take one of these, or an optimizer of optax by its name there (adamax, lion, rmsprop, ...).",
         )
     return entries
@@ -248,7 +249,11 @@ def _check(type: str, factory: Any, options: Mapping[str, Any]) -> None:
         if name != "lr" and name not in known:
             allowed = ("lr", *(key for key in known if key != "learning_rate"))
             raise FkitTypeError(
-                f"optimizer {type} takes no argument {name!r}.", value=name, choices=allowed, label="Arguments"
+                f"optimizer {type} takes no argument {name!r}.",
+                value=name,
+                choices=allowed,
+                label="Arguments",
+                path="optimizers",
             )
     arguments = {"learning_rate" if name == "lr" else name for name in options}
     for name, parameter in known.items():
@@ -257,7 +262,9 @@ def _check(type: str, factory: Any, options: Mapping[str, Any]) -> None:
             and parameter.kind is not parameter.VAR_KEYWORD
             and name not in arguments
         ):
-            raise FkitTypeError(f"optimizer {type} needs {'lr' if name == 'learning_rate' else name!r}.")
+            raise FkitTypeError(
+                f"optimizer {type} needs {'lr' if name == 'learning_rate' else name!r}.", path="optimizers"
+            )
 
 
 def _is_number(value: Any) -> bool:

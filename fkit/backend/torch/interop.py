@@ -35,7 +35,7 @@ def device_of(name: str | None) -> torch.device:
         device = torch.device(name)
     except RuntimeError as cause:
         raise FkitValueError(
-            f"device={name!r} is no device.", value=name, choices=here, label="Devices here"
+            f"device={name!r} is no device.", value=name, choices=here, label="Devices here", path="device"
         ) from cause
     if device.type == "cuda":
         if not torch.cuda.is_available():
@@ -43,14 +43,15 @@ def device_of(name: str | None) -> torch.device:
                 f"device={name!r}, but torch sees no CUDA device.",
                 choices=here,
                 label="Devices here",
+                path="device",
                 repair="Take --device cpu, or install a build of torch for your driver (`fkit env` shows both).",
             )
         index = torch.cuda.current_device() if device.index is None else device.index  # pyright: ignore[reportUnnecessaryComparison]
         if index >= torch.cuda.device_count():
-            raise FkitValueError(f"device={name!r} is not there.", choices=here, label="Devices here")
+            raise FkitValueError(f"device={name!r} is not there.", choices=here, label="Devices here", path="device")
         return torch.device("cuda", index)
     if device.type == "mps" and not torch.backends.mps.is_available():
-        raise FkitValueError(f"device={name!r} is not there.", choices=here, label="Devices here")
+        raise FkitValueError(f"device={name!r} is not there.", choices=here, label="Devices here", path="device")
     return device
 
 

@@ -208,6 +208,7 @@ def _maker(optimizer: Optimizer) -> Any:
             value=optimizer.type,
             choices=(*TWINS, *(name for name in known if name not in TWINS)),
             label="Optimizers on torch",
+            path="optimizers",
         )
     return getattr(torch.optim, optimizer.type)
 
@@ -219,7 +220,7 @@ def _object(
         return maker([{"params": params, **row} for params, row in rows], **optimizer.options)
     except (TypeError, ValueError) as cause:
         raise (FkitTypeError if isinstance(cause, TypeError) else like(cause))(
-            f"optimizer {optimizer.type}: {cause}."
+            f"optimizer {optimizer.type}: {cause}.", path="optimizers"
         ) from cause
 
 
