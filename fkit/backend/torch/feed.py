@@ -54,7 +54,12 @@ class Feed:
     def _samples(self, targets: Mapping[str, Any]) -> Mapping[str, Any]:
         if not targets:
             return targets
-        return frozendict({name: walk(value, self._target) for name, value in targets.items()})
+        return frozendict(
+            {
+                name: self._target(value) if isinstance(value, (np.ndarray, Tensor)) else walk(value, self._target)
+                for name, value in targets.items()
+            }
+        )
 
     def _move(self, array: Any) -> Tensor:
         tensor = tensor_of(array)

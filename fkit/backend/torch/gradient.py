@@ -88,8 +88,8 @@ def _compiled(model: Model) -> Gradient:
 
 def _leaves(part: Part, params: Tensors) -> tuple[tuple[Tensor, ...], dict[str, Tensor]]:
     """Fresh leaves that share the memory of the phase's parameters, and these among all parameters."""
-    leaves = tuple([params[name].detach().requires_grad_() for name in part.names])
-    values = dict(zip(part.names, leaves, strict=True))
+    values = {name: params[name].detach().requires_grad_() for name in part.names}
+    leaves = tuple(values.values())
     for name in part.others:
         values[name] = params[name]
     return leaves, values

@@ -62,22 +62,25 @@ def to_numpy(array: Any) -> NDArray[Any]:
     array = array.detach()
     if array.dtype == torch.bfloat16:
         array = array.float()
-    return np.array(array.cpu().numpy(), order="C")
+    return np.array((array if array.is_cpu else array.cpu()).numpy(), order="C")
 
 
 def to_host(tree: Any) -> Any:
     """A model's outputs, arrays at any depth of mappings, sequences and structures, on the host: in one wait, copies."""
-    devices: list[torch.device] = []
+    devices: set[torch.device] = set()
 
     def begin(array: Any) -> Any:
-        if not isinstance(array, Tensor) or not array.is_cuda:
-            return array
-        devices.append(array.device)
+        if not isinstance(array, Tensor) or array.is_cpu:
+            return to_numpy(array)
+        devices.add(array.device)
         return array.detach().to("cpu", non_blocking=True)
 
     tree = walk(tree, begin)
-    for device in dict.fromkeys(devices):
-        torch.cuda.current_stream(device).synchronize()
+    if not devices:
+        return tree
+    for device in devices:
+        if device.type == "cuda":
+            torch.cuda.current_stream(device).synchronize()
     return walk(tree, to_numpy)
 
 
@@ -96,6 +99,8 @@ def walk(tree: Any, change: Callable[[Any], Any]) -> Any:
     """``change`` on every array of nested mappings, sequences and structures; the rest stays as it is."""
     if isinstance(tree, (Tensor, np.ndarray)):
         return change(tree)
+    if type(tree) is dict:  # what models return
+        return frozendict({key: walk(value, change) for key, value in tree.items()})
     if isinstance(tree, Mapping):
         return frozendict({key: walk(value, change) for key, value in tree.items()})
     if isinstance(tree, tuple):
