@@ -154,8 +154,9 @@ def test_a_head_tells_widths_and_labels():
         program.loss(program.init(0), Batch(np.zeros((4, 3, 4, 4), np.float32)), (0, 0))
 
 
+@pytest.mark.parametrize("backend", ["torch", "jax"])
 @pytest.mark.parametrize("reduction", ["mean", "sum"])
-def test_labels_that_are_ignored_take_no_part_in_the_loss(reduction):
+def test_labels_that_are_ignored_take_no_part_in_the_loss(reduction, backend):
     """The loss and the step of the samples that are left: by hand, and of the twin."""
     loss = {"type": "CrossEntropyLoss", "reduction": reduction, "loss_weight": 0.5}
     model = _model(7, {"type": "MLP", "in_channels": 48, "hidden": (7,)}, ignore_index=-100, loss=loss)
@@ -163,7 +164,7 @@ def test_labels_that_are_ignored_take_no_part_in_the_loss(reduction):
     labels = np.array(whole.targets["gt_label"])
     labels[[1, 4]] = -100
     kept = labels >= 0
-    program = _program(model, "jax", shape, donate=False)
+    program = _program(model, backend, shape, donate=False)
     state = program.init(0)
     ignoring, logs = program.train_step(state, Batch(whole.inputs, {"gt_label": labels}), program.hyperparams())
     rest, want = program.train_step(state, Batch(whole.inputs[kept], {"gt_label": labels[kept]}), program.hyperparams())
@@ -172,9 +173,10 @@ def test_labels_that_are_ignored_take_no_part_in_the_loss(reduction):
         np.testing.assert_allclose(ignoring.params[name], value, rtol=1e-12)
 
 
-def test_labels_outside_of_the_classes_are_told_before_the_step():
+@pytest.mark.parametrize("backend", ["torch", "jax"])
+def test_labels_outside_of_the_classes_are_told_before_the_step(backend):
     model = _model(7, {"type": "MLP", "in_channels": 48, "hidden": (7,)})
-    program = _program(model, "jax", (4, 3, 4, 4))
+    program = _program(model, backend, (4, 3, 4, 4))
     state = program.init(0)
     for label, told in ((5, r"label 5 is none of 5 classes \(0 to 4\)"), (-100, "label -100 is none of 5 classes")):
         batch = Batch(np.zeros((2, 3, 4, 4), np.float32), {"gt_label": np.array([0, label])})
