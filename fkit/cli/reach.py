@@ -21,7 +21,7 @@ def read_config(arguments: argparse.Namespace) -> Config:
     cfg = load_config(arguments.config, *(arguments.cfg_options or ()), trust=arguments.trust)
     places = {name: getattr(arguments, name, None) for name in ("backend", "device")}
     changes = {name: value for name, value in places.items() if value is not None}
-    return cfg.merge(changes) if changes else cfg
+    return cfg.merge(changes, source="the command line") if changes else cfg
 
 
 def open_registry(arguments: argparse.Namespace) -> Registry:

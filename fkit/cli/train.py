@@ -70,7 +70,7 @@ def _run(arguments: argparse.Namespace) -> int:
             changes[name] = getattr(arguments, name)
     if arguments.amp:
         changes["dtype"] = "bfloat16"
-    cfg, name = cfg.merge(changes) if changes else cfg, Path(arguments.config).stem
+    cfg, name = cfg.merge(changes, source="the command line") if changes else cfg, Path(arguments.config).stem
     return train(cfg, name, open_registry(arguments), arguments.other_data)
 
 
@@ -110,7 +110,7 @@ def train(cfg: Config, name: str, registry: Registry, other_data: bool = False) 
         for line in differences(meta.get("data"), record["data"], other_data):
             screen.say(f"other data: {line}", "WARNING")
         claim(folder)
-        for note in (*opened.said, *plan.notes):
+        for note in (*opened.said, *plan.settings.notes):
             screen.say(note, "WARNING" if "passed over" in note else "INFO")
         if repeats.note:
             screen.say(repeats.note, "WARNING")

@@ -258,7 +258,9 @@ def _wrong(kind: type[FkitError], value: Any, shape: Shape, path: Path, cfg: Any
     choices = shape.choices or tuple(word for option in shape.options for word in option.choices)
     at, repair = show(path) if path else "the value", ""
     what = f"{lead}{at} = {quoted(value)} is not {shape.words}."
-    if text and choices:
+    if shape.filled and kind is FkitValueError and not len(value):
+        what = f"{lead}{at} = {quoted(value)} is empty: {shape.words} is needed."
+    elif text and choices:
         what = f"{lead}{at} = {quoted(value)} is unknown."
     elif text and counts and kind is FkitTypeError:
         what = f"{lead}{at} = {quoted(value)} is text, not {shape.words}."

@@ -96,6 +96,8 @@ def _opened(
     expect(run, RunState, "`run` is a run's state (fkit.begin or fkit.restore gives one)")
     expect(inbox, Iterable, "`inbox` is an iterator of tuples of Observed")
     source = source_of(data, "train")
+    for part, _ in plan.course.workflow:  # now, and not after an epoch
+        source_of(data, part)
     length = length_of(source, "train") or 0
     if not length and plan.course.by_epoch:
         raise FkitError(

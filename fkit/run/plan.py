@@ -37,7 +37,6 @@ class Plan:
     Attributes:
         config: as its author wrote it.
         settings: what it says, read once.
-        notes: what became of keys that were translated, a sentence each.
         registry: where parts come from.
         backend: the room's name; ``room`` is the room.
         program: the pure functions.
@@ -50,7 +49,6 @@ class Plan:
 
     config: Config
     settings: Settings
-    notes: tuple[str, ...]
     registry: Registry
     backend: str
     room: Backend
@@ -123,7 +121,7 @@ def plan(
     for _, hook in hooks:
         functions = hook.wrap(functions)
     return Plan(
-        cfg, settings, settings.notes, reg, name, room, functions, hooks, handlers(hooks), course,
+        cfg, settings, reg, name, room, functions, hooks, handlers(hooks), course,
         evaluator_of(settings, reg, "val"), settings.seed,
     )  # fmt: skip
 

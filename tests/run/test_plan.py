@@ -71,3 +71,9 @@ def test_an_error_in_a_default_hook_names_the_line_that_changed_it(text, tmp_pat
     (tmp_path / "a.py").write_text(f"_base_ = ['base.py']\n\ndefault_hooks = dict(logger=dict({text}))\n")
     with pytest.raises(fkit.FkitError, match=r"^\S*a\.py:3: default_hooks\.logger"):
         fkit.plan(fkit.load_config(tmp_path / "a.py"))
+
+
+def test_data_that_the_workflow_asks_for_is_asked_for_before_the_first_step():
+    plan = fkit.plan(CFG.merge({"workflow": [("train", 1), ("val", 1)]}))
+    with pytest.raises(fkit.FkitError, match="`data` has no source 'val'"):
+        next(fkit.train(plan, fkit.begin(plan), {"train": fkit.open_data(plan)["train"]}))

@@ -69,7 +69,7 @@ def test_another_optimizer_keeps_its_options_as_they_are() -> None:
         ({}, [{"lr": 1.0}], FkitTypeError, "a parameter group: params = None is not a pattern"),
         ({}, [{"params": "x", "lrr": 1.0}], FkitTypeError, "lrr is unknown.\n  Did you mean 'lr'"),
         ({}, [{"params": 3}], FkitTypeError, "params = 3 is not a pattern over parameter names or a list"),
-        ({}, [{"params": []}], FkitValueError, r"params = \[\] is not"),
+        ({}, [{"params": []}], FkitValueError, r"params = \[\] is empty"),
         ({}, [{"params": "("}], FkitValueError, r"params = '\(' is no regular expression"),
         ({}, [{"params": "x", "lr": -1}], FkitValueError, "lr = -1 is not a number of at least 0"),
         ({"lr": -1e-3}, (), FkitValueError, "optimizer SGD: lr = -0.001 is not a number of at least 0"),
