@@ -58,7 +58,7 @@ def main(argv: list[str] | None = None) -> int:
     """Run a command.
 
     Returns:
-        0 when it did what was asked; 2 when the input is wrong; 1 when a run failed; 130 or 143 after a signal.
+        0 when it did what was asked; 2 when the input is wrong; 1 when a run failed; 130, 143 or 129 after a signal.
     """
     words = sys.argv[1:] if argv is None else argv
     output = Output(sys.stdout)

@@ -83,7 +83,7 @@ def train(cfg: Config, name: str, registry: Registry, other_data: bool = False) 
         other_data: go on with a run though its data are others than before.
 
     Returns:
-        0 when the run ended, 130 or 143 when a signal ended it; the state is saved.
+        0 when the run ended, 130, 143 or 129 when a signal ended it; the state is saved.
     """
     settings = read(cfg)
     folder = Path(os.path.expanduser(settings.work_dir or f"work_dirs/{name}"))

@@ -13,7 +13,7 @@ from fkit.run.event import Observed
 
 __all__ = ["Again", "Inbox", "inbox"]
 
-_HEARD = ("SIGINT", "SIGTERM")
+_HEARD = ("SIGINT", "SIGTERM", "SIGHUP")  # Ctrl-C; scancel, systemd, docker stop; a terminal that closes
 
 
 class Again(KeyboardInterrupt):
@@ -21,7 +21,7 @@ class Again(KeyboardInterrupt):
 
 
 class Inbox:
-    """What a run observes: the monotonic clock at each look, and the first Ctrl-C or SIGTERM once it came.
+    """What a run observes: the monotonic clock at each look, and the first Ctrl-C, SIGTERM or SIGHUP once it came.
 
     Attributes:
         first: the name of the first signal; "" while none came.
@@ -73,7 +73,10 @@ def inbox() -> Generator[Inbox]:
     if threading.current_thread() is not threading.main_thread():
         yield ears
         return
-    before = {number: signal.getsignal(number) for number in (getattr(signal, name) for name in _HEARD)}
+    heard = {name: getattr(signal, name) for name in _HEARD if hasattr(signal, name)}
+    if "SIGHUP" in heard and signal.getsignal(heard["SIGHUP"]) is signal.SIG_IGN:  # nohup
+        del heard["SIGHUP"]
+    before = {number: signal.getsignal(number) for number in heard.values()}
     for number in before:
         signal.signal(number, ears.note)
     try:

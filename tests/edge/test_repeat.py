@@ -35,7 +35,8 @@ def test_a_run_repeats_unless_it_is_told_not_to():
 
 CUDA = """
 import os, sys
-from fkit.backend.jax.determinism import repeat
+from fkit.array.room import open
+repeat = open("jax").repeat
 print(repeat("cuda", sys.argv[1] == "True"), os.environ.get("XLA_FLAGS"))
 import jax.numpy
 jax.numpy.zeros(1)  # the flags are ones that XLA knows

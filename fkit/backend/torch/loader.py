@@ -31,7 +31,8 @@ _SHARED_BYTES = 64 * 1024
 
 _PATIENCE_SECONDS = 5.0  # that a worker has for the sample it is at, when its iterator is closed
 
-_ENDS = (signal.SIGINT, signal.SIGTERM)  # signals that end a run, once its main process has saved it
+# signals that end a run, once its main process has saved it
+_ENDS = tuple(getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGHUP") if hasattr(signal, name))
 
 
 @dataclass(frozen=True)
@@ -75,7 +76,7 @@ def workers(make: Callable[[Any], Batch], jobs: Iterator[Any], workers: int, ahe
         make: a function that can be pickled; everything that a batch depends on is in the job.
         jobs: values that can be pickled; asked for ``ahead * workers`` jobs early.
         workers: processes, started by forkserver (by spawn where there is none); 0 makes the batches right here. They
-            use one torch thread each and leave Ctrl-C and SIGTERM to the main process, whose end they follow.
+            use one torch thread each and leave Ctrl-C, SIGTERM and SIGHUP to the main process, whose end they follow.
         ahead: batches that each worker makes before they are asked for.
 
     Yields:
@@ -168,8 +169,9 @@ def _deaf() -> Generator[None]:
     if not hasattr(signal, "pthread_sigmask"):  # Windows, which sends no signals to groups
         yield
         return
-    resource_tracker.ensure_running()  # its start would undo the blocking
     before = signal.pthread_sigmask(signal.SIG_BLOCK, _ENDS)
+    resource_tracker.ensure_running()  # a process too; its start may undo the blocking
+    signal.pthread_sigmask(signal.SIG_BLOCK, _ENDS)
     try:
         yield
     finally:
