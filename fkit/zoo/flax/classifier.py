@@ -114,7 +114,7 @@ class CrossEntropyLoss(nn.Module):
     def __call__(self, logits: Array, labels: Array) -> Array:
         logits = logits.astype(jnp.promote_types(logits.dtype, jnp.float32))
         kept = None if self.ignore_index is None else labels != self.ignore_index
-        labels = labels if kept is None else jnp.where(kept, labels, 0)
+        labels = (labels if kept is None else jnp.where(kept, labels, 0)).astype(jnp.int32)  # True and False too
         losses = -jnp.take_along_axis(nn.log_softmax(logits), labels[:, None], 1)[:, 0]
         if self.reduction == "mean":
             return losses.mean(where=kept) * self.loss_weight

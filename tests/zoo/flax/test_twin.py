@@ -173,6 +173,18 @@ def test_labels_that_are_ignored_take_no_part_in_the_loss(reduction, backend):
         np.testing.assert_allclose(ignoring.params[name], value, rtol=1e-12)
 
 
+@pytest.mark.parametrize("kind", [np.bool_, np.uint8, np.int16])
+def test_labels_are_whole_numbers_of_any_width_in_both_rooms(kind):
+    model = _model(7, {"type": "MLP", "in_channels": 48, "hidden": (7,)})
+    whole = _batch((6, 3, 4, 4))
+    labels = np.array(whole.targets["gt_label"]) % 2
+    batches = [Batch(whole.inputs, {"gt_label": some}) for some in (labels.astype(np.int64), labels.astype(kind))]
+    for backend in ("torch", "jax"):
+        program = _program(model, backend, (6, 3, 4, 4))
+        one, other = (float(program.loss(program.init(0), batch, (0, 1))[0]["loss"]) for batch in batches)
+        assert one == other
+
+
 @pytest.mark.parametrize("backend", ["torch", "jax"])
 def test_labels_outside_of_the_classes_are_told_before_the_step(backend):
     model = _model(7, {"type": "MLP", "in_channels": 48, "hidden": (7,)})
