@@ -25,7 +25,6 @@ __all__ = ["Held", "Metas", "put_back", "take_off"]
 Metas = tuple[Mapping[str, Any], ...]
 """The metainfo of each element of a batch, in the order in which they are met."""
 
-_ARRAYS = (np.ndarray, jax.Array)
 _SEQUENCES = (list, tuple, FrozenList)
 
 
@@ -82,8 +81,12 @@ def take_off(batch: Batch) -> tuple[Any, dict[str, Any], dict[str, Any], Metas]:
         (<'path' of element 0, on the host>, [{'path': 'a.jpg'}])
     """
     inputs, targets = batch.inputs, dict(batch.targets)
-    if isinstance(inputs, _ARRAYS) and all(isinstance(value, _ARRAYS) for value in targets.values()):
-        return inputs, targets, dict(batch.valid), ()
+    if type(inputs) is np.ndarray:
+        for value in targets.values():
+            if type(value) is not np.ndarray:
+                break
+        else:
+            return inputs, targets, dict(batch.valid), ()
     metas: list[Mapping[str, Any]] = []
     inputs = _without(inputs, metas)
     return inputs, _without(targets, metas), dict(batch.valid), tuple(metas)

@@ -3,7 +3,6 @@
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
-import jax
 import jax.numpy as jnp
 import numpy as np
 from frozendict import frozendict
@@ -13,6 +12,8 @@ from fkit.training.state import Hyperparams
 from fkit.tree.absent import ABSENT
 
 __all__ = ["Packed", "packer", "unpacked"]
+
+_MAPPINGS = (dict, frozendict)
 
 
 class Packed(NamedTuple):
@@ -32,8 +33,10 @@ def packer(parts: tuple[Part, ...]) -> Callable[[Hyperparams], Packed]:
 
     What cannot change is checked, packed and sent to the device once: a frozendict of read-only arrays.
     """
-    names = tuple(dict.fromkeys(name for part in parts for name, _ in part.numbers))
-    momenta = tuple(dict.fromkeys(name for part in parts for name, key in part.numbers if key == "momentum"))
+    counts = {name: part.optimizer.count for part in parts for name, _ in part.numbers}
+    keys = dict(pair for part in parts for pair in part.numbers)
+    columns = [name for name, count in counts.items() for _ in range(count)]
+    momenta = tuple(i for i, name in enumerate(columns) if keys[name] == "momentum")
     last: tuple[Any, Packed] = (ABSENT, Packed(np.zeros(0), False))
 
     def pack(hyperparams: Hyperparams) -> Packed:
@@ -41,16 +44,17 @@ def packer(parts: tuple[Part, ...]) -> Callable[[Hyperparams], Packed]:
         known, packed = last
         if hyperparams is known:
             return packed
-        check_numbers(parts, hyperparams)
-        rows: list[Any] = [hyperparams[name] for name in names]
-        if any(isinstance(row, jax.Array) for row in rows):
-            return Packed(jnp.concatenate(rows), True)
-        numbers = np.concatenate(rows) if rows else np.zeros(0)
-        resting = any(not hyperparams[name].all() for name in momenta)
-        if not (isinstance(hyperparams, frozendict) and all(not row.flags.writeable for row in rows)):
-            return Packed(numbers, resting)
-        packed = Packed(jnp.asarray(numbers), resting)
-        last = (hyperparams, packed)
+        rows: list[Any] = [hyperparams.get(name) for name in counts] if type(hyperparams) in _MAPPINGS else []
+        plain = all([type(row) is np.ndarray and row.ndim == 1 for row in rows])
+        numbers = np.concatenate(rows) if plain and rows else np.zeros(0)
+        if numbers.shape != (len(columns),):  # something is wrong, or the device's
+            check_numbers(parts, hyperparams)
+            return Packed(jnp.concatenate([hyperparams[name] for name in counts]), True)
+        values = numbers.tolist()
+        packed = Packed(numbers, any([values[i] == 0.0 for i in momenta]))
+        if type(hyperparams) is frozendict and not any(row.flags.writeable for row in rows):
+            packed = packed._replace(numbers=jnp.asarray(numbers))
+            last = (hyperparams, packed)
         return packed
 
     return pack
