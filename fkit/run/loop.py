@@ -43,6 +43,7 @@ def train(
     run = yield from _start(fold, run)
     batches: Iterator[Batch] | None = None
     held: Iterator[tuple[int, Batch]] | None = None
+    let_go = close  # a run that is left in the middle ends with the interpreter, whose modules are empty by then
     try:
         while True:
             word, after = upcoming(fold.course, run.position, fold.length)
@@ -85,7 +86,7 @@ def train(
                 return run
     finally:
         for opened in (batches, held):
-            close(opened)
+            let_go(opened)
 
 
 def _opened(
