@@ -13,6 +13,7 @@ from fkit.array.room import open as open_room
 from fkit.backend.torch.optimizer import update
 from fkit.training.optimizer import Optimizer
 from fkit.training.spec import Phase, Spec
+from fkit.training.transform import Transform
 from fkit.tree.error import FkitValueError
 
 OPTIMIZERS = (
@@ -150,3 +151,25 @@ def test_a_named_optimizer_is_no_state_of_the_program() -> None:
     alone = [end(seed) for seed in range(4)]
     with ThreadPoolExecutor(4) as pool:
         assert list(pool.map(end, range(4))) == alone
+
+
+@pytest.mark.parametrize(("type", "options"), OPTIMIZERS, ids=[name for name, _ in OPTIMIZERS])
+def test_whether_to_move_may_be_known_on_the_device_alone(type: str, options: dict[str, Any]) -> None:
+    """A transform whose answer is a tensor: a step that does not move leaves weights, slots and the count of updates."""
+
+    def update(xp: Any, grads: Any, slots: Any, context: Any) -> Any:
+        return grads, slots, torch.tensor(context.turn % 2 == 1)
+
+    gate = Transform("gate", lambda params: {}, update)
+    gated = program(Some, Optimizer.of(type, options), phases=(Phase(mode="a", transforms=(gate,)),))
+    plain = program(Some, Optimizer.of(type, options), phases=(Phase(mode="a"),))
+    state, other = gated.init(0), plain.init(0)
+    for step in range(6):
+        state, _ = gated.train_step(state, batch(step), gated.hyperparams())
+        if step % 2:
+            other, _ = plain.train_step(other, batch(step), plain.hyperparams())
+    arrays, want = gated.collect(state), plain.collect(other)
+    assert int(arrays.pop("iteration")) == 6 and int(want.pop("iteration")) == int(arrays["updates"]) == 3
+    assert {path: array.tobytes() for path, array in arrays.items()} == {
+        path: array.tobytes() for path, array in want.items()
+    }
