@@ -260,3 +260,20 @@ def test_a_step_after_something_else_is_marked_in_the_window():
     assert [step.iteration for step in seen] == list(range(1, 11))
     assert [step.iteration for step in seen if step.paused] == [1, 6]
     assert seen[1] == Step(2, {"loss": 0.5, "accuracy": 0.0005}, 3.0, 2.0, False)
+
+
+def test_validation_issues_a_batch_before_it_reads_the_one_before():
+    order = []
+
+    class Noting(Counting):
+        def predict(self, state, batch):
+            order.append("predict")
+            return super().predict(state, batch)
+
+    class Noted(Metric):
+        def observe(self, state, outputs, targets, ids, valid=None):
+            order.append(f"observe {ids.tolist()}")
+            return state + 1
+
+    drive(scored(Noted(), program=Noting()))
+    assert order == ["predict", "predict", "observe [0, 1]", "predict", "observe [2, 3]", "observe [4, 5]"]
