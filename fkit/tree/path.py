@@ -95,12 +95,17 @@ def _unescape(match: re.Match[str]) -> str:
     return chr(number) if number < 0x110000 else match[0]
 
 
+class _Floats(ast.NodeTransformer):
+    """``inf`` and ``nan``, which Python writes and does not read."""
+
+    def visit_Name(self, node: ast.Name) -> ast.expr:
+        return ast.Constant(float(node.id)) if node.id in ("inf", "nan") else node
+
+
 def _literal(text: str, whole: str) -> Any:
     """A key in brackets that is no string."""
-    if text in ("inf", "-inf", "nan"):
-        return float(text)
     try:
-        value: Any = ast.literal_eval(text)
+        value: Any = ast.literal_eval(_Floats().visit(ast.parse(text.lstrip(" \t"), mode="eval")))
         hash(value)
     except (ValueError, SyntaxError, TypeError, MemoryError, RecursionError):
         raise _unread(whole, f"[{text}]") from None

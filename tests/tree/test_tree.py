@@ -3,7 +3,7 @@
 from typing import Any, NamedTuple
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from fkit.tree import path, tree
@@ -15,6 +15,7 @@ ODD = st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False)
 
 
 @given(st.lists(PARTS | ODD | st.tuples(PARTS, ODD), max_size=5))
+@example([("", float("inf")), (float("-inf"), (1, float("nan"))), float("-inf"), float("nan")])
 def test_parse_undoes_show(keys: list[Any]) -> None:
     found = path.parse(path.show(tuple(keys)))
     assert [(type(key), repr(key)) for key in found] == [(type(key), repr(key)) for key in keys]
