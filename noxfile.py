@@ -72,9 +72,13 @@ def fuzz(session: nox.Session) -> None:
 def bench(session: nox.Session) -> None:
     """A benchmark of experiments/bench against its peers: ``nox -s bench -- loop``; arguments go to the script.
 
-    The peers live in an environment of their own, for they pin other packages.
+    The peers live in an environment of their own, for they pin other packages. ``nox -s bench -- gpu`` has none.
     """
     session.install(*PINNED, "-e", ".[jax,test]")
+    name, *rest = session.posargs or ["loop"]
+    if name == "gpu":
+        session.run("python", "experiments/bench/gpu.py", *rest)
+        return
     peer = os.path.join(session.create_tmp(), "peer")
     python = os.path.join(peer, "bin", "python")
     if not os.path.exists(python):
@@ -93,5 +97,4 @@ def bench(session: nox.Session) -> None:
             external=True,
         )
         session.run(python, "-m", "pip", "install", "-q", *PINNED, "-e", ".", external=True)
-    name, *rest = session.posargs or ["loop"]
     session.run("python", f"experiments/bench/{name}.py", "--peer", python, *rest, env=ONE_THREAD)

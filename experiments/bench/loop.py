@@ -38,6 +38,7 @@ from typing import Any, NamedTuple
 HERE = Path(__file__).parent
 BACKENDS, CASES = ("torch", "jax"), ("mlp", "convnet", "resnet18")
 SIDES = ("bare", "step", "hooks", "fkit")
+BRIEF = ("bare", "fkit", "peer mmengine")
 BLOCK_SECONDS = 0.05  # of CPU time, so that a block is short beside what disturbs it, and long beside the clock
 LEAST_ROUNDS = 7
 
@@ -174,6 +175,39 @@ def table(found: dict[str, list[Times]], title: str) -> list[str]:
     return rows
 
 
+def brief(everything: dict[str, dict[str, list[Times]]]) -> list[str]:
+    """The README's table: a row a case, and one of validation a backend."""
+    titles = {"mlp": "MLP", "convnet": "ConvNet", "resnet18": "ResNet-18 at 32x32"}
+    spelling = {"torch": "torch", "jax": "JAX"}
+    rows = [row("", "bare, us", "fkit / bare", "mmengine 0.10.7 / bare"), "|---|---:|---:|---:|"]
+    passes: dict[str, list[tuple[str, str, str, str]]] = {}
+    for key, kinds in everything.items():
+        backend, name = key.split()
+        bare, ours, peer = (_beside(kinds["train"], side) for side in BRIEF)
+        rows.append(row(f"{titles[name]}, {spelling[backend]}", bare, ours, peer))
+        cells = (_median(_beside(kinds["val"], side)) for side in BRIEF)
+        passes.setdefault(backend, []).append((titles[name].split()[0], *cells))
+    for backend, lines in passes.items():
+        names, *columns = (" / ".join(column).rstrip(" /") for column in zip(*lines, strict=True))
+        rows.append(row(f"validation, {names}, {spelling[backend]}", *columns))
+    return rows
+
+
+def _beside(times: list[Times], side: str) -> str:
+    """Microseconds of the bare side, the ratio of another to its own bare one, "" where it was not measured."""
+    if side not in times[0].cpu:
+        return ""
+    if side == "bare":
+        return f"{median(one.cpu[side] for one in times) * 1e6:,.0f}"
+    base = "peer bare" if side.startswith("peer ") else "bare"
+    return spread([one.cpu[side] / one.cpu[base] for one in times], 2)
+
+
+def _median(cell: str) -> str:
+    """A cell without its quartiles."""
+    return cell.partition(" [")[0]
+
+
 def row(*cells: str) -> str:
     """A row of a Markdown table."""
     return "| " + " | ".join(cells) + " |"
@@ -193,19 +227,26 @@ def main() -> None:
     parser.add_argument("--seconds", type=float, default=24.0, help="of training blocks a case")
     parser.add_argument("--quick", action="store_true", help="a quarter of the time")
     parser.add_argument("--json", metavar="FILE", help="write the times of every round too")
+    parser.add_argument("--readme", action="store_true", help="print the README's table at the end")
     args = parser.parse_args()
     os.environ.update(single_threads())
     sys.path.insert(0, str(HERE))
     print(row("", "loop", "us a step (CPU)", "of bare", "us over bare", "us over step"))
     print("|---|---|---:|---:|---:|---:|")
-    everything: dict[str, Any] = {}
+    everything: dict[str, dict[str, list[Times]]] = {}
     for backend in args.backend:
         for name in args.case:
             found = measure(backend, name, args.peer, args.seconds / 4 if args.quick else args.seconds)
-            everything[f"{backend} {name}"] = {kind: [t._asdict() for t in times] for kind, times in found.items()}
+            everything[f"{backend} {name}"] = found
             print("\n".join(table(found, f"{name}, {backend}")), flush=True)
     if args.json:
-        Path(args.json).write_text(json.dumps(everything))
+        plain = {
+            key: {kind: [t._asdict() for t in times] for kind, times in found.items()}
+            for key, found in everything.items()
+        }
+        Path(args.json).write_text(json.dumps(plain))
+    if args.readme:
+        print("\n" + "\n".join(brief(everything)))
 
 
 if __name__ == "__main__":
