@@ -11,6 +11,7 @@ __all__ = ["watch"]
 
 _BOUND = 8
 _SHOWN = 3
+_LONG = 120  # characters
 
 
 def watch(name: str, bound: int = _BOUND) -> Callable[..., None]:
@@ -62,9 +63,7 @@ def _described(arguments: Mapping[str, Any]) -> Mapping[str, str]:
 def _text(name: str, count: int, before: Mapping[str, str], after: Mapping[str, str]) -> str:
     places = [place for place in (*before, *(set(after) - set(before))) if before.get(place) != after.get(place)]
     arrays = [place for place in places if not place.startswith("the structure of")]
-    shown = [
-        f"{place}: {_cut(before.get(place))}, then {_cut(after.get(place))}" for place in (arrays or places)[:_SHOWN]
-    ]
+    shown = [_pair(place, before.get(place), after.get(place)) for place in (arrays or places)[:_SHOWN]]
     return (
         f"JAX has compiled {name} {count} times: it compiles again for every new shape and structure of a batch.\n"
         f"  The last two differ in {'; '.join(shown) or 'nothing of the batch: in the state, or in the numbers'}.\n"
@@ -72,7 +71,11 @@ def _text(name: str, count: int, before: Mapping[str, str], after: Mapping[str, 
     )
 
 
-def _cut(text: str | None) -> str:
-    if text is None:
-        return "absent"
-    return text if len(text) <= 200 else text[:200] + "..."
+def _pair(place: str, before: str | None, after: str | None) -> str:
+    """Two descriptions of a place; long ones from a little before the first difference."""
+    one, two = before or "absent", after or "absent"
+    if max(len(one), len(two)) > _LONG:
+        same = next((i for i, (a, b) in enumerate(zip(one, two, strict=False)) if a != b), min(len(one), len(two)))
+        start = max(0, same - _LONG // 4)
+        one, two = (f"...{text[start : start + _LONG]}..." for text in (one, two))
+    return f"{place}: {one}, then {two}"

@@ -137,6 +137,19 @@ def test_what_else_may_differ_is_told_too():
     )
 
 
+def test_fields_that_are_no_metainfo_are_part_of_the_program_and_told():
+    program = _program()
+    state = program.init(0)
+    with warnings.catch_warnings(record=True) as told:
+        warnings.simplefilter("always")
+        for count in range(9):
+            program.predict(
+                state, _batch(samples=[DetDataSample(words="x" * 300 + str(count), metainfo={"id": count})])
+            )
+    assert "the structure of targets: ..." in str(told[0].message)
+    assert "xx7'" in str(told[0].message) and "xx8'" in str(told[0].message) and len(str(told[0].message)) < 700
+
+
 def test_a_hundred_groups_of_equal_settings_cost_what_one_does():
     groups = [
         {"params": f"^{layer}.{kind}$", "weight_decay": 0.05} for layer in ("fc", "spare") for kind in ("w.*", "b.*")
