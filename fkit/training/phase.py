@@ -15,7 +15,7 @@ from fkit.training.transform import Param, Transform
 from fkit.tree.check import expect
 from fkit.tree.error import FkitKeyError, FkitValueError, quoted
 
-__all__ = ["Part", "check_numbers", "check_slots", "check_transforms", "first_slots", "parts_of"]
+__all__ = ["Part", "check_numbers", "check_slots", "check_transforms", "first_slots", "parts_of", "unreached"]
 
 _SHOWN = 8
 
@@ -118,6 +118,16 @@ def check_numbers(parts: tuple[Part, ...], hyperparams: Hyperparams) -> None:
                 raise FkitValueError(
                     f"hyperparams[{name!r}] {found}: it is an array with one number a parameter group, ({count},)."
                 )
+
+
+def unreached(part: Part) -> FkitValueError:
+    """The error of a phase whose loss reaches none of the parameters that it trains."""
+    return FkitValueError(
+        f"the loss of phase {part.prefix.rstrip('/') or part.phase.optimizer!r} reaches none of its parameters: "
+        "nothing would move.",
+        repair="A loss is computed from parameters, with nothing between that holds gradients back (detach(), .item(), "
+        "stop_gradient).",
+    )
 
 
 def _trained(part: Part, inventory: Inventory) -> dict[str, Param]:

@@ -6,8 +6,12 @@ from typing import Any, NamedTuple
 
 from fkit.training.optimizer import Optimizer
 from fkit.training.transform import Transform
+from fkit.tree.error import FkitValueError
 
-__all__ = ["Phase", "Spec"]
+__all__ = ["DTYPES", "MEMORY_FORMATS", "Phase", "Spec", "check_spec"]
+
+DTYPES = ("float32", "float64", "bfloat16")
+MEMORY_FORMATS = ("auto", "contiguous", "channels_last")
 
 
 class Phase(NamedTuple):
@@ -65,3 +69,14 @@ class Spec:
     masks: str = "counter"
     example: Callable[[], Any] | None = None
     threads: int | None = None
+
+
+def check_spec(spec: Spec) -> None:
+    """Refuse a compute type or a memory format that there is not.
+
+    Raises:
+        FkitValueError: with those that there are.
+    """
+    for name, value, known in (("dtype", spec.dtype, DTYPES), ("memory_format", spec.memory_format, MEMORY_FORMATS)):
+        if value not in known:
+            raise FkitValueError(f"{name} = {value!r} is unknown.", value=str(value), choices=known)

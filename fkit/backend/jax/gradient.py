@@ -9,7 +9,7 @@ from jax.extend.core import Literal, jaxpr_as_fun
 
 from fkit.backend.jax.forward import Forward, Words
 from fkit.training.loss import total
-from fkit.training.phase import Part
+from fkit.training.phase import Part, unreached
 
 __all__ = ["Gradient", "functional"]
 
@@ -43,6 +43,8 @@ def functional(forward: Forward) -> Gradient:
         grads, (losses, changed) = jax.tree.unflatten(jax.tree.structure(shape), results)
         # the gradients come first, and dicts are walked in the order of their sorted keys
         idle = {name for name, zero in zip(sorted(trained), _zeros(traced), strict=False) if zero}
+        if len(idle) == len(trained):
+            raise unreached(part)
         return {name: grads[name] for name in part.names if name not in idle}, losses, changed
 
     return gradient

@@ -31,14 +31,12 @@ from fkit.training.label import check_targets
 from fkit.training.loss import total
 from fkit.training.phase import Part, first_slots, parts_of
 from fkit.training.program import Parts, Program, assemble
-from fkit.training.spec import Spec
+from fkit.training.spec import Spec, check_spec
 from fkit.training.state import Arrays, Hyperparams, TrainState, check_call, check_key
-from fkit.tree.error import FkitValueError
 
 __all__ = ["program"]
 
 _COMPUTE: Mapping[str, Any] = frozendict(float32=jnp.float32, float64=jnp.float64, bfloat16=jnp.bfloat16)
-_FORMATS = ("auto", "contiguous", "channels_last")
 
 
 class _Jitted(NamedTuple):
@@ -57,9 +55,7 @@ def program(spec: Spec) -> Program:
     Raises:
         FkitError: the model is no flax module, an optimizer has no twin, the device or the dtype is not there.
     """
-    for name, value, known in (("dtype", spec.dtype, tuple(_COMPUTE)), ("memory_format", spec.memory_format, _FORMATS)):
-        if value not in known:
-            raise FkitValueError(f"{name} = {value!r} is unknown.", value=str(value), choices=known)
+    check_spec(spec)
     device = device_of(spec.device)
     module = spec.model("jax")
     plan = blueprint(module, spec.example, spec.dtype)

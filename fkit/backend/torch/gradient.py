@@ -14,8 +14,7 @@ from fkit.backend.torch.template import Template
 from fkit.backend.torch.watch import memory_of, tell_memory
 from fkit.structures.batch import Samples
 from fkit.training.loss import numbers_of, total
-from fkit.training.phase import Part
-from fkit.tree.error import FkitValueError
+from fkit.training.phase import Part, unreached
 
 __all__ = ["Gradient", "gradient_of"]
 
@@ -98,11 +97,7 @@ def _leaves(part: Part, params: Tensors) -> tuple[tuple[Tensor, ...], dict[str, 
 def _differentiated(part: Part, losses: Tensors, leaves: tuple[Tensor, ...]) -> tuple[Tensors, Tensors]:
     objective = total(losses, part.phase.loss)
     if not objective.requires_grad:
-        raise FkitValueError(
-            f"the loss of phase {part.prefix.rstrip('/') or part.phase.optimizer!r} reaches none of its parameters: "
-            "nothing would move.",
-            repair="A loss is computed from parameters, without detach(), .item() or torch.no_grad().",
-        )
+        raise unreached(part)
     # a parameter that the loss does not reach has no gradient, and is left alone as torch's optimizers leave it
     grads: Any = torch.autograd.grad(objective, leaves, allow_unused=True)
     logs = {part.prefix + name: value.detach() for name, value in losses.items()}

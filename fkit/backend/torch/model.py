@@ -25,13 +25,12 @@ from fkit.backend.torch.watch import (
 )
 from fkit.structures.batch import Samples
 from fkit.training.inventory import Inventory
-from fkit.training.spec import Spec
+from fkit.training.spec import Spec, check_spec
 from fkit.tree.error import FkitTypeError, FkitValueError
 
 __all__ = ["Model", "channels_last", "evaluated", "feed_of", "kept", "model_of", "seed", "trained"]
 
 _DTYPES = frozendict(float32=torch.float32, float64=torch.float64, bfloat16=torch.float32)
-_FORMATS = ("auto", "contiguous", "channels_last")
 _IMAGE_LAYERS = ("Conv2d", "ConvTranspose2d")
 
 Tensors = Mapping[str, Tensor]
@@ -81,7 +80,8 @@ def model_of(spec: Spec) -> Model:
     Raises:
         FkitError: it is no torch module, its type or device is not there.
     """
-    device, dtype = device_of(spec.device), _dtype(spec)
+    check_spec(spec)
+    device, dtype = device_of(spec.device), _DTYPES[spec.dtype]
     if spec.threads is not None:
         torch.set_num_threads(spec.threads)
     module = build(spec.model)
@@ -99,30 +99,16 @@ def model_of(spec: Spec) -> Model:
 def feed_of(spec: Spec, inventory: Inventory) -> Feed:
     """How batches reach the device of a spec's model."""
     half = torch.bfloat16 if spec.dtype == "bfloat16" else None
-    return Feed(device_of(spec.device), _dtype(spec), half, channels_last(spec, inventory))
+    return Feed(device_of(spec.device), _DTYPES[spec.dtype], half, channels_last(spec, inventory))
 
 
 def channels_last(spec: Spec, inventory: Inventory) -> bool:
-    """Whether a spec's images and kernels are laid out channels last.
-
-    Raises:
-        FkitValueError: ``memory_format`` is none.
-    """
-    if spec.memory_format not in _FORMATS:
-        raise FkitValueError(
-            f"memory_format={spec.memory_format!r}.", value=spec.memory_format, choices=_FORMATS, label="Formats"
-        )
+    """Whether a spec's images and kernels are laid out channels last."""
     if spec.memory_format != "auto":
         return spec.memory_format == "channels_last"
     # where tensor cores work, which want it
     images = any(entry.layer in _IMAGE_LAYERS for entry in inventory.entries)
     return images and spec.dtype == "bfloat16" and device_of(spec.device).type == "cuda"
-
-
-def _dtype(spec: Spec) -> torch.dtype:
-    if spec.dtype not in _DTYPES:
-        raise FkitValueError(f"dtype={spec.dtype!r}.", value=spec.dtype, choices=_DTYPES, label="Types")
-    return _DTYPES[spec.dtype]
 
 
 def trained(

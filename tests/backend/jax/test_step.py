@@ -228,10 +228,12 @@ def test_what_the_loss_does_not_reach_rests_as_in_torch(type, options):
     assert int(state.updates) == 5
 
 
-def test_a_loss_that_reaches_nothing_moves_nothing():
+def test_a_loss_that_reaches_nothing_is_told_as_in_torch():
     program = _program(phases=(Phase("loss", params="^spare"),))
-    state, _ = _steps(program, 3)
-    assert int(state.updates) == 0 and state.iteration == 3
+    state = program.init(0)
+    with pytest.raises(FkitValueError, match="the loss of phase 'main' reaches none of its parameters"):
+        program.train_step(state, _batch(0), program.hyperparams())
+    assert not state.consumed
 
 
 def test_steps_in_which_no_phase_is_due_are_no_updates_and_wait_for_nothing():

@@ -395,7 +395,8 @@ def test_a_model_that_breaks_the_protocol(answer: Any, error: type[FkitError], t
 @pytest.mark.parametrize(
     ("changes", "error", "text"),
     [
-        ({"dtype": "float16"}, FkitValueError, "Types: float32, float64, bfloat16"),
+        ({"dtype": "float16"}, FkitValueError, "dtype = 'float16' is unknown"),
+        ({"memory_format": "chanels_last"}, FkitValueError, "memory_format = 'chanels_last' is unknown"),
         ({"device": "gpu"}, FkitValueError, "device='gpu' is no device"),
         ({"device": "cuda:63"}, FkitValueError, "device='cuda:63'"),
         ({"optimizer": Optimizer.of("SGDD", {"lr": 1.0})}, FkitKeyError, "Did you mean 'SGD'"),
