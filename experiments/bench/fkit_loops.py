@@ -17,8 +17,6 @@ from fkit.edge.progress import Screen
 from fkit.run.tell import Fold
 from fkit.run.validation import validation
 
-Perform = Callable[[Any, Any], None]
-
 
 @dataclass(frozen=True)
 class Cycle(Source):
@@ -69,18 +67,20 @@ class Fkit:
 
         return run
 
-    def train(self, seen: Iterator[Any], perform: Perform | None) -> Way:
-        """``fkit.train``; without ``perform`` its effects are dropped."""
-        steps = fkit.train(self.plan, fkit.begin(self.plan), self.data, seen)
+    def train(self, seen: Iterator[Any], edge: Edge | None) -> Way:
+        """``fkit.train``; without an edge its effects are dropped, and no bar is shown."""
+        data = self.data if edge is None else edge.watched(self.data)
+        steps = fkit.train(self.plan, fkit.begin(self.plan), data, seen)
         place = 0
 
         def run(count: int) -> None:
             nonlocal place
             until = place + count
             for run, effects in steps:
-                if perform is not None:
+                if edge is not None:
                     for effect in effects:
-                        perform(effect, run)
+                        edge.perform(effect, run)
+                    edge.watch(run)
                 if run.position.iteration >= until:
                     place = until
                     self._wait(run.train)
@@ -97,15 +97,15 @@ class Fkit:
         quiet = open(os.devnull, "w")  # noqa: SIM115  as long as the process
         return Edge(self.folder, self.plan, {}, screen=Screen(Console(file=quiet, highlight=False)))
 
-    def validate(self, seen: Iterator[Any], perform: Perform) -> Callable[[], None]:
+    def validate(self, seen: Iterator[Any], edge: Edge) -> Callable[[], None]:
         """A validation pass, as the loop makes it."""
-        begun = fkit.begin(self.plan)
+        begun, data = fkit.begin(self.plan), edge.watched(self.data)
 
         def run() -> None:
             fold = Fold(self.plan, seen, TOTAL)
-            for run, effects in validation(fold, begun, begun.position, self.data):
+            for run, effects in validation(fold, begun, begun.position, data):
                 for effect in effects:
-                    perform(effect, run)
+                    edge.perform(effect, run)
 
         return run
 

@@ -11,7 +11,7 @@ process, in short blocks, each round in another order:
              schedule is set at each step, and the loss is read at every tenth
     step     a loop over fkit's own program.train_step alone
     hooks    fkit.train with its default hooks (schedule, log at every tenth step, ...) and a clock; its effects dropped
-    fkit     the same, its effects performed: metrics.jsonl, log.txt and the lines on the screen (to /dev/null)
+    fkit     the same, its effects performed: metrics.jsonl, log.txt, the lines on the screen (to /dev/null), the bar
 
 and mmengine's Runner with its default hooks, beside a bare loop of its own, in the environment of ``--peer`` (an
 interpreter with mmengine 0.10.7, torch and fkit's own needs), in the same rounds. Then a validation pass of each:
@@ -135,10 +135,10 @@ def measure(backend: str, name: str, python: str | None, seconds: float, device:
             "bare": bare.train_loop(name, device),
             "step": ours.step(),
             "hooks": ours.train(seen, None),
-            "fkit": ours.train(seen, edge.perform),
+            "fkit": ours.train(seen, edge),
         }
         train = [Times(*both) for both in rounds(ways, peer, seconds)]
-        bare_val, our_val = bare.val_loop(name, device), ours.validate(seen, edge.perform)
+        bare_val, our_val = bare.val_loop(name, device), ours.validate(seen, edge)
         passes = {"bare": _times(bare_val), "fkit": _times(our_val)}
         val = [Times(*both) for both in rounds(passes, peer, seconds / 3, case(name)[2])]
         if peer is not None:
