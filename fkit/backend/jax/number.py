@@ -1,6 +1,7 @@
 """Hyperparameters through jit: all numbers of a step in one array, one transfer in place of one a number."""
 
 from collections.abc import Callable
+from types import MappingProxyType
 from typing import Any, NamedTuple
 
 import jax.numpy as jnp
@@ -13,7 +14,7 @@ from fkit.tree.absent import ABSENT
 
 __all__ = ["Packed", "packer", "unpacked"]
 
-_MAPPINGS = (dict, frozendict)
+_MAPPINGS = (dict, frozendict, MappingProxyType)  # the last: a schedule's, a new one at each step
 
 
 class Packed(NamedTuple):

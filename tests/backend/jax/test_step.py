@@ -2,6 +2,7 @@
 
 import threading
 import warnings
+from types import MappingProxyType
 from typing import Any
 
 import jax
@@ -14,9 +15,11 @@ from frozendict import frozendict
 
 from fkit.array.room import open as open_room
 from fkit.backend.jax.layers import Linear
+from fkit.backend.jax.number import packer
 from fkit.structures import Batch, DetDataSample, InstanceData
 from fkit.training.ema import use_ema, with_ema
 from fkit.training.optimizer import Optimizer
+from fkit.training.phase import parts_of
 from fkit.training.spec import Phase, Spec
 from fkit.training.transform import accumulate, clip_norm
 from fkit.tree.error import FkitKeyError, FkitRuntimeError, FkitTypeError, FkitValueError
@@ -173,6 +176,16 @@ def test_hyperparams_change_without_recompiling():
     still = np.asarray(state.params["fc.weight"])
     state, _ = _steps(program, 3, state=state, lr=np.zeros(1), momentum=np.array([0.5]))
     assert not ran and np.array_equal(state.params["fc.weight"], still)
+
+
+@pytest.mark.parametrize("kind", [dict, frozendict, MappingProxyType])
+def test_numbers_of_the_host_are_packed_on_the_host(kind):
+    """A schedule's are mapping proxies, new at each step: what JAX joins on the device takes as long as a small step."""
+    program = _program()
+    pack = packer(parts_of(program.spec, program.inventory))
+    assert isinstance(
+        pack(kind({name: np.array(row) for name, row in program.hyperparams().items()})).numbers, np.ndarray
+    )
 
 
 def test_hyperparams_may_change_in_place_and_are_never_stale():
