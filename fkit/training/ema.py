@@ -16,7 +16,8 @@ __all__ = ["use_ema", "with_ema"]
 
 def with_ema(program: Program, momentum: float = 0.0002, name: str = "ema") -> Program:
     """A program whose steps keep the moving average of the parameters in the slot ``name``:
-    ``average + momentum * (weight - average)`` after each step, as mmengine's ExponentialMovingAverage.
+    ``average + momentum * (weight - average)`` after each step, as mmengine's ExponentialMovingAverage. Weights that are
+    loaded are where it begins.
 
     Args:
         momentum: the weight of the newest parameters, above 0 and below 1.
@@ -40,9 +41,12 @@ def with_ema(program: Program, momentum: float = 0.0002, name: str = "ema") -> P
 
     def train_step(state: TrainState, batch: Batch, hyperparams: Any) -> tuple[TrainState, Any]:
         average = state.slots[name]
-        state, logs = program.train_step(state, batch, hyperparams)
         names = list(average)
-        mixed = xp.mixed([average[key] for key in names], [state.params[key] for key in names], momentum)
+        old = [average[key] for key in names]
+        if state.params[names[0]] is old[0]:  # `use_ema` has put them there, and the step may write into its parameters
+            old = xp.mixed(old, old, 0.0)
+        state, logs = program.train_step(state, batch, hyperparams)
+        mixed = xp.mixed(old, [state.params[key] for key in names], momentum)
         slots = frozendict({**state.slots, name: frozendict(zip(names, mixed, strict=True))})
         return state.replace(slots=slots), logs
 
@@ -59,7 +63,13 @@ def with_ema(program: Program, momentum: float = 0.0002, name: str = "ema") -> P
             )
         return program.restore(arrays)
 
-    return program._replace(init=lambda seed: begin(program.init(seed)), train_step=train_step, restore=restore)
+    def load(state: TrainState, arrays: Arrays, strict: bool = True) -> TrainState:
+        others = frozendict({key: tree for key, tree in state.slots.items() if key != name})
+        return begin(program.load(state.replace(slots=others), arrays, strict))
+
+    return program._replace(
+        init=lambda seed: begin(program.init(seed)), train_step=train_step, restore=restore, load=load
+    )
 
 
 def use_ema(state: TrainState, name: str = "ema") -> TrainState:

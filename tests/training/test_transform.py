@@ -160,7 +160,17 @@ def test_a_moving_average_is_a_slot_that_survives_and_equals_torch_s():
         other = "jax" if backend == "torch" else "torch"
         converted = with_ema(_program(other), momentum=0.1).collect(program.convert(state, other))
         assert all(np.array_equal(converted[path], array) for path, array in ends[backend].items())
+        before = program.collect(use_ema(state))
+        after = program.collect(program.train_step(use_ema(state), _batch(7), program.hyperparams())[0])
+        for path in want:  # trained on, the average is what it was until the step's weights are mixed in
+            average = before[path] + 0.1 * (after[path] - before[path])
+            np.testing.assert_allclose(after[path.replace("params/", "slots/ema/")], average, rtol=1e-12, atol=1e-15)
         plain = _program(backend)
+        other = {name.removeprefix("params/"): array for name, array in _params(plain, plain.init(6)).items()}
+        loaded = program.collect(program.load(state, other))
+        for name, array in other.items():
+            assert np.array_equal(loaded[f"params/{name}"], array), name
+            assert np.array_equal(loaded[f"slots/ema/{name}"], array), name
         with pytest.raises(FkitError, match="holds no moving average"):
             program.restore(plain.collect(plain.init(0)))
         with pytest.raises(FkitError, match="holds no moving average"):
