@@ -160,8 +160,8 @@ def test_a_moving_average_is_a_slot_that_survives_and_equals_torch_s():
         other = "jax" if backend == "torch" else "torch"
         converted = with_ema(_program(other), momentum=0.1).collect(program.convert(state, other))
         assert all(np.array_equal(converted[path], array) for path, array in ends[backend].items())
-        before = program.collect(use_ema(state))
-        after = program.collect(program.train_step(use_ema(state), _batch(7), program.hyperparams())[0])
+        before, mine = program.collect(use_ema(state)), program.restore(program.collect(state))
+        after = program.collect(program.train_step(use_ema(mine), _batch(7), program.hyperparams())[0])
         for path in want:  # trained on, the average is what it was until the step's weights are mixed in
             average = before[path] + 0.1 * (after[path] - before[path])
             np.testing.assert_allclose(after[path.replace("params/", "slots/ema/")], average, rtol=1e-12, atol=1e-15)
