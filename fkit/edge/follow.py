@@ -19,7 +19,8 @@ def follow(edge: Edge, run: RunState, data: Mapping[str, Source]) -> RunState:
     """Train, and perform what the run asks for, until it ends or a signal ends it.
 
     The first Ctrl-C or SIGTERM lets the step in progress end and the run be saved; more of them until then are said and
-    survived, and one after that ends the process.
+    survived, and one after that ends the process. For a run that repeats to the bit on CUDA too, call
+    `fkit.edge.repeat.repeat` before the plan is made, as ``fkit train`` does: its flags are the process's.
 
     Args:
         edge: of the run's plan.
