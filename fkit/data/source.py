@@ -25,7 +25,8 @@ _KEYS = frozendict(workers="num_workers", ahead="prefetch_factor", limit="num_ba
 
 
 class Source(ABC):
-    """Batches of one split. Batch k of epoch e is always the same.
+    """Batches of one split. Batch k of epoch e is always the same, and arrays that were given are written into no more: a
+    step may still read them (JAX does, and copies to CUDA) while the next batch is made.
 
     Example:
         >>> batch = Batch(np.zeros((2, 1, 8, 8), np.float32))
