@@ -5,7 +5,7 @@ from collections.abc import Callable
 from fkit.catalog.registry import Registry
 from fkit.config.schema import FLAG, check
 from fkit.run.course import Course
-from fkit.run.hook.hook import Hook, Offer, priority_number
+from fkit.run.hook.hook import Hook, Offer, ask, check_events, priority_number
 from fkit.run.hook.log import RecordHook
 from fkit.run.hook.validation import ValidationHook
 from fkit.run.settings import Part, Settings
@@ -40,7 +40,11 @@ def _hook(part: Part, settings: Settings, registry: Registry, backend: str, offe
     hook = build_part(part._replace(node=options), settings, registry, "hooks", backend=backend)
     expect(hook, Hook, f"{part.path} is a hook (derive it from fkit.Hook)")
     try:
-        return priority_number(hook.priority if priority is None else priority), part.name, hook.bind(offer)
+        check_events(part.name, hook)
+        number = priority_number(hook.priority if priority is None else priority)
+        bound = ask(part.name, "bind", hook.bind, offer)
+        expect(bound, Hook, f"what {part.path} gives in bind is a hook")
+        return number, part.name, bound
     except FkitError as error:
         raise said_at(error, part.path, settings) from error
 

@@ -13,7 +13,7 @@ from fkit.config.config import Config
 from fkit.config.schema import check, choice
 from fkit.data.source import Source
 from fkit.run.course import Course
-from fkit.run.hook.hook import Handler, Hook, handlers
+from fkit.run.hook.hook import Handler, Hook, ask, handlers
 from fkit.run.lineup import hooks_of
 from fkit.run.settings import Settings, missing, read
 from fkit.run.source import evaluator_of, registry_of, source_of
@@ -118,8 +118,9 @@ def plan(
     room, course = _room(name, settings), _course(settings)
     functions = _program(room, spec_of(settings, reg, donate, None), settings)
     hooks = hooks_of(settings, reg, name, course, functions.hyperparams)
-    for _, hook in hooks:
-        functions = hook.wrap(functions)
+    for title, hook in hooks:
+        functions = ask(title, "wrap", hook.wrap, functions)
+        expect(functions, Program, f"what hook {title!r} gives in wrap is a program")
     return Plan(
         cfg, settings, reg, name, room, functions, hooks, handlers(hooks), course,
         evaluator_of(settings, reg, "val"), settings.seed,

@@ -5,6 +5,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from fkit.run.hook.hook import first_memory
 from fkit.run.memory import read_memory, write_memory
 from fkit.run.plan import Plan
 from fkit.run.state import Memory, Position, RunState
@@ -36,7 +37,7 @@ def begin(plan: Plan, seed: int | None = None) -> RunState:
     """
     expect(plan, Plan, "`plan` is a plan (fkit.plan makes one)")
     state = plan.program.init(plan.seed if seed is None else seed)
-    memory = frozen({name: hook.memory() for name, hook in plan.hooks})
+    memory = frozen({name: first_memory(name, hook) for name, hook in plan.hooks})
     return RunState(Position(), state, frozen(plan.program.hyperparams()), memory)
 
 
@@ -77,7 +78,7 @@ def restore(plan: Plan, saved: Saved) -> RunState:
         known, observed = record["exact"], record["observed"]
         memory: dict[str, Memory] = {}
         for name, hook in plan.hooks:
-            fresh = hook.memory()
+            fresh = first_memory(name, hook)
             memory[name] = Memory(
                 read_memory(known[name]) if name in known else fresh.exact,
                 read_memory(observed[name]) if name in observed else fresh.observed,

@@ -18,7 +18,7 @@ from fkit.run.effect import (
     WriteText,
 )
 from fkit.run.event import Event, Observed
-from fkit.run.hook.hook import NEVER, Handler, Hook, call
+from fkit.run.hook.hook import NEVER, Handler, Hook, ask, call
 from fkit.run.plan import Plan
 from fkit.run.state import Position, RunState
 from fkit.run.window import Window
@@ -26,7 +26,7 @@ from fkit.structures.batch import Batch
 from fkit.training.schedule import no_momentum, still
 from fkit.training.state import Hyperparams
 from fkit.tree.check import expect, expect_number
-from fkit.tree.error import FkitError, FkitKeyError, FkitTypeError, FkitValueError, RunError, quoted
+from fkit.tree.error import FkitKeyError, FkitTypeError, FkitValueError, RunError, quoted
 from fkit.tree.frozen import EMPTY, frozen
 
 __all__ = ["Fold", "Item", "Turn"]
@@ -75,13 +75,8 @@ class Turn:
         done = position.inner if self.name.endswith("val_iter") else position.iteration
         if type(hook).due is Hook.due:
             return done + 1
-        try:
-            number = hook.due(self.name, position, length, total)
-            expect_number(number, f"hook {name!r}: the answer of due({self.name!r}, ...)", whole=True)
-        except FkitError:
-            raise
-        except Exception as cause:
-            raise RunError(f"hook {name!r} raised in due({self.name!r}, ...): {cause!r}") from cause
+        number = ask(name, f"due({self.name!r}, ...)", hook.due, self.name, position, length, total)
+        expect_number(number, f"hook {name!r}: the answer of due({self.name!r}, ...)", whole=True)
         return max(number, done + 1)
 
 
@@ -191,6 +186,10 @@ class Fold:
         used = 0
         for effect in asked:
             if not isinstance(effect, SetHyperparams):
+                if effect is None or isinstance(effect, type):
+                    raise RunError(
+                        f"hook {name!r} at {event} asks for {quoted(effect)}: an effect is a value, as Stop() is."
+                    )
                 continue
             values, ahead = effect.values, effect.ahead
             if ahead and event != "before_train_iter":

@@ -237,6 +237,14 @@ def test_a_list_of_effects_will_do():
     assert drive(small(("ask", On("after_train_iter", lambda run, event: [Stop()]))))[0].iteration == 5
 
 
+@pytest.mark.parametrize("effect", [Stop, None])
+def test_an_effect_is_a_value(effect):
+    with pytest.raises(
+        RunError, match=r"hook 'ask' at after_train_iter asks for .*: an effect is a value, as Stop\(\) is"
+    ):
+        drive(small(("ask", On("after_train_iter", at(2, effect)))))
+
+
 @dataclass(frozen=True)
 class Rare(fkit.Hook):
     """Due at every ``step``-th iteration, and reads the window."""

@@ -1,11 +1,13 @@
 """From a config to a program: what happens to gradients, and who set what is wrong."""
 
+import dataclasses
 from pathlib import Path
 
 import numpy as np
 import pytest
 
 import fkit
+from tests.run.counting import config, epochs
 
 CFG = fkit.load_config(Path(__file__).parents[2] / "configs/digits/mlp.py").merge(
     {
@@ -77,3 +79,42 @@ def test_data_that_the_workflow_asks_for_is_asked_for_before_the_first_step():
     plan = fkit.plan(CFG.merge({"workflow": [("train", 1), ("val", 1)]}))
     with pytest.raises(fkit.FkitError, match="`data` has no source 'val'"):
         next(fkit.train(plan, fkit.begin(plan), {"train": fkit.open_data(plan)["train"]}))
+
+
+def _broken(*_):
+    raise ZeroDivisionError("no")
+
+
+@pytest.mark.parametrize(
+    ("methods", "text"),
+    [
+        ({"wrap": lambda self, program: None}, "what hook 'custom_hooks.0' gives in wrap is a program"),
+        ({"wrap": _broken}, "hook 'custom_hooks.0' raised in wrap: ZeroDivisionError"),
+        ({"bind": lambda self, offer: None}, r"what custom_hooks\[0\] gives in bind is a hook"),
+        ({"bind": _broken}, "hook 'custom_hooks.0' raised in bind: ZeroDivisionError"),
+        ({"answers": _broken}, "hook 'custom_hooks.0' raised in answers: ZeroDivisionError"),
+        ({"memory": _broken}, r"hook 'custom_hooks.0' raised in memory\(\): ZeroDivisionError"),
+        ({"memory": lambda self: {"best": 0}}, r"hook 'custom_hooks.0': memory\(\) gives a Memory, not \{'best': 0\}"),
+        (
+            {"after_train_itre": lambda self, *_: None},
+            r"method 'after_train_itre', .*\n.*Did you mean 'after_train_iter'",
+        ),
+    ],
+)
+def test_a_hook_that_breaks_its_contract_is_named(methods, text):
+    mine = dataclasses.dataclass(frozen=True)(type("Mine", (fkit.Hook,), methods))
+    registry = fkit.registry().register("hooks", mine, name="Mine")
+    with pytest.raises(fkit.FkitError, match=text):
+        fkit.begin(fkit.plan(config({**epochs(1), "custom_hooks": [{"type": "Mine"}]}), registry))
+
+
+def test_methods_of_a_test_and_fields_are_no_handlers():
+    fields = {
+        "before_lunch": True,
+        "__annotations__": {"before_lunch": bool},
+        "after_test_epoch": lambda self, *_: None,
+    }
+    mine = dataclasses.dataclass(frozen=True)(type("Mine", (fkit.Hook,), fields))
+    registry = fkit.registry().register("hooks", mine, name="Mine")
+    plan = fkit.plan(config({**epochs(1), "custom_hooks": [{"type": "Mine"}]}), registry)
+    assert all(name != "custom_hooks.0" for rows in plan.handlers.values() for name, _ in rows)

@@ -11,10 +11,25 @@ from fkit.run.state import Memory, Position, RunState
 from fkit.training.program import Program
 from fkit.training.schedule import Schedule
 from fkit.training.state import Hyperparams
-from fkit.tree.error import FkitError, FkitTypeError, FkitValueError, RunError, quoted
+from fkit.tree.check import expect
+from fkit.tree.error import FkitError, FkitKeyError, FkitTypeError, FkitValueError, RunError, quoted
 from fkit.tree.frozen import frozen
 
-__all__ = ["NEVER", "PRIORITIES", "Answer", "Handler", "Hook", "Offer", "call", "fire", "handlers", "priority_number"]
+__all__ = [
+    "NEVER",
+    "PRIORITIES",
+    "Answer",
+    "Handler",
+    "Hook",
+    "Offer",
+    "ask",
+    "call",
+    "check_events",
+    "fire",
+    "first_memory",
+    "handlers",
+    "priority_number",
+]
 
 PRIORITIES: Mapping[str, int] = frozen(
     dict(HIGHEST=0, VERY_HIGH=10, HIGH=30, ABOVE_NORMAL=40, NORMAL=50, BELOW_NORMAL=60, LOW=70, VERY_LOW=90, LOWEST=100)
@@ -126,8 +141,58 @@ def handlers(hooks: Iterable[tuple[str, Hook]]) -> Mapping[str, tuple[tuple[str,
     """event name -> ((hook name, handler), ...) for hooks in firing order; an event nobody answers has ()."""
     rows = tuple(hooks)
     return frozen(
-        {event: tuple((name, getattr(hook, event)) for name, hook in rows if hook.answers(event)) for event in EVENTS}
+        {
+            event: tuple(
+                (name, getattr(hook, event)) for name, hook in rows if ask(name, "answers", hook.answers, event)
+            )
+            for event in EVENTS
+        }
     )
+
+
+def ask(name: str, method: str, function: Callable[..., Any], *arguments: Any) -> Any:
+    """What a method of a hook, that is none of its handlers, answers.
+
+    Raises:
+        RunError: it raised; the message names the hook and the method.
+    """
+    try:
+        return function(*arguments)
+    except FkitError:
+        raise
+    except Exception as cause:
+        raise RunError(f"hook {name!r} raised in {method}: {cause!r}") from cause
+
+
+def first_memory(name: str, hook: Hook) -> Memory:
+    """A hook's memory before the first event.
+
+    Raises:
+        RunError: it raised, or gave something else.
+    """
+    expect(hook, Hook, "`hook` is a hook (derive it from fkit.Hook)")
+    memory = ask(name, "memory()", hook.memory)
+    if type(memory) is not Memory:
+        raise RunError(
+            f"hook {name!r}: memory() gives a Memory, not {quoted(memory)}.",
+            repair="Say Memory(exact=...), or observed.",
+        )
+    return memory
+
+
+def check_events(name: str, hook: Hook) -> None:
+    """Refuse a handler of an event that there is not: it would never be called.
+
+    Raises:
+        FkitKeyError: its name begins as that of one does.
+    """
+    for word in dir(type(hook)):
+        handler = word.startswith(("before_", "after_")) and callable(getattr(type(hook), word))
+        if handler and word not in EVENTS and "_test" not in word:
+            raise FkitKeyError(
+                f"hook {name!r} has a method {word!r}, and there is no such event.", value=word, choices=EVENTS,
+                label="Events", repair="Begin the name of a method that is no handler with something else.",
+            )  # fmt: skip
 
 
 def fire(
