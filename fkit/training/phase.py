@@ -25,7 +25,7 @@ class Part(NamedTuple):
 
     Attributes:
         phase: as the spec has it.
-        index: its number, which its random numbers are drawn from.
+        place: its number among the phases, which its random numbers are drawn from.
         prefix: of its logs: "" where a step has one phase, else ``name/``.
         optimizer: the value that its optimizer is.
         names: the parameters it trains, in the inventory's order.
@@ -35,7 +35,7 @@ class Part(NamedTuple):
     """
 
     phase: Phase
-    index: int
+    place: int
     prefix: str
     optimizer: Optimizer
     names: tuple[str, ...]

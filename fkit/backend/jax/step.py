@@ -68,9 +68,9 @@ def stepper(parts: tuple[Part, ...], updates: Mapping[str, Update], gradient: Gr
         for part, now in zip(parts, case.due, strict=True):
 
             def run(moving: Moving, part: Part = part) -> tuple[Moving, dict[str, Any]]:
-                drawn = fold(xp, words, xp.word(part.index))
+                drawn = fold(xp, words, xp.word(part.place))
                 turn = iteration // part.phase.every
-                return phase(part, moving, turn, values[part.index], drawn, inputs, samples, case.resting)
+                return phase(part, moving, turn, values[part.place], drawn, inputs, samples, case.resting)
 
             if now is None:
                 moving, losses = _perhaps(iteration % part.phase.every == 0, run, moving)

@@ -87,7 +87,7 @@ def _step(
     for part, values in zip(parts, numbers, strict=True):
         if done % part.phase.every:
             continue
-        mine = None if words is None else host_fold(words, part.index)
+        mine = None if words is None else host_fold(words, part.place)
         grads, losses, buffers = gradient(part, params, buffers, mine, inputs, samples)
         logs.update(losses)
         context = Context(done // part.phase.every, params)
