@@ -13,15 +13,15 @@ import numpy as np
 
 from fkit.tree.error import FkitTypeError
 
-__all__ = ["Host", "Numpy", "Ops", "Words"]
+__all__ = ["Host", "Numpy", "Ops", "WordOps", "Words"]
 
 Words = Any
 
 _MASK = 0xFFFFFFFF
 
 
-class Ops(Protocol):
-    """What arithmetic that is written once may ask of an array library."""
+class WordOps(Protocol):
+    """Arithmetic of words: what random bits are made by."""
 
     @property
     def name(self) -> str:
@@ -55,6 +55,10 @@ class Ops(Protocol):
     def unit(self, a: Words) -> Any:
         """The upper 24 bits as float32 in [0, 1), exact."""
         ...
+
+
+class Ops(WordOps, Protocol):
+    """What arithmetic that is written once may ask of an array library."""
 
     def norm(self, arrays: Sequence[Any], order: float) -> Any:
         """The p-norm of all elements of all arrays together, 0-d; an infinite order is the greatest magnitude."""

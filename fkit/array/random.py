@@ -21,7 +21,7 @@ import numpy as np
 from numpy.random.bit_generator import ISpawnableSeedSequence
 from numpy.typing import NDArray
 
-from fkit.array.ops import Host, Ops, Words
+from fkit.array.ops import Host, WordOps, Words
 from fkit.tree.check import expect
 from fkit.tree.error import FkitTypeError, FkitValueError, quoted
 
@@ -113,7 +113,7 @@ def tag(name: str) -> int:
     return int.from_bytes(hashlib.blake2b(name.encode(), digest_size=4).digest(), "little")
 
 
-def bits(xp: Ops, of: Key, counter: Words, shape: tuple[int, ...] = ()) -> Words:
+def bits(xp: WordOps, of: Key, counter: Words, shape: tuple[int, ...] = ()) -> Words:
     """Random words: element i of the answer is decided by ``of`` and ``counter + i`` alone.
 
     Args:
@@ -133,14 +133,14 @@ def bits(xp: Ops, of: Key, counter: Words, shape: tuple[int, ...] = ()) -> Words
     return scramble(xp, of, xp.words(counter, shape))
 
 
-def scramble(xp: Ops, of: Key, counters: Words) -> Words:
+def scramble(xp: WordOps, of: Key, counters: Words) -> Words:
     """Random words for counters that are laid out already (an array in another order of axes, say)."""
     first, second = (xp.word(word) if isinstance(word, int) else word for word in _words(of))
     x = _mix(xp, xp.add(xp.mul(counters, xp.word(_GOLDEN)), first))
     return _mix(xp, xp.xor(x, second))
 
 
-def fold(xp: Ops, of: Key, number: Words) -> Key:
+def fold(xp: WordOps, of: Key, number: Words) -> Key:
     """The key of a sub-stream: of step ``number``, or of the layer whose `tag` is ``number``.
 
     Example:
@@ -154,13 +154,13 @@ def fold(xp: Ops, of: Key, number: Words) -> Key:
     return scramble(xp, of, number), scramble(xp, other, number)
 
 
-def uniform(xp: Ops, of: Key, counter: Words, shape: tuple[int, ...] = ()) -> Any:
+def uniform(xp: WordOps, of: Key, counter: Words, shape: tuple[int, ...] = ()) -> Any:
     """float32 in [0, 1), 24 random bits each, equal on every library."""
     random_words = bits(xp, of, counter, shape)
     return xp.unit(random_words)
 
 
-def keep(xp: Ops, counters: Words, of: Key, rate: float) -> Any:
+def keep(xp: WordOps, counters: Words, of: Key, rate: float) -> Any:
     """A boolean mask, False with probability ``rate``: which elements a dropout keeps.
 
     Args:
@@ -170,7 +170,7 @@ def keep(xp: Ops, counters: Words, of: Key, rate: float) -> Any:
     return xp.unit(scramble(xp, of, counters)) >= rate
 
 
-def call_key(xp: Ops, of: Key, call: int) -> Key:
+def call_key(xp: WordOps, of: Key, call: int) -> Key:
     """The key of one call of a random layer: a layer that is called twice in a step draws twice.
 
     Args:
@@ -186,7 +186,7 @@ def call_key(xp: Ops, of: Key, call: int) -> Key:
     return fold(xp, of, xp.word(seed_of(call, "call")))
 
 
-def keep_elements(xp: Ops, of: Key, rate: float, shape: tuple[int, ...], first: Words = 0) -> Any:
+def keep_elements(xp: WordOps, of: Key, rate: float, shape: tuple[int, ...], first: Words = 0) -> Any:
     """Which elements a dropout keeps: a boolean mask of ``shape``, False with probability ``rate``.
 
     Args:
@@ -207,7 +207,7 @@ def keep_elements(xp: Ops, of: Key, rate: float, shape: tuple[int, ...], first: 
     return keep(xp, xp.words(start, shape), of, rate)
 
 
-def keep_samples(xp: Ops, of: Key, rate: float, count: int, first: Words = 0) -> Any:
+def keep_samples(xp: WordOps, of: Key, rate: float, count: int, first: Words = 0) -> Any:
     """Which samples a stochastic depth keeps: (count,) bool, False with probability ``rate``; see `keep_elements`.
 
     Example:
@@ -283,7 +283,7 @@ def host_fold(of: tuple[int, int], number: int) -> tuple[int, int]:
     return fold(Host(), of, number)
 
 
-def _mix(xp: Ops, x: Words) -> Words:
+def _mix(xp: WordOps, x: Words) -> Words:
     x = xp.mul(xp.xor(x, xp.shr(x, 16)), xp.word(0x7FEB352D))
     x = xp.mul(xp.xor(x, xp.shr(x, 15)), xp.word(0x846CA68B))
     return xp.xor(x, xp.shr(x, 16))
