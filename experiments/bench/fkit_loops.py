@@ -100,9 +100,9 @@ class Fkit:
     def validate(self, seen: Iterator[Any], edge: Edge) -> Callable[[], None]:
         """A validation pass, as the loop makes it."""
         begun, data = fkit.begin(self.plan), edge.watched(self.data)
+        fold = Fold(self.plan, seen, TOTAL)  # one a run, as in training
 
         def run() -> None:
-            fold = Fold(self.plan, seen, TOTAL)
             for run, effects in validation(fold, begun, begun.position, data):
                 for effect in effects:
                     edge.perform(effect, run)
