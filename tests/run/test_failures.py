@@ -262,13 +262,16 @@ def test_a_step_after_something_else_is_marked_in_the_window():
     assert seen[1] == Step(2, {"loss": 0.5, "accuracy": 0.0005}, 3.0, 2.0, False)
 
 
-def test_validation_issues_a_batch_before_it_reads_the_one_before():
+@pytest.mark.parametrize("large", [False, True])
+def test_validation_issues_a_batch_before_it_reads_the_one_before(large):
+    """What is large is let go at once; small batches are scored several at a time."""
     order = []
 
     class Noting(Counting):
         def predict(self, state, batch):
             order.append("predict")
-            return super().predict(state, batch)
+            outputs = super().predict(state, batch)
+            return {**outputs, "map": np.zeros(1 << 20)} if large else outputs
 
     class Noted(Metric):
         def observe(self, state, outputs, targets, ids, valid=None):
@@ -276,4 +279,7 @@ def test_validation_issues_a_batch_before_it_reads_the_one_before():
             return state + 1
 
     drive(scored(Noted(), program=Noting()))
-    assert order == ["predict", "predict", "observe [0, 1]", "predict", "observe [2, 3]", "observe [4, 5]"]
+    if large:
+        assert order == ["predict", "predict", "observe [0, 1]", "predict", "observe [2, 3]", "observe [4, 5]"]
+    else:
+        assert order == ["predict"] * 3 + ["observe [0, 1]", "observe [2, 3]", "observe [4, 5]"]
