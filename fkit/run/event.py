@@ -67,7 +67,7 @@ class Event(NamedTuple):
         inner: iterations done in this pass over the data; an ``iter`` event counts its own.
         length: iterations of this pass (0 where it is endless).
         total: training iterations of the whole run.
-        batch: of an ``iter`` event.
+        batch: of an ``iter`` event; in training on CUDA with torch, its arrays are on the device already.
         logs: lazy 0-d device values of an ``iter`` event; `read` makes floats of them, which waits for the device.
         metrics: of ``after_val_epoch``: floats.
         time: seconds on the run's clock when the step was issued; None where no clock is observed.
