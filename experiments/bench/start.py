@@ -39,7 +39,7 @@ def commands(backends: list[str], peer: str | None, folder: Path) -> dict[str, l
     for backend in backends:
         found[f"{backend}: bare"] = [sys.executable, str(STARTS / f"bare_{backend}_start.py"), str(DIGITS)]
         train = [sys.executable, "-m", "fkit.cli.main", "train", str(config), "--backend", backend, "--work-dir"]
-        found[f"{backend}: fkit"] = [*train, "WORK"]
+        found[f"{backend}: fkit"] = [*train, "WORK", "--allow", "ending"]
     if peer is not None:
         found["peer: bare"] = [peer, str(STARTS / "bare_torch_start.py"), str(DIGITS)]
         found["peer: mmengine"] = [peer, str(STARTS / "mmengine_start.py"), str(DIGITS), "WORK"]
