@@ -56,11 +56,7 @@ def validation(fold: Fold, run: RunState, after: Position, data: Mapping[str, So
     for name in ("before_val", "before_val_epoch"):
         run = yield from _say(fold, run, name, length, begun)
     batches = one_pass(source, place)
-    try:
-        run, signal = yield from _through(fold, run, batches, length, begun, act)
-    finally:
-        close(batches)
-    fold.paused = True
+    run, signal = yield from _through(fold, run, batches, length, begun, act)
     if signal:
         return begun, signal
     run = run._replace(metrics=tally.metrics())
@@ -92,11 +88,7 @@ def losses_of(
     run = run._replace(position=after)
     run = yield from _say(fold, run, "before_val_epoch", length, begun)
     batches = one_pass(source, place) if held is None else iter([next(held)])
-    try:
-        run, signal = yield from _through(fold, run, batches, length, begun, act)
-    finally:
-        close(batches)
-    fold.paused = True
+    run, signal = yield from _through(fold, run, batches, length, begun, act)
     if signal:
         return begun, signal
     run = yield from _say(fold, run, "after_val_epoch", length)
@@ -127,29 +119,33 @@ def _through(
     begun: RunState,
     act: Callable[[RunState, int, Batch], Mapping[str, Any]],
 ) -> Pass:
-    """Each batch of a pass: ``before_val_iter``, ``act``, ``after_val_iter``."""
+    """Each batch of a pass, which is closed at its end: ``before_val_iter``, ``act``, ``after_val_iter``."""
     before, after, window = fold.turns["before_val_iter"], fold.turns["after_val_iter"], fold.windows["val"]
     first = True
-    for number, batch in batches:
-        if first:
-            first = False
-            window.clear()
-            for turn in (before, after):
-                turn.begin(run.position._replace(inner=number - 1), length, fold.total)
-        if number >= before.least:
-            event = fold.event("before_val_iter", run, "val", inner=number - 1, length=length, batch=batch)
-            run, effects = fold.tell(run, event, run.position._replace(inner=number))
-            yield from fold.shown(_middle(run, begun), effects)
-        logs = act(run, number, batch)
-        issued, signal = look(fold.seen)
-        if logs:
-            window.add(Step(number, logs, issued))
-        if number >= after.least:
-            event = fold.event("after_val_iter", run, "val", inner=number, length=length, batch=batch, logs=logs)
-            run, effects = fold.tell(run, event, run.position._replace(inner=number))
-            yield from fold.shown(_middle(run, begun), effects)
-        if signal:
-            return run, signal
+    try:
+        for number, batch in batches:
+            if first:
+                first = False
+                window.clear()
+                for turn in (before, after):
+                    turn.begin(run.position._replace(inner=number - 1), length, fold.total)
+            if number >= before.least:
+                event = fold.event("before_val_iter", run, "val", inner=number - 1, length=length, batch=batch)
+                run, effects = fold.tell(run, event, run.position._replace(inner=number))
+                yield from fold.shown(_middle(run, begun), effects)
+            logs = act(run, number, batch)
+            issued, signal = look(fold.seen)
+            if logs:
+                window.add(Step(number, logs, issued))
+            if number >= after.least:
+                event = fold.event("after_val_iter", run, "val", inner=number, length=length, batch=batch, logs=logs)
+                run, effects = fold.tell(run, event, run.position._replace(inner=number))
+                yield from fold.shown(_middle(run, begun), effects)
+            if signal:
+                return run, signal
+    finally:
+        close(batches)
+        fold.paused = True
     return run, ""
 
 

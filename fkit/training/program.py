@@ -17,7 +17,7 @@ from fkit.training.state import Arrays, Hyperparams, TrainState
 from fkit.training.weight import fit
 from fkit.tree.check import expect
 
-__all__ = ["Parts", "Program", "assemble"]
+__all__ = ["Pieces", "Program", "assemble"]
 
 
 class Program(NamedTuple):
@@ -64,7 +64,7 @@ class Program(NamedTuple):
     hyperparams: Callable[[], Hyperparams]
 
 
-class Parts(NamedTuple):
+class Pieces(NamedTuple):
     """What a room makes of a spec; `assemble` composes the rest of a program.
 
     Attributes:
@@ -88,32 +88,32 @@ class Parts(NamedTuple):
     gather: Callable[[TrainState], TrainState] = lambda state: state
 
 
-def assemble(backend: str, spec: Spec, parts: Parts) -> Program:
-    """The program of a room's parts.
+def assemble(backend: str, spec: Spec, pieces: Pieces) -> Program:
+    """The program of a room's pieces.
 
     Args:
         backend: the room's name.
     """
-    inventory, phases = parts.inventory, parts.phases
+    inventory, phases = pieces.inventory, pieces.phases
 
     def init(seed: int) -> TrainState:
-        arrays = initial(inventory, parts.own, seed_of(seed))
-        return parts.place({**arrays, **first_slots(phases, inventory)})
+        arrays = initial(inventory, pieces.own, seed_of(seed))
+        return pieces.place({**arrays, **first_slots(phases, inventory)})
 
     def collect(state: TrainState) -> dict[str, NDArray[Any]]:
         expect(state, TrainState, "`state` is a TrainState")
-        return parts.collect(parts.gather(state))
+        return pieces.collect(pieces.gather(state))
 
     def restore(arrays: Arrays) -> TrainState:
         expect(arrays, Mapping, "`arrays` are a mapping of paths to arrays, as program.collect gives them")
         arrays = fit(inventory, arrays, strict=True).arrays
         check_transforms(phases, inventory, arrays)
-        return parts.place(arrays)
+        return pieces.place(arrays)
 
     def load(state: TrainState, arrays: Arrays, strict: bool = True) -> TrainState:
         expect(arrays, Mapping, "`arrays` are a mapping of names to arrays, as a state_dict is")
         weights = fit(inventory, arrays, strict=strict, bare=True)
-        return parts.place({**collect(state), **weights.arrays})
+        return pieces.place({**collect(state), **weights.arrays})
 
     def convert(state: TrainState, to: str) -> TrainState:
         return open_room(to).program(spec).restore(collect(state))
@@ -127,6 +127,6 @@ def assemble(backend: str, spec: Spec, parts: Parts) -> Program:
         return numbers
 
     return Program(
-        backend, spec, inventory, init, parts.train_step, parts.loss, parts.predict, collect, restore, load, convert,
-        parts.gather, hyperparams,
+        backend, spec, inventory, init, pieces.train_step, pieces.loss, pieces.predict, collect, restore, load, convert,
+        pieces.gather, hyperparams,
     )  # fmt: skip

@@ -34,7 +34,7 @@ class Context(NamedTuple):
 
     Attributes:
         turn: how often the phase ran before; on the host, or a tracer.
-        params: {name: array} of the parameters that the phase trains.
+        params: {name: array} of all parameters; those of the gradients are among them.
     """
 
     turn: Any

@@ -21,7 +21,7 @@ from fkit.run.effect import (
 )
 from fkit.run.event import EVENTS, Event, Step
 from fkit.run.hook.checkpoint import CheckpointHook
-from fkit.run.hook.hook import NEVER, Hook, fire, handlers, priority_number
+from fkit.run.hook.hook import NEVER, Hook, call, handlers, priority_number
 from fkit.run.hook.log import LoggerHook, RecordHook, Told
 from fkit.run.hook.schedule import ParamSchedulerHook
 from fkit.run.hook.timer import Times
@@ -264,9 +264,9 @@ def test_handlers_fire_in_order_and_memory_is_each_hooks_own():
     table = handlers(hooks)
     assert set(table) == set(EVENTS) and table["before_run"] == ()
     memory = frozendict({name: hook.memory() for name, hook in hooks})
-    after, effects = fire(table["after_train_iter"], memory, a_run(), after_iter(1))
-    assert [effect.text for effect in effects] == ["a0", "b0"]
-    assert (after["a"].exact, after["b"].exact, memory["a"].exact) == (1, 1, 0)
+    answers = [call(name, act, memory[name], a_run(), after_iter(1)) for name, act in table["after_train_iter"]]
+    assert [effect.text for _, effects in answers for effect in effects] == ["a0", "b0"]
+    assert ([after.exact for after, _ in answers], memory["a"].exact) == ([1, 1], 0)
 
 
 def test_a_hook_that_raises_is_named_with_the_event():
@@ -279,7 +279,7 @@ def test_a_hook_that_raises_is_named_with_the_event():
     with pytest.raises(
         RunError, match=r"hook 'mine' raised at after_train_iter, iteration 3: ZeroDivisionError\('oh'\)"
     ):
-        fire(table["after_train_iter"], {"mine": Memory()}, a_run(), after_iter(3))
+        call(*table["after_train_iter"][0], Memory(), a_run(), after_iter(3))
 
 
 @dataclass(frozen=True)

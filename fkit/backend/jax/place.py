@@ -20,7 +20,7 @@ __all__ = ["collect", "place"]
 
 
 def place(template: Template, arrays: Arrays, device: Any) -> TrainState:
-    """A state of host arrays; see `fkit.training.program.Parts`. Copies: what JAX donates is never the caller's."""
+    """A state of host arrays; see `fkit.training.program.Pieces`. Copies: what JAX donates is never the caller's."""
     parts: dict[str, dict[str, Any]] = {"params": {}, "buffers": {}, "opt": {}, "slots": {}}
     for path, array in arrays.items():
         kind, _, tail = path.partition("/")
@@ -61,7 +61,7 @@ def place(template: Template, arrays: Arrays, device: Any) -> TrainState:
 
 
 def collect(template: Template, state: TrainState) -> dict[str, NDArray[Any]]:
-    """The arrays of a state on the host, in torch's layout; see `fkit.training.program.Parts`."""
+    """The arrays of a state on the host, in torch's layout; see `fkit.training.program.Pieces`."""
     entries: dict[str, tuple[Any, str]] = {}
     for name in template.params.order:
         entries[f"params/{name}"] = (state.params[name], template.layouts[name])

@@ -30,7 +30,7 @@ from fkit.training.inventory import Inventory
 from fkit.training.label import check_targets
 from fkit.training.loss import total
 from fkit.training.phase import Part, first_slots, parts_of
-from fkit.training.program import Parts, Program, assemble
+from fkit.training.program import Pieces, Program, assemble
 from fkit.training.spec import Spec, check_spec
 from fkit.training.state import Arrays, Hyperparams, TrainState, check_call, check_key
 
@@ -92,7 +92,7 @@ def program(spec: Spec) -> Program:
     return assemble(
         "jax",
         spec,
-        Parts(plan.inventory, parts, own, placed, lambda state: collect(layout, state), train_step, loss, predict),
+        Pieces(plan.inventory, parts, own, placed, lambda state: collect(layout, state), train_step, loss, predict),
     )
 
 

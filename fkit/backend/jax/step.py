@@ -94,7 +94,7 @@ def stepper(parts: tuple[Part, ...], updates: Mapping[str, Update], gradient: Gr
         name, params, slots = part.phase.optimizer, moving.params, moving.slots
         grads, losses, buffers = gradient(part, params, moving.buffers, words, inputs, samples)
         trained = {key: params[key] for key in part.names}
-        grads, changed, moves = apply(part.transforms, xp, grads, slots, Context(turn, trained))
+        grads, changed, moves = apply(part.transforms, xp, grads, slots, Context(turn, params))
         slots = {**slots, **{key: {**slots[key], **after} for key, after in changed.items()}}
         after = updates[name].step(grads, moving.opt[name], trained, numbers, resting)
         if moves is not True:

@@ -68,7 +68,22 @@ class RandomLayer(nn.Module):
         return call_key(Torch(device), (self.key[0], self.key[1]), call)
 
 
-class Dropout(RandomLayer):
+class _Rated(RandomLayer):
+    """A layer that draws with a rate, if it is above 0."""
+
+    def __init__(self, rate: float, what: str) -> None:
+        super().__init__()
+        self.rate = _rate(rate, what)
+
+    @property
+    def draws(self) -> bool:
+        return self.rate > 0
+
+    def extra_repr(self) -> str:
+        return f"rate={self.rate}"
+
+
+class Dropout(_Rated):
     """Element-wise dropout: an element is decided by the call's key and its place in the whole batch.
 
     Args:
@@ -80,12 +95,7 @@ class Dropout(RandomLayer):
     """
 
     def __init__(self, rate: float = 0.5) -> None:
-        super().__init__()
-        self.rate = _rate(rate, "dropout")
-
-    @property
-    def draws(self) -> bool:
-        return self.rate > 0
+        super().__init__(rate, "dropout")
 
     def forward(self, x: Tensor) -> Tensor:
         if not (self.training and self.draws):
@@ -106,11 +116,8 @@ class Dropout(RandomLayer):
             mask[start : start + size] = keep(xp, xp.words(place + start, (size,)), of, self.rate)
         return mask.view(shape)
 
-    def extra_repr(self) -> str:
-        return f"rate={self.rate}"
 
-
-class DropPath(RandomLayer):
+class DropPath(_Rated):
     """Stochastic depth (Huang et al. 2016): whole samples of a residual branch become 0, what is kept is scaled by
     ``1 / (1 - rate)``. A sample is decided by the call's key and its place in the whole batch.
 
@@ -123,12 +130,7 @@ class DropPath(RandomLayer):
     """
 
     def __init__(self, rate: float = 0.1) -> None:
-        super().__init__()
-        self.rate = _rate(rate, "stochastic depth")
-
-    @property
-    def draws(self) -> bool:
-        return self.rate > 0
+        super().__init__(rate, "stochastic depth")
 
     def forward(self, x: Tensor) -> Tensor:
         if not (self.training and self.draws):
@@ -138,9 +140,6 @@ class DropPath(RandomLayer):
             return x * F.dropout(x.new_ones(shape), self.rate, True)
         kept = keep_samples(Torch(x.device), self.draw(x.device), self.rate, x.shape[0], self.first)
         return _scaled(x, kept.view(shape), self.rate)
-
-    def extra_repr(self) -> str:
-        return f"rate={self.rate}"
 
 
 def _rate(rate: Any, what: str) -> float:

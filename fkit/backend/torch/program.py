@@ -22,7 +22,7 @@ from fkit.structures.batch import Batch
 from fkit.training.label import check_targets
 from fkit.training.loss import numbers_of, total
 from fkit.training.phase import Part, check_numbers, parts_of
-from fkit.training.program import Parts, Program, assemble
+from fkit.training.program import Pieces, Program, assemble
 from fkit.training.spec import Spec
 from fkit.training.state import Arrays, Hyperparams, TrainState, check_call, check_key
 from fkit.training.transform import Context, apply
@@ -67,7 +67,7 @@ def program(spec: Spec) -> Program:
         with torch.no_grad():
             return evaluated(model, params, buffers, inputs, samples, "predict")
 
-    made = Parts(model.inventory, parts, own, settle, collect, train_step, loss, predict)
+    made = Pieces(model.inventory, parts, own, settle, collect, train_step, loss, predict)
     return assemble("torch", spec, made)
 
 

@@ -25,7 +25,6 @@ __all__ = [
     "ask",
     "call",
     "check_events",
-    "fire",
     "first_memory",
     "handlers",
     "priority_number",
@@ -193,25 +192,6 @@ def check_events(name: str, hook: Hook) -> None:
                 f"hook {name!r} has a method {word!r}, and there is no such event.", value=word, choices=EVENTS,
                 label="Events", repair="Begin the name of a method that is no handler with something else.",
             )  # fmt: skip
-
-
-def fire(
-    answering: tuple[tuple[str, Handler], ...], memory: Mapping[str, Memory], run: RunState, event: Event
-) -> tuple[Mapping[str, Memory], tuple[Effect, ...]]:
-    """Let handlers answer an event in order; each sees its own memory.
-
-    Raises:
-        RunError: a handler raised; the message names the hook and the event.
-    """
-    effects: tuple[Effect, ...] = ()
-    changed: dict[str, Memory] = {}
-    for name, handler in answering:
-        before = memory[name]
-        after, more = call(name, handler, before, run, event)
-        effects += more
-        if after is not before:
-            changed[name] = after
-    return ({**memory, **changed} if changed else memory), effects
 
 
 def call(name: str, handler: Handler, memory: Memory, run: RunState, event: Event) -> Answer:

@@ -400,7 +400,9 @@ def test_states_are_read_by_name_and_frozen():
 
 @pytest.mark.parametrize("memory_format", ["auto", "contiguous", "channels_last"])
 def test_memory_formats_are_torchs_and_pass(memory_format):
-    _program(memory_format=memory_format)
+    program, plain = _program(memory_format=memory_format), _program()
+    logs, want = (made.train_step(made.init(0), _batch(), made.hyperparams())[1] for made in (program, plain))
+    assert {name: float(value) for name, value in logs.items()} == {name: float(value) for name, value in want.items()}
 
 
 def test_what_is_no_memory_format_is_told():
