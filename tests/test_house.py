@@ -20,7 +20,7 @@ FLOORS = (
     ("structures",),
     ("data",),
     ("training",),
-    ("visualize",),
+    ("visualize", "recipe"),
     ("run",),
     ("edge",),
     ("backend/torch", "backend/jax"),

@@ -9,8 +9,8 @@ from fkit.config.change.action import add_option
 from fkit.config.config import Config, load_config
 from fkit.config.show.explain import difference, explain
 from fkit.config.show.text import FORMS
-from fkit.run.manual import annotated
-from fkit.run.settings import read
+from fkit.recipe.manual import annotated
+from fkit.recipe.settings import read
 
 __all__ = ["add"]
 

@@ -21,8 +21,8 @@ from fkit.data.source import Loader
 from fkit.edge.repeat import repeat, telling
 from fkit.format.json import finite, write_json
 from fkit.image import imread
-from fkit.run.settings import Part, Settings, read
-from fkit.run.source import build_part, registry_of
+from fkit.recipe.settings import Part, Settings, read
+from fkit.recipe.source import build_part, registry_of
 from fkit.tree.error import FkitError, FkitKeyError, FkitOSError, FkitValueError
 from fkit.tree.path import parse
 from fkit.tree.write import atomic_write

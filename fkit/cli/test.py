@@ -15,8 +15,8 @@ from fkit.edge.progress import Screen
 from fkit.edge.repeat import repeat, telling
 from fkit.edge.watch import Watch
 from fkit.format.json import finite, write_json
-from fkit.run.settings import read
-from fkit.run.source import open_evaluator, open_source
+from fkit.recipe.settings import read
+from fkit.recipe.source import open_evaluator, open_source
 from fkit.run.validation import evaluate
 from fkit.tree.error import FkitValueError
 from fkit.tree.write import atomic_write

@@ -21,8 +21,8 @@ from fkit.edge.follow import follow
 from fkit.edge.perform import Edge
 from fkit.edge.progress import Screen
 from fkit.edge.repeat import repeat
+from fkit.recipe.settings import Settings, read
 from fkit.run.course import reopened
-from fkit.run.settings import Settings, read
 from fkit.training.weight import fit
 from fkit.tree.error import FkitValueError
 from fkit.tree.frozen import EMPTY

@@ -15,7 +15,7 @@ from fkit import __version__
 from fkit.config.config import Config, load_config
 from fkit.edge.checkpoint import Found, locate, newest, read_checkpoint
 from fkit.edge.files import place_of
-from fkit.run.settings import read
+from fkit.recipe.settings import read
 from fkit.tree.error import FkitFileNotFoundError, FkitOSError, FkitValueError, quoted
 from fkit.tree.path import show
 from fkit.tree.tree import diff

@@ -5,7 +5,7 @@ from contextlib import contextmanager
 from typing import Any, NamedTuple
 
 from fkit.array.room import open as open_room
-from fkit.run.settings import Settings
+from fkit.recipe.settings import Settings
 from fkit.training.backend import Backend
 from fkit.tree.check import expect
 from fkit.tree.error import FkitError, RunError
@@ -35,10 +35,10 @@ def repeat(settings: Settings, backend: str | None = None) -> Repeat:
     """Have this process repeat to the bit, as ``randomness.deterministic`` says: before anything is on the device.
 
     Args:
-        settings: of the run (`fkit.run.settings.read`).
+        settings: of the run (`fkit.recipe.settings.read`).
         backend: "torch" or "jax"; by default the settings'. One that is not there is for the plan to name.
     """
-    expect(settings, Settings, "`settings` are a run's (fkit.run.settings.read(cfg) gives them)")
+    expect(settings, Settings, "`settings` are a run's (fkit.recipe.settings.read(cfg) gives them)")
     deterministic = settings.randomness.deterministic
     try:
         room = open_room(backend or settings.backend)

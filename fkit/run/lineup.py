@@ -4,12 +4,12 @@ from collections.abc import Callable
 
 from fkit.catalog.registry import Registry
 from fkit.config.schema import FLAG, check
+from fkit.recipe.settings import Part, Settings
+from fkit.recipe.source import build_part, said_at, source_of
 from fkit.run.course import Course
 from fkit.run.hook.hook import Hook, Offer, ask, check_events, priority_number
 from fkit.run.hook.log import RecordHook
 from fkit.run.hook.validation import ValidationHook
-from fkit.run.settings import Part, Settings
-from fkit.run.source import build_part, said_at, source_of
 from fkit.training.program import Hyperparams
 from fkit.training.schedule import Schedule, target
 from fkit.tree.check import expect

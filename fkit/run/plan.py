@@ -12,13 +12,13 @@ from fkit.catalog.report import is_reported, placed
 from fkit.config.config import Config
 from fkit.config.schema import check, choice
 from fkit.data.source import Source
+from fkit.recipe.settings import Settings, missing, read
+from fkit.recipe.source import evaluator_of, registry_of, source_of
+from fkit.recipe.spec import spec_of
+from fkit.recipe.vocabulary import unsupported
 from fkit.run.course import Course
 from fkit.run.hook.hook import Handler, Hook, ask, handlers
 from fkit.run.lineup import hooks_of
-from fkit.run.settings import Settings, missing, read
-from fkit.run.source import evaluator_of, registry_of, source_of
-from fkit.run.spec import spec_of
-from fkit.run.vocabulary import unsupported
 from fkit.training.backend import Backend
 from fkit.training.evaluator import Evaluator
 from fkit.training.program import Program

@@ -12,7 +12,7 @@ import torch
 import fkit
 from fkit.array.room import open as open_room
 from fkit.edge.repeat import repeat, telling
-from fkit.run.settings import read
+from fkit.recipe.settings import read
 from fkit.tree.error import RunError
 
 ROOT = Path(__file__).parents[2]

@@ -10,7 +10,7 @@ from fkit.config.dialect import translate
 from fkit.config.origin import mark_of
 from fkit.config.schema import check, filled, rows, shape_at, table, with_value
 from fkit.data.key import check_loader
-from fkit.run.key import HOOKS, KEYS, NAMES
+from fkit.recipe.key import HOOKS, KEYS, NAMES
 from fkit.tree.check import expect
 from fkit.tree.error import FkitKeyError, FkitValueError, quoted
 from fkit.tree.node import marks_of
@@ -29,7 +29,7 @@ def settle(cfg: Config) -> tuple[Config, tuple[str, ...]]:
 
     Raises:
         FkitError: a known key with a letter added, dropped, changed or swapped; a key that its table does not take, or
-            one that it lacks; a value of another shape than `fkit.run.key` says.
+            one that it lacks; a value of another shape than `fkit.recipe.key` says.
     """
     expect(cfg, Config, "`cfg` is a Config", "fkit.load_config(path) reads one, fkit.Config(mapping) makes one.")
     known, notes = translate(cfg)

@@ -7,8 +7,8 @@ import pytest
 import fkit
 from fkit.config.change.override import apply_words
 from fkit.config.schema import rows
-from fkit.run.key import KEYS
-from fkit.run.settings import read
+from fkit.recipe.key import KEYS
+from fkit.recipe.settings import read
 
 CONFIGS = Path(__file__).parents[2] / "configs/digits"
 CONVNET = str(CONFIGS / "convnet.py")

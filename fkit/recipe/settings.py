@@ -1,4 +1,4 @@
-"""What a config says of a run, read once: a frozen, typed value of the keys that `fkit.run.key` describes."""
+"""What a config says of a run, read once: a frozen, typed value of the keys that `fkit.recipe.key` describes."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -8,8 +8,8 @@ from frozendict import frozendict
 
 from fkit.config.config import Config
 from fkit.config.schema import rows, with_value
-from fkit.run.key import KEYS
-from fkit.run.vocabulary import name_of, settle
+from fkit.recipe.key import KEYS
+from fkit.recipe.vocabulary import name_of, settle
 from fkit.tree.error import FkitError, FkitKeyError, FkitValueError, quoted
 from fkit.tree.path import show
 
@@ -140,7 +140,7 @@ def read(cfg: Config) -> Settings:
 
     Raises:
         FkitError: a known key with a letter added, dropped, changed or swapped; a key that its table does not take, or
-            one that it lacks; a value of another shape than `fkit.run.key` says.
+            one that it lacks; a value of another shape than `fkit.recipe.key` says.
 
     Example:
         >>> settings = read(Config({"train_cfg": {"max_epochs": 3}, "seed": 7}))

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 
 from fkit.config.config import Config
 from fkit.config.schema import Key, rows
-from fkit.run.key import KEYS, NAMES
+from fkit.recipe.key import KEYS, NAMES
 
 __all__ = ["annotated", "table_text"]
 

@@ -13,7 +13,7 @@ from fkit.catalog.registry import Registry
 from fkit.catalog.report import is_reported, locate, place, placed
 from fkit.config.config import Config
 from fkit.data.source import Source, open_loader
-from fkit.run.settings import Part, Settings, missing, read
+from fkit.recipe.settings import Part, Settings, missing, read
 from fkit.training.evaluator import Evaluator
 from fkit.tree.check import expect
 from fkit.tree.error import FkitError, FkitKeyError

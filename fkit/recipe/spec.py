@@ -7,9 +7,9 @@ from frozendict import frozendict
 
 from fkit.catalog.registry import Registry
 from fkit.catalog.report import placed
-from fkit.run.settings import Settings, Wrapper, missing
-from fkit.run.source import build_part, source_of
-from fkit.run.vocabulary import unsupported
+from fkit.recipe.settings import Settings, Wrapper, missing
+from fkit.recipe.source import build_part, source_of
+from fkit.recipe.vocabulary import unsupported
 from fkit.training.optimizer import TWINS, Optimizer, check_group, check_options
 from fkit.training.spec import Phase, Spec
 from fkit.training.transform import Transform, accumulate, clip_norm, clip_value

@@ -8,9 +8,9 @@ import pytest
 import fkit
 from fkit.config.change.override import apply_words
 from fkit.config.schema import rows
-from fkit.run.key import KEYS
-from fkit.run.manual import annotated, table_text
-from fkit.run.settings import read
+from fkit.recipe.key import KEYS
+from fkit.recipe.manual import annotated, table_text
+from fkit.recipe.settings import read
 from fkit.tree.error import FkitValueError
 from fkit.tree.path import parse
 
@@ -110,7 +110,7 @@ def test_a_word_that_nothing_takes_is_an_error(word, text):
 
 def test_the_readme_has_the_table_of_keys():
     assert f"\n\n{table_text()}\n\n" in (ROOT / "README.md").read_text(), (
-        "python -c 'from fkit.run.manual import table_text; print(table_text())'"
+        "python -c 'from fkit.recipe.manual import table_text; print(table_text())'"
     )
 
 
