@@ -2,6 +2,7 @@
 ``nox -s oldest``."""
 
 import os
+import shlex
 
 import nox
 
@@ -16,15 +17,25 @@ ONE_THREAD = {"OMP_NUM_THREADS": "1", "MKL_NUM_THREADS": "1", "OPENBLAS_NUM_THRE
 def train(session: nox.Session) -> None:
     """Train the digit classifier: ``nox -s train``, or ``nox -s train -- --backend jax``."""
     session.install(*PINNED, "-e", ".[jax]")
-    # a net this small is fastest on one thread, and a busy machine does not slow it tenfold
-    place = () if {"--work-dir", "--resume"} & set(session.posargs) else ("--work-dir", _free(session.posargs))
-    session.run("fkit", "train", "configs/digits/convnet.py", *place, *session.posargs, env=ONE_THREAD)
+    asked = {word.partition("=")[0] for word in session.posargs}
+    place = () if "--work-dir" in asked else ("--work-dir", _folder(session.posargs))
+    words = (*place, *session.posargs)
+    try:
+        # a net this small is fastest on one thread, and a busy machine does not slow it tenfold; Ctrl-C reaches the run
+        # too, which saves itself: nox waits for it, however long that takes
+        session.run("fkit", "train", "configs/digits/convnet.py", *words, env=ONE_THREAD, interrupt_timeout=None)
+    except KeyboardInterrupt:
+        again = (*session.posargs, *(() if "--resume" in asked else ("--resume",)))
+        session.log(f"go on with: nox -s train -- {shlex.join(again)}")
+        raise
 
 
-def _free(words: list[str]) -> str:
-    """A work folder that holds no run yet, so that the job can be run again, and on each backend."""
+def _folder(words: list[str]) -> str:
+    """A work folder that holds no run yet, so that the job can be run again, and on each backend; the last one to resume."""
     name = "work_dirs/convnet_jax" if "jax" in words else "work_dirs/convnet"
-    return next(path for path in (name, *(f"{name}_{n}" for n in range(2, 10_000))) if not os.path.exists(path))
+    names = [name, *(f"{name}_{n}" for n in range(2, 10_000))]
+    free = next(n for n, path in enumerate(names) if not os.path.exists(path))
+    return names[max(free - 1, 0) if "--resume" in words else free]
 
 
 @nox.session
