@@ -4,6 +4,7 @@ import argparse
 import sys
 from typing import Any
 
+from fkit.cli.command import add_command
 from fkit.cli.option import add_trust
 from fkit.config.change.action import add_option
 from fkit.config.config import Config, load_config
@@ -14,27 +15,28 @@ from fkit.recipe.settings import read
 
 __all__ = ["add"]
 
-_EXAMPLE = """examples:
-  fkit config show configs/digits/convnet.py --format yaml --cfg-options seed=7
-  fkit config show configs/digits/convnet.py --run             (every key of a run, with what it is)
-  fkit config show configs/digits/convnet.py --format words    (each value as --cfg-options takes it)
-  fkit config explain configs/digits/convnet.py optim_wrapper.optimizer.lr
-  fkit config diff old.py new.py
-"""
+_SHOW = (
+    "fkit config show configs/digits/convnet.py --format yaml --cfg-options seed=7",
+    ("fkit config show configs/digits/convnet.py --run", "every key of a run, with what it is"),
+    ("fkit config show configs/digits/convnet.py --format words", "each value as --cfg-options takes it"),
+)
+_EXPLAIN = ("fkit config explain configs/digits/convnet.py optim_wrapper.optimizer.lr",)
+_DIFF = ("fkit config diff old.py new.py",)
 
 
 def add(subparsers: Any) -> None:
     """Add the command to those of ``fkit``."""
-    raw = argparse.RawDescriptionHelpFormatter
-    parser = subparsers.add_parser(
-        "config", help="show, explain and compare configs", epilog=_EXAMPLE, formatter_class=raw
-    )
+    parser = add_command(subparsers, "config", "Show, explain and compare configs.", (*_SHOW, *_EXPLAIN, *_DIFF))
     commands = parser.add_subparsers(dest="what", required=True, metavar="show|explain|diff")
 
-    show = commands.add_parser("show", help="print the whole config", epilog=_EXAMPLE, formatter_class=raw)
-    show.add_argument("config", help="a .py, .yaml or .json file")
+    show = add_command(commands, "show", "Print the whole config.", _SHOW, "print the whole config")
+    show.add_argument("config", metavar="CONFIG", help="a .py, .yaml or .json file")
     show.add_argument(
-        "--format", default="python", choices=FORMS, help="python (default), or words: what --cfg-options takes"
+        "--format",
+        default="python",
+        choices=FORMS,
+        metavar="FORM",
+        help="python (default), yaml, json, canonical, or words: what --cfg-options takes",
     )
     show.add_argument(
         "--run",
@@ -44,20 +46,19 @@ def add(subparsers: Any) -> None:
     )
     show.set_defaults(run=_show)
 
-    explained = commands.add_parser(
-        "explain", help="where a value was set, and what it overrode", epilog=_EXAMPLE, formatter_class=raw
+    explained = add_command(
+        commands, "explain", "Say where a value was set, and what it overrode.", _EXPLAIN, "where a value was set"
     )
-    explained.add_argument("config", help="a .py, .yaml or .json file")
-    explained.add_argument("key", help="a path, as model.backbone.depth or train_pipeline[0].type")
+    explained.add_argument("config", metavar="CONFIG", help="a .py, .yaml or .json file")
+    explained.add_argument("key", metavar="KEY", help="a path, as model.backbone.depth or train_pipeline[0].type")
     explained.set_defaults(run=_explain)
 
-    diff = commands.add_parser("diff", help="what two configs do not share", epilog=_EXAMPLE, formatter_class=raw)
+    diff = add_command(commands, "diff", "Say what two configs do not share.", _DIFF, "what two configs do not share")
     diff.add_argument("a", metavar="A", help="a config file")
     diff.add_argument("b", metavar="B", help="another")
     diff.set_defaults(run=_diff)
     for command in (show, explained, diff):
         add_trust(command)
-        command.add_argument("--debug", action="store_true", help="show the traceback of an error")
     for command in (show, explained):
         add_option(command)
 

@@ -5,7 +5,7 @@ import json
 import sys
 from typing import Any
 
-from fkit.cli.option import add_debug
+from fkit.cli.command import add_command
 from fkit.edge.environment import collect_env
 
 __all__ = ["add"]
@@ -15,22 +15,22 @@ def add(commands: Any) -> None:
     """Add the command to the command line.
 
     Args:
-        commands: what ``ArgumentParser.add_subparsers`` gives.
+        commands: what ``CommandParser.add_subparsers`` gives.
 
     Example:
-        >>> top = argparse.ArgumentParser()
+        >>> from fkit.cli.command import CommandParser
+        >>> top = CommandParser()
         >>> add(top.add_subparsers())
         >>> top.parse_args(["env", "--json"]).json
         True
     """
-    command = commands.add_parser(
+    command = add_command(
+        commands,
         "env",
-        help="what this machine and its packages are",
-        description="Print the platform, Python, compilers, frameworks, devices and packages; paste it into a report.",
-        epilog="example: fkit env --json > env.json",
+        "Print the platform, Python, compilers, frameworks, devices and packages; paste it into a report.",
+        ["fkit env --json > env.json"],
     )
     command.add_argument("--json", action="store_true", help="print one JSON object")
-    add_debug(command)
     command.set_defaults(run=_run)
 
 

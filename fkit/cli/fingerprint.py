@@ -4,7 +4,7 @@ import argparse
 import sys
 from typing import Any
 
-from fkit.cli.option import add_debug
+from fkit.cli.command import add_command
 from fkit.edge.checkpoint import digest, locate, read_checkpoint
 
 __all__ = ["add"]
@@ -12,14 +12,13 @@ __all__ = ["add"]
 
 def add(commands: Any) -> None:
     """Add the command to the command line."""
-    command = commands.add_parser(
+    command = add_command(
+        commands,
         "fingerprint",
-        help="a digest of all exact state of a checkpoint",
-        description="Print a hex digest of all exact state of a checkpoint: weights, optimizer, position, hooks' memory.",
-        epilog="example: fkit fingerprint work_dirs/convnet/checkpoints/step_00000460",
+        "Print a hex digest of all exact state of a checkpoint: weights, optimizer, position, hooks' memory.",
+        ["fkit fingerprint work_dirs/convnet/checkpoints/step_00000460"],
     )
     command.add_argument("checkpoint", metavar="CHECKPOINT", help="a step_... folder, `latest`, or a work folder")
-    add_debug(command)
     command.set_defaults(run=_run)
 
 

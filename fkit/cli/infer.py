@@ -11,6 +11,7 @@ from typing import Any
 import fkit
 from fkit.array.room import open as open_room
 from fkit.catalog.build import maker_of
+from fkit.cli.command import add_command
 from fkit.cli.option import add_config, add_place
 from fkit.cli.reach import open_registry, read_config
 from fkit.cli.test import load_state
@@ -33,11 +34,11 @@ __all__ = ["add"]
 
 def add(commands: Any) -> None:
     """Add the command to the command line."""
-    command = commands.add_parser(
+    command = add_command(
+        commands,
         "infer",
-        help="predict on images, and write them annotated",
-        description="Predict on images with the config's test pipeline, and write each with what was predicted.",
-        epilog="example: fkit infer configs/digits/convnet.py work_dirs/convnet a.png b.png --out vis",
+        "Predict on images with the config's test pipeline, and write each with what was predicted.",
+        ["fkit infer configs/digits/convnet.py work_dirs/convnet a.png b.png --out vis"],
     )
     add_config(command)
     command.add_argument("checkpoint", metavar="CHECKPOINT", help="a step_... folder, `latest`, or a work folder")

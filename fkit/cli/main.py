@@ -1,57 +1,36 @@
 """``fkit``: one file a command."""
 
-import argparse
 import contextlib
 import sys
+import traceback
 from typing import TextIO, cast
 
 from fkit import __version__
+from fkit.cli.command import COMMANDS, CommandParser
 from fkit.edge.output import Output, OutputError, Screened, printable
 from fkit.tree.error import FkitError
 
 __all__ = ["main", "message_of", "parser"]
 
-_COMMANDS = ("train", "test", "infer", "config", "registry", "env", "fingerprint")
 
-
-def parser(only: str | None = None) -> argparse.ArgumentParser:
+def parser(only: str | None = None) -> CommandParser:
     """The whole command line; ``only`` fills in the options of one command, so that starting it loads no other."""
     import importlib
 
-    top = argparse.ArgumentParser(
+    top = CommandParser(
         prog="fkit",
-        description="A functional, immutable kit for vision research.",
-        epilog="example: fkit train configs/digits/convnet.py --backend jax --cfg-options train_cfg.max_epochs=5",
+        description="A functional, immutable kit for vision research. `fkit COMMAND --help` shows a command's options.",
+        examples=["fkit train configs/digits/convnet.py --backend jax --cfg-options train_cfg.max_epochs=5"],
     )
-    top.add_argument("--version", action="version", version=f"fkit {__version__}")
-    commands = top.add_subparsers(dest="command", metavar="COMMAND")
-    for name in _COMMANDS:
+    top.add_argument("--version", action="version", version=f"fkit {__version__}", help="show the version")
+    top.set_defaults(parser=top)
+    commands = top.add_subparsers(dest="command", metavar="COMMAND", title="commands", required=True)
+    for name, summary in COMMANDS.items():
         if only is None or only == name:
             importlib.import_module(f"fkit.cli.{name}").add(commands)
         else:
-            commands.add_parser(name)
+            commands.add_parser(name, help=summary)
     return top
-
-
-_HELP = """usage: fkit [-h] [--version] COMMAND ...
-
-A functional, immutable kit for vision research.
-
-commands:
-  train        train a model from a config
-  test         score a checkpoint on held-out data
-  infer        predict on images, and write them annotated
-  config       show, explain and compare configs
-  registry     list what configs can name
-  env          what this machine and its packages are
-  fingerprint  a digest of all exact state of a checkpoint
-
-options:
-  -h, --help   show this message; `fkit COMMAND --help` shows a command's
-  --version    show the version
-
-example: fkit train configs/digits/convnet.py --backend jax --cfg-options train_cfg.max_epochs=5
-"""
 
 
 def main(argv: list[str] | None = None) -> int:
@@ -64,37 +43,39 @@ def main(argv: list[str] | None = None) -> int:
     output = Output(sys.stdout)
     try:
         with contextlib.redirect_stdout(cast("TextIO", output)):
-            code = _run(words)
+            code = _run([word for word in words if word != "--debug"])
         output.flush()
         return code
     except BrokenPipeError:  # the reader of our output has gone
         output.drop()
         return 0
-    except Exception as error:
-        if "--debug" in words:
-            raise
+    except (Exception, SystemExit) as error:
         if isinstance(error, OutputError):
             output.drop()
         text, code = message_of(error)
-        _say(text)
+        trace = "".join(traceback.format_exception(error)) if "--debug" in words else ""
+        _say(trace, text)
         return code
     except KeyboardInterrupt:  # a second Ctrl-C, or one outside a run
-        _say("interrupted")
+        _say("", "interrupted")
         return 130
 
 
 def _run(words: list[str]) -> int:
-    if not words or words[0] in ("-h", "--help"):
-        sys.stdout.write(_HELP)
-        return 0 if words else 2
+    top = parser(words[0] if words else "")
+    if not words:
+        Screened(sys.stderr).write(top.format_help())
+        return 2
     try:
-        arguments = parser(words[0] if words[0] in _COMMANDS else None).parse_args(words)
-    except SystemExit as end:  # argparse has said what is wrong, or printed the help that was asked for
-        return int(end.code or 0)
+        arguments, strange = top.parse_known_args(words)
+    except SystemExit:  # argparse has printed the help or the version that was asked for
+        return 0
+    if strange:
+        arguments.parser.refuse_words(strange)
     return int(arguments.run(arguments) or 0)
 
 
-def message_of(error: Exception) -> tuple[str, int]:
+def message_of(error: BaseException) -> tuple[str, int]:
     """What a person reads of an error, and the exit code: the one door of every command.
 
     Example:
@@ -103,12 +84,16 @@ def message_of(error: Exception) -> tuple[str, int]:
     """
     if isinstance(error, FkitError):
         return str(error), error.exit_code
-    text = f"{type(error).__name__}: {error}" if str(error) else type(error).__name__
-    return f"{text}\n  This is a fault of fkit, or of code of yours that it called: --debug shows where.", 1
+    try:
+        text = f"{type(error).__name__}: {error}".strip().removesuffix(":")
+    except Exception:  # an error of a user's own class, whose text fails
+        text = type(error).__name__
+    hint = "This is a fault of fkit, or of code of yours that it called: --debug shows where."
+    return "\n  ".join((*text.splitlines(), hint)), 1
 
 
-def _say(text: str) -> None:
-    Screened(sys.stderr).write(f"fkit: {printable(text)}\n")
+def _say(trace: str, text: str) -> None:
+    Screened(sys.stderr).write(printable(f"{trace}fkit: {text}\n"))
 
 
 if __name__ == "__main__":

@@ -4,12 +4,7 @@ import argparse
 
 from fkit.config.change.action import add_option
 
-__all__ = ["add_config", "add_debug", "add_place", "add_trust"]
-
-
-def add_debug(command: argparse.ArgumentParser) -> None:
-    """``--debug``, which every command has."""
-    command.add_argument("--debug", action="store_true", help="show the traceback of an error")
+__all__ = ["add_config", "add_place", "add_trust"]
 
 
 def add_trust(command: argparse.ArgumentParser) -> None:
@@ -29,7 +24,6 @@ def add_config(command: argparse.ArgumentParser) -> None:
     command.add_argument("config", metavar="CONFIG", help="a .py, .yaml or .json file")
     add_option(command)
     add_trust(command)
-    add_debug(command)
 
 
 def add_place(command: argparse.ArgumentParser) -> None:

@@ -8,37 +8,36 @@ from fkit.catalog.builtin import registry
 from fkit.catalog.describe import Described, describe
 from fkit.catalog.plugin import include, installed
 from fkit.catalog.registry import Registry
-from fkit.cli.option import add_debug
+from fkit.cli.command import add_command
 
 __all__ = ["add", "run"]
 
-_EXAMPLE = """examples:
-  fkit registry                         the kinds, and how many names each has
-  fkit registry models                  the models
-  fkit registry models --search res     those with "res" in their name or module
-  fkit registry --search adam           in all kinds
-"""
+_EXAMPLES = (
+    ("fkit registry", "the kinds, and how many names each has"),
+    ("fkit registry models", "the models"),
+    ("fkit registry models --search res", "those with 'res' in their name or module"),
+    ("fkit registry --search adam", "in all kinds"),
+)
 
 
 def add(subparsers: Any) -> None:
     """Add the command to the parser of ``fkit``.
 
     Args:
-        subparsers: what ``argparse.ArgumentParser.add_subparsers`` returned.
+        subparsers: what ``CommandParser.add_subparsers`` returned.
     """
-    parser = subparsers.add_parser(
+    parser = add_command(
+        subparsers,
         "registry",
-        help="list what configs can name: names, backends, where they are defined, signatures",
-        description="List what configs can name. Nothing is imported: signatures are read from the source.",
-        epilog=_EXAMPLE,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
+        "List what configs can name: names, backends, where they are defined, signatures. Nothing is imported: "
+        "signatures are read from the source.",
+        _EXAMPLES,
     )
     parser.add_argument("kind", nargs="?", metavar="KIND", help="models, datasets, hooks, ...; without it, the kinds")
     parser.add_argument("--search", metavar="WORD", help="only names or modules that contain WORD (case aside)")
     parser.add_argument(
         "--include", metavar="MODULE", action="append", default=[], help="a module whose parts are listed too"
     )
-    add_debug(parser)
     parser.set_defaults(run=run)
 
 

@@ -8,6 +8,7 @@ from typing import Any
 
 import fkit
 from fkit.array.room import open as open_room
+from fkit.cli.command import add_command
 from fkit.cli.option import add_config, add_place
 from fkit.cli.reach import open_registry, read_config
 from fkit.edge.checkpoint import locate, read_checkpoint
@@ -26,11 +27,11 @@ __all__ = ["add"]
 
 def add(commands: Any) -> None:
     """Add the command to the command line."""
-    command = commands.add_parser(
+    command = add_command(
+        commands,
         "test",
-        help="score a checkpoint on held-out data",
-        description="Score a checkpoint on the config's test data.",
-        epilog="example: fkit test configs/digits/convnet.py work_dirs/convnet --out scores.json",
+        "Score a checkpoint on the config's test data.",
+        ["fkit test configs/digits/convnet.py work_dirs/convnet --out scores.json"],
     )
     add_config(command)
     command.add_argument("checkpoint", metavar="CHECKPOINT", help="a step_... folder, `latest`, or a work folder")

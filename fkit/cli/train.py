@@ -11,6 +11,7 @@ from typing import Any
 
 import fkit
 from fkit.catalog.registry import Registry
+from fkit.cli.command import add_command, whole
 from fkit.cli.option import add_config, add_place
 from fkit.cli.reach import open_registry, read_config
 from fkit.config.config import Config
@@ -32,16 +33,21 @@ __all__ = ["add", "train"]
 
 def add(commands: Any) -> None:
     """Add the command to the command line."""
-    command = commands.add_parser(
+    command = add_command(
+        commands,
         "train",
-        help="train a model from a config",
-        description="Train a model from a config, in a work folder.",
-        epilog="example: fkit train configs/digits/convnet.py --work-dir work_dirs/a --cfg-options train_cfg.max_epochs=5",
+        "Train a model from a config, in a work folder.",
+        [
+            "fkit train configs/digits/convnet.py --work-dir work_dirs/a --cfg-options train_cfg.max_epochs=5",
+            ("fkit train configs/digits/convnet.py --work-dir work_dirs/a --resume", "go on with it"),
+        ],
     )
     add_config(command)
     add_place(command)
     command.add_argument("--work-dir", metavar="DIR", help="default: work_dirs/NAME_OF_CONFIG")
-    command.add_argument("--seed", type=int, metavar="N", help="default: the config's, else one is drawn and recorded")
+    command.add_argument(
+        "--seed", type=whole, metavar="N", help="default: the config's, else one is drawn and recorded"
+    )
     command.add_argument(
         "--resume",
         nargs="?",
@@ -54,8 +60,13 @@ def add(commands: Any) -> None:
         "--other-data", action="store_true", help="with --resume: go on though the data are others than before"
     )
     command.add_argument("--load-from", metavar="PATH", help="begin with the weights of a checkpoint")
-    command.add_argument("--devices", type=int, metavar="N", help="number of devices (one, in this version)")
-    command.add_argument("--launcher", choices=("none", "pytorch", "slurm", "mpi"), help="one process, in this version")
+    command.add_argument("--devices", type=whole, metavar="N", help="number of devices (one, in this version)")
+    command.add_argument(
+        "--launcher",
+        choices=("none", "pytorch", "slurm", "mpi"),
+        metavar="NAME",
+        help="none, pytorch, slurm or mpi (one process, in this version)",
+    )
     command.add_argument("--amp", action="store_true", help="compute in bfloat16; parameters stay float32")
     command.set_defaults(run=_run)
 

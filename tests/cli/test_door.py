@@ -1,8 +1,11 @@
 """The one door of the command line: every error one message, every command `--debug`, output that fails."""
 
 import argparse
+import contextlib
 import json
 import os
+import re
+import shlex
 import subprocess
 import sys
 from pathlib import Path
@@ -11,6 +14,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from fkit.cli.command import COMMANDS as LISTED
 from fkit.cli.main import main, message_of, parser
 from fkit.edge.output import Screened
 
@@ -38,6 +42,40 @@ def test_every_command_has_debug_and_an_example(name):
     assert "example" in COMMANDS[name].format_help()
 
 
+def examples(text):
+    """The commands below "examples:", as a shell takes them: a backslash goes on in the next line."""
+    below = text.partition("\nexample")[2].partition("\n")[2].replace("\\\n", "")
+    return [words for words in (shlex.split(line, comments=True) for line in below.splitlines()) if words]
+
+
+@pytest.mark.parametrize("columns", ["60", "80", "120"])
+@pytest.mark.parametrize("name", ["fkit", "fkit config", *COMMANDS])
+def test_help_breaks_inside_no_word_and_its_examples_are_commands(name, columns, capsys):
+    with contextlib.ExitStack() as stack:
+        stack.callback(os.environ.__setitem__, "COLUMNS", os.environ["COLUMNS"]) if "COLUMNS" in os.environ else (
+            stack.callback(os.environ.pop, "COLUMNS")
+        )
+        os.environ["COLUMNS"] = columns
+        assert main([*name.split()[1:], "--help"]) == 0
+    out = capsys.readouterr().out
+    usage, _, below = out.partition("\n\n")  # argparse keeps an option and its value in one line
+    assert not [line for line in out.splitlines() if line.endswith("-")] and "usage: " in usage
+    assert not [line for line in below.splitlines() if len(line) > int(columns) and not line.lstrip().startswith("--")]
+    assert examples(out)
+    for words in examples(out):
+        assert words[0] == "fkit"
+        words = words[: words.index(">")] if ">" in words else words
+        arguments, strange = parser(words[1]).parse_known_args(words[1:])
+        assert not strange and arguments.run
+
+
+def test_the_list_of_commands_is_that_of_the_commands():
+    assert parser().format_help() == parser("").format_help()
+    short = "\n".join(line.strip() for line in parser("").format_help().splitlines())
+    for name in LISTED:
+        assert re.search(rf"^{name} +{re.escape(LISTED[name])}$", short, re.MULTILINE)
+
+
 def fkit(*words, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.PIPE, **environment):
     return subprocess.run(
         [sys.executable, "-m", "fkit", *map(os.fsdecode, words)],
@@ -63,8 +101,9 @@ def test_a_wrong_word_is_one_message(words, want, capsys):
     code = main(words)
     out, err = capsys.readouterr()
     assert (code, out) == (2, "") and want in err and err.startswith("fkit: ") and "Traceback" not in err
-    with pytest.raises(Exception, match=r".+"):
-        main([*words, "--debug"])
+    assert main([*words, "--debug"]) == 2
+    err = capsys.readouterr().err
+    assert err.startswith("Traceback") and f"\nfkit: {err.partition('fkit: ')[2]}" in err
 
 
 def test_what_is_no_error_of_the_kit_is_said_as_one():

@@ -1,11 +1,11 @@
 """`fkit registry`."""
 
-import argparse
 from collections.abc import Callable
 
 import pytest
 
 from fkit.cli import registry as command
+from fkit.cli.command import CommandParser
 from fkit.tree.error import FkitKeyError
 
 Run = Callable[..., str]
@@ -14,7 +14,7 @@ Run = Callable[..., str]
 @pytest.fixture
 def run(capsys: pytest.CaptureFixture[str]) -> Run:
     def act(*words: str) -> str:
-        parser = argparse.ArgumentParser(prog="fkit")
+        parser = CommandParser(prog="fkit")
         command.add(parser.add_subparsers())
         args = parser.parse_args(["registry", *words])
         assert args.run(args) == 0
