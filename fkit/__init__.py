@@ -15,7 +15,11 @@ if TYPE_CHECKING:
     from fkit.config.change.action import DictAction as DictAction
     from fkit.config.config import Config as Config
     from fkit.config.config import load_config as load_config
+    from fkit.data.dataset import Dataset as Dataset
     from fkit.data.source import Source as Source
+    from fkit.data.transform.transform import Transform as Transform
+    from fkit.run import effect as effect
+    from fkit.run.event import Event as Event
     from fkit.run.hook.hook import Hook as Hook
     from fkit.run.loop import train as train
     from fkit.run.plan import open_data as open_data
@@ -23,7 +27,9 @@ if TYPE_CHECKING:
     from fkit.run.plan import program as program
     from fkit.run.start import begin as begin
     from fkit.run.start import restore as restore
+    from fkit.run.state import Memory as Memory
     from fkit.structures.batch import Batch as Batch
+    from fkit.training.metric import Metric as Metric
     from fkit.training.state import TrainState as TrainState
     from fkit.tree.error import FkitError as FkitError
 
@@ -48,14 +54,25 @@ _NAMES = (
     ("begin", "fkit.run.start:begin"),
     ("restore", "fkit.run.start:restore"),
     ("train", "fkit.run.loop:train"),
-    ("Hook", "fkit.run.hook.hook:Hook"),
     ("Source", "fkit.data.source:Source"),
+    # what an experiment of one's own is made of
+    ("Dataset", "fkit.data.dataset:Dataset"),
+    ("Transform", "fkit.data.transform.transform:Transform"),
+    ("Metric", "fkit.training.metric:Metric"),
+    ("Hook", "fkit.run.hook.hook:Hook"),
+    ("Memory", "fkit.run.state:Memory"),
+    ("Event", "fkit.run.event:Event"),
+    ("effect", "fkit.run.effect"),
 )
 
 # names that OpenMMLab's users look for, and what they write here
 _RUN = "`fkit train CONFIG` runs a config; in code: fkit.plan, fkit.begin and fkit.train."
 _REGISTRY = "A registry is a value: reg = fkit.registry(); reg.register(kind, maker) gives a new one, reg.build(kind, cfg) builds."
 _INSTEAD = (
+    *((name, f"Write fkit.effect.{name}.") for name in ("Stop", "Validate", "SetHyperparams", "WriteText", "WriteScalars")),
+    ("BaseDataset", "Derive from fkit.Dataset: `load` is `load_data_list`."),
+    ("BaseTransform", "Derive from fkit.Transform: `draw` and `apply` are `transform`."),
+    ("BaseMetric", "Derive from fkit.Metric: `values` gives a number a sample."),
     ("ConfigDict", "Write fkit.Config: the mappings inside it are Configs too."),
     ("build_from_cfg", "Write fkit.build(cfg, registry, kind); fkit.catalog.openmmlab.build_from_cfg takes mmcv's arguments."),
     ("set_random_seed", "A seed is an argument: fkit.begin(plan, seed), or `seed` in the config."),

@@ -19,6 +19,7 @@ __all__ = ["Component", "component", "include", "include_custom", "installed"]
 T = TypeVar("T")
 R = TypeVar("R", bound=Table)
 _ATTRIBUTE = "__fkit_component__"
+_KIND = "__fkit_kind__"  # of the classes that parts of one's own are derived from: what parts they are
 _KEYS = ("imports", "allow_failed_imports")
 
 
@@ -35,6 +36,9 @@ def component(
     kind: str, name: str | Iterable[str] | None = None, backend: str | None = None, scope: str | None = None
 ) -> Callable[[T], T]:
     """Mark a class or function as a maker; nothing is registered until its module is included.
+
+    What is derived from fkit.Dataset, fkit.Transform, fkit.Metric or fkit.Hook needs it only for another name or scope:
+    see `include`.
 
     Args:
         kind: "models", "hooks", ...
@@ -66,7 +70,8 @@ def component(
 def include(reg: R, module: ModuleType | str) -> R:
     """A registry that also has what a module offers: the makers it marks, then what its ``register(reg)`` adds.
 
-    Marks count on what the module defines, and on what it takes from modules inside it (a package that gathers its
+    What it derives from fkit.Dataset, fkit.Transform, fkit.Metric or fkit.Hook needs no mark: where the module has no
+    ``register``, each such class is offered under its own name, unless that begins with an underscore. Marks count on what the module defines, and on what it takes from modules inside it (a package that gathers its
     parts in ``__init__``). A module that is in already adds nothing. Including a module also allows configs to name
     what is inside it.
 
@@ -89,7 +94,10 @@ def include(reg: R, module: ModuleType | str) -> R:
             scope = reg.scope if mark.scope is None else mark.scope
             reg = reg.add(entry_of(reg.kind(mark.kind), maker, mark.name, scope, mark.backend))
     register = vars(module).get("register")
-    if callable(register):
+    if not callable(register):
+        for maker in _derived(module):
+            reg = reg.add(entry_of(reg.kind(getattr(maker, _KIND)), maker, None, reg.scope, None))
+    else:
         reg = _registered(register, reg, f"{module.__name__}.register")
     return _included(reg, module.__name__)
 
@@ -193,15 +201,26 @@ def _import(name: str) -> ModuleType:
         raise FkitImportError(error.what, repair="Is its folder on PYTHONPATH, or its package installed?") from error
 
 
-def _marked(module: ModuleType) -> Iterator[Any]:
+def _defined(module: ModuleType) -> Iterator[Any]:
+    """What a module defines, or takes from modules inside it; each once."""
     seen: tuple[int, ...] = ()
     for value in tuple(vars(module).values()):
-        # vars, not getattr: a subclass does not inherit the mark of the class it is made from
-        attributes = getattr(value, "__dict__", ())
         home = getattr(value, "__module__", None)
-        inside = isinstance(home, str) and f"{home}.".startswith(f"{module.__name__}.")
-        if _ATTRIBUTE in attributes and inside and id(value) not in seen:
+        if isinstance(home, str) and f"{home}.".startswith(f"{module.__name__}.") and id(value) not in seen:
             seen = (*seen, id(value))
+            yield value
+
+
+def _marked(module: ModuleType) -> Iterator[Any]:
+    # vars, not getattr: a subclass does not inherit the mark of the class it is made from
+    return (value for value in _defined(module) if _ATTRIBUTE in getattr(value, "__dict__", ()))
+
+
+def _derived(module: ModuleType) -> Iterator[type[Any]]:
+    """Classes of a module that say by what they are derived from which parts they are, and bear no mark."""
+    for value in _defined(module):
+        of_parts = isinstance(value, type) and isinstance(getattr(value, _KIND, None), str)
+        if of_parts and _ATTRIBUTE not in vars(value) and not value.__name__.startswith("_"):
             yield value
 
 

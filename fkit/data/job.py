@@ -8,7 +8,7 @@ from typing import Any, NamedTuple, Protocol
 from fkit.array.random import generator, key
 from fkit.data.ambient import repeatable, reseed
 from fkit.data.collate import collate as default_collate
-from fkit.data.dataset import Dataset
+from fkit.data.dataset import Indexed
 from fkit.data.transform.transform import Compose, Sample, of_others
 from fkit.structures.batch import Batch
 from fkit.tree.error import FkitError, FkitTypeError, like, quoted
@@ -40,7 +40,7 @@ class Workers(Protocol):
 class Others:
     """The dataset's other samples, raw, as a transform asks for them (`fkit.data.transform.transform.Fetch`)."""
 
-    dataset: Dataset
+    dataset: Indexed
 
     def __call__(self, index: int) -> Sample:
         return self.dataset[index]
@@ -60,7 +60,7 @@ class Maker:
         collate: samples -> Batch.
     """
 
-    dataset: Dataset
+    dataset: Indexed
     seed: int = 0
     collate: Callable[[list[Any]], Batch] = default_collate
 
@@ -116,7 +116,7 @@ class Maker:
         return batch
 
 
-def pipeline_of(dataset: Dataset) -> Compose | None:
+def pipeline_of(dataset: Indexed) -> Compose | None:
     """A dataset's pipeline where that is for the loader to run; None where its samples are ready as they come."""
     pipeline: Any = getattr(dataset, "pipeline", None)
     return pipeline if isinstance(pipeline, Compose) else None  # mmengine's datasets have one and run it themselves

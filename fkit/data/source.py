@@ -11,7 +11,7 @@ from frozendict import frozendict
 from numpy.typing import NDArray
 
 from fkit.data.collate import collate as default_collate
-from fkit.data.dataset import Dataset
+from fkit.data.dataset import Indexed, check_dataset
 from fkit.data.job import Job, Maker, Workers
 from fkit.data.key import check_loader
 from fkit.data.sampler import DefaultSampler, Sampler, count_of, order_of
@@ -158,7 +158,7 @@ class Loader(Source):
         [[4.0, 9.0], [16.0]]
     """
 
-    dataset: Dataset
+    dataset: Indexed
     batch_size: int = 1
     sampler: Sampler = DefaultSampler()  # noqa: RUF009  frozen
     drop_last: bool = False
@@ -175,8 +175,7 @@ class Loader(Source):
         check_fields(self)
         dataset: Any = self.dataset
         name = type(dataset).__name__
-        if not hasattr(dataset, "__len__") or not hasattr(dataset, "__getitem__"):
-            raise FkitTypeError(f"a dataset has __len__ and __getitem__, which {quoted(dataset)} has not.")
+        check_dataset(dataset)
         expect_call(self.collate, "Loader: `collate` is a function of samples that gives a Batch")
         for word, least in (("batch_size", 1), ("workers", 0), ("ahead", 1), ("limit", 1)):
             number = getattr(self, word)

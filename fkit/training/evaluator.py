@@ -9,14 +9,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fkit.structures.batch import Batch
-from fkit.training.metric import Metric, Targets
+from fkit.training.metric import Metric, Targets, check_metric
 from fkit.tree.check import expect
 from fkit.tree.error import FkitTypeError, FkitValueError, quoted
 
 __all__ = ["Evaluator", "sample_ids"]
 
 _NUMBER = itemgetter("sample_idx")
-_METHODS = ("empty", "observe", "merge", "compute")
 
 
 @dataclass(frozen=True)
@@ -24,7 +23,7 @@ class Evaluator:
     """Metrics, observed together.
 
     Args:
-        metrics: each a `fkit.training.metric.Metric`.
+        metrics: each a `fkit.Metric`, or a value with its methods.
 
     Example:
         >>> from fkit.training.metric import Accuracy
@@ -41,12 +40,7 @@ class Evaluator:
     def __post_init__(self) -> None:
         expect(self.metrics, (list, tuple), "Evaluator: metrics are a list")
         for metric in self.metrics:
-            for method in _METHODS:
-                if isinstance(metric, type) or not hasattr(metric, method):
-                    raise FkitTypeError(
-                        f"a metric is a value with {', '.join(_METHODS)}, not {quoted(metric)}.",
-                        repair="Say dict(type='Accuracy'), or give a fkit.training.metric.Metric.",
-                    )
+            check_metric(metric)
         object.__setattr__(self, "metrics", tuple(self.metrics))
 
     @staticmethod

@@ -5,8 +5,8 @@ id and drops the repeats that padding made, so order, split and the number of pr
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from typing import Any, Protocol, TypeAlias, cast
+from dataclasses import KW_ONLY, dataclass
+from typing import Any, TypeAlias, cast
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,24 +14,70 @@ from numpy.typing import NDArray
 from fkit.training.label import check_labels
 from fkit.training.row import Rows
 from fkit.tree.check import check_fields, expect, expect_number
-from fkit.tree.error import FkitKeyError, FkitTypeError, FkitValueError
+from fkit.tree.error import FkitKeyError, FkitTypeError, FkitValueError, quoted
+from fkit.tree.frozen import EMPTY, frozen
 
-__all__ = ["Accuracy", "Metric", "ranks"]
+__all__ = ["Accuracy", "Metric", "check_metric", "ranks"]
+
+_METHODS = ("empty", "observe", "merge", "compute")
 
 Targets: TypeAlias = Mapping[str, Any]
 
 
-class Metric(Protocol):
-    """What an evaluator asks of a metric: a frozen value; states are values too."""
+_CONTRACT = (
+    "Write `values(self, outputs, targets)`, which gives a number a sample, (N,); or `empty`, `observe`, `merge` and"
+    " `compute`."
+)
+
+
+@dataclass(frozen=True)
+class Metric:
+    """What is measured on held-out data: a frozen value; states are values too.
+
+    The common case is a number a sample and its mean: derive a frozen dataclass and write `values`. Each sample counts
+    once, though padding may repeat it, and any order, split or number of processes gives the same bits. Anything else
+    overrides `empty`, `observe`, `merge` and `compute`, together.
+
+    Args:
+        prefix: what its numbers' names begin with; by default the class's own name in small letters.
+
+    Example:
+        >>> class Error(Metric):
+        ...     def values(self, outputs, targets):
+        ...         return np.abs(outputs["size"] - targets["size"])
+        >>> metric = Error()
+        >>> state = metric.observe(metric.empty(), {"size": np.array([2.0, 4.0])}, {"size": np.array([2, 1])}, [0, 1])
+        >>> metric.compute(state)
+        {'error': 1.5}
+    """
+
+    __fkit_kind__ = "metrics"
+
+    _: KW_ONLY
+    prefix: str = ""
 
     @property
-    def prefix(self) -> str:
-        """What its numbers' names begin with: ``prefix/name``."""
-        ...
+    def title(self) -> str:
+        """What its numbers' names begin with."""
+        expect(self.prefix, str, f"{type(self).__name__}: prefix is text")
+        return self.prefix or type(self).__name__.lower()
+
+    def values(self, outputs: Any, targets: Targets) -> Any:
+        """What each sample of a batch says.
+
+        Args:
+            outputs: what the model predicted, as host arrays.
+            targets: the batch's targets, as host arrays.
+
+        Returns:
+            (N,) numbers, of which the metric is the mean; or a pair ``(sums, counts)`` of (N,) numbers, of which it is the
+            sum of the sums over the sum of the counts (pixels that are right, and pixels); or a mapping of names to either.
+        """
+        raise FkitTypeError(f"{type(self).__name__} does not say what it measures.", repair=_CONTRACT)
 
     def empty(self) -> Any:
         """The state that has seen nothing; merging it changes nothing."""
-        ...
+        return EMPTY
 
     def observe(self, state: Any, outputs: Any, targets: Targets, ids: Any, valid: Targets | None = None) -> Any:
         """The state that has also seen one batch.
@@ -42,29 +88,92 @@ class Metric(Protocol):
             ids: (N,) int64, which samples they are.
             valid: the batch's masks by target's name: which of ``targets[name]`` is real; one that is absent, all.
         """
-        ...
+        if valid:
+            raise FkitTypeError(
+                f"{type(self).__name__}: `values` sees no masks, and the batch has some: {', '.join(valid)}.",
+                repair="Override `observe`, which is given `valid`.",
+            )
+        return self.merge(state, _rows(type(self).__name__, self.values(outputs, targets), ids))
 
     def merge(self, a: Any, b: Any) -> Any:
         """The state that has seen what both saw."""
-        ...
+        return frozen({name: a.get(name, Rows()).join(b.get(name, Rows())) for name in (*a, *b)})
 
     def compute(self, state: Any) -> dict[str, float]:
         """The numbers by name, prefix included.
 
         Raises:
-            FkitValueError: nothing was observed.
+            FkitValueError: nothing was observed, or all counts are 0.
         """
+        if not any(rows.count for rows in state.values()):
+            raise FkitValueError(f"{type(self).__name__}: no sample was observed.", repair="Check the validation data.")
+        numbers: dict[str, float] = {}
+        for name in sorted(state):
+            total, count = np.add.reduce(state[name].table()[1], axis=0).tolist()
+            if count == 0:
+                raise FkitValueError(f"{type(self).__name__}: all counts are 0, so there is no mean.")
+            numbers[f"{self.title}/{name}" if name else self.title] = total / count
+        return numbers
+
+
+def check_metric(metric: Any) -> None:
+    """Refuse what is no metric: for the door of an evaluator.
+
+    Raises:
+        FkitTypeError: a method is not there; the message says which.
+
+    Example:
+        >>> check_metric(Metric())
+        Traceback (most recent call last):
         ...
+        fkit.tree.error.FkitTypeError: Metric does not say what it measures.
+          Write `values(self, outputs, targets)`, which gives a number a sample, (N,); or `empty`, `observe`, `merge` and `compute`.
+    """
+    missing = [name for name in _METHODS if not callable(getattr(metric, name, None))]
+    if isinstance(metric, type) or missing:
+        lacks = f", which has no {missing[0]}" if missing and len(missing) < len(_METHODS) else ""
+        raise FkitTypeError(
+            f"a metric is a value with {', '.join(_METHODS)}, not {quoted(metric)}{lacks}.",
+            repair="Derive it from fkit.Metric; the kit's own is dict(type='Accuracy').",
+        )
+    kind = cast("type[Any]", type(metric))
+    if isinstance(metric, Metric) and kind.values is Metric.values:
+        for name in ("observe", "compute"):
+            if getattr(kind, name) is getattr(Metric, name):
+                raise FkitTypeError(f"{kind.__name__} does not say what it measures.", repair=_CONTRACT)
+
+
+def _rows(who: str, said: Any, ids: Any) -> Mapping[str, Rows]:
+    """What `Metric.values` gave, as rows of (sum, count) by name."""
+    named = cast("Mapping[str, Any]", said) if isinstance(said, Mapping) else {"": said}
+    rows: dict[str, Rows] = {}
+    for name, value in named.items():
+        pair = (
+            cast("tuple[Any, ...]", value) if isinstance(value, tuple) and len(cast(Any, value)) == 2 else (value, None)
+        )
+        sums = _column(who, pair[0], len(ids))
+        counts = np.ones(len(sums)) if pair[1] is None else _column(who, pair[1], len(ids))
+        rows[name] = Rows().add(ids, np.stack((sums, counts), axis=1))
+    return frozen(rows)
+
+
+def _column(who: str, value: Any, count: int) -> NDArray[np.float64]:
+    array: NDArray[Any] = np.asarray(value)
+    if array.shape != (count,) or array.dtype.kind not in "biuf":
+        what = f"{array.dtype} of shape {array.shape}" if array.dtype.kind in "biufcO" else quoted(value)
+        raise FkitTypeError(f"{who}.values gave {what} for {count} samples; expected (N,) numbers.", repair=_CONTRACT)
+    return array.astype(np.float64)
 
 
 @dataclass(frozen=True)
-class Accuracy:
+class Accuracy(Metric):
     """The fraction of samples whose label is among the k best scored; mmpretrain's Accuracy, as a fraction.
 
     Args:
         topk: the k's.
-        prefix: of the names: ``accuracy/top1``, ``accuracy/top5``.
         ignore_index: a label that stands for no class: its samples do not count.
+
+    Its numbers are ``accuracy/top1``, ``accuracy/top5``, ...; ``prefix`` stands for the first word.
 
     ``outputs`` is a mapping with ``pred_score`` (N, K), or only ``pred_label`` (N,) for k = 1; or the scores themselves.
     ``targets["gt_label"]`` is (N,). Of equal scores the lower class is taken to be the better, so ties are settled the
@@ -79,12 +188,10 @@ class Accuracy:
     """
 
     topk: int | Sequence[int] = (1,)
-    prefix: str = "accuracy"
     ignore_index: int | None = None
 
     def __post_init__(self) -> None:
         check_fields(self)
-        expect(self.prefix, str, "Accuracy: prefix is text")
         expect(self.topk, (int, list, tuple), "Accuracy: topk is a number or a list of numbers")
         chosen = (self.topk,) if isinstance(self.topk, int) else tuple(self.topk)
         for k in chosen:
@@ -126,7 +233,7 @@ class Accuracy:
             raise FkitValueError("Accuracy: no sample was observed.", repair="Check the validation data.")
         _, ranks = state.table()
         assert isinstance(self.topk, tuple)
-        return {f"{self.prefix}/top{k}": float(np.count_nonzero(ranks < k) / len(ranks)) for k in self.topk}
+        return {f"{self.title}/top{k}": float(np.count_nonzero(ranks < k) / len(ranks)) for k in self.topk}
 
     def _scores(self, outputs: Any) -> tuple[str, NDArray[Any]]:
         """What the outputs are judged by, and its name."""

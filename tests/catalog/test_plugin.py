@@ -80,6 +80,32 @@ def test_a_package_offers_the_marks_it_gathers_and_not_those_it_borrows(folder: 
     assert reg.names("hooks") == ()
 
 
+PARTS = """
+import fkit
+
+class Rows(fkit.Dataset): ...
+class Shift(fkit.Transform): ...
+class Error(fkit.Metric): ...
+class Stop(fkit.Hook): ...
+class _Hidden(fkit.Hook): ...
+
+@fkit.component("hooks", name="Other")
+class Marked(fkit.Hook): ...
+"""
+
+
+def test_what_is_derived_from_the_kits_classes_needs_no_mark(folder: Path) -> None:
+    write(folder, "plug_parts.py", PARTS)
+    write(
+        folder, "plug_explicit.py", PARTS + "\ndef register(registry):\n    return registry.register('hooks', Stop)\n"
+    )
+    reg = Registry().include("plug_parts")
+    names = {kind: reg.names(kind) for kind in ("datasets", "transforms", "metrics", "hooks")}
+    assert names == {"datasets": ("Rows",), "transforms": ("Shift",), "metrics": ("Error",), "hooks": ("Other", "Stop")}
+    explicit = Registry().include("plug_explicit")
+    assert explicit.names("hooks") == ("Other", "Stop") and explicit.names("datasets") == ()
+
+
 def test_include_calls_register(folder: Path) -> None:
     write(
         folder,

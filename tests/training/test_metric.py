@@ -192,7 +192,7 @@ def test_an_evaluator_is_its_metrics():
     reg = fkit.registry()
     cfg = [{"type": "Accuracy"}, {"type": "Accuracy", "topk": (2,), "prefix": "digits"}]
     evaluator = Evaluator.of(cfg, reg.build)
-    assert evaluator == Evaluator((Accuracy(), Accuracy((2,), "digits")))
+    assert evaluator == Evaluator((Accuracy(), Accuracy((2,), prefix="digits")))
     assert Evaluator.of({"type": "Evaluator", "metrics": cfg}, reg.build) == evaluator
     assert Evaluator.of(cfg[0], reg.build) == Evaluator((Accuracy(),)) == Evaluator.of(Accuracy(), reg.build)
     outputs, targets = {"pred_score": np.array([[0.1, 0.3, 0.6]])}, {"gt_label": np.array([1])}
@@ -242,3 +242,74 @@ def test_top1_alone_is_top1_beside_others(seed, gaps):
         state = metric.observe(metric.empty(), {"pred_score": scores}, {"gt_label": labels}, np.arange(12))
         found.append(metric.compute(state)["accuracy/top1"])
     assert found[0] == found[1]
+
+
+class Error(fkit.Metric):
+    """The common case: one number a sample."""
+
+    def values(self, outputs: Any, targets: Any) -> Any:
+        return np.abs(outputs["size"] - targets["size"])
+
+
+class Pixels(fkit.Metric):
+    """Sums over counts, and a mean beside them."""
+
+    def values(self, outputs: Any, targets: Any) -> Any:
+        return {"right": (outputs["size"], targets["size"]), "size": targets["size"]}
+
+
+@settings(deadline=None)
+@given(pieces())
+def test_a_metric_of_values_is_a_monoid(found: Any):
+    scores, labels, parts = found
+    outputs, targets = scores[:, 0] * 0.1, labels + 1
+
+    def part(metric: Any, numbers: Any) -> Any:
+        at = np.array(numbers, np.int64)
+        return metric.observe(metric.empty(), {"size": outputs[at]}, {"size": targets[at]}, at)
+
+    for metric in (Error(), Pixels(prefix="p")):
+        whole = part(metric, range(len(labels)))
+        states = [part(metric, numbers) for numbers in parts]
+        left, right = metric.empty(), metric.empty()
+        for state in states:
+            left, right = metric.merge(left, state), metric.merge(state, right)
+        assert metric.compute(left) == metric.compute(right) == metric.compute(whole)
+        assert metric.merge(metric.empty(), whole) == whole == metric.merge(whole, metric.empty())
+        if len(states) > 2:
+            one, two, three = states[:3]
+            ways = metric.merge(metric.merge(one, two), three), metric.merge(one, metric.merge(two, three))
+            assert ways[0] == ways[1]
+    assert Error().compute(part(Error(), range(len(labels))))["error"] == pytest.approx(
+        np.abs(outputs - targets).mean()
+    )
+    numbers = Pixels(prefix="p").compute(part(Pixels(), range(len(labels))))
+    assert numbers == {"p/right": pytest.approx(outputs.sum() / targets.sum()), "p/size": pytest.approx(targets.mean())}
+
+
+def test_what_a_metric_of_ones_own_lacks_is_said_with_the_contract():
+    class Idle(fkit.Metric):
+        pass
+
+    class Halves(fkit.Metric):
+        def observe(self, state: Any, outputs: Any, targets: Any, ids: Any, valid: Any = None) -> Any:
+            return state
+
+    for kind in (Idle, Halves):
+        with pytest.raises(FkitError, match=rf"{kind.__name__} does not say what it measures.\n  Write `values"):
+            Evaluator((kind(),))
+    with pytest.raises(FkitError, match=r"a metric is a value with empty, observe, merge, compute"):
+        Evaluator((Error,))  # type: ignore[arg-type]
+    with pytest.raises(FkitError, match=r"not .*, which has no empty"):
+        Evaluator((type("Some", (), {"observe": len, "merge": len, "compute": len})(),))  # type: ignore[arg-type]
+    given_three = {"size": np.zeros(3)}
+    for wrong in (np.zeros(2), np.zeros((3, 1)), 3.0, None, "abc", np.array(["a", "b", "c"])):
+        metric = type("Odd", (fkit.Metric,), {"values": lambda self, outputs, targets, wrong=wrong: wrong})()
+        with pytest.raises(FkitError, match=r"Odd.values gave .* for 3 samples; expected \(N,\) numbers"):
+            metric.observe(metric.empty(), given_three, given_three, [0, 1, 2])
+    with pytest.raises(FkitError, match=r"Error: `values` sees no masks, and the batch has some: size"):
+        Error().observe(Error().empty(), given_three, given_three, [0, 1, 2], {"size": np.ones(3, bool)})
+    with pytest.raises(FkitError, match="Error: no sample was observed"):
+        Error().compute(Error().empty())
+    with pytest.raises(FkitError, match="all counts are 0"):
+        Pixels().compute(Pixels().observe(Pixels().empty(), given_three, given_three, [0, 1, 2]))

@@ -29,6 +29,12 @@ Sample = Mapping[str, Any]
 """One sample: a frozen mapping. ``img`` (H, W, C), ``gt_label`` int, ``sample_idx`` int, ``img_path`` str, ..."""
 
 
+_CONTRACT = (
+    "Write `apply(self, sample, params)`, which returns a new mapping ({**sample, 'img': ...}); what is random is decided in"
+    " `draw(self, sample, rng, fetch)`, whose answer `apply` is given as `params`."
+)
+
+
 class Fetch(Protocol):
     """Other samples of the dataset, for transforms that mix several (mosaic, mix-up)."""
 
@@ -38,7 +44,7 @@ class Fetch(Protocol):
 
 
 class Transform:
-    """One step of a pipeline; subclasses are frozen dataclasses.
+    """One step of a pipeline; subclasses are frozen dataclasses that write `apply`, and `draw` where they are random.
 
     Calling it decides and does: ``t(sample, rng, fetch) == t.apply(sample, t.draw(sample, rng, fetch))``. The two
     parts are apart so that a draw can be recorded, handed in by a test, or shared by several images.
@@ -51,13 +57,15 @@ class Transform:
         [1, 0]
     """
 
+    __fkit_kind__ = "transforms"
+
     def draw(self, sample: Sample, rng: np.random.Generator | None, fetch: Fetch | None) -> Any:
         """The random decisions for ``sample``; None where there are none to make. Never changes the sample."""
         return None
 
     def apply(self, sample: Sample, params: Any) -> Sample:
         """The sample with ``params`` carried out: a new mapping; arrays of the old one are not written to."""
-        raise NotImplementedError(f"{type(self).__name__} defines no apply(sample, params)")
+        raise FkitTypeError(f"{type(self).__name__} does not say what it does.", repair=_CONTRACT)
 
     def __call__(self, sample: Sample, rng: np.random.Generator | None = None, fetch: Fetch | None = None) -> Sample:
         return self.apply(sample, self.draw(sample, rng, fetch))
@@ -116,7 +124,7 @@ class Compose(Transform):
     def __call__(self, sample: Sample, rng: np.random.Generator | None = None, fetch: Fetch | None = None) -> Sample:
         for place, step in enumerate(self.steps):
             try:
-                sample = step(sample, rng, fetch)
+                sample = _mapping(step(sample, rng, fetch))
             except Exception as cause:
                 raise _failed(step, place, sample, cause) from cause
         return sample
@@ -176,8 +184,14 @@ def as_transform(step: Any) -> Transform:
     """``step`` as a `Transform`: itself where it has ``draw`` and ``apply``, else wrapped in `Foreign`.
 
     Raises:
-        FkitTypeError: it cannot be called, or is a config that was not built.
+        FkitTypeError: it cannot be called, is a config that was not built, or a `Transform` with no ``apply``.
     """
+    if (
+        isinstance(step, Transform)
+        and type(step).apply is Transform.apply
+        and type(step).__call__ is Transform.__call__
+    ):
+        step.apply({}, None)
     if isinstance(step, Transform) or (hasattr(step, "draw") and hasattr(step, "apply") and callable(step)):
         return cast(Transform, step)
     if isinstance(step, Mapping):
@@ -222,6 +236,12 @@ def replaced(sample: Sample, **changes: Any) -> Sample:
     """
     expect(sample, Mapping, "`sample` is a mapping")
     return frozen({**sample, **changes})
+
+
+def _mapping(sample: Any) -> Sample:
+    if isinstance(sample, Mapping):
+        return cast(Sample, sample)
+    raise FkitTypeError(f"it gave {quoted(sample)}, not a sample.", repair=_CONTRACT)
 
 
 def _name(step: Any) -> str:

@@ -82,6 +82,8 @@ class Hook:
             the first step of a process, and before the next one when another sets some.
     """
 
+    __fkit_kind__ = "hooks"
+
     priority: ClassVar[str | int] = "NORMAL"
     reads: ClassVar[bool] = False
     holds: ClassVar[bool] = False
