@@ -21,9 +21,8 @@ def train(session: nox.Session) -> None:
     place = () if "--work-dir" in asked else ("--work-dir", _folder(session.posargs))
     words = (*place, *session.posargs)
     try:
-        # a net this small is fastest on one thread, and a busy machine does not slow it tenfold; Ctrl-C reaches the run
-        # too, which saves itself: nox waits for it, however long that takes
-        session.run("fkit", "train", "configs/digits/convnet.py", *words, env=ONE_THREAD, interrupt_timeout=None)
+        # Ctrl-C reaches the run too, which saves itself: nox waits for it, however long that takes
+        session.run("fkit", "train", "configs/digits/convnet.py", *words, interrupt_timeout=None)
     except KeyboardInterrupt:
         again = (*session.posargs, *(() if "--resume" in asked else ("--resume",)))
         session.log(f"go on with: nox -s train -- {shlex.join(again)}")

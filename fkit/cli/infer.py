@@ -20,6 +20,7 @@ from fkit.data.dataset import ImageFiles
 from fkit.data.sampler import DefaultSampler
 from fkit.data.source import Loader
 from fkit.edge.repeat import repeat, telling
+from fkit.edge.thread import chosen, threads
 from fkit.format.json import finite, write_json
 from fkit.image import imread
 from fkit.recipe.settings import Part, Settings, read
@@ -55,8 +56,10 @@ def _run(arguments: argparse.Namespace) -> int:
     reg = registry_of(settings, open_registry(arguments))
     source = _source(settings, reg, arguments.images)
     repeat(settings)
+    count = threads(settings)
     program = fkit.program(cfg, reg)
     state = load_state(program, arguments.checkpoint)
+    chosen(count, program, state, source)
     room, classes = open_room(program.backend), _classes(settings, reg)
     out = Path(os.path.expanduser(arguments.out))
     try:

@@ -14,6 +14,7 @@ from fkit.cli.reach import open_registry, read_config
 from fkit.edge.checkpoint import locate, read_checkpoint
 from fkit.edge.progress import Screen
 from fkit.edge.repeat import repeat, telling
+from fkit.edge.thread import chosen, threads
 from fkit.edge.watch import Watch
 from fkit.format.json import finite, write_json
 from fkit.recipe.settings import read
@@ -44,6 +45,7 @@ def _run(arguments: argparse.Namespace) -> int:
     cfg, reg = read_config(arguments), open_registry(arguments)
     settings = read(cfg)
     repeat(settings)
+    count = threads(settings)
     program = fkit.program(cfg, reg)
     state = load_state(program, arguments.checkpoint)
     part = "test" if "test" in settings.loaders else "val"
@@ -51,6 +53,7 @@ def _run(arguments: argparse.Namespace) -> int:
     if evaluator is None:
         raise FkitValueError("a test needs test_evaluator.", repair="Set test_evaluator=dict(type='Accuracy'), say.")
     source = open_source(cfg, reg, part)
+    chosen(count, program, state, source)
     screen = Screen()
     scores: dict[str, float] = {}
     room = open_room(program.backend)

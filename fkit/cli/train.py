@@ -6,6 +6,7 @@ import os
 import secrets
 import signal
 import sys
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +23,7 @@ from fkit.edge.follow import follow
 from fkit.edge.perform import Edge
 from fkit.edge.progress import Screen
 from fkit.edge.repeat import repeat
+from fkit.edge.thread import chosen, threads
 from fkit.recipe.settings import Settings, read
 from fkit.run.course import reopened
 from fkit.training.weight import fit
@@ -101,7 +103,7 @@ def train(cfg: Config, name: str, registry: Registry, other_data: bool = False) 
     cfg = _seeded(cfg, settings, folder)
     opened = open_folder(folder, cfg, settings.resume)
     screen = Screen()
-    repeats = repeat(settings)
+    repeats, count = repeat(settings), threads(settings)
     plan = fkit.plan(cfg, registry)
     try:
         if opened.found is not None:
@@ -115,17 +117,21 @@ def train(cfg: Config, name: str, registry: Registry, other_data: bool = False) 
             if settings.load_from is not None:
                 run = _loaded(plan, run, settings.load_from, screen)
         data = fkit.open_data(plan)
-        record = run_record(cfg, plan.backend, plan.seed, sys.argv, plan.room.environment())
-        record |= {**repeats.record(), "data": data_record(data)}
         meta = opened.found.meta if opened.found is not None else EMPTY
+        count = chosen(count, plan.program, run.train, data["train"], passes=3, before=meta.get("threads"))
+        record = run_record(cfg, plan.backend, plan.seed, sys.argv, plan.room.environment())
+        record |= {**repeats.record(), **count.record(), "data": data_record(data)}
         for line in differences(meta.get("data"), record["data"], other_data):
             screen.say(f"other data: {line}", "WARNING")
         claim(folder)
-        for note in (*opened.said, *plan.settings.notes):
-            screen.say(note, "WARNING" if "passed over" in note else "INFO")
-        if repeats.note:
-            screen.say(repeats.note, "WARNING")
         edge = Edge(folder, plan, record, screen=screen, rows=int(meta.get("rows", 0)))
+        seed = _drawn(settings, plan.seed, meta)
+        for note in (*opened.said, *plan.settings.notes, seed, count.words):
+            if note:
+                edge.say(note, "WARNING" if "passed over" in note else "INFO")
+        for note in (repeats.note, count.note):
+            if note:
+                edge.say(note, "WARNING")
         run = follow(edge, run, data)
     finally:
         screen.close()
@@ -151,6 +157,14 @@ def _seeded(cfg: Config, settings: Settings, folder: Path) -> Config:
         except (ValueError, KeyError, TypeError) as cause:
             raise FkitValueError(f"{path}: records no seed.") from cause
     return cfg.merge({"seed": secrets.randbelow(2**31)})
+
+
+def _drawn(settings: Settings, seed: int, meta: Mapping[str, Any]) -> str:
+    """What there is to say of a seed that the config does not name."""
+    if settings.seed is not None:
+        return ""
+    how = "of the run that goes on" if meta else "drawn"
+    return f"seed {seed} ({how}; --seed {seed} repeats the run)"
 
 
 def _loaded(plan: Any, run: Any, path: str, screen: Any) -> Any:

@@ -23,7 +23,7 @@ from fkit.tree.tree import diff
 __all__ = ["FREE", "Opened", "claim", "comparable", "open_folder", "run_record", "versions"]
 
 FREE = (
-    "work_dir", "backend", "device", "launcher", "parallel", "compile", "resume", "load_from", "log_level",
+    "work_dir", "backend", "device", "launcher", "parallel", "compile", "threads", "resume", "load_from", "log_level",
     "log_processor", "visualizer", "vis_backends", "experiment_name", "env_cfg",
 )  # fmt: skip
 """Keys that may differ when a run goes on; so may workers, prefetching, logging, and the length, which may grow."""

@@ -51,7 +51,7 @@ class Edge:
     Args:
         folder: the work folder, made when the first effect needs it.
         plan: of the run.
-        record: what run.json says beside the status (versions, command, ...); its ``data`` stand in every checkpoint.
+        record: what run.json says beside the status (versions, command, ...); its ``data`` and ``threads`` stand in every checkpoint.
         files: the operations on the disk; a test passes some that die.
         screen: what a person watches; None shows nothing.
         rows: lines of metrics.jsonl that count, from the checkpoint that the run goes on from.
@@ -221,6 +221,7 @@ class Edge:
             "rows": self.journal.rows,
             "versions": self._versions,
             "data": self._record.get("data"),
+            "threads": self._record.get("threads"),
         }
         write_checkpoint(self.folder / "checkpoints", effect.step, save(self.plan, run), meta, self.files)
         if self._watch is not None:

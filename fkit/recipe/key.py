@@ -156,6 +156,8 @@ KEYS: tuple[Key, ...] = (
     Key("device", TEXT, doc="`cpu`, `cuda` or `cuda:N`; by default what is there"),
     Key("memory_format", choice("auto", "contiguous", "channels_last"), "auto",
         "of images on the device; auto is channels_last on CUDA in bfloat16 where the model has convolutions"),
+    Key("threads", either(choice("auto"), whole(1), words="'auto' or a whole number of at least 1"), "auto",
+        "of the CPU; auto is 1 where a step is small, unless OMP_NUM_THREADS says otherwise, else what the machine has"),
     Key("compile", FLAG, False, "compile the step (torch.compile; JAX always does)"),
     Key("parallel", ANYTHING, doc="how a step is shared among devices", refused=_LATER),
     Key("env_cfg", _ENVIRONMENT, doc="of the process",

@@ -107,6 +107,7 @@ class Settings:
         workflow: pairs of "train" or "val" and a count.
         hooks: the default ones, those of the config's own names after them, then ``custom_hooks``.
         seed: None where none was given.
+        threads: of the CPU; None is "auto".
         work_dir: None is work_dirs/NAME_OF_CONFIG.
         resume: go on with the run of the work folder, or from a checkpoint's path.
     """
@@ -128,6 +129,7 @@ class Settings:
     device: str | None
     memory_format: str
     compile: bool
+    threads: int | None
     default_scope: str | None
     custom_imports: Config | None
     load_from: str | None
@@ -161,7 +163,8 @@ def read(cfg: Config) -> Settings:
         tree, notes, _part(tree, "model"), _parts(tree, "dataloader"), _parts(tree, "evaluator"), train,
         wrapper, _schedules(tree), _workflow(tree), _hooks(tree), seed,
         Randomness(get("randomness.deterministic"), get("randomness.masks")), get("backend"), get("dtype"), get("device"),
-        get("memory_format"), get("compile"), get("default_scope"), get("custom_imports"), get("load_from"), get("resume"),
+        get("memory_format"), get("compile"),
+        None if get("threads") == "auto" else get("threads"), get("default_scope"), get("custom_imports"), get("load_from"), get("resume"),
         get("work_dir"),
     )  # fmt: skip
 

@@ -9,6 +9,7 @@ from fkit.array.ops import Ops
 from fkit.structures.batch import Batch
 from fkit.training.program import Program
 from fkit.training.spec import Spec
+from fkit.training.state import TrainState
 
 __all__ = ["Backend"]
 
@@ -51,6 +52,22 @@ class Backend(Protocol):
 
         Returns:
             (what was set, by name; what a person should be told, or "").
+        """
+        ...
+
+    def threads(self, count: int | None) -> int | None:
+        """Compute on so many threads of the CPU from now on, in this process; None leaves it.
+
+        Returns:
+            how many are in force; None where the framework does not say.
+        """
+        ...
+
+    def work(self, program: Program, state: TrainState, batch: Batch) -> float | None:
+        """About how many multiply-adds it takes to predict ``batch``; the same whenever it is asked.
+
+        Returns:
+            None where the number of threads, once the program is made, changes nothing.
         """
         ...
 

@@ -55,7 +55,6 @@ class Spec:
         compile: whether the room compiles the step (torch.compile; JAX always does).
         masks: dropout's bits: "counter" (the run's own: equal on all backends) or "backend" (its generator: not).
         example: makes one batch of inputs; asked for by backends that learn shapes by tracing.
-        threads: arithmetic threads, where the backend has them; None leaves it.
     """
 
     model: Callable[[str], Any]
@@ -68,7 +67,6 @@ class Spec:
     compile: bool = False
     masks: str = "counter"
     example: Callable[[], Any] | None = None
-    threads: int | None = None
 
 
 def check_spec(spec: Spec) -> None:

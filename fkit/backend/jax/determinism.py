@@ -6,7 +6,7 @@ from importlib.metadata import entry_points
 
 import jax
 
-__all__ = ["repeat", "undetermined"]
+__all__ = ["begun", "repeat", "undetermined"]
 
 _FLAG = "--xla_gpu_deterministic_ops"
 
@@ -34,7 +34,7 @@ def repeat(device: str | None, deterministic: bool) -> tuple[dict[str, str], str
     if deterministic and not there:
         os.environ["XLA_FLAGS"] = " ".join((*flags, wanted))
     note = ""
-    if deterministic and not there and _begun():
+    if deterministic and not there and begun():
         note = f"JAX was in use before XLA_FLAGS had {wanted}: operations may not repeat to the bit."
     return ({"XLA_FLAGS": wanted} if deterministic else {}), note
 
@@ -60,7 +60,7 @@ def _on_cuda(device: str | None) -> bool:
     return any("cuda" in plugin.name for plugin in entry_points(group="jax_plugins"))
 
 
-def _begun() -> bool:
+def begun() -> bool:
     """Whether a backend runs already; of JAX's internals, which alone know, so that a change of them is no error."""
     try:
         from jax._src.xla_bridge import backends_are_initialized

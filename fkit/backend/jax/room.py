@@ -14,9 +14,11 @@ from fkit.backend.jax.determinism import repeat, undetermined
 from fkit.backend.jax.device import device_of
 from fkit.backend.jax.ops import JaxOps
 from fkit.backend.jax.program import program
+from fkit.backend.jax.thread import threads
 from fkit.structures.batch import Batch
 from fkit.training.program import Program
 from fkit.training.spec import Spec
+from fkit.training.state import TrainState
 
 __all__ = ["Jax"]
 
@@ -74,6 +76,14 @@ class Jax:
     def repeat(self, device: str | None, deterministic: bool) -> tuple[dict[str, str], str]:
         """Have CUDA repeat to the bit; see `fkit.backend.jax.determinism.repeat`."""
         return repeat(device, deterministic)
+
+    def threads(self, count: int | None) -> int | None:
+        """Compute on so many threads; see `fkit.backend.jax.thread.threads`."""
+        return threads(count)
+
+    def work(self, program: Program, state: TrainState, batch: Batch) -> None:
+        """XLA's threads are what they are once a program is made."""
+        return None
 
     def undetermined(self, error: BaseException) -> str:
         """The operation without a deterministic form that an error is about, or ""."""

@@ -82,8 +82,6 @@ def model_of(spec: Spec) -> Model:
     """
     check_spec(spec)
     device, dtype = device_of(spec.device), _DTYPES[spec.dtype]
-    if spec.threads is not None:
-        torch.set_num_threads(spec.threads)
     module = build(spec.model)
     inventory = inventory_of(module, str(dtype).removeprefix("torch."))
     hollow = blank(module, device, dtype)

@@ -36,9 +36,9 @@ def program(spec: Spec) -> Program:
     """The pure functions of a spec.
 
     Args:
-        spec: what to run. ``threads`` sets torch's number of threads, for the whole process; nothing else global is
-            touched, but for the generator of torch's own random layers, which a step seeds. Threads may share the
-            program; where such layers draw, two programs of one process train one after the other.
+        spec: what to run. Nothing global is touched, but for the generator of torch's own random layers, which a step
+            seeds. Threads may share the program; where such layers draw, two programs of one process train one after the
+            other.
 
     Raises:
         FkitError: the model is no torch module, a phase or optimizer does not fit it, the device is not there.

@@ -17,9 +17,11 @@ from fkit.backend.torch.loader import workers as start_workers
 from fkit.backend.torch.model import feed_of
 from fkit.backend.torch.ops import Torch
 from fkit.backend.torch.program import program as make_program
+from fkit.backend.torch.thread import threads, work
 from fkit.structures.batch import Batch
 from fkit.training.program import Program
 from fkit.training.spec import Spec
+from fkit.training.state import TrainState
 from fkit.tree.frozen import EMPTY
 
 __all__ = ["TorchBackend"]
@@ -78,6 +80,14 @@ class TorchBackend:
     def repeat(self, device: str | None, deterministic: bool) -> tuple[dict[str, str], str]:
         """Have CUDA repeat to the bit; see `fkit.backend.torch.determinism.repeat`."""
         return repeat(device, deterministic)
+
+    def threads(self, count: int | None) -> int:
+        """Compute on so many threads; see `fkit.backend.torch.thread.threads`."""
+        return threads(count)
+
+    def work(self, program: Program, state: TrainState, batch: Batch) -> float | None:
+        """How much arithmetic a prediction is; see `fkit.backend.torch.thread.work`."""
+        return work(program, state, batch)
 
     def undetermined(self, error: BaseException) -> str:
         """The operation without a deterministic form that an error is about, or ""."""

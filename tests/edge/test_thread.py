@@ -1,0 +1,114 @@
+"""How many threads a run computes on: a rule of sizes, what a user says before it, and what a run that goes on keeps."""
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+import fkit
+from fkit.array.room import open as open_room
+from fkit.edge.thread import Threads, chosen, threads
+from fkit.recipe.settings import read
+
+ROOT = Path(__file__).parents[2]
+NOBODY = {key: value for key, value in os.environ.items() if key not in ("OMP_NUM_THREADS", "MKL_NUM_THREADS")}
+CONVNET = fkit.load_config(str(ROOT / "configs/digits/convnet.py"), "seed=1")
+
+
+def command(folder, *words, **variables):
+    words = ("train", str(ROOT / "configs/digits/mlp.py"), "--work-dir", str(folder), *words)
+    done = subprocess.run(
+        [sys.executable, "-m", "fkit", *words], env={**NOBODY, "PYTHONPATH": str(ROOT), **variables},
+        capture_output=True, text=True, check=True, timeout=300,
+    )  # fmt: skip
+    return json.loads((folder / "run.json").read_text()), (folder / "log.txt").read_text(), done.stderr
+
+
+def test_a_run_of_small_steps_is_on_one_thread_and_keeps_those_that_it_began_with(tmp_path):
+    short = ("--cfg-options", "train_cfg.max_epochs=1")
+    record, log, err = command(tmp_path / "a", *short)
+    assert record["threads"]["count"] == 1 and record["versions"]["PyTorch threads"] == "1"
+    for text in (log, err):
+        assert "threads: 1 (for a small step, of 5e+06 multiply-adds" in text and "OMP_NUM_THREADS=N" in text
+
+    record, log, _ = command(tmp_path / "b", *short, "threads=3")
+    assert record["threads"] == {"count": 3, "why": "as the key `threads` says"}
+    assert record["versions"]["PyTorch threads"] == "3" and "threads: 3 (as the key `threads` says)" in log
+    record, log, _ = command(tmp_path / "b", "--resume", "--cfg-options", "train_cfg.max_epochs=2")
+    assert record["threads"]["count"] == 3 and "threads: 3 (as the run began with)" in log and "WARNING" not in log
+    record, log, err = command(
+        tmp_path / "b", "--resume", "--cfg-options", "train_cfg.max_epochs=3", OMP_NUM_THREADS="2"
+    )
+    assert record["threads"] == {"count": 2, "why": "as OMP_NUM_THREADS says"}
+    for text in (log, err):
+        assert "this run began on 3 threads and goes on on 2: its bits may differ" in text and "threads=3 keeps" in text
+
+
+def test_the_arithmetic_of_a_prediction_is_counted():
+    plan = fkit.plan(CONVNET)
+    train, source = fkit.begin(plan).train, fkit.open_data(plan)["train"]
+    batch = source.batch(0, 0)
+    first, second, linear = 32 * 9 * 64, 64 * 32 * 9 * 16, 64 * 10  # two convolutions at 8 x 8 and 4 x 4, and the head
+    assert plan.room.work(plan.program, train, batch) == 64 * (first + second + linear)
+
+
+def test_weights_of_no_known_layer_count_at_each_pixel():
+    import torch
+    from torch import nn
+
+    class Own(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.table = nn.Parameter(torch.zeros(64, 10))
+
+        def forward(self, inputs, samples=None, mode="tensor"):
+            logits = inputs.flatten(1) @ self.table
+            return {"pred_score": logits} if mode == "predict" else {"loss": logits.sum()}
+
+    reg = fkit.registry().register("models", Own, backend="torch")
+    plan = fkit.plan(CONVNET.merge({"model": {"_delete_": True, "type": "Own"}}), reg)
+    batch = fkit.open_data(plan)["train"].batch(0, 0)
+    assert plan.room.work(plan.program, fkit.begin(plan).train, batch) == 64 * 10 * 64 * 64
+
+
+@pytest.mark.parametrize(("size", "why"), [(64, "for a small step"), (8192, "what the machine has")])
+def test_the_rule_is_of_sizes(size, why):
+    plan = fkit.plan(CONVNET.merge({"train_dataloader": {"batch_size": size, "drop_last": False}}))
+    now = Threads(plan.room.threads(None), "")
+    train, source = fkit.begin(plan).train, fkit.open_data(plan)["train"]
+    found = chosen(now, plan.program, train, source, passes=3)
+    assert found.number == 1 and why in found.why  # the suite has one thread
+    assert chosen(now, plan.program, train, source, passes=3) == found
+
+
+def test_a_program_changes_no_threads():
+    before = open_room("torch").threads(None)
+    fkit.plan(CONVNET.merge({"threads": 5}))
+    assert open_room("torch").threads(None) == before
+
+
+def test_what_the_environment_says_comes_before_the_rule():
+    assert threads(read(CONVNET), {"OMP_NUM_THREADS": "1"}).why == "as OMP_NUM_THREADS says"
+    assert threads(read(CONVNET), {"OMP_NUM_THREADS": ""}).why == ""
+
+
+XLA = """
+import os
+from fkit.array.room import open
+room = open("jax")
+print(room.threads(None), room.threads(2), os.environ["NPROC"])
+import jax.numpy
+jax.numpy.zeros(1)
+print(room.threads(3), os.environ["NPROC"])
+"""
+
+
+def test_xla_is_told_before_it_begins_or_not_at_all():
+    done = subprocess.run(
+        [sys.executable, "-c", XLA], env={**NOBODY, "PYTHONPATH": str(ROOT), "JAX_PLATFORMS": "cpu"},
+        capture_output=True, text=True, check=True,
+    )  # fmt: skip
+    assert done.stdout == "None 2 2\nNone 2\n"
