@@ -128,10 +128,10 @@ def train(cfg: Config, name: str, registry: Registry, other_data: bool = False) 
         seed = _drawn(settings, plan.seed, meta)
         for note in (*opened.said, *plan.settings.notes, seed, count.words):
             if note:
-                edge.say(note, "WARNING" if "passed over" in note else "INFO")
+                edge.note(note, "WARNING" if "passed over" in note else "INFO")
         for note in (repeats.note, count.note):
             if note:
-                edge.say(note, "WARNING")
+                edge.note(note, "WARNING")
         run = follow(edge, run, data)
     finally:
         screen.close()

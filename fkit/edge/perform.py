@@ -51,7 +51,8 @@ class Edge:
     Args:
         folder: the work folder, made when the first effect needs it.
         plan: of the run.
-        record: what run.json says beside the status (versions, command, ...); its ``data`` and ``threads`` stand in every checkpoint.
+        record: what run.json says beside the status (versions, command, ...); its ``data`` and ``threads`` stand in every
+            checkpoint.
         files: the operations on the disk; a test passes some that die.
         screen: what a person watches; None shows nothing.
         rows: lines of metrics.jsonl that count, from the checkpoint that the run goes on from.
@@ -80,6 +81,7 @@ class Edge:
         self._begun = False
         self._lost = False
         self._said = ""
+        self._notes: list[tuple[str, str]] = []
         self._watch = Watch(screen) if screen is not None else None
         self._versions: dict[str, str] = {}
         self._performers: dict[type[Any], Performer] = {
@@ -138,6 +140,12 @@ class Edge:
             if screen.lost is not None and not self._lost:  # said once, where it can still be said
                 self._lost = True
                 self.journal.say(f"nothing more is shown ({screen.lost}): the run goes on without it", "WARNING")
+
+    def note(self, text: str, level: str = "INFO") -> None:
+        """A line to the screen now, and to the log when the run has begun in its folder."""
+        self._notes.append((text, level))
+        if self.screen is not None:
+            self.screen.say(text, level)
 
     def status(self, status: str) -> None:
         """Record how the run stands."""
@@ -200,6 +208,8 @@ class Edge:
         self._begun = True
         self.journal.keep(self._rows)
         self.files.replace(self.folder / "config.py", self.plan.config.text("python").encode())
+        while self._notes:
+            self.journal.say(*self._notes.pop(0))
 
     def _write(self, effect: WriteScalars, run: RunState) -> None:
         self.journal.write(effect)
