@@ -22,6 +22,7 @@ from fkit.edge.files import Files, place_of
 from fkit.run.start import Saved, exact
 from fkit.tree.check import expect, expect_number
 from fkit.tree.error import FkitError, FkitFileNotFoundError, FkitValueError, RunError
+from fkit.tree.place import not_there, refuse_url
 
 __all__ = ["Found", "delete_checkpoint", "digest", "locate", "newest", "read_checkpoint", "steps", "write_checkpoint"]
 
@@ -214,9 +215,12 @@ def locate(path: str | os.PathLike[str]) -> Path:
     """The checkpoint folder that a user's path means: itself, a work folder's newest, or ``checkpoints/latest``'s.
 
     Raises:
-        FkitFileNotFoundError: nothing of these is there.
+        FkitFileNotFoundError: it is not there, or is a folder without one.
+        FkitValueError: it is a file.
+        FkitOSError: a URL.
     """
     place = place_of(path, "`path` is that of a checkpoint, or of the work folder of a run")
+    refuse_url(path, "a checkpoint")
     if (place / _META).is_file():
         return place
     if place.name == "latest" and place.is_file():
@@ -226,7 +230,13 @@ def locate(path: str | os.PathLike[str]) -> Path:
             checkpoint = newest(folder)
             if checkpoint is not None:
                 return checkpoint.folder
-    raise FkitFileNotFoundError(
-        f"{place}: is no checkpoint.",
-        repair="Name a folder step_..., checkpoints/latest, or the work folder of a run.",
-    )
+    what = "Name a folder step_..., checkpoints/latest, or the work folder of a run."
+    if not place.exists():
+        raise not_there(place, f"{place}: is not there", what)
+    if place.is_dir() and (place / "run.json").is_file():
+        raise FkitFileNotFoundError(f"{place}: is the folder of a run that has saved no checkpoint yet.", repair=what)
+    if place.is_dir():
+        raise FkitFileNotFoundError(f"{place}: is a folder, and there is no checkpoint in it.", repair=what)
+    if place.name in (_STATE, _META):
+        what = f"Name its folder: {place.parent}."
+    raise FkitValueError(f"{place}: is there, and is no checkpoint: one is a folder.", repair=what)

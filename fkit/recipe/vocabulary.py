@@ -12,7 +12,7 @@ from fkit.config.schema import check, filled, rows, shape_at, table, with_value
 from fkit.data.key import check_loader
 from fkit.recipe.key import HOOKS, KEYS, NAMES
 from fkit.tree.check import expect
-from fkit.tree.error import FkitKeyError, FkitValueError, quoted
+from fkit.tree.error import FkitKeyError, FkitValueError, quoted, slips
 from fkit.tree.node import marks_of
 from fkit.tree.path import Path, parse, show
 
@@ -69,7 +69,7 @@ def name_of(kind: Any) -> str:
 def _check(cfg: Config) -> None:
     for name in cfg:
         own = isinstance(name, str) and name not in NAMES
-        meant = next((known for known in NAMES if _one_slip(name, known)), None) if own else None
+        meant = next((known for known in NAMES if slips(name, known) == 1), None) if own else None
         if meant is not None:
             raise FkitKeyError(
                 f"{name!r} is no key of a run.",
@@ -147,23 +147,4 @@ def _inert(tree: Config) -> tuple[str, ...]:
     values = ((path, key, tree.get(path)) for path, key in rows(KEYS) if key.inert)
     return tuple(
         f"{path} changes nothing: {key.inert}" for path, key, value in values if value and value != key.default
-    )
-
-
-def _one_slip(word: str, known: str) -> bool:
-    """Whether ``word`` is ``known`` with a letter added, dropped, changed, or swapped with its neighbour.
-
-    Example:
-        >>> _one_slip("modle", "model"), _one_slip("models", "model"), _one_slip("my_model", "model")
-        (True, True, False)
-    """
-    if word == known or abs(len(word) - len(known)) > 1:
-        return False
-    i = next((k for k, (a, b) in enumerate(zip(word, known, strict=False)) if a != b), min(len(word), len(known)))
-    tail, known_tail = word[i:], known[i:]
-    return (
-        tail[1:] == known_tail[1:]
-        or tail[1:] == known_tail
-        or tail == known_tail[1:]
-        or (tail[:2] == known_tail[1::-1] and len(known_tail) > 1 and tail[2:] == known_tail[2:])
     )

@@ -1,6 +1,6 @@
 """The one family of errors: what was wrong, where, what was allowed, the nearest name, the repair."""
 
-import difflib
+import re
 from collections.abc import Iterable
 from typing import Any
 
@@ -19,8 +19,10 @@ __all__ = [
     "RunError",
     "like",
     "nearest",
+    "slips",
 ]
 
+_PART = re.compile(r"[A-Z]+(?![a-z])|[A-Z]?[a-z]+|\d+")  # of a name: Cosine, Annealing, LR
 _SHOWN = 6  # choices printed before "(N more)"
 
 
@@ -172,17 +174,57 @@ def like(cause: BaseException) -> type[FkitError]:
 
 
 def nearest(word: str, choices: Iterable[str]) -> str | None:
-    """The choice most like ``word`` (case aside), or None when none is close.
+    """The choice that ``word`` is a slip for, case aside, or None when none is near.
+
+    Near is a name with a third of its letters wrong at most, or one that has all of the word's parts (``CosineLR`` and
+    ``CosineAnnealingLR``) where these are two, or half of its letters.
 
     Example:
-        >>> nearest("resnet", ["ResNet", "VGG"])
-        'ResNet'
+        >>> nearest("resnet", ["ResNet", "VGG"]), nearest("width", ["depth", "height"])
+        ('ResNet', None)
+        >>> nearest("epochs", ["max_epochs", "max_iters"])
+        'max_epochs'
     """
     if not isinstance(choices, Iterable):  # pyright: ignore[reportUnnecessaryIsInstance]
         raise FkitTypeError(f"`choices` are strings, not {quoted(choices)}.")
-    by_lower = {str(choice).lower(): choice for choice in choices}
-    matches = difflib.get_close_matches(str(word).lower(), by_lower, n=1, cutoff=0.6)
-    return by_lower[matches[0]] if matches else None
+    text = str(word)
+    ranked = ((_far(text, str(choice)), choice) for choice in choices)
+    return min(((far, choice) for far, choice in ranked if far <= 1), key=lambda row: row[0], default=(1, None))[1]
+
+
+def _far(word: str, choice: str) -> float:
+    """How far a choice is from a word: 0 is the same, up to a third slips, 1 has the word's parts, above it is not near."""
+    one, other = word.lower(), choice.lower()
+    long = max(len(one), len(other))
+    if abs(len(one) - len(other)) <= long // 3:
+        count = slips(one, other)
+        if count <= long // 3:
+            return count / max(long, 1)
+    parts, others = (frozenset(part.lower() for part in _PART.findall(name)) for name in (word, choice))
+    within = bool(parts) and (parts < others or others < parts)
+    short = min(len(one), len(other))
+    return 1 if within and short > 3 and (min(len(parts), len(others)) > 1 or 2 * short >= long) else 2
+
+
+def slips(word: str, other: str) -> int:
+    """How many letters added, dropped, changed or swapped with their neighbour make a word of the other (Damerau, 1964;
+    no letter is touched twice).
+
+    Example:
+        >>> slips("modle", "model"), slips("my_model", "model"), slips("SDG", "SGD")
+        (1, 3, 1)
+    """
+    one, two = str(word), str(other)
+    before: list[int] = []
+    row = list(range(len(two) + 1))
+    for i, letter in enumerate(one, 1):
+        older, before, row = before, row, [i]
+        for j, theirs in enumerate(two, 1):
+            cost = min(before[j] + 1, row[j - 1] + 1, before[j - 1] + (letter != theirs))
+            if i > 1 and j > 1 and letter == two[j - 2] and one[i - 2] == theirs:
+                cost = min(cost, older[j - 2] + 1)
+            row.append(cost)
+    return row[-1]
 
 
 def quoted(value: Any, limit: int = 80) -> str:

@@ -107,7 +107,7 @@ def test_where_none_verifies_each_is_named(tmp_path):
 
 def test_there_may_be_none(tmp_path):
     assert newest(tmp_path / "nothing") is None
-    with pytest.raises(FkitFileNotFoundError, match="is no checkpoint"):
+    with pytest.raises(FkitFileNotFoundError, match="there is no checkpoint in it"):
         locate(tmp_path)
 
 

@@ -12,6 +12,7 @@ from frozendict import frozendict
 from fkit.config.read.document import plain_yaml
 from fkit.config.read.source import read
 from fkit.tree.error import FkitError, FkitFileNotFoundError, FkitImportError, FkitValueError
+from fkit.tree.place import refuse_url
 
 __all__ = ["base_file", "module_file", "package_folder"]
 
@@ -38,6 +39,7 @@ def base_file(path: Any, file: str, place: str) -> tuple[str, str | None]:
     if not isinstance(path, str):
         raise FkitValueError(f"_base_ must be a path or a list of paths, got {path!r:.80}.", origin=place)
     if "::" not in path:
+        refuse_url(path, "a config", place)
         return os.path.join(os.path.dirname(file), os.path.expanduser(path)), None
     scope, _, inside = path.partition("::")
     if _EXTERNAL.match(path) is None or "::" in inside:

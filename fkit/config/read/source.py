@@ -4,6 +4,7 @@ import os
 import stat
 
 from fkit.tree.error import FkitError, FkitFileNotFoundError, FkitOSError, FkitValueError
+from fkit.tree.place import not_there, refuse_url
 
 __all__ = ["SUFFIXES", "absolute", "read", "shown", "working_folder"]
 
@@ -46,7 +47,8 @@ def read(file: str) -> str:
 
 def _unreadable(file: str, error: Exception) -> FkitError:
     if isinstance(error, (FileNotFoundError, NotADirectoryError)):
-        return FkitFileNotFoundError(f"There is no config file {file}.")
+        name = shown(file)
+        return not_there(name, f"There is no config file {name}")
     return FkitOSError(f"The config file {file} cannot be read: {error}.")
 
 
@@ -68,8 +70,10 @@ def absolute(file: str) -> str:
     """The whole path of a file.
 
     Raises:
+        FkitOSError: a URL.
         FkitFileNotFoundError: it is relative to a working folder that has been deleted.
     """
+    refuse_url(file, "a config")
     try:
         return os.path.abspath(os.path.expanduser(file))
     except OSError:
