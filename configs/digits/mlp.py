@@ -1,8 +1,8 @@
-"""A multi-layer perceptron on the digits that ship with the kit: the smallest job there is.
+"""A multi-layer perceptron on the digits that ship with fkit: the smallest job.
 
-Command: fkit train configs/digits/mlp.py
-Time: about 3 s on one core of a CPU.
-Score: accuracy/top1 0.978 to 0.992 on the 360 held-out digits (8 seeds).
+Command: fkit train digits/mlp
+Time: about 3 s (one core of a CPU).
+Score: accuracy/top1 0.978 to 0.992 (360 held-out digits, 8 seeds).
 """
 
 _base_ = [

@@ -39,7 +39,7 @@ def open(name: str) -> Any:
             lacking = getattr(error.__cause__, "name", None)
             if lacking is None or lacking.split(".")[0] == "fkit":
                 raise
-            repair = "pip install 'fkit[jax]'" if name == "jax" else "pip install torch"
+            repair = "pip install 'fkit-vision[jax]'" if name == "jax" else "pip install torch"
             what = f"backend {name!r} needs the package {lacking!r}, which is not installed."
             raise FkitImportError(what, repair=repair) from error.__cause__
     for point in entry_points(group=_GROUP):

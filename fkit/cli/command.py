@@ -17,6 +17,7 @@ COMMANDS: Mapping[str, str] = frozendict(
     test="score a checkpoint on held-out data",
     infer="predict on images, and write them annotated",
     config="show, explain and compare configs",
+    configs="list the configs that come with fkit",
     registry="list what configs can name",
     env="what this machine and its packages are",
     fingerprint="a digest of all exact state of a checkpoint",

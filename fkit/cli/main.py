@@ -20,7 +20,7 @@ def parser(only: str | None = None) -> CommandParser:
     top = CommandParser(
         prog="fkit",
         description="A functional, immutable kit for vision research. `fkit COMMAND --help` shows a command's options.",
-        examples=["fkit train configs/digits/convnet.py --backend jax --cfg-options train_cfg.max_epochs=5"],
+        examples=["fkit train digits/convnet --backend jax --cfg-options train_cfg.max_epochs=5"],
     )
     top.add_argument("--version", action="version", version=f"fkit {__version__}", help="show the version")
     top.set_defaults(parser=top)

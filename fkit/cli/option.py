@@ -21,7 +21,7 @@ def add_trust(command: argparse.ArgumentParser) -> None:
 
 def add_config(command: argparse.ArgumentParser) -> None:
     """CONFIG, ``--cfg-options``, ``--trust`` and ``--allow``."""
-    command.add_argument("config", metavar="CONFIG", help="a .py, .yaml or .json file")
+    command.add_argument("config", metavar="CONFIG", help="a .py, .yaml or .json file, or a name of `fkit configs`")
     add_option(command)
     add_trust(command)
 

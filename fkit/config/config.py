@@ -322,7 +322,8 @@ def load_config(
     """The config of a file and its bases, with command-line words merged in. Nothing of it is executed.
 
     Args:
-        path: a .py, .yaml, .yml or .json file, or ``package::path`` of an installed package.
+        path: a .py, .yaml, .yml or .json file, ``package::path`` of an installed package, or the name of a config that
+            the kit ships (``digits/convnet``; `fkit configs` lists them), which a file of that name goes before.
         words: ``key=value`` as after ``--cfg-options``; ``key:=value`` declares a new key, or changes a type.
         trust: run the file as Python, in a process of its own, where it is more than data.
         use_predefined_variables: replace ``{{ fileBasename }}`` and its like.

@@ -31,5 +31,5 @@ def test_a_framework_that_is_missing_is_named_with_its_repair(tmp_path: Path):
         "except FkitImportError as error: print(error)\n"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
-    expected = "backend 'jax' needs the package 'jax', which is not installed.\n  pip install 'fkit[jax]'\n"
+    expected = "backend 'jax' needs the package 'jax', which is not installed.\n  pip install 'fkit-vision[jax]'\n"
     assert done.stdout == expected

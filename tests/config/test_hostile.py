@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from fkit.config.config import Config
+from fkit.config.config import Config, load_string
 from fkit.tree.error import FkitError
 
 CPU_SECONDS = 2
@@ -328,3 +328,13 @@ def test_what_looks_hostile_and_is_not_has_its_value(text: str, value: Any) -> N
 def test_a_text_is_no_longer_than_a_file_may_be(form: str) -> None:
     with pytest.raises(FkitError, match="have more than 250000 characters"):
         Config.fromstring("#" * 250_001, form)
+
+
+@pytest.mark.parametrize(
+    "use", ["x = d[1:2]", "x = d[1:2, 3]", "d[1:2] = 3", "del d[1:2]", "x = d[inf:1:deep]", "d[deep:, 1] = 3"]
+)
+def test_a_slice_is_no_key(use: str) -> None:
+    """Python 3.12 hashes slices, and a deep one for ever; a config means the same on every Python."""
+    lines = ("d = {1: 2}", "inf = float('inf')", "deep = 1", "for i in range(40):", "    deep = (deep, deep)", use)
+    with pytest.raises(FkitError, match=r"<string>\.py:6: .*unhashable type: 'slice'"):
+        load_string("\n".join(lines))

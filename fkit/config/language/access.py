@@ -46,7 +46,7 @@ def attribute(state: State, value: Any, name: str) -> Any:
 
 def get_item(state: State, value: Any, index: Any) -> Any:
     """``value[index]``."""
-    if isinstance(index, slice):
+    if isinstance(index, slice) and not isinstance(value, dict):
         return operate(state, ast.Slice, value, index)
     state.budget.spend(1)
     if isinstance(value, dict):

@@ -53,11 +53,13 @@ class Budget:
 
         Raises:
             FkitValueError: many keys were chosen to have one hash.
-            TypeError: a list or a dict.
+            TypeError: a list, a dict or a slice (which Python 3.12 can hash).
         """
         kind = type(value)
         if kind in _SAFE_KEYS or (kind is int and -_HASH < value < _HASH):
             return value
+        if kind is slice or (kind is tuple and slice in map(type, value)):
+            raise TypeError("unhashable type: 'slice'")
         self.spend(self.weigh(value))
         digest = hash(value)
         known = self._keys.get(digest, ())

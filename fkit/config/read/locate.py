@@ -1,4 +1,4 @@
-"""Where the bases of a config are: beside it, or in an installed package (``mmdet::path``)."""
+"""Where the bases of a config are: beside it, in an installed package (``mmdet::path``), or with the kit (``fkit::path``)."""
 
 import importlib.machinery
 import importlib.util
@@ -10,6 +10,7 @@ from typing import Any
 from frozendict import frozendict
 
 from fkit.config.read.document import plain_yaml
+from fkit.config.read.shelf import config_names, shelf_file
 from fkit.config.read.source import read
 from fkit.tree.error import FkitError, FkitFileNotFoundError, FkitImportError, FkitValueError
 from fkit.tree.place import refuse_url
@@ -42,13 +43,18 @@ def base_file(path: Any, file: str, place: str) -> tuple[str, str | None]:
         refuse_url(path, "a config", place)
         return os.path.join(os.path.dirname(file), os.path.expanduser(path)), None
     scope, _, inside = path.partition("::")
+    if scope == "fkit":
+        return _shipped(path, inside, place), None
     if _EXTERNAL.match(path) is None or "::" in inside:
         raise FkitValueError(
             f"The base {path!r} is no package and path.", origin=place, repair="Write 'mmdet::folder/file.py'."
         )
     if scope not in _SCOPES.split():
         raise FkitValueError(
-            f"The base {path!r} names an unknown package.", origin=place, value=scope, choices=_SCOPES.split()
+            f"The base {path!r} names an unknown package.",
+            origin=place,
+            value=scope,
+            choices=("fkit", *_SCOPES.split()),
         )
     # an import finds mmseg where pip calls it mmsegmentation
     folder = package_folder(scope, place) or package_folder(_PACKAGES.get(scope, scope), place)
@@ -60,6 +66,21 @@ def base_file(path: Any, file: str, place: str) -> tuple[str, str | None]:
     except FkitError as error:
         error.origin = error.origin or place
         raise
+
+
+def _shipped(path: str, inside: str, place: str) -> str:
+    """The file of ``fkit::digits/convnet.py``, a config that the kit ships."""
+    file = shelf_file(inside)
+    if file is None:
+        raise FkitFileNotFoundError(
+            f"The base {path!r} is none of the configs that fkit ships.",
+            origin=place,
+            value=inside.removesuffix(".py"),
+            choices=config_names(),
+            label="Shipped",
+            more="fkit configs",
+        )
+    return file
 
 
 def package_folder(name: str, place: str) -> str | None:

@@ -18,6 +18,7 @@ from fkit.config.read.document import parse_json, parse_yaml
 from fkit.config.read.locate import base_file
 from fkit.config.read.newstyle import Reading, load_newstyle
 from fkit.config.read.placeholder import Source, fill, restore, substitute
+from fkit.config.read.shelf import shelf_file, unknown
 from fkit.config.read.source import SUFFIXES, absolute, read, shown, working_folder
 from fkit.config.read.syntax import check_base, is_newstyle, mentions_base, parse_python, split_base
 from fkit.tree.check import expect
@@ -36,14 +37,27 @@ class Options(NamedTuple):
 
 
 def find_file(path: str | os.PathLike[str]) -> str:
-    """The file that a user names: a path, or ``package::path`` of an installed package.
+    """The file that a user names: a path, ``package::path`` of an installed package, or a config that the kit ships.
 
     Raises:
         FkitTypeError: it is no path.
+        FkitFileNotFoundError: it is a name that no shipped config has; FkitValueError: that several have.
+
+    Example:
+        >>> find_file("digits/convnet").endswith("configs/digits/convnet.py")
+        True
     """
     expect(path, (str, os.PathLike), "A config file is named by a path")
     file = os.fsdecode(path)
-    return base_file(file, file, file)[0] if "::" in file and not os.path.exists(os.path.expanduser(file)) else file
+    there = os.path.expanduser(file)
+    if os.path.exists(there) and not os.path.isdir(there):
+        return file
+    if "::" in file:
+        return base_file(file, file, file)[0]
+    shipped = shelf_file(file)
+    if shipped is None and not os.path.isdir(there) and (error := unknown(file)) is not None:
+        raise error
+    return shipped or file
 
 
 def read_file(file: str, options: Options, kind: type[Node]) -> Node:

@@ -1,0 +1,51 @@
+"""What pyproject.toml says of the package; ``nox -s wheel`` builds it and runs what it holds."""
+
+import re
+import tomllib
+from pathlib import Path
+
+import fkit
+
+ROOT = Path(__file__).parents[1]
+PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())
+HOOK = PROJECT["tool"]["hatch"]["metadata"]["hooks"]["fancy-pypi-readme"]
+
+
+def test_the_projects_address_is_one() -> None:
+    address = PROJECT["project"]["urls"]["Repository"]
+    text = (ROOT / "pyproject.toml").read_text()
+    assert HOOK["substitutions"][0]["replacement"] == rf"\1{address}/raw/main/\2"
+    assert re.findall(r"https?://[^\"'\s\\]+", text) == [address, f"{address}/raw/main/"]
+
+
+def test_no_link_of_the_readme_is_relative_on_the_index() -> None:
+    text = (ROOT / "README.md").read_text()
+    rule = HOOK["substitutions"][0]
+    there = re.sub(rule["pattern"], rule["replacement"], text)
+    links = re.findall(r"\]\(([^)\s]+)|(?:src|href)=\"([^\"]+)", there)
+    assert links and all(re.match(r"https?://|mailto:|#", a or b) for a, b in links)
+    assert there.count("/raw/main/") >= 1 and "](tests/" in text  # a clone's stay relative
+
+
+def test_the_version_stands_in_one_place() -> None:
+    assert PROJECT["tool"]["hatch"]["version"]["path"] == "fkit/__init__.py"
+    assert "version" in PROJECT["project"]["dynamic"] and "version" not in PROJECT["project"]
+    assert re.fullmatch(r"\d+\.\d+\.\d+", fkit.__version__)
+
+
+def test_what_it_calls_itself() -> None:
+    """`fkit` on the package index is a stranger's project, so no message may send anyone there."""
+    assert PROJECT["project"]["name"] == "fkit-vision"
+    texts = [*ROOT.glob("fkit/**/*.py"), ROOT / "README.md", ROOT / "noxfile.py", *ROOT.glob("experiments/**/*.py")]
+    pattern = re.compile(r"(?:pip|uv|pipx)\b[^\n]* (?:install|add) [^\n]*?['\"`\s]fkit(?![\w-])")
+    assert [str(file) for file in texts if pattern.search(file.read_text())] == []
+    assert pattern.search("pip install 'fkit[jax]'") and not pattern.search("pip install 'fkit-vision[jax]'")
+
+
+def test_the_interpreters_are_those_that_it_names() -> None:
+    rows = PROJECT["project"]["classifiers"]
+    versions = [row.rpartition(" ")[2] for row in rows if re.fullmatch(r".* :: 3\.\d+", row)]
+    lowest = PROJECT["project"]["requires-python"].removeprefix(">=")
+    assert versions[0] == lowest and "Typing :: Typed" in rows and (ROOT / "fkit/py.typed").is_file()
+    session = re.search(r"INTERPRETERS = \(([^)]*)\)", (ROOT / "noxfile.py").read_text())
+    assert session is not None and re.findall(r"3\.\d+", session[1]) == versions
