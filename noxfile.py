@@ -1,15 +1,19 @@
-"""What a newcomer, a developer and CI run: ``nox -s train``, ``nox -s tests``, ``nox -s lint types``, ``nox -s bench``,
-``nox -s oldest``."""
+"""What a newcomer, a developer and CI run: ``nox -s train``, ``nox -s tests``, ``nox -s lint types``, ``nox -s wheel``,
+``nox -s interpreters``, ``nox -s oldest``, ``nox -s bench``, ``nox -s fuzz``."""
 
 import os
 import shlex
+import shutil
+from pathlib import Path
 
 import nox
 
 nox.options.sessions = ["tests", "lint", "types"]
 nox.options.reuse_existing_virtualenvs = True
+nox.options.error_on_missing_interpreters = False  # a session whose Python is not there is skipped, with a word
 
 PINNED = ("-c", "constraints.txt")
+INTERPRETERS = ("3.11", "3.12", "3.13", "3.14")
 ONE_THREAD = {"OMP_NUM_THREADS": "1", "MKL_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1"}
 
 
@@ -44,15 +48,42 @@ def tests(session: nox.Session) -> None:
     session.run("python", "-m", "pytest", "-n", "2", *session.posargs, env=ONE_THREAD)
 
 
-@nox.session
+@nox.session(python=INTERPRETERS)
+def interpreters(session: nox.Session) -> None:
+    """The suite on every supported Python that is there: ``nox -s interpreters``, or ``nox -s interpreters-3.13``."""
+    session.install(*PINNED, "-e", ".[jax,test]")
+    session.run("python", "-m", "pytest", "-n", "2", *session.posargs, env=ONE_THREAD)
+
+
+@nox.session(python=INTERPRETERS[0])
 def oldest(session: nox.Session) -> None:
     """The suite on the oldest versions that pyproject admits (tests/oldest.txt): ``nox -s oldest``.
 
-    pip takes torch 2.6 from where it is told to look; the package index has a build for CUDA, of some gigabytes.
-    PIP_EXTRA_INDEX_URL may name one with builds for the CPU.
+    Of torch 2.6 the package index has builds for CUDA alone, which run without a GPU too: some gigabytes to download, once.
     """
     session.install("-c", "tests/oldest.txt", "-e", ".[jax,test]")
     session.run("python", "-m", "pytest", "-n", "2", *session.posargs, env=ONE_THREAD)
+
+
+@nox.session
+def wheel(session: nox.Session) -> None:
+    """Build the package, install its wheel, and do the README's jobs in an empty folder, without the clone."""
+    session.install(*PINNED, "build", "twine")
+    folder = Path(session.create_tmp()).resolve()
+    for name in ("dist", "empty"):
+        shutil.rmtree(folder / name, ignore_errors=True)
+    (folder / "empty").mkdir()
+    session.run("python", "-m", "build", "--outdir", str(folder / "dist"), ".")
+    built = sorted(str(file) for file in (folder / "dist").iterdir())
+    session.run("twine", "check", "--strict", *built)
+    package = next(file for file in built if file.endswith(".whl"))
+    python = str(folder / "fresh" / "bin" / "python")
+    session.run("python", "-m", "venv", "--clear", str(folder / "fresh"))
+    session.run(python, "-m", "pip", "install", "-q", *PINNED, f"{package}[jax]", "pytest", external=True)
+    job = str(Path("tests/package/job.py").resolve())
+    sources = next(file for file in built if file.endswith(".tar.gz"))
+    with session.chdir(folder / "empty"):
+        session.run(python, "-I", job, sources, external=True)
 
 
 @nox.session

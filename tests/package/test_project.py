@@ -6,7 +6,7 @@ from pathlib import Path
 
 import fkit
 
-ROOT = Path(__file__).parents[1]
+ROOT = Path(__file__).parents[2]
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())
 HOOK = PROJECT["tool"]["hatch"]["metadata"]["hooks"]["fancy-pypi-readme"]
 
@@ -34,11 +34,12 @@ def test_the_version_stands_in_one_place() -> None:
 
 
 def test_what_it_calls_itself() -> None:
-    """`fkit` on the package index is a stranger's project, so no message may send anyone there."""
+    """`fkit` on the package index is a stranger's project: no message sends anyone there, and the README says so."""
     assert PROJECT["project"]["name"] == "fkit-vision"
-    texts = [*ROOT.glob("fkit/**/*.py"), ROOT / "README.md", ROOT / "noxfile.py", *ROOT.glob("experiments/**/*.py")]
+    texts = [*ROOT.glob("fkit/**/*.py"), ROOT / "noxfile.py", *ROOT.glob("experiments/**/*.py")]
     pattern = re.compile(r"(?:pip|uv|pipx)\b[^\n]* (?:install|add) [^\n]*?['\"`\s]fkit(?![\w-])")
     assert [str(file) for file in texts if pattern.search(file.read_text())] == []
+    assert "fkit-vision" in (ROOT / "README.md").read_text()
     assert pattern.search("pip install 'fkit[jax]'") and not pattern.search("pip install 'fkit-vision[jax]'")
 
 
