@@ -101,3 +101,9 @@ def test_a_path_that_is_not_there_is_a_missing_file(folder: Path) -> None:
         fkit.load_config(folder / "none.py")
     with pytest.raises(FkitOSError, match="is a folder"):
         fkit.load_config(folder)
+
+
+def test_a_file_that_is_near_goes_before_a_config_that_is(folder: Path) -> None:
+    (folder / "convnet.yaml").write_text("a: 1\n")
+    assert "Did you mean 'convnet.yaml'?" in show(folder, "convnt.yaml").stderr
+    assert "this is a URL" in show(folder, "https://a.b/convnet.py").stderr

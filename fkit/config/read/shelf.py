@@ -7,6 +7,7 @@ from fkit.config.read.source import SUFFIXES
 from fkit.tree.check import expect
 from fkit.tree.error import FkitFileNotFoundError, FkitValueError, nearest
 from fkit.tree.package import shipped_folder
+from fkit.tree.place import is_url, near_path
 
 __all__ = ["config_names", "file_of", "shelf_file", "unknown"]
 
@@ -81,7 +82,9 @@ def unknown(name: str) -> FkitFileNotFoundError | None:
     names, words = config_names(), name.removeprefix("configs/").removesuffix(".py")
     last = {known.rpartition("/")[2]: known for known in reversed(names)}
     alike = nearest(words, names) or last.get(nearest(words, last) or "")
-    if os.path.isabs(words) or (alike is None and name.endswith(SUFFIXES)):
+    if os.path.isabs(words) or is_url(name):
+        return None
+    if name.endswith(SUFFIXES) and (alike is None or near_path(name) is not None):
         return None
     return FkitFileNotFoundError(
         f"There is no config file {name}, and fkit ships no config of that name.",
