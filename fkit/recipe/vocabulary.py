@@ -4,17 +4,17 @@ from collections.abc import Mapping
 from typing import Any, cast
 
 from fkit.catalog.report import undone_delete
-from fkit.config.change.override import undeclared
 from fkit.config.config import Config
 from fkit.config.dialect import translate
 from fkit.config.origin import mark_of
-from fkit.config.schema import check, filled, rows, shape_at, table, with_value
+from fkit.config.schema import check, filled, rows, table, with_value
 from fkit.data.key import check_loader
 from fkit.recipe.key import HOOKS, KEYS, NAMES
+from fkit.recipe.word import judge
 from fkit.tree.check import expect
 from fkit.tree.error import FkitKeyError, FkitValueError, quoted, slips
 from fkit.tree.node import marks_of
-from fkit.tree.path import Path, parse, show
+from fkit.tree.path import Path, show
 
 __all__ = ["name_of", "settle", "unsupported"]
 
@@ -34,7 +34,7 @@ def settle(cfg: Config) -> tuple[Config, tuple[str, ...]]:
     expect(cfg, Config, "`cfg` is a Config", "fkit.load_config(path) reads one, fkit.Config(mapping) makes one.")
     known, notes = translate(cfg)
     _check(known)
-    _judge(cfg, known)
+    judge(cfg, known)
     tree = filled(_with_hooks(known), KEYS)
     return tree, (*notes, *_inert(tree))
 
@@ -98,34 +98,6 @@ def _check_deletions(node: Any, path: Path) -> None:
     elif isinstance(node, (list, tuple)):
         for i, value in enumerate(cast("list[Any]", node)):
             _check_deletions(value, (*path, i))
-
-
-def _judge(cfg: Config, known: Config) -> None:
-    """Refuse a word of the command line that made a key of which nothing is known.
-
-    A key of a table that is described was checked; one of a part (a mapping with ``type``) is left to what is built; one
-    of mmcv's was taken up by the translation.
-    """
-    for key, word in undeclared(cfg):
-        path = parse(key)
-        head, last = str(path[0]), str(path[-1])
-        if head not in known or (len(path) == 1 and head in NAMES):
-            continue
-        shape = shape_at(KEYS, path[:-1]) if len(path) > 1 else None
-        if shape is not None and (shape.keys or any(one.part for one in (shape, *shape.options))):
-            continue
-        parent: Any = cfg if len(path) == 1 else cfg.get(show(path[:-1]))
-        if len(path) > 1 and (isinstance(parent, list) or "type" in parent):
-            continue
-        choices = tuple(name for name in (*parent, *(NAMES if len(path) == 1 else ())) if name != last)
-        raise FkitKeyError(
-            f"{word!r}: {key} is in no file of the config, and no part takes it.",
-            path=key,
-            value=last,
-            choices=choices,
-            label="Keys",
-            repair=f"Write {key}:=... to declare it new.",
-        )
 
 
 def _with_hooks(cfg: Config) -> Config:

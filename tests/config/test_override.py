@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from fkit.config.change.action import DictAction
 from fkit.config.change.literal import read_literal
-from fkit.config.change.override import apply_words, undeclared
+from fkit.config.change.override import apply_words, typed_words
 from fkit.config.change.word import read_value, read_word, read_words
 from fkit.config.config import Config
 from fkit.tree.error import FkitError, FkitTypeError, FkitValueError
@@ -115,7 +115,11 @@ def test_paths_of_words() -> None:
 
 def test_new_keys_are_told_to_the_plan() -> None:
     cfg = apply_words(Config({"m": {"depth": 1}}), ["m.depht=2", "m.depth=3", "x.y.z=1", "seed:=7"])
-    assert set(undeclared(cfg)) == {("x.y.z", "x.y.z=1"), ("m.depht", "m.depht=2")}
+    assert set(typed_words(cfg)) == {
+        ("x.y.z", "x.y.z=1", True),
+        ("m.depht", "m.depht=2", True),
+        ("m.depth", "m.depth=3", False),
+    }
 
 
 def test_words_add_up_and_the_last_holds() -> None:
@@ -230,7 +234,7 @@ def test_wrong_arguments_are_named(wrong: Any) -> None:
             with pytest.raises(FkitTypeError):
                 read(wrong)
     with pytest.raises(FkitTypeError):
-        undeclared(wrong)
+        typed_words(wrong)
 
 
 def test_long_words_are_read_in_a_moment() -> None:

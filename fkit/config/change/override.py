@@ -1,7 +1,7 @@
 """Command-line words as changes of a config: ``model.depth=18``, ``scales='[(1,2),x]'``, ``my.key:='7'``."""
 
 from collections.abc import Iterable
-from typing import Any, TypeVar
+from typing import Any, NamedTuple, TypeVar
 
 from fkit.config.change.delta import merge, replace
 from fkit.config.change.literal import literal
@@ -15,7 +15,7 @@ from fkit.tree.node import Node, marks_of
 from fkit.tree.path import Path, exact, show, step
 from fkit.tree.tree import thaw
 
-__all__ = ["apply_words", "undeclared"]
+__all__ = ["Typed", "apply_words", "typed_words"]
 
 N = TypeVar("N", bound=Node)
 
@@ -126,31 +126,45 @@ def _kind(value: Any) -> str:
     return "mapping" if isinstance(value, dict) else "list" if isinstance(value, list) else type(value).__name__
 
 
-def undeclared(cfg: Node) -> tuple[tuple[str, str], ...]:
-    """The keys that command-line words made new without ``:=``: (key, word) each, for ``fkit.plan`` to judge.
+class Typed(NamedTuple):
+    """A command-line word without ``:=`` that a config holds.
+
+    Attributes:
+        key: the path that it names.
+        text: the word.
+        new: whether nothing stood there before.
+    """
+
+    key: str
+    text: str
+    new: bool
+
+
+def typed_words(cfg: Node) -> tuple[Typed, ...]:
+    """The words merged into a config, but for those with ``:=``, for a run to judge whether they reach anything.
 
     Example:
-        >>> undeclared(apply_words(Node({"a": {"b": 1}}), ["a.b=2", "a.c=3", "d:=4"]))
-        (('a.c', 'a.c=3'),)
+        >>> [word[:] for word in typed_words(apply_words(Node({"a": {"b": 1}}), ["a.b=2", "a.c=3", "d:=4"]))]
+        [('a.b', 'a.b=2', False), ('a.c', 'a.c=3', True)]
     """
     expect(cfg, Node, "`cfg` is a config")
-    entries: dict[tuple[str, str], None] = {}
-    _find_new(cfg, entries)
+    entries: dict[Typed, None] = {}
+    _find(cfg, entries)
     return tuple(entries)
 
 
-def _find_new(node: Any, entries: dict[tuple[str, str], None]) -> None:
+def _find(node: Any, entries: dict[Typed, None]) -> None:
     if isinstance(node, Node):
         for mark in (marks_of(node) or {}).values():
-            if mark is not None and mark.file.startswith(PREFIX) and not mark.past:
+            if mark is not None and mark.file.startswith(PREFIX):
                 try:
                     word = read_word(mark.file.removeprefix(PREFIX))
                 except FkitError:
                     continue
                 if not word.declares:
-                    entries[word.key, word.text] = None
+                    entries[Typed(word.key, word.text, not mark.past)] = None
         for value in node.values():
-            _find_new(value, entries)
+            _find(value, entries)
     elif isinstance(node, (list, tuple)):
         for value in node:
-            _find_new(value, entries)
+            _find(value, entries)
