@@ -4,33 +4,52 @@ import argparse
 import io
 import os
 import sys
-from collections.abc import Mapping
+import time
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
 import fkit
 from fkit.array.room import open as open_room
-from fkit.catalog.build import maker_of
-from fkit.cli.command import add_command
+from fkit.cli.command import add_command, whole
 from fkit.cli.option import add_config, add_place
 from fkit.cli.reach import open_registry, read_config
 from fkit.cli.test import load_state
-from fkit.config.schema import PART, check, listed
-from fkit.data.dataset import ImageFiles
-from fkit.data.sampler import DefaultSampler
+from fkit.data.path import image_paths
 from fkit.data.source import Loader
+from fkit.edge.checkpoint import locate, read_checkpoint
+from fkit.edge.gallery import ROWS, Gallery, picture_name
+from fkit.edge.output import OutputError
+from fkit.edge.progress import Screen
 from fkit.edge.repeat import repeat, telling
+from fkit.edge.target import file_target, folder_target, kept
 from fkit.edge.thread import chosen, threads
-from fkit.format.json import finite, write_json
+from fkit.edge.watch import Pace
 from fkit.image import imread
-from fkit.recipe.settings import Part, Settings, read
-from fkit.recipe.source import build_part, registry_of
-from fkit.tree.error import FkitError, FkitKeyError, FkitOSError, FkitValueError
-from fkit.tree.path import parse
-from fkit.tree.write import atomic_write
-from fkit.visualize.visualizer import draw_label
+from fkit.recipe.inference import Pictures, open_pictures
+from fkit.recipe.label import Names, class_names
+from fkit.recipe.settings import read
+from fkit.recipe.source import registry_of
+from fkit.run.inference import Prediction, predict_images
+from fkit.tree.error import FkitError, FkitOSError, FkitValueError
+from fkit.tree.place import is_url, not_there
+from fkit.visualize.prediction import Answer, answers_of
 
 __all__ = ["add"]
+
+_BATCH = 32
+_ABOUT = (
+    "Predict on images with the config's test pipeline, and write each with what was predicted. Exit code: 0 when all were "
+    "predicted, 1 when some could not be (each is said, and has its row), 2 when none could."
+)
+_IMAGES = (
+    "a file; a folder, for the images in it; a pattern in quotes ('photos/**/*.png': ** stands for folders below), for those "
+    "that match; or a URL. Numbers in names are sorted by their size"
+)
+_OUT = (
+    f"where the pictures go, and {ROWS}, an object a line: image, label, score and picture, or image and error (default: "
+    "vis). Nothing is written over: of a taken name the picture gets a number (3_2.png), and rows are added"
+)
 
 
 def add(commands: Any) -> None:
@@ -38,93 +57,183 @@ def add(commands: Any) -> None:
     command = add_command(
         commands,
         "infer",
-        "Predict on images with the config's test pipeline, and write each with what was predicted.",
-        ["fkit infer configs/digits/convnet.py work_dirs/convnet a.png b.png --out vis"],
+        _ABOUT,
+        [
+            "fkit infer configs/digits/convnet.py work_dirs/convnet a.png photos",
+            "fkit infer configs/digits/convnet.py work_dirs/convnet --list names.txt",
+        ],
     )
     add_config(command)
     command.add_argument("checkpoint", metavar="CHECKPOINT", help="a step_... folder, `latest`, or a work folder")
-    command.add_argument("images", metavar="IMAGE", nargs="+", help="image files")
-    command.add_argument("--out", metavar="DIR", default="vis", help="where the pictures go (default: vis)")
+    images = command.add_argument("images", metavar="IMAGE", nargs="+", default=[], help=_IMAGES)
+    images.required = False  # --list may name them all; nargs="*" would let no option stand before the first
+    command.add_argument("--list", metavar="FILE", help="a file with an IMAGE a line; - reads standard input")
+    command.add_argument("--out", metavar="DIR", default="vis", help=_OUT)
     command.add_argument("--score-thr", type=float, default=0.0, metavar="X", help="call what scores less 'unsure'")
+    command.add_argument(
+        "--batch-size", type=whole, default=_BATCH, metavar="N", help=f"images at once (default: {_BATCH})"
+    )
     add_place(command)
     command.set_defaults(run=_run)
 
 
 def _run(arguments: argparse.Namespace) -> int:
+    if not 0 <= arguments.score_thr <= 1:
+        raise FkitValueError(f"--score-thr {arguments.score_thr}: a score is from 0 to 1.")
+    if arguments.batch_size < 1:
+        raise FkitValueError(f"--batch-size {arguments.batch_size}: at least 1.")
+    paths = image_paths([*arguments.images, *_listed(arguments.list)])
+    gallery = Gallery(_target(arguments, paths))
     cfg = read_config(arguments)
     settings = read(cfg)
     reg = registry_of(settings, open_registry(arguments))
-    source = _source(settings, reg, arguments.images)
+    pictures = open_pictures(settings, reg, paths)
     repeat(settings)
     count = threads(settings)
     program = fkit.program(cfg, reg)
-    state = load_state(program, arguments.checkpoint)
-    chosen(count, program, state, source)
-    room, classes = open_room(program.backend), _classes(settings, reg)
-    out = Path(os.path.expanduser(arguments.out))
-    try:
-        out.mkdir(parents=True, exist_ok=True)
-    except OSError as cause:
-        raise FkitOSError(f"--out {out}: no folder can be made there: {cause.strerror}.") from cause
-    predictions: list[dict[str, Any]] = []
-    for batch in source.batches(0, 0):
+    found = read_checkpoint(locate(arguments.checkpoint))
+    state = load_state(program, found)
+    chosen(count, program, state, Loader(pictures, batch_size=arguments.batch_size))
+    names = class_names(settings, reg, found.meta.get("data"))
+    with _Report(gallery, paths, str(found.folder)) as report:
+        for note in _notes(pictures, names):
+            report.screen.say(note)
+        room = open_room(program.backend)
         with telling(room):
-            predicted: Any = room.host(program.predict(state, batch))
-        if not isinstance(predicted, Mapping) or "pred_score" not in predicted:
-            raise FkitError("infer draws predictions of classifiers (pred_label, pred_score); this model gives others.")
-        for scores, meta in zip(predicted["pred_score"], batch.meta, strict=True):
-            path = Path(str(meta["img_path"]))
-            order = scores.argsort()[::-1]
-            named = [(classes[i] if i < len(classes) else str(int(i)), float(scores[i])) for i in order[:3]]
-            label, score = named[0]
-            word = label if score >= arguments.score_thr else "unsure"
-            image = draw_label(imread(path, channel_order="rgb"), word, score, others=named[1:])
-            place = _place(out, path, predictions)
-            atomic_write(place, _png(image))
-            predictions.append({"image": str(path), "label": word, "score": score, "picture": str(place)})
-            sys.stdout.write(f"{path}: {word} {score:.4f} -> {place}\n")
-    atomic_write(out / "predictions.json", (write_json(finite(predictions), indent=1) + "\n").encode())
-    return 0
+            for one in predict_images(program, room, state, pictures, arguments.batch_size):
+                report.take(one, names, arguments.score_thr)
+    return report.end()
 
 
-def _source(settings: Settings, reg: Any, images: list[str]) -> Any:
-    """The images as batches, through the config's test pipeline."""
-    dataset = next((part for part in _datasets(settings) if part.node.get("pipeline") is not None), None)
-    if dataset is None:
-        raise FkitKeyError("infer needs test_dataloader.dataset.pipeline, which says how an image becomes an input.")
-    path, pipeline = f"{dataset.path}.pipeline", dataset.node["pipeline"]
-    check(pipeline, listed(PART, "a list of mappings with 'type'"), parse(path), settings.tree)
-    if not any(step.get("type") == "LoadImageFromFile" for step in pipeline):
-        raise FkitValueError(f"{path}: has no LoadImageFromFile, so it reads no image files.", path=path)
-    steps = [build_part(Part(f"{path}[{i}]", step), settings, reg, "transforms") for i, step in enumerate(pipeline)]
-    return Loader(ImageFiles(images, steps), batch_size=1, sampler=DefaultSampler(shuffle=False))
+def _listed(file: str | None) -> list[str]:
+    """The lines of a list of images."""
+    if file is None:
+        return []
+    try:
+        data = sys.stdin.buffer.read() if file == "-" else Path(os.path.expanduser(file)).read_bytes()
+    except FileNotFoundError as cause:
+        raise not_there(file, f"--list {file}: is not there") from cause
+    except (OSError, AttributeError) as cause:  # standard input may be closed
+        raise FkitOSError(f"--list {file}: cannot be read: {getattr(cause, 'strerror', None) or cause}.") from cause
+    lines = [os.fsdecode(line.rstrip(b"\r")) for line in data.removeprefix(b"\xef\xbb\xbf").split(b"\n")]
+    words = [line for line in lines if line.strip()]
+    if not words:
+        raise FkitValueError(f"--list {file}: names no image.", repair="Put an image on each line.")
+    if any("\0" in word for word in words):
+        raise FkitValueError(f"--list {file}: is no list of names: it holds zero bytes.")
+    return words
 
 
-def _datasets(settings: Settings) -> list[Part]:
-    """The configs of the data that are not for training, test's first."""
-    loaders = [settings.loaders[part] for part in ("test", "val") if part in settings.loaders]
-    parts = [Part(f"{loader.path}.dataset", loader.node["dataset"]) for loader in loaders]
-    return [part for part in parts if isinstance(part.node, Mapping)]
+def _target(arguments: argparse.Namespace, paths: Sequence[str]) -> Path:
+    """The folder of the results, where none of them would be written onto what is read."""
+    out = folder_target(arguments.out, "--out")
+    if out.is_dir():
+        inputs = [*(path for path in paths if not is_url(path)), arguments.config]
+        inputs += [arguments.list] if arguments.list not in (None, "-") else []
+        kept((out / picture_name(path) for path in paths), inputs, f"--out {arguments.out}")
+        file_target(out / ROWS, "--out", inputs)
+    return out
 
 
-def _classes(settings: Settings, reg: Any) -> tuple[str, ...]:
-    """The names of the classes: the config's, else those of its dataset's class."""
-    dataset = _datasets(settings)[0]
-    classes = dataset.node.get("metainfo.classes")
-    if classes is not None:
-        return tuple(str(name) for name in classes)
-    maker = maker_of(dataset.node, reg, "datasets", scope=settings.default_scope, path=dataset.path)
-    known = getattr(maker, "metainfo", None) or getattr(maker, "METAINFO", None) or {}
-    return tuple(str(name) for name in known.get("classes", ()))
+def _notes(pictures: Pictures, names: Names) -> Iterator[str]:
+    """What a person should know of how the images are read."""
+    if not pictures.path.startswith("test_"):
+        yield f"the config has no test_dataloader: images are read by {pictures.path}"
+    for step in pictures.skipped:
+        yield f"left out {step}: it loads targets, which images alone have not"
+    if names.learned:
+        yield (
+            f"classes are named by {names.source}; the checkpoint was trained on others "
+            f"({', '.join(names.learned[:5])}{', ...' if len(names.learned) > 5 else ''})"
+        )
+    if not names.classes:
+        yield "nothing names the classes, so numbers stand for them (test_dataloader.dataset.metainfo.classes=[...] does)"
 
 
-def _place(out: Path, path: Path, predictions: list[dict[str, Any]]) -> Path:
-    """Where the picture of ``path`` goes; images of one name in several folders do not overwrite each other."""
-    taken = {row["picture"] for row in predictions}
-    place, number = out / f"{path.stem}.png", 2
-    while str(place) in taken:
-        place, number = out / f"{path.stem}_{number}.png", number + 1
-    return place
+class _Report:
+    """Tells of predictions as they come: a line on standard output, a picture, a row; how far it is on standard error."""
+
+    def __init__(self, gallery: Gallery, paths: Sequence[str], checkpoint: str) -> None:
+        self.screen = Screen()
+        self._gallery = gallery
+        self._paths = paths
+        self._checkpoint = checkpoint
+        self._pace = Pace(len(paths), time.monotonic())
+        self._due = time.monotonic() + self.screen.seconds
+        self._done = self._failed = 0
+        self._lost: OutputError | BrokenPipeError | None = None
+
+    def __enter__(self) -> "_Report":
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.screen.close()
+        self._gallery.close()
+
+    def take(self, one: Prediction, names: Names, threshold: float) -> None:
+        """Tell of a batch, image by image."""
+        answers = iter(() if one.outputs is None else answers_of(one.outputs, names.of, threshold))
+        for index in one.indices:
+            answer = one.errors[index] if index in one.errors else next(answers)
+            self._tell(self._paths[index], answer)
+            self._look()
+
+    def end(self) -> int:
+        """Say how it went; the exit code."""
+        count, where = len(self._paths), self._gallery.folder
+        if self._failed == count:
+            what = "the image could not be predicted" if count == 1 else f"none of {count} images could be predicted"
+            raise FkitError(f"{what}.", repair=f"What is wrong with each stands above, and in {where / ROWS}.")
+        self.screen.say(f"{count - self._failed} of {count} images predicted: pictures and {ROWS} are in {where}")
+        if self._failed:
+            self.screen.say(
+                f"fkit: {self._failed} of {count} images could not be predicted: their rows say why", "ERROR"
+            )
+        self.screen.close()
+        if isinstance(self._lost, OutputError):
+            raise self._lost
+        return 1 if self._failed else 0
+
+    def _tell(self, path: str, answer: Answer | FkitError) -> None:
+        row: dict[str, Any] = {"image": path}
+        if isinstance(answer, Answer):
+            row |= answer.row
+            try:
+                image = imread(path, channel_order="rgb")
+            except FkitError as error:  # the pipeline's reader can read it, and the one of pictures cannot
+                answer = error
+            else:
+                place = self._gallery.hang(path, _png(answer.draw(image)))
+                row["picture"] = str(place)
+                self._write(f"{path}: {answer.words} -> {place}\n")
+        if isinstance(answer, FkitError):
+            self._failed += 1
+            row["error"] = answer.what
+            said = answer.what if path in answer.what else f"{path}: {answer.what}"
+            self.screen.say(f"fkit: {said}", "ERROR")
+        self._gallery.add({**row, "checkpoint": self._checkpoint})
+
+    def _look(self) -> None:
+        self._done += 1
+        now = time.monotonic()
+        if now >= self._due:
+            self._due = now + self.screen.seconds
+            self.screen.show("infer", self._done, len(self._paths), self._pace.words(now, self._done))
+
+    def _write(self, line: str) -> None:
+        """A line of results. Where nobody takes them, the pictures and the rows are made all the same."""
+        if self._lost is not None:
+            return
+        try:
+            if sys.stdout.isatty():
+                self.screen.close()  # the bar stands on the line that this is written on
+            sys.stdout.write(line)
+            sys.stdout.flush()
+        except (OutputError, BrokenPipeError) as error:
+            self._lost = error
+            drop = getattr(sys.stdout, "drop", None)
+            if drop is not None:
+                drop()
 
 
 def _png(image: Any) -> bytes:

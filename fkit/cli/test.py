@@ -1,9 +1,8 @@
 """``fkit test CONFIG CHECKPOINT``: score a checkpoint on held-out data."""
 
 import argparse
-import os
 import sys
-from pathlib import Path
+from collections.abc import Mapping
 from typing import Any
 
 import fkit
@@ -11,13 +10,14 @@ from fkit.array.room import open as open_room
 from fkit.cli.command import add_command
 from fkit.cli.option import add_config, add_place
 from fkit.cli.reach import open_registry, read_config
-from fkit.edge.checkpoint import locate, read_checkpoint
+from fkit.edge.checkpoint import Found, locate, read_checkpoint
 from fkit.edge.progress import Screen
 from fkit.edge.repeat import repeat, telling
+from fkit.edge.target import file_target
 from fkit.edge.thread import chosen, threads
 from fkit.edge.watch import Watch
 from fkit.format.json import finite, write_json
-from fkit.recipe.settings import read
+from fkit.recipe.settings import Part, Settings, missing, read
 from fkit.recipe.source import open_evaluator, open_source
 from fkit.run.validation import evaluate
 from fkit.tree.error import FkitValueError
@@ -42,21 +42,24 @@ def add(commands: Any) -> None:
 
 
 def _run(arguments: argparse.Namespace) -> int:
+    place, found = None, locate(arguments.checkpoint)
+    if arguments.out is not None:
+        place = file_target(arguments.out, "--out", (arguments.config, *found.iterdir()))
     cfg, reg = read_config(arguments), open_registry(arguments)
     settings = read(cfg)
+    data, metrics = (_part(settings, kind) for kind in ("dataloader", "evaluator"))
     repeat(settings)
     count = threads(settings)
     program = fkit.program(cfg, reg)
-    state = load_state(program, arguments.checkpoint)
-    part = "test" if "test" in settings.loaders else "val"
-    evaluator = open_evaluator(cfg, reg, part) or open_evaluator(cfg, reg, "val")
-    if evaluator is None:
-        raise FkitValueError("a test needs test_evaluator.", repair="Set test_evaluator=dict(type='Accuracy'), say.")
-    source = open_source(cfg, reg, part)
+    state = load_state(program, read_checkpoint(found))
+    evaluator = open_evaluator(cfg, reg, metrics)
+    assert evaluator is not None  # `_part` looked
+    source, room, screen = open_source(cfg, reg, data), open_room(program.backend), Screen()
     chosen(count, program, state, source)
-    screen = Screen()
+    for part, kind in ((data, "dataloader"), (metrics, "evaluator")):
+        if part == "val":
+            screen.say(f"the config has no test_{kind}: val_{kind} is taken")
     scores: dict[str, float] = {}
-    room = open_room(program.backend)
     try:
         with telling(room):
             for answer in evaluate(program, evaluator, room, state, Watch(screen).over(source, "test")):
@@ -64,18 +67,40 @@ def _run(arguments: argparse.Namespace) -> int:
                     scores = answer
     finally:
         screen.close()
+    if place is not None:  # before they are shown: the reader of what is shown may have gone
+        atomic_write(place, (write_json(finite(scores), indent=1) + "\n").encode())
     for name, value in scores.items():
         sys.stdout.write(f"{name} {value:.4f}\n")
-    if arguments.out:
-        atomic_write(Path(os.path.expanduser(arguments.out)), (write_json(finite(scores), indent=1) + "\n").encode())
     return 0
 
 
-def load_state(program: Any, checkpoint: str) -> Any:
-    """The weights of a checkpoint, as a state of ``program``; the optimizer starts fresh.
+def _part(settings: Settings, kind: str) -> str:
+    """Whose dataloader or evaluator is taken: test's, or val's where the config does not speak of test's.
 
     Raises:
-        FkitError: there is no checkpoint, or it is another model's.
+        FkitError: it has neither, or says that test has none.
     """
-    arrays = read_checkpoint(locate(checkpoint)).saved.arrays
+    parts: Mapping[str, Part] = settings.loaders if kind == "dataloader" else settings.evaluators
+    name = f"test_{kind}"
+    if "test" in parts:
+        return "test"
+    if name in settings.tree:
+        raise FkitValueError(
+            f"{name} = None: this config says that there is nothing to test.",
+            path=name,
+            origin=settings.tree.origin(name),
+            repair=f"Set it, to val_{kind} say; where the key is left out, that one is taken.",
+        )
+    if "val" not in parts:
+        raise missing(settings, name, "a test")
+    return "val"
+
+
+def load_state(program: Any, found: Found) -> Any:
+    """The weights of a checkpoint that was read, as a state of ``program``; the optimizer starts fresh.
+
+    Raises:
+        FkitError: it is another model's.
+    """
+    arrays = found.saved.arrays
     return program.restore({name: array for name, array in arrays.items() if not name.startswith(("opt/", "slots/"))})

@@ -15,9 +15,9 @@ from fkit.tree.check import expect
 from fkit.tree.error import FkitFileNotFoundError, FkitOSError, FkitValueError
 from fkit.tree.frozen import frozen
 
-__all__ = ["ImageFolder", "hidden"]
+__all__ = ["EXTENSIONS", "ImageFolder", "hidden"]
 
-_EXTENSIONS = (".jpg", ".jpeg", ".png", ".ppm", ".bmp", ".pgm", ".tif", ".tiff", ".webp")
+EXTENSIONS = (".jpg", ".jpeg", ".png", ".ppm", ".bmp", ".pgm", ".tif", ".tiff", ".webp")
 _LEFT_BEHIND = ("__MACOSX", "Thumbs.db", "desktop.ini", "@eaDir", "$RECYCLE.BIN", "System Volume Information")
 _SHOWN = 5
 
@@ -45,7 +45,7 @@ class ImageFolder:
 
     data_root: str | Path
     classes: Sequence[str] | None = None
-    extensions: Sequence[str] = _EXTENSIONS
+    extensions: Sequence[str] = EXTENSIONS
     pipeline: Pipeline = ()
     metainfo: Mapping[str, Any] = field(default=frozen({}), repr=False)
     allow_empty: bool = False

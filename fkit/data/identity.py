@@ -9,7 +9,7 @@ from fkit.structures.content import is_array
 from fkit.tree.check import expect
 from fkit.tree.error import FkitTypeError, quoted
 
-__all__ = ["changes", "describe"]
+__all__ = ["changes", "classes_of", "describe"]
 
 _SHOWN = 5
 
@@ -36,7 +36,7 @@ def describe(source: Source) -> dict[str, Any]:
         (4, 360, ['0', '1'], 32)
     """
     if isinstance(source, Loader):
-        samples, classes, digest = len(source.dataset), _classes(source.dataset), _fingerprint(source.dataset)
+        samples, classes, digest = len(source.dataset), classes_of(source.dataset), _fingerprint(source.dataset)
     elif isinstance(source, Listed):
         batches = source.items
         samples, classes = sum(len(batch) for batch in batches), None
@@ -45,7 +45,7 @@ def describe(source: Source) -> dict[str, Any]:
         )
     else:
         expect(source, Source, "`source` is a source (fkit.Source.of makes one of batches)")
-        samples, classes, digest = None, _classes(source), _fingerprint(source)
+        samples, classes, digest = None, classes_of(source), _fingerprint(source)
     known = {"batches": source.length, "samples": samples, "classes": classes, "digest": digest}
     return {name: value for name, value in known.items() if value is not None}
 
@@ -83,9 +83,18 @@ def _between(old: Any, new: Any) -> str:
     return ", ".join(said) + (f", and {more} more" if more else "")
 
 
-def _classes(part: Any) -> list[str] | None:
-    """Of the metainfo, as mmengine has it, else of the attribute ``classes``, as torchvision has it."""
+def classes_of(part: Any) -> list[str] | None:
+    """The names of a dataset's classes: of its metainfo, as mmengine has it, else its attribute ``classes``, as torchvision
+    has it; None where it has neither. Of a dataset's class these are what it says of all its instances.
+
+    Example:
+        >>> from fkit.data.dataset import Digits
+        >>> classes_of(Digits("test")) == classes_of(Digits) == list("0123456789"), classes_of([])
+        (True, None)
+    """
     metainfo: Any = getattr(part, "metainfo", None)
+    if not isinstance(metainfo, Mapping):  # mmengine's classes spell theirs so
+        metainfo = getattr(part, "METAINFO", None)
     said: Any = cast("Mapping[str, Any]", metainfo).get("classes") if isinstance(metainfo, Mapping) else None
     said = getattr(part, "classes", None) if said is None else said
     if isinstance(said, str) or not isinstance(said, Sequence):

@@ -19,6 +19,7 @@ __all__ = ["draw_label", "picture", "sheet"]
 Picture = NDArray[np.uint8]  # (H, W, 3) RGB
 
 _PAPER, _INK, _SOFT, _TRACK = (255, 255, 255), (31, 41, 51), (123, 135, 148), (228, 231, 235)
+_LONGEST = 500  # letters of a name that are looked at
 _BLUE, _GREEN, _RED = (37, 99, 235), (5, 150, 105), (220, 38, 38)
 
 
@@ -31,14 +32,15 @@ def draw_label(
     others: Sequence[tuple[str, float]] = (),
     side_px: int = 256,
 ) -> Picture:
-    """An image with a caption below it: the predicted class, its score as a number and as a bar.
+    """An image with a caption below it: the predicted class, its score as a number and as a bar. Every bar is as wide as the
+    caption at a score of 1, so that their lengths compare.
 
     Args:
         image: (H, W), (H, W, 1) or (H, W, 3) RGB; see `picture` for the values. Small ones are enlarged, pixel by pixel.
         label: the predicted class.
         score: in [0, 1]; None draws no bar.
         truth: the true class where it is known; the bar is green when the label is it, red when not.
-        others: the next classes and their scores, a small row each.
+        others: the next classes and their scores, a small row and a bar each.
         side_px: the longer side of the image in the answer, at least.
 
     Returns:
@@ -48,18 +50,15 @@ def draw_label(
         >>> draw_label(np.eye(8, dtype=np.uint8) * 255, "seven", 0.93).shape
         (324, 256, 3)
     """
+    expect(label, str, "draw_label: `label` is text")
     enlarged = _enlarged(picture(image), side_px)
     width = max(enlarged.shape[1], 160)
     unit = (max(width, 200) / 256) ** 0.6  # type and spacing grow with the picture, but slower
     pad, big, small = round(14 * unit), round(24 * unit), round(14 * unit)
-    row = round(22 * unit)
+    row, bar = round(22 * unit), 0 if score is None else round(18 * unit)  # a line of text; a bar below it
     note = truth is not None and truth != label
-    height = (
-        round((50 if score is None else 68) * unit)
-        + (row if note else 0)
-        + row * len(others)
-        + (round(4 * unit) if others or note else 0)
-    )
+    height = round(50 * unit) + bar + row * note + (row + round(12 * unit)) * len(others)
+    height += round(4 * unit) if others or note else 0
     out = np.full((enlarged.shape[0] + height, width, 3), 255, np.uint8)
     left = (width - enlarged.shape[1]) // 2
     out[: enlarged.shape[0], left : left + enlarged.shape[1]] = enlarged
@@ -69,30 +68,19 @@ def draw_label(
     pen.line((0, top, width, top), fill=_TRACK)
     colour = _BLUE if truth is None else _RED if note else _GREEN
 
-    room = right - pad
-    middle = top + round(25 * unit)
+    _line(
+        pen, (pad, right, top + round(25 * unit)), label, score, (_font(big, bold=True), _font(round(18 * unit))), _INK
+    )
     if score is not None:
-        number = f"{100 * score:.1f}%"
-        pen.text((right, middle), number, font=_font(round(18 * unit)), fill=_SOFT, anchor="rm")
-        room -= pen.textlength(number, font=_font(round(18 * unit))) + pad
         _bar(pen, (pad, top + round(48 * unit)), room=right - pad, thick=round(7 * unit), score=score, colour=colour)
-    name = _cut(pen, label, _font(big, bold=True), room)
-    pen.text((pad, middle), name, font=_font(big, bold=True), fill=_INK, anchor="lm")
-
-    middle = top + round((57 if score is None else 75) * unit)
+    middle, fonts = top + round(57 * unit) + bar, (_font(small), _font(small))
     if note:
-        text = _cut(pen, f"true class: {truth}", _font(small), right - pad)
-        pen.text((pad, middle), text, font=_font(small), fill=_RED, anchor="lm")
+        _line(pen, (pad, right, middle), f"true class: {truth}", None, fonts, _RED)
         middle += row
     for name, part in others:
-        half = pad + (right - pad) // 2
-        pen.text(
-            (pad, middle), _cut(pen, name, _font(small), half - 2 * pad), font=_font(small), fill=_SOFT, anchor="lm"
-        )
-        pen.text((right, middle), f"{100 * part:.1f}%", font=_font(small), fill=_SOFT, anchor="rm")
-        end = right - round(56 * unit)
-        _bar(pen, (half, middle - round(2 * unit)), room=end - half, thick=round(5 * unit), score=part, colour=_SOFT)
-        middle += row
+        _line(pen, (pad, right, middle), name, part, fonts, _SOFT)
+        _bar(pen, (pad, middle + round(12 * unit)), room=right - pad, thick=round(5 * unit), score=part, colour=_SOFT)
+        middle += row + round(12 * unit)
     return np.asarray(canvas)
 
 
@@ -164,14 +152,38 @@ def _enlarged(image: Picture, side_px: int) -> Picture:
     return np.asarray(cv2.resize(image, None, fx=factor, fy=factor, interpolation=cv2.INTER_NEAREST), np.uint8)
 
 
+def _line(
+    pen: ImageDraw.ImageDraw,
+    at: tuple[int, int, int],
+    text: str,
+    score: float | None,
+    fonts: tuple[ImageFont.FreeTypeFont, ImageFont.FreeTypeFont],
+    colour: tuple[int, int, int],
+) -> None:
+    """A line of text, and a score at its end.
+
+    Args:
+        at: its left and right end, and its middle from above, pixels.
+        fonts: of the text, and of the score.
+    """
+    left, right, middle = at
+    room = float(right - left)
+    if score is not None:
+        number = f"{100 * score:.1f}%"
+        pen.text((right, middle), number, font=fonts[1], fill=_SOFT, anchor="rm")
+        room -= pen.textlength(number, font=fonts[1]) + left
+    pen.text((left, middle), _cut(pen, text, fonts[0], room), font=fonts[0], fill=colour, anchor="lm")
+
+
 def _bar(
     pen: ImageDraw.ImageDraw, at: tuple[int, int], *, room: int, thick: int, score: float, colour: tuple[int, int, int]
 ) -> None:
     x, y = at
     score = min(max(score, 0.0), 1.0) if math.isfinite(score) else 0.0
     pen.rounded_rectangle((x, y, x + room, y + thick), thick // 2, fill=_TRACK)
-    if score > 0:
-        pen.rounded_rectangle((x, y, x + max(round(room * score), thick), y + thick), thick // 2, fill=colour)
+    length = round(room * score)
+    if length > 0:
+        pen.rounded_rectangle((x, y, x + length, y + thick), min(thick, length) // 2, fill=colour)
 
 
 def _font(size: int, bold: bool = False) -> ImageFont.FreeTypeFont:
@@ -181,7 +193,8 @@ def _font(size: int, bold: bool = False) -> ImageFont.FreeTypeFont:
 
 
 def _cut(pen: ImageDraw.ImageDraw, text: str, font: ImageFont.FreeTypeFont, room: float) -> str:
-    """The text, shortened by an ellipsis where it is wider than ``room``."""
+    """The text on one line, shortened by an ellipsis where it is wider than ``room``."""
+    text = " ".join(text.split())[:_LONGEST]
     if pen.textlength(text, font=font) <= room:
         return text
     while text and pen.textlength(text + "…", font=font) > room:

@@ -8,13 +8,11 @@ import sys
 import time
 from pathlib import Path
 
-import numpy as np
 import pytest
 from PIL import Image
 
 import fkit
 from fkit.cli.main import main
-from fkit.data.dataset import read_digits
 
 ROOT = Path(__file__).parents[2]
 CONVNET = str(ROOT / "configs/digits/convnet.py")
@@ -64,20 +62,6 @@ def test_a_checkpoint_of_torch_is_tested_on_jax(trained, capsys):
     code, out, _ = run(capsys, "test", CONVNET, trained, "--backend", "jax")
     rows = [json.loads(line) for line in (trained / "metrics.jsonl").read_text().splitlines()]
     assert code == 0 and abs(float(out.split()[1]) - rows[-1]["accuracy/top1"]) < 0.01
-
-
-def test_infer_writes_annotated_pictures(trained, capsys, tmp_path):
-    digits = read_digits("test")
-    for i in range(3):
-        image = (digits.images[i, ..., 0] * (255 / 16)).astype(np.uint8)
-        Image.fromarray(image).resize((32, 32), 0).save(tmp_path / f"digit{i}.png")
-    images = sorted(tmp_path.glob("*.png"))
-    code, out, _ = run(capsys, "infer", CONVNET, trained, *images, "--out", tmp_path / "vis")
-    assert code == 0 and len(out.splitlines()) == 3
-    assert width_of(tmp_path / "vis" / "digit0.png") >= 200
-    found = json.loads((tmp_path / "vis" / "predictions.json").read_text())
-    assert [row["image"] for row in found] == [str(path) for path in images]
-    assert sum(row["label"] == str(digits.labels[i]) for i, row in enumerate(found)) >= 2
 
 
 def test_fingerprint_is_alone_on_standard_output(trained, capsys):

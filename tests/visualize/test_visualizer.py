@@ -17,7 +17,7 @@ def part(image: Any, colour: tuple[int, int, int]) -> int:
     return int((np.abs(image.astype(int) - colour).max(axis=2) < 12).sum())
 
 
-BLUE, GREEN, RED = (37, 99, 235), (5, 150, 105), (220, 38, 38)
+BLUE, GREEN, RED, SOFT = (37, 99, 235), (5, 150, 105), (220, 38, 38), (123, 135, 148)
 
 
 def test_small_images_are_enlarged_pixel_by_pixel():
@@ -51,10 +51,25 @@ def test_colours_say_whether_it_is_true():
     assert wrong.shape[0] > right.shape[0]  # it names the true class
 
 
+def test_every_bar_has_the_same_scale():
+    shown = draw_label(np.zeros((8, 8)), "", 0.4, others=[("", 0.2), ("", 0.1)])
+    below = shown[257:, :120].astype(int)  # no number stands in this half, and no bar ends in the other
+    filled = sum((np.abs(below - colour).max(axis=2) < 12).sum(axis=1) for colour in (BLUE, SOFT))
+    groups = np.split(filled, np.flatnonzero(np.diff(filled > 0)) + 1)
+    first, second, third = (int(group.max()) for group in groups if group.any())
+    assert abs(second / first - 0.5) < 0.02 and abs(third / first - 0.25) < 0.02
+
+
 def test_other_classes_get_a_row_each():
     image = np.zeros((8, 8))
     heights = [draw_label(image, "a", 0.5, others=[("b", 0.3), ("c", 0.2)][:n]).shape[0] for n in range(3)]
-    assert heights[2] - heights[1] == 22 and heights[1] > heights[0]
+    assert heights[2] - heights[1] == 34 and heights[1] > heights[0]
+
+
+@pytest.mark.parametrize("name", ["two\nlines", "\t", "", "a\udcffb", "x" * 20000])
+def test_names_of_any_kind_are_drawn_on_one_line(name):
+    shown = draw_label(np.zeros((8, 8)), name, 0.5, truth="b", others=[(name, 0.1)])
+    assert shown.shape[1] == 256
 
 
 def test_long_names_stay_inside():
