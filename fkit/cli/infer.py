@@ -67,7 +67,7 @@ def add(commands: Any) -> None:
     command.add_argument("checkpoint", metavar="CHECKPOINT", help="a step_... folder, `latest`, or a work folder")
     images = command.add_argument("images", metavar="IMAGE", nargs="+", default=[], help=_IMAGES)
     images.required = False  # --list may name them all; nargs="*" would let no option stand before the first
-    command.add_argument("--list", metavar="FILE", help="a file with an IMAGE a line; - reads standard input")
+    command.add_argument("--list", metavar="FILE", help="a file with an IMAGE a line, or `-` (standard input)")
     command.add_argument("--out", metavar="DIR", default="vis", help=_OUT)
     command.add_argument("--score-thr", type=float, default=0.0, metavar="X", help="call what scores less 'unsure'")
     command.add_argument(
