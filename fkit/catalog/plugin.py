@@ -70,10 +70,10 @@ def component(
 def include(reg: R, module: ModuleType | str) -> R:
     """A registry that also has what a module offers: the makers it marks, then what its ``register(reg)`` adds.
 
-    What it derives from fkit.Dataset, fkit.Transform, fkit.Metric or fkit.Hook needs no mark: where the module has no
-    ``register``, each such class is offered under its own name, unless that begins with an underscore. Marks count on what the module defines, and on what it takes from modules inside it (a package that gathers its
-    parts in ``__init__``). A module that is in already adds nothing. Including a module also allows configs to name
-    what is inside it.
+    What it derives from fkit.Dataset, fkit.Transform, fkit.Metric or fkit.Hook needs no mark: each such class is offered
+    under its own name, unless that begins with an underscore, or the class is registered already. What counts is what the
+    module defines, and what it takes from modules inside it (a package that gathers its parts in ``__init__``). A module
+    that is in already adds nothing. Including a module also allows configs to name what is inside it.
 
     Args:
         reg: the registry to start from.
@@ -94,11 +94,12 @@ def include(reg: R, module: ModuleType | str) -> R:
             scope = reg.scope if mark.scope is None else mark.scope
             reg = reg.add(entry_of(reg.kind(mark.kind), maker, mark.name, scope, mark.backend))
     register = vars(module).get("register")
-    if not callable(register):
-        for maker in _derived(module):
-            reg = reg.add(entry_of(reg.kind(getattr(maker, _KIND)), maker, None, reg.scope, None))
-    else:
+    if callable(register):
         reg = _registered(register, reg, f"{module.__name__}.register")
+    for maker in _derived(module):
+        kind = reg.kind(getattr(maker, _KIND))
+        if not any(entry.where == f"{maker.__module__}:{maker.__qualname__}" for entry in reg.entries(kind)):
+            reg = reg.add(entry_of(kind, maker, None, reg.scope, None))
     return _included(reg, module.__name__)
 
 

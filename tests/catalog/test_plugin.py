@@ -97,13 +97,13 @@ class Marked(fkit.Hook): ...
 def test_what_is_derived_from_the_kits_classes_needs_no_mark(folder: Path) -> None:
     write(folder, "plug_parts.py", PARTS)
     write(
-        folder, "plug_explicit.py", PARTS + "\ndef register(registry):\n    return registry.register('hooks', Stop)\n"
+        folder, "plug_explicit.py", PARTS + "\ndef register(registry):\n    return registry.register('hooks', Stop, name='End')\n"
     )
     reg = Registry().include("plug_parts")
     names = {kind: reg.names(kind) for kind in ("datasets", "transforms", "metrics", "hooks")}
     assert names == {"datasets": ("Rows",), "transforms": ("Shift",), "metrics": ("Error",), "hooks": ("Other", "Stop")}
     explicit = Registry().include("plug_explicit")
-    assert explicit.names("hooks") == ("Other", "Stop") and explicit.names("datasets") == ()
+    assert explicit.names("hooks") == ("End", "Other") and explicit.names("datasets") == ("Rows",)
 
 
 def test_include_calls_register(folder: Path) -> None:
