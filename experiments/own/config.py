@@ -2,7 +2,7 @@
 
 Command: fkit train config.py
 Time: about 5 s on one core of a CPU.
-Score: accuracy/top1 on the 360 held-out digits, whose labels are right.
+Score: accuracy/top1 0.886 to 0.939, brier 0.25 to 0.30, on the 360 held-out digits, whose labels are right (5 seeds).
 """
 
 custom_imports = dict(imports=["own"])

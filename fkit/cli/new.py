@@ -7,7 +7,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from fkit.cli.option import add_debug
+from fkit.cli.command import add_command
 from fkit.tree.check import expect
 from fkit.tree.error import FkitOSError
 from fkit.tree.package import shipped_folder
@@ -34,22 +34,22 @@ def add(commands: Any) -> None:
     """Add the command to the command line.
 
     Args:
-        commands: what ``ArgumentParser.add_subparsers`` gives.
+        commands: what ``CommandParser.add_subparsers`` gives.
 
     Example:
-        >>> top = argparse.ArgumentParser()
+        >>> from fkit.cli.command import CommandParser
+        >>> top = CommandParser(prog="fkit")
         >>> add(top.add_subparsers())
         >>> top.parse_args(["new", "mine"]).folder
         'mine'
     """
-    command = commands.add_parser(
+    command = add_command(
+        commands,
         "new",
-        help="write an experiment of one's own to start from",
-        description="Write a small, true experiment into a folder: parts of one's own, configs that use them, and tests.",
-        epilog="example: fkit new mine && cd mine && fkit train config.py",
+        "Write a small, true experiment into a folder: parts of one's own, configs that use them, and their tests.",
+        [("fkit new mine", "then: cd mine && fkit train config.py")],
     )
     command.add_argument("folder", metavar="FOLDER", help="a folder that is empty, or not there yet")
-    add_debug(command)
     command.set_defaults(run=_run)
 
 

@@ -97,7 +97,9 @@ class Marked(fkit.Hook): ...
 def test_what_is_derived_from_the_kits_classes_needs_no_mark(folder: Path) -> None:
     write(folder, "plug_parts.py", PARTS)
     write(
-        folder, "plug_explicit.py", PARTS + "\ndef register(registry):\n    return registry.register('hooks', Stop, name='End')\n"
+        folder,
+        "plug_explicit.py",
+        PARTS + "\ndef register(registry):\n    return registry.register('hooks', Stop, name='End')\n",
     )
     reg = Registry().include("plug_parts")
     names = {kind: reg.names(kind) for kind in ("datasets", "transforms", "metrics", "hooks")}
