@@ -1,4 +1,16 @@
-"""What a run writes line by line: metrics.jsonl and log.txt."""
+"""What a run writes line by line: metrics.jsonl and log.txt.
+
+A line of metrics.jsonl is one JSON object: what was measured, and four keys of the kit's own before it.
+
+    step       training iterations done
+    epoch      whole passes over the training data that are done after ``step`` iterations, in every line, of an
+               iteration-based run too: with 23 iterations an epoch, step 50 is in epoch 2, and so is step 46, its last
+    mode       "train" or "val"
+    wall_time  when the line was written: seconds since 1970 in UTC, to the millisecond (``time`` is what OpenMMLab's logs
+               call the duration of a step)
+
+All but ``wall_time`` is the same whenever a run is repeated, or stopped and resumed.
+"""
 
 import json
 import math
@@ -37,7 +49,10 @@ class Journal:
         Raises:
             FkitTypeError: a value is neither a number nor a text.
         """
-        row: dict[str, Any] = {"step": effect.step, "epoch": effect.epoch, "mode": effect.mode, **effect.scalars}
+        row: dict[str, Any] = {
+            "step": effect.step, "epoch": effect.epoch, "mode": effect.mode, "wall_time": round(time.time(), 3),
+            **effect.scalars,
+        }  # fmt: skip
         try:
             line = self._encode(row)
         except (TypeError, ValueError):  # numpy's scalars, and what is not finite

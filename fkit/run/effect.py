@@ -37,7 +37,7 @@ class WriteScalars(NamedTuple):
 
     Attributes:
         step: training iterations done.
-        epoch: training epochs done; in an iteration-based run whole passes over the data, step // length.
+        epoch: whole passes over the training data that are done after ``step`` iterations, in an iteration-based run too.
         mode: "train" or "val".
         scalars: name -> value; one that is not finite is written as null.
     """

@@ -62,8 +62,8 @@ class Event(NamedTuple):
         name: one of `EVENTS`.
         mode: "train" or "val".
         iteration: training iterations done; ``after_train_iter`` counts its own.
-        epoch: training epochs done; ``after_train_epoch`` counts its own. In an iteration-based run, whole passes over
-            the data: iteration // length.
+        epoch: whole passes over the training data that are done, in an iteration-based run too: those that are over
+            after ``iteration`` iterations, so that an epoch's last ``after_train_iter`` counts it.
         inner: iterations done in this pass over the data; an ``iter`` event counts its own.
         length: iterations of this pass (0 where it is endless).
         total: training iterations of the whole run.

@@ -134,8 +134,10 @@ class Fold:
         )  # fmt: skip
 
     def epoch(self, at: Position) -> int:
-        """Training epochs done; in an iteration-based run, whole passes over the data."""
-        return at.epoch if self.course.by_epoch or not self.length else at.iteration // self.length
+        """Whole passes over the training data that are done: of an epoch, from its last iteration on."""
+        if not self.course.by_epoch:
+            return at.iteration // self.length if self.length else 0
+        return at.epoch + (at.stage == "iterate" and at.inner >= self.length)
 
     def tell(self, run: RunState, event: Event, at: Position | None = None) -> Item:
         """Let the hooks that are due answer an event, and answer what concerns the loop.

@@ -23,7 +23,7 @@ Axes: TypeAlias = Any  # matplotlib's; its methods take keywords without types, 
 
 _INK, _SOFT, _GRID, _PAPER = "#1f2933", "#7b8794", "#e4e7eb", "#ffffff"
 _COLOURS = ("#2563eb", "#d97706", "#059669", "#c026d3", "#dc2626", "#0891b2")
-_NOT_CURVES = frozenset(("step", "epoch", "mode", "time", "data_time", "eta", "memory", "iter"))
+_NOT_CURVES = frozenset(("step", "epoch", "mode", "wall_time", "time", "data_time", "eta", "memory", "iter"))
 _DPI = 110
 
 

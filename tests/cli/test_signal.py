@@ -12,6 +12,7 @@ import pytest
 from fkit.edge.checkpoint import newest, steps
 from fkit.edge.signal import Again, Inbox
 from tests.cli.test_run import ROOT, run, wait_for
+from tests.run.small import measured
 
 # two workers; a state of 50 MB, so that a save takes a while
 CONFIG = f"""
@@ -72,7 +73,7 @@ def test_signals_to_the_whole_group_until_the_run_is_saved(first, code, uninterr
     _, err = again.communicate(timeout=300)
     assert again.returncode == 0, err
     assert run(capsys, "fingerprint", folder)[1] == run(capsys, "fingerprint", uninterrupted)[1]
-    assert (folder / "metrics.jsonl").read_bytes() == (uninterrupted / "metrics.jsonl").read_bytes()
+    assert measured(folder) == measured(uninterrupted)
 
 
 def test_what_an_inbox_does_with_signals():

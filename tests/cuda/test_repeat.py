@@ -7,6 +7,7 @@ import time
 import pytest
 
 from tests.cuda.digits import SHORT, command, each_backend, fingerprint, on_torch, train
+from tests.run.small import measured
 
 
 @each_backend
@@ -14,8 +15,7 @@ def test_two_runs_of_one_seed_are_equal_to_the_bit(backend, tmp_path, capsys):
     for name in ("one", "two"):
         train(tmp_path / name, backend)
     assert fingerprint(tmp_path / "one", capsys) == fingerprint(tmp_path / "two", capsys)
-    rows = [(tmp_path / name / "metrics.jsonl").read_bytes() for name in ("one", "two")]
-    assert rows[0] == rows[1]
+    assert measured(tmp_path / "one") == measured(tmp_path / "two")
 
 
 @each_backend

@@ -102,8 +102,9 @@ def test_values_of_numpy_and_values_that_are_none(tmp_path):
     journal = Journal(tmp_path, Files())
     journal.write(WriteScalars(1, 0, "train", {"a": np.float32(0.5), "b": np.float32("nan"), "c": np.int64(3)}))
     line = (tmp_path / "metrics.jsonl").read_text()
-    assert json.loads(line) == {"step": 1, "epoch": 0, "mode": "train", "a": 0.5, "b": None, "c": 3}
-    assert list(json.loads(line)) == ["step", "epoch", "mode", "a", "b", "c"]
+    row = json.loads(line)
+    assert list(row) == ["step", "epoch", "mode", "wall_time", "a", "b", "c"] and row.pop("wall_time") > 1.7e9
+    assert row == {"step": 1, "epoch": 0, "mode": "train", "a": 0.5, "b": None, "c": 3}
     with pytest.raises(FkitTypeError, match="no form"):
         journal.write(WriteScalars(2, 0, "train", {"a": object()}))
     assert steps_of(tmp_path / "metrics.jsonl") == [1]

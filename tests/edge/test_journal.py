@@ -2,6 +2,7 @@
 
 import json
 import math
+import time
 from pathlib import Path
 
 import pytest
@@ -17,11 +18,12 @@ def refuse(word: str) -> None:
 
 
 def test_numbers_that_are_none_are_null(tmp_path: Path) -> None:
-    journal = Journal(tmp_path, Files())
+    journal, began = Journal(tmp_path, Files()), time.time() - 0.001
     journal.write(WriteScalars(1, 0, "train", {"loss": math.nan, "grad_norm": math.inf, "lr": 0.1}))
     journal.write(WriteScalars(2, 0, "train", {"loss": 0.5}))
-    lines = (tmp_path / "metrics.jsonl").read_text().splitlines()
-    assert [json.loads(line, parse_constant=refuse) for line in lines] == [
+    rows = [json.loads(line, parse_constant=refuse) for line in (tmp_path / "metrics.jsonl").read_text().splitlines()]
+    assert all(began <= row.pop("wall_time") <= time.time() + 0.001 for row in rows)
+    assert rows == [
         {"step": 1, "epoch": 0, "mode": "train", "loss": None, "grad_norm": None, "lr": 0.1},
         {"step": 2, "epoch": 0, "mode": "train", "loss": 0.5},
     ]

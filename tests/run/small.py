@@ -1,5 +1,6 @@
 """A small real run: 50 digits, shuffled and augmented, a ConvNet with batch norm and dropout; and edges that die."""
 
+import json
 import os
 import signal
 from dataclasses import dataclass
@@ -145,3 +146,10 @@ def start(backend, loop, optimizer, workers, folder, deadly, cache):
 def fingerprint(folder):
     """Of the newest checkpoint."""
     return digest(newest(Path(folder) / "checkpoints").saved)
+
+
+def measured(folder):
+    """The lines of a run's metrics.jsonl, but for when they were written."""
+    rows = [json.loads(line) for line in (Path(folder) / "metrics.jsonl").read_text().splitlines()]
+    assert all(isinstance(row.pop("wall_time"), float) for row in rows)
+    return rows

@@ -302,6 +302,13 @@ def test_the_window_of_a_run_that_nobody_reads_holds_one_step():
     assert len(window) == 1
 
 
+def test_an_epoch_counts_from_its_last_iteration_on_in_every_row():
+    _, items = drive(plan_of(epochs(20) | hooks(10)), {"train": Same(23), "val": Same(1)})
+    rows = [(e.mode, e.step, e.epoch) for _, e in items if isinstance(e, WriteScalars)]
+    assert {("train", 23, 1), ("val", 23, 1), ("train", 43, 1), ("train", 46, 2), ("train", 460, 20)} <= set(rows)
+    assert ("val", 460, 20) in rows and all(epoch == step // 23 for _, step, epoch in rows)
+
+
 def test_epochs_of_an_iteration_based_run_are_counted_alike_in_every_row():
     plan = plan_of(iterations(20, val_interval=4) | hooks(3))
     _, items = drive(plan, {"train": Same(8), "val": Same(1)})

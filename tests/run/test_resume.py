@@ -7,8 +7,7 @@ import pytest
 
 import fkit
 from fkit.edge.checkpoint import newest, steps
-from fkit.edge.journal import read_rows
-from tests.run.small import DyingFiles, config, fingerprint, go, registry, start
+from tests.run.small import DyingFiles, config, fingerprint, go, measured, registry, start
 
 KILLS = 22
 COMBINATIONS = [
@@ -32,7 +31,7 @@ def test_a_run_killed_at_any_disk_operation_ends_with_the_same_bits(backend, loo
     plan = fkit.plan(config(loop, optimizer), registry(), backend=backend)
     whole = tmp_path / "whole"
     operations = go(plan, whole, DyingFiles(0))
-    want, rows = fingerprint(whole), read_rows(whole / "metrics.jsonl")
+    want, rows = fingerprint(whole), measured(whole)
     # the first operations of a run (nothing saved yet), one whole checkpoint write step by step, then evenly
     middle = operations // 2
     deadly = sorted({2, 5, *range(middle, middle + 14), *range(middle + 14, operations, (operations - middle) // 8)})
@@ -46,7 +45,7 @@ def test_a_run_killed_at_any_disk_operation_ends_with_the_same_bits(backend, loo
         assert child.exitcode == -signal.SIGKILL, f"operation {n} of {operations}"
         go(plan, folder, resume=True)
         assert fingerprint(folder) == want, f"killed at operation {n}"
-        assert read_rows(folder / "metrics.jsonl") == rows, f"killed at operation {n}"
+        assert measured(folder) == rows, f"killed at operation {n}"
 
 
 @pytest.mark.parametrize("backend", ["torch", "jax"])
