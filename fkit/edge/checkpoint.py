@@ -24,7 +24,18 @@ from fkit.tree.check import expect, expect_number
 from fkit.tree.error import FkitError, FkitFileNotFoundError, FkitValueError, RunError
 from fkit.tree.place import not_there, refuse_url
 
-__all__ = ["Found", "delete_checkpoint", "digest", "locate", "newest", "read_checkpoint", "steps", "write_checkpoint"]
+__all__ = [
+    "Found",
+    "delete_checkpoint",
+    "digest",
+    "folder_name",
+    "locate",
+    "newest",
+    "read_checkpoint",
+    "steps",
+    "successor",
+    "write_checkpoint",
+]
 
 _FORMAT = 1
 _ALL = "`checkpoints` is the path of the folder of all checkpoints"
@@ -130,6 +141,33 @@ def read_checkpoint(folder: str | os.PathLike[str]) -> Found:
         FkitValueError: a file is truncated or changed, or of another format.
     """
     folder = place_of(folder, "`folder` is the path of a checkpoint, step_...")
+    meta, state = _verified(folder)
+    try:
+        arrays: dict[str, NDArray[Any]] = load_tensors(state)
+    except SafetensorError as cause:
+        raise FkitValueError(f"{folder / _STATE}: {cause}.") from cause
+    return Found(folder, Saved(arrays, meta["record"]), meta)
+
+
+def successor(checkpoints: str | os.PathLike[str], step: int) -> str:
+    """The name of the checkpoint that a run would go on from if that of ``step`` were not there: what ``latest`` names.
+
+    Raises:
+        FkitError: there is none, or it is that of ``step``, or it does not verify.
+    """
+    checkpoints = place_of(checkpoints, _ALL)
+    try:
+        name = (checkpoints / "latest").read_text().strip()
+    except OSError as cause:
+        raise FkitFileNotFoundError(f"{checkpoints / 'latest'}: cannot be read: {cause.strerror}.") from cause
+    if name == folder_name(step):
+        raise FkitValueError(f"{checkpoints / 'latest'}: names {name} itself.")
+    _verified(checkpoints / name)
+    return name
+
+
+def _verified(folder: Path) -> tuple[dict[str, Any], bytes]:
+    """meta.json and the bytes of the state, both as their checksums say."""
     if not folder.is_dir():
         raise FkitFileNotFoundError(f"{folder}: there is no such checkpoint folder.")
     try:
@@ -139,11 +177,7 @@ def read_checkpoint(folder: str | os.PathLike[str]) -> Found:
     meta = _meta(folder, text)
     if _sum(state) != meta["checksums"].get(_STATE):
         raise FkitValueError(f"{folder / _STATE}: does not match its checksum: it is truncated or was changed.")
-    try:
-        arrays: dict[str, NDArray[Any]] = load_tensors(state)
-    except SafetensorError as cause:
-        raise FkitValueError(f"{folder / _STATE}: {cause}.") from cause
-    return Found(folder, Saved(arrays, meta["record"]), meta)
+    return meta, state
 
 
 def newest(checkpoints: str | os.PathLike[str]) -> Found | None:

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from fkit.data.source import Source
-from fkit.edge.checkpoint import delete_checkpoint, write_checkpoint
+from fkit.edge.checkpoint import delete_checkpoint, folder_name, successor, write_checkpoint
 from fkit.edge.files import Files, place_of
 from fkit.edge.folder import versions
 from fkit.edge.journal import Journal, read_rows
@@ -84,6 +84,7 @@ class Edge:
         self._notes: list[tuple[str, str]] = []
         self._watch = Watch(screen) if screen is not None else None
         self._versions: dict[str, str] = {}
+        self._sound = ""
         self._performers: dict[type[Any], Performer] = {
             WriteScalars: self._write,
             WriteText: self._say,
@@ -233,12 +234,21 @@ class Edge:
             "data": self._record.get("data"),
             "threads": self._record.get("threads"),
         }
+        self._sound = ""
         write_checkpoint(self.folder / "checkpoints", effect.step, save(self.plan, run), meta, self.files)
         if self._watch is not None:
             self._watch.aside(time.monotonic() - began)
 
     def _delete(self, effect: DeleteCheckpoint, run: RunState) -> None:
-        delete_checkpoint(self.folder / "checkpoints", effect.step, self.files)
+        """Never before its successor verifies, which is looked at once."""
+        checkpoints = self.folder / "checkpoints"
+        try:
+            if self._sound in ("", folder_name(effect.step)):
+                self._sound = successor(checkpoints, effect.step)
+        except FkitError as error:
+            self.say(f"the checkpoint of step {effect.step} stays, though it is old: {error}", "WARNING")
+        else:
+            delete_checkpoint(checkpoints, effect.step, self.files)
 
     def _stand(self, effect: WriteStatus, run: RunState) -> None:
         self.status(effect.status)
