@@ -4,6 +4,7 @@ import argparse
 import json
 import os
 import secrets
+import shlex
 import signal
 import sys
 from collections.abc import Mapping
@@ -133,6 +134,8 @@ def train(cfg: Config, name: str, registry: Registry, other_data: bool = False) 
             if note:
                 edge.note(note, "WARNING")
         run = follow(edge, run, data)
+        if not run.signal:
+            screen.say(_next(folder))
     finally:
         screen.close()
     return _end(folder, run)
@@ -141,9 +144,22 @@ def train(cfg: Config, name: str, registry: Registry, other_data: bool = False) 
 def _end(folder: Path, run: Any) -> int:
     if run.signal:
         return 128 + signal.Signals[run.signal].value
-    words = [f"{name} {value:.4f}" for name, value in run.metrics.items()]
-    sys.stdout.write(f"{folder}: {run.iteration} iterations; {', '.join(words) or 'no validation'}\n")
+    sys.stdout.write(_closing(folder, run))
     return 0
+
+
+def _closing(folder: Path, run: Any) -> str:
+    """The last line: what came out, and where its curves are."""
+    scores = ", ".join(f"{name} {value:.4f}" for name, value in run.metrics.items())
+    curves = folder / "curves.png"
+    drawn = f"; curves in {curves}" if curves.exists() else ""
+    return f"{folder}: {run.iteration} iterations; {scores or 'no validation'}{drawn}\n"
+
+
+def _next(folder: Path) -> str:
+    """What may be done with a run that has ended."""
+    use = shlex.join((str(folder / "config.py"), str(folder)))
+    return f"next: fkit test {use}, or fkit infer {use} IMAGE"
 
 
 def _seeded(cfg: Config, settings: Settings, folder: Path) -> Config:

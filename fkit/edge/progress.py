@@ -2,11 +2,13 @@
 
 import sys
 import time
-from typing import IO, Any, cast
+from collections.abc import Sequence
+from typing import IO, cast
 
-from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
+from rich.console import Console, Group
+from rich.live import Live
 
+from fkit.edge.bar import Bar
 from fkit.edge.output import Screened
 
 __all__ = ["Screen"]
@@ -29,42 +31,38 @@ class Screen:
         self.console = console or Console(file=cast("IO[str]", self._stream), highlight=False)
         self._plain = not self.console.is_terminal  # asked once: rich looks into the environment at each look
         self.seconds = _PLAIN_SECONDS if self._plain else _BAR_SECONDS
-        self._bar: Progress | None = None
-        self._tasks: dict[str, Any] = {}
+        self._live: Live | None = None
+        self._bars: dict[str, Bar] = {}
         self._lines: list[str] = []
         self._printed = -1e9
 
-    def show(self, mode: str, done: int, total: int, words: str) -> None:
+    def show(self, mode: str, done: int, total: int, words: Sequence[str]) -> None:
         """How far something is.
 
         Args:
             mode: what is done: "train", "val", "test".
             done: of ``total``; a total of 0 is not known.
-            words: beside it: losses, rate, time left.
+            words: beside it: time left, losses, rate; the most useful first, for a bar leaves out what does not fit.
         """
         if self._plain:
-            self.say(f"{mode} {done}/{total or '?'}  {words}")
+            self.say("  ".join((f"{mode} {done}/{total or '?'}", *words)))
             return
         self._print()
-        if self._bar is None:
-            columns = (
-                TextColumn("{task.description:<5}"),
-                BarColumn(),
-                MofNCompleteColumn(),
-                TextColumn("{task.fields[words]}"),
-            )
+        self._bars[mode] = Bar(mode, done, total, tuple(words))
+        if self._live is None:
             # no thread of its own, which would take the interpreter from the run ten times a second
-            self._bar = Progress(*columns, console=self.console, transient=True, auto_refresh=False)
-            self._bar.start()
-        if mode not in self._tasks:
-            self._tasks[mode] = self._bar.add_task(mode, total=total or None, words="")
-        self._bar.update(self._tasks[mode], completed=done, words=words)
-        self._bar.refresh()
+            self._live = Live(
+                console=self.console,
+                get_renderable=lambda: Group(*self._bars.values()),
+                transient=True,
+                auto_refresh=False,
+            )
+            self._live.start()
+        self._live.refresh()
 
     def drop(self, mode: str) -> None:
         """What was shown is through."""
-        if self._bar is not None and mode in self._tasks:
-            self._bar.remove_task(self._tasks.pop(mode))
+        self._bars.pop(mode, None)
 
     def say(self, text: str, level: str = "INFO") -> None:
         """A line above the bar; on a terminal, lines that follow each other fast are written together."""
@@ -91,10 +89,10 @@ class Screen:
         """Take the bar off the screen."""
         if not self._plain:
             self._print()
-        if self._bar is not None:
-            self._bar.stop()
-            self._bar = None
-            self._tasks = {}
+        if self._live is not None:
+            self._live.stop()
+            self._live = None
+        self._bars = {}
         self._stream.flush()
 
     @property

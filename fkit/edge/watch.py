@@ -24,7 +24,7 @@ class Pace:
     Example:
         >>> pace = Pace(100, now=0.0)
         >>> pace.words(2.0, 20)
-        '10.0 it/s  left 0:00:08'
+        ('left 0:00:08', '10.0 it/s')
     """
 
     def __init__(self, total: int, now: float, done: int = 0) -> None:
@@ -37,19 +37,19 @@ class Pace:
         """Seconds that went to something else (validation): the rate leaves them out, the time left does not."""
         self._aside += seconds
 
-    def words(self, now: float, done: int) -> str:
-        """What is shown of it, ``done`` being done ``now``."""
+    def words(self, now: float, done: int) -> tuple[str, ...]:
+        """What is shown of it, ``done`` being done ``now``: the time left, and the rate."""
         then, before = self._last
         seconds, count = now - then - self._aside, done - before
         if seconds <= 0 or count <= 0:
-            return ""
+            return ()
         self._last, self._aside = (now, done), 0.0
         self._rate += (count / seconds - self._rate) * (_SMOOTH if self._rate else 1.0)
         rate = f"{self._rate:.1f} it/s" if self._rate >= 1 else f"{1 / self._rate:.1f} s/it"
         if not self._total:
-            return rate
+            return (rate,)
         began, first = self._start
-        return f"{rate}  left {_clock_words((now - began) / (done - first) * max(self._total - done, 0))}"
+        return f"left {_clock_words((now - began) / (done - first) * max(self._total - done, 0))}", rate
 
 
 class Watch:
@@ -84,8 +84,12 @@ class Watch:
             return
         self._pace.aside(self._aside)
         self._aside = 0.0
-        values = [f"{name} {_short(name, self.values[name])}" for name in ("loss", "lr") if name in self.values]
-        self._screen.show("train", done, self.total, "  ".join((*values, self._pace.words(now, done))))
+        loss, rate = (
+            [f"{name} {_short(name, self.values[name])}"] if name in self.values else [] for name in ("loss", "lr")
+        )
+        left, *speed = self._pace.words(now, done) or ("",)
+        words = (left, *loss, *speed, *rate)  # the most useful first
+        self._screen.show("train", done, self.total, [word for word in words if word])
 
     def aside(self, seconds: float) -> None:
         """Seconds that went to something else than training."""

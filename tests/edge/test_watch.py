@@ -22,12 +22,12 @@ def screen_on(terminal):
 
 def test_rate_and_time_left():
     pace = Pace(110, now=100.0, done=10)
-    assert pace.words(102.0, 30) == "10.0 it/s  left 0:00:08"
-    assert pace.words(102.0, 30) == "", "nothing was done since"
+    assert pace.words(102.0, 30) == ("left 0:00:08", "10.0 it/s")
+    assert pace.words(102.0, 30) == (), "nothing was done since"
     pace.aside(60.0)  # a validation: no part of the rate, but of the time that is left
-    assert pace.words(164.0, 70) == "13.0 it/s  left 0:00:43"
-    assert Pace(0, now=0.0).words(10.0, 2) == "5.0 s/it"
-    assert Pace(60, now=0.0).words(59.6, 30).endswith("left 0:01:00")
+    assert pace.words(164.0, 70) == ("left 0:00:43", "13.0 it/s")
+    assert Pace(0, now=0.0).words(10.0, 2) == ("5.0 s/it",)
+    assert Pace(60, now=0.0).words(59.6, 30)[0] == "left 0:01:00"
 
 
 @pytest.mark.parametrize(("terminal", "seconds"), [(True, 0.2), (False, 10.0)])
@@ -49,8 +49,7 @@ def test_a_bar_shows_what_was_read_last():
     watch.values = {"loss": 0.5, "lr": 0.01, "accuracy": 0.9}
     time.sleep(0.25)
     watch.look(150)
-    assert "150/400" in text.getvalue() and "loss 0.5000  lr 1.00e-02" in text.getvalue()
-    assert "it/s  left 0:00:0" in text.getvalue()
+    assert re.search(r"150/400  left 0:00:0\d  loss 0\.5000  \d+\.\d it/s  lr 1\.00e-02\n?", text.getvalue())
     shown = len(text.getvalue())
     watch.look(151)
     assert len(text.getvalue()) == shown
@@ -106,5 +105,5 @@ def test_plain_lines_are_written_at_once():
     screen.say("one")
     screen.say("two")
     assert text.getvalue() == "one\ntwo\n"
-    screen.show("val", 3, 0, "5.0 s/it")
+    screen.show("val", 3, 0, ("5.0 s/it",))
     assert text.getvalue().endswith("val 3/?  5.0 s/it\n")

@@ -66,6 +66,8 @@ def schedulers(*policies):
 
 
 def hooks(every, ignore_last=False, **checkpoint):
+    """Hooks by these numbers; all checkpoints are kept unless ``checkpoint`` says otherwise."""
+    checkpoint = dict(max_keep_ckpts=-1, save_best=None) | checkpoint
     logger = dict(type="LoggerHook", interval=every, ignore_last=ignore_last)
     return {"default_hooks": dict(logger=logger, checkpoint=dict(type="CheckpointHook", **checkpoint))}
 
