@@ -129,7 +129,9 @@ def test_stop_ends_an_epoch_based_run_with_its_epoch_and_another_at_once(loop, d
 
 @pytest.mark.parametrize("event", ["before_train_iter", "after_train_iter", "after_train_epoch", "after_val_epoch"])
 def test_fail_ends_the_run_and_saves_nothing(event):
-    plan = plan_of(at={(event, 4): (Fail("no more"),)}, **{"default_hooks.checkpoint": dict(interval=9, save_best=None)})
+    plan = plan_of(
+        at={(event, 4): (Fail("no more"),)}, **{"default_hooks.checkpoint": dict(interval=9, save_best=None)}
+    )
     effects = []
     with pytest.raises(RunError, match="no more"):
         for _, asked in fkit.train(plan, fkit.begin(plan), fkit.open_data(plan)):
