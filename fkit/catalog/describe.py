@@ -4,13 +4,14 @@ import ast
 import importlib.machinery
 import importlib.util
 import inspect
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, NamedTuple, cast
 
 from fkit.catalog.entry import Entry, Lazy
 from fkit.tree.check import expect
 
-__all__ = ["Described", "describe"]
+__all__ = ["Described", "Source", "describe", "described", "parsed"]
 
 _UNKNOWN = "(...)"
 
@@ -30,6 +31,13 @@ class Described(NamedTuple):
     summary: str
 
 
+class Source(NamedTuple):
+    """A file and the statements in it."""
+
+    file: Path | None
+    body: tuple[ast.stmt, ...]
+
+
 def describe(entry: Entry, name: str | None = None) -> Described:
     """Where an entry's maker is defined, and its signature. The source of a lazy one is read, never run.
 
@@ -45,7 +53,7 @@ def describe(entry: Entry, name: str | None = None) -> Described:
     expect(entry, Entry, "`entry` is an entry, as `Registry.find` gives it")
     expect(name, (str, type(None)), "`name` is a string or None")
     if isinstance(entry.maker, Lazy):
-        where, signature, summary = _read(entry.maker.target)
+        where, signature, summary = _read(entry.maker.target, parsed(entry.maker.target.partition(":")[0]))
     else:
         where, signature, summary = _inspect(entry)
     return Described(entry.kind, name or entry.name, entry.backend, where, signature, summary)
@@ -66,15 +74,25 @@ def _inspect(entry: Entry) -> tuple[str, str, str]:
     return where, signature, summary
 
 
-def _read(target: str) -> tuple[str, str, str]:
-    module, _, attribute = target.partition(":")
+def described(kind: str, name: str, backend: str | None, target: str, source: Source) -> Described:
+    """A row of a name that no registry holds: ``"module:attribute"``, with the source of its module."""
+    return Described(kind, name, backend, *_read(target, source))
+
+
+def parsed(module: str) -> Source:
+    """A module's source; empty where there is none, or none that this Python reads."""
     file = source_of(module)
-    if file is None:
-        return target, _UNKNOWN, ""
     try:
-        body = ast.parse(file.read_text(encoding="utf-8")).body
+        return Source(file, tuple(ast.parse(file.read_text(encoding="utf-8")).body if file is not None else ()))
     except (OSError, SyntaxError, ValueError):
+        return Source(file, ())
+
+
+def _read(target: str, source: Source) -> tuple[str, str, str]:
+    file, body = source
+    if file is None or not body:
         return target, _UNKNOWN, ""
+    attribute = target.partition(":")[2]
     node = _find(body, attribute)
     if node is None:
         return _assigned(body, attribute, file) or (target, _UNKNOWN, "")
@@ -82,7 +100,7 @@ def _read(target: str) -> tuple[str, str, str]:
     return f"{file}:{node.lineno}", _signature(node, body), summary
 
 
-def _assigned(body: list[ast.stmt], name: str, file: Path) -> tuple[str, str, str] | None:
+def _assigned(body: Sequence[ast.stmt], name: str, file: Path) -> tuple[str, str, str] | None:
     """``Name = partial(Maker, key=value)``: the maker's signature, and what was set."""
     for node in body:
         value = node.value if isinstance(node, (ast.Assign, ast.AnnAssign)) else None
@@ -103,26 +121,27 @@ def source_of(module: str) -> Path | None:
         >>> source_of("fkit.tree.error").name, source_of("no_such_package.part")
         ('error.py', None)
     """
-    search: Any = None
-    spec: importlib.machinery.ModuleSpec | None = None
-    path = ""
-    for part in module.split("."):
-        path = f"{path}.{part}" if path else part
-        # the path finder alone: `importlib.util.find_spec` would import the packages around
-        spec = importlib.machinery.PathFinder.find_spec(path, search) or _editable(path)
-        if spec is None:
-            return None
-        search = spec.submodule_search_locations
-    origin = spec.origin if spec is not None else None
-    return Path(origin) if origin and origin.endswith(".py") else None
+    first, *inner = module.split(".")
+    # the path finder alone: `importlib.util.find_spec` would import the packages around
+    spec = importlib.machinery.PathFinder.find_spec(first) or _editable(first)
+    if spec is None:
+        return None
+    folders = [Path(folder) for folder in spec.submodule_search_locations or ()]
+    file = Path(spec.origin) if spec.origin else None
+    for part in inner:
+        file = next(
+            (path for f in folders for path in (f / part / "__init__.py", f / f"{part}.py") if path.is_file()), None
+        )
+        folders = [folder / part for folder in folders if (folder / part).is_dir()]
+    return file if file is not None and file.suffix == ".py" else None
 
 
 def _editable(path: str) -> importlib.machinery.ModuleSpec | None:
     """A top-level package that an import hook finds, as those of editable installs are."""
-    return importlib.util.find_spec(path) if "." not in path else None
+    return importlib.util.find_spec(path)
 
 
-def _find(body: list[ast.stmt], attribute: str) -> ast.ClassDef | ast.FunctionDef | None:
+def _find(body: Sequence[ast.stmt], attribute: str) -> ast.ClassDef | ast.FunctionDef | None:
     first, _, tail = attribute.partition(".")
     for node in body:
         if isinstance(node, (ast.ClassDef, ast.FunctionDef)) and node.name == first:
@@ -130,7 +149,7 @@ def _find(body: list[ast.stmt], attribute: str) -> ast.ClassDef | ast.FunctionDe
     return None
 
 
-def _signature(node: ast.ClassDef | ast.FunctionDef, body: list[ast.stmt]) -> str:
+def _signature(node: ast.ClassDef | ast.FunctionDef, body: Sequence[ast.stmt]) -> str:
     if isinstance(node, ast.FunctionDef):
         return _arguments(node.args, 0)
     for name in ("__init__", "__new__"):

@@ -13,7 +13,7 @@ from fkit.catalog.registry import Registry
 from fkit.config.config import Config, load_config
 from fkit.tree.error import FkitTypeError, FkitValueError, quoted
 
-__all__ = ["open_registry", "project_modules", "read_config"]
+__all__ = ["look_here", "open_registry", "project_modules", "read_config"]
 
 
 def read_config(arguments: argparse.Namespace) -> Config:
@@ -31,9 +31,14 @@ def open_registry(arguments: argparse.Namespace) -> Registry:
     Modules that are allowed are looked for in the working folder too, after all other places.
     """
     modules = (*arguments.allow, *project_modules(Path.cwd()))
+    look_here(*modules)
+    return installed(registry()).allow(*modules, trust=arguments.trust)
+
+
+def look_here(*modules: str) -> None:
+    """Look for modules, where there are some, in the working folder too, after all other places."""
     if modules and os.getcwd() not in sys.path:
         sys.path.append(os.getcwd())
-    return installed(registry()).allow(*modules, trust=arguments.trust)
 
 
 def project_modules(folder: Path) -> tuple[str, ...]:

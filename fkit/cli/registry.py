@@ -1,14 +1,21 @@
 """``fkit registry``: the names of the registry, for which backends, where they are defined, their signatures."""
 
 import argparse
+import shutil
 import sys
+import textwrap
+from collections.abc import Iterator
 from typing import Any
 
 from fkit.catalog.builtin import registry
 from fkit.catalog.describe import Described, describe
+from fkit.catalog.offer import optax_optimizers, torch_optimizers
 from fkit.catalog.plugin import include, installed
 from fkit.catalog.registry import Registry
 from fkit.cli.command import add_command
+from fkit.cli.reach import look_here
+from fkit.training.optimizer import TWINS, UNFIT
+from fkit.tree.error import nearest
 
 __all__ = ["add", "run"]
 
@@ -43,6 +50,7 @@ def add(subparsers: Any) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Print the listing; what a search does not find is no failure."""
+    look_here(*args.include)
     reg = installed(registry())
     for module in args.include:
         reg = include(reg, module)
@@ -53,27 +61,51 @@ def run(args: argparse.Namespace) -> int:
     entries = tuple(row for kind in kinds for row in rows(reg, kind, args.search))
     if entries:
         print(listing(entries))
-    else:
-        about = f" with {args.search!r} in its name or module" if args.search else ""
-        print(f"There is nothing in {args.kind or 'the registry'}{about}.", file=sys.stderr)
+        return 0
+    about = f" with {args.search!r} in its name or module" if args.search else ""
+    near = nearest(args.search or "", [row.name for kind in kinds for row in rows(reg, kind, None)])
+    hint = f"\n  Did you mean {near!r}?" if near else ""
+    print(f"There is nothing in {args.kind or 'the registry'}{about}.{hint}", file=sys.stderr)
     return 0
 
 
 def overview(reg: Registry) -> str:
-    """The kinds with the number of their names."""
-    width = max(len(kind) for kind in reg.kinds)
-    lines = (f"{kind:<{width}}  {len(reg.names(kind))}" for kind in reg.kinds)
-    return "\n".join((*lines, "", "`fkit registry KIND` lists a kind."))
+    """The kinds that hold something, with the number of their names."""
+    counts = {kind: len({row.name for row in rows(reg, kind, None)}) for kind in reg.kinds}
+    width = max(map(len, counts))
+    lines = (f"{kind:<{width}}  {count}" for kind, count in counts.items() if count)
+    empty = textwrap.fill(
+        f"Nothing yet: {', '.join(kind for kind, count in counts.items() if not count)}.",
+        shutil.get_terminal_size().columns,
+    )
+    return "\n".join((*lines, "", empty, "`fkit registry KIND` lists a kind."))
 
 
 def rows(reg: Registry, kind: str, search: str | None) -> tuple[Described, ...]:
-    """The entries of a kind whose name or module contains ``search``, by name."""
+    """The entries of a kind whose name or module contains ``search``, by name; of optimizers, the frameworks' too."""
     word = (search or "").lower()
     entries = [entry for entry in reg.entries(kind) if word in f"{entry.scope}.{entry.name} {entry.where}".lower()]
-    return tuple(
-        describe(entry, reg.full_name(entry))
-        for entry in sorted(entries, key=lambda e: (e.name.lower(), e.backend or ""))
-    )
+    listed = [describe(entry, reg.full_name(entry)) for entry in entries]
+    if kind == "optimizers":
+        listed += [row for row in _optimizers() if word in f"{row.name} {row.where}".lower()]
+    return tuple(sorted(listed, key=lambda row: (row.name.rpartition(".")[2].lower(), row.backend or "")))
+
+
+def _optimizers() -> Iterator[Described]:
+    """The optimizers that a config may name: the twins, and what torch and optax have beside them."""
+    for name, options in TWINS.items():
+        signature = ", ".join(f"{option}={value!r}" for option, value in options.items())
+        yield Described(
+            "optimizers",
+            name,
+            None,
+            "fkit.training.optimizer:TWINS",
+            f"({signature})",
+            "Equal numbers on torch and on JAX.",
+        )
+    for row in (*torch_optimizers(), *optax_optimizers()):
+        if row.name not in (*TWINS, *UNFIT):
+            yield row
 
 
 def listing(entries: tuple[Described, ...]) -> str:

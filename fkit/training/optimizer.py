@@ -15,7 +15,7 @@ from fkit.tree.error import FkitValueError, quoted
 from fkit.tree.frozen import EMPTY, frozen
 from fkit.tree.path import Path
 
-__all__ = ["TWINS", "Group", "Optimizer", "check_group", "check_options"]
+__all__ = ["TWINS", "UNFIT", "Group", "Optimizer", "check_group", "check_options"]
 
 # what torch.optim takes and with which defaults; numbers are hyperparameters, the rest is fixed for a run
 TWINS: Mapping[str, Mapping[str, Any]] = frozendict(
@@ -24,6 +24,9 @@ TWINS: Mapping[str, Mapping[str, Any]] = frozendict(
     AdamW=frozendict(lr=1e-3, betas=(0.9, 0.999), eps=1e-8, weight_decay=1e-2, amsgrad=False),
 )
 """Optimizers that exist on both backends with equal numbers; any other is looked up on its own backend by name."""
+
+UNFIT = ("LBFGS", "SparseAdam", "lbfgs", "polyak_sgd")
+"""Optimizers that need more than a gradient a step (the loss, or sparse gradients), which a step does not give."""
 
 _BETA = number(0, below=1)
 _SHAPES: Mapping[str, Shape] = frozendict(

@@ -8,7 +8,7 @@ import torch
 from frozendict import frozendict
 from torch import Tensor, nn
 
-from fkit.training.optimizer import TWINS, Optimizer
+from fkit.training.optimizer import TWINS, UNFIT, Optimizer
 from fkit.tree.error import FkitKeyError, FkitTypeError, FkitValueError, like
 
 __all__ = ["Slots", "Update", "update"]
@@ -23,7 +23,7 @@ Numbers = tuple[Mapping[str, float], ...]
 """The hyperparameters of each group."""
 
 # those that ask for more than a gradient: several evaluations, sparse gradients
-_OTHER = ("LBFGS", "SparseAdam", "Optimizer")
+_OTHER = (*UNFIT, "Optimizer")
 _MOMENTUM = ("momentum_buffer",)
 
 
