@@ -83,7 +83,7 @@ SURFACE = {
 }
 
 CHILD = r"""
-import enum, importlib, inspect, io, itertools, json, os, re, resource, signal, sys, warnings
+import enum, importlib, inspect, io, itertools, json, os, re, resource, signal, sys, typing, warnings
 from contextlib import redirect_stderr, redirect_stdout
 
 module_name, skipped = sys.argv[1], set(sys.argv[2:])
@@ -167,6 +167,8 @@ names = getattr(module, "__all__", None) or [
 for name in names:
     value = getattr(module, name)
     if name in skipped or not callable(value) or isinstance(value, enum.EnumMeta):
+        continue
+    if typing.get_origin(value) is not None:  # an alias of a type, as Path = tuple[...]
         continue
     if isinstance(value, type) and (issubclass(value, BaseException) or inspect.isabstract(value)):
         continue
