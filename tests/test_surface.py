@@ -73,6 +73,7 @@ SURFACE = {
     "fkit.edge.journal": {"Journal": "of the room: the edge's own"},
     "fkit.edge.perform": {},
     "fkit.edge.repeat": {},
+    "fkit.edge.report": {"Report": "of the room: the command's own"},
     "fkit.edge.target": {},
     "fkit.fileio": {},
     "fkit.image": {"imshow": "opens a window", "flowshow": "opens a window"},

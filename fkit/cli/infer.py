@@ -1,10 +1,8 @@
 """``fkit infer CONFIG CHECKPOINT IMAGE...``: predict on images, and write them annotated."""
 
 import argparse
-import io
 import os
 import sys
-import time
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
@@ -19,21 +17,17 @@ from fkit.data.path import image_paths
 from fkit.data.source import Loader
 from fkit.edge.checkpoint import locate, read_checkpoint
 from fkit.edge.gallery import ROWS, Gallery, picture_name
-from fkit.edge.output import OutputError
-from fkit.edge.progress import Screen
 from fkit.edge.repeat import repeat, telling
+from fkit.edge.report import Report
 from fkit.edge.target import file_target, folder_target, kept
 from fkit.edge.thread import chosen, threads
-from fkit.edge.watch import Pace
-from fkit.image import imread
 from fkit.recipe.inference import Pictures, open_pictures
 from fkit.recipe.label import Names, class_names
 from fkit.recipe.settings import read
 from fkit.recipe.source import registry_of
-from fkit.run.inference import Prediction, predict_images
-from fkit.tree.error import FkitError, FkitOSError, FkitValueError
+from fkit.run.inference import predict_images
+from fkit.tree.error import FkitOSError, FkitValueError
 from fkit.tree.place import is_url, not_there
-from fkit.visualize.prediction import Answer, answers_of
 
 __all__ = ["add"]
 
@@ -95,7 +89,7 @@ def _run(arguments: argparse.Namespace) -> int:
     state = load_state(program, found)
     chosen(count, program, state, Loader(pictures, batch_size=arguments.batch_size))
     names = class_names(settings, reg, found.meta.get("data"))
-    with _Report(gallery, paths, str(found.folder)) as report:
+    with Report(gallery, paths, str(found.folder)) as report:
         for note in _notes(pictures, names):
             report.screen.say(note)
         room = open_room(program.backend)
@@ -148,97 +142,3 @@ def _notes(pictures: Pictures, names: Names) -> Iterator[str]:
         )
     if not names.classes:
         yield "nothing names the classes, so numbers stand for them (test_dataloader.dataset.metainfo.classes=[...] does)"
-
-
-class _Report:
-    """Tells of predictions as they come: a line on standard output, a picture, a row; how far it is on standard error."""
-
-    def __init__(self, gallery: Gallery, paths: Sequence[str], checkpoint: str) -> None:
-        self.screen = Screen()
-        self._gallery = gallery
-        self._paths = paths
-        self._checkpoint = checkpoint
-        self._pace = Pace(len(paths), time.monotonic())
-        self._due = time.monotonic() + self.screen.seconds
-        self._done = self._failed = 0
-        self._lost: OutputError | BrokenPipeError | None = None
-
-    def __enter__(self) -> "_Report":
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self.screen.close()
-        self._gallery.close()
-
-    def take(self, one: Prediction, names: Names, threshold: float) -> None:
-        """Tell of a batch, image by image."""
-        answers = iter(() if one.outputs is None else answers_of(one.outputs, names.of, threshold))
-        for index in one.indices:
-            answer = one.errors[index] if index in one.errors else next(answers)
-            self._tell(self._paths[index], answer)
-            self._look()
-
-    def end(self) -> int:
-        """Say how it went; the exit code."""
-        count, where = len(self._paths), self._gallery.folder
-        if self._failed == count:
-            what = "the image could not be predicted" if count == 1 else f"none of {count} images could be predicted"
-            raise FkitError(f"{what}.", repair=f"What is wrong with each stands above, and in {where / ROWS}.")
-        self.screen.say(f"{count - self._failed} of {count} images predicted: pictures and {ROWS} are in {where}")
-        if self._failed:
-            self.screen.say(
-                f"fkit: {self._failed} of {count} images could not be predicted: their rows say why", "ERROR"
-            )
-        self.screen.close()
-        if isinstance(self._lost, OutputError):
-            raise self._lost
-        return 1 if self._failed else 0
-
-    def _tell(self, path: str, answer: Answer | FkitError) -> None:
-        row: dict[str, Any] = {"image": path}
-        if isinstance(answer, Answer):
-            row |= answer.row
-            try:
-                image = imread(path, channel_order="rgb")
-            except FkitError as error:  # the pipeline's reader can read it, and the one of pictures cannot
-                answer = error
-            else:
-                place = self._gallery.hang(path, _png(answer.draw(image)))
-                row["picture"] = str(place)
-                self._write(f"{path}: {answer.words} -> {place}\n")
-        if isinstance(answer, FkitError):
-            self._failed += 1
-            row["error"] = answer.what
-            said = answer.what if path in answer.what else f"{path}: {answer.what}"
-            self.screen.say(f"fkit: {said}", "ERROR")
-        self._gallery.add({**row, "checkpoint": self._checkpoint})
-
-    def _look(self) -> None:
-        self._done += 1
-        now = time.monotonic()
-        if now >= self._due:
-            self._due = now + self.screen.seconds
-            self.screen.show("infer", self._done, len(self._paths), self._pace.words(now, self._done))
-
-    def _write(self, line: str) -> None:
-        """A line of results. Where nobody takes them, the pictures and the rows are made all the same."""
-        if self._lost is not None:
-            return
-        try:
-            if sys.stdout.isatty():
-                self.screen.close()  # the bar stands on the line that this is written on
-            sys.stdout.write(line)
-            sys.stdout.flush()
-        except (OutputError, BrokenPipeError) as error:
-            self._lost = error
-            drop = getattr(sys.stdout, "drop", None)
-            if drop is not None:
-                drop()
-
-
-def _png(image: Any) -> bytes:
-    from PIL import Image
-
-    buffer = io.BytesIO()
-    Image.fromarray(image).save(buffer, "PNG")
-    return buffer.getvalue()

@@ -12,6 +12,7 @@ from PIL import Image
 
 from fkit.cli.main import main
 from fkit.data.dataset import read_digits
+from tests.cli.test_terminal import Terminal
 
 ROOT = Path(__file__).parents[2]
 CONVNET = str(ROOT / "configs/digits/convnet.py")
@@ -357,3 +358,133 @@ def test_results_that_nothing_takes_are_said_at_the_end(trained, photos):
         )
     assert done.returncode == 1 and "standard output cannot be written: No space left on device" in done.stderr
     assert names() == ["1.png", "2.png", "10.png"]
+
+
+OWN = """
+import numpy as np
+from torch import nn
+from fkit import Transform
+
+class Oracle(nn.Module):
+    def __init__(self, answer):
+        super().__init__()
+        self.answer = answer
+        self.layer = nn.Linear(64, 10)
+
+    def forward(self, inputs, samples=None, mode="tensor"):
+        scores = self.layer(inputs.flatten(1))
+        if mode == "loss":
+            return {"loss": nn.functional.cross_entropy(scores, samples.targets["gt_label"])}
+        if mode != "predict":
+            return scores
+        if self.answer == "raise":
+            raise ValueError("no answer")
+        if self.answer == "boxes":
+            return {"boxes": scores[:, :4]}
+        if self.answer == "few":
+            return {"pred_score": scores[:1]}
+        if self.answer == "flat":
+            return {"pred_score": scores.argmax(1)}
+        return {"pred_score": scores * float(self.answer)}
+
+class Cheat(Transform):
+    def apply(self, sample, params):
+        return {**sample, "img": sample["img"] * (sample["gt_label"] >= 0)}
+
+class Picky(Transform):
+    def apply(self, sample, params):
+        return None if sample["img"].mean() > 1e9 or sample["sample_idx"] == 1 else sample
+"""
+
+
+@pytest.fixture
+def own(photos, monkeypatch):
+    """A config of one's own model and transforms, and a checkpoint of it."""
+    (photos.parent / "own.py").write_text(OWN)
+    (photos.parent / "cfg.py").write_text(
+        f"_base_ = {CONVNET!r}\nmodel = dict(_delete_=True, type='own.Oracle', answer='1')\n"
+    )
+    monkeypatch.syspath_prepend(photos.parent)
+    words = ["--work-dir", "work", "--allow", "own", "--cfg-options", *SHORT]
+    assert main(["train", "cfg.py", *words]) == 0
+    yield "work"
+    sys.modules.pop("own", None)
+
+
+@pytest.mark.parametrize(
+    ("answer", "code", "want"),
+    [
+        ("boxes", 2, "the model predicts 'boxes'; what can be drawn are a classifier's predictions"),
+        ("flat", 2, "pred_score is int64(3,): the scores of a classifier are (images, classes)"),
+        ("few", 2, "the model was given 3 images, and predicted 1"),
+        ("raise", 1, "image 1, batch of 3: the model raised ValueError: no answer"),
+        ("nan", 2, "none of 3 images could be predicted"),
+    ],
+)
+def test_a_model_that_is_no_classifier_is_one_message(answer, code, want, own, capsys):
+    words = ["photos", "--allow", "own", "--cfg-options", f"model.answer:='{answer}'"]
+    got, out, err = infer(capsys, own, *words, config="cfg.py")
+    assert (got, out) == (code, []) and want in err and "Traceback" not in err
+    assert Path("vis").exists() == (answer == "nan")
+    if answer == "nan":
+        assert all(row["error"] == "the model's scores are not finite." for row in rows())
+
+
+def test_transforms_of_ones_own(own, capsys):
+    cfg = Path("cfg.py").read_text()
+    for name, code, want in (
+        ("Cheat", 2, "later.py:3: test_dataloader.dataset.pipeline[2]: Cheat reads 'gt_label', which a sample of an"),
+        ("Picky", 1, "photos/2.png: test_dataloader.dataset.pipeline[2] (Picky)"),
+    ):
+        steps = ", ".join((LOAD, RESIZE, f"dict(type='own.{name}')", *REST))
+        Path("later.py").write_text(f"{cfg}test_dataloader = dict(dataset=dict(pipeline=[{steps}]))\n")
+        got, _, err = infer(capsys, own, "photos", "--allow", "own", config="later.py")
+        assert got == code and want in err and "Traceback" not in err, err
+    assert ["error" in row for row in rows()] == [False, True, False]
+
+
+def test_what_scores_little_is_unsure_and_of_what(trained, photos, capsys):
+    assert infer(capsys, trained, "photos/1.png", "--score-thr", "1")[0] == 0
+    assert infer(capsys, trained, "photos/1.png", "--out", "sure")[0] == 0
+    (row,), (sure,) = rows(), rows("sure")
+    assert (row["label"], row["score"]) == ("unsure", sure["score"]) and sure["label"] != "unsure"
+    with Image.open(row["picture"]) as unsure, Image.open(sure["picture"]) as other:
+        assert unsure.size[1] - other.size[1] == 34  # the picture says of what
+
+
+def test_images_of_a_storage(trained, photos, capsys):
+    from fkit import fileio
+
+    fileio.put((photos / "1.png").read_bytes(), "memory://infer/1.png")
+    code, out, _ = infer(capsys, trained, "memory://infer/1.png", "memory://infer/nothere.png")
+    assert code == 1 and out[0].startswith("memory://infer/1.png: ") and out[0].endswith(" -> vis/1.png")
+    assert ["error" in row for row in rows()] == [False, True]
+
+
+def test_a_call_that_is_ended_leaves_whole_lines(trained, photos):
+    for number in range(3, 400):
+        if number != 10:
+            os.link(photos / "1.png", photos / f"{number}.png")
+    words = [sys.executable, "-m", "fkit", "infer", CONVNET, str(trained), "photos"]
+    child = subprocess.Popen(
+        words, cwd=photos.parent, env={**os.environ, "PYTHONPATH": str(ROOT)}, stdout=subprocess.PIPE, text=True
+    )
+    child.stdout.readline()
+    child.kill()
+    child.communicate()
+    assert 1 <= len(rows()) < 399
+    assert all(Path(row["picture"]).stat().st_size > 0 for row in rows())
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="this system has no pseudoterminals")
+def test_lines_and_the_bar_share_a_terminal(trained, photos):
+    for number in range(11, 60):
+        os.link(photos / "1.png", photos / f"{number}.png")
+    command = (sys.executable, "-m", "fkit", "infer", CONVNET, trained, photos, "--out", photos.parent / "vis")
+    terminal = Terminal(*command)
+    terminal.read()
+    assert terminal.code() == 0
+    shown = terminal.seen.decode()
+    assert "52 of 52 images predicted" in shown and "infer" in shown.replace(str(photos.parent), "")
+    for row in rows():
+        assert shown.count(f"{row['image']}: {row['label']} ") == 1
