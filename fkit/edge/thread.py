@@ -1,6 +1,7 @@
 """On how many threads of the CPU a run computes: one where its steps are small, which more only slow down."""
 
 import os
+import pickle
 from collections.abc import Mapping
 from typing import Any, NamedTuple
 
@@ -97,7 +98,9 @@ def _step(room: Backend, program: Program, state: TrainState, source: Source, pa
     if not isinstance(source, Loader):
         return None
     try:
-        sample: Batch = source.make(Job((0,), (0,)))
+        # a copy, where the data go to other processes: a dataset that opens a file when it is read goes to none any more
+        make = pickle.loads(pickle.dumps(source.make)) if source.workers else source.make
+        sample: Batch = make(Job((0,), (0,)))
         work = room.work(program, state, sample)
     except Exception:  # a sample or a model that fails does so again in its step, where it is told
         return None

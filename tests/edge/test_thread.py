@@ -1,15 +1,19 @@
 """How many threads a run computes on: a rule of sizes, what a user says before it, and what a run that goes on keeps."""
 
+import dataclasses
 import json
 import os
+import pickle
 import subprocess
 import sys
+import threading
 from pathlib import Path
 
 import pytest
 
 import fkit
 from fkit.array.room import open as open_room
+from fkit.data.dataset import Digits
 from fkit.edge.thread import Threads, chosen, threads
 from fkit.recipe.settings import read
 
@@ -82,6 +86,25 @@ def test_the_rule_is_of_sizes(size, why):
     found = chosen(now, plan.program, train, source, passes=3)
     assert found.number == 1 and why in found.why  # the suite has one thread
     assert chosen(now, plan.program, train, source, passes=3) == found
+
+
+class Opening(Digits):
+    """A dataset that goes to no other process once it is read, as those that open a file of LMDB or HDF5 then."""
+
+    def __getitem__(self, index):
+        object.__setattr__(self, "file", threading.Lock())
+        return super().__getitem__(index)
+
+
+def test_data_that_workers_will_read_are_not_read_here():
+    plan = fkit.plan(CONVNET)
+    source = fkit.open_data(plan)["train"]
+    source = dataclasses.replace(
+        source, dataset=Opening("train", pipeline=source.dataset.pipeline), workers=1, spread=open_room("torch").workers
+    )
+    found = chosen(Threads(1, ""), plan.program, fkit.begin(plan).train, source)
+    assert "for a small step" in found.why and not hasattr(source.dataset, "file")
+    assert pickle.dumps(source.make)
 
 
 def test_a_program_changes_no_threads():
