@@ -72,10 +72,13 @@ def add(commands: Any) -> None:
 
 
 def _run(arguments: argparse.Namespace) -> int:
+    refuse = arguments.parser.refuse
+    if not arguments.images and arguments.list is None:
+        refuse("`fkit infer` needs IMAGE, or --list FILE.")
     if not 0 <= arguments.score_thr <= 1:
-        raise FkitValueError(f"--score-thr {arguments.score_thr}: a score is from 0 to 1.")
+        refuse(f"--score-thr {arguments.score_thr}: a score is from 0 to 1.")
     if arguments.batch_size < 1:
-        raise FkitValueError(f"--batch-size {arguments.batch_size}: at least 1.")
+        refuse(f"--batch-size {arguments.batch_size}: at least 1.")
     paths = image_paths([*arguments.images, *_listed(arguments.list)])
     gallery = Gallery(_target(arguments, paths))
     cfg = read_config(arguments)

@@ -250,7 +250,7 @@ def test_images_that_are_all_bad(trained, photos, capsys):
         (["*.jpg"], "the pattern '*.jpg' matches no file"),
         (["note*"], "matches 1 file, which is no image"),
         ([""], "the name of an image is empty"),
-        ([], "no image was named"),
+        ([], "`fkit infer` needs IMAGE, or --list FILE"),
         (["--list", "nothere.txt"], "--list nothere.txt: is not there"),
         (["--list", "photos"], "--list photos: cannot be read: Is a directory"),
         (["--list", "notes.txt"], "--list notes.txt: names no image"),
