@@ -10,8 +10,14 @@ seed = 0
 
 model = dict(type="Net", hidden=128, q=0.0)
 
-test_pipeline = [dict(type="ToUnit"), dict(type="PackInputs")]
-train_pipeline = [dict(type="Erase", size=2, prob=0.5), *test_pipeline]
+train_pipeline = [dict(type="Erase", size=2, prob=0.5), dict(type="ToUnit"), dict(type="PackInputs")]
+test_pipeline = [
+    # these two do nothing to the dataset's own samples; they make an image file, for `fkit infer`, into one of them
+    dict(type="LoadImageFromFile", color_type="grayscale"),
+    dict(type="Resize", scale=(8, 8), interpolation="area"),
+    dict(type="ToUnit"),
+    dict(type="PackInputs"),
+]
 
 train_dataloader = dict(
     batch_size=64,

@@ -1,10 +1,14 @@
 """The five parts, tested by calling them with values: no mocks, no files."""
 
+from pathlib import Path
+
 import numpy as np
 import pytest
 
 import fkit
 from own import Brier, Erase, NoisyDigits, StopWhenStale
+
+HERE = Path(__file__).parent
 
 
 def labels(dataset):
@@ -54,7 +58,7 @@ def test_the_hook_stops_when_the_number_no_longer_falls():
 @pytest.mark.parametrize("file", ["config.py", "robust.py"])
 def test_the_twins_are_equal(file):
     pytest.importorskip("flax")
-    cfg = fkit.load_config(file).merge({"dtype": "float64"})
+    cfg = fkit.load_config(HERE / file).merge({"dtype": "float64"})
     batch = next(fkit.open_data(fkit.plan(cfg, allow="own"))["train"].batches(epoch=0, start=0))
     losses = []
     for backend in ("torch", "jax"):
@@ -67,7 +71,7 @@ def test_the_twins_are_equal(file):
 
 
 def test_a_run_learns():
-    cfg = fkit.load_config("robust.py", "train_cfg.max_epochs=6")
+    cfg = fkit.load_config(HERE / "robust.py", "train_cfg.max_epochs=6")
     plan = fkit.plan(cfg, allow="own")
     for run, _ in fkit.train(plan, fkit.begin(plan), fkit.open_data(plan)):
         pass

@@ -53,6 +53,7 @@ def test_it_writes_what_git_has_of_the_template(mine):
 
 def test_its_tests_pass(mine):
     assert " passed" in child(mine, "pytest", "-q", "-p", "no:cacheprovider")
+    assert " passed" in child(mine.parent, "pytest", "-q", "-p", "no:cacheprovider", "mine", "-k", "metric or twins")
 
 
 @pytest.mark.parametrize("backend", ["torch", "jax"])
