@@ -7,13 +7,16 @@ import tomllib
 from pathlib import Path
 from typing import Any
 
+from fkit.catalog.allow import importable
 from fkit.catalog.builtin import registry
 from fkit.catalog.plugin import installed
 from fkit.catalog.registry import Registry
 from fkit.config.config import Config, load_config
-from fkit.tree.error import FkitTypeError, FkitValueError, quoted
+from fkit.tree.error import FkitImportError, FkitTypeError, FkitValueError, quoted
 
 __all__ = ["look_here", "open_registry", "project_modules", "read_config"]
+
+_PLACES = "Modules are looked for in what is installed, on PYTHONPATH and in the working folder."
 
 
 def read_config(arguments: argparse.Namespace) -> Config:
@@ -32,6 +35,9 @@ def open_registry(arguments: argparse.Namespace) -> Registry:
     """
     modules = (*arguments.allow, *project_modules(Path.cwd()))
     look_here(*modules)
+    for name in arguments.allow:
+        if name.isidentifier() and not importable(name):
+            raise FkitImportError(f"--allow {name}: there is no module {name!r}.", repair=_PLACES)
     return installed(registry()).allow(*modules, trust=arguments.trust)
 
 

@@ -30,6 +30,7 @@ from fkit.run.course import reopened
 from fkit.training.weight import fit
 from fkit.tree.error import FkitValueError
 from fkit.tree.frozen import EMPTY
+from fkit.tree.place import refuse_url
 
 __all__ = ["add", "train"]
 
@@ -100,6 +101,8 @@ def train(cfg: Config, name: str, registry: Registry, other_data: bool = False) 
         0 when the run ended, 130, 143 or 129 when a signal ended it; the state is saved.
     """
     settings = read(cfg)
+    if settings.work_dir is not None:
+        refuse_url(settings.work_dir, "a work folder")
     folder = Path(os.path.expanduser(settings.work_dir or f"work_dirs/{name}"))
     cfg = _seeded(cfg, settings, folder)
     opened = open_folder(folder, cfg, settings.resume)

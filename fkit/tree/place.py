@@ -37,7 +37,7 @@ def refuse_url(path: str | os.PathLike[str], what: str, origin: str | None = Non
         raise FkitOSError(
             f"{os.fspath(path)}: {what} is a file or folder of this machine, and this is a URL.",
             origin=origin,
-            repair="This version downloads nothing: fetch it first, and name the file.",
+            repair="This version downloads and uploads nothing: work on a copy here, and name that.",
         )
 
 
