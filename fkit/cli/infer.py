@@ -106,12 +106,15 @@ def _listed(file: str | None) -> list[str]:
     """The lines of a list of images."""
     if file is None:
         return []
+    stdin: Any = sys.stdin
+    if file == "-" and stdin is None:
+        raise FkitOSError("--list -: standard input is closed.")
     try:
-        data = sys.stdin.buffer.read() if file == "-" else Path(os.path.expanduser(file)).read_bytes()
+        data = stdin.buffer.read() if file == "-" else Path(os.path.expanduser(file)).read_bytes()
     except FileNotFoundError as cause:
         raise not_there(file, f"--list {file}: is not there") from cause
-    except (OSError, AttributeError) as cause:  # standard input may be closed
-        raise FkitOSError(f"--list {file}: cannot be read: {getattr(cause, 'strerror', None) or cause}.") from cause
+    except OSError as cause:
+        raise FkitOSError(f"--list {file}: cannot be read: {cause.strerror}.") from cause
     lines = [os.fsdecode(line.rstrip(b"\r")) for line in data.removeprefix(b"\xef\xbb\xbf").split(b"\n")]
     words = [line for line in lines if line.strip()]
     if not words:
@@ -126,7 +129,7 @@ def _target(arguments: argparse.Namespace, paths: Sequence[str]) -> Path:
     out = folder_target(arguments.out, "--out")
     if out.is_dir():
         inputs = [*(path for path in paths if not is_url(path)), arguments.config]
-        inputs += [arguments.list] if arguments.list not in (None, "-") else []
+        inputs += [os.path.expanduser(arguments.list)] if arguments.list not in (None, "-") else []
         kept((out / picture_name(path) for path in paths), inputs, f"--out {arguments.out}")
         file_target(out / ROWS, "--out", inputs)
     return out

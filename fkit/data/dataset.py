@@ -321,7 +321,7 @@ def read_digits(split: str) -> DigitArrays:
 
 @dataclass(frozen=True)
 class ImageFiles:
-    """Image files of one's own, with no labels: what ``fkit infer`` reads.
+    """Image files of one's own, with no labels.
 
     Args:
         paths: of the images, in the order in which they are wanted.

@@ -488,3 +488,16 @@ def test_lines_and_the_bar_share_a_terminal(trained, photos):
     assert "52 of 52 images predicted" in shown and "infer" in shown.replace(str(photos.parent), "")
     for row in rows():
         assert shown.count(f"{row['image']}: {row['label']} ") == 1
+
+
+def test_standard_input_that_is_closed(trained, photos):
+    line = f"{sys.executable} -m fkit infer {CONVNET} {trained} --list - <&-"
+    done = subprocess.run(
+        ["sh", "-c", line],
+        cwd=photos.parent,
+        env={**os.environ, "PYTHONPATH": str(ROOT)},
+        stderr=subprocess.PIPE,
+        text=True,
+        check=False,
+    )
+    assert (done.returncode, done.stderr) == (2, "fkit: --list -: standard input is closed.\n")
