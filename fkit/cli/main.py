@@ -7,7 +7,7 @@ from typing import TextIO, cast
 
 from fkit import __version__
 from fkit.cli.command import COMMANDS, CommandParser
-from fkit.edge.output import Output, OutputError, Screened, printable
+from fkit.edge.output import Output, OutputError, ReaderGone, Screened, hold_places, printable
 from fkit.tree.error import FkitError
 
 __all__ = ["main", "message_of", "parser"]
@@ -40,13 +40,15 @@ def main(argv: list[str] | None = None) -> int:
         0 when it did what was asked; 2 when the input is wrong; 1 when a run failed; 130, 143 or 129 after a signal.
     """
     words = sys.argv[1:] if argv is None else argv
+    hold_places()
     output = Output(sys.stdout)
+    out, err = cast("TextIO", output), cast("TextIO", Screened(sys.stderr))
     try:
-        with contextlib.redirect_stdout(cast("TextIO", output)):
+        with contextlib.redirect_stdout(out), contextlib.redirect_stderr(err):
             code = _run([word for word in words if word != "--debug"])
         output.flush()
         return code
-    except BrokenPipeError:  # the reader of our output has gone
+    except ReaderGone:
         output.drop()
         return 0
     except (Exception, SystemExit) as error:

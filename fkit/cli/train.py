@@ -1,6 +1,7 @@
 """``fkit train CONFIG``: from a config to a trained model, in a work folder."""
 
 import argparse
+import contextlib
 import json
 import os
 import secrets
@@ -9,7 +10,7 @@ import signal
 import sys
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple, TextIO, cast
 
 import fkit
 from fkit.catalog.registry import Registry
@@ -19,8 +20,12 @@ from fkit.cli.reach import open_registry, read_config
 from fkit.config.config import Config
 from fkit.edge.checkpoint import locate, read_checkpoint
 from fkit.edge.data import data_record, differences
-from fkit.edge.folder import claim, open_folder, run_record
+from fkit.edge.failure import is_input, write_failure
+from fkit.edge.files import Files
+from fkit.edge.folder import Opened, expect_folder, open_folder, run_record
 from fkit.edge.follow import follow
+from fkit.edge.lock import hold
+from fkit.edge.output import Screened
 from fkit.edge.perform import Edge
 from fkit.edge.progress import Screen
 from fkit.edge.repeat import repeat
@@ -28,7 +33,7 @@ from fkit.edge.thread import chosen, threads
 from fkit.recipe.settings import Settings, read
 from fkit.run.course import reopened
 from fkit.training.weight import fit
-from fkit.tree.error import FkitValueError
+from fkit.tree.error import FkitValueError, RunError
 from fkit.tree.frozen import EMPTY
 from fkit.tree.place import refuse_url
 
@@ -104,51 +109,92 @@ def train(cfg: Config, name: str, registry: Registry, other_data: bool = False) 
     if settings.work_dir is not None:
         refuse_url(settings.work_dir, "a work folder")
     folder = Path(os.path.expanduser(settings.work_dir or f"work_dirs/{name}"))
-    cfg = _seeded(cfg, settings, folder)
-    opened = open_folder(folder, cfg, settings.resume)
-    screen = Screen()
-    repeats, count = repeat(settings), threads(settings)
-    plan = fkit.plan(cfg, registry)
-    try:
-        if opened.found is not None:
-            run = fkit.restore(plan, opened.found.saved)
-            run = run._replace(position=reopened(plan.course, run.position))
-            if run.position.stage == "after_run" and (opened.record or {}).get("status") == "finished":
-                screen.say(f"{folder}: the run is finished already ({run.iteration} iterations); nothing to do.")
+    results = Screened(sys.stdout)  # what a run prints and shows never ends it
+    screen = Screen(results=results)
+    expect_folder(folder, settings.resume)
+    with contextlib.redirect_stdout(cast("TextIO", results)), hold(folder) as note:
+        try:
+            cfg = _seeded(cfg, settings, folder)
+            opened = open_folder(folder, cfg, settings.resume)
+            begun = _begun(_Job(folder, cfg, settings, registry, other_data), opened, screen)
+            if begun is None:
                 return 0
-        else:
-            run = fkit.begin(plan)
-            if settings.load_from is not None:
-                run = _loaded(plan, run, settings.load_from, screen)
-        data = fkit.open_data(plan)
-        meta = opened.found.meta if opened.found is not None else EMPTY
-        count = chosen(count, plan.program, run.train, data["train"], passes=3, before=meta.get("threads"))
-        record = run_record(cfg, plan.backend, plan.seed, sys.argv, plan.room.environment())
-        record |= {**repeats.record(), **count.record(), "data": data_record(data)}
-        for line in differences(meta.get("data"), record["data"], other_data):
-            screen.say(f"other data: {line}", "WARNING")
-        claim(folder)
-        edge = Edge(folder, plan, record, screen=screen, rows=int(meta.get("rows", 0)))
-        seed = _drawn(settings, plan.seed, meta)
-        for note in (*opened.said, *plan.settings.notes, seed, count.words):
-            if note:
-                edge.note(note, "WARNING" if "passed over" in note else "INFO")
-        for note in (repeats.note, count.note):
+            edge, run, data = begun
             if note:
                 edge.note(note, "WARNING")
-        run = follow(edge, run, data)
-        if not run.signal:
+            run = follow(edge, run, data)
+            if run.signal:
+                return 128 + signal.Signals[run.signal].value
             screen.say(_next(folder))
-    finally:
-        screen.close()
-    return _end(folder, run)
+            screen.close()
+            sys.stdout.write(_closing(folder, run))
+            sys.stdout.flush()
+            edge.close()
+            return 0
+        finally:
+            screen.close()
 
 
-def _end(folder: Path, run: Any) -> int:
-    if run.signal:
-        return 128 + signal.Signals[run.signal].value
-    sys.stdout.write(_closing(folder, run))
-    return 0
+class _Job(NamedTuple):
+    """What is to be trained; the settings are those before a seed was drawn."""
+
+    folder: Path
+    cfg: Config
+    settings: Settings
+    registry: Registry
+    other_data: bool
+
+
+def _begun(job: _Job, opened: Opened, screen: Screen) -> tuple[Edge, Any, Any] | None:
+    """The edge, the run and the data to begin with, or None where the run is finished already; what prevents it and is no
+    wrong input is on record."""
+    try:
+        return _built(job, opened, screen)
+    except SystemExit as cause:
+        error = RunError(f"a part of the run called sys.exit({cause.code!r}) while it was built.")
+        error.__cause__ = cause
+        _record(job, opened, error)
+        raise error from cause
+    except Exception as error:
+        _record(job, opened, error)
+        raise
+
+
+def _record(job: _Job, opened: Opened, error: Exception) -> None:
+    before = opened.record or run_record(job.cfg, job.settings.backend, read(job.cfg).seed or 0, sys.argv, {})
+    if not is_input(error) and before["status"] != "finished":
+        write_failure(job.folder, before, error, Files())
+
+
+def _built(job: _Job, opened: Opened, screen: Screen) -> tuple[Edge, Any, Any] | None:
+    folder, cfg, settings, registry, other_data = job
+    repeats, count = repeat(settings), threads(settings)
+    plan = fkit.plan(cfg, registry)
+    if opened.found is not None:
+        run = fkit.restore(plan, opened.found.saved)
+        run = run._replace(position=reopened(plan.course, run.position))
+        if run.position.stage == "after_run" and (opened.record or {}).get("status") == "finished":
+            screen.say(f"{folder}: the run is finished already ({run.iteration} iterations); nothing to do.")
+            return None
+    else:
+        run = fkit.begin(plan)
+        if settings.load_from is not None:
+            run = _loaded(plan, run, settings.load_from, screen)
+    data = fkit.open_data(plan)
+    meta = opened.found.meta if opened.found is not None else EMPTY
+    count = chosen(count, plan.program, run.train, data["train"], passes=3, before=meta.get("threads"))
+    record = run_record(cfg, plan.backend, plan.seed, sys.argv, plan.room.environment())
+    record |= {**repeats.record(), **count.record(), "data": data_record(data)}
+    edge = Edge(folder, plan, record, screen=screen, rows=int(meta.get("rows", 0)))
+    for line in differences(meta.get("data"), record["data"], other_data):
+        edge.note(f"other data: {line}", "WARNING")
+    for text in (*opened.said, *plan.settings.notes, _drawn(settings, plan.seed, meta), count.words):
+        if text:
+            edge.note(text, "WARNING" if "passed over" in text else "INFO")
+    for text in (repeats.note, count.note):
+        if text:
+            edge.note(text, "WARNING")
+    return edge, run, data
 
 
 def _closing(folder: Path, run: Any) -> str:

@@ -29,6 +29,7 @@ __all__ = [
     "delete_checkpoint",
     "digest",
     "folder_name",
+    "is_saved",
     "locate",
     "newest",
     "read_checkpoint",
@@ -178,6 +179,11 @@ def _verified(folder: Path) -> tuple[dict[str, Any], bytes]:
     if _sum(state) != meta["checksums"].get(_STATE):
         raise FkitValueError(f"{folder / _STATE}: does not match its checksum: it is truncated or was changed.")
     return meta, state
+
+
+def is_saved(checkpoints: str | os.PathLike[str]) -> bool:
+    """Whether a folder of checkpoints holds any, whole or not."""
+    return bool(_candidates(place_of(checkpoints, _ALL)))
 
 
 def newest(checkpoints: str | os.PathLike[str]) -> Found | None:

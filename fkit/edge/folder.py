@@ -1,6 +1,5 @@
 """A work folder: what may begin in it, and what may go on."""
 
-import errno
 import json
 import os
 import platform
@@ -13,14 +12,15 @@ import numpy as np
 
 from fkit import __version__
 from fkit.config.config import Config, load_config
-from fkit.edge.checkpoint import Found, locate, newest, read_checkpoint
+from fkit.edge.checkpoint import Found, is_saved, locate, newest, read_checkpoint
 from fkit.edge.files import place_of
+from fkit.edge.lock import LOCK
 from fkit.recipe.settings import read
 from fkit.tree.error import FkitFileNotFoundError, FkitOSError, FkitValueError, quoted
 from fkit.tree.path import show
 from fkit.tree.tree import diff
 
-__all__ = ["FREE", "Opened", "claim", "comparable", "open_folder", "run_record", "versions"]
+__all__ = ["FREE", "Opened", "comparable", "expect_folder", "open_folder", "run_record", "versions"]
 
 FREE = (
     "work_dir", "backend", "device", "launcher", "parallel", "compile", "threads", "resume", "load_from", "log_level",
@@ -29,6 +29,7 @@ FREE = (
 """Keys that may differ when a run goes on; so may workers, prefetching, logging, and the length, which may grow."""
 
 _FOLDER = "`folder` is the path of a work folder"
+_NAMES = frozenset(("config.py", "metrics.jsonl", "log.txt", "curves.png", "checkpoints", "vis"))  # that a run writes
 _LOADER = ("num_workers", "prefetch_factor", "persistent_workers", "pin_memory")
 
 
@@ -46,58 +47,65 @@ class Opened(NamedTuple):
     said: tuple[str, ...] = ()
 
 
+def expect_folder(folder: str | Path, resume: bool | str) -> None:
+    """Refuse a folder that no run may write into, before anything is made there.
+
+    Raises:
+        FkitValueError: it is a file, or holds what no run of the kit's has written.
+        FkitOSError: it cannot be looked into.
+    """
+    folder = place_of(folder, _FOLDER)
+    if os.path.lexists(folder) and not os.path.isdir(folder):
+        raise FkitValueError(f"{folder}: is no folder.", repair="Name another --work-dir.")
+    if not os.path.isdir(folder) or os.path.exists(folder / "run.json"):
+        return
+    try:
+        names = set(os.listdir(folder)) - {LOCK}
+    except OSError as cause:
+        raise FkitOSError(f"{folder}: cannot be looked into: {cause.strerror}.") from cause
+    if names & _NAMES if resume else names:  # to go on where it can, a scheduler's own files may lie there
+        raise FkitValueError(f"{folder}: is not empty and holds no run.", repair="Name another --work-dir.")
+
+
 def open_folder(folder: str | Path, cfg: Config, resume: bool | str) -> Opened:
     """Decide how a run of ``cfg`` begins in ``folder``; reads, and writes nothing.
+
+    A run that ended before its first checkpoint is nothing to go on with: the next one begins anew, with ``resume`` or
+    without. Whoever asks holds the folder (`fkit.edge.lock.hold`), for a run that still goes on may be in there.
 
     Args:
         resume: go on with the run that the folder holds; a path goes on from that checkpoint.
 
     Raises:
-        FkitValueError: the folder is none, or it holds a run and ``resume`` is off, or it holds a run of another config (with the diff).
+        FkitValueError: the folder is none, or not a run's; or it holds a run and ``resume`` is off, or one of another
+            config (with the diff), or a finished one that saved nothing.
         FkitFileNotFoundError: the checkpoint to go on from is not there.
     """
     folder = place_of(folder, _FOLDER)
-    if folder.exists() and not folder.is_dir():
-        raise FkitValueError(f"{folder}: is no folder.", repair="Name another --work-dir.")
+    expect_folder(folder, resume)
     record = _record(folder)
     if record is None:
         if isinstance(resume, str):
             return Opened(read_checkpoint(locate(resume)), None, (f"going on from {resume}",))
-        if folder.exists() and any(folder.iterdir()) and not resume:
-            raise FkitValueError(f"{folder}: is not empty and holds no run.", repair="Name another --work-dir.")
         return Opened(None, None, ("there is no run to resume: it begins now",) if resume else ())
-    if not resume:
+    status = str(record.get("status"))
+    saved = is_saved(folder / "checkpoints")
+    if not resume and (saved or status == "finished"):
         raise FkitValueError(
-            f"{folder}: holds a run already ({record.get('status')}).",
-            repair="Go on with --resume, or name another --work-dir.",
+            f"{folder}: holds a run already ({status}).",
+            repair="Go on with --resume, or name another --work-dir." if saved else "Name another --work-dir.",
         )
+    if not saved and not isinstance(resume, str):
+        if status == "finished":
+            raise FkitValueError(f"{folder}: the run is finished, and saved no checkpoint to go on from.")
+        ended = {"failed": "failed", "interrupted": "was interrupted"}.get(status, "was killed")
+        said = f"{folder}: the run before {ended}, and no checkpoint was written yet: the run starts over"
+        return Opened(None, record, (said,))
     _same_run(folder, cfg)
-    if isinstance(resume, str):
-        found = read_checkpoint(locate(resume))
-    else:
-        found = newest(folder / "checkpoints")
-    if found is None:
-        return Opened(None, record, (f"{folder}: no checkpoint was written yet: the run starts over",))
+    found = read_checkpoint(locate(resume)) if isinstance(resume, str) else newest(folder / "checkpoints")
+    assert found is not None, "some are there"
     said = tuple(f"passed over {name}: {why}" for name, why in found.passed)
     return Opened(found, record, (*said, f"going on from {found.folder.name}"))
-
-
-def claim(folder: str | Path) -> None:
-    """Make a work folder where none is, before the run needs it.
-
-    Raises:
-        FkitOSError: none can be made there, or it takes no files. A full disk is not looked for.
-    """
-    folder = place_of(folder, _FOLDER)
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-    except OSError as cause:
-        if cause.errno not in (errno.ENOSPC, errno.EDQUOT):
-            what = f"{folder}: no folder can be made there: {cause.strerror}."
-            raise FkitOSError(what, repair="Name another --work-dir.") from cause
-    else:
-        if not os.access(folder, os.W_OK | os.X_OK):
-            raise FkitOSError(f"{folder}: no file can be written there.", repair="Name another --work-dir.")
 
 
 def run_record(
@@ -174,9 +182,15 @@ def _record(folder: Path) -> Mapping[str, Any] | None:
     if not path.exists():
         return None
     try:
-        return json.loads(path.read_text())
-    except ValueError as cause:
-        raise FkitValueError(f"{path}: is no JSON; the folder is not one that fkit wrote.") from cause
+        record: Any = json.loads(path.read_text())
+    except (ValueError, OSError):
+        record = None
+    if not isinstance(record, dict) or "status" not in record:
+        raise FkitValueError(
+            f"{path}: is not the record of a run; the folder is not one that fkit wrote.",
+            repair="Name another --work-dir.",
+        )
+    return record  # pyright: ignore[reportUnknownVariableType]
 
 
 def _git() -> str | None:

@@ -46,8 +46,11 @@ def follow(edge: Edge, run: RunState, data: Mapping[str, Source]) -> RunState:
                     if run.signal:
                         ears.saved()
                     edge.watch(run)
-            except Again:
+            except Again as again:
+                ears.ended()
                 edge.status(run.status)
+                what = f"stopped after iteration {run.iteration}, at once by {again}"
+                edge.say(f"{run.signal}: {what}; go on with --resume.", "WARNING")
     except SystemExit as cause:
         error = RunError(f"a part of the run called sys.exit({cause.code!r}) at iteration {run.iteration}.")
         error.__cause__ = cause

@@ -3,15 +3,20 @@
 import contextlib
 import io
 import os
+from collections.abc import Callable, Iterable
 from typing import Any, TextIO
 
 from fkit.tree.error import RunError
 
-__all__ = ["Output", "OutputError", "Screened", "printable"]
+__all__ = ["Output", "OutputError", "ReaderGone", "Screened", "hold_places", "printable"]
 
 
 class OutputError(RunError):
     """Results that nothing takes: a full disk behind ``> FILE``, a stream that was closed."""
+
+
+class ReaderGone(BrokenPipeError):
+    """Results whose reader has gone, as ``| head`` does; not some other pipe or connection of the process."""
 
 
 def printable(text: str) -> str:
@@ -22,6 +27,18 @@ def printable(text: str) -> str:
         ('a\\\\udcffb', 'ä')
     """
     return text.encode("utf-8", "backslashreplace").decode("utf-8")
+
+
+def hold_places() -> None:
+    """Put nothing in place of a standard stream that was closed before the process began (``>&-``).
+
+    Else the next file that is opened would take its number, and get what any library, or a child, prints.
+    """
+    for number in range(3):
+        try:
+            os.fstat(number)
+        except OSError:
+            os.open(os.devnull, os.O_RDWR)  # the lowest number that is free, so this one
 
 
 def _opened(stream: TextIO | None) -> TextIO:
@@ -41,7 +58,7 @@ class Output:
 
     Raises (each call):
         OutputError: the stream takes no more (a full disk).
-        BrokenPipeError: its reader has gone.
+        ReaderGone: its reader has gone.
     """
 
     def __init__(self, stream: TextIO | None, name: str = "standard output") -> None:
@@ -59,6 +76,11 @@ class Output:
         with self._telling():
             return self._stream.write(text)
 
+    def writelines(self, lines: Iterable[str]) -> None:
+        """Write texts, one after the other."""
+        for line in lines:
+            self.write(line)
+
     def flush(self) -> None:
         """Hand over what was written."""
         with self._telling():
@@ -72,8 +94,8 @@ class Output:
     def _telling(self) -> Any:
         try:
             yield
-        except BrokenPipeError:
-            raise
+        except BrokenPipeError as cause:
+            raise ReaderGone(*cause.args) from cause
         except (OSError, ValueError) as cause:
             raise OutputError(
                 f"{self._name} cannot be written: {getattr(cause, 'strerror', None) or cause}."
@@ -82,6 +104,10 @@ class Output:
 
 class Screened:
     """A stream of what a person watches: where it takes no more, it is silent from then on.
+
+    Args:
+        stream: the stream below, such as ``sys.stderr`` or an `Output`; None is one that was closed before the process
+            began.
 
     Attributes:
         lost: why nothing is shown any more; None while all is well.
@@ -96,29 +122,32 @@ class Screened:
 
     def write(self, text: str) -> int:
         """Write a text, if the stream still takes one."""
-        if self.lost is None:
-            try:
-                return self._stream.write(text)
-            except (OSError, ValueError) as cause:
-                self._lose(cause)
+        self._try(self._stream.write, text)
         return len(text)
+
+    def writelines(self, lines: Iterable[str]) -> None:
+        """Write texts, one after the other, if the stream still takes them."""
+        for line in lines:
+            self.write(line)
 
     def flush(self) -> None:
         """Hand over what was written, if the stream still takes it."""
+        self._try(self._stream.flush)
+
+    def _try(self, act: Callable[..., Any], *words: str) -> None:
         if self.lost is None:
             try:
-                self._stream.flush()
-            except (OSError, ValueError) as cause:
-                self._lose(cause)
-
-    def _lose(self, cause: OSError | ValueError) -> None:
-        self.lost = str(getattr(cause, "strerror", None) or cause)
-        _drop(self._stream)
+                act(*words)
+            except (OSError, ValueError, OutputError) as error:
+                cause = error.__cause__ if isinstance(error, OutputError) else error
+                self.lost = str(getattr(cause, "strerror", None) or cause)
+                _drop(self._stream)
 
 
 def _drop(stream: TextIO) -> None:
     """Let go of what a stream still holds: Python would try to write it at its end, and exit with 120."""
     with contextlib.suppress(OSError, ValueError):  # a stream without a descriptor has nothing to drop
+        place = stream.fileno()
         nowhere = os.open(os.devnull, os.O_WRONLY)
-        os.dup2(nowhere, stream.fileno())
+        os.dup2(nowhere, place)
         os.close(nowhere)

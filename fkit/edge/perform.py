@@ -1,15 +1,15 @@
 """Effects to actions, one function an effect: the only place where a run touches the world."""
 
+import contextlib
 import io
-import json
 import time
-import traceback
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
 from fkit.data.source import Source
 from fkit.edge.checkpoint import delete_checkpoint, folder_name, successor, write_checkpoint
+from fkit.edge.failure import is_input, write_failure, write_record
 from fkit.edge.files import Files, place_of
 from fkit.edge.folder import versions
 from fkit.edge.journal import Journal, read_rows
@@ -76,10 +76,10 @@ class Edge:
         self.files = files or Files()
         self.screen = screen
         self.journal = Journal(self.folder, self.files)
-        self._record = dict(record or {})
+        self._record = {**(record or {}), "status": ""}
         self._rows = rows
         self._begun = False
-        self._lost = False
+        self._losses: tuple[str, ...] = ()
         self._said = ""
         self._notes: list[tuple[str, str]] = []
         self._watch = Watch(screen) if screen is not None else None
@@ -91,7 +91,7 @@ class Edge:
             SaveCheckpoint: self._save,
             DeleteCheckpoint: self._delete,
             DrawCurves: self._draw,
-            WriteConfig: self._begin,
+            WriteConfig: self._config,
             WriteStatus: self._stand,
             Fail: self._fail,
         }
@@ -135,12 +135,16 @@ class Edge:
     def say(self, text: str, level: str = "INFO") -> None:
         """A line to the log and to the screen."""
         self.journal.say(text, level)
-        screen = self.screen
-        if screen is not None:
-            screen.say(text, level)
-            if screen.lost is not None and not self._lost:  # said once, where it can still be said
-                self._lost = True
-                self.journal.say(f"nothing more is shown ({screen.lost}): the run goes on without it", "WARNING")
+        if self.screen is not None:
+            self.screen.say(text, level)
+            self._tell_losses(self.screen)
+
+    def _tell_losses(self, screen: Screen) -> None:
+        """What is shown no more is said once, where it can still be said."""
+        for loss in screen.losses:
+            if loss not in self._losses:
+                self._losses += (loss,)
+                self.journal.say(f"{loss}: the run goes on without it", "WARNING")
 
     def note(self, text: str, level: str = "INFO") -> None:
         """A line to the screen now, and to the log when the run has begun in its folder."""
@@ -150,30 +154,27 @@ class Edge:
 
     def status(self, status: str) -> None:
         """Record how the run stands."""
-        self._record["status"] = status
-        self.files.replace(self.folder / "run.json", (json.dumps(self._record, indent=1) + "\n").encode())
+        self._begin()
+        if self._record.get("status") != status:
+            write_record(self.folder, {**self._record, "status": status}, self.files)
+            self._record["status"] = status
 
     def fail(self, error: BaseException) -> None:
-        """Put on record what ended the run, if it had begun, where the disk still takes it: run.json, and log.txt with
-        where it was raised."""
-        if not self._begun:
-            return
-        text = str(error) or type(error).__name__
-        cause = error.__cause__ if isinstance(error, FkitError) else error
-        try:
-            self.status("failed")
-            if text != self._said:
-                self.journal.say(text if isinstance(error, FkitError) else f"{type(error).__name__}: {error}", "ERROR")
-            if cause is not None:
-                self.journal.say("".join(traceback.format_exception(cause)).rstrip(), "ERROR")
-        except FkitError:  # the error itself is what is shown
-            return
+        """Put on record what ended the run, where the disk still takes it: run.json, and log.txt with where it was raised.
+
+        Wrong input that is found before the run has begun leaves the folder as it was.
+        """
+        if self._begun or not is_input(error):
+            write_failure(self.folder, self._record, error, self.files, self._said)
 
     def close(self) -> None:
         """Leave the screen as it was, and let go of the files."""
-        self.files.close()
         if self.screen is not None:
             self.screen.close()
+            if self._begun:
+                with contextlib.suppress(FkitError):  # a full disk: what ended the run is what is shown
+                    self._tell_losses(self.screen)
+        self.files.close()
 
     def _other(self, effect: Any) -> Performer:
         """What performs an effect that is not the kit's own."""
@@ -204,10 +205,14 @@ class Edge:
 
         return perform
 
-    def _begin(self, effect: WriteConfig, run: RunState) -> None:
-        self.files.make_folder(self.folder)
-        self._begun = True
-        self.journal.keep(self._rows)
+    def _begin(self) -> None:
+        if not self._begun:
+            self._begun = True
+            self.files.make_folder(self.folder)
+            self.journal.keep(self._rows)
+
+    def _config(self, effect: WriteConfig, run: RunState) -> None:
+        self.status("running")  # first of all: it says whose folder this is
         self.files.replace(self.folder / "config.py", self.plan.config.text("python").encode())
         while self._notes:
             self.journal.say(*self._notes.pop(0))

@@ -3,7 +3,7 @@
 import sys
 import time
 from collections.abc import Sequence
-from typing import IO, cast
+from typing import IO, Any, cast
 
 from rich.console import Console, Group
 from rich.live import Live
@@ -21,14 +21,18 @@ class Screen:
 
     Args:
         console: where to write; by default standard error. Output that fails never ends a run: it goes on without it.
+        results: the stream of results, of which `losses` tells too.
 
     Attributes:
         seconds: how often `show` is worth a call.
     """
 
-    def __init__(self, console: Console | None = None) -> None:
-        self._stream = Screened(sys.stderr if console is None else console.file)  # pyright: ignore[reportArgumentType]
+    def __init__(self, console: Console | None = None, results: Screened | None = None) -> None:
+        below: Any = sys.stderr if console is None else console.file
+        self._stream = below if isinstance(below, Screened) else Screened(below)
+        self._results = results
         self.console = console or Console(file=cast("IO[str]", self._stream), highlight=False)
+        self.console.file = cast("IO[str]", self._stream)
         self._plain = not self.console.is_terminal  # asked once: rich looks into the environment at each look
         self.seconds = _PLAIN_SECONDS if self._plain else _BAR_SECONDS
         self._live: Live | None = None
@@ -96,6 +100,9 @@ class Screen:
         self._stream.flush()
 
     @property
-    def lost(self) -> str | None:
-        """Why nothing is shown any more; None while all is well."""
-        return self._stream.lost
+    def losses(self) -> tuple[str, ...]:
+        """Which streams take no more, and why: a sentence each; none while all is well."""
+        rows = (("nothing more is shown", self._stream), ("standard output takes no more", self._results))
+        return tuple(
+            f"{what} ({stream.lost})" for what, stream in rows if stream is not None and stream.lost is not None
+        )

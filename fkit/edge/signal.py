@@ -36,6 +36,7 @@ class Inbox:
     def __init__(self) -> None:
         self.first = ""
         self._saved = False
+        self._ended = False
 
     def __iter__(self) -> Iterator[tuple[Observed, ...]]:
         clock = time.perf_counter
@@ -53,6 +54,8 @@ class Inbox:
         if not self.first:
             self.first = name
             _tell(f"{name}: the step in progress ends, and the run is saved")
+        elif self._ended:
+            return
         elif self._saved:
             raise Again(name)
         else:
@@ -61,6 +64,10 @@ class Inbox:
     def saved(self) -> None:
         """From here on a further signal ends the process."""
         self._saved = True
+
+    def ended(self) -> None:
+        """From here on signals are passed over: what is left is quick."""
+        self._ended = True
 
 
 @contextlib.contextmanager

@@ -5,6 +5,7 @@ import os
 import select
 import shutil
 import stat
+import subprocess
 import sys
 import time
 
@@ -17,21 +18,26 @@ pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="this system has
 
 LIMIT_SECONDS = 120
 
+# a session's leader makes its standard input the terminal of the session, and becomes the command
+OWN = """
+import fcntl, os, sys, termios
+fcntl.ioctl(0, termios.TIOCSCTTY, 0)
+os.execvp(sys.argv[1], sys.argv[1:])
+"""
+
 
 class Terminal:
     """A command with a terminal of its own, of which it is the foreground process group."""
 
     def __init__(self, *words, **environment):
-        import pty
-
-        self.pid, self.end = pty.fork()
-        if self.pid == 0:
-            try:
-                os.chdir(ROOT)
-                place = {"TERM": "xterm", "COLUMNS": "100", "PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1"}
-                os.execvpe(words[0], list(map(str, words)), {**os.environ, **place, **environment})
-            finally:
-                os._exit(127)
+        self.end, other = os.openpty()
+        place = {"TERM": "xterm", "COLUMNS": "100", "PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1"}
+        self.process = subprocess.Popen(
+            [sys.executable, "-c", OWN, *map(str, words)],
+            stdin=other, stdout=other, stderr=other, cwd=ROOT, env={**os.environ, **place, **environment},
+            start_new_session=True,
+        )  # fmt: skip
+        os.close(other)
         self.seen = b""
 
     def read(self, until=lambda: False):
@@ -43,6 +49,7 @@ class Terminal:
                 try:
                     self.seen += os.read(self.end, 65536)
                 except OSError:  # Linux's word for the end
+                    os.close(self.end)
                     return
 
     def press(self, key):
@@ -51,9 +58,10 @@ class Terminal:
     def hang_up(self):
         """Close the window: SIGHUP to the group, and whatever is written from here on fails."""
         os.close(self.end)
+        self.end = -1
 
     def code(self):
-        return os.waitstatus_to_exitcode(os.waitpid(self.pid, 0)[1])
+        return self.process.wait(LIMIT_SECONDS)
 
 
 def rows(folder, count):
@@ -64,10 +72,6 @@ def rows(folder, count):
 
 def status(folder):
     return json.loads((folder / "run.json").read_text())["status"]
-
-
-def last_line(text):
-    return text.decode().replace("\x1b[2K", "").rstrip().splitlines()[-1]
 
 
 def test_ctrl_c_under_nox_waits_for_the_run_and_says_how_to_go_on(tmp_path):

@@ -90,4 +90,4 @@ class TestCommand:
 
     def test_help_has_an_example(self, capsys):
         assert main(["env", "--help"]) == 0
-        assert "example: fkit env" in capsys.readouterr().out
+        assert "example:\n  fkit env" in capsys.readouterr().out

@@ -21,6 +21,7 @@ from torch.multiprocessing import get_all_start_methods, get_context
 from torch.utils.data import DataLoader, Dataset
 
 from fkit.backend.torch.interop import walk
+from fkit.edge.output import Screened
 from fkit.structures.batch import Batch
 from fkit.tree.error import FkitError, FkitValueError, RunError
 
@@ -208,6 +209,7 @@ def _settle(_: int) -> None:
         signal.signal(number, signal.SIG_IGN)
     if hasattr(signal, "pthread_sigmask"):
         signal.pthread_sigmask(signal.SIG_UNBLOCK, _ENDS)
+    sys.stdout, sys.stderr = Screened(sys.stdout), Screened(sys.stderr)  # what a dataset prints never ends a run
     parent = parent_process()
     if parent is not None:
         threading.Thread(target=_follow, args=(parent,), daemon=True).start()
