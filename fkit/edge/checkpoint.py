@@ -21,14 +21,13 @@ from safetensors.numpy import save as save_tensors
 from fkit.edge.files import Files, place_of
 from fkit.run.start import Saved, exact
 from fkit.tree.check import expect, expect_number
-from fkit.tree.error import FkitError, FkitFileNotFoundError, FkitValueError, RunError
+from fkit.tree.error import FkitError, FkitFileNotFoundError, FkitValueError, RunError, quoted
 from fkit.tree.place import not_there, refuse_url
 
 __all__ = [
     "Found",
     "delete_checkpoint",
     "digest",
-    "folder_name",
     "is_saved",
     "locate",
     "newest",
@@ -42,6 +41,7 @@ _FORMAT = 1
 _ALL = "`checkpoints` is the path of the folder of all checkpoints"
 _SAVED = "`saved` is what a run is saved as (fkit.run.start.save, or read_checkpoint(folder).saved)"
 _STATE, _META = "state.safetensors", "meta.json"
+_NAME = re.compile(r"step_(\d{8,})")
 
 
 class Found(NamedTuple):
@@ -68,9 +68,7 @@ def folder_name(step: int) -> str:
 def steps(checkpoints: str | os.PathLike[str]) -> tuple[int, ...]:
     """The steps that have a folder, the newest first; whole or not."""
     checkpoints = place_of(checkpoints, _ALL)
-    names = (
-        (re.fullmatch(r"step_(\d{8,})", entry.name) for entry in checkpoints.iterdir()) if checkpoints.is_dir() else ()
-    )
+    names = (_NAME.fullmatch(entry.name) for entry in checkpoints.iterdir()) if checkpoints.is_dir() else ()
     return tuple(sorted((int(match[1]) for match in names if match), reverse=True))
 
 
@@ -150,21 +148,23 @@ def read_checkpoint(folder: str | os.PathLike[str]) -> Found:
     return Found(folder, Saved(arrays, meta["record"]), meta)
 
 
-def successor(checkpoints: str | os.PathLike[str], step: int) -> str:
-    """The name of the checkpoint that a run would go on from if that of ``step`` were not there: what ``latest`` names.
+def successor(checkpoints: str | os.PathLike[str], step: int) -> int:
+    """The step of the checkpoint that a run would go on from if that of ``step`` were not there: what ``latest`` names.
 
     Raises:
         FkitError: there is none, or it is that of ``step``, or it does not verify.
     """
     checkpoints = place_of(checkpoints, _ALL)
+    expect_number(step, "step", whole=True)
     try:
         name = (checkpoints / "latest").read_text().strip()
     except OSError as cause:
         raise FkitFileNotFoundError(f"{checkpoints / 'latest'}: cannot be read: {cause.strerror}.") from cause
-    if name == folder_name(step):
-        raise FkitValueError(f"{checkpoints / 'latest'}: names {name} itself.")
+    match = _NAME.fullmatch(name)
+    if match is None or int(match[1]) == step:
+        raise FkitValueError(f"{checkpoints / 'latest'}: names {quoted(name)}.")
     _verified(checkpoints / name)
-    return name
+    return int(match[1])
 
 
 def _verified(folder: Path) -> tuple[dict[str, Any], bytes]:

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from fkit.data.source import Source
-from fkit.edge.checkpoint import delete_checkpoint, folder_name, successor, write_checkpoint
+from fkit.edge.checkpoint import delete_checkpoint, successor, write_checkpoint
 from fkit.edge.failure import is_input, write_failure, write_record
 from fkit.edge.files import Files, place_of
 from fkit.edge.folder import versions
@@ -84,7 +84,7 @@ class Edge:
         self._notes: list[tuple[str, str]] = []
         self._watch = Watch(screen) if screen is not None else None
         self._versions: dict[str, str] = {}
-        self._sound = ""
+        self._sound = -1
         self._performers: dict[type[Any], Performer] = {
             WriteScalars: self._write,
             WriteText: self._say,
@@ -239,7 +239,7 @@ class Edge:
             "data": self._record.get("data"),
             "threads": self._record.get("threads"),
         }
-        self._sound = ""
+        self._sound = -1
         write_checkpoint(self.folder / "checkpoints", effect.step, save(self.plan, run), meta, self.files)
         if self._watch is not None:
             self._watch.aside(time.monotonic() - began)
@@ -248,7 +248,7 @@ class Edge:
         """Never before its successor verifies, which is looked at once."""
         checkpoints = self.folder / "checkpoints"
         try:
-            if self._sound in ("", folder_name(effect.step)):
+            if self._sound in (-1, effect.step):
                 self._sound = successor(checkpoints, effect.step)
         except FkitError as error:
             self.say(f"the checkpoint of step {effect.step} stays, though it is old: {error}", "WARNING")
