@@ -27,7 +27,7 @@ from fkit.recipe.settings import read
 from fkit.recipe.source import registry_of
 from fkit.run.inference import predict_images
 from fkit.tree.error import FkitOSError, FkitValueError
-from fkit.tree.place import is_url, not_there
+from fkit.tree.place import is_url, not_there, refuse_url
 
 __all__ = ["add"]
 
@@ -106,6 +106,7 @@ def _listed(file: str | None) -> list[str]:
     """The lines of a list of images."""
     if file is None:
         return []
+    refuse_url(file, "a list of images")
     stdin: Any = sys.stdin
     if file == "-" and stdin is None:
         raise FkitOSError("--list -: standard input is closed.")

@@ -9,6 +9,7 @@ from typing import Any
 from fkit.edge.files import place_of
 from fkit.tree.check import expect
 from fkit.tree.error import FkitError, FkitFileNotFoundError, FkitOSError, FkitValueError
+from fkit.tree.place import refuse_url
 
 __all__ = ["file_target", "folder_target", "kept"]
 
@@ -35,6 +36,7 @@ def file_target(path: str | os.PathLike[str], name: str, inputs: Iterable[str | 
     """
     expect(name, str, "`name` is the option's")
     place = place_of(path, f"{name} is the path of a file")
+    refuse_url(path, f"what {name} names")
     if os.path.isdir(place) or os.fspath(path).endswith(os.sep):
         raise FkitOSError(f"{name} {path}: is a folder.", repair=f"Name a file: {name} {place / 'scores.json'}, say.")
     if os.path.exists(place) and not os.path.isfile(place):
@@ -68,6 +70,7 @@ def folder_target(path: str | os.PathLike[str], name: str) -> Path:
     """
     expect(name, str, "`name` is the option's")
     place = place_of(path, f"{name} is the path of a folder")
+    refuse_url(path, f"what {name} names")
     there = next((one for one in (place, *place.parents) if os.path.lexists(one)), Path())
     if not os.path.isdir(there):
         what = "is no folder" if there == place else f"{there} is no folder"
