@@ -39,6 +39,7 @@ class Screen:
         self._bars: dict[str, Bar] = {}
         self._lines: list[str] = []
         self._printed = -1e9
+        self._columns = 0
 
     def show(self, mode: str, done: int, total: int, words: Sequence[str]) -> None:
         """How far something is.
@@ -51,6 +52,7 @@ class Screen:
         if self._plain:
             self.say("  ".join((f"{mode} {done}/{total or '?'}", *words)))
             return
+        self._fit()
         self._print()
         self._bars[mode] = Bar(mode, done, total, tuple(words))
         if self._live is None:
@@ -63,6 +65,7 @@ class Screen:
             )
             self._live.start()
         self._live.refresh()
+        self._home()
 
     def drop(self, mode: str) -> None:
         """What was shown is through."""
@@ -75,9 +78,11 @@ class Screen:
             self.console.file.flush()
             return
         style = {"ERROR": "bold red", "WARNING": "yellow"}.get(level)
+        self._fit()
         if style is not None:
             self._print()
             self.console.print(text, style=style, markup=False, soft_wrap=True)
+            self._home()
             return
         self._lines.append(text)
         if time.monotonic() - self._printed >= _BAR_SECONDS:
@@ -87,7 +92,22 @@ class Screen:
         if self._lines:
             self.console.print("\n".join(self._lines), markup=False, soft_wrap=True)
             self._lines = []
+            self._home()
         self._printed = time.monotonic()
+
+    def _home(self) -> None:
+        """The cursor waits where the bar's line begins: a terminal that becomes narrower, and breaks the line in two, keeps
+        it there."""
+        if self._live is not None and not self.console.legacy_windows:
+            self.console.file.write("\r")
+            self.console.file.flush()
+
+    def _fit(self) -> None:
+        """Where the terminal became narrower, a bar that was broken in two is cleared whole."""
+        columns = self.console.width
+        if columns < self._columns and self._live is not None and not self.console.legacy_windows:
+            self.console.file.write("\x1b[J")
+        self._columns = columns
 
     def close(self) -> None:
         """Take the bar off the screen."""

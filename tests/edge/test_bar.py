@@ -66,3 +66,6 @@ def test_a_real_terminal_of_60_columns_and_of_others():
     for tail, columns in zip(tails, (60, 120, 40), strict=True):
         [line] = {line for line in lines if line.endswith(f"━ 120/460  left 0:00:08  {tail}".rstrip())}
         assert len(line) <= columns - 1
+    # the cursor waits at the line's beginning, so that what a narrower terminal breaks in two is cleared whole
+    assert len(re.findall(r"lr 1\.00e-03\r", text)) >= 1 and text.count("\x1b[J") == 1
+    assert text.index("lr 1.00e-03\r") < text.index("\x1b[J") < text.index("left 0:00:08\r")
