@@ -50,7 +50,10 @@ def tests(session: nox.Session) -> None:
 
 @nox.session(python=INTERPRETERS)
 def interpreters(session: nox.Session) -> None:
-    """The suite on every supported Python that is there: ``nox -s interpreters``, or ``nox -s interpreters-3.13``."""
+    """The suite on every supported Python that is there: ``nox -s interpreters``, or ``nox -s interpreters-3.13``.
+
+    On Linux, pip takes builds of torch for CUDA, which run without a GPU too: some gigabytes to download for each.
+    """
     session.install(*PINNED, "-e", ".[jax,test]")
     session.run("python", "-m", "pytest", "-n", "2", *session.posargs, env=ONE_THREAD)
 

@@ -22,12 +22,12 @@ def check(right, *what):
         sys.exit("job.py: " + " ".join(str(word) for word in what))
 
 
-def fkit(*words, code=0, program="fkit"):
+def fkit(*words, code=0, program="fkit", folder=HERE):
     """A command of the wheel, without the clone; its standard output."""
     env = {name: value for name, value in os.environ.items() if not name.startswith(("PYTHON", "FKIT"))}
     env["PATH"] = f"{BIN}{os.pathsep}{env['PATH']}"
     start = time.monotonic()
-    done = subprocess.run([BIN / program, *words], cwd=HERE, env=env, capture_output=True, text=True, check=False)
+    done = subprocess.run([BIN / program, *words], cwd=folder, env=env, capture_output=True, text=True, check=False)
     print(f"{time.monotonic() - start:6.1f} s  {program} {' '.join(words)}", flush=True)
     check(
         done.returncode == code,
@@ -62,7 +62,7 @@ def metadata(sdist):
     wanted = (
         "configs/digits/convnet.py",
         "tests/conftest.py",
-        "experiments/bench/loop.py",
+        "experiments/own/own.py",
         "noxfile.py",
         "constraints.txt",
     )
@@ -113,11 +113,11 @@ def picture():
 
 
 def template():
-    """``fkit new`` and the test that it writes."""
-    if "  new " not in fkit("--help"):
-        return
-    fkit("new", "study")
-    fkit("-q", "study", program="pytest")
+    """``fkit new``, and what it says to do next."""
+    check("config.py" in fkit("new", "study"), "no template")
+    fkit("train", "config.py", folder=HERE / "study")
+    check((HERE / "study/work_dirs/config/curves.png").is_file(), "no curves")
+    fkit("-q", program="pytest", folder=HERE / "study")
 
 
 if __name__ == "__main__":
