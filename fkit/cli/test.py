@@ -62,7 +62,8 @@ def _run(arguments: argparse.Namespace) -> int:
     scores: dict[str, float] = {}
     try:
         with telling(room):
-            for answer in evaluate(program, evaluator, room, state, Watch(screen).over(source, "test")):
+            watched = Watch(screen).over(source, "test")
+            for answer in evaluate(program, evaluator, room, state, watched, f"{data}_dataloader"):
                 if not isinstance(answer, int):
                     scores = answer
     finally:

@@ -47,12 +47,7 @@ def validation(fold: Fold, run: RunState, after: Position, data: Mapping[str, So
         return {}
 
     run = run._replace(position=after)
-    length = length_of(source, "val")
-    if length is None:
-        raise FkitValueError(
-            "data['val'] is endless (its length is None), and validation goes through all of it.",
-            repair="Give it a length: num_batch_per_epoch in its dataloader.",
-        )
+    length = _all_of(source, "data['val']", "validation")
     for name in ("before_val", "before_val_epoch"):
         run = yield from _say(fold, run, name, length, begun)
     batches = one_pass(source, place)
@@ -95,20 +90,38 @@ def losses_of(
     return run, ""
 
 
-def evaluate(program: Program, evaluator: Evaluator, room: Backend, state: TrainState, source: Source) -> Iterator[Any]:
+def evaluate(
+    program: Program, evaluator: Evaluator, room: Backend, state: TrainState, source: Source, name: str = "the source"
+) -> Iterator[Any]:
     """Score a state on a source, with no run around it.
+
+    Args:
+        name: of the source, for messages.
 
     Yields:
         after each batch, how many are done; at last the metrics, {name: float}.
 
     Raises:
         RunError: the model, a metric or the data raised, or the data is shorter or longer than it says.
+        FkitValueError: the source is endless.
     """
+    _all_of(source, name, "a test")
     tally = Tally(evaluator, room, "batch")
     for number, batch in one_pass(source, "batch"):
         tally.add(number, batch, attempt("the model", "batch", number, program.predict, state, batch))
         yield number
     yield tally.metrics()
+
+
+def _all_of(source: Source, name: str, what: str) -> int:
+    """How many batches a source has, all of which are gone through."""
+    length = length_of(source, "val")
+    if length is None:
+        raise FkitValueError(
+            f"{name} is endless (its length is None), and {what} goes through all of it.",
+            repair="Give it a length: num_batch_per_epoch in its dataloader.",
+        )
+    return length
 
 
 def _through(
