@@ -7,11 +7,13 @@ from typing import Any, cast
 from fkit.catalog.scope import chain, places
 from fkit.catalog.table import Table
 from fkit.tree.error import FkitError, FkitKeyError, FkitTypeError, FkitValueError, like, nearest, quoted
-from fkit.tree.path import show
+from fkit.tree.path import follow, show
+from fkit.tree.trace import blamed
 
 __all__ = [
     "bad_config",
     "bad_type",
+    "broken",
     "failed",
     "is_reported",
     "locate",
@@ -19,6 +21,7 @@ __all__ = [
     "not_found",
     "of_class",
     "origin_of",
+    "parts_in",
     "place",
     "placed",
     "reported",
@@ -73,6 +76,18 @@ def locate(outer: Any, node: Any) -> str:
     kind = cast("Mapping[str, Any]", node).get("type") if isinstance(node, Mapping) else None
     same = [path for path, value in parts if _type_of(value) is not None and _type_of(value) == kind]
     return same[0] if len(same) == 1 else ""
+
+
+def parts_in(outer: Any) -> Iterator[tuple[str, Mapping[str, Any]]]:
+    """The parts inside a config, mappings with ``type``, with their paths in it.
+
+    Example:
+        >>> list(parts_in({"x": [{"type": "A"}, 3]}))
+        [('x[0]', {'type': 'A'})]
+    """
+    for path, value in _inside(outer, ""):
+        if isinstance(value, Mapping) and "type" in value:
+            yield path, cast("Mapping[str, Any]", value)
 
 
 def _inside(value: Any, path: str) -> Iterator[tuple[str, Any]]:
@@ -211,17 +226,58 @@ def failed(error: Exception, call: Any, name: Any, args: Mapping[str, Any], cfg:
             label="Arguments",
             repair=written,
         )
-    kind = type(error).__name__
     text = str(error).strip() or "no message"
-    lead = text if isinstance(error, FkitError) else f"{kind}: {text}"
+    lead = text if isinstance(error, FkitError) else blamed(f"{type(error).__name__}: {text}", error)
     listed = ", ".join(f"{key}={quoted(value)}" for key, value in arguments.items()) or "nothing"
+    inner, key = _culprit(error, signature, arguments)
+    at = place(path, inner)
     plain = like(error)(
-        f"{path + ': ' if path else ''}{shown} could not be built: {lead}",
-        path=path,
-        origin=origin_of(cfg, error.path if isinstance(error, FkitError) and error.path in arguments else "type"),
+        f"{at + ': ' if at else ''}{shown} could not be built: {lead}",
+        path=at,
+        origin=_line(cfg, inner) or origin_of(cfg, key or "type"),
         repair="\n  ".join(part for part in (f"Given: {listed}", written) if part),
     )
     return of_class(plain, error)
+
+
+def _culprit(error: Exception, signature: inspect.Signature | None, arguments: Mapping[str, Any]) -> tuple[str, str]:
+    """Where below a part a maker's error is of, and the argument that it is of; "" each where that is not known.
+
+    An error of the kit's own may say it; of any other, an argument that is None, and may not be, is the cause.
+    """
+    if isinstance(error, FkitError) and error.path:
+        key = error.path.partition("[")[0].partition(".")[0]
+        return (error.path if error.path != key else "", key) if key in arguments else ("", "")
+    for key, value in arguments.items() if signature is not None else ():
+        known = signature.parameters.get(key) if signature is not None else None
+        if value is None and known is not None and known.default is not None and not _takes_none(known.annotation):
+            return key, key
+    return "", ""
+
+
+def _takes_none(annotation: Any) -> bool:
+    text = annotation if isinstance(annotation, str) else str(annotation)
+    return annotation is inspect.Parameter.empty or any(word in text for word in ("None", "Any", "Optional", "object"))
+
+
+def _line(cfg: Any, path: str) -> str | None:
+    """``file:line`` of the part, or the value, at a path below a config node."""
+    try:
+        node = follow(cfg, path) if path else None
+    except FkitError:
+        return None
+    return origin_of(node) if isinstance(node, Mapping) else None
+
+
+def broken(what: str, cause: Exception, path: str = "") -> FkitError:
+    """The error of code of others that raised, of the class of its own, with the user's line.
+
+    Example:
+        >>> print(broken("Net.forward", KeyError("a")))
+        Net.forward raised KeyError: 'a'
+    """
+    text = f"{what} raised {type(cause).__name__}: {cause}"
+    return of_class(like(cause)(blamed(text, cause), path=path), cause)
 
 
 def of_class(plain: FkitError, cause: Exception) -> FkitError:
@@ -235,8 +291,8 @@ def of_class(plain: FkitError, cause: Exception) -> FkitError:
         ... except OutOfRange as error: print(error)
         net: 3 is out of range.
     """
-    if isinstance(plain, type(cause)):
-        return plain
+    if isinstance(plain, type(cause)) or isinstance(cause, (StopIteration, StopAsyncIteration)):
+        return plain  # that of an iterator's end means its end, wherever it comes by
     try:
         error = _blank(type(plain), type(cause), plain.what)
         error.__dict__.update({**cause.__dict__, **plain.__dict__})

@@ -9,6 +9,7 @@ from fkit import __version__
 from fkit.cli.command import COMMANDS, CommandParser
 from fkit.edge.output import Output, OutputError, ReaderGone, Screened, hold_places, printable
 from fkit.tree.error import FkitError
+from fkit.tree.trace import users_line
 
 __all__ = ["main", "message_of", "parser"]
 
@@ -90,7 +91,12 @@ def message_of(error: BaseException) -> tuple[str, int]:
         text = f"{type(error).__name__}: {error}".strip().removesuffix(":")
     except Exception:  # an error of a user's own class, whose text fails
         text = type(error).__name__
-    hint = "This is a fault of fkit, or of code of yours that it called: --debug shows where."
+    line = users_line(error)
+    hint = (
+        f"It was raised at {line}: --debug shows all of it."
+        if line
+        else "This is a fault of fkit: --debug shows where."
+    )
     return "\n  ".join((*text.splitlines(), hint)), 1
 
 

@@ -16,6 +16,7 @@ from fkit.data.ambient import repeatable, reseed
 from fkit.data.digest import digest_of_arrays, digest_of_names, digest_of_samples
 from fkit.data.transform.transform import Compose, Sample
 from fkit.tree.check import expect, expect_number
+from fkit.tree.contract import Contract, expect_contract
 from fkit.tree.error import FkitFileNotFoundError, FkitIndexError, FkitTypeError, FkitValueError, quoted
 from fkit.tree.frozen import EMPTY, frozen
 
@@ -31,6 +32,16 @@ __all__ = [
     "read_digits",
 ]
 
+_DATASET = Contract(
+    "dataset",
+    (("__len__", ""), ("__getitem__", "index")),
+    """
+For example, with fkit.Dataset, which has both of a list of samples:
+    @dataclass(frozen=True)
+    class Squares(fkit.Dataset):
+        def load(self):
+            return [{"img": np.full((8, 8, 1), n), "gt_label": n % 2} for n in range(9)]""",
+)
 _SPLITS = ("train", "test")
 _LOOKED_AT = 16  # samples, for the fingerprint of a dataset that is not a list
 _CONTRACT = (
@@ -210,11 +221,7 @@ def check_dataset(dataset: Any) -> None:
         fkit.tree.error.FkitTypeError: Dataset does not say what its samples are.
           Write `load(self)`, which gives a list of samples, or `__len__(self)` and `sample(self, index)`; a sample is a mapping: {"img": (H, W, C), "gt_label": 3}.
     """
-    if not hasattr(dataset, "__len__") or not hasattr(dataset, "__getitem__") or isinstance(dataset, type):
-        raise FkitTypeError(
-            f"a dataset has __len__ and __getitem__, which {quoted(dataset)} has not.",
-            repair="Derive it from fkit.Dataset; fkit.Dataset.of(samples) makes one of a list.",
-        )
+    expect_contract(dataset, _DATASET)
     kind = type(dataset)
     if not isinstance(dataset, Dataset) or kind.load is not Dataset.load or kind.__getitem__ is not Dataset.__getitem__:
         return

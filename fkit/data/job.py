@@ -12,6 +12,7 @@ from fkit.data.dataset import Indexed
 from fkit.data.transform.transform import Compose, Sample, of_others
 from fkit.structures.batch import Batch
 from fkit.tree.error import FkitError, FkitTypeError, like, quoted
+from fkit.tree.trace import blamed, users_names
 
 __all__ = ["Job", "Maker", "Others", "Workers", "pipeline_of"]
 
@@ -95,11 +96,28 @@ class Maker:
                 if pipeline is not None:
                     sample = pipeline(sample, generator(of) if draws else None, fetch)
             except Exception as cause:
-                raise _failed(f"{type(self.dataset).__name__}[{index}]", cause) from cause
+                raise _failed(self._name(index), cause) from cause
             samples.append(sample)
         if foreign:
             reseed(key(self.seed, "collate", *job.epochs[:1], *job.indices)[0])
-        return default_collate(samples) if self.collate is default_collate else self._collated(samples)
+        if self.collate is not default_collate:
+            return self._collated(samples)
+        try:
+            return default_collate(samples)
+        except FkitError as error:
+            raise self._uncollated(samples, job, error) from error
+
+    def _name(self, index: int) -> str:
+        return f"{type(self.dataset).__name__}[{index}]"
+
+    def _uncollated(self, samples: list[Any], job: Job, error: FkitError) -> FkitError:
+        """The error of samples that make no batch, with the name of the first that makes none by itself."""
+        for sample, index in zip(samples, job.indices, strict=True):
+            try:
+                default_collate([sample])
+            except FkitError as cause:
+                return _failed(self._name(index), cause)
+        return error
 
     def _collated(self, samples: list[Any]) -> Batch:
         """The batch that a collate function of the user's makes, looked at."""
@@ -107,10 +125,11 @@ class Maker:
         try:
             batch: Any = self.collate(samples)
         except Exception as cause:
-            raise _failed(f"collate_fn {name}", cause) from cause
+            raise _failed(f"collate_fn {name}", cause, "collate_fn") from cause
         if not isinstance(batch, Batch):
             raise FkitTypeError(
                 f"collate_fn {name} gave {quoted(batch)}, not a Batch.",
+                path="collate_fn",
                 repair="Return fkit.Batch(inputs, targets=..., meta=...).",
             )
         return batch
@@ -122,7 +141,10 @@ def pipeline_of(dataset: Indexed) -> Compose | None:
     return pipeline if isinstance(pipeline, Compose) else None  # mmengine's datasets have one and run it themselves
 
 
-def _failed(what: str, cause: Exception) -> FkitError:
-    text = str(cause) if isinstance(cause, FkitError) else f"{type(cause).__name__}: {cause}"
-    kind = type(cause) if isinstance(cause, FkitError) else like(cause)
-    return kind(f"{what}: {text}")
+def _failed(what: str, cause: Exception, path: str = "") -> FkitError:
+    known = isinstance(cause, FkitError)
+    text = str(cause) if known else f"{type(cause).__name__}: {cause}"
+    kind = type(cause) if known else like(cause)
+    error = kind(blamed(f"{what}: {text}", cause), path=path or (cause.path if known else ""))
+    error.parts = (*((cause.value,) if known and cause.value else ()), *users_names(cause))
+    return error

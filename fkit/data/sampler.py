@@ -1,16 +1,33 @@
 """Samplers: which samples an epoch has, in which order. Values: the order is a function of (seed, epoch)."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Any, Protocol, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 
 from fkit.array.random import key, permutation
+from fkit.catalog.report import broken
 from fkit.tree.check import check_fields, expect, expect_number
-from fkit.tree.error import FkitTypeError, FkitValueError, quoted
+from fkit.tree.contract import Contract, expect_contract, title
+from fkit.tree.error import FkitError, FkitTypeError, FkitValueError, quoted
 
-__all__ = ["DefaultSampler", "InfiniteSampler", "Sampler", "count_of", "order_of"]
+__all__ = ["DefaultSampler", "InfiniteSampler", "Sampler", "check_sampler", "count_of", "order_of"]
+
+
+T = TypeVar("T")
+
+_SAMPLER = Contract(
+    "sampler",
+    (("count", "length"), ("indices", "epoch, length, seed")),
+    """
+and `endless`, whether its epochs are one stream. For example, every second sample:
+    class Even:
+        endless = False
+        def count(self, length): return (length + 1) // 2
+        def indices(self, epoch, length, seed): return np.arange(0, length, 2)""",
+)
 
 
 class Sampler(Protocol):
@@ -104,7 +121,7 @@ def count_of(sampler: Sampler, length: int) -> int:
     """How many samples an epoch has, as the sampler says.
 
     Raises:
-        FkitTypeError: it is no sampler, or says what is no whole number.
+        FkitTypeError: it says what is no whole number.
         FkitValueError: none.
 
     Example:
@@ -112,14 +129,25 @@ def count_of(sampler: Sampler, length: int) -> int:
         9
     """
     name = type(sampler).__name__
-    for method in ("endless", "count", "indices"):
-        if not hasattr(sampler, method):
-            raise FkitTypeError(f"a sampler has endless, count and indices; {quoted(sampler)} has no {method!r}.")
-    count = sampler.count(length)
+    count = _asked(f"{name}.count", sampler.count, length)
     expect_number(count, f"{name}.count({length})", whole=True)
     if count < 1:
         raise FkitValueError(f"{name}.count({length}) = {count}: an epoch has at least one sample.")
     return int(count)
+
+
+def check_sampler(sampler: Any) -> None:
+    """Refuse what is no sampler.
+
+    Raises:
+        FkitTypeError: with what one has.
+
+    Example:
+        >>> check_sampler(DefaultSampler())
+    """
+    expect_contract(sampler, _SAMPLER)
+    if not hasattr(sampler, "endless"):
+        raise FkitTypeError(f"{title(sampler)} is no sampler: it has no 'endless'.", repair=_SAMPLER.text)
 
 
 def order_of(sampler: Sampler, epoch: int, length: int, seed: int) -> NDArray[np.int64]:
@@ -134,7 +162,7 @@ def order_of(sampler: Sampler, epoch: int, length: int, seed: int) -> NDArray[np
         [0, 1, 2]
     """
     name, count = type(sampler).__name__, count_of(sampler, length)
-    order: NDArray[Any] = np.asarray(sampler.indices(epoch, length, seed))
+    order: NDArray[Any] = np.asarray(_asked(f"{name}.indices", sampler.indices, epoch, length, seed))
     if order.ndim != 1 or order.dtype.kind not in "iu":
         raise FkitTypeError(f"{name}.indices gave {quoted(order)} for epoch {epoch}; expected whole numbers in a row.")
     if len(order) != count:
@@ -148,6 +176,16 @@ def order_of(sampler: Sampler, epoch: int, length: int, seed: int) -> NDArray[np
             f"{name}.indices gave the sample {int(outside[0])} for epoch {epoch}, of a dataset of {length}."
         )
     return order
+
+
+def _asked(what: str, method: Callable[..., T], *arguments: int) -> T:
+    """What a sampler's method gives."""
+    try:
+        return method(*arguments)
+    except FkitError:
+        raise
+    except Exception as cause:
+        raise broken(what, cause) from cause
 
 
 def _order(shuffle: bool, sampler_seed: int | None, epoch: int, length: int, seed: int) -> NDArray[np.int64]:

@@ -2,7 +2,8 @@
 
 import itertools
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Generator, Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -10,17 +11,21 @@ import numpy as np
 from frozendict import frozendict
 from numpy.typing import NDArray
 
+from fkit.catalog.report import broken
 from fkit.data.collate import collate as default_collate
 from fkit.data.dataset import Indexed, check_dataset
 from fkit.data.job import Job, Maker, Workers
 from fkit.data.key import check_loader
-from fkit.data.sampler import DefaultSampler, Sampler, count_of, order_of
+from fkit.data.sampler import DefaultSampler, Sampler, check_sampler, count_of, order_of
 from fkit.structures.batch import Batch
 from fkit.tree.check import check_fields, expect, expect_call, expect_number
-from fkit.tree.error import FkitIndexError, FkitTypeError, FkitValueError, quoted
+from fkit.tree.contract import expect_fit, title
+from fkit.tree.error import FkitError, FkitIndexError, FkitTypeError, FkitValueError, quoted
 
 __all__ = ["Listed", "Loader", "Source", "epoch_of", "open_loader"]
 
+_KINDS = frozendict(datasets="dataset", data_samplers="sampler", functions="collate_fn")  # what is built for which key
+_COLLATE = "Return fkit.Batch(inputs, targets=..., meta=...) of a list of samples."
 _KEYS = frozendict(workers="num_workers", ahead="prefetch_factor", limit="num_batch_per_epoch")  # in a config
 
 
@@ -145,6 +150,7 @@ class Loader(Source):
         ahead: batches that each worker prepares in advance.
         limit: batches an epoch at most; None for no limit.
         spread: how jobs get to the workers: a room's ``workers`` (``fkit.array.room.open("torch").workers``).
+        told: gives an error of a batch the place in a config that it is of.
 
     Raises:
         FkitValueError: an empty dataset, no full batch to give, or a number out of range.
@@ -168,23 +174,30 @@ class Loader(Source):
     ahead: int = 2
     limit: int | None = None
     spread: Workers | None = field(default=None, repr=False)
+    told: Callable[[FkitError], FkitError] | None = field(default=None, repr=False, compare=False)
 
     samples: int = field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
         check_fields(self)
-        dataset: Any = self.dataset
-        name = type(dataset).__name__
-        check_dataset(dataset)
-        expect_call(self.collate, "Loader: `collate` is a function of samples that gives a Batch")
+        name = type(self.dataset).__name__
+        with _of("dataset"):
+            count = _length(self.dataset)
+        with _of("sampler"):
+            check_sampler(self.sampler)
+            count_of(self.sampler, count)
+        with _of("collate_fn"):
+            expect_call(self.collate, "a collate_fn is a function of samples that gives a Batch")
+            if self.collate is not default_collate:
+                what = (
+                    f"a collate_fn is called with the samples of a batch, and {title(self.collate)} takes others: its"
+                )
+                expect_fit(self.collate, title(self.collate), "samples", what, _COLLATE)
         for word, least in (("batch_size", 1), ("workers", 0), ("ahead", 1), ("limit", 1)):
             number = getattr(self, word)
             if number is not None and number < least:
                 raise FkitValueError(f"{_KEYS.get(word, word)} = {number}: at least {least}.")
-        if len(dataset) == 0:
-            raise FkitValueError(f"the dataset {name} is empty.", repair="Check its paths and its filters.")
-        object.__setattr__(self, "samples", len(dataset))
-        count_of(self.sampler, self.samples)
+        object.__setattr__(self, "samples", count)
         if self.length == 0:
             raise FkitValueError(
                 f"the dataset {name} of {self.samples} samples gives no full batch of {self.batch_size}.",
@@ -244,9 +257,9 @@ class Loader(Source):
         return self._epoch(epoch, start)
 
     def _made(self, jobs: Iterator[Job]) -> Iterator[Batch]:
-        if self.spread is None or self.workers == 0:
-            return map(self.make, jobs)
-        return self.spread(self.make, jobs, self.workers, self.ahead)
+        alone = self.spread is None or self.workers == 0
+        batches = map(self.make, jobs) if alone else self.spread(self.make, jobs, self.workers, self.ahead)
+        return batches if self.told is None else _told(batches, self.told)
 
     def _order(self, epoch: int) -> NDArray[np.int64]:
         now = len(self.dataset)
@@ -255,7 +268,8 @@ class Loader(Source):
                 f"the dataset {type(self.dataset).__name__} had {self.samples} samples, and has {now} in epoch {epoch}.",
                 repair="Let its length stay the same for a whole run.",
             )
-        return order_of(self.sampler, epoch, self.samples, self.seed)
+        with _of("sampler"):
+            return order_of(self.sampler, epoch, self.samples, self.seed)
 
     def _epoch(self, epoch: int, start: int) -> Iterator[Job]:
         order, size = self._order(epoch), self.batch_size
@@ -284,6 +298,7 @@ def open_loader(
     *,
     path: str = "dataloader",
     spread: Workers | None = None,
+    told: Callable[[FkitError], FkitError] | None = None,
 ) -> Loader:
     """The source that a dataloader config describes.
 
@@ -295,7 +310,7 @@ def open_loader(
         build: ``(kind, cfg) -> part``: builds datasets, data_samplers and functions. What is built already is taken.
         seed: of the run.
         path: where ``cfg`` stands in the whole config, for messages.
-        spread: how jobs get to worker processes; what ``num_workers`` above 0 needs.
+        spread, told: as of `Loader`.
 
     Raises:
         FkitError: a key is unknown, of the wrong type, or excludes another; the dataset is empty.
@@ -330,8 +345,50 @@ def open_loader(
         ahead=cfg.get("prefetch_factor") or 2,
         limit=cfg.get("num_batch_per_epoch"),
         spread=spread,
+        told=told,
     )
 
 
 def _part(cfg: Any, kind: str, build: Callable[[str, Any], Any]) -> Any:
-    return build(kind, cfg) if isinstance(cfg, Mapping) else cfg
+    """What a key of the dataloader stands for; None where it is not set."""
+    if not isinstance(cfg, Mapping):
+        return cfg
+    part = build(kind, cfg)
+    if part is None:
+        with _of(_KINDS[kind]):
+            raise FkitTypeError(f"{quoted(cfg.get('type'))} gave None, and no {_KINDS[kind]}.", repair="Return one.")
+    return part
+
+
+def _told(batches: Iterator[Batch], told: Callable[[FkitError], FkitError]) -> Generator[Batch]:
+    try:
+        yield from batches
+    except FkitError as error:
+        raise told(error) from error.__cause__
+
+
+def _length(dataset: Any) -> int:
+    """How many samples a dataset has.
+
+    Raises:
+        FkitError: it is no dataset, or has none, or cannot say.
+    """
+    check_dataset(dataset)
+    name = title(dataset)
+    try:
+        count = len(dataset)
+    except Exception as cause:
+        raise broken(f"{name}.__len__", cause) from cause
+    if count == 0:
+        raise FkitValueError(f"the dataset {name} is empty.", repair="Check its paths and its filters.")
+    return count
+
+
+@contextmanager
+def _of(key: str) -> Generator[None]:
+    """Errors inside the block are of this key of the dataloader."""
+    try:
+        yield
+    except FkitError as error:
+        error.path = error.path or key
+        raise

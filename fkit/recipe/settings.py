@@ -6,16 +6,19 @@ from typing import Any, NamedTuple
 
 from frozendict import frozendict
 
+from fkit.catalog.report import origin_of
 from fkit.config.config import Config
-from fkit.config.schema import rows, with_value
+from fkit.config.schema import origin_at, rows, with_value
 from fkit.recipe.key import KEYS
 from fkit.recipe.vocabulary import name_of, settle
 from fkit.tree.error import FkitError, FkitKeyError, FkitValueError, quoted
-from fkit.tree.path import show
+from fkit.tree.path import parse, show
 
-__all__ = ["Clip", "Loop", "Part", "Randomness", "Settings", "Wrapper", "missing", "read"]
+__all__ = ["Clip", "Loop", "Part", "Randomness", "Settings", "Wrapper", "line_of", "missing", "read"]
 
 _LOOPS = frozendict(EpochBasedTrainLoop=True, IterBasedTrainLoop=False)
+_LOOP_NAMES = frozendict({by_epoch: name for name, by_epoch in _LOOPS.items()})
+_UNITS = frozendict({True: "epochs", False: "iterations"})
 
 
 class Part(NamedTuple):
@@ -160,7 +163,7 @@ def read(cfg: Config) -> Settings:
         return tree.get(name)
 
     return Settings(
-        tree, notes, _part(tree, "model"), _parts(tree, "dataloader"), _parts(tree, "evaluator"), train,
+        tree, (*notes, *_late(tree, train)), _part(tree, "model"), _parts(tree, "dataloader"), _parts(tree, "evaluator"), train,
         wrapper, _schedules(tree), _workflow(tree), _hooks(tree), seed,
         Randomness(get("randomness.deterministic"), get("randomness.masks")), get("backend"), get("dtype"), get("device"),
         get("memory_format"), get("compile"),
@@ -176,12 +179,26 @@ def missing(settings: Settings, path: str, why: str) -> FkitError:
         why: what needs it: "training".
     """
     key = next(key for name, key in rows(KEYS) if name == path)
+    found = "which is None" if settings.tree.origin(path) is not None else "which the config does not set"
     return FkitKeyError(
-        f"{why} needs {path}, which the config does not set.",
+        f"{why} needs {path}, {found}.",
         path=path,
-        origin=settings.tree.origin(path),
+        origin=line_of(settings.tree, path),
         repair=f"{path} is {key.shape.words}: {key.doc}.",
     )
+
+
+def line_of(tree: Config, path: str) -> str | None:
+    """``file:line`` of what stands at a path: of a part, that of its type; where nothing stands there, that of the nearest
+    table around it.
+
+    Example:
+        >>> line_of(Config({"seed": 3}), "seed") is None
+        True
+    """
+    node = tree.get(path)
+    known = origin_of(node) if isinstance(node, Mapping) and "type" in node else None
+    return known if known is not None else origin_at(tree, parse(path))
 
 
 def _seed(tree: Config) -> int | None:
@@ -207,19 +224,47 @@ def _loop(tree: Config) -> Loop | None:
             f"train_cfg.type = {quoted(kind)} is no loop.", path="train_cfg.type",
             origin=tree.origin("train_cfg.type"), value=name_of(kind), choices=tuple(_LOOPS),
         )  # fmt: skip
-    by_epoch = node.get("by_epoch")
-    if by_epoch is None:
-        by_epoch = _LOOPS[name_of(kind)] if kind is not None else node.get("max_epochs") is not None
+    by_epoch = _by_epoch(tree, node, kind)
     counted, other = ("max_epochs", "max_iters") if by_epoch else ("max_iters", "max_epochs")
     limit = node.get(counted)
-    if limit is not None and node.get(other) is not None:
+    if node.get(other) is not None:
+        said = next((key for key in ("by_epoch", "type") if node.get(key) is not None), counted)
         raise FkitValueError(
-            f"train_cfg.{other} = {node[other]}, and this run counts by train_cfg.{counted}.",
+            f"train_cfg.{other} = {node[other]}, and this run counts {_UNITS[by_epoch]}: train_cfg.{said} = "
+            f"{quoted(node[said])} says so" + (f", and {counted} is missing." if limit is None else "."),
             path=f"train_cfg.{other}",
-            origin=tree.origin(f"train_cfg.{other}"),
-            repair=f"Leave one out ({counted}=None does), and let by_epoch say which is meant.",
+            origin=line_of(tree, f"train_cfg.{other}"),
+            repair=f"For {_UNITS[by_epoch]}: {counted}=N, and {other}=None. For {_UNITS[not by_epoch]}: "
+            f"type={_LOOP_NAMES[not by_epoch]!r}, {other}=N, and {counted}=None.",
         )
     return Loop(by_epoch, limit, node["val_interval"], node["val_begin"])
+
+
+def _late(tree: Config, loop: Loop | None) -> tuple[str, ...]:
+    """What a reader should know of validation that a run is too short for."""
+    if loop is None or loop.limit is None or tree.get("val_dataloader") is None:
+        return ()
+    run = f"the run's {loop.limit} {_UNITS[loop.by_epoch]}"
+    if loop.val_begin > loop.limit:
+        return (f"train_cfg.val_begin = {loop.val_begin} is beyond {run}: nothing is validated.",)
+    if loop.val_interval > loop.limit:
+        return (f"train_cfg.val_interval = {loop.val_interval} is beyond {run}: validated once, at the end.",)
+    return ()
+
+
+def _by_epoch(tree: Config, node: Config, kind: Any) -> bool:
+    """Whether a run counts epochs: as `by_epoch` says, or the loop's name, or else the number that is there."""
+    said, named = node.get("by_epoch"), None if kind is None else _LOOPS[name_of(kind)]
+    if said is not None and named is not None and said != named:
+        raise FkitValueError(
+            f"train_cfg.by_epoch = {said}, and train_cfg.type = {quoted(kind)} counts {_UNITS[named]}.",
+            path="train_cfg.by_epoch",
+            origin=line_of(tree, "train_cfg.by_epoch"),
+            repair=f"Leave one of them out; for {_UNITS[said]} the type is {_LOOP_NAMES[said]!r}.",
+        )
+    if said is not None or named is not None:
+        return bool(named if said is None else said)
+    return node.get("max_epochs") is not None or node.get("max_iters") is None
 
 
 def _wrapper(tree: Config) -> Wrapper | None:

@@ -1,6 +1,7 @@
 """A config's data and metrics, built: sources and evaluators, with a plan around them or with none."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
+from functools import partial
 from typing import Any
 
 from frozendict import frozendict
@@ -10,10 +11,11 @@ from fkit.catalog.build import build
 from fkit.catalog.builtin import registry as builtin_registry
 from fkit.catalog.plugin import include_custom
 from fkit.catalog.registry import Registry
-from fkit.catalog.report import is_reported, locate, place, placed
+from fkit.catalog.report import is_reported, locate, parts_in, place, placed, reported
 from fkit.config.config import Config
 from fkit.data.source import Source, open_loader
-from fkit.recipe.settings import Part, Settings, missing, read
+from fkit.recipe.settings import Part, Settings, line_of, missing, read
+from fkit.recipe.vocabulary import name_of
 from fkit.training.evaluator import Evaluator
 from fkit.tree.check import expect
 from fkit.tree.error import FkitError, FkitKeyError
@@ -43,10 +45,13 @@ def build_part(part: Part, settings: Settings, registry: Registry, kind: str, **
 
 
 def said_at(error: FkitError, path: str, settings: Settings) -> FkitError:
-    """The error with the key of the config that it belongs to, where it does not say one."""
-    if error.path or is_reported(error):
+    """The error with the key of the config that it belongs to, where it does not say one; what it says of a place is
+    where in that key it is."""
+    if is_reported(error) or error.origin or error.path.startswith(path):
         return error
-    return placed(error, f"{path}: ", path, settings.tree.origin(path))
+    at = place(path, error.path)
+    lead = "" if error.what.startswith(at) else f"{at}: "
+    return reported(placed(error, lead, at, line_of(settings.tree, at)))
 
 
 def source_of(settings: Settings, registry: Registry, part: str, seed: int, **changes: Any) -> Source:
@@ -63,9 +68,41 @@ def source_of(settings: Settings, registry: Registry, part: str, seed: int, **ch
 
     spread = open_room("torch").workers if table.get("num_workers") else None  # torch's serve either backend
     try:
-        return open_loader(table, build=make, seed=seed, path=path, spread=spread)
+        return open_loader(
+            table, build=make, seed=seed, path=path, spread=spread, told=partial(_said_in, path, settings)
+        )
     except FkitError as error:
         raise said_at(error, path, settings) from error.__cause__
+
+
+def _said_in(path: str, settings: Settings, error: FkitError) -> FkitError:
+    """An error of a batch, said of the part of the config that it came from.
+
+    Args:
+        path: of the dataloader.
+        error: its ``path`` is where in a dataset it arose, its ``parts`` say in what.
+    """
+    if error.path in _PARTS.values():
+        at = place(path, error.path)
+    else:
+        whole = f"{path}.dataset"
+        at = place(whole, _inner(settings.tree.get(whole), error))
+    return reported(placed(error, f"{at}: ", at, line_of(settings.tree, at)))
+
+
+def _inner(node: Any, error: FkitError) -> str:
+    """The path, in a dataset's config, of the one part that an error can be of; "" where that is not known."""
+    known = [("", node), *parts_in(node)] if isinstance(node, Mapping) else []
+    rows = [(path, name_of(part.get("type"))) for path, part in known]
+    same = [row for row in rows if error.path and f".{row[0]}".endswith(f".{error.path}")]
+    named = [row for row in same if row[1] in error.parts[:1]] or same
+    if len(named) == 1:
+        return named[0][0]
+    for name in error.parts:
+        of_name = [path for path, kind in rows if kind == name]
+        if len(of_name) == 1:
+            return of_name[0]
+    return ""
 
 
 def evaluator_of(settings: Settings, registry: Registry, part: str) -> Evaluator | None:

@@ -7,7 +7,7 @@ from fkit.config.schema import FLAG, check
 from fkit.recipe.settings import Part, Settings
 from fkit.recipe.source import build_part, said_at, source_of
 from fkit.run.course import Course
-from fkit.run.hook.hook import Hook, Offer, ask, check_events, priority_number
+from fkit.run.hook.hook import Hook, Offer, ask, check_hook, first_memory, priority_number
 from fkit.run.hook.log import RecordHook
 from fkit.run.hook.validation import ValidationHook
 from fkit.training.program import Hyperparams
@@ -38,15 +38,15 @@ def hooks_of(
 def _hook(part: Part, settings: Settings, registry: Registry, backend: str, offer: Offer) -> tuple[int, str, Hook]:
     options, priority = part.node.pop("priority", None)
     hook = build_part(part._replace(node=options), settings, registry, "hooks", backend=backend)
-    expect(hook, Hook, f"{part.path} is a hook (derive it from fkit.Hook)")
     try:
-        check_events(part.name, hook)
+        check_hook(part.name, hook)
         number = priority_number(hook.priority if priority is None else priority)
         bound = ask(part.name, "bind", hook.bind, offer)
-        expect(bound, Hook, f"what {part.path} gives in bind is a hook")
+        expect(bound, Hook, "what it gives in bind is a hook")
+        first_memory(part.name, bound)
         return number, part.name, bound
     except FkitError as error:
-        raise said_at(error, part.path, settings) from error
+        raise said_at(error, part.path, settings) from error.__cause__ or error
 
 
 def _loop_hooks(settings: Settings, course: Course) -> list[tuple[int, str, Hook]]:

@@ -139,8 +139,8 @@ def _next(fold: Fold, batches: Iterator[Batch], at: Position) -> Batch:
         return next(batches)
     except StopIteration:
         pass
-    except FkitError:
-        raise
+    except FkitError as error:
+        raise fold.said(error, f"iteration {at.iteration + 1}") from error.__cause__
     except Exception as cause:
         raise failure("the training data", "iteration", at.iteration + 1, cause) from cause
     if not fold.length:
@@ -168,10 +168,10 @@ def _step(
     _, state, _, memory, metrics, status, restored, _ = run
     try:
         state, logs = fold.step(state, batch, hyperparams)
-    except FkitError:
-        raise
+    except FkitError as error:
+        raise fold.said(error, f"iteration {after.iteration}") from error.__cause__
     except Exception as cause:
-        raise failure("the model", "iteration", after.iteration, cause) from cause
+        raise fold.said(failure("the model", "iteration", after.iteration, cause)) from cause
     issued, signal = look(fold.seen)
     fold.add(Step(after.iteration, logs, issued, arrived, fold.paused))
     fold.paused = False

@@ -12,8 +12,8 @@ from fkit.catalog.report import is_reported, placed
 from fkit.config.config import Config
 from fkit.config.schema import check, choice
 from fkit.data.source import Source
-from fkit.recipe.settings import Settings, missing, read
-from fkit.recipe.source import evaluator_of, registry_of, source_of
+from fkit.recipe.settings import Settings, line_of, missing, read
+from fkit.recipe.source import evaluator_of, registry_of, said_at, source_of
 from fkit.recipe.spec import spec_of
 from fkit.recipe.vocabulary import unsupported
 from fkit.run.course import Course
@@ -24,7 +24,7 @@ from fkit.training.evaluator import Evaluator
 from fkit.training.program import Program
 from fkit.training.spec import Spec
 from fkit.tree.check import expect
-from fkit.tree.error import FkitError, FkitValueError
+from fkit.tree.error import FkitError, FkitKeyError, FkitValueError
 from fkit.tree.frozen import frozen
 
 __all__ = ["Plan", "open_data", "plan", "program"]
@@ -115,12 +115,17 @@ def plan(
         raise FkitValueError(
             "seed is None.", path="seed", repair="Give one: cfg.merge({'seed': 0}); `fkit train` draws and records one."
         )
+    _check_validation(settings)
     room, course = _room(name, settings), _course(settings)
     functions = _program(room, spec_of(settings, reg, donate, None), settings)
     hooks = hooks_of(settings, reg, name, course, functions.hyperparams)
+    places = {part.name: part.path for part in settings.hooks}
     for title, hook in hooks:
-        functions = ask(title, "wrap", hook.wrap, functions)
-        expect(functions, Program, f"what hook {title!r} gives in wrap is a program")
+        try:
+            functions = ask(title, "wrap", hook.wrap, functions)
+            expect(functions, Program, f"what hook {title!r} gives in wrap is a program")
+        except FkitError as error:
+            raise said_at(error, places.get(title, ""), settings) from error.__cause__
     return Plan(
         cfg, settings, reg, name, room, functions, hooks, handlers(hooks), course,
         evaluator_of(settings, reg, "val"), settings.seed,
@@ -147,7 +152,9 @@ def _room(name: str, settings: Settings) -> Backend:
         raise placed(error, "", "backend", settings.tree.origin("backend")) from error.__cause__
 
 
-_FIELDS = frozendict(device="device", optimizers="optim_wrapper.optimizer")  # of a spec -> keys of the config
+_FIELDS = frozendict(
+    model="model", device="device", optimizers="optim_wrapper.optimizer"
+)  # of a spec -> keys of the config
 
 
 def _program(room: Backend, spec: Spec, settings: Settings) -> Program:
@@ -158,7 +165,29 @@ def _program(room: Backend, spec: Spec, settings: Settings) -> Program:
         path = _FIELDS.get(error.path)
         if path is None or is_reported(error):
             raise
-        raise placed(error, f"{path}: ", path, settings.tree.origin(path)) from error
+        raise placed(error, f"{path}: ", path, line_of(settings.tree, path)) from error
+
+
+def _check_validation(settings: Settings) -> None:
+    """Refuse data to validate on with nothing that scores them, and the reverse: validation would be left out in silence.
+
+    Losses on validation data (``workflow``) need no evaluator.
+
+    Raises:
+        FkitKeyError: one of the two is missing.
+    """
+    there = {"val_dataloader": "val" in settings.loaders, "val_evaluator": "val" in settings.evaluators}
+    losses = any(mode == "val" for mode, _ in settings.workflow)
+    lacking = next((key for key, known in there.items() if not known), None)
+    if lacking is None or not any(there.values()) or (losses and lacking == "val_evaluator"):
+        return
+    present = next(key for key in there if key != lacking)
+    raise FkitKeyError(
+        f"{present} is set and {lacking} is not: validation needs both.",
+        path=lacking,
+        origin=line_of(settings.tree, lacking if lacking in settings.tree else present),
+        repair=f"Set {lacking}; or {present}=None for a run that is not validated.",
+    )
 
 
 def _course(settings: Settings) -> Course:

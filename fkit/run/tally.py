@@ -1,8 +1,7 @@
 """A pass's predictions, scored as they come to the host."""
 
-import numbers
 from collections.abc import Mapping
-from typing import Any, NamedTuple, cast
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -11,7 +10,6 @@ from fkit.run.attempt import attempt
 from fkit.structures.batch import Batch
 from fkit.training.backend import Backend
 from fkit.training.evaluator import Evaluator, sample_ids
-from fkit.tree.error import FkitTypeError, quoted
 from fkit.tree.frozen import frozen
 
 __all__ = ["Tally"]
@@ -69,13 +67,10 @@ class Tally:
 
         Raises:
             RunError: the metric raised.
-            FkitTypeError: a score is no number.
+            FkitTypeError: a score is no number, or its name no text.
         """
         self._score()
         scores = attempt("the metric", self._place, self._seen, self._evaluator.compute, self._scores)
-        for name, score in scores.items():
-            if not isinstance(cast(Any, score), numbers.Real) and not hasattr(score, "__float__"):
-                raise FkitTypeError(f"a metric gives {name} = {quoted(score)}, which is no number.")
         return frozen({name: float(score) for name, score in scores.items()})
 
     def _score(self) -> None:

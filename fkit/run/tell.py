@@ -5,6 +5,8 @@ from typing import Any
 
 import numpy as np
 
+from fkit.recipe.source import said_at
+from fkit.run.attempt import located, told
 from fkit.run.course import Course
 from fkit.run.effect import (
     DeleteCheckpoint,
@@ -26,7 +28,7 @@ from fkit.structures.batch import Batch
 from fkit.training.schedule import no_momentum, still
 from fkit.training.state import Hyperparams
 from fkit.tree.check import expect, expect_number
-from fkit.tree.error import FkitKeyError, FkitTypeError, FkitValueError, RunError, quoted
+from fkit.tree.error import FkitError, FkitKeyError, FkitTypeError, FkitValueError, RunError, quoted
 from fkit.tree.frozen import EMPTY, frozen
 
 __all__ = ["Fold", "Item", "Turn"]
@@ -166,7 +168,10 @@ class Fold:
                 continue
             seen = event._replace(window=window.read(name)) if name in readers else event
             old = run.memory[name]
-            new, asked = call(name, handler, old, run, seen)
+            try:
+                new, asked = call(name, handler, old, run, seen)
+            except FkitError as error:
+                raise self._of_hook(error, name) from error.__cause__
             if new is not old:
                 memory = {**run.memory} if memory is None else memory
                 memory[name] = new
@@ -263,6 +268,19 @@ class Fold:
                 self.paused = True
                 if isinstance(effects[-1], Fail):
                     raise RunError(effects[-1].what)
+
+    def said(self, error: FkitError, where: str = "", part: str = "train") -> FkitError:
+        """An error of the run with the place in the config of what it is of.
+
+        Args:
+            where: the run was; "" where the error says it.
+            part: of the data.
+        """
+        return located(told(error, where) if where else error, self.plan.settings, part)
+
+    def _of_hook(self, error: FkitError, name: str) -> FkitError:
+        path = next((part.path for part in self.plan.settings.hooks if part.name == name), "")
+        return said_at(error, path, self.plan.settings) if path else error
 
     def interrupt(self, run: RunState, signal: str) -> Item:
         """What is done before a process that got a signal ends."""

@@ -16,7 +16,7 @@ from fkit.training.backend import Backend
 from fkit.training.evaluator import Evaluator
 from fkit.training.program import Program
 from fkit.training.state import TrainState
-from fkit.tree.error import FkitValueError
+from fkit.tree.error import FkitError, FkitValueError
 
 __all__ = ["evaluate", "losses_of", "validation"]
 
@@ -54,7 +54,10 @@ def validation(fold: Fold, run: RunState, after: Position, data: Mapping[str, So
     run, signal = yield from _through(fold, run, batches, length, begun, act)
     if signal:
         return begun, signal
-    run = run._replace(metrics=tally.metrics())
+    try:
+        run = run._replace(metrics=tally.metrics())
+    except FkitError as error:
+        raise fold.said(error, part="val") from error.__cause__
     for name in ("after_val_epoch", "after_val"):
         run = yield from _say(fold, run, name, length)
     return run, ""
@@ -146,7 +149,10 @@ def _through(
                 event = fold.event("before_val_iter", run, "val", inner=number - 1, length=length, batch=batch)
                 run, effects = fold.tell(run, event, run.position._replace(inner=number))
                 yield from fold.shown(_middle(run, begun), effects)
-            logs = act(run, number, batch)
+            try:
+                logs = act(run, number, batch)
+            except FkitError as error:
+                raise fold.said(error, part="val") from error.__cause__
             issued, signal = look(fold.seen)
             if logs:
                 window.add(Step(number, logs, issued))

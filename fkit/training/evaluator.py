@@ -1,6 +1,7 @@
 """Several metrics as one monoid, made from a config."""
 
-from collections.abc import Callable, Mapping, Sequence
+import numbers
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from operator import itemgetter
 from typing import Any, cast
@@ -11,6 +12,7 @@ from numpy.typing import NDArray
 from fkit.structures.batch import Batch
 from fkit.training.metric import Metric, Targets, check_metric
 from fkit.tree.check import expect
+from fkit.tree.contract import title
 from fkit.tree.error import FkitTypeError, FkitValueError, quoted
 
 __all__ = ["Evaluator", "sample_ids"]
@@ -39,8 +41,12 @@ class Evaluator:
 
     def __post_init__(self) -> None:
         expect(self.metrics, (list, tuple), "Evaluator: metrics are a list")
-        for metric in self.metrics:
-            check_metric(metric)
+        for number, metric in enumerate(self.metrics):
+            try:
+                check_metric(metric)
+            except FkitTypeError as error:
+                error.path = f"[{number}]" if len(self.metrics) > 1 else ""
+                raise
         object.__setattr__(self, "metrics", tuple(self.metrics))
 
     @staticmethod
@@ -102,7 +108,7 @@ class Evaluator:
         """
         scores: dict[str, float] = {}
         for metric, one in zip(self.metrics, state, strict=True):
-            for name, value in metric.compute(one).items():
+            for name, value in _scores(metric, one):
                 if name in scores:
                     raise FkitValueError(
                         f"two metrics give {name!r}.",
@@ -110,6 +116,27 @@ class Evaluator:
                     )
                 scores[name] = value
         return scores
+
+
+def _scores(metric: Metric, state: Any) -> Iterable[tuple[str, Any]]:
+    """What a metric gives: names and numbers.
+
+    Raises:
+        FkitTypeError: it gives something else.
+    """
+    scores: Any = metric.compute(state)
+    who = title(metric)
+    if not isinstance(scores, Mapping):
+        raise FkitTypeError(
+            f"{who}.compute gave {quoted(scores)}, and a metric gives a mapping of names to numbers.",
+            repair=f"Return {{{who.lower()!r}: number}}.",
+        )
+    for name, score in cast("Mapping[Any, Any]", scores).items():
+        if not isinstance(name, str):
+            raise FkitTypeError(f"{who}.compute names a number {quoted(name)}, and a name is text.")
+        if isinstance(score, str | bytes) or not (isinstance(score, numbers.Real) or hasattr(score, "__float__")):
+            raise FkitTypeError(f"{who}.compute gives {name} = {quoted(score)}, which is no number.")
+    return cast("Mapping[str, Any]", scores).items()
 
 
 def sample_ids(batch: Batch, first: int) -> NDArray[np.int64]:

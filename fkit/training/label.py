@@ -13,7 +13,7 @@ from frozendict import frozendict
 from numpy.typing import NDArray
 
 from fkit.tree.check import expect, expect_number
-from fkit.tree.error import FkitTypeError, FkitValueError, quoted
+from fkit.tree.error import FkitError, FkitTypeError, FkitValueError, quoted
 from fkit.tree.frozen import EMPTY
 
 __all__ = ["LabelRange", "check_labels", "check_targets", "label_ranges"]
@@ -97,7 +97,11 @@ def check_targets(
             # what a step mostly sees, in a third of the time: read as unsigned, what is below 0 is beyond every class
             if mask is None and labels.dtype == _COMMON and labels.size and labels.view(np.uint64).max() < classes:
                 continue
-            check_labels(labels if mask is None else labels[np.asarray(mask, bool)], classes, ignore, name)
+            try:
+                check_labels(labels if mask is None else labels[np.asarray(mask, bool)], classes, ignore, name)
+            except FkitError as error:
+                error.path = "targets"
+                raise
 
 
 def label_ranges(model: Any) -> Mapping[str, LabelRange]:

@@ -25,6 +25,7 @@ def numbers_of(losses: Any, number: Callable[[Any], Any]) -> dict[str, Any]:
     if not isinstance(losses, Mapping):
         raise FkitTypeError(
             f'a model in mode="loss" returns a mapping of losses, found {type(losses).__name__}.',
+            path="model",
             repair='Return {"loss": loss}; the sum of those whose key contains "loss" is differentiated.',
         )
     return {str(name): _number(name, value, number) for name, value in losses.items()}
@@ -36,7 +37,9 @@ def _number(name: Any, value: Any, number: Callable[[Any], Any]) -> Any:
         return sum(parts[1:], parts[0])
     scalar = number(value)
     if scalar is None:
-        raise FkitTypeError(f"loss {name!r} is a {type(value).__name__}; it must be an array or a list of arrays.")
+        raise FkitTypeError(
+            f"loss {name!r} is a {type(value).__name__}; it must be an array or a list of arrays.", path="model"
+        )
     return scalar
 
 
@@ -58,6 +61,7 @@ def total(losses: Mapping[str, Any], key: str | None = None) -> Any:
     if not parts:
         raise FkitValueError(
             f'the model\'s losses {sorted(losses)} hold no key that contains "loss".',
+            path="model",
             repair='Name what is to be differentiated "loss" or "loss_...".',
         )
     return parts[0] if len(parts) == 1 else sum(parts[1:], parts[0])

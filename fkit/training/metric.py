@@ -14,12 +14,21 @@ from numpy.typing import NDArray
 from fkit.training.label import check_labels
 from fkit.training.row import Rows
 from fkit.tree.check import check_fields, expect, expect_number
+from fkit.tree.contract import Contract, expect_contract
 from fkit.tree.error import FkitKeyError, FkitTypeError, FkitValueError, quoted
 from fkit.tree.frozen import EMPTY, frozen
 
 __all__ = ["Accuracy", "Metric", "check_metric", "ranks"]
 
-_METHODS = ("empty", "observe", "merge", "compute")
+_METRIC = Contract(
+    "metric",
+    (("empty", ""), ("observe", "state, outputs, targets, ids, valid"), ("merge", "a, b"), ("compute", "state")),
+    """
+For example, with fkit.Metric, which has them all for a number a sample:
+    class Hits(fkit.Metric):
+        def values(self, outputs, targets):
+            return outputs["pred_score"].argmax(1) == targets["gt_label"]""",
+)
 
 Targets: TypeAlias = Mapping[str, Any]
 
@@ -120,7 +129,7 @@ def check_metric(metric: Any) -> None:
     """Refuse what is no metric: for the door of an evaluator.
 
     Raises:
-        FkitTypeError: a method is not there; the message says which.
+        FkitTypeError: a method is not there, or takes other arguments; the message says which, and what a metric has.
 
     Example:
         >>> check_metric(Metric())
@@ -129,13 +138,7 @@ def check_metric(metric: Any) -> None:
         fkit.tree.error.FkitTypeError: Metric does not say what it measures.
           Write `values(self, outputs, targets)`, which gives a number a sample, (N,); or `empty`, `observe`, `merge` and `compute`.
     """
-    missing = [name for name in _METHODS if not callable(getattr(metric, name, None))]
-    if isinstance(metric, type) or missing:
-        lacks = f", which has no {missing[0]}" if missing and len(missing) < len(_METHODS) else ""
-        raise FkitTypeError(
-            f"a metric is a value with {', '.join(_METHODS)}, not {quoted(metric)}{lacks}.",
-            repair="Derive it from fkit.Metric; the kit's own is dict(type='Accuracy').",
-        )
+    expect_contract(metric, _METRIC)
     kind = cast("type[Any]", type(metric))
     if isinstance(metric, Metric) and kind.values is Metric.values:
         for name in ("observe", "compute"):

@@ -125,6 +125,7 @@ def unreached(part: Part) -> FkitValueError:
     return FkitValueError(
         f"the loss of phase {part.prefix.rstrip('/') or part.phase.optimizer!r} reaches none of its parameters: "
         "nothing would move.",
+        path="model",
         repair="A loss is computed from parameters, with nothing between that holds gradients back (detach(), .item(), "
         "stop_gradient).",
     )

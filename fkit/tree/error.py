@@ -46,6 +46,9 @@ class FkitError(Exception):
           Did you mean 'ResNet'? Registered: ResNet, VGG
     """
 
+    parts: tuple[str, ...] = ()
+    """The names of classes and functions in which it arose, the innermost first: who knows the config finds its part."""
+
     exit_code = 2  # the user's input is wrong; 1 is a run that failed (RunError)
 
     def __init__(

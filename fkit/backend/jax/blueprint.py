@@ -1,6 +1,7 @@
 """What a flax module holds, by torch's names, learnt by tracing ``module.init`` once (no arithmetic is done)."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Generator, Mapping
+from contextlib import contextmanager
 from typing import Any, NamedTuple
 
 import jax
@@ -12,12 +13,22 @@ from numpy.typing import NDArray
 
 from fkit.array.random import key, tag
 from fkit.backend.jax.naming import kind_of, leaf_of, to_torch, torch_path
+from fkit.catalog.report import broken
 from fkit.training.inventory import Entry, Inventory
 from fkit.training.label import label_ranges
-from fkit.tree.error import FkitTypeError, FkitValueError
+from fkit.tree.contract import expect_fit, title
+from fkit.tree.error import FkitError, FkitTypeError, FkitValueError
 
 __all__ = ["Blueprint", "Site", "blueprint", "cast_inputs", "own_values"]
 
+_CALL = """A model has __call__(inputs, samples, mode, train), with mode "tensor", "loss" or "predict". For example:
+      @nn.compact
+      def __call__(self, inputs, samples=None, mode="tensor", train=False):
+          scores = nn.Dense(10)(inputs.reshape(len(inputs), -1))
+          if mode == "loss":
+              loss = optax.softmax_cross_entropy_with_integer_labels(scores, samples.targets["gt_label"])
+              return {"loss": loss.mean()}
+          return {"pred_score": nn.softmax(scores)} if mode == "predict" else scores"""
 _RANDOM = "random"
 _TRANSIENT = (_RANDOM, "intermediates", "perturbations")
 
@@ -68,8 +79,13 @@ def blueprint(module: nn.Module, example: Callable[[], Any] | None, dtype: str) 
     """
     if not isinstance(module, nn.Module):  # pyright: ignore[reportUnnecessaryIsInstance]
         raise FkitTypeError(
-            f"a model on backend 'jax' is a flax.linen.Module, found {type(module).__name__}.",
+            f"a model on backend 'jax' is a flax.linen.Module, found {title(module)}.",
+            path="model",
             repair="Register the flax twin under the same name with backend='jax'.",
+        )
+    with _of_model():
+        expect_fit(
+            module.__call__, "__call__", "inputs, samples, mode=, train=", f"{title(module)} is no model: its", _CALL
         )
     modules: dict[tuple[str, ...], nn.Module] = {}
 
@@ -78,8 +94,14 @@ def blueprint(module: nn.Module, example: Callable[[], Any] | None, dtype: str) 
             modules.setdefault(tuple(context.module.path), context.module)
         return call(*args, **kwargs)
 
-    with nn.intercept_methods(note):
-        shapes = nn.meta.unbox(jax.eval_shape(_init(module, example), _rngs((0, 0))))
+    init = _init(module, example)
+    with nn.intercept_methods(note), _of_model():
+        try:
+            shapes = nn.meta.unbox(jax.eval_shape(init, _rngs((0, 0))))
+        except FkitError:
+            raise
+        except Exception as cause:
+            raise broken(f"{title(module)}, traced with mode='tensor',", cause, "model") from cause
     params, buffers, entries = [], [], []
     for path, layer in _owners(shapes, modules):
         for site, entry in _arrays(path, layer, shapes, dtype):
@@ -94,6 +116,16 @@ def blueprint(module: nn.Module, example: Callable[[], Any] | None, dtype: str) 
     masks = traverse_util.flatten_dict(dict(shapes.get(_RANDOM, {})))
     tags = tuple((path, tag(torch_path(path[:-1]))) for path in masks)
     return Blueprint(Inventory(tuple(entries), rules, labels=label_ranges(module)), tuple(params), tuple(buffers), tags)
+
+
+@contextmanager
+def _of_model() -> Generator[None]:
+    """Errors inside the block are the model's."""
+    try:
+        yield
+    except FkitError as error:
+        error.path = error.path or "model"
+        raise
 
 
 def own_values(

@@ -17,6 +17,7 @@ from fkit.backend.torch.drop import RandomLayer
 from fkit.backend.torch.interop import to_numpy
 from fkit.training.inventory import Entry, Inventory
 from fkit.training.label import label_ranges
+from fkit.tree.contract import expect_fit, title
 from fkit.tree.error import FkitTypeError
 
 __all__ = ["Pool", "Template", "Words", "blank", "build", "inventory_of", "own_values"]
@@ -26,6 +27,12 @@ Words = tuple[tuple[int, int], ...]
 
 # layers of torch.nn that draw random numbers in training
 _RANDOM = ("Dropout", "RReLU", "FractionalMaxPool", "Multihead", "Transformer", "LSTM", "GRU", "RNN")
+_FORWARD = """A model has forward(inputs, samples=None, mode="tensor" | "loss" | "predict"). For example:
+      def forward(self, inputs, samples=None, mode="tensor"):
+          scores = self.layers(inputs)
+          if mode == "loss":
+              return {"loss": nn.functional.cross_entropy(scores, samples.targets["gt_label"])}
+          return {"pred_score": scores.softmax(1)} if mode == "predict" else scores"""
 # a few layers: Python ints are faster than numpy's arrays
 _FEW = 6
 
@@ -40,9 +47,13 @@ def build(make: Callable[[str], Any]) -> nn.Module:
         module = make("torch")
     if not isinstance(module, nn.Module):
         raise FkitTypeError(
-            f"a model on torch is a torch.nn.Module, found {type(module).__name__}.",
-            repair="forward(inputs, samples=None, mode='tensor' | 'loss' | 'predict')",
+            f"a model on torch is a torch.nn.Module, found {title(module)}.", path="model", repair=_FORWARD
         )
+    try:
+        expect_fit(module.forward, "forward", "inputs, samples, mode=", f"{title(module)} is no model: its", _FORWARD)
+    except FkitTypeError as error:
+        error.path = "model"
+        raise
     return module
 
 

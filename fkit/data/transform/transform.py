@@ -10,8 +10,10 @@ import numpy as np
 from fkit.catalog.entry import Built
 from fkit.data.ambient import repeatable, reseed
 from fkit.tree.check import expect
+from fkit.tree.contract import Contract, expect_contract, expect_fit, title
 from fkit.tree.error import FkitError, FkitTypeError, like, quoted
 from fkit.tree.frozen import frozen
+from fkit.tree.trace import blamed
 
 __all__ = [
     "Compose",
@@ -41,6 +43,18 @@ class Fetch(Protocol):
     def __call__(self, index: int) -> Sample: ...
 
     def __len__(self) -> int: ...
+
+
+_TRANSFORM = Contract(
+    "transform",
+    (("draw", "sample, rng, fetch"), ("apply", "sample, params")),
+    """
+For example, with fkit.Transform, whose draw decides nothing:
+    class Invert(fkit.Transform):
+        def apply(self, sample, params):
+            return {**sample, "img": 255 - sample["img"]}""",
+)
+_FUNCTION = "\n  Or it is a function of a sample, a dict, which returns one."
 
 
 class Transform:
@@ -94,7 +108,7 @@ class Compose(Transform):
         several: Any = self.transforms
         if isinstance(several, (str, Mapping)) or not isinstance(several, Iterable):
             raise FkitTypeError(f"Compose: transforms is a list of transforms, not {quoted(several)}.")
-        steps = tuple(as_transform(step) for step in cast("Iterable[Any]", several))
+        steps = tuple(_step(step, place) for place, step in enumerate(cast("Iterable[Any]", several)))
         object.__setattr__(self, "transforms", steps)
         object.__setattr__(self, "steps", steps)
 
@@ -192,15 +206,26 @@ def as_transform(step: Any) -> Transform:
         and type(step).__call__ is Transform.__call__
     ):
         step.apply({}, None)
-    if isinstance(step, Transform) or (hasattr(step, "draw") and hasattr(step, "apply") and callable(step)):
+    if not isinstance(step, type) and hasattr(step, "draw") and hasattr(step, "apply") and callable(step):
+        if type(step).__module__.partition(".")[0] != "fkit":
+            expect_contract(step, _TRANSFORM)
         return cast(Transform, step)
     if isinstance(step, Mapping):
         raise FkitTypeError(
             f"a step of a pipeline is the config {quoted(cast(Any, step))}, not a transform.",
             repair='Build it first: fkit.build(cfg, registry, "transforms").',
         )
+    if isinstance(step, type):
+        raise FkitTypeError(
+            f"a step of a pipeline is the class {title(step)}, not a transform.",
+            repair=f"{step.__name__}(...) makes one.",
+        )
     if not callable(step):
-        raise FkitTypeError(f"a step of a pipeline is {quoted(step)}, which cannot be called.")
+        raise FkitTypeError(
+            f"a step of a pipeline is {quoted(step)}, which cannot be called.", repair=_TRANSFORM.text + _FUNCTION
+        )
+    name = title(cast(Any, step))
+    expect_fit(step, name, "sample", f"{name} is no step of a pipeline: its", _TRANSFORM.text + _FUNCTION)
     return Foreign(step)
 
 
@@ -248,10 +273,20 @@ def _name(step: Any) -> str:
     return getattr(step, "__name__", None) or type(step).__name__
 
 
+def _step(step: Any, place: int) -> Transform:
+    try:
+        return as_transform(step)
+    except FkitTypeError as error:
+        error.path = f"pipeline[{place}]"
+        raise
+
+
 def _failed(step: Transform, place: int, sample: Sample, cause: Exception) -> FkitError:
     name = _name(step.transform) if isinstance(step, Foreign) else _name(step)
     text = str(cause) if isinstance(cause, FkitError) else f"{type(cause).__name__}: {cause}"
     if type(cause) is KeyError and cause.args and cause.args[0] not in sample:
         text = f"the sample has no {cause.args[0]!r}; it has {', '.join(sample)}."
+    inner = cause.path.removeprefix("pipeline") if isinstance(cause, FkitError) else ""
+    path = f"pipeline[{place}]" + (f".transforms{inner}" if inner.startswith("[") else "")
     kind = type(cause) if isinstance(cause, FkitError) else like(cause)
-    return kind(f"pipeline[{place}], {name}: {text}")
+    return kind(blamed(f"pipeline[{place}], {name}: {text}", cause), path=path, value=name)

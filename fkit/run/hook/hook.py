@@ -2,18 +2,23 @@
 
 import sys
 from collections.abc import Callable, Iterable, Mapping
+from difflib import get_close_matches
 from typing import Any, ClassVar, NamedTuple, cast
 
+from fkit.run.attempt import raised, told
 from fkit.run.course import Course
 from fkit.run.effect import Effect
 from fkit.run.event import EVENTS, Event
+from fkit.run.memory import write_memory
 from fkit.run.state import Memory, Position, RunState
 from fkit.training.program import Program
 from fkit.training.schedule import Schedule
 from fkit.training.state import Hyperparams
 from fkit.tree.check import expect
+from fkit.tree.contract import Contract, expect_fit, title
 from fkit.tree.error import FkitError, FkitKeyError, FkitTypeError, FkitValueError, RunError, quoted
 from fkit.tree.frozen import frozen
+from fkit.tree.trace import users_line
 
 __all__ = [
     "NEVER",
@@ -24,7 +29,7 @@ __all__ = [
     "Offer",
     "ask",
     "call",
-    "check_events",
+    "check_hook",
     "first_memory",
     "handlers",
     "priority_number",
@@ -34,6 +39,22 @@ PRIORITIES: Mapping[str, int] = frozen(
     dict(HIGHEST=0, VERY_HIGH=10, HIGH=30, ABOVE_NORMAL=40, NORMAL=50, BELOW_NORMAL=60, LOW=70, VERY_LOW=90, LOWEST=100)
 )
 
+_CALL = "memory, run, event"
+_HOOK = Contract(
+    "hook",
+    (("after_train_iter", _CALL),),
+    """
+or another of its events. For example, with fkit.Hook, and effects of fkit.run.effect:
+    @dataclass(frozen=True)
+    class Shout(Hook):
+        every: int = 10
+        def after_train_iter(self, memory, run, event):
+            if event.iteration % self.every:
+                return memory, ()
+            return memory, (WriteText(f"step {event.iteration}!"),)""",
+)
+_ASKED = (("memory", ""), ("answers", "event"), ("due", "event, position, length, total"), ("bind", "offer"),
+          ("wrap", "program"))  # fmt: skip
 
 NEVER = sys.maxsize
 """What `Hook.due` answers where a hook wants no more of an event."""
@@ -155,45 +176,82 @@ def ask(name: str, method: str, function: Callable[..., Any], *arguments: Any) -
     """What a method of a hook, that is none of its handlers, answers.
 
     Raises:
-        RunError: it raised; the message names the hook and the method.
+        RunError: it raised; the message names the hook and the method, and the line of the user's code.
     """
     try:
         return function(*arguments)
-    except FkitError:
-        raise
+    except FkitError as error:
+        raise told(error, f"hook {name!r} in {method}") if users_line(error) else error from error.__cause__
     except Exception as cause:
-        raise RunError(f"hook {name!r} raised in {method}: {cause!r}") from cause
+        raise raised(f"hook {name!r} raised in {method}: {cause!r}", cause) from cause
 
 
 def first_memory(name: str, hook: Hook) -> Memory:
     """A hook's memory before the first event.
 
     Raises:
-        RunError: it raised, or gave something else.
+        RunError: it raised.
+        FkitTypeError: it gave something else, or what a checkpoint cannot keep.
     """
     expect(hook, Hook, "`hook` is a hook (derive it from fkit.Hook)")
     memory = ask(name, "memory()", hook.memory)
     if type(memory) is not Memory:
-        raise RunError(
+        raise FkitTypeError(
             f"hook {name!r}: memory() gives a Memory, not {quoted(memory)}.",
             repair="Say Memory(exact=...), or observed.",
         )
+    if type(hook).memory is not Hook.memory:
+        write_memory(memory.exact, f"the exact memory of hook {name!r}")
     return memory
 
 
-def check_events(name: str, hook: Hook) -> None:
-    """Refuse a handler of an event that there is not: it would never be called.
+def check_hook(name: str, hook: Any) -> None:
+    """Refuse what is no hook, or has a method that the loop's call does not fit, or a handler of no event, which would
+    never be called.
 
     Raises:
-        FkitKeyError: its name begins as that of one does.
+        FkitTypeError: with what a hook is.
+        FkitKeyError: a method's name is near that of an event, or begins as that of one does.
     """
+    if isinstance(hook, type) or not isinstance(hook, Hook):
+        what = "is a class" if isinstance(hook, type) else "is not derived from fkit.Hook"
+        raise FkitTypeError(f"{title(hook)} is no hook: it {what}, and a hook is a value.", repair=_HOOK.text)
     for word in dir(type(hook)):
-        handler = word.startswith(("before_", "after_")) and callable(getattr(type(hook), word))
-        if handler and word not in EVENTS and "_test" not in word:
+        method = getattr(type(hook), word)
+        if word.startswith("_") or not callable(method) or isinstance(method, type) or hasattr(Hook, word):
+            continue
+        if word in EVENTS:
+            expect_fit(getattr(hook, word), word, _CALL, f"{title(hook)} is no hook: its", _HOOK.text)
+        elif _is_meant(word):
             raise FkitKeyError(
-                f"hook {name!r} has a method {word!r}, and there is no such event.", value=word, choices=EVENTS,
-                label="Events", repair="Begin the name of a method that is no handler with something else.",
+                f"hook {name!r} has a method {word!r}, and there is no such event.", value=_translated(word),
+                choices=EVENTS, label="Events", repair="Begin the name of a method that is no handler with something else.",
             )  # fmt: skip
+    for method, arguments in _ASKED:
+        if getattr(type(hook), method) is not getattr(Hook, method):
+            expect_fit(getattr(hook, method), method, arguments, f"{title(hook)} is no hook: its", _HOOK.text)
+
+
+def _is_meant(word: str) -> bool:
+    """Whether the name of a method was meant to be an event's: it begins as theirs do, or is a slip or two away."""
+    if "_test" in word:  # mmengine's, of a test: nobody's here
+        return False
+    return word.startswith(("before_", "after_", "on_")) or bool(get_close_matches(word, EVENTS, 1, 0.85))
+
+
+def _translated(word: str) -> str:
+    """The name of an event as other kits have it, in this one's words.
+
+    Example:
+        >>> _translated("on_train_epoch_end"), _translated("on_batch_start"), _translated("after_train_itr")
+        ('after_train_epoch', 'before_train_iter', 'after_train_itr')
+    """
+    parts = word.split("_")
+    place = {"end": "after", "start": "before", "begin": "before"}.get(parts[-1])
+    if parts[0] != "on" or place is None:
+        return word
+    words = [{"validation": "val", "batch": "iter", "step": "iter", "fit": "train"}.get(w, w) for w in parts[1:-1]]
+    return "_".join((place, *(("train",) if words in (["epoch"], ["iter"]) else ()), *words))
 
 
 def call(name: str, handler: Handler, memory: Memory, run: RunState, event: Event) -> Answer:
@@ -202,23 +260,36 @@ def call(name: str, handler: Handler, memory: Memory, run: RunState, event: Even
     Raises:
         RunError: it raised, or its answer is no memory and a tuple of effects.
     """
+    answer: Any = None
     try:
-        after, effects = handler(memory, run, event)
-    except FkitError:
-        raise
+        answer = handler(memory, run, event)
+        after, effects = answer
+    except FkitError as error:
+        where = f"hook {name!r} at {event.name}, iteration {event.iteration}"
+        raise told(error, where) if users_line(error) else error from error.__cause__
     except Exception as cause:
-        raise RunError(f"hook {name!r} raised at {event.name}, iteration {event.iteration}: {cause!r}") from cause
+        if (
+            cause.__traceback__ is not None and cause.__traceback__.tb_next is None
+        ):  # it was not the handler that raised
+            raise _refused(name, answer, event) from None
+        raise raised(f"hook {name!r} raised at {event.name}, iteration {event.iteration}: {cause!r}", cause) from cause
     if type(effects) is tuple and (after is memory or type(after) is Memory):
         return after, effects
-    return _checked(name, after, effects, event)
+    return _checked(name, answer, event)
 
 
-def _checked(name: str, memory: Any, effects: Any, event: Event) -> Answer:
+def _checked(name: str, answer: Any, event: Event) -> Answer:
     """An answer whose effects are a list; any other is refused, a single effect above all, which is a tuple itself."""
+    memory, effects = answer
     if isinstance(memory, Memory) and isinstance(effects, list):
         return memory, tuple(cast("list[Effect]", effects))
-    raise RunError(
+    raise _refused(name, answer, event)
+
+
+def _refused(name: str, answer: Any, event: Event) -> RunError:
+    kind = "" if answer is None or isinstance(answer, tuple) else f", a {type(answer).__name__}"
+    return RunError(
         f"hook {name!r} at {event.name}, iteration {event.iteration}: a handler returns (memory, effects), a Memory and a "
-        f"tuple, not {quoted((memory, effects), 60)}.",
-        repair="One effect is a tuple of one: return memory, (Stop(),).",
+        f"tuple, not {quoted(answer, 60)}{kind}.",
+        repair="return memory, () asks for nothing; one effect is a tuple of one: return memory, (Stop(),).",
     )
