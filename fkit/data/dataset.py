@@ -32,16 +32,10 @@ __all__ = [
     "read_digits",
 ]
 
-_DATASET = Contract(
-    "dataset",
-    (("__len__", ""), ("__getitem__", "index")),
-    """
-For example, with fkit.Dataset, which has both of a list of samples:
-    @dataclass(frozen=True)
+_DATASET = Contract("dataset", (("__len__", ""), ("__getitem__", "index")), """
+For example, fkit.Dataset.of(samples) of a list of samples, or with fkit.Dataset:
     class Squares(fkit.Dataset):
-        def load(self):
-            return [{"img": np.full((8, 8, 1), n), "gt_label": n % 2} for n in range(9)]""",
-)
+        def load(self): return [{"img": np.full((8, 8, 1), n), "gt_label": n % 2} for n in range(9)]""")  # fmt: skip
 _SPLITS = ("train", "test")
 _LOOKED_AT = 16  # samples, for the fingerprint of a dataset that is not a list
 _CONTRACT = (

@@ -7,7 +7,7 @@ from frozendict import frozendict
 
 from fkit.catalog.registry import Registry
 from fkit.catalog.report import placed
-from fkit.recipe.settings import Settings, Wrapper, missing
+from fkit.recipe.settings import Settings, Wrapper, line_of, missing
 from fkit.recipe.source import build_part, source_of
 from fkit.recipe.vocabulary import unsupported
 from fkit.training.optimizer import TWINS, Optimizer, check_group, check_options
@@ -77,7 +77,7 @@ def _optimizer(settings: Settings, wrapper: Wrapper) -> Optimizer:
     kind = node.get("type")
     if kind is None or not (isinstance(kind, str) or callable(kind)):
         raise FkitTypeError(
-            f"{path}.type = {quoted(kind)} names no optimizer.", path=f"{path}.type", origin=settings.tree.origin(path),
+            f"{path}.type = {quoted(kind)} names no optimizer.", path=f"{path}.type", origin=line_of(settings.tree, f"{path}.type"),
             choices=tuple(TWINS), label="Optimizers",
         )  # fmt: skip
     name = _name(kind)

@@ -13,10 +13,23 @@ from fkit.run.hook.validation import ValidationHook
 from fkit.training.program import Hyperparams
 from fkit.training.schedule import Schedule, target
 from fkit.tree.check import expect
+from fkit.tree.contract import Contract, expect_contract
 from fkit.tree.error import FkitError
 from fkit.tree.path import parse
 
 __all__ = ["hooks_of"]
+
+_SCHEDULE = Contract(
+    "schedule",
+    (("init", ""), ("step", "state, at, value")),
+    """
+and `param`, the name of what it sets. For example, half of the rate from the third epoch on:
+    class Half:
+        param = "lr"
+        def __init__(self, end): pass
+        def init(self): return ()
+        def step(self, state, at, value): return state, value / 2 if at.epoch >= 2 else value""",
+)
 
 
 def hooks_of(
@@ -94,6 +107,7 @@ def _schedule(part: Part, settings: Settings, registry: Registry, course: Course
     end = epochs if _by_epoch(options) else course.total(length)
     schedule = build_part(part._replace(node=options), settings, registry, "param_schedulers", defaults={"end": end})
     try:
+        expect_contract(schedule, _SCHEDULE)
         return schedule.in_iterations(length) if convert else schedule
     except FkitError as error:
         raise said_at(error, part.path, settings) from error

@@ -23,7 +23,7 @@ def users_line(error: BaseException) -> str:
         ''
     """
     for file, number, function in _calls(error):
-        return f"{_short(file)}:{number}, in {function}"
+        return f"{_short(file)}:{number}, in {function.rpartition('<locals>.')[2]}"
     return ""
 
 

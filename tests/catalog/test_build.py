@@ -292,8 +292,10 @@ def test_a_missing_argument_is_named(tmp_path: Path) -> None:
 def test_a_constructor_that_raises_keeps_its_class_and_cause(tmp_path: Path) -> None:
     error, text = build_file(tmp_path, "width=16", "width=-16")
     assert isinstance(error, FkitValueError) and isinstance(error.__cause__, ValueError)
+    line = Conv.__init__.__code__.co_firstlineno + 2
     assert text == (
-        "net.py:10: model.stages[1]: 'Conv' could not be built: ValueError: width -16 is negative\n"
+        "net.py:10: model.stages[1]: 'Conv' could not be built: ValueError: width -16 is negative "
+        f"({os.path.relpath(__file__)}:{line}, in Conv.__init__)\n"
         "  Given: width=-16\n"
         "  Signature: Conv(width: 'int', bias: 'bool' = True) -> 'None'"
     )
@@ -320,7 +322,9 @@ def test_a_type_error_of_the_constructors_own_is_not_taken_for_an_argument() -> 
     def fails(a: int) -> None:
         raise TypeError("inside")
 
-    with pytest.raises(FkitTypeError, match=r"'fails' could not be built: TypeError: inside\n  Given: a=1"):
+    with pytest.raises(
+        FkitTypeError, match=r"'fails' could not be built: TypeError: inside \(\S+, in fails\)\n  Given: a=1"
+    ):
         Registry().register("models", fails).build("models", {"type": "fails", "a": 1})
 
 

@@ -161,14 +161,14 @@ def test_a_collate_function_that_fails_is_named(collate: Any, said: str):
 @pytest.mark.parametrize(
     ("changes", "said"),
     [
-        ({"dataset": 3}, "a dataset has __len__ and __getitem__, which 3 has not"),
-        ({"sampler": 3}, "a sampler has endless, count and indices; 3 has no 'endless'"),
+        ({"dataset": 3}, "3 is no dataset: it has no __len__"),
+        ({"sampler": 3}, "3 is no sampler: it has no count"),
         ({"batch_size": "2"}, "Loader: batch_size = '2' is text, not a whole number"),
         ({"batch_size": 0}, "batch_size = 0: at least 1"),
         ({"ahead": 0}, "prefetch_factor = 0: at least 1"),
         ({"limit": 0}, "num_batch_per_epoch = 0: at least 1"),
         ({"seed": 0.5}, "seed = 0.5 is not a whole number"),
-        ({"collate": 3}, "`collate` is a function of samples"),
+        ({"collate": 3}, "a collate_fn is a function of samples"),
     ],
 )
 def test_wrong_arguments_are_said(changes: dict[str, Any], said: str):

@@ -203,7 +203,9 @@ class Broken(Numbers):
 
 def test_a_sample_that_fails_is_named():
     source = Loader(Broken(4), 3, DefaultSampler(shuffle=False))
-    with pytest.raises(OSError, match=r"^Broken\[2\]: OSError: disk gone$") as caught:
+    with pytest.raises(
+        OSError, match=r"^Broken\[2\]: OSError: disk gone \(\S*test_source.py:\d+, in Broken.__getitem__\)$"
+    ) as caught:
         list(source.batches(0))
     assert isinstance(caught.value, FkitError) and isinstance(caught.value.__cause__, OSError)
 

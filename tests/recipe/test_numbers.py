@@ -47,7 +47,7 @@ WRONG = [
     ("train_cfg=dict(max_epochs='5')", f"train_cfg.max_epochs = '5' {TEXT} a whole number"),
     ("train_cfg=dict(max_epochs=5.0)", "train_cfg.max_epochs = 5.0 is not a whole number"),
     ("train_cfg=dict(val_interval=0)", "train_cfg.val_interval = 0 is not a whole number of at least 1"),
-    ("train_cfg=dict(by_epoch=False)", "training needs train_cfg.max_iters"),
+    ("train_cfg=dict(by_epoch=False)", "train_cfg.max_epochs = 20, and this run counts iterations: train_cfg.by_epoch = False says so, and max_iters is missing"),
     ("train_cfg=dict(type='MyLoop')", "train_cfg.type = 'MyLoop' is no loop"),
     ("train_cfg=None", "training needs train_cfg"),
     ("val_cfg=dict(type='MyLoop')", "val_cfg.type = 'MyLoop' is not supported yet: there is ValLoop"),

@@ -73,8 +73,14 @@ def test_a_users_own_variable_is_none(name):
         ({"dtype": "float16"}, "dtype = 'float16' is unknown.\n  Did you mean"),
         ({"seed": 1, "randomness": {"seed": 2}}, "are one value"),
         ({"workflow": 3}, "workflow = 3 is not a list of pairs"),
-        ({"train_cfg": {"max_iters": 9}}, "train_cfg.max_iters = 9, and this run counts by train_cfg.max_epochs"),
-        ({"train_cfg": {"by_epoch": False, "max_iters": 9}}, "train_cfg.max_epochs = 3, and this run counts by"),
+        (
+            {"train_cfg": {"max_iters": 9}},
+            "train_cfg.max_iters = 9, and this run counts epochs: train_cfg.max_epochs = 3 says so.",
+        ),
+        (
+            {"train_cfg": {"by_epoch": False, "max_iters": 9}},
+            "train_cfg.max_epochs = 3, and this run counts iterations: train_cfg.by_epoch = False says so.",
+        ),
     ],
 )
 def test_a_wrong_value_is_an_error_that_names_it(change, text):

@@ -82,9 +82,13 @@ Point = namedtuple("Point", "x")
 
 @pytest.mark.parametrize("value", [{1, 2}, Point(1), deque([1]), np.array(["a"]), object(), 1j, (1, {"a": {2}})])
 def test_memory_that_a_checkpoint_cannot_keep_is_refused_by_the_hooks_name(value):
-    plan = plan_of(value)
-    with pytest.raises(FkitTypeError, match=r"the exact memory of hook 'custom_hooks.0' holds .* cannot keep"):
-        save(plan, fkit.begin(plan))
+    text = r"the exact memory of hook 'custom_hooks.0' holds .* cannot keep"
+    with pytest.raises(FkitTypeError, match=rf"custom_hooks\[0\]: {text}"):
+        plan_of(value)
+    plan = plan_of(())
+    run = fkit.begin(plan)
+    with pytest.raises(FkitTypeError, match=text):
+        save(plan, run._replace(memory={**run.memory, "custom_hooks.0": Memory(value)}))
 
 
 def test_a_counter_is_a_mapping():

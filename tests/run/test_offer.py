@@ -42,7 +42,7 @@ def test_the_schedules_hook_has_the_configs_policies_under_any_name():
 
 def test_what_is_no_hook_is_refused_by_its_place():
     reg = registry().register("hooks", dict, name="Table")
-    with pytest.raises(FkitTypeError, match=r"custom_hooks\[0\] is a hook \(derive it from fkit.Hook\), not the dict"):
+    with pytest.raises(FkitTypeError, match=r"custom_hooks\[0\]: \{\} is no hook: it is not derived from fkit.Hook"):
         fkit.plan(config(custom_hooks=[{"type": "Table"}]), reg)
 
 

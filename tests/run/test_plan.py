@@ -90,7 +90,7 @@ def _broken(*_):
     [
         ({"wrap": lambda self, program: None}, "what hook 'custom_hooks.0' gives in wrap is a program"),
         ({"wrap": _broken}, "hook 'custom_hooks.0' raised in wrap: ZeroDivisionError"),
-        ({"bind": lambda self, offer: None}, r"what custom_hooks\[0\] gives in bind is a hook"),
+        ({"bind": lambda self, offer: None}, r"custom_hooks\[0\]: what it gives in bind is a hook, not None"),
         ({"bind": _broken}, "hook 'custom_hooks.0' raised in bind: ZeroDivisionError"),
         ({"answers": _broken}, "hook 'custom_hooks.0' raised in answers: ZeroDivisionError"),
         ({"memory": _broken}, r"hook 'custom_hooks.0' raised in memory\(\): ZeroDivisionError"),
