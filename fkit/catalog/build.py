@@ -6,7 +6,17 @@ from typing import Any, Protocol, cast
 
 from fkit.catalog.allow import allowance
 from fkit.catalog.entry import Built, Maker
-from fkit.catalog.report import bad_config, failed, is_reported, no_type, not_found, reported, undone_delete
+from fkit.catalog.report import (
+    bad_config,
+    failed,
+    is_reported,
+    locate,
+    no_type,
+    not_found,
+    origin_of,
+    reported,
+    undone_delete,
+)
 from fkit.catalog.resolve import Part, Where, load, path_of, recipe_for, scope_of, warn_deprecated
 from fkit.catalog.table import Table
 from fkit.config.config import Config
@@ -234,7 +244,9 @@ def _sequence(part: Part, defaults: Any) -> Any:
     """A list of models is the registered ``Sequential`` of them; anything else is no config."""
     cfg, kind, registry, scope, backend, where = part
     if registry.kind(kind) != "models" or not isinstance(cfg, (list, tuple)):
-        raise reported(bad_config(kind, cfg, part.path))
+        outer: Any = None if isinstance(where, str) else where[1]
+        key = locate(outer, cfg).partition("[")[0].partition(".")[0] if isinstance(outer, Mapping) else ""
+        raise reported(bad_config(kind, cfg, part.path, origin_of(outer, key) if key else None))
     entry = registry.look("models", "Sequential", scope, backend)
     if entry is None:
         raise reported(not_found(registry, kind, "Sequential", scope, backend, path=part.path))

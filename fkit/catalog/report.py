@@ -191,13 +191,14 @@ def bad_type(kind: str, name: Any, cfg: Any, path: str) -> FkitError:
     )
 
 
-def bad_config(kind: str, cfg: Any, path: str) -> FkitError:
+def bad_config(kind: str, cfg: Any, path: str, origin: str | None = None) -> FkitError:
     """What was given is no config node."""
     many = isinstance(cfg, (list, tuple))
     return FkitTypeError(
         f"{path + ': a' if path else 'A'} config of {kind!r} is a mapping with 'type', not {type(cfg).__name__}: "
         f"{quoted(cfg)}.",
         path=path,
+        origin=origin,
         repair="Build its items one by one: only a list of models has a meaning of its own." if many else "",
     )
 

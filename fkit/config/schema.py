@@ -246,7 +246,7 @@ def _check_table(value: Any, shape: Shape, path: Path, cfg: Any, lead: str) -> N
             raise FkitKeyError(
                 f"{lead}{show((*path, key.name))} is missing: {key.shape.words} is needed.",
                 path=show((*path, key.name)),
-                origin=origin_at(cfg, path),
+                origin=origin_at(cfg, (*path, key.name)),
                 repair=key.doc,
             )
 

@@ -114,7 +114,7 @@ def test_scores_are_floats(score, want):
 def test_a_score_that_is_no_number_is_refused():
     with pytest.raises(
         FkitTypeError,
-        match="val_evaluator: validation after iteration 5, batch 3: Metric.compute gives score = 'good', which is no number",
+        match=r"val_evaluator: validation after iteration 5, batch 3: Metric.compute gives score = 'good', which is no number",
     ):
         drive(scored(Metric(score="good")))
 

@@ -5,6 +5,7 @@ from collections.abc import Callable, Iterable, Mapping
 from difflib import get_close_matches
 from typing import Any, ClassVar, NamedTuple, cast
 
+from fkit.catalog.report import is_reported
 from fkit.run.attempt import raised, told
 from fkit.run.course import Course
 from fkit.run.effect import Effect
@@ -181,9 +182,14 @@ def ask(name: str, method: str, function: Callable[..., Any], *arguments: Any) -
     try:
         return function(*arguments)
     except FkitError as error:
-        raise told(error, f"hook {name!r} in {method}") if users_line(error) else error from error.__cause__
+        raise told(error, f"hook {name!r} in {method}") if _is_users(error) else error from error.__cause__
     except Exception as cause:
         raise raised(f"hook {name!r} raised in {method}: {cause!r}", cause) from cause
+
+
+def _is_users(error: FkitError) -> bool:
+    """Whether code of the user's raised one of the kit's errors, and nothing has said yet where in the config that is."""
+    return not is_reported(error) and bool(users_line(error))
 
 
 def first_memory(name: str, hook: Hook) -> Memory:
@@ -266,7 +272,7 @@ def call(name: str, handler: Handler, memory: Memory, run: RunState, event: Even
         after, effects = answer
     except FkitError as error:
         where = f"hook {name!r} at {event.name}, iteration {event.iteration}"
-        raise told(error, where) if users_line(error) else error from error.__cause__
+        raise told(error, where) if _is_users(error) else error from error.__cause__
     except Exception as cause:
         if (
             cause.__traceback__ is not None and cause.__traceback__.tb_next is None
