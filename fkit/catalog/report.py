@@ -310,7 +310,10 @@ def _blank(first: type[FkitError], second: type[Exception], what: str) -> FkitEr
 
     members = {"__reduce__": reduce, "__module__": second.__module__}
     both: Any = second if issubclass(second, FkitError) else type(second.__name__, (first, second), members)
-    error = both.__new__(both)
+    try:
+        error = both.__new__(both)
+    except TypeError:  # the second's layout is the wider one, and its own maker is wanted
+        error = second.__new__(both)
     error.args = (what,)
     return error
 

@@ -16,6 +16,7 @@ from fkit.edge.journal import Journal, read_rows
 from fkit.edge.output import printable
 from fkit.edge.progress import Screen
 from fkit.edge.watch import Watch
+from fkit.run.attempt import raised
 from fkit.run.effect import (
     DeleteCheckpoint,
     DrawCurves,
@@ -31,7 +32,8 @@ from fkit.run.plan import Plan
 from fkit.run.start import save
 from fkit.run.state import RunState
 from fkit.tree.check import expect
-from fkit.tree.error import FkitError, FkitTypeError, FkitValueError, RunError
+from fkit.tree.contract import expect_fit, title
+from fkit.tree.error import FkitError, FkitTypeError, FkitValueError
 from fkit.tree.name import open_name
 
 __all__ = ["PERFORMERS", "Edge"]
@@ -40,6 +42,7 @@ PERFORMERS = "performers"
 """The kind under which a registry has the functions that perform effects of one's own, by the name of their class."""
 
 Performer = Callable[[Any, RunState], None]
+_PERFORMED = "effect, run, edge"
 
 
 class Edge:
@@ -192,6 +195,8 @@ class Edge:
                 "it is called as function(effect, run, edge).",
             )
         function: Any = entry.maker
+        what = f"the performer of {name} ({entry.where}) is called with three arguments: its"
+        expect_fit(function, title(function), _PERFORMED, what, "Its first is the effect, the last this edge.")
 
         def perform(effect: Any, run: RunState) -> None:
             try:
@@ -199,9 +204,8 @@ class Edge:
             except FkitError:
                 raise
             except Exception as cause:
-                raise RunError(
-                    f"the performer of {name} ({entry.where}) raised {type(cause).__name__}: {cause}"
-                ) from cause
+                what = f"the performer of {name} ({entry.where}) raised {type(cause).__name__}: {cause}"
+                raise raised(what, cause) from cause
 
         return perform
 

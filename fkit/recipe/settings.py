@@ -233,11 +233,19 @@ def _loop(tree: Config) -> Loop | None:
             f"train_cfg.{other} = {node[other]}, and this run counts {_UNITS[by_epoch]}: train_cfg.{said} = "
             f"{quoted(node[said])} says so" + (f", and {counted} is missing." if limit is None else "."),
             path=f"train_cfg.{other}",
-            origin=line_of(tree, f"train_cfg.{other}"),
+            origin=_childs(tree, f"train_cfg.{other}", f"train_cfg.{said}"),
             repair=f"For {_UNITS[by_epoch]}: {counted}=N, and {other}=None. For {_UNITS[not by_epoch]}: "
             f"type={_LOOP_NAMES[not by_epoch]!r}, {other}=N, and {counted}=None.",
         )
     return Loop(by_epoch, limit, node["val_interval"], node["val_begin"])
+
+
+def _childs(tree: Config, *paths: str) -> str | None:
+    """The line of the first of several keys; before it, that of one that the config's own file sets, and none of its
+    bases."""
+    lines = [line for path in paths if (line := line_of(tree, path)) is not None]
+    nearest = (line for line in lines if tree.filename is not None and line.startswith(f"{tree.filename}:"))
+    return next(nearest, lines[0] if lines else None)
 
 
 def _late(tree: Config, loop: Loop | None) -> tuple[str, ...]:

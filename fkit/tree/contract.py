@@ -52,7 +52,7 @@ def expect_contract(value: Any, contract: Contract) -> None:
     for name, arguments in contract.calls:
         method = getattr(value, name, None)
         if not callable(method):
-            near = nearest(name, [word for word in dir(value) if not word.startswith("__")])
+            near = nearest(name, [word for word in dir(value) if word != name and not word.startswith("__")])
             meant = f": is its {near!r} meant to be that" if near is not None and method is None else ""
             what = (
                 f"has no {name}({arguments}){meant}" if method is None else f"has {name} = {quoted(method)}, no method"

@@ -108,8 +108,7 @@ def test_a_wrong_word_is_one_message(words, want, capsys):
 
 def test_what_is_no_error_of_the_kit_is_said_as_one():
     assert message_of(ZeroDivisionError("division by zero")) == (
-        "ZeroDivisionError: division by zero\n"
-        "  This is a fault of fkit, or of code of yours that it called: --debug shows where.",
+        "ZeroDivisionError: division by zero\n  This is a fault of fkit: --debug shows where.",
         1,
     )
 

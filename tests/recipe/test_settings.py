@@ -75,7 +75,7 @@ def test_a_users_own_variable_is_none(name):
         ({"workflow": 3}, "workflow = 3 is not a list of pairs"),
         (
             {"train_cfg": {"max_iters": 9}},
-            "train_cfg.max_iters = 9, and this run counts epochs: train_cfg.max_epochs = 3 says so.",
+            "train_cfg.max_iters = 9, and this run counts epochs: train_cfg.by_epoch = True says so.",
         ),
         (
             {"train_cfg": {"by_epoch": False, "max_iters": 9}},
