@@ -86,4 +86,6 @@ def test_what_an_inbox_does_with_signals():
     ears.saved()
     with pytest.raises(Again, match="SIGINT"):
         ears.note(signal.SIGINT)
+    ears.ended()
+    ears.note(signal.SIGTERM)  # passed over: how the run stands is being written
     assert ears.first == "SIGTERM"

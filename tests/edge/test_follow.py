@@ -67,6 +67,10 @@ def test_signals_before_and_after_the_run_is_saved(first, late, tmp_path, capfd)
     assert steps(tmp_path / "checkpoints")[0] == run.iteration == 6
     assert json.loads((tmp_path / "run.json").read_text())["status"] == "interrupted"
     assert (tmp_path / "curves.png").exists() == (not late), "after the save a further signal acts"
+    log = (tmp_path / "log.txt").read_text()
+    assert log.count("go on with --resume") == 1 and "ERROR" not in log
+    if late:
+        assert f"{first}: stopped after iteration 6, at once by {late}; go on with --resume." in log
     assert (signal.getsignal(signal.SIGTERM), signal.getsignal(signal.SIGINT)) == before
     assert capfd.readouterr().err.count(f"again: saving, since {first}") == 2
 
