@@ -10,9 +10,12 @@ from fkit.tree.check import expect
 from fkit.tree.error import FkitTypeError, FkitValueError, quoted
 from fkit.tree.name import open_name
 
-__all__ = ["Built", "Entry", "Lazy", "Maker", "Recipe", "entry_of", "recipe_of"]
+__all__ = ["PART_KIND", "Built", "Entry", "Lazy", "Maker", "Recipe", "entry_of", "recipe_of"]
 
 Maker: TypeAlias = Callable[..., Any]
+
+PART_KIND = "__fkit_kind__"
+"""The attribute of a class that parts of one's own are derived from (fkit.Hook): of which kind they are."""
 
 
 @dataclass(frozen=True, slots=True)

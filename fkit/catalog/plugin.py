@@ -7,11 +7,11 @@ from types import ModuleType
 from typing import Any, NamedTuple, TypeVar, cast
 
 from fkit.catalog.allow import Allowed, allowance, closed, refusal
-from fkit.catalog.entry import entry_of
+from fkit.catalog.entry import PART_KIND, entry_of
 from fkit.catalog.report import origin_of
 from fkit.catalog.table import Table
 from fkit.tree.check import expect
-from fkit.tree.error import FkitImportError, FkitTypeError, FkitValueError, quoted
+from fkit.tree.error import FkitImportError, FkitKeyError, FkitTypeError, FkitValueError, quoted
 from fkit.tree.name import open_module
 
 __all__ = ["Component", "component", "include", "include_custom", "installed"]
@@ -19,7 +19,6 @@ __all__ = ["Component", "component", "include", "include_custom", "installed"]
 T = TypeVar("T")
 R = TypeVar("R", bound=Table)
 _ATTRIBUTE = "__fkit_component__"
-_KIND = "__fkit_kind__"  # of the classes that parts of one's own are derived from: what parts they are
 _KEYS = ("imports", "allow_failed_imports")
 
 
@@ -97,9 +96,13 @@ def include(reg: R, module: ModuleType | str) -> R:
     if callable(register):
         reg = _registered(register, reg, f"{module.__name__}.register")
     for maker in _derived(module):
-        kind = reg.kind(getattr(maker, _KIND))
+        kind = reg.kind(getattr(maker, PART_KIND))
         if not any(entry.where == f"{maker.__module__}:{maker.__qualname__}" for entry in reg.entries(kind)):
-            reg = reg.add(entry_of(kind, maker, None, reg.scope, None))
+            try:
+                reg = reg.add(entry_of(kind, maker, None, reg.scope, None))
+            except FkitKeyError as error:
+                mark = f"@fkit.component({kind!r}, name='My{maker.__name__}')"
+                raise FkitKeyError(error.what, repair=f"Rename the class, or mark it: {mark}.") from None
     return _included(reg, module.__name__)
 
 
@@ -174,6 +177,7 @@ def include_custom(reg: R, custom_imports: Mapping[str, Any] | None, allow: str 
             reg = include(reg, _allowed(reg.allowed, name, custom_imports))
         except FkitImportError as error:
             if not custom_imports.get("allow_failed_imports", False):
+                error.origin = origin_of(custom_imports, "imports")
                 raise
             warnings.warn(f"custom_imports: {error.what}", UserWarning, stacklevel=2)
     return reg
@@ -199,7 +203,9 @@ def _import(name: str) -> ModuleType:
     try:
         return open_module(name)
     except FkitImportError as error:
-        raise FkitImportError(error.what, repair="Is its folder on PYTHONPATH, or its package installed?") from error
+        here = isinstance(error.__cause__, ModuleNotFoundError) and error.__cause__.name == name.partition(".")[0]
+        repair = "Is its folder on PYTHONPATH, or its package installed?" if here else ""
+        raise FkitImportError(error.what, repair=repair) from error.__cause__
 
 
 def _defined(module: ModuleType) -> Iterator[Any]:
@@ -220,7 +226,7 @@ def _marked(module: ModuleType) -> Iterator[Any]:
 def _derived(module: ModuleType) -> Iterator[type[Any]]:
     """Classes of a module that say by what they are derived from which parts they are, and bear no mark."""
     for value in _defined(module):
-        of_parts = isinstance(value, type) and isinstance(getattr(value, _KIND, None), str)
+        of_parts = isinstance(value, type) and isinstance(getattr(value, PART_KIND, None), str)
         if of_parts and _ATTRIBUTE not in vars(value) and not value.__name__.startswith("_"):
             yield value
 

@@ -4,6 +4,7 @@ import inspect
 from collections.abc import Iterator, Mapping
 from typing import Any, cast
 
+from fkit.catalog.entry import PART_KIND
 from fkit.catalog.scope import chain, places
 from fkit.catalog.table import Table
 from fkit.tree.error import FkitError, FkitKeyError, FkitTypeError, FkitValueError, like, nearest, quoted
@@ -225,7 +226,7 @@ def failed(error: Exception, call: Any, name: Any, args: Mapping[str, Any], cfg:
             value=argument,
             choices=_takes(signature),
             label="Arguments",
-            repair=written,
+            repair="\n  ".join(part for part in (_bare(call, argument), written) if part),
         )
     text = str(error).strip() or "no message"
     lead = text if isinstance(error, FkitError) else blamed(f"{type(error).__name__}: {text}", error)
@@ -355,6 +356,17 @@ def _misfit(signature: inspect.Signature, args: Mapping[str, Any]) -> tuple[str,
         if not variadic and p.name != "build" and p.default is inspect.Parameter.empty and p.name not in args:
             return p.name, f"needs the argument {p.name!r}"
     return None
+
+
+def _bare(call: Any, argument: str) -> str:
+    """What to do where a part of one's own declares an argument as a field, and is no dataclass."""
+    if not isinstance(call, type) or not hasattr(call, PART_KIND) or "__dataclass_fields__" in vars(call):
+        return ""
+    try:
+        declared = argument in inspect.get_annotations(call)
+    except NameError:  # Python 3.14 evaluates them here
+        return ""
+    return f"Put @dataclass(frozen=True) above the class {call.__name__}, which declares it." if declared else ""
 
 
 def _call_text(label: str, signature: inspect.Signature) -> str:

@@ -30,8 +30,8 @@ def registry_of(settings: Settings, registry: Registry | None = None, allow: str
     if registry is not None:
         expect(registry, Registry, "`registry` is a registry (fkit.registry() is the built-in one)")
     reg = registry if registry is not None else builtin_registry()
+    reg = include_custom(reg, settings.custom_imports, allow)
     try:
-        reg = include_custom(reg, settings.custom_imports, allow)
         reg.start(settings.default_scope)
     except FkitKeyError as error:
         origin = settings.tree.origin("default_scope")

@@ -1,11 +1,12 @@
 """Opening what a name stands for: ``"module:attribute"``, or ``module.attribute``. The one place that imports by name."""
 
 import importlib
+import os
 from types import ModuleType
 from typing import Any
 
 from fkit.tree.absent import ABSENT
-from fkit.tree.error import FkitAttributeError, FkitImportError, FkitTypeError, FkitValueError, quoted
+from fkit.tree.error import FkitAttributeError, FkitError, FkitImportError, FkitTypeError, FkitValueError, quoted
 
 __all__ = ["open_module", "open_name"]
 
@@ -62,23 +63,44 @@ def open_name(name: str) -> Any:
 def _below(module: str, name: str, known: Any) -> Any:
     """A module inside of another; ``known``, an attribute of its name, where there is none."""
     try:
-        return importlib.import_module(module)
+        return _run(module, name)
     except ModuleNotFoundError as cause:
         if cause.name is None or not f"{module}.".startswith(f"{cause.name}."):
-            raise _missing(name, cause) from cause  # a package that lacks something it needs
+            raise _missing(module, name, cause) from cause  # a package that lacks something it needs
         return known
-    except ImportError as cause:
-        raise FkitImportError(f"{name} cannot be imported: {cause}") from cause
 
 
 def _opened(module: str, name: str) -> ModuleType:
     """The module, imported for the sake of a name."""
     try:
-        return importlib.import_module(module)
+        return _run(module, name)
     except ModuleNotFoundError as cause:
-        raise _missing(name, cause) from cause
-    except ImportError as cause:
-        raise FkitImportError(f"{name} cannot be imported: {cause}") from cause
+        raise _missing(module, name, cause) from cause
+
+
+def _run(module: str, name: str) -> ModuleType:
+    """The module, imported; an error of its code, but for a module that is not there, says the line of it."""
+    try:
+        return importlib.import_module(module)
+    except (ModuleNotFoundError, FkitError):
+        raise
+    except Exception as cause:
+        if module.partition(".")[0] == "fkit" and not isinstance(cause, ImportError):
+            raise  # a fault of the kit
+        kind = "" if isinstance(cause, ImportError) else f"{type(cause).__name__}: "
+        text = cause.msg if isinstance(cause, SyntaxError) else str(cause)
+        raise FkitImportError(f"{name} cannot be imported: {kind}{text}{_line(module, cause)}") from cause
+
+
+def _line(module: str, cause: Exception) -> str:
+    """`` (file:line)`` of the code of a module's package that raised; nothing where it was none of that."""
+    line = (cause.filename, cause.lineno) if isinstance(cause, SyntaxError) else None
+    trace = None if line else cause.__traceback__
+    while trace is not None:
+        if str(trace.tb_frame.f_globals.get("__name__")).partition(".")[0] == module.partition(".")[0]:
+            line = (trace.tb_frame.f_code.co_filename, trace.tb_lineno)
+        trace = trace.tb_next
+    return f" ({str(line[0]).removeprefix(os.getcwd() + os.sep)}:{line[1]})" if line else ""
 
 
 def _check(name: Any) -> None:
@@ -92,11 +114,11 @@ def _check(name: Any) -> None:
         )
 
 
-def _missing(name: str, cause: ModuleNotFoundError) -> FkitImportError:
+def _missing(module: str, name: str, cause: ModuleNotFoundError) -> FkitImportError:
     lacking = cause.name or str(cause)
     asked = lacking and f"{name.replace(':', '.')}.".startswith(f"{lacking}.")
     what = f"there is no module {lacking!r}" if asked else f"it needs the package {lacking!r}, which is not installed"
-    return FkitImportError(f"{name} cannot be imported: {what}.")
+    return FkitImportError(f"{name} cannot be imported: {what}{_line(module, cause)}.")
 
 
 def _attribute(module: ModuleType, head: str, tail: str) -> Any:

@@ -1,5 +1,6 @@
 """Marks, register(registry), entry points, custom imports."""
 
+import re
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -7,6 +8,7 @@ from textwrap import dedent
 
 import pytest
 
+import fkit
 from fkit import Registry, component
 from fkit.catalog.plugin import include_custom, installed
 from fkit.tree.error import FkitError, FkitImportError, FkitTypeError
@@ -106,6 +108,49 @@ def test_what_is_derived_from_the_kits_classes_needs_no_mark(folder: Path) -> No
     assert names == {"datasets": ("Rows",), "transforms": ("Shift",), "metrics": ("Error",), "hooks": ("Other", "Stop")}
     explicit = Registry().include("plug_explicit")
     assert explicit.names("hooks") == ("End", "Other") and explicit.names("datasets") == ("Rows",)
+
+
+def test_a_part_whose_name_is_taken_says_what_to_do(folder: Path) -> None:
+    write(folder, "plug_taken.py", "import fkit\nclass Resize(fkit.Transform): ...\n")
+    with pytest.raises(FkitError, match=r"'Resize' is already registered(.|\n)*mark it: @fkit.component") as caught:
+        include_custom(fkit.registry(), {"imports": "plug_taken"}, allow="plug_taken")
+    assert "default_scope" not in str(caught.value)
+
+
+def test_a_field_of_a_class_that_is_no_dataclass_says_so(folder: Path) -> None:
+    write(folder, "plug_bare.py", "import fkit\nclass Stop(fkit.Hook):\n    patience: int = 3\n")
+    with pytest.raises(
+        FkitTypeError, match=r"takes no argument 'patience'.\n  Put @dataclass\(frozen=True\) above the class Stop"
+    ):
+        Registry().include("plug_bare").build("hooks", {"type": "Stop", "patience": 3})
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("def f(:\n    pass", ("SyntaxError: invalid syntax", 1)),
+        (
+            "import math\n\nmath.no",
+            ("AttributeError: module 'math' has no attribute 'no'", 3),
+        ),
+        ("import no_such", ("it needs the package 'no_such', which is not installed", 1)),
+        ("from math import no", ("cannot import name 'no' from 'math'", 1)),
+        (
+            "import fkit\nfrom dataclasses import dataclass\n\n@dataclass\nclass A(fkit.Metric):\n    a: int = 3",
+            ("TypeError: cannot inherit non-frozen dataclass from a frozen one", 4),
+        ),
+    ],
+)
+def test_a_fault_of_a_users_module_says_its_line(folder: Path, text: str, said: tuple[str, int]) -> None:
+    name = f"plug_bad{abs(hash(text))}"
+    write(folder, f"{name}.py", text)
+    for imports in ([name], []):
+        with pytest.raises(FkitImportError) as caught:
+            reg = include_custom(Registry(), {"imports": imports}, allow=name)
+            reg.build("models", {"type": f"{name}.Net"})
+        words = re.escape(said[0]) + rf".*\(\S*{name}.py:{said[1]}\)"
+        assert re.search(rf"{name}\S* cannot be imported: {words}", str(caught.value)), caught.value
+        assert "PYTHONPATH" not in str(caught.value)
 
 
 def test_include_calls_register(folder: Path) -> None:
