@@ -139,7 +139,7 @@ def _target(arguments: argparse.Namespace, paths: Sequence[str]) -> Path:
 def _notes(pictures: Pictures, names: Names) -> Iterator[str]:
     """What a person should know of how the images are read."""
     if not pictures.path.startswith("test_"):
-        yield f"the config has no test_dataloader: images are read by {pictures.path}"
+        yield f"test_dataloader says no pipeline: images are read by {pictures.path}"
     for step in pictures.skipped:
         yield f"left out {step}: it loads targets, which images alone have not"
     if names.learned:

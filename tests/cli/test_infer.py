@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
+import fkit
 from fkit.cli.main import main
 from fkit.data.dataset import read_digits
 from tests.cli.test_terminal import Terminal
@@ -310,6 +311,13 @@ def test_what_reads_a_target_is_named_with_its_place(trained, photos, capsys):
     assert (code, out) == (2, []) and not Path("vis").exists()
     assert "cfg.py:2: test_dataloader.dataset.pipeline[4]: PackInputs reads 'mask'" in err
     assert "--cfg-options 'test_dataloader.dataset.pipeline=[...]'" in err
+
+
+def test_validations_pipeline_is_taken_and_said(trained, photos, capsys):
+    rest, _ = fkit.load_config(CONVNET).pop("test_dataloader")
+    rest.dump("cfg.py")
+    code, _, err = infer(capsys, trained, "photos", config="cfg.py")
+    assert code == 0 and "test_dataloader says no pipeline: images are read by val_dataloader.dataset.pipeline\n" in err
 
 
 def test_a_pipeline_that_reads_no_files(trained, photos, capsys):
