@@ -124,6 +124,7 @@ def train(cfg: Config, name: str, registry: Registry, other_data: bool = False) 
                 edge.note(note, "WARNING")
             run = follow(edge, run, data)
             if run.signal:
+                screen.say(_curves(folder))
                 return 128 + signal.Signals[run.signal].value
             screen.say(_next(folder))
             screen.close()
@@ -200,9 +201,12 @@ def _built(job: _Job, opened: Opened, screen: Screen) -> tuple[Edge, Any, Any] |
 def _closing(folder: Path, run: Any) -> str:
     """The last line: what came out, and where its curves are."""
     scores = ", ".join(f"{name} {value:.4f}" for name, value in run.metrics.items())
-    curves = folder / "curves.png"
-    drawn = f"; curves in {curves}" if curves.exists() else ""
-    return f"{folder}: {run.iteration} iterations; {scores or 'no validation'}{drawn}\n"
+    return f"{folder}: {run.iteration} iterations; {scores or 'no validation'}; {_curves(folder)}\n"
+
+
+def _curves(folder: Path) -> str:
+    path = folder / "curves.png"
+    return f"curves in {path}" if path.exists() else "no curves: nothing was measured"
 
 
 def _next(folder: Path) -> str:

@@ -241,6 +241,7 @@ def test_a_real_signal_ends_the_command_and_a_resume_ends_in_the_same_bits(
     assert child.returncode == code, err
     if number != signal.SIGKILL:
         assert "--resume" in err and (folder / "curves.png").exists()
+        assert f"curves in {folder / 'curves.png'}\n" in err
         assert json.loads((folder / "run.json").read_text())["status"] == "interrupted"
         assert "Traceback" not in err
     again = command(folder, "--resume", *LENGTH)
