@@ -24,6 +24,7 @@ from fkit.tree.error import FkitError, FkitKeyError, FkitOSError, FkitValueError
 from fkit.tree.frozen import frozen
 from fkit.tree.path import parse
 from fkit.tree.place import is_url
+from fkit.tree.trace import blamed
 
 __all__ = ["Pictures", "Step", "open_pictures"]
 
@@ -125,7 +126,7 @@ class Pictures:
             except Exception as cause:
                 lacks = _lacking(cause, sample)
                 if lacks is not None:
-                    raise _without(step, lacks, sample) from cause
+                    raise _without(step, lacks, sample, cause) from cause
                 error = _said(step, self.paths[index], cause)
                 error.__cause__ = cause
                 return error
@@ -211,6 +212,8 @@ def _unfit(path: str) -> str:
 def _lacking(cause: Exception, sample: Sample) -> str | None:
     """The key of a sample that a step asked for in vain."""
     word: Any = None
+    while isinstance(cause, FkitError) and isinstance(cause.__cause__, Exception):
+        cause = cause.__cause__  # of a pipeline in the pipeline
     if isinstance(cause, FkitKeyError):
         word = cause.value
     elif type(cause) is KeyError and len(cause.args) == 1:
@@ -218,7 +221,7 @@ def _lacking(cause: Exception, sample: Sample) -> str | None:
     return word if isinstance(word, str) and word not in sample else None
 
 
-def _without(step: Step, lacks: str, sample: Sample) -> FkitKeyError:
+def _without(step: Step, lacks: str, sample: Sample, cause: Exception) -> FkitKeyError:
     if lacks == "img":
         repair = "Put dict(type='LoadImageFromFile') before it: it reads the file."
     else:
@@ -226,9 +229,9 @@ def _without(step: Step, lacks: str, sample: Sample) -> FkitKeyError:
             f"Where {lacks!r} is a target, let the step pass samples without it (`if {lacks!r} in sample`), or give infer a "
             f"pipeline without the step: --cfg-options '{step.path.rpartition('[')[0]}=[...]'."
         )
+    what = f"{step.path}: {step.name} reads {lacks!r}, which a sample of an image that stands alone has not"
     return FkitKeyError(
-        f"{step.path}: {step.name} reads {lacks!r}, which a sample of an image that stands alone has not; "
-        f"it has {', '.join(sample)}.",
+        blamed(f"{what}; it has {', '.join(sample)}.", cause),
         path=step.path,
         origin=step.origin,
         repair=repair,
@@ -240,7 +243,7 @@ def _said(step: Step, path: str, cause: Exception) -> FkitError:
     if isinstance(cause, FkitError) and isinstance(cause, OSError):
         return type(cause)(cause.what)
     text = str(cause) if isinstance(cause, FkitError) else f"{type(cause).__name__}: {cause}"
-    return like(cause)(f"{path}: {step.path} ({step.name}): {text}")
+    return like(cause)(blamed(f"{path}: {step.path} ({step.name}): {text}", cause))
 
 
 def _form(sample: Any) -> Any:

@@ -399,6 +399,10 @@ class Cheat(Transform):
     def apply(self, sample, params):
         return {**sample, "img": sample["img"] * (sample["gt_label"] >= 0)}
 
+class Broken(Transform):
+    def apply(self, sample, params):
+        return {**sample, "img": sample["img"].reshape(7)} if sample["sample_idx"] == 1 else sample
+
 class Picky(Transform):
     def apply(self, sample, params):
         return None if sample["img"].mean() > 1e9 or sample["sample_idx"] == 1 else sample
@@ -440,15 +444,18 @@ def test_a_model_that_is_no_classifier_is_one_message(answer, code, want, own, c
 
 def test_transforms_of_ones_own(own, capsys):
     cfg = Path("cfg.py").read_text()
-    for name, code, want in (
-        ("Cheat", 2, "later.py:3: test_dataloader.dataset.pipeline[2]: Cheat reads 'gt_label', which a sample of an"),
-        ("Picky", 1, "photos/2.png: test_dataloader.dataset.pipeline[2] (Picky)"),
+    here = "test_dataloader.dataset.pipeline[2]"
+    for step, code, want in (
+        ("dict(type='own.Cheat')", 2, f"later.py:3: {here}: Cheat reads 'gt_label', which a sample of an image that"),
+        ("dict(type='Compose', transforms=[dict(type='own.Cheat')])", 2, f"{here}: Compose reads 'gt_label'"),
+        ("dict(type='own.Picky')", 1, f"photos/2.png: {here} (Picky)"),
+        ("dict(type='own.Broken')", 1, "into shape (7,) (own.py:34, in Broken.apply)"),
     ):
-        steps = ", ".join((LOAD, RESIZE, f"dict(type='own.{name}')", *REST))
+        steps = ", ".join((LOAD, RESIZE, step, *REST))
         Path("later.py").write_text(f"{cfg}test_dataloader = dict(dataset=dict(pipeline=[{steps}]))\n")
         got, _, err = infer(capsys, own, "photos", "--allow", "own", config="later.py")
         assert got == code and want in err and "Traceback" not in err, err
-    assert ["error" in row for row in rows()] == [False, True, False]
+    assert ["error" in row for row in rows()] == [False, True, False] * 2
 
 
 def test_what_scores_little_is_unsure_and_of_what(trained, photos, capsys):
