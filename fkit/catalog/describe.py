@@ -76,11 +76,14 @@ def _inspect(entry: Entry) -> tuple[str, str, str]:
 
 def described(kind: str, name: str, backend: str | None, target: str, source: Source) -> Described:
     """A row of a name that no registry holds: ``"module:attribute"``, with the source of its module."""
+    expect(target, str, "`target` is 'module:attribute'")
+    expect(source, Source, "`source` is what `parsed` gives")
     return Described(kind, name, backend, *_read(target, source))
 
 
 def parsed(module: str) -> Source:
     """A module's source; empty where there is none, or none that this Python reads."""
+    expect(module, str, "`module` is the name of a module")
     file = source_of(module)
     try:
         return Source(file, tuple(ast.parse(file.read_text(encoding="utf-8")).body if file is not None else ()))
