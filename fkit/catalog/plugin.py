@@ -11,8 +11,9 @@ from fkit.catalog.entry import PART_KIND, entry_of
 from fkit.catalog.report import origin_of
 from fkit.catalog.table import Table
 from fkit.tree.check import expect
-from fkit.tree.error import FkitImportError, FkitKeyError, FkitTypeError, FkitValueError, quoted
+from fkit.tree.error import FkitError, FkitImportError, FkitKeyError, FkitTypeError, FkitValueError, quoted
 from fkit.tree.name import open_module
+from fkit.tree.trace import blamed
 
 __all__ = ["Component", "component", "include", "include_custom", "installed"]
 
@@ -121,9 +122,10 @@ def installed(reg: R, group: str = "fkit.plugins") -> R:
             continue
         try:
             offered = point.load()
-        except Exception as error:
+        except (Exception, SystemExit) as error:
+            said = f"{type(error).__name__}: {str(error).removesuffix('.')}"
             raise FkitImportError(
-                f"The plugin {point.name!r} ({point.value}) cannot be loaded: {type(error).__name__}: {error}.",
+                f"The plugin {point.name!r} ({point.value}) cannot be loaded: {said}.",
                 repair="Repair or uninstall the package that offers it.",
             ) from error
         if isinstance(offered, ModuleType):
@@ -232,7 +234,13 @@ def _derived(module: ModuleType) -> Iterator[type[Any]]:
 
 
 def _registered(register: Any, reg: R, label: str) -> R:
-    grown: Any = register(reg)
+    try:
+        grown: Any = register(reg)
+    except FkitError:
+        raise
+    except (Exception, SystemExit) as error:
+        what = f"{label}(registry) raised {type(error).__name__}: {str(error).removesuffix('.')}."
+        raise FkitImportError(blamed(what, error)) from error
     if not isinstance(grown, type(reg)):
         raise FkitTypeError(
             f"{label}(registry) returned {type(grown).__name__}: it returns the registry with its makers.",

@@ -84,7 +84,7 @@ def _run(module: str, name: str) -> ModuleType:
         return importlib.import_module(module)
     except (ModuleNotFoundError, FkitError):
         raise
-    except Exception as cause:
+    except (Exception, SystemExit) as cause:
         if module.partition(".")[0] == "fkit" and not isinstance(cause, ImportError):
             raise  # a fault of the kit
         kind = "" if isinstance(cause, ImportError) else f"{type(cause).__name__}: "
@@ -92,7 +92,7 @@ def _run(module: str, name: str) -> ModuleType:
         raise FkitImportError(f"{name} cannot be imported: {kind}{text}{_line(module, cause)}") from cause
 
 
-def _line(module: str, cause: Exception) -> str:
+def _line(module: str, cause: BaseException) -> str:
     """`` (file:line)`` of the code of a module's package that raised; nothing where it was none of that."""
     line = (cause.filename, cause.lineno) if isinstance(cause, SyntaxError) else None
     trace = None if line else cause.__traceback__
