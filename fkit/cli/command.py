@@ -1,6 +1,7 @@
 """What every command is made of: its line in the list, a parser whose errors are the kit's, examples that can be pasted."""
 
 import argparse
+import math
 import shutil
 import textwrap
 from collections.abc import Mapping, Sequence
@@ -10,7 +11,7 @@ from frozendict import frozendict
 
 from fkit.tree.error import FkitValueError, nearest
 
-__all__ = ["COMMANDS", "CommandParser", "add_command", "whole"]
+__all__ = ["COMMANDS", "CommandParser", "add_command", "number", "whole"]
 
 COMMANDS: Mapping[str, str] = frozendict(
     train="train a model from a config",
@@ -175,3 +176,19 @@ def whole(text: str) -> int:
         return int(text)
     except ValueError:
         raise argparse.ArgumentTypeError(f"{text!r} is no whole number") from None
+
+
+def number(text: str) -> float:
+    """A number, as the type of an option.
+
+    Example:
+        >>> number("0.5")
+        0.5
+    """
+    try:
+        value = float(text)
+    except ValueError:
+        value = math.nan
+    if math.isnan(value):
+        raise argparse.ArgumentTypeError(f"{text!r} is no number")
+    return value

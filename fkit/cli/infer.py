@@ -9,7 +9,7 @@ from typing import Any
 
 import fkit
 from fkit.array.room import open as open_room
-from fkit.cli.command import add_command, whole
+from fkit.cli.command import add_command, number, whole
 from fkit.cli.option import add_config, add_place
 from fkit.cli.reach import open_registry, read_config
 from fkit.cli.test import load_state
@@ -63,7 +63,7 @@ def add(commands: Any) -> None:
     images.required = False  # --list may name them all; nargs="*" would let no option stand before the first
     command.add_argument("--list", metavar="FILE", help="a file with an IMAGE a line, or `-` (standard input)")
     command.add_argument("--out", metavar="DIR", default="vis", help=_OUT)
-    command.add_argument("--score-thr", type=float, default=0.0, metavar="X", help="call what scores less 'unsure'")
+    command.add_argument("--score-thr", type=number, default=0.0, metavar="X", help="call what scores less 'unsure'")
     command.add_argument(
         "--batch-size", type=whole, default=_BATCH, metavar="N", help=f"images at once (default: {_BATCH})"
     )

@@ -86,7 +86,8 @@ def message_of(error: BaseException) -> tuple[str, int]:
         (('no such key.\\n  Look again.', 2), 1)
     """
     if isinstance(error, FkitError):
-        return str(error), error.exit_code
+        first, *below = str(error).splitlines() or [""]
+        return "\n".join((first, *(line if line.startswith("  ") else f"  {line}" for line in below))), error.exit_code
     try:
         text = f"{type(error).__name__}: {error}".strip().removesuffix(":")
     except Exception:  # an error of a user's own class, whose text fails

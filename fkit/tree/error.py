@@ -180,7 +180,7 @@ def nearest(word: str, choices: Iterable[str]) -> str | None:
     """The choice that ``word`` is a slip for, case aside, or None when none is near.
 
     Near is a name with a third of its letters wrong at most, or one that has all of the word's parts (``CosineLR`` and
-    ``CosineAnnealingLR``) where these are two, or half of its letters.
+    ``CosineAnnealingLR``) where these are two, or half of its letters; or one that the word is the beginning of.
 
     Example:
         >>> nearest("resnet", ["ResNet", "VGG"]), nearest("width", ["depth", "height"])
@@ -206,6 +206,8 @@ def _far(word: str, choice: str) -> float:
     parts, others = (frozenset(part.lower() for part in _PART.findall(name)) for name in (word, choice))
     within = bool(parts) and (parts < others or others < parts)
     short = min(len(one), len(other))
+    if short > 3 and other.startswith(one) and 5 * short >= 2 * long:
+        return 1
     return 1 if within and short > 3 and (min(len(parts), len(others)) > 1 or 2 * short >= long) else 2
 
 

@@ -17,6 +17,7 @@ from PIL import Image
 from fkit.cli.command import COMMANDS as LISTED
 from fkit.cli.main import main, message_of, parser
 from fkit.edge.output import Screened
+from fkit.tree.error import FkitError
 
 ROOT = Path(__file__).parents[2]
 CONVNET = str(ROOT / "configs/digits/convnet.py")
@@ -111,6 +112,20 @@ def test_what_is_no_error_of_the_kit_is_said_as_one():
         "ZeroDivisionError: division by zero\n  This is a fault of fkit: --debug shows where.",
         1,
     )
+
+
+def test_an_error_of_code_of_the_users_names_its_line(tmp_path):
+    (tmp_path / "mine.py").write_text("def f():\n    raise ValueError('a\\nb')\n")
+    names = {}
+    exec(compile((tmp_path / "mine.py").read_text(), str(tmp_path / "mine.py"), "exec"), names)
+    with pytest.raises(ValueError, match="a") as caught:
+        names["f"]()
+    text, code = message_of(caught.value)
+    assert code == 1 and text.startswith("ValueError: a\n  b\n  It was raised at ") and "mine.py:2, in f: " in text
+
+
+def test_every_line_of_a_message_below_its_first_is_set_in():
+    assert message_of(FkitError("a\nb\n  c", repair="d")) == ("a\n  b\n  c\n  d", 2)
 
 
 @pytest.mark.parametrize("words", [["config", "show", CONVNET], ["--help"], ["train", "--help"], ["env", "--json"]])

@@ -29,7 +29,7 @@ NAMES = (
         ("MultiStep", "MultiStepLR"), ("LinerLR", "LinearLR"), ("CrossEntropy", "CrossEntropyLoss"),
         ("RandomFilp", "RandomFlip"), ("Acuracy", "Accuracy"), ("CheckpontHook", "CheckpointHook"), ("tpye", "type"),
         ("LR", "lr"), ("after_train_itr", "after_train_iter"), ("aftr_train_epoch", "after_train_epoch"),
-        ("clipgrad", "clip_grad"), ("randomnes", "randomness"),
+        ("clipgrad", "clip_grad"), ("optim", "optimizer"), ("rand", "randomness"), ("randomnes", "randomness"),
     ],
 )  # fmt: skip
 def test_a_slip_is_near(word, want):
