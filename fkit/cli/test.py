@@ -19,8 +19,9 @@ from fkit.edge.watch import Watch
 from fkit.format.json import finite, write_json
 from fkit.recipe.settings import Part, Settings, missing, read
 from fkit.recipe.source import open_evaluator, open_source
+from fkit.run.attempt import located
 from fkit.run.validation import evaluate
-from fkit.tree.error import FkitValueError
+from fkit.tree.error import FkitError, FkitValueError
 from fkit.tree.write import atomic_write
 
 __all__ = ["add"]
@@ -66,6 +67,8 @@ def _run(arguments: argparse.Namespace) -> int:
             for answer in evaluate(program, evaluator, room, state, watched, f"{data}_dataloader"):
                 if not isinstance(answer, int):
                     scores = answer
+    except FkitError as error:
+        raise located(error, settings, metrics if error.path.startswith("evaluator") else data) from error.__cause__
     finally:
         screen.close()
     if place is not None:  # before they are shown: the reader of what is shown may have gone

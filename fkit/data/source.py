@@ -257,8 +257,10 @@ class Loader(Source):
         return self._epoch(epoch, start)
 
     def _made(self, jobs: Iterator[Job]) -> Iterator[Batch]:
-        alone = self.spread is None or self.workers == 0
-        batches = map(self.make, jobs) if alone else self.spread(self.make, jobs, self.workers, self.ahead)
+        if self.spread is None or self.workers == 0:
+            batches = map(self.make, jobs)
+        else:
+            batches = self.spread(self.make, jobs, self.workers, self.ahead)
         return batches if self.told is None else _told(batches, self.told)
 
     def _order(self, epoch: int) -> NDArray[np.int64]:

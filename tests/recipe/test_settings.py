@@ -169,6 +169,21 @@ def test_a_key_that_changes_nothing_is_named(change, path):
     assert note.startswith(f"{path} changes nothing: ")
 
 
+@pytest.mark.parametrize(
+    ("key", "count", "text"),
+    [
+        ("val_begin", 3, None),
+        ("val_begin", 4, "train_cfg.val_begin = 4 is beyond the run's 3 epochs: nothing is validated."),
+        ("val_interval", 4, "train_cfg.val_interval = 4 is beyond the run's 3 epochs: validated once, at the end."),
+    ],
+)
+def test_validation_that_a_run_is_too_short_for_is_said(key, count, text):
+    held_out = {"val_dataloader": {"dataset": {"type": "Digits"}}, "val_evaluator": {"type": "Accuracy"}}
+    cfg = BASE.merge({"train_cfg": {key: count}})
+    assert read(cfg.merge(held_out)).notes == (() if text is None else (text,))
+    assert read(cfg.merge({"val_dataloader": None})).notes == ()
+
+
 def test_a_config_without_such_keys_has_no_notes():
     assert read(BASE.merge({"randomness": {"deterministic": False}, "log_level": "INFO"})).notes == ()
 
