@@ -19,6 +19,7 @@ from fkit.edge.checkpoint import locate, read_checkpoint
 from fkit.edge.gallery import ROWS, Gallery, picture_name
 from fkit.edge.repeat import repeat, telling
 from fkit.edge.report import Report
+from fkit.edge.signal import ending
 from fkit.edge.target import file_target, folder_target, kept
 from fkit.edge.thread import chosen, threads
 from fkit.recipe.inference import Pictures, open_pictures
@@ -92,7 +93,7 @@ def _run(arguments: argparse.Namespace) -> int:
     state = load_state(program, found)
     chosen(count, program, state, Loader(pictures, batch_size=arguments.batch_size))
     names = class_names(settings, reg, found.meta.get("data"))
-    with Report(gallery, paths, str(found.folder)) as report:
+    with ending(), Report(gallery, paths, str(found.folder)) as report:
         for note in _notes(pictures, names):
             report.screen.say(note)
         room = open_room(program.backend)

@@ -59,9 +59,12 @@ def main(argv: list[str] | None = None) -> int:
         trace = "".join(traceback.format_exception(error)) if "--debug" in words else ""
         _say(trace, text)
         return code
-    except KeyboardInterrupt:  # a second Ctrl-C, or one outside a run
-        _say("", "interrupted")
-        return 130
+    except (
+        KeyboardInterrupt
+    ) as end:  # a second Ctrl-C, or one outside a run; or another signal (fkit.edge.signal.Ended)
+        number = getattr(end, "number", 2)
+        _say("", "interrupted" if number == 2 else f"ended by {end}")
+        return 128 + number
 
 
 def _run(words: list[str]) -> int:

@@ -13,6 +13,7 @@ from fkit.cli.reach import open_registry, read_config
 from fkit.edge.checkpoint import Found, locate, read_checkpoint
 from fkit.edge.progress import Screen
 from fkit.edge.repeat import repeat, telling
+from fkit.edge.signal import ending
 from fkit.edge.target import file_target
 from fkit.edge.thread import chosen, threads
 from fkit.edge.watch import Watch
@@ -62,7 +63,7 @@ def _run(arguments: argparse.Namespace) -> int:
             screen.say(f"the config has no test_{kind}: val_{kind} is taken")
     scores: dict[str, float] = {}
     try:
-        with telling(room):
+        with ending(), telling(room):
             watched = Watch(screen).over(source, "test")
             for answer in evaluate(program, evaluator, room, state, watched, f"{data}_dataloader"):
                 if not isinstance(answer, int):

@@ -6,18 +6,30 @@ import signal
 import sys
 import threading
 import time
-from collections.abc import Generator, Iterator
+from collections.abc import Callable, Generator, Iterator
 from types import FrameType
 
 from fkit.run.event import Observed
 
-__all__ = ["Again", "Inbox", "inbox"]
+__all__ = ["Again", "Ended", "Inbox", "ending", "inbox"]
 
 _HEARD = ("SIGINT", "SIGTERM", "SIGHUP")  # Ctrl-C; scancel, systemd, docker stop; a terminal that closes
 
 
 class Again(KeyboardInterrupt):
     """A further signal, when what the first one left to do has been done."""
+
+
+class Ended(KeyboardInterrupt):
+    """A signal that ends a command which has no run to save.
+
+    Attributes:
+        number: of the signal; the command's exit code is 128 more.
+    """
+
+    def __init__(self, number: int) -> None:
+        super().__init__(signal.Signals(number).name)
+        self.number = number
 
 
 class Inbox:
@@ -77,20 +89,42 @@ def inbox() -> Generator[Inbox]:
     Outside the main thread, where Python lets nobody hear signals, it observes the clock alone.
     """
     ears = Inbox()
-    if threading.current_thread() is not threading.main_thread():
+    with _hearing(ears.note):
         yield ears
+
+
+@contextlib.contextmanager
+def ending() -> Generator[None]:
+    """While it lasts, a signal is an exception, as Ctrl-C is: files are let go and a terminal gets its cursor back.
+
+    Raises:
+        Ended: a signal came.
+    """
+
+    def end(number: int, frame: FrameType | None = None) -> None:
+        raise Ended(number)
+
+    with _hearing(end):
+        yield
+
+
+@contextlib.contextmanager
+def _hearing(handler: Callable[[int, FrameType | None], None]) -> Generator[None]:
+    """The handlers before are put back at its end."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
         return
     heard = {name: getattr(signal, name) for name in _HEARD if hasattr(signal, name)}
     if "SIGHUP" in heard and signal.getsignal(heard["SIGHUP"]) is signal.SIG_IGN:  # nohup
         del heard["SIGHUP"]
     before = {number: signal.getsignal(number) for number in heard.values()}
     for number in before:
-        signal.signal(number, ears.note)
+        signal.signal(number, handler)
     try:
-        yield ears
+        yield
     finally:
-        for number, handler in before.items():
-            signal.signal(number, signal.SIG_DFL if handler is None else handler)
+        for number, former in before.items():
+            signal.signal(number, signal.SIG_DFL if former is None else former)
 
 
 def _tell(text: str) -> None:

@@ -2,6 +2,7 @@
 
 import json
 import os
+import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -476,18 +477,18 @@ def test_images_of_a_storage(trained, photos, capsys):
     assert ["error" in row for row in rows()] == [False, True]
 
 
-def test_a_call_that_is_ended_leaves_whole_lines(trained, photos):
-    for number in range(3, 400):
-        if number != 10:
-            os.link(photos / "1.png", photos / f"{number}.png")
+@pytest.mark.parametrize(("number", "code"), [(signal.SIGKILL, -9), (signal.SIGTERM, 143), (signal.SIGINT, 130)])
+def test_a_call_that_is_ended_leaves_whole_lines(number, code, trained, photos):
+    for other in range(11, 400):
+        os.link(photos / "1.png", photos / f"{other}.png")
     words = [sys.executable, "-m", "fkit", "infer", CONVNET, str(trained), "photos"]
     child = subprocess.Popen(
         words, cwd=photos.parent, env={**os.environ, "PYTHONPATH": str(ROOT)}, stdout=subprocess.PIPE, text=True
     )
     child.stdout.readline()
-    child.kill()
+    child.send_signal(number)
     child.communicate()
-    assert 1 <= len(rows()) < 399
+    assert child.returncode == code and 1 <= len(rows()) < 392
     assert all(Path(row["picture"]).stat().st_size > 0 for row in rows())
 
 
