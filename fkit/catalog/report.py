@@ -370,5 +370,13 @@ def _bare(call: Any, argument: str) -> str:
 
 
 def _call_text(label: str, signature: inspect.Signature) -> str:
-    text = f"{label}{signature}"
+    # `Built` in an annotation is between the kit and the maker
+    shown = [
+        p.replace(annotation=p.empty) if hasattr(p.annotation, "__metadata__") else p
+        for p in signature.parameters.values()
+    ]
+    ends = (
+        signature.empty if signature.return_annotation is None else signature.return_annotation
+    )  # a class's constructor
+    text = f"{label}{signature.replace(parameters=shown, return_annotation=ends)}"
     return text if len(text) <= 300 else text[:297] + "..."

@@ -102,6 +102,14 @@ def misfit(function: Callable[..., Any], places: Iterable[str], names: Iterable[
     return ""
 
 
+_PLAIN = (
+    "builtins",
+    "fkit.tree.",
+    "fkit.config.",
+    "fkit.structures.",
+)  # modules whose values a user knows by what they hold
+
+
 def title(value: Any) -> str:
     """A part by the name that its author knows it by.
 
@@ -113,7 +121,7 @@ def title(value: Any) -> str:
     if isinstance(name, str):
         return name.rpartition("<locals>.")[2]
     kind = type(value)
-    plain = kind.__module__ == "builtins"
+    plain = kind.__module__.startswith(_PLAIN)
     return quoted(value, 60) if plain else kind.__qualname__.rpartition("<locals>.")[2]
 
 

@@ -84,13 +84,13 @@ class Hook:
     Derive a frozen dataclass and write a method for each event (`fkit.run.event.EVENTS`) it cares for::
 
         @dataclass(frozen=True)
-        class Shout(Hook):
+        class Shout(fkit.Hook):
             every: int = 10
 
             def after_train_iter(self, memory, run, event):
                 if event.iteration % self.every:
                     return memory, ()
-                return memory, (WriteText(f"step {event.iteration}!"),)
+                return memory, (fkit.effect.WriteText(f"step {event.iteration}!"),)
 
     A handler gets its memory, the run after the event, and the event; it returns its memory and effects, and touches
     nothing else. Hooks fire by priority (a small number first), ties in order of registration. The other methods need no
