@@ -41,7 +41,7 @@ def find_file(path: str | os.PathLike[str]) -> str:
 
     Raises:
         FkitTypeError: it is no path.
-        FkitFileNotFoundError: it is a name that no shipped config has; FkitValueError: that several have.
+        FkitFileNotFoundError: it is a name that no shipped config has; FkitValueError: that several have, or that is empty.
 
     Example:
         >>> find_file("digits/convnet").endswith("configs/digits/convnet.py")
@@ -49,6 +49,8 @@ def find_file(path: str | os.PathLike[str]) -> str:
     """
     expect(path, (str, os.PathLike), "A config file is named by a path")
     file = os.fsdecode(path)
+    if not file.strip():
+        raise FkitValueError(f"A config file is named by a path, not by {file!r}.")
     there = os.path.expanduser(file)
     if os.path.exists(there) and not os.path.isdir(there):
         return file
