@@ -41,12 +41,22 @@ def hold_places() -> None:
             os.open(os.devnull, os.O_RDWR)  # the lowest number that is free, so this one
 
 
+class _Closed(io.StringIO):
+    """A stream that was closed: a write fails; who asks what it is (argparse of Python 3.14 does) hears no terminal."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.close()
+
+    def isatty(self) -> bool:
+        return False
+
+    def fileno(self) -> int:
+        raise io.UnsupportedOperation("fileno")
+
+
 def _opened(stream: TextIO | None) -> TextIO:
-    if stream is not None:
-        return stream
-    closed = io.StringIO()
-    closed.close()
-    return closed
+    return stream if stream is not None else _Closed()
 
 
 class Output:

@@ -16,7 +16,7 @@ from PIL import Image
 
 from fkit.cli.command import COMMANDS as LISTED
 from fkit.cli.main import main, message_of, parser
-from fkit.edge.output import Screened
+from fkit.edge.output import Output, Screened
 from fkit.tree.error import FkitError
 
 ROOT = Path(__file__).parents[2]
@@ -221,3 +221,11 @@ def test_a_lost_screen_stays_silent(tmp_path):
         screen.write("seen")
     screen.write("not seen")
     assert "closed file" in screen.lost and (tmp_path / "a.txt").read_text() == "seen"
+
+
+def test_a_closed_stream_is_no_terminal():
+    """Python 3.14's argparse asks, and expects an answer or an OSError."""
+    closed = Output(None)
+    assert closed.isatty() is False
+    with pytest.raises(OSError):
+        closed.fileno()
