@@ -207,7 +207,7 @@ def _far(word: str, choice: str) -> float:
     within = bool(parts) and (parts < others or others < parts)
     short = min(len(one), len(other))
     if short > 3 and other.startswith(one) and 5 * short >= 2 * long:
-        return 1
+        return 0.9 if choice.startswith(word) else 1  # of two beginnings the one in the word's own case
     return 1 if within and short > 3 and (min(len(parts), len(others)) > 1 or 2 * short >= long) else 2
 
 
