@@ -121,7 +121,7 @@ def count_of(sampler: Sampler, length: int) -> int:
     """How many samples an epoch has, as the sampler says.
 
     Raises:
-        FkitTypeError: it says what is no whole number.
+        FkitTypeError: it is no sampler, or says what is no whole number.
         FkitValueError: none.
 
     Example:
@@ -129,6 +129,8 @@ def count_of(sampler: Sampler, length: int) -> int:
         9
     """
     name = type(sampler).__name__
+    if not hasattr(sampler, "count") or not hasattr(sampler, "indices"):
+        check_sampler(sampler)
     count = _asked(f"{name}.count", sampler.count, length)
     expect_number(count, f"{name}.count({length})", whole=True)
     if count < 1:
