@@ -52,19 +52,17 @@ def main(argv: list[str] | None = None) -> int:
     except ReaderGone:
         output.drop()
         return 0
-    except (Exception, SystemExit) as error:
+    except KeyboardInterrupt as end:  # a second Ctrl-C, or one outside a run; or another signal (fkit.edge.signal.Ended)
+        number = getattr(end, "number", 2)
+        _say("", "interrupted" if number == 2 else f"ended by {end}")
+        return 128 + number
+    except BaseException as error:  # code of a user's own may raise one that is no Exception
         if isinstance(error, OutputError):
             output.drop()
         text, code = message_of(error)
         trace = "".join(traceback.format_exception(error)) if "--debug" in words else ""
         _say(trace, text)
         return code
-    except (
-        KeyboardInterrupt
-    ) as end:  # a second Ctrl-C, or one outside a run; or another signal (fkit.edge.signal.Ended)
-        number = getattr(end, "number", 2)
-        _say("", "interrupted" if number == 2 else f"ended by {end}")
-        return 128 + number
 
 
 def _run(words: list[str]) -> int:

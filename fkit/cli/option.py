@@ -4,7 +4,7 @@ import argparse
 
 from fkit.config.change.action import add_option
 
-__all__ = ["add_config", "add_place", "add_trust"]
+__all__ = ["add_config", "add_place", "add_trust", "permissions"]
 
 
 def add_trust(command: argparse.ArgumentParser) -> None:
@@ -17,6 +17,17 @@ def add_trust(command: argparse.ArgumentParser) -> None:
         metavar="MODULE",
         help="let the config import MODULE and build what is defined in it; may be repeated",
     )
+
+
+def permissions(arguments: argparse.Namespace) -> tuple[str, ...]:
+    """The words of `add_trust` that were said, for a command that reads the same config after this one.
+
+    Example:
+        >>> permissions(argparse.Namespace(trust=True, allow=["mine", "more"]))
+        ('--trust', '--allow', 'mine', '--allow', 'more')
+    """
+    allowed = (word for module in arguments.allow for word in ("--allow", module))
+    return (*(["--trust"] if arguments.trust else []), *allowed)
 
 
 def add_config(command: argparse.ArgumentParser) -> None:

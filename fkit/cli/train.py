@@ -8,14 +8,14 @@ import secrets
 import shlex
 import signal
 import sys
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple, TextIO, cast
 
 import fkit
 from fkit.catalog.registry import Registry
 from fkit.cli.command import add_command, whole
-from fkit.cli.option import add_config, add_place
+from fkit.cli.option import add_config, add_place, permissions
 from fkit.cli.reach import open_registry, read_config
 from fkit.config.config import Config
 from fkit.edge.checkpoint import locate, read_checkpoint
@@ -91,16 +91,19 @@ def _run(arguments: argparse.Namespace) -> int:
     if arguments.amp:
         changes["dtype"] = "bfloat16"
     cfg, name = cfg.merge(changes, source="the command line") if changes else cfg, Path(arguments.config).stem
-    return train(cfg, name, open_registry(arguments), arguments.other_data)
+    return train(cfg, name, open_registry(arguments), arguments.other_data, permissions(arguments))
 
 
-def train(cfg: Config, name: str, registry: Registry, other_data: bool = False) -> int:
+def train(
+    cfg: Config, name: str, registry: Registry, other_data: bool = False, allowed: Sequence[str] = ()
+) -> int:
     """Train in the config's work folder; `fkit.train` with an edge around it.
 
     Args:
         name: of the work folder under ``work_dirs``, where the config names none.
         registry: where the config's parts come from.
         other_data: go on with a run though its data are others than before.
+        allowed: words of the command line that the commands it names at the end need too.
 
     Returns:
         0 when the run ended, 130, 143 or 129 when a signal ended it; the state is saved.
@@ -126,7 +129,7 @@ def train(cfg: Config, name: str, registry: Registry, other_data: bool = False) 
             if run.signal:
                 screen.say(_curves(folder))
                 return 128 + signal.Signals[run.signal].value
-            screen.say(_next(folder))
+            screen.say(_next(folder, allowed))
             screen.close()
             sys.stdout.write(_closing(folder, run))
             sys.stdout.flush()
@@ -209,9 +212,9 @@ def _curves(folder: Path) -> str:
     return f"curves in {path}" if path.exists() else "no curves: nothing was measured"
 
 
-def _next(folder: Path) -> str:
+def _next(folder: Path, allowed: Sequence[str]) -> str:
     """What may be done with a run that has ended."""
-    use = shlex.join((str(folder / "config.py"), str(folder)))
+    use = shlex.join((str(folder / "config.py"), str(folder), *allowed))
     return f"next: fkit test {use}, or fkit infer {use} IMAGE"
 
 

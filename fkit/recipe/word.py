@@ -35,8 +35,6 @@ def judge(cfg: Config, known: Config) -> None:
     words = typed_words(cfg)
     for word in words:
         path = parse(word.key)
-        if not path:
-            raise FkitKeyError(f"{word.text!r} names no key.", repair="Write KEY=VALUE, as model.depth=18.")
         if str(path[0]) not in known:
             continue
         if word.new and not _is_taken(cfg, path):

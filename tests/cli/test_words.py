@@ -24,3 +24,16 @@ def test_a_run_says_its_drawn_seed_and_what_it_left(tmp_path, capsys):
 
     code, again, err = run(capsys, "train", MLP, "--work-dir", tmp_path / "b", "--seed", seed, *SHORT[:2])
     assert code == 0 and again.split(";")[1] == out.split(";")[1] and "(drawn" not in err
+
+
+def test_the_next_command_has_the_permissions_that_this_one_had(tmp_path, capsys, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "mine.py").write_text("def register(registry):\n    return registry\n")
+    (tmp_path / "a.py").write_text(f"_base_ = {MLP!r}\ncustom_imports = dict(imports=['mine'])\n")
+    code, out, err = run(capsys, "train", "a.py", "--allow", "mine", *SHORT[:2])
+    assert code == 0
+    tests, infers = re.findall(r"^next: fkit (.+), or fkit (infer .+) IMAGE$", err, re.MULTILINE)[0]
+    code, scored, _ = run(capsys, *shlex.split(tests))
+    assert code == 0 and re.search(r"accuracy/top1 0\.\d{4}", out)[0] == scored.strip()
+    code, _, err = run(capsys, *shlex.split(infers), "nothere.png")
+    assert "nothere.png is not there" in err and "--allow" not in err

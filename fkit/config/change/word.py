@@ -55,7 +55,10 @@ def _split_key(text: str) -> tuple[str, bool, str]:
     if at == len(text):
         raise FkitValueError(f"{quoted(text)} is no KEY=VALUE.", origin=PREFIX.strip(), repair="Write model.depth=18.")
     declares = text[:at].endswith(":")
-    return text[: at - 1] if declares else text[:at], declares, text[at + 1 :]
+    key = text[: at - 1] if declares else text[:at]
+    if not key.strip():
+        raise FkitValueError(f"{quoted(text)} names no key.", origin=PREFIX.strip(), repair="Write model.depth=18.")
+    return key, declares, text[at + 1 :]
 
 
 def read_word(text: str) -> Word:
@@ -63,7 +66,7 @@ def read_word(text: str) -> Word:
 
     Raises:
         FkitTypeError: the word is no string.
-        FkitValueError: no ``=``, or brackets that do not match.
+        FkitValueError: no key, no ``=``, or brackets that do not match.
 
     Example:
         >>> read_word("model.depth=18")[:3], read_word("a.b:={'x': [1, '7', y z]}")[:3]
