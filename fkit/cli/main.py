@@ -52,7 +52,7 @@ def main(argv: list[str] | None = None) -> int:
     except ReaderGone:
         output.drop()
         return 0
-    except KeyboardInterrupt as end:  # a second Ctrl-C, or one outside a run; or another signal (fkit.edge.signal.Ended)
+    except KeyboardInterrupt as end:  # a second Ctrl-C, or one outside a run; or fkit.edge.signal.Ended
         number = getattr(end, "number", 2)
         _say("", "interrupted" if number == 2 else f"ended by {end}")
         return 128 + number

@@ -94,9 +94,7 @@ def _run(arguments: argparse.Namespace) -> int:
     return train(cfg, name, open_registry(arguments), arguments.other_data, permissions(arguments))
 
 
-def train(
-    cfg: Config, name: str, registry: Registry, other_data: bool = False, allowed: Sequence[str] = ()
-) -> int:
+def train(cfg: Config, name: str, registry: Registry, other_data: bool = False, allowed: Sequence[str] = ()) -> int:
     """Train in the config's work folder; `fkit.train` with an edge around it.
 
     Args:
