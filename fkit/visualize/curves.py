@@ -13,6 +13,7 @@ from matplotlib.text import Text
 from matplotlib.ticker import FuncFormatter, MaxNLocator, NullFormatter
 from numpy.typing import NDArray
 
+from fkit.training.best import rule_of
 from fkit.tree.check import expect, expect_number
 from fkit.tree.error import FkitValueError
 
@@ -210,33 +211,33 @@ def _draw_losses(axes: Axes, lines: Sequence[Series]) -> None:
 
 
 def _draw_scores(axes: Axes, lines: Sequence[Series]) -> None:
-    finite = np.concatenate([one.values for one in lines])
-    finite = finite[np.isfinite(finite)]
-    fractions = len(finite) > 0 and float(finite.min()) >= 0 and float(finite.max()) <= 1
+    fractions = all(_is_fraction(one) for one in lines)
     for one, colour in zip(lines, _colours(len(lines)), strict=True):
         marker = "o" if len(one.values) < 60 else ""
         axes.plot(one.steps, one.values, color=colour, linewidth=1.8, marker=marker, markersize=3.5, label=one.name)
-        if np.isfinite(one.values).any():
-            place = int(np.nanargmax(one.values))
+        if (place := _best(one)) is not None:
             axes.plot(
                 one.steps[place], one.values[place], "o", markersize=8, markerfacecolor="none",
                 markeredgecolor=colour, markeredgewidth=1.6,
             )  # fmt: skip
     if fractions:
-        low, high = min(_floor(one.values) for one in lines), float(finite.max())
+        least, high = (float(bound([bound(one.values) for one in lines])) for bound in (np.nanmin, np.nanmax))
+        low = min(_floor(one.values) for one in lines)
         pad = max(high - low, 0.01) * 0.12
-        if low > float(finite.min()):
+        if low > least:
             axes.set_ylim(max(0.0, low - pad), min(1.0, high) + pad)
         axes.yaxis.set_major_locator(MaxNLocator(6, steps=(1, 2, 5, 10)))
         axes.yaxis.set_major_formatter(FuncFormatter(_percent))
     first = lines[0]
     note = ""
-    if np.isfinite(first.values).any():
-        place = int(np.nanargmax(first.values))
-        note = f"best {_score(float(first.values[place]), fractions)} at step {int(first.steps[place]):,}"
+    if (place := _best(first)) is not None:
+        name = f"{first.name} " if len(lines) > 1 else ""
+        note = (
+            f"best {name}{_score(float(first.values[place]), _is_fraction(first))} at step {int(first.steps[place]):,}"
+        )
     _name(axes, first.name if len(lines) == 1 else "Held-out scores", note)
     if len(lines) > 1:
-        _legend(axes, "lower right")
+        _legend(axes, "best")
 
 
 def _draw_plain(axes: Axes, lines: Sequence[Series], title: str, smoothed: bool) -> None:
@@ -259,10 +260,23 @@ def _heading(figure: Any, title: str, series: Sequence[Series], scores: Sequence
     parts = [f"{last:,} steps"]
     for one in scores[:2]:
         if np.isfinite(one.values[-1]):
-            fraction = 0 <= one.values[-1] <= 1
-            parts.append(f"last {one.name} {_score(float(one.values[-1]), bool(fraction))}")
+            parts.append(f"last {one.name} {_score(float(one.values[-1]), _is_fraction(one))}")
     figure.text(0.03, 0.95, title or "Training curves", fontsize=14, fontweight="bold", color=_INK, va="center")
     figure.text(0.03, 0.908, "   ·   ".join(parts), fontsize=9.5, color=_SOFT, va="center")
+
+
+def _best(one: Series) -> int | None:
+    """The place of the best value; None where the metric's name does not say what is better, or no value is finite."""
+    rule = rule_of(one.name)
+    if rule is None or not np.isfinite(one.values).any():
+        return None
+    return int(np.nanargmax(one.values) if rule == "greater" else np.nanargmin(one.values))
+
+
+def _is_fraction(one: Series) -> bool:
+    """Whether a score is read in per cent: one of which more is better, and that lies between 0 and 1."""
+    real = one.values[np.isfinite(one.values)]
+    return rule_of(one.name) == "greater" and len(real) > 0 and bool(real.min() >= 0 and real.max() <= 1)
 
 
 def _floor(values: NDArray[np.float64]) -> float:

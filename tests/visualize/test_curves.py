@@ -52,6 +52,24 @@ def test_the_best_score_is_marked():
     assert coloured(curves(high)).sum() > coloured(curves(flat)).sum()
 
 
+def ring(picture, place):
+    """How much of the circle round the best of 100 values is drawn in a picture of one curve, near 0 to 1 of its width."""
+    left = round(0.065 * picture.shape[1]) + 1
+    width = int((0.975 - 0.065) * picture.shape[1])
+    middle = left + int(place * width)
+    return coloured(picture[:, middle - 12 : middle + 12]).sum()
+
+
+def test_the_best_of_what_is_to_be_small_is_its_least_and_an_unknown_metric_has_none():
+    def drawn(name):
+        ramp = [{"step": s, "mode": "val", name: 0.9 - 0.8 * s / 99} for s in range(100)]
+        return curves(ramp, "one title")
+
+    falls, rises, unknown = drawn("brier"), drawn("recall"), drawn("temperature")
+    assert ring(rises, 0.0) > ring(falls, 0.0) == ring(unknown, 0.0)  # the first value is the greatest
+    assert ring(falls, 0.97) > ring(unknown, 0.97) == ring(rises, 0.97)
+
+
 @pytest.mark.parametrize("bad", [math.nan, math.inf, -math.inf, 0.0, -1.0])
 def test_odd_numbers_leave_gaps_and_raise_nothing(bad: float):
     odd = [dict(row, loss=bad) if row.get("loss") and row["step"] % 7 == 0 else row for row in rows()]

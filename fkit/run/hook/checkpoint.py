@@ -1,7 +1,6 @@
 """When to save, and what to keep: CheckpointHook."""
 
 import math
-import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import ClassVar
@@ -10,29 +9,11 @@ from fkit.run.effect import DeleteCheckpoint, Effect, SaveCheckpoint, WriteText
 from fkit.run.event import Event
 from fkit.run.hook.hook import NEVER, Answer, Hook
 from fkit.run.state import Memory, Position, RunState
+from fkit.training.best import rule_of
 from fkit.tree.check import check_fields
 from fkit.tree.error import FkitKeyError, FkitValueError
 
-__all__ = ["CheckpointHook", "rule_of"]
-
-# words of a metric's name, after OpenMMLab's lists; whatever says "loss" or "error" is to be small
-_LESS = re.compile(r"loss|error|(^|[/_])(mae|mse|rmse|epe|nme|fid|kid)($|[/_])", re.IGNORECASE)
-_GREATER = re.compile(
-    r"acc|top[-_]?\d|auc|precision|recall|dice|iou|pck|psnr|ssim|f1|f[-_]score|(^|[/_])m?(ap|ar)($|[/_@\d])",
-    re.IGNORECASE,
-)
-
-
-def rule_of(metric: str) -> str | None:
-    """Whether more or less of a metric is better, by its name: "greater", "less", or None where it does not say.
-
-    Example:
-        >>> rule_of("accuracy/top1"), rule_of("coco/bbox_mAP_50"), rule_of("loss"), rule_of("temperature")
-        ('greater', 'greater', 'less', None)
-    """
-    if _LESS.search(metric):
-        return "less"
-    return "greater" if _GREATER.search(metric) else None
+__all__ = ["CheckpointHook"]
 
 
 @dataclass(frozen=True)
