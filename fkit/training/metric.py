@@ -213,7 +213,7 @@ class Accuracy(Metric):
             )
         labels: NDArray[Any] = np.asarray(targets["gt_label"])
         name, scores = self._scores(outputs)
-        if labels.ndim != 1 or len(scores) != len(labels) or scores.ndim != (1 if name == "pred_label" else 2):
+        if labels.ndim != 1 or scores.shape[:1] != labels.shape or scores.ndim != (1 if name == "pred_label" else 2):
             raise FkitTypeError(
                 f"Accuracy: {name} of shape {scores.shape} for labels of shape {labels.shape}; expected"
                 f" {'(N,)' if name == 'pred_label' else '(N, K)'} and (N,)."

@@ -16,6 +16,7 @@ from fkit.training.spec import Spec
 from fkit.training.state import Arrays, Hyperparams, TrainState
 from fkit.training.weight import fit
 from fkit.tree.check import expect
+from fkit.tree.error import FkitTypeError
 
 __all__ = ["Pieces", "Program", "assemble"]
 
@@ -118,6 +119,16 @@ def assemble(backend: str, spec: Spec, pieces: Pieces) -> Program:
     def convert(state: TrainState, to: str) -> TrainState:
         return open_room(to).program(spec).restore(collect(state))
 
+    def predict(state: TrainState, batch: Batch) -> Any:
+        outputs = pieces.predict(state, batch)
+        if outputs is None:
+            raise FkitTypeError(
+                'a model in mode="predict" returns its predictions, found None.',
+                path="model",
+                repair='Return {"pred_score": scores}, of shape (N, classes), say.',
+            )
+        return outputs
+
     def hyperparams() -> Hyperparams:
         numbers: dict[str, NDArray[np.float64]] = {}
         for name, optimizer in spec.optimizers.items():
@@ -127,6 +138,6 @@ def assemble(backend: str, spec: Spec, pieces: Pieces) -> Program:
         return numbers
 
     return Program(
-        backend, spec, inventory, init, pieces.train_step, pieces.loss, pieces.predict, collect, restore, load, convert,
+        backend, spec, inventory, init, pieces.train_step, pieces.loss, predict, collect, restore, load, convert,
         pieces.gather, hyperparams,
     )  # fmt: skip

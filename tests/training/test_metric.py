@@ -155,6 +155,7 @@ def test_scores_that_are_not_numbers_find_nothing():
         ),
         ({"pred_label": np.zeros((2, 1))}, {"gt_label": [0, 1]}, r"pred_label of shape \(2, 1\) .* expected \(N,\)"),
         (np.zeros((2, 3)), {"gt_label": [[0], [1]]}, r"for labels of shape \(2, 1\)"),
+        (np.array(0.5), {"gt_label": [0, 1]}, r"scores of shape \(\) for labels of shape \(2,\)"),
         (np.zeros((2, 3)), {"gt_label": [0.0, 1.0]}, "labels are whole numbers"),
         (np.zeros((1, 3)), {"gt_label": [0]}, "2 ids for 1 rows"),
         (np.zeros((2, 3)), {"gt_label": [0, 3]}, "label 3 is none of 3 classes"),
