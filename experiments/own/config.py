@@ -29,6 +29,7 @@ test_dataloader = val_dataloader
 val_evaluator = [dict(type="Brier"), dict(type="Accuracy")]
 test_evaluator = val_evaluator
 
+default_hooks = dict(checkpoint=dict(rule="less"))  # the less of Brier's score, the better the checkpoint
 custom_hooks = [dict(type="StopWhenStale", metric="brier", patience=10)]
 
 optim_wrapper = dict(optimizer=dict(type="Adam", lr=0.005))

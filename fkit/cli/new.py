@@ -2,6 +2,7 @@
 
 import argparse
 import os
+import shlex
 import shutil
 import sys
 from pathlib import Path
@@ -56,7 +57,7 @@ def add(commands: Any) -> None:
 def _run(arguments: argparse.Namespace) -> int:
     folder = arguments.folder
     write_experiment(folder)
-    enter = "" if Path(folder).resolve() == Path.cwd() else f"  cd {folder}\n"
+    enter = "" if Path(folder).resolve() == Path.cwd() else f"  cd {shlex.quote(folder)}\n"
     sys.stdout.write(_NEXT.lstrip("\n").format(folder=folder, enter=enter))
     return 0
 

@@ -87,6 +87,7 @@ def test_a_folder_that_holds_something_is_left_alone(tmp_path, capsys):
 def test_an_empty_folder_and_one_of_hidden_files_will_do(tmp_path):
     (tmp_path / ".git").mkdir()
     assert "cd " not in child(tmp_path, "fkit", "new", ".")
+    assert "cd 'a b'\n" in child(tmp_path, "fkit", "new", "a b")
     assert (tmp_path / "own.py").is_file()
     files = write_experiment(tmp_path / "a" / "b")
     assert all(file.is_file() for file in files) and {file.name for file in files} == set(os.listdir(tmp_path / "a/b"))
