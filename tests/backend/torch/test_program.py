@@ -403,7 +403,7 @@ def test_a_model_that_breaks_the_protocol(answer: Any, error: type[FkitError], t
         ({"optimizer": Optimizer.of("LBFGS", {"lr": 1.0})}, FkitKeyError, "more than a gradient"),
         ({"optimizer": Optimizer.of("RMSprop", {"alfa": 1.0})}, FkitTypeError, "alfa"),
         ({"optimizer": Optimizer.of("RMSprop", {"alpha": -1.0})}, FkitValueError, "Invalid alpha"),
-        ({"model": lambda: 3}, FkitTypeError, "torch.nn.Module, found int"),
+        ({"model": lambda: 3}, FkitTypeError, "torch.nn.Module, found 3"),
     ],
 )
 def test_what_cannot_be_made(changes: dict[str, Any], error: type[FkitError], text: str) -> None:
