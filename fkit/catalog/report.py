@@ -145,11 +145,14 @@ def not_found(
     choices = _reachable(reg, kind, start, backend)
     from_scope = f" from the scope {start!r}" if start != reg.scope else ""
     elsewhere = ", and no module that can be imported has it" if in_config and name.count(".") > 0 else ""
+    keys = places(reg.scopes, reg.scope, start, name)
+    others = [other for other in sorted(reg.kinds) if other != kind and any(key in reg.table(other) for key in keys)]
+    but = f", but in {' and '.join(map(repr, others))}" if others else ""
     first = name.partition(".")[0]
     mine = f"If {first!r} is a module of yours: --allow {first}." if elsewhere and first not in reg.scopes else ""
     word = name if name in choices or nearest(name, choices) or "." not in name else name.rpartition(".")[2]
     return FkitKeyError(
-        f"{at} is not in the registry {kind!r}{from_scope}{elsewhere}.",
+        f"{at} is not in the registry {kind!r}{from_scope}{elsewhere}{but}.",
         path=path,
         origin=origin,
         value=word,
