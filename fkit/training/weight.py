@@ -67,7 +67,7 @@ def fit(inventory: Inventory, arrays: Mapping[str, NDArray[Any]], strict: bool =
             fitting[want[name][0] + name] = array
     wrong = {name for name, _, _ in misshapen}
     missing = [name for name, (prefix, _) in want.items() if prefix + name not in fitting and name not in wrong]
-    answer = Fit(fitting, tuple(missing), tuple(unexpected), tuple(misshapen))
+    answer = Fit(fitting, tuple(missing), tuple(sorted(unexpected)), tuple(misshapen))
     if strict and answer.report():
         raise FkitValueError(
             f"the weights do not fit the model.\n  {answer.report()}",

@@ -49,9 +49,9 @@ def test_strict_lists_everything_that_does_not_fit() -> None:
 
 
 def test_not_strict_takes_what_fits_and_tells_the_rest() -> None:
-    found = fit(INVENTORY, {"bn.running_mean": np.zeros(2), "x": np.ones(1)}, strict=False, bare=True)
+    found = fit(INVENTORY, {"bn.running_mean": np.zeros(2), "y": np.ones(1), "x": np.ones(1)}, strict=False, bare=True)
     assert set(found.arrays) == {"buffers/bn.running_mean"}
-    assert found.missing == ("fc.weight",) and found.unexpected == ("x",) and found.misshapen == ()
+    assert found.missing == ("fc.weight",) and found.unexpected == ("x", "y") and found.misshapen == ()
 
 
 def test_long_lists_are_cut() -> None:
