@@ -1,6 +1,7 @@
 """What a failed lookup or build says: the config path, the file and line, what was given, the nearest name."""
 
 import inspect
+import sys
 from collections.abc import Iterator, Mapping
 from typing import Any, cast
 
@@ -151,6 +152,7 @@ def not_found(
     first = name.partition(".")[0]
     mine = f"If {first!r} is a module of yours: --allow {first}." if elsewhere and first not in reg.scopes else ""
     word = name if name in choices or nearest(name, choices) or "." not in name else name.rpartition(".")[2]
+    mine = mine or _unmarked(reg, kind, name, backend)
     return FkitKeyError(
         f"{at} is not in the registry {kind!r}{from_scope}{elsewhere}{but}.",
         path=path,
@@ -161,6 +163,16 @@ def not_found(
         more=f"fkit registry {kind}",
         repair=mine or ("" if choices else f"Nothing is registered there: `reg.register({kind!r}, maker)`."),
     )
+
+
+def _unmarked(reg: Table, kind: str, name: str, backend: str | None) -> str:
+    """How to offer what an included module defines under a name that nothing registers; "" where none does."""
+    for module in sorted(reg.included):
+        maker = getattr(sys.modules.get(module), name, None)
+        if callable(maker) and f"{getattr(maker, '__module__', '')}.".startswith(f"{module}."):
+            mark = f"@fkit.component({kind!r}" + (f", backend={backend!r})" if backend else ")")
+            return f"The module {module} defines {name!r}, and does not offer it: write {mark} above it."
+    return ""
 
 
 def _reachable(reg: Table, kind: str, start: str, backend: str | None) -> tuple[str, ...]:
