@@ -257,7 +257,7 @@ def test_images_that_are_all_bad(trained, photos, capsys):
         (["--list", "photos"], "--list photos: cannot be read: Is a directory"),
         (["--list", "notes.txt"], "--list notes.txt: names no image"),
         (["photos", "--score-thr", "2"], "--score-thr 2.0: a score is from 0 to 1"),
-        (["photos", "--score-thr", "nan"], "--score-thr nan: a score is from 0 to 1"),
+        (["photos", "--score-thr", "nan"], "--score-thr: 'nan' is no number"),
         (["photos", "--batch-size", "0"], "--batch-size 0: at least 1"),
     ],
 )
