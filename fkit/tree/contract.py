@@ -102,12 +102,8 @@ def misfit(function: Callable[..., Any], places: Iterable[str], names: Iterable[
     return ""
 
 
-_PLAIN = (
-    "builtins",
-    "fkit.tree.",
-    "fkit.config.",
-    "fkit.structures.",
-)  # modules whose values a user knows by what they hold
+# modules whose values a user knows by what they hold
+_PLAIN = ("builtins", "fkit.tree.node", "fkit.config.config", "fkit.structures.")
 
 
 def title(value: Any) -> str:

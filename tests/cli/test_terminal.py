@@ -18,9 +18,12 @@ pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="this system has
 
 LIMIT_SECONDS = 120
 
-# a session's leader makes its standard input the terminal of the session, and becomes the command
+# a session's leader makes its standard input the terminal of the session, and becomes the command; a shell's background job
+# or nohup would have left it signals that are ignored
 OWN = """
-import fcntl, os, sys, termios
+import fcntl, os, signal, sys, termios
+signal.signal(signal.SIGINT, signal.SIG_DFL)
+signal.signal(signal.SIGHUP, signal.SIG_DFL)
 fcntl.ioctl(0, termios.TIOCSCTTY, 0)
 os.execvp(sys.argv[1], sys.argv[1:])
 """

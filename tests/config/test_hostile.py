@@ -276,7 +276,13 @@ def outcomes(tmp_path_factory: pytest.TempPathFactory) -> dict[str, list[Any]]:
     while left:
         batch = left[:40]
         done = subprocess.run(
-            [sys.executable, "-c", CHILD, *batch], cwd=folder, capture_output=True, text=True, timeout=300, check=False
+            # -P: files of the folder are named as modules of Python's, which the child imports
+            [sys.executable, "-P", "-c", CHILD, *batch],
+            cwd=folder,
+            capture_output=True,
+            text=True,
+            timeout=300,
+            check=False,
         )
         answers = [json.loads(line) for line in done.stdout.splitlines()]
         for file, *outcome in answers:

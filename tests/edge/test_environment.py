@@ -67,7 +67,7 @@ def test_git_hash_falls_back(tmp_path):
 
 def test_version_has_the_hash_of_its_own_checkout():
     version, _, commit = fkit_version().partition("+")
-    assert version == package_version("fkit")
+    assert version == package_version("fkit-vision")
     assert commit == "" or (len(commit) == 7 and int(commit, 16) >= 0)
 
 

@@ -56,7 +56,7 @@ def _split_key(text: str) -> tuple[str, bool, str]:
         raise FkitValueError(f"{quoted(text)} is no KEY=VALUE.", origin=PREFIX.strip(), repair="Write model.depth=18.")
     declares = text[:at].endswith(":")
     key = text[: at - 1] if declares else text[:at]
-    if not key.strip():
+    if declares and not key.strip():
         raise FkitValueError(f"{quoted(text)} names no key.", origin=PREFIX.strip(), repair="Write model.depth=18.")
     return key, declares, text[at + 1 :]
 
