@@ -1,7 +1,9 @@
 """One torch thread for the whole suite: with two, a loaded 2-core machine runs steps many times slower."""
 
+import contextlib
 import os
 
+import pytest
 from hypothesis import settings
 
 os.environ.setdefault("OMP_NUM_THREADS", "1")
@@ -11,3 +13,10 @@ os.environ.setdefault("MPLBACKEND", "agg")
 
 settings.register_profile("shared", deadline=None)  # a machine that others use too has slow moments
 settings.load_profile("shared")
+
+
+@pytest.fixture
+def here(tmp_path):
+    """The temporary folder, as the working folder."""
+    with contextlib.chdir(tmp_path):
+        yield tmp_path

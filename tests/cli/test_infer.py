@@ -1,5 +1,6 @@
 """`fkit infer` as a user meets it: what it takes for images, what it writes and what it leaves alone, how it fails."""
 
+import contextlib
 import json
 import os
 import signal
@@ -29,13 +30,12 @@ def trained(tmp_path_factory):
 
 
 @pytest.fixture
-def photos(tmp_path, monkeypatch):
+def photos(here):
     """A working folder with digits 1.png, 2.png, 10.png in ``photos``."""
-    monkeypatch.chdir(tmp_path)
-    (tmp_path / "photos").mkdir()
+    (here / "photos").mkdir()
     for name, digit in (("1", 0), ("2", 1), ("10", 2)):
-        write_digit(tmp_path / "photos" / f"{name}.png", digit)
-    return tmp_path / "photos"
+        write_digit(here / "photos" / f"{name}.png", digit)
+    return here / "photos"
 
 
 def write_digit(path, digit=0):
@@ -89,11 +89,11 @@ def test_batches_change_nothing(trained, photos, capsys, size):
 # ---------------------------------------------------------------- nothing is lost
 
 
-def test_a_picture_is_not_written_onto_an_image(trained, photos, capsys, monkeypatch):
-    monkeypatch.chdir(photos)
+def test_a_picture_is_not_written_onto_an_image(trained, photos, capsys):
     before = contents(photos)
     for words in (["2.png"], ["../photos/2.png"], ["../photos"], [photos / "2.png"], ["*.png"]):
-        code, out, err = infer(capsys, trained, *words, "--out", ".")
+        with contextlib.chdir(photos):
+            code, out, err = infer(capsys, trained, *words, "--out", ".")
         assert (code, out) == (2, []) and "would be written onto" in err and "Traceback" not in err
     assert contents(photos) == before
 
@@ -411,16 +411,17 @@ class Picky(Transform):
 
 
 @pytest.fixture
-def own(photos, monkeypatch):
+def own(photos):
     """A config of one's own model and transforms, and a checkpoint of it."""
     (photos.parent / "own.py").write_text(OWN)
     (photos.parent / "cfg.py").write_text(
         f"_base_ = {CONVNET!r}\nmodel = dict(_delete_=True, type='own.Oracle', answer='1')\n"
     )
-    monkeypatch.syspath_prepend(photos.parent)
+    sys.path.insert(0, str(photos.parent))
     words = ["--work-dir", "work", "--allow", "own", "--cfg-options", *SHORT]
     assert main(["train", "cfg.py", *words]) == 0
     yield "work"
+    sys.path.remove(str(photos.parent))
     sys.modules.pop("own", None)
 
 

@@ -50,8 +50,7 @@ def score(capsys, trained, *words, config=CONVNET):
         ("link.json", "which is the file cfg.py"),
     ],
 )
-def test_a_place_for_no_file_is_said_before_the_scoring(place, want, trained, capsys, tmp_path, monkeypatch):
-    monkeypatch.chdir(tmp_path)
+def test_a_place_for_no_file_is_said_before_the_scoring(place, want, trained, capsys, here):
     Path("folder").mkdir()
     Path("file").touch()
     Path("cfg.py").write_text(f"_base_ = {CONVNET!r}\nmodel = dict(type='NotLookedAt')\n")

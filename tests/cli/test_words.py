@@ -26,10 +26,9 @@ def test_a_run_says_its_drawn_seed_and_what_it_left(tmp_path, capsys):
     assert code == 0 and again.split(";")[1] == out.split(";")[1] and "(drawn" not in err
 
 
-def test_the_next_command_has_the_permissions_that_this_one_had(tmp_path, capsys, monkeypatch):
-    monkeypatch.chdir(tmp_path)
-    (tmp_path / "mine.py").write_text("def register(registry):\n    return registry\n")
-    (tmp_path / "a.py").write_text(f"_base_ = {MLP!r}\ncustom_imports = dict(imports=['mine'])\n")
+def test_the_next_command_has_the_permissions_that_this_one_had(here, capsys):
+    (here / "mine.py").write_text("def register(registry):\n    return registry\n")
+    (here / "a.py").write_text(f"_base_ = {MLP!r}\ncustom_imports = dict(imports=['mine'])\n")
     code, out, err = run(capsys, "train", "a.py", "--allow", "mine", *SHORT[:2])
     assert code == 0
     tests, infers = re.findall(r"^next: fkit (.+), or fkit (infer .+) IMAGE$", err, re.MULTILINE)[0]

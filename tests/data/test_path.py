@@ -10,9 +10,8 @@ from fkit.tree.error import FkitError
 
 
 @pytest.fixture(autouse=True)
-def folder(tmp_path, monkeypatch):
-    monkeypatch.chdir(tmp_path)
-    return tmp_path
+def folder(here):
+    return here
 
 
 def touch(*names):
