@@ -9,7 +9,7 @@ from fkit.config.config import Config
 from fkit.config.origin import chain
 from fkit.config.schema import rows, shape_at
 from fkit.recipe.key import HOOKS, KEYS, NAMES
-from fkit.tree.error import FkitError, FkitKeyError
+from fkit.tree.error import FkitError, FkitKeyError, FkitValueError
 from fkit.tree.path import Path, parse, show
 from fkit.tree.tree import put
 
@@ -31,10 +31,13 @@ def judge(cfg: Config, known: Config) -> None:
     Raises:
         FkitKeyError: a word that made a key of which nothing is known, or that changes a variable of the file: what was
             made of it stands in the config already.
+        FkitValueError: a word without a key.
     """
     words = typed_words(cfg)
     for word in words:
         path = parse(word.key)
+        if not path:
+            raise FkitValueError(f"{word.text!r} names no key.", repair="Write model.depth=18.")
         if str(path[0]) not in known:
             continue
         if word.new and not _is_taken(cfg, path):

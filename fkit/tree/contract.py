@@ -103,7 +103,7 @@ def misfit(function: Callable[..., Any], places: Iterable[str], names: Iterable[
 
 
 # modules whose values a user knows by what they hold
-_PLAIN = ("builtins", "fkit.tree.node", "fkit.config.config", "fkit.structures.")
+_PLAIN = ("builtins", "fkit.tree.node", "fkit.config.", "fkit.structures.")
 
 
 def title(value: Any) -> str:
