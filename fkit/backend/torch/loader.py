@@ -187,7 +187,10 @@ def _end(results: Any) -> None:
     try:
         results._shutdown_workers()
     finally:
-        late.cancel()
+        late.cancel()  # torch's patience may have ended first
+        _kill(results._workers)
+        for process in results._workers:
+            process.join()
 
 
 def _kill(processes: Any) -> None:
