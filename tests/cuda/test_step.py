@@ -13,6 +13,7 @@ from tests.cuda.digits import DEVICE, batches, config, curve, each_backend, loss
 
 
 @on_gpu
+@pytest.mark.filterwarnings("ignore:Synchronization debug mode is a prototype")
 @pytest.mark.parametrize(
     "changes",
     [
@@ -31,8 +32,8 @@ def test_no_step_waits_for_the_device(changes, transforms):
     _, state = curve(program, items[:4])  # what is made once may wait
     numbers = program.hyperparams()
     torch.cuda.synchronize()
-    torch.cuda.set_sync_debug_mode("error")
     try:
+        torch.cuda.set_sync_debug_mode("error")
         for batch in items[4:]:
             state, _ = program.train_step(state, batch, numbers)
     finally:
