@@ -1,5 +1,5 @@
 """What a newcomer, a developer and CI run: ``nox -s train``, ``nox -s tests``, ``nox -s lint types``, ``nox -s wheel``,
-``nox -s interpreters``, ``nox -s oldest``, ``nox -s bench``, ``nox -s fuzz``."""
+``nox -s interpreters``, ``nox -s oldest``, ``nox -s coverage``, ``nox -s bench``, ``nox -s fuzz``."""
 
 import os
 import shlex
@@ -102,6 +102,18 @@ def types(session: nox.Session) -> None:
     """pyright, strict on floors 0 to 11."""
     session.install(*PINNED, "-e", ".[jax,test]", "pyright[nodejs]")
     session.run("pyright")
+
+
+@nox.session
+def coverage(session: nox.Session) -> None:
+    """Which lines the suite runs, child processes counted in: ``nox -s coverage``; a page a file in .nox/coverage/tmp/html."""
+    session.install(*PINNED, "-e", ".[jax,test]", "coverage", "pytest-cov")
+    folder = Path(session.create_tmp()).resolve()
+    env = {**ONE_THREAD, "COVERAGE_FILE": str(folder / "data")}
+    words = ("--cov=fkit", "--cov-report=", *session.posargs)
+    session.run("python", "-m", "pytest", "-n", "2", *words, env=env, success_codes=(0, 1))
+    session.run("coverage", "report", "--skip-covered", "--sort=cover", env=env)
+    session.run("coverage", "html", "-q", "-d", str(folder / "html"), env=env)
 
 
 @nox.session

@@ -4,6 +4,8 @@ import re
 import tomllib
 from pathlib import Path
 
+import yaml
+
 import fkit
 
 ROOT = Path(__file__).parents[2]
@@ -50,3 +52,41 @@ def test_the_interpreters_are_those_that_it_names() -> None:
     assert versions[0] == lowest and "Typing :: Typed" in rows and (ROOT / "fkit/py.typed").is_file()
     session = re.search(r"INTERPRETERS = \(([^)]*)\)", (ROOT / "noxfile.py").read_text())
     assert session is not None and re.findall(r"3\.\d+", session[1]) == versions
+
+
+SESSIONS = set(re.findall(r"@nox\.session[^\n]*\ndef (\w+)\(", (ROOT / "noxfile.py").read_text()))
+
+
+def _asked(text: str) -> set[str]:
+    """The sessions that a text's commands name."""
+    return {
+        word.partition("-")[0]
+        for line in re.findall(r"nox -s ([\w .-]+)", text)
+        for word in line.partition(" --")[0].split()
+    }
+
+
+def test_ci_and_pre_commit_run_sessions_that_there_are() -> None:
+    work = yaml.safe_load((ROOT / ".github/workflows/ci.yml").read_text())
+    steps = [step.get("run", "") for job in work["jobs"].values() for step in job["steps"]]
+    assert "bash .ci/run" in steps
+    rows = work["jobs"]["versions"]["strategy"]["matrix"]["include"]
+    hooks = yaml.safe_load((ROOT / ".pre-commit-config.yaml").read_text())["repos"][0]["hooks"]
+    texts = [*steps, *(f"nox -s {row['session']}" for row in rows), *(hook["entry"] for hook in hooks)]
+    asked = set.union(*(_asked(text) for text in texts))
+    assert {"oldest", "interpreters", "coverage", "lint", "types", "tests"} == asked and asked <= SESSIONS
+
+
+def test_contributing_names_what_is_there() -> None:
+    text = (ROOT / ".github/CONTRIBUTING.md").read_text()
+    named = re.findall(r"`((?:fkit|tests|experiments)/[\w/.{},*-]*)`", text)
+    places = [p for name in named for p in ([name] if "{" not in name else _spread(name)) if "NAME" not in p]
+    assert len(places) > 20
+    assert [place for place in places if not list(ROOT.glob(place.rstrip("/")))] == []
+    listed = re.search(r"other sessions: ([^.]+)\.", text)
+    assert listed is not None and set(re.findall(r"`(\w+)`", listed[1])) <= SESSIONS | {"count"}
+
+
+def _spread(name: str) -> list[str]:
+    head, body, tail = re.fullmatch(r"(.*)\{(.*)\}(.*)", name).groups()  # pyright: ignore[reportOptionalMemberAccess]
+    return [head + one + tail for one in body.split(",")]
