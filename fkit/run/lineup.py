@@ -7,8 +7,9 @@ from fkit.config.schema import FLAG, check
 from fkit.recipe.settings import Part, Settings
 from fkit.recipe.source import build_part, said_at, source_of
 from fkit.run.course import Course
-from fkit.run.hook.hook import Hook, Offer, ask, check_hook, first_memory, priority_number
+from fkit.run.hook.hook import Hook, Offer, ask, check_hook, first_memory
 from fkit.run.hook.log import RecordHook
+from fkit.run.hook.order import Placed, priority_number, register
 from fkit.run.hook.validation import ValidationHook
 from fkit.training.program import Hyperparams
 from fkit.training.schedule import Schedule, target
@@ -42,33 +43,42 @@ def hooks_of(
         hyperparams: what the optimizers start with, for the schedules.
     """
     offer = Offer(course, hyperparams, lambda: _schedules(settings, registry, course, hyperparams()))
-    made = [_hook(part, settings, registry, backend, offer) for part in settings.hooks]
-    default = sum(part.path.startswith("default_hooks") for part in settings.hooks)
-    rows = [*made[:default], *_loop_hooks(settings, course), *made[default:]]
-    return tuple((name, hook) for _, name, hook in sorted(rows, key=lambda row: row[0]))
+    default = [part for part in settings.hooks if part.path.startswith("default_hooks")]
+    custom = [part for part in settings.hooks if part not in default]
+    rows: tuple[Placed, ...] = ()
+    for part in default:
+        rows = _with(rows, part, settings, registry, backend, offer)
+    for name, hook in _loop_hooks(settings, course):
+        rows = register(rows, name, hook)
+    for part in custom:
+        rows = _with(rows, part, settings, registry, backend, offer)
+    return tuple((name, hook) for _, name, hook in rows)
 
 
-def _hook(part: Part, settings: Settings, registry: Registry, backend: str, offer: Offer) -> tuple[int, str, Hook]:
-    options, priority = part.node.pop("priority", None)
+def _with(
+    rows: tuple[Placed, ...], part: Part, settings: Settings, registry: Registry, backend: str, offer: Offer
+) -> tuple[Placed, ...]:
+    """The hooks with the one that a part of the config describes."""
+    options, said = part.node.pop("priority", None)
     hook = build_part(part._replace(node=options), settings, registry, "hooks", backend=backend)
     try:
         check_hook(part.name, hook)
-        number = priority_number(hook.priority if priority is None else priority)
+        priority_number(hook.priority if said is None else said)
         bound = ask(part.name, "bind", hook.bind, offer)
         expect(bound, Hook, "what it gives in bind is a hook")
         first_memory(part.name, bound)
-        return number, part.name, bound
+        return register(rows, part.name, bound, said=said)
     except FkitError as error:
         raise said_at(error, part.path, settings) from error.__cause__ or error
 
 
-def _loop_hooks(settings: Settings, course: Course) -> list[tuple[int, str, Hook]]:
+def _loop_hooks(settings: Settings, course: Course) -> list[tuple[str, Hook]]:
     """Those that every run has: they are the loop's own, and no config names them."""
     hooks: list[tuple[str, Hook]] = [("record", RecordHook())]
     if settings.train is not None and "val" in settings.loaders and "val" in settings.evaluators:
         interval, begin = settings.train.val_interval, settings.train.val_begin
         hooks.insert(0, ("validation", ValidationHook(interval, begin, course.by_epoch)))
-    return [(priority_number(hook.priority), name, hook) for name, hook in hooks]
+    return hooks
 
 
 def _schedules(

@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 
 from fkit.config.config import Config, load_string
 from fkit.config.dialect import translate
+from fkit.config.dialect.hook import training_hooks
 from fkit.tree.error import FkitError, FkitTypeError, FkitValueError
 
 OLD = """
@@ -46,7 +47,7 @@ def test_a_whole_config_of_mmdet_2() -> None:
             "type": "FasterRCNN", "backbone": {"type": "ResNet"},
             "train_cfg": {"rpn": {"debug": False}}, "test_cfg": {"rcnn": {"score_thr": 0.05}},
         },
-        "custom_hooks": [{"type": "NumClassCheckHook"}],
+        "custom_hooks": [{"type": "NumClassCheckHook", "priority": "NORMAL"}],
         "log_level": "INFO", "load_from": None, "workflow": [("train", 1)],
         "train_cfg": {"by_epoch": True, "max_epochs": 12, "val_interval": 3}, "val_cfg": {}, "test_cfg": {},
         "optim_wrapper": {
@@ -70,8 +71,11 @@ def test_a_whole_config_of_mmdet_2() -> None:
         },
         **{f"{split}_evaluator": {"type": "CocoMetric", "ann_file": "b", "metric": ["bbox", "segm"]} for split in ("val", "test")},
         "default_hooks": {
-            "checkpoint": {"type": "CheckpointHook", "interval": 2, "by_epoch": True, "max_keep_ckpts": 3, "save_best": "auto"},
-            "logger": {"type": "LoggerHook", "interval": 50},
+            "checkpoint": {
+                "type": "CheckpointHook", "interval": 2, "by_epoch": True, "max_keep_ckpts": 3, "save_best": "auto", "priority": "NORMAL",
+            },
+            "logger": {"type": "LoggerHook", "interval": 50, "priority": "VERY_LOW"},
+            "param_scheduler": {"priority": "VERY_HIGH"}, "timer": {"priority": "LOW"},
         },
         "vis_backends": [{"type": "LocalVisBackend"}, {"type": "TensorboardVisBackend"}],
         "visualizer": {"type": "Visualizer", "vis_backends": [{"type": "LocalVisBackend"}, {"type": "TensorboardVisBackend"}]},
@@ -208,3 +212,38 @@ def test_values_of_the_wrong_kind_are_named(table: dict[str, Any], message: str)
 def test_what_is_no_config_is_refused(wrong: Any) -> None:
     with pytest.raises(FkitTypeError, match="is a config"):
         translate(wrong)
+
+
+def test_hooks_fire_in_the_order_that_mmcv_registers_them_in() -> None:
+    old = {
+        "optimizer": {"type": "SGD"}, "lr_config": {"policy": "poly"}, "log_config": {"hooks": [{"type": "TextLoggerHook"}]},
+        "checkpoint_config": {"interval": 1}, "timer_config": {"type": "IterTimerHook"}, "profiler_config": {"by_epoch": True},
+        "runner": {"type": "EpochBasedRunner", "max_epochs": 3},
+        "custom_hooks": [{"type": "A"}, {"type": "B", "priority": "LOWEST"}],
+    }  # fmt: skip
+    cfg, notes = translate(Config(old))
+    assert notes == ()
+    assert {name: hook["priority"] for name, hook in cfg.default_hooks.items()} == {
+        "param_scheduler": "VERY_HIGH", "checkpoint": "NORMAL", "timer": "LOW", "logger": "VERY_LOW",
+    }  # fmt: skip
+    assert [(hook["type"], hook["priority"]) for hook in cfg.custom_hooks] == [
+        ("A", "NORMAL"), ("B", "LOWEST"), ("ProfilerHook", "NORMAL"),
+    ]  # fmt: skip
+    rows = training_hooks(old)
+    assert [(row.name, row.priority) for row in rows] == [
+        ("PolyLrUpdaterHook", "VERY_HIGH"), ("CheckpointHook", "NORMAL"), ("IterTimerHook", "LOW"),
+        ("TextLoggerHook", "VERY_LOW"), ("A", "NORMAL"), ("B", "LOWEST"), ("ProfilerHook", "NORMAL"),
+    ]  # fmt: skip
+
+
+def test_a_runner_of_iterations_has_its_hooks_count_them() -> None:
+    configs = {
+        "lr_config": {"policy": "step"}, "momentum_config": {"policy": "Step"}, "checkpoint_config": {},
+        "log_config": {"hooks": [{"type": "TextLoggerHook"}, {"type": "B", "by_epoch": True}]}, "optimizer_config": {},
+    }  # fmt: skip
+    assert [(row.name, row.by_epoch) for row in training_hooks(configs, by_epoch=False)] == [
+        ("StepLrUpdaterHook", False), ("StepMomentumUpdaterHook", True), ("OptimizerHook", None), ("CheckpointHook", False),
+        ("IterTimerHook", None), ("TextLoggerHook", False), ("B", True),
+    ]  # fmt: skip
+    assert [row.by_epoch for row in training_hooks({"lr_config": {"policy": "cyclic"}, "timer_config": None})] == [False]
+    assert [row.name for row in training_hooks({"lr_config": {"type": "Mine"}})] == ["Mine", "IterTimerHook"]

@@ -6,7 +6,8 @@ import numpy as np
 from frozendict import frozendict
 
 import fkit
-from fkit.run.hook.hook import handlers, priority_number
+from fkit.run.hook.hook import handlers
+from fkit.run.hook.order import priority_number
 from fkit.run.hook.schedule import ParamSchedulerHook
 from fkit.training.inventory import Inventory
 from fkit.training.spec import Spec

@@ -21,8 +21,9 @@ from fkit.run.effect import (
 )
 from fkit.run.event import EVENTS, Event, Step
 from fkit.run.hook.checkpoint import CheckpointHook
-from fkit.run.hook.hook import NEVER, Hook, call, handlers, priority_number
+from fkit.run.hook.hook import NEVER, Hook, call, handlers
 from fkit.run.hook.log import LoggerHook, RecordHook, Told
+from fkit.run.hook.order import priority_number
 from fkit.run.hook.schedule import ParamSchedulerHook
 from fkit.run.hook.timer import Times
 from fkit.run.hook.validation import ValidationHook

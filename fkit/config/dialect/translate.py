@@ -4,6 +4,7 @@ from collections.abc import Callable
 from typing import TypeVar
 
 from fkit.config.dialect.data import evaluation, loaders
+from fkit.config.dialect.hook import order
 from fkit.config.dialect.schedule import momentum, rate
 from fkit.config.dialect.work import Table, Work
 from fkit.config.origin import of
@@ -307,5 +308,5 @@ def _environment(work: Work) -> Work:
 
 
 _STEPS: tuple[Callable[[Work], Work], ...] = (
-    _model, _length, _optimizer, rate, momentum, loaders, _checkpoint, evaluation, _log, _environment,
+    _model, _length, _optimizer, rate, momentum, loaders, _checkpoint, evaluation, _log, _environment, order,
 )  # fmt: skip

@@ -1,4 +1,4 @@
-"""What a hook is, and how hooks are ordered and fired."""
+"""What a hook is, and how hooks are fired."""
 
 import sys
 from collections.abc import Callable, Iterable, Mapping
@@ -17,13 +17,12 @@ from fkit.training.schedule import Schedule
 from fkit.training.state import Hyperparams
 from fkit.tree.check import expect
 from fkit.tree.contract import Contract, expect_fit, title
-from fkit.tree.error import FkitError, FkitKeyError, FkitTypeError, FkitValueError, RunError, quoted
+from fkit.tree.error import FkitError, FkitKeyError, FkitTypeError, RunError, quoted
 from fkit.tree.frozen import frozen
 from fkit.tree.trace import users_line
 
 __all__ = [
     "NEVER",
-    "PRIORITIES",
     "Answer",
     "Handler",
     "Hook",
@@ -33,12 +32,7 @@ __all__ = [
     "check_hook",
     "first_memory",
     "handlers",
-    "priority_number",
 ]
-
-PRIORITIES: Mapping[str, int] = frozen(
-    dict(HIGHEST=0, VERY_HIGH=10, HIGH=30, ABOVE_NORMAL=40, NORMAL=50, BELOW_NORMAL=60, LOW=70, VERY_LOW=90, LOWEST=100)
-)
 
 _CALL = "memory, run, event"
 _HOOK = Contract(
@@ -97,7 +91,7 @@ class Hook:
     word of it.
 
     Attributes:
-        priority: a name of `PRIORITIES`, or a number.
+        priority: a name of `fkit.run.hook.order.PRIORITIES`, or a number.
         reads: whether it wants ``event.window``, the steps since it last read: it reads at each ``after_...`` event and
             ``on_interrupt`` that it answers.
         holds: whether it holds hyperparameters to its own values: whatever it said of when it is due, it is asked before
@@ -140,24 +134,6 @@ class Hook:
     def wrap(self, program: Program) -> Program:
         """The program that the run uses, in the place of ``program``; asked once, when the plan is made, in firing order."""
         return program
-
-
-def priority_number(priority: str | int) -> int:
-    """A priority's number: 0 fires first, 100 last.
-
-    Example:
-        >>> priority_number("VERY_LOW"), priority_number(42)
-        (90, 42)
-    """
-    if isinstance(priority, bool) or not isinstance(priority, (int, str)):  # pyright: ignore[reportUnnecessaryIsInstance]
-        raise FkitTypeError(f"priority = {priority!r} is neither a name nor a number from 0 to 100.")
-    if isinstance(priority, int):
-        if 0 <= priority <= 100:
-            return priority
-        raise FkitValueError(f"priority = {priority} is not from 0 to 100.")
-    if priority.upper() not in PRIORITIES:
-        raise FkitValueError(f"priority = {priority!r} is unknown.", value=priority, choices=tuple(PRIORITIES))
-    return PRIORITIES[priority.upper()]
 
 
 def handlers(hooks: Iterable[tuple[str, Hook]]) -> Mapping[str, tuple[tuple[str, Handler], ...]]:
