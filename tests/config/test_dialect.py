@@ -245,5 +245,7 @@ def test_a_runner_of_iterations_has_its_hooks_count_them() -> None:
         ("StepLrUpdaterHook", False), ("StepMomentumUpdaterHook", True), ("OptimizerHook", None), ("CheckpointHook", False),
         ("IterTimerHook", None), ("TextLoggerHook", False), ("B", True),
     ]  # fmt: skip
-    assert [row.by_epoch for row in training_hooks({"lr_config": {"policy": "cyclic"}, "timer_config": None})] == [False]
+    assert [row.by_epoch for row in training_hooks({"lr_config": {"policy": "cyclic"}, "timer_config": None})] == [
+        False
+    ]
     assert [row.name for row in training_hooks({"lr_config": {"type": "Mine"}})] == ["Mine", "IterTimerHook"]
