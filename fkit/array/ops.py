@@ -92,6 +92,10 @@ class Ops(WordOps, Protocol):
         """``arrays`` where the condition (a bool, or a 0-d array) holds, else ``others``."""
         ...
 
+    def finite(self, a: Any) -> Any:
+        """Whether a 0-d array is a finite number, 0-d."""
+        ...
+
     def both(self, a: Any, b: Any) -> Any:
         """Whether both conditions hold, each a bool or a 0-d array."""
         ...
@@ -176,6 +180,9 @@ class Numpy:
 
     def select(self, condition: Any, arrays: Sequence[Any], others: Sequence[Any]) -> Sequence[Any]:
         return arrays if condition else others
+
+    def finite(self, a: Any) -> Any:
+        return np.isfinite(a)
 
     def both(self, a: Any, b: Any) -> Any:
         return bool(a) and bool(b)

@@ -66,13 +66,9 @@ _CLIP = table(
     Key("max_norm", number(above=0, infinite=True), doc="the norm of all gradients together is at most this"),
     Key("norm_type", number(above=0, infinite=True), doc="p of that norm; 2 by default"),
     Key(
-        "error_if_nonfinite",
-        FLAG,
-        False,
-        "fail where the norm is not finite",
-        refused=f"{_LATER}: a loss that is not finite fails",
+        "error_if_nonfinite", FLAG, doc="fail at the step whose norm is not finite, which waits for the device at each"
     ),
-    Key("foreach", FLAG, doc="how torch loops over tensors", inert="it changes no number."),
+    Key("foreach", FLAG, doc="one kernel for many tensors, which is how it is done; False is refused"),
     Key("clip_value", number(above=0, infinite=True), doc="the largest absolute value of a gradient's entry"),
 )
 _OPTIMIZER = table(
@@ -83,7 +79,7 @@ _OPTIMIZER = table(
     Key("paramwise_cfg", ANYTHING, doc="settings by kind of layer", refused=_LATER),
     Key("constructor", ANYTHING, doc="what makes the groups", refused=_LATER),
     Key("clip_grad", _CLIP, doc="clip gradients before the update"),
-    Key("accumulative_counts", whole(1), 1, "steps whose gradients are averaged for one update"),
+    Key("accumulative_counts", whole(1), 1, "steps whose gradients are averaged for one update; the last ones of a run among themselves"),
     Key("loss_scale", ANYTHING, doc="of mixed precision", refused=_LATER),
     Key("dtype", ANYTHING, doc="of mixed precision", refused=f"{_LATER}; the run's `dtype` is the compute type"),
     Key("use_fsdp", ANYTHING, doc="shards over devices", refused=_LATER),

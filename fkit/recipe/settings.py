@@ -58,11 +58,13 @@ class Clip(NamedTuple):
         kind: "norm" of all gradients together, or "value" of each entry.
         limit: the largest that it may be.
         norm_type: p of that norm.
+        finite: fail where the norm is not finite.
     """
 
     kind: str
     limit: float
     norm_type: float = 2.0
+    finite: bool = False
 
 
 class Wrapper(NamedTuple):
@@ -289,7 +291,8 @@ def _clip(tree: Config, node: Config | None) -> Clip | None:
     if node is None:
         return None
     kind = node.get("type") or ("value" if node.get("clip_value") is not None else "norm")
-    name, others = ("max_norm", ("clip_value",)) if kind == "norm" else ("clip_value", ("max_norm", "norm_type"))
+    norms = ("max_norm", "norm_type", "error_if_nonfinite")
+    name, others = ("max_norm", ("clip_value",)) if kind == "norm" else ("clip_value", norms)
     limit = node.get(name)
     if limit is None or any(node.get(other) is not None for other in others):
         raise FkitValueError(
@@ -297,7 +300,15 @@ def _clip(tree: Config, node: Config | None) -> Clip | None:
             path="optim_wrapper.clip_grad",
             origin=tree.origin("optim_wrapper.clip_grad"),
         )
-    return Clip(kind, limit, 2.0 if node.get("norm_type") is None else node["norm_type"])
+    if node.get("foreach") is False:
+        raise FkitValueError(
+            "optim_wrapper.clip_grad.foreach = False: gradients are clipped by one kernel for many tensors, always.",
+            path="optim_wrapper.clip_grad.foreach",
+            origin=tree.origin("optim_wrapper.clip_grad.foreach"),
+            repair="Leave it out: the numbers are the same.",
+        )
+    norm_type = 2.0 if node.get("norm_type") is None else node["norm_type"]
+    return Clip(kind, limit, norm_type, bool(node.get("error_if_nonfinite")))
 
 
 def _workflow(tree: Config) -> tuple[tuple[str, int], ...]:

@@ -19,7 +19,7 @@ from fkit.tree.path import parse
 __all__ = ["spec_of"]
 
 
-def spec_of(settings: Settings, registry: Registry, donate: bool, example: Any) -> Spec:
+def spec_of(settings: Settings, registry: Registry, donate: bool, example: Any, total: int | None = None) -> Spec:
     """What the config's program is made of.
 
     Args:
@@ -42,7 +42,7 @@ def spec_of(settings: Settings, registry: Registry, donate: bool, example: Any) 
 
     return Spec(
         model, _optimizers(settings), (Phase(transforms=_transforms(settings.wrapper)),), settings.dtype, settings.device,
-        settings.memory_format, donate, settings.compile, settings.randomness.masks, first,
+        settings.memory_format, donate, settings.compile, settings.randomness.masks, first, total,
     )  # fmt: skip
 
 
@@ -69,7 +69,8 @@ def _transforms(wrapper: Wrapper | None) -> tuple[Transform, ...]:
     transforms = (accumulate(count),) if count > 1 else ()
     if clip is None:
         return transforms
-    return (*transforms, clip_norm(clip.limit, clip.norm_type) if clip.kind == "norm" else clip_value(clip.limit))
+    by_norm = clip.kind == "norm"
+    return (*transforms, clip_norm(*clip[1:]) if by_norm else clip_value(clip.limit))
 
 
 def _optimizer(settings: Settings, wrapper: Wrapper) -> Optimizer:

@@ -7,6 +7,7 @@ from fkit.config.schema import FLAG, check
 from fkit.recipe.settings import Part, Settings
 from fkit.recipe.source import build_part, said_at, source_of
 from fkit.run.course import Course
+from fkit.run.hook.gradient import FiniteGradientHook
 from fkit.run.hook.hook import Hook, Offer, ask, check_hook, first_memory
 from fkit.run.hook.log import RecordHook
 from fkit.run.hook.order import Placed, priority_number, register
@@ -78,6 +79,9 @@ def _loop_hooks(settings: Settings, course: Course) -> list[tuple[str, Hook]]:
     if settings.train is not None and "val" in settings.loaders and "val" in settings.evaluators:
         interval, begin = settings.train.val_interval, settings.train.val_begin
         hooks.insert(0, ("validation", ValidationHook(interval, begin, course.by_epoch)))
+    clip = None if settings.wrapper is None else settings.wrapper.clip
+    if clip is not None and clip.finite:
+        hooks.insert(0, ("finite_gradient", FiniteGradientHook()))
     return hooks
 
 

@@ -117,7 +117,7 @@ def plan(
         )
     _check_validation(settings)
     room, course = _room(name, settings), _course(settings)
-    functions = _program(room, spec_of(settings, reg, donate, None), settings)
+    functions = _program(room, spec_of(settings, reg, donate, None, _total(settings, reg, course)), settings)
     hooks = hooks_of(settings, reg, name, course, functions.hyperparams)
     places = {part.name: part.path for part in settings.hooks}
     for title, hook in hooks:
@@ -188,6 +188,14 @@ def _check_validation(settings: Settings) -> None:
         origin=line_of(settings.tree, lacking if lacking in settings.tree else present),
         repair=f"Set {lacking}; or {present}=None for a run that is not validated.",
     )
+
+
+def _total(settings: Settings, registry: Registry, course: Course) -> int | None:
+    """Steps of the whole run, for gradients that are accumulated to its end; None where nothing asks for them."""
+    if settings.wrapper is None or settings.wrapper.accumulative_counts == 1:
+        return None
+    length = (source_of(settings, registry, "train", 0).length or 0) if course.by_epoch else 0
+    return course.total(length) or None
 
 
 def _course(settings: Settings) -> Course:

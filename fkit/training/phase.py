@@ -32,6 +32,7 @@ class Part(NamedTuple):
         others: those that it leaves alone.
         numbers: ((hyperparameter of the step, of the optimizer), ...).
         transforms: ((the name of its slots in the state, transform), ...).
+        total: how often it runs in the whole run; None where nobody knows.
     """
 
     phase: Phase
@@ -42,6 +43,16 @@ class Part(NamedTuple):
     others: tuple[str, ...]
     numbers: tuple[tuple[str, str], ...]
     transforms: tuple[tuple[str, Transform], ...]
+    total: int | None = None
+
+    @property
+    def gated(self) -> bool:
+        """Whether the number of a turn says if the optimizer is due."""
+        return any(each.due is not None for _, each in self.transforms)
+
+    def moves(self, turn: int) -> bool:
+        """Whether the optimizer is due at a turn, as far as its number tells."""
+        return all(each.due(turn, self.total) for _, each in self.transforms if each.due is not None)
 
 
 def parts_of(spec: Spec, inventory: Inventory) -> tuple[Part, ...]:
@@ -87,6 +98,7 @@ def parts_of(spec: Spec, inventory: Inventory) -> tuple[Part, ...]:
                 tuple(name for name in params if name not in set(names)),
                 tuple((prefix + key, key) for key in optimizer.hyperparams()),
                 tuple((f"{title}.{each.name}" if several else each.name, each) for each in phase.transforms),
+                None if spec.total is None else -(-spec.total // phase.every),
             )
         )  # fmt: skip
     return tuple(parts)

@@ -55,6 +55,7 @@ class Spec:
         compile: whether the room compiles the step (torch.compile; JAX always does).
         masks: dropout's bits: "counter" (the run's own: equal on all backends) or "backend" (its generator: not).
         example: makes one batch of inputs; asked for by backends that learn shapes by tracing.
+        total: steps of the whole run, for transforms that end with it; None where nobody knows.
     """
 
     model: Callable[[str], Any]
@@ -67,6 +68,7 @@ class Spec:
     compile: bool = False
     masks: str = "counter"
     example: Callable[[], Any] | None = None
+    total: int | None = None
 
 
 def check_spec(spec: Spec) -> None:

@@ -1,5 +1,6 @@
 """What stands between gradient and update, as values written once for both rooms: clipping, accumulation."""
 
+import math
 from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple
 
@@ -11,7 +12,7 @@ from fkit.tree.check import expect_number
 from fkit.tree.error import FkitValueError
 from fkit.tree.frozen import EMPTY
 
-__all__ = ["Context", "Param", "Transform", "accumulate", "apply", "clip_norm", "clip_value"]
+__all__ = ["Context", "Param", "Passed", "Transform", "accumulate", "apply", "clip_norm", "clip_value"]
 
 Grads = Mapping[str, Any]
 Slots = Mapping[str, Any]
@@ -35,69 +36,102 @@ class Context(NamedTuple):
     Attributes:
         turn: how often the phase ran before; on the host, or a tracer.
         params: {name: array} of all parameters; those of the gradients are among them.
+        total: how often the phase runs in the whole run; None where nobody said.
+        due: what the ``due`` of the phase's transforms say together, where the room asked them; else None.
+        moves: whether the transforms before this one want the optimizer to move: True, False, or a 0-d array.
     """
 
     turn: Any
     params: Mapping[str, Any]
+    total: int | None = None
+    due: bool | None = None
+    moves: Any = True
 
 
 class Transform(NamedTuple):
-    """A pair of pure functions on a phase's gradient.
+    """A pair of pure functions on a phase's gradient, and what two of its kind need beside.
 
     Attributes:
         name: of its slots; one of a name in a phase.
         init: ``({name: Param}) -> {path: host array}``: its slots before the first step, in torch's layout. A slot whose
             path is a parameter's name is laid out as that parameter is.
         update: ``(xp, grads, slots, context) -> (grads, slots, apply)``: the gradients and slots after it, and whether
-            the optimizer is to move: True, False, or a 0-d array of the backend.
+            the optimizer is to move: True, False, or a 0-d array of the backend. A fourth item, {name: 0-d array}, is
+            logged beside the losses.
+        due: ``(turn, total) -> bool``: whether the optimizer is due to move, where the number of the turn alone decides
+            it; a backend that compiles its step then has one for either case.
+        scale: ``(slots) -> 0-d array`` that the loss is multiplied by before it is differentiated; ``update`` takes it
+            out of the gradients again.
     """
 
     name: str
     init: Callable[[Mapping[str, Param]], Mapping[str, NDArray[Any]]]
-    update: Callable[[Ops, Grads, Slots, Context], tuple[Grads, Slots, Any]]
+    update: Callable[[Ops, Grads, Slots, Context], tuple[Any, ...]]
+    due: Callable[[int, int | None], bool] | None = None
+    scale: Callable[[Slots], Any] | None = None
+
+
+class Passed(NamedTuple):
+    """What came of a phase's transforms.
+
+    Attributes:
+        grads: after the last.
+        slots: {slot name: {path: array}} of those that changed.
+        moves: whether the optimizer is to move: True, False, or a 0-d array.
+        logs: {name: 0-d array}.
+    """
+
+    grads: Grads
+    slots: dict[str, Slots]
+    moves: Any
+    logs: dict[str, Any]
 
 
 def apply(
     transforms: tuple[tuple[str, Transform], ...], xp: Ops, grads: Grads, slots: Mapping[str, Slots], context: Context
-) -> tuple[Grads, dict[str, Slots], Any]:
+) -> Passed:
     """The fold: every transform in order.
 
     Args:
         transforms: each with the name of its slots in the state.
         slots: {slot name: {path: array}}.
-
-    Returns:
-        the gradients, the slots that changed, and whether the optimizer is to move.
     """
     changed: dict[str, Slots] = {}
+    logs: dict[str, Any] = {}
     moves: Any = True
     for name, transform in transforms:
-        grads, after, wanted = transform.update(xp, grads, slots.get(name, EMPTY), context)
+        grads, after, wanted, *more = transform.update(xp, grads, slots.get(name, EMPTY), context)
+        for said in more:
+            logs |= said
         if after:
             changed[name] = after
-        moves = wanted if moves is True else moves if wanted is True else xp.both(moves, wanted)
-    return grads, changed, moves
+        if wanted is not True:
+            moves = wanted if moves is True else xp.both(moves, wanted)
+            context = context._replace(moves=moves)
+    return Passed(grads, changed, moves, logs)
 
 
 def _no_slots(params: Mapping[str, Param]) -> Mapping[str, NDArray[Any]]:
     return EMPTY
 
 
-def clip_norm(max_norm: float, norm_type: float = 2.0) -> Transform:
+def clip_norm(max_norm: float, norm_type: float = 2.0, finite: bool = False) -> Transform:
     """Scale the gradients so that their norm over all parameters together is at most ``max_norm``: the numbers of
-    ``torch.nn.utils.clip_grad_norm_``, factor min(1, max_norm / (norm + 1e-6)).
+    ``torch.nn.utils.clip_grad_norm_``, factor min(1, max_norm / (norm + 1e-6)). The norm before is logged as
+    ``grad_norm``, at the turns that move the parameters.
 
     Args:
         norm_type: of the p-norm; infinity takes the greatest element.
+        finite: move nothing where the norm is not finite.
 
     Raises:
         FkitValueError: a norm that is not above 0.
 
     Example:
         >>> from fkit.array.ops import Numpy
-        >>> grads, _, apply = clip_norm(1.0).update(Numpy(), {"a": np.array([3.0, 4.0])}, {}, Context(0, {}))
-        >>> grads["a"].round(3).tolist(), apply
-        ([0.6, 0.8], True)
+        >>> grads, _, apply, logs = clip_norm(1.0).update(Numpy(), {"a": np.array([3.0, 4.0])}, {}, Context(0, {}))
+        >>> grads["a"].round(3).tolist(), apply, float(logs["grad_norm"])
+        ([0.6, 0.8], True, 5.0)
     """
     expect_number(max_norm, "clip_grad.max_norm")
     expect_number(norm_type, "clip_grad.norm_type")
@@ -105,16 +139,20 @@ def clip_norm(max_norm: float, norm_type: float = 2.0) -> Transform:
         if not value > 0:
             raise FkitValueError(f"clip_grad.{name} = {value}: above 0.")
 
-    def update(xp: Ops, grads: Grads, slots: Slots, context: Context) -> tuple[Grads, Slots, Any]:
+    def update(xp: Ops, grads: Grads, slots: Slots, context: Context) -> tuple[Any, ...]:
+        if context.moves is False:  # nobody will use what comes out
+            return grads, slots, True
         norm = xp.norm(list(grads.values()), float(norm_type))
         factor = xp.at_most(float(max_norm) / (norm + 1e-6), 1.0)
-        return dict(zip(grads, xp.scaled(list(grads.values()), factor), strict=True)), slots, True
+        clipped = dict(zip(grads, xp.scaled(list(grads.values()), factor), strict=True))
+        return clipped, slots, xp.finite(norm) if finite else True, {"grad_norm": norm}
 
     return Transform("clip_norm", _no_slots, update)
 
 
 def clip_value(clip: float) -> Transform:
-    """Each element of each gradient into [-clip, clip], as ``torch.nn.utils.clip_grad_value_`` does.
+    """Each element of each gradient into [-clip, clip], as ``torch.nn.utils.clip_grad_value_`` does. The greatest
+    magnitude before is logged as ``grad_value``, at the turns that move the parameters.
 
     Raises:
         FkitValueError: ``clip`` is not above 0.
@@ -128,16 +166,21 @@ def clip_value(clip: float) -> Transform:
     if not clip > 0:
         raise FkitValueError(f"clip_grad.clip_value = {clip}: above 0.")
 
-    def update(xp: Ops, grads: Grads, slots: Slots, context: Context) -> tuple[Grads, Slots, Any]:
-        clipped = xp.clipped(list(grads.values()), -float(clip), float(clip))
-        return dict(zip(grads, clipped, strict=True)), slots, True
+    def update(xp: Ops, grads: Grads, slots: Slots, context: Context) -> tuple[Any, ...]:
+        if context.moves is False:
+            return grads, slots, True
+        arrays = list(grads.values())
+        clipped = dict(zip(grads, xp.clipped(arrays, -float(clip), float(clip)), strict=True))
+        return clipped, slots, True, {"grad_value": xp.norm(arrays, math.inf)}
 
     return Transform("clip_value", _no_slots, update)
 
 
 def accumulate(count: int) -> Transform:
     """Move the parameters at every ``count``-th run of the phase, by the mean of the gradients since: what a batch
-    ``count`` times as large gives, for a loss that is a mean over samples.
+    ``count`` times as large gives, for a loss that is a mean over samples. Where the phase's number of runs is known and
+    ``count`` does not divide it, those that remain at the end are averaged among themselves, and the last one moves:
+    mmengine's ``OptimWrapper.scale_loss`` and ``should_update``.
 
     Raises:
         FkitValueError: ``count`` is less than 1.
@@ -146,10 +189,11 @@ def accumulate(count: int) -> Transform:
         >>> from fkit.array.ops import Numpy
         >>> two, grads = accumulate(2), {"a": np.array([4.0])}
         >>> slots = two.init({"a": Param((1,), "float64")})
-        >>> _, slots, first = two.update(Numpy(), grads, slots, Context(0, {}))
-        >>> mean, slots, second = two.update(Numpy(), grads, slots, Context(1, {}))
-        >>> bool(first), mean["a"].tolist(), bool(second), slots["a"].tolist()
-        (False, [4.0], True, [0.0])
+        >>> _, slots, first = two.update(Numpy(), grads, slots, Context(0, {}, 3))
+        >>> mean, slots, second = two.update(Numpy(), grads, slots, Context(1, {}, 3))
+        >>> last, slots, third = two.update(Numpy(), grads, slots, Context(2, {}, 3))  # alone: 3 is no multiple of 2
+        >>> first, mean["a"].tolist(), second, last["a"].tolist(), third, slots["a"].tolist()
+        (False, [4.0], True, [4.0], True, [0.0])
     """
     expect_number(count, "accumulative_counts", whole=True)
     if count < 1:
@@ -158,11 +202,24 @@ def accumulate(count: int) -> Transform:
     def init(params: Mapping[str, Param]) -> Mapping[str, NDArray[Any]]:
         return {name: np.zeros(param.shape, param.dtype) for name, param in params.items()}
 
-    def update(xp: Ops, grads: Grads, slots: Slots, context: Context) -> tuple[Grads, Slots, Any]:
+    def due(turn: Any, total: int | None) -> Any:
+        full = (turn + 1) % count == 0
+        return full if total is None else full | (turn + 1 == total)
+
+    def share(xp: Ops, turn: Any, total: int | None) -> Any:
+        """One over the number of gradients that the parameters move by at once."""
+        left = 0 if total is None else total % count
+        if total is None or not left:
+            return 1.0 / count
+        tail = (turn >= total - left) & (turn < total)  # a run that has become longer goes on after its end as before
+        return xp.select(tail, [1.0 / left], [1.0 / count])[0]
+
+    def update(xp: Ops, grads: Grads, slots: Slots, context: Context) -> tuple[Any, ...]:
         names = list(grads)
-        last = context.turn % count == count - 1
-        sums = xp.added([slots[name] for name in names], xp.scaled(list(grads.values()), 1.0 / count))
-        carried = xp.select(last, xp.zeros(sums), sums)
+        last = due(context.turn, context.total) if context.due is None else context.due
+        part = xp.scaled(list(grads.values()), share(xp, context.turn, context.total))
+        sums = xp.added([slots[name] for name in names], part)
+        carried = sums if last is False else xp.select(last, xp.zeros(sums), sums)
         return dict(zip(names, sums, strict=True)), dict(zip(names, carried, strict=True)), last
 
-    return Transform("accumulate", init, update)
+    return Transform("accumulate", init, update, due)

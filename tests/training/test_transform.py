@@ -55,14 +55,15 @@ def test_clipping_gives_torch_s_numbers(order, limit):
     params = [torch.nn.Parameter(torch.zeros(array.shape, dtype=torch.float64)) for array in GRADS.values()]
     for param, array in zip(params, GRADS.values(), strict=True):
         param.grad = torch.from_numpy(array.copy())
-    torch.nn.utils.clip_grad_norm_(params, limit, order)
+    before = float(torch.nn.utils.clip_grad_norm_(params, limit, order))
     for backend in ("numpy", "torch", "jax"):
         xp = Numpy() if backend == "numpy" else open_room(backend).ops
         with jax.enable_x64(True):
             lift = {"numpy": np.asarray, "torch": torch.from_numpy, "jax": jax.numpy.asarray}[backend]
-            grads, _, moves = clip_norm(limit, order).update(
+            grads, _, moves, logs = clip_norm(limit, order).update(
                 xp, {k: lift(v) for k, v in GRADS.items()}, {}, Context(0, {})
             )
+            assert float(logs["grad_norm"]) == pytest.approx(before, rel=1e-12)
         for param, clipped in zip(params, grads.values(), strict=True):
             np.testing.assert_allclose(np.asarray(clipped), param.grad.numpy(), rtol=1e-12)
         assert moves is True
@@ -82,10 +83,11 @@ def test_numbers_out_of_range_are_refused(make):
 def test_the_fold_asks_every_transform_and_moves_only_if_all_want():
     chain = (("accumulate", accumulate(2)), ("clip_value", clip_value(1.0)))
     slots = {"accumulate": {name: np.zeros_like(array) for name, array in GRADS.items()}}
-    grads, changed, moves = apply(chain, Numpy(), GRADS, slots, Context(0, {}))
-    assert not moves and np.abs(grads["a"]).max() == 1.0 and list(changed) == ["accumulate"]
-    grads, changed, moves = apply(chain, Numpy(), GRADS, changed, Context(1, {}))
+    _, changed, moves, logs = apply(chain, Numpy(), GRADS, slots, Context(0, {}))
+    assert not moves and list(changed) == ["accumulate"] and not logs  # nothing moves: nothing is clipped
+    grads, changed, moves, logs = apply(chain, Numpy(), GRADS, changed, Context(1, {}))
     assert moves and not any(array.any() for array in changed["accumulate"].values())
+    assert np.abs(grads["b"]).max() == 1.0 and float(logs["grad_value"]) == 6.0
 
 
 @pytest.mark.parametrize("donate", [True, False])

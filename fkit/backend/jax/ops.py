@@ -76,6 +76,9 @@ class JaxOps:
             return arrays if condition else others
         return [jnp.where(condition, a, b) for a, b in zip(arrays, others, strict=True)]
 
+    def finite(self, a: Any) -> Any:
+        return jnp.isfinite(a)
+
     def both(self, a: Any, b: Any) -> Any:
         return jnp.logical_and(a, b)
 

@@ -22,7 +22,7 @@ from fkit.backend.jax.named import Named, Names
 from fkit.backend.jax.number import packer
 from fkit.backend.jax.optimizer import update
 from fkit.backend.jax.place import collect, place
-from fkit.backend.jax.step import Case, Moving, Step, due, stepper
+from fkit.backend.jax.step import Case, Moving, Step, cases, stepper
 from fkit.backend.jax.template import Template, template
 from fkit.backend.jax.watch import watch
 from fkit.structures.batch import Batch, Samples
@@ -99,9 +99,7 @@ def program(spec: Spec) -> Program:
 def _train_step(
     spec: Spec, parts: tuple[Part, ...], layout: Template, jitted: Callable[..., Any], width: Any, ranges: Any
 ) -> Callable[[TrainState, Batch, Hyperparams], tuple[TrainState, Mapping[str, Any]]]:
-    pack = packer(parts)
-    steady = all(part.phase.every == 1 for part in parts)
-    always = (True,) * len(parts)
+    pack, case_of = packer(parts), cases(parts)
     reach = Names.take if spec.donate else Names.pick
 
     def train_step(state: TrainState, batch: Batch, hyperparams: Hyperparams) -> tuple[TrainState, Mapping[str, Any]]:
@@ -115,7 +113,7 @@ def _train_step(
                 reach(layout.params, params), reach(layout.buffers, buffers),
                 layout.flat_opt(opt, reach, params, hyperparams), layout.flat_slots(slots, reach), updates,
             )  # fmt: skip
-            case = Case(always if steady else due(parts, iteration), resting)
+            case = case_of(iteration, resting)
             params, buffers, opt, changed, updates, logs = jitted(
                 *moving, iteration, key, numbers, inputs, targets, valid, case
             )

@@ -15,7 +15,7 @@ from fkit.backend.jax.optimizer import Update
 from fkit.training.phase import Part
 from fkit.training.transform import Context, apply
 
-__all__ = ["Case", "Moving", "Step", "due", "stepper"]
+__all__ = ["Case", "Moving", "Step", "cases", "stepper"]
 
 
 class Case(NamedTuple):
@@ -23,10 +23,12 @@ class Case(NamedTuple):
 
     Attributes:
         due: which phases it runs; None is decided on the device, where the iteration is traced.
+        moves: of each phase, whether the number of its turn lets the optimizer move; None likewise.
         resting: whether a momentum may be 0, see `fkit.backend.jax.optimizer.Update`.
     """
 
     due: tuple[bool | None, ...]
+    moves: tuple[bool | None, ...]
     resting: bool
 
 
@@ -44,12 +46,26 @@ Step = Callable[[Moving, Any, Any, Any, Any, Any, Case], tuple[Moving, dict[str,
 """``(moving, iteration, key, numbers, inputs, samples, case) -> (moving, logs)``."""
 
 
-def due(parts: tuple[Part, ...], iteration: Any) -> tuple[bool | None, ...]:
-    """Which phases step ``iteration`` runs."""
-    if isinstance(iteration, Tracer):
-        return tuple(True if part.phase.every == 1 else None for part in parts)
-    done = int(iteration)
-    return tuple(done % part.phase.every == 0 for part in parts)
+def cases(parts: tuple[Part, ...]) -> Callable[[Any, bool], Case]:
+    """``(iteration, resting) -> Case`` of a step of these phases."""
+    always = (True,) * len(parts)
+    if all(part.phase.every == 1 and not part.gated for part in parts):
+        return lambda iteration, resting: Case(always, always, resting)
+    traced = tuple(True if part.phase.every == 1 else None for part in parts)
+    unsure = tuple(None if part.gated else True for part in parts)
+
+    def case(iteration: Any, resting: bool) -> Case:
+        if isinstance(iteration, Tracer):
+            return Case(traced, unsure, resting)
+        done = int(iteration)
+        due = tuple(done % part.phase.every == 0 for part in parts)
+        moves = tuple(
+            now and part.moves(done // part.phase.every) if part.gated else True
+            for now, part in zip(due, parts, strict=True)
+        )
+        return Case(due, moves, resting)
+
+    return case
 
 
 def stepper(parts: tuple[Part, ...], updates: Mapping[str, Update], gradient: Gradient) -> Step:
@@ -70,7 +86,7 @@ def stepper(parts: tuple[Part, ...], updates: Mapping[str, Update], gradient: Gr
             def run(moving: Moving, part: Part = part) -> tuple[Moving, dict[str, Any]]:
                 drawn = fold(xp, words, xp.word(part.place))
                 turn = iteration // part.phase.every
-                return phase(part, moving, turn, values[part.place], drawn, inputs, samples, case.resting)
+                return phase(part, moving, turn, values[part.place], drawn, inputs, samples, case)
 
             if now is None:
                 moving, losses = _perhaps(iteration % part.phase.every == 0, run, moving)
@@ -89,14 +105,18 @@ def stepper(parts: tuple[Part, ...], updates: Mapping[str, Update], gradient: Gr
         words: Any,
         inputs: Any,
         samples: Any,
-        resting: bool,
+        case: Case,
     ) -> tuple[Moving, dict[str, Any]]:
         name, params, slots = part.phase.optimizer, moving.params, moving.slots
         grads, losses, buffers = gradient(part, params, moving.buffers, words, inputs, samples)
         trained = {key: params[key] for key in part.names}
-        grads, changed, moves = apply(part.transforms, xp, grads, slots, Context(turn, params))
+        context = Context(turn, params, part.total, case.moves[part.place] if part.gated else None)
+        grads, changed, moves, said = apply(part.transforms, xp, grads, slots, context)
         slots = {**slots, **{key: {**slots[key], **after} for key, after in changed.items()}}
-        after = updates[name].step(grads, moving.opt[name], trained, numbers, resting)
+        losses = {**losses, **said}
+        if moves is False:
+            return moving._replace(buffers=buffers, slots=slots), losses
+        after = updates[name].step(grads, moving.opt[name], trained, numbers, case.resting)
         if moves is not True:
             after = jax.tree.map(lambda new, old: jnp.where(moves, new, old), after, (trained, moving.opt[name]))
         moved = jnp.logical_or(moving.moved, moves) if grads else moving.moved

@@ -92,5 +92,8 @@ class Torch:
             return [torch.where(condition, a, b) for a, b in zip(arrays, others, strict=True)]
         return arrays if condition else others
 
+    def finite(self, a: Any) -> Any:
+        return torch.isfinite(a)
+
     def both(self, a: Any, b: Any) -> Any:
         return a & b if isinstance(a, torch.Tensor) or isinstance(b, torch.Tensor) else bool(a and b)

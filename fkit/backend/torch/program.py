@@ -90,8 +90,10 @@ def _step(
         mine = None if words is None else host_fold(words, part.place)
         grads, losses, buffers = gradient(part, params, buffers, mine, inputs, samples)
         logs.update(losses)
-        context = Context(done // part.phase.every, params)
-        grads, changed, wanted = apply(part.transforms, Torch(model.device), grads, slots, context)
+        context = Context(done // part.phase.every, params, part.total)
+        grads, changed, wanted, said = apply(part.transforms, Torch(model.device), grads, slots, context)
+        if said:
+            logs.update({part.prefix + name: value for name, value in said.items()})
         if changed:
             slots = frozendict({**slots, **{name: frozendict({**slots[name], **changed[name]}) for name in changed}})
         if grads and wanted is not False:
