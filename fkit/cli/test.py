@@ -11,6 +11,7 @@ from fkit.cli.command import add_command
 from fkit.cli.option import add_config, add_place
 from fkit.cli.reach import open_registry, read_config
 from fkit.edge.checkpoint import Found, locate, read_checkpoint
+from fkit.edge.limit import open_files
 from fkit.edge.progress import Screen
 from fkit.edge.repeat import repeat, telling
 from fkit.edge.signal import ending
@@ -52,6 +53,7 @@ def _run(arguments: argparse.Namespace) -> int:
     data, metrics = (_part(settings, kind) for kind in ("dataloader", "evaluator"))
     repeat(settings)
     count = threads(settings)
+    open_files(settings)
     program = fkit.program(cfg, reg)
     state = load_state(program, read_checkpoint(found))
     evaluator = open_evaluator(cfg, reg, metrics)

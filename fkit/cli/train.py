@@ -24,6 +24,7 @@ from fkit.edge.failure import is_input, write_failure
 from fkit.edge.files import Files
 from fkit.edge.folder import Opened, expect_folder, open_folder, run_record
 from fkit.edge.follow import follow
+from fkit.edge.limit import open_files
 from fkit.edge.lock import hold
 from fkit.edge.output import Screened
 from fkit.edge.perform import Edge
@@ -170,7 +171,7 @@ def _record(job: _Job, opened: Opened, error: Exception) -> None:
 
 def _built(job: _Job, opened: Opened, screen: Screen) -> tuple[Edge, Any, Any] | None:
     folder, cfg, settings, registry, other_data = job
-    repeats, count = repeat(settings), threads(settings)
+    repeats, count, limited = repeat(settings), threads(settings), open_files(settings)
     plan = fkit.plan(cfg, registry)
     if opened.found is not None:
         run = fkit.restore(plan, opened.found.saved)
@@ -193,7 +194,7 @@ def _built(job: _Job, opened: Opened, screen: Screen) -> tuple[Edge, Any, Any] |
     for text in (*opened.said, *plan.settings.notes, _drawn(settings, plan.seed, meta), count.words):
         if text:
             edge.note(text, "WARNING" if "passed over" in text else "INFO")
-    for text in (repeats.note, count.note):
+    for text in (repeats.note, count.note, limited):
         if text:
             edge.note(text, "WARNING")
     return edge, run, data

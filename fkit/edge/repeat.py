@@ -39,12 +39,17 @@ def repeat(settings: Settings, backend: str | None = None) -> Repeat:
         backend: "torch" or "jax"; by default the settings'. One that is not there is for the plan to name.
     """
     expect(settings, Settings, "`settings` are a run's (fkit.recipe.settings.read(cfg) gives them)")
-    deterministic = settings.randomness.deterministic
+    deterministic, benchmark = settings.randomness.deterministic, settings.environment.benchmark
     try:
         room = open_room(backend or settings.backend)
     except FkitError:
         return Repeat(deterministic, {})
-    flags, note = room.repeat(settings.device, deterministic)
+    flags, note = room.repeat(settings.device, deterministic, benchmark)
+    if benchmark and deterministic and flags:
+        said = (
+            "env_cfg.cudnn_benchmark gives way to randomness.deterministic, which is True: a benchmark repeats nothing."
+        )
+        note = f"{note} {said}".strip()
     return Repeat(deterministic, flags, note)
 
 

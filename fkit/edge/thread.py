@@ -5,6 +5,8 @@ import pickle
 from collections.abc import Mapping
 from typing import Any, NamedTuple
 
+import cv2
+
 from fkit.array.room import open as open_room
 from fkit.data.job import Job
 from fkit.data.source import Loader, Source
@@ -50,12 +52,15 @@ class Threads(NamedTuple):
 
 
 def threads(settings: Settings, environment: Mapping[str, str] | None = None) -> Threads:
-    """Have this process compute on as many threads as ``threads`` of the config says: before the plan is made.
+    """Have this process compute on as many threads as ``threads`` of the config says, and OpenCV on as many as ``env_cfg``
+    says: before the plan is made.
 
     Args:
         environment: by default the process's; OMP_NUM_THREADS and MKL_NUM_THREADS say it where the config does not.
     """
     environment = os.environ if environment is None else environment
+    if settings.environment.cv2_threads is not None:
+        cv2.setNumThreads(settings.environment.cv2_threads)
     try:
         room: Backend = open_room(settings.backend)
     except FkitError:  # the plan names it

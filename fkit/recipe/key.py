@@ -41,7 +41,6 @@ HOOKS: Mapping[str, Mapping[str, str]] = frozendict(
 """The default hooks; one that a config gives without its type is the default one with some arguments changed."""
 
 _LATER = "is not supported yet"
-_ALONE = "it is for several processes, and there is one."
 _CLASS = Shape("a name or a class", but=(numbers.Number, list, tuple, Mapping))
 _PARTS = either(PART, listed(PART, ""), words="a mapping with 'type' or a list of them")
 _METRIC = either(PART, Shape("a metric", methods=("observe",)), words="a mapping with 'type'")
@@ -98,18 +97,24 @@ _RANDOMNESS = table(
     Key("deterministic", FLAG, True, "repeat to the bit on CUDA too; False is for speed, and run.json says so"),
     Key("masks", choice("counter", "backend"), "counter",
         "dropout's bits: the run's own, equal on all backends, or the backend's generator"),
-    Key("diff_rank_seed", FLAG, doc="a seed for each process", inert=_ALONE),
+    Key("diff_rank_seed", FLAG, doc="a seed for each process: kept for runs of several"),
 )  # fmt: skip
 _SCALE = table(
     Key("enable", FLAG, False, "scale the learning rate by the batch size", refused=_LATER),
     Key("base_batch_size", whole(1), doc="the batch size that the learning rate is for"),
 )
+_PROCESSES = table(
+    Key("mp_start_method", choice("fork", "forkserver", "spawn"), "fork",
+        "how they start; `fork`, which stands in every OpenMMLab config, is read as forkserver: JAX's threads bear no fork"),
+    Key("opencv_num_threads", whole(0), doc="threads of OpenCV, in this process and in each worker; 0 is none beside its own"),
+)  # fmt: skip
 _ENVIRONMENT = table(
-    Key("cudnn_benchmark", FLAG, doc="let cuDNN try its algorithms"),
-    Key("mp_cfg", mapped(ANYTHING, "a mapping"), doc="how worker processes start"),
-    Key("dist_cfg", mapped(ANYTHING, "a mapping"), doc="how processes talk"),
-    Key("resource_limit", whole(1), doc="files that may be open"),
-)
+    Key("cudnn_benchmark", FLAG, False,
+        "let cuDNN time its algorithms and take the fastest; `randomness.deterministic` goes before it"),
+    Key("mp_cfg", _PROCESSES, doc="of loader workers"),
+    Key("dist_cfg", mapped(ANYTHING, "a mapping"), doc="how processes talk: kept for runs of several"),
+    Key("resource_limit", whole(1), doc="files that may be open at once, at least, as far as the system lets them"),
+)  # fmt: skip
 _IMPORTS = table(
     Key("imports", _NAMES, doc="modules that register parts; each needs a permission (`--allow`)"),
     Key("allow_failed_imports", FLAG, False, "warn of one that cannot be imported, and go on"),
@@ -156,14 +161,13 @@ KEYS: tuple[Key, ...] = (
         "of the CPU; auto is what OMP_NUM_THREADS says, else 1 where a step is small; JAX has its own unless it is a number"),
     Key("compile", FLAG, False, "compile the step (torch.compile; JAX always does)"),
     Key("parallel", ANYTHING, doc="how a step is shared among devices", refused=_LATER),
-    Key("env_cfg", _ENVIRONMENT, doc="of the process",
-        inert="`threads` says how many threads, cuDNN is left as it is, and workers start by forkserver."),
+    Key("env_cfg", _ENVIRONMENT, frozendict(), "of the process"),
     Key("launcher", choice("none", "pytorch", "slurm", "mpi"), "none", "what starts the processes of a run",
         refused=f"{_LATER}: a run is one process"),
     Key("strategy", ANYTHING, doc="mmengine's, for several processes", refused=_LATER),
     Key("runner_type", ANYTHING, doc="another runner", refused=_LATER),
     Key("model_wrapper_cfg", ANYTHING, doc="how a model is wrapped for several processes", refused=_LATER),
-    Key("find_unused_parameters", FLAG, False, "parameters that the loss does not reach", inert=_ALONE),
+    Key("find_unused_parameters", FLAG, False, "parameters that the loss does not reach: kept for runs of several processes"),
     Key("sync_bn", ANYTHING, doc="batch statistics over several processes", refused=_LATER),
     Key("tta_model", ANYTHING, doc="test-time augmentation: what merges the views", refused=_LATER),
     Key("tta_pipeline", ANYTHING, doc="test-time augmentation: the views", refused=_LATER),

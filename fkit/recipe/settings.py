@@ -14,7 +14,7 @@ from fkit.recipe.vocabulary import name_of, settle
 from fkit.tree.error import FkitError, FkitKeyError, FkitValueError, quoted
 from fkit.tree.path import parse, show
 
-__all__ = ["Clip", "Loop", "Part", "Randomness", "Settings", "Wrapper", "line_of", "missing", "read"]
+__all__ = ["Clip", "Environment", "Loop", "Part", "Randomness", "Settings", "Wrapper", "line_of", "missing", "read"]
 
 _LOOPS = frozendict(EpochBasedTrainLoop=True, IterBasedTrainLoop=False)
 _LOOP_NAMES = frozendict({by_epoch: name for name, by_epoch in _LOOPS.items()})
@@ -95,6 +95,22 @@ class Randomness(NamedTuple):
     masks: str
 
 
+class Environment(NamedTuple):
+    """``env_cfg``.
+
+    Attributes:
+        benchmark: let cuDNN time its algorithms.
+        start_method: of loader workers: "forkserver" or "spawn".
+        cv2_threads: of OpenCV; None leaves them.
+        open_files: that may be open at once, at least; None leaves it.
+    """
+
+    benchmark: bool
+    start_method: str
+    cv2_threads: int | None
+    open_files: int | None
+
+
 @dataclass(frozen=True)
 class Settings:
     """A config, read. Parts that are built are configs in it still, with their places, for the errors of a build.
@@ -129,6 +145,7 @@ class Settings:
     hooks: tuple[Part, ...]
     seed: int | None
     randomness: Randomness
+    environment: Environment
     backend: str
     dtype: str
     device: str | None
@@ -167,7 +184,7 @@ def read(cfg: Config) -> Settings:
     return Settings(
         tree, (*notes, *_late(tree, train)), _part(tree, "model"), _parts(tree, "dataloader"), _parts(tree, "evaluator"), train,
         wrapper, _schedules(tree), _workflow(tree), _hooks(tree), seed,
-        Randomness(get("randomness.deterministic"), get("randomness.masks")), get("backend"), get("dtype"), get("device"),
+        Randomness(get("randomness.deterministic"), get("randomness.masks")), _environment(tree), get("backend"), get("dtype"), get("device"),
         get("memory_format"), get("compile"),
         None if get("threads") == "auto" else get("threads"), get("default_scope"), get("custom_imports"), get("load_from"), get("resume"),
         get("work_dir"),
@@ -309,6 +326,16 @@ def _clip(tree: Config, node: Config | None) -> Clip | None:
         )
     norm_type = 2.0 if node.get("norm_type") is None else node["norm_type"]
     return Clip(kind, limit, norm_type, bool(node.get("error_if_nonfinite")))
+
+
+def _environment(tree: Config) -> Environment:
+    method = tree.get("env_cfg.mp_cfg.mp_start_method")
+    return Environment(
+        tree["env_cfg"]["cudnn_benchmark"],
+        "spawn" if method == "spawn" else "forkserver",
+        tree.get("env_cfg.mp_cfg.opencv_num_threads"),
+        tree.get("env_cfg.resource_limit"),
+    )
 
 
 def _workflow(tree: Config) -> tuple[tuple[str, int], ...]:

@@ -66,7 +66,10 @@ def source_of(settings: Settings, registry: Registry, part: str, seed: int, **ch
     def make(kind: str, cfg: Any) -> Any:
         return build_part(Part(f"{path}.{_PARTS[kind]}", cfg), settings, registry, kind)
 
-    spread = open_room("torch").workers if table.get("num_workers") else None  # torch's serve either backend
+    environment, spread = settings.environment, None
+    if table.get("num_workers"):  # torch's serve either backend
+        options = {"method": environment.start_method, "cv2_threads": environment.cv2_threads}
+        spread = partial(open_room("torch").workers, **options)
     try:
         return open_loader(
             table, build=make, seed=seed, path=path, spread=spread, told=partial(_said_in, path, settings)

@@ -47,8 +47,11 @@ class Backend(Protocol):
 
     def to_device(self, array: Any, device: str | None) -> Any: ...
 
-    def repeat(self, device: str | None, deterministic: bool) -> tuple[dict[str, str], str]:
+    def repeat(self, device: str | None, deterministic: bool, benchmark: bool = False) -> tuple[dict[str, str], str]:
         """Have this process repeat to the bit on ``device`` where it would not by itself (CUDA), or be fast there.
+
+        Args:
+            benchmark: where it need not repeat, time the algorithms there are and take the fastest.
 
         Returns:
             (what was set, by name; what a person should be told, or "").

@@ -135,3 +135,35 @@ def test_xla_is_told_before_it_begins_or_not_at_all():
         capture_output=True, text=True, check=True,
     )  # fmt: skip
     assert done.stdout == "None 2 2\nNone 2\n"
+
+
+SEEN = """
+import cv2, json, resource, sys
+import fkit
+from fkit.edge.limit import open_files
+from fkit.edge.thread import threads
+from fkit.recipe.settings import read
+soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+resource.setrlimit(resource.RLIMIT_NOFILE, (100, hard))
+settings = read(fkit.Config({"env_cfg": json.loads(sys.argv[1])}))
+threads(settings)
+said = open_files(settings)
+print(json.dumps([cv2.getNumThreads(), resource.getrlimit(resource.RLIMIT_NOFILE)[0], said]))
+"""
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="Windows has no limit of open files")
+def test_opencvs_threads_and_the_files_that_may_be_open_are_as_the_environment_says():
+    def seen(table):
+        done = subprocess.run(
+            [sys.executable, "-c", SEEN, json.dumps(table)], env={**NOBODY, "PYTHONPATH": str(ROOT)},
+            capture_output=True, text=True, check=True, timeout=120,
+        )  # fmt: skip
+        return json.loads(done.stdout)
+
+    before = seen({})
+    assert before[1:] == [100, ""]
+    assert seen({"mp_cfg": {"opencv_num_threads": 2}, "resource_limit": 200}) == [2, 200, ""]
+    assert seen({"resource_limit": 50}) == [before[0], 100, ""]  # more are allowed already
+    _, allowed, said = seen({"resource_limit": 10**12})
+    assert f"the system allows {allowed} open files" in said or allowed == 10**12

@@ -159,14 +159,27 @@ def test_a_config_without_keys_has_the_defaults():
         ({"vis_backends": [{"type": "LocalVisBackend"}]}, "vis_backends"),
         ({"log_processor": {"window_size": 50}}, "log_processor"),
         ({"log_level": "DEBUG"}, "log_level"),
-        ({"env_cfg": {"cudnn_benchmark": True}}, "env_cfg"),
-        ({"randomness": {"diff_rank_seed": True}}, "randomness.diff_rank_seed"),
         ({"val_cfg": {"fp16": True}}, "val_cfg.fp16"),
     ],
 )
 def test_a_key_that_changes_nothing_is_named(change, path):
     [note] = read(BASE.merge(change)).notes
     assert note.startswith(f"{path} changes nothing: ")
+
+
+def test_the_environment_as_every_openmmlab_config_has_it():
+    usual = {
+        "cudnn_benchmark": False, "mp_cfg": {"mp_start_method": "fork", "opencv_num_threads": 0},
+        "dist_cfg": {"backend": "nccl"}, "resource_limit": 4096,
+    }  # fmt: skip
+    settings = read(
+        fkit.Config({"env_cfg": usual, "find_unused_parameters": True, "randomness": {"diff_rank_seed": True}})
+    )
+    assert settings.environment == (False, "forkserver", 0, 4096) and settings.notes == ()
+    assert settings.tree.find_unused_parameters and settings.tree.env_cfg.dist_cfg == {"backend": "nccl"}
+    assert read(fkit.Config({})).environment == (False, "forkserver", None, None)
+    spawned = {"env_cfg": {"mp_cfg": {"mp_start_method": "spawn"}, "cudnn_benchmark": True}}
+    assert read(fkit.Config(spawned)).environment == (True, "spawn", None, None)
 
 
 @pytest.mark.parametrize(

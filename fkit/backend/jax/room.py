@@ -73,8 +73,10 @@ class Jax:
         del program, train
         return batches
 
-    def repeat(self, device: str | None, deterministic: bool) -> tuple[dict[str, str], str]:
-        """Have CUDA repeat to the bit; see `fkit.backend.jax.determinism.repeat`."""
+    def repeat(self, device: str | None, deterministic: bool, benchmark: bool = False) -> tuple[dict[str, str], str]:
+        """Have CUDA repeat to the bit; see `fkit.backend.jax.determinism.repeat`. XLA times algorithms wherever it need
+        not repeat, ``benchmark`` or not."""
+        del benchmark
         return repeat(device, deterministic)
 
     def threads(self, count: int | None) -> int | None:

@@ -11,13 +11,14 @@ _WORKSPACE = "CUBLAS_WORKSPACE_CONFIG"
 _SOUND = (":4096:8", ":16:8")  # the two with which cuBLAS repeats
 
 
-def repeat(device: str | None, deterministic: bool) -> tuple[dict[str, str], str]:
+def repeat(device: str | None, deterministic: bool, benchmark: bool = False) -> tuple[dict[str, str], str]:
     """Have this process's operations on CUDA repeat to the bit, or be as fast as they can; on the CPU they repeat anyway,
     and nothing is changed.
 
     Args:
         device: that will be used; None is CUDA where there is one.
         deterministic: use deterministic algorithms alone; an operation that has none raises RuntimeError then.
+        benchmark: where it need not repeat, let cuDNN time its algorithms for each shape and take the fastest.
 
     Returns:
         (what was set, what a person should be told; "" where there is nothing).
@@ -31,7 +32,8 @@ def repeat(device: str | None, deterministic: bool) -> tuple[dict[str, str], str
         return {}, ""
     torch.use_deterministic_algorithms(deterministic)
     if not deterministic:
-        return {}, ""
+        torch.backends.cudnn.benchmark = benchmark
+        return ({"torch.backends.cudnn.benchmark": "True"} if benchmark else {}), ""
     late = torch.cuda.is_initialized() and os.environ.get(_WORKSPACE) not in _SOUND
     if os.environ.get(_WORKSPACE) not in _SOUND:
         os.environ[_WORKSPACE] = _SOUND[0]

@@ -9,6 +9,7 @@ import warnings
 from collections.abc import Callable, Generator, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import partial
 from multiprocessing import parent_process, resource_tracker
 from multiprocessing.connection import wait
 from multiprocessing.util import Finalize
@@ -70,15 +71,25 @@ class _Jobs:
         return iter(self.jobs)
 
 
-def workers(make: Callable[[Any], Batch], jobs: Iterator[Any], workers: int, ahead: int = 2) -> Iterator[Batch]:
+def workers(
+    make: Callable[[Any], Batch],
+    jobs: Iterator[Any],
+    workers: int,
+    ahead: int = 2,
+    *,
+    method: str = "forkserver",
+    cv2_threads: int | None = None,
+) -> Iterator[Batch]:
     """``make(job)`` for each job, in the order of the jobs, whatever the number of workers.
 
     Args:
         make: a function that can be pickled; everything that a batch depends on is in the job.
         jobs: values that can be pickled; asked for ``ahead * workers`` jobs early.
-        workers: processes, started by forkserver (by spawn where there is none); 0 makes the batches right here. They
-            use one torch thread each and leave Ctrl-C, SIGTERM and SIGHUP to the main process, whose end they follow.
+        workers: processes; 0 makes the batches right here. They use one torch thread each and leave Ctrl-C, SIGTERM and
+            SIGHUP to the main process, whose end they follow.
         ahead: batches that each worker makes before they are asked for.
+        method: how the processes start: "forkserver" (spawn where there is none) or "spawn".
+        cv2_threads: threads of OpenCV in each; None leaves them.
 
     Yields:
         Batches of numpy arrays. Closing the iterator ends the processes.
@@ -89,7 +100,7 @@ def workers(make: Callable[[Any], Batch], jobs: Iterator[Any], workers: int, ahe
     """
     if workers < 0 or ahead < 1:
         raise FkitValueError(f"num_workers={workers}, prefetch_factor={ahead}: 0 or more, and 1 or more.")
-    return _local(make, jobs) if workers == 0 else _remote(make, jobs, workers, ahead)
+    return _local(make, jobs) if workers == 0 else _remote(make, jobs, (workers, ahead), method, cv2_threads)
 
 
 def _local(make: Callable[[Any], Batch], jobs: Iterator[Any]) -> Iterator[Batch]:
@@ -103,18 +114,20 @@ def _local(make: Callable[[Any], Batch], jobs: Iterator[Any]) -> Iterator[Batch]
         yield batch
 
 
-def _remote(make: Callable[[Any], Batch], jobs: Iterator[Any], workers: int, ahead: int) -> Iterator[Batch]:
+def _remote(
+    make: Callable[[Any], Batch], jobs: Iterator[Any], counts: tuple[int, int], method: str, cv2_threads: int | None
+) -> Iterator[Batch]:
     with warnings.catch_warnings():  # more workers than cores is for the user to choose
         warnings.filterwarnings("ignore", message="This DataLoader will create")
         loader = DataLoader(
             _Made(make),
             sampler=_Jobs(jobs),  # type: ignore[arg-type]  an iterable suffices where batches are made by the jobs
             batch_size=None,
-            num_workers=workers,
-            prefetch_factor=ahead,
+            num_workers=counts[0],
+            prefetch_factor=counts[1],
             collate_fn=_same,
-            worker_init_fn=_settle,
-            multiprocessing_context=_context(),
+            worker_init_fn=partial(_settle, cv2_threads),
+            multiprocessing_context=_context(method),
             generator=torch.Generator(),  # its seed for workers would be drawn from the global one
         )
         results = _quietly(loader)
@@ -199,15 +212,19 @@ def _kill(processes: Any) -> None:
             process.kill()
 
 
-def _context() -> Any:
-    name = "forkserver" if "forkserver" in get_all_start_methods() else "spawn"
+def _context(method: str) -> Any:
+    name = "forkserver" if method == "forkserver" and "forkserver" in get_all_start_methods() else "spawn"
     context = get_context(name)
     if name == "forkserver":  # workers then start as forks of a server that has imported torch
         context.set_forkserver_preload(["__main__", __name__])
     return context
 
 
-def _settle(_: int) -> None:
+def _settle(cv2_threads: int | None, _: int) -> None:
+    if cv2_threads is not None:
+        import cv2
+
+        cv2.setNumThreads(cv2_threads)
     for number in _ENDS:  # the main process decides when the workers end
         signal.signal(number, signal.SIG_IGN)
     if hasattr(signal, "pthread_sigmask"):

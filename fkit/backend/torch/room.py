@@ -72,14 +72,21 @@ class TorchBackend:
         return tensor_of(array).to(device_of(device))
 
     def workers(
-        self, make: Callable[[Any], Batch], jobs: Iterator[Any], workers: int, ahead: int = 2
+        self,
+        make: Callable[[Any], Batch],
+        jobs: Iterator[Any],
+        workers: int,
+        ahead: int = 2,
+        *,
+        method: str = "forkserver",
+        cv2_threads: int | None = None,
     ) -> Iterator[Batch]:
         """Batches made in worker processes; see `fkit.backend.torch.loader.workers`."""
-        return start_workers(make, jobs, workers, ahead)
+        return start_workers(make, jobs, workers, ahead, method=method, cv2_threads=cv2_threads)
 
-    def repeat(self, device: str | None, deterministic: bool) -> tuple[dict[str, str], str]:
+    def repeat(self, device: str | None, deterministic: bool, benchmark: bool = False) -> tuple[dict[str, str], str]:
         """Have CUDA repeat to the bit; see `fkit.backend.torch.determinism.repeat`."""
-        return repeat(device, deterministic)
+        return repeat(device, deterministic, benchmark)
 
     def threads(self, count: int | None) -> int:
         """Compute on so many threads; see `fkit.backend.torch.thread.threads`."""

@@ -55,6 +55,20 @@ def test_the_number_of_workers_changes_no_bit_and_no_order(count: int) -> None:
     assert not alive()
 
 
+def start(job: int) -> Batch:
+    """How the process that makes it began, and the threads of OpenCV there."""
+    import cv2
+
+    spawned = "spawn_main" in " ".join(getattr(sys, "orig_argv", ())) and "forkserver" not in " ".join(sys.orig_argv)
+    return Batch(np.array([spawned, cv2.getNumThreads()]), {}, {}, ({},))
+
+
+@pytest.mark.parametrize("method", ["forkserver", "spawn"])
+def test_workers_start_as_they_are_told_to_and_opencv_has_its_threads(method: str) -> None:
+    [batch] = workers(start, iter(range(1)), 1, method=method, cv2_threads=3)
+    assert np.asarray(batch.inputs).tolist() == [method == "spawn", 3]
+
+
 def test_jobs_are_asked_for_only_a_little_ahead() -> None:
     asked: list[int] = []
 
