@@ -66,6 +66,19 @@ _DATA = (
     ("functions", "pseudo_collate", "fkit.data.collate:stacking", None, None),
 )  # fmt: skip
 
+_WRITERS = (
+    ("vis_backends", "AimVisBackend", "fkit.edge.service:AimVisBackend", None, None),
+    ("vis_backends", "ClearMLVisBackend", "fkit.edge.service:ClearMLVisBackend", None, None),
+    ("vis_backends", "DVCLiveVisBackend", "fkit.edge.service:DVCLiveVisBackend", None, None),
+    ("vis_backends", "LocalVisBackend", "fkit.edge.board:LocalVisBackend", None, None),
+    ("vis_backends", "MLflowVisBackend", "fkit.edge.service:MLflowVisBackend", None, None),
+    ("vis_backends", "NeptuneVisBackend", "fkit.edge.service:NeptuneVisBackend", None, None),
+    ("vis_backends", "PaviVisBackend", "fkit.edge.service:PaviVisBackend", None, None),
+    ("vis_backends", "SegmindVisBackend", "fkit.edge.service:SegmindVisBackend", None, None),
+    ("vis_backends", "TensorboardVisBackend", "fkit.edge.board:TensorboardVisBackend", None, None),
+    ("vis_backends", "WandbVisBackend", "fkit.edge.service:WandbVisBackend", None, None),
+)  # fmt: skip
+
 _METRICS = (
     ("metrics", "Accuracy", "fkit.training.metric:Accuracy", None, None),
 )  # fmt: skip
@@ -93,7 +106,7 @@ _FILES = (
 )  # fmt: skip
 
 _ROWS: tuple[tuple[str, str, str, str | None, str | None], ...] = (
-    *_MODELS_TORCH, *_MODELS_JAX, *_HOOKS, *_DATA, *_METRICS, *_FILES,
+    *_MODELS_TORCH, *_MODELS_JAX, *_HOOKS, *_DATA, *_METRICS, *_FILES, *_WRITERS,
 )  # fmt: skip
 
 # OpenMMLab's packages are scopes below the root, open: `mmdet.ResNet` is the kit's ResNet, from mmdet too. So is torch:

@@ -29,7 +29,9 @@ FREE = (
 """Keys that may differ when a run goes on; so may workers, prefetching, logging, and the length, which may grow."""
 
 _FOLDER = "`folder` is the path of a work folder"
-_NAMES = frozenset(("config.py", "metrics.jsonl", "log.txt", "curves.png", "checkpoints", "vis"))  # that a run writes
+_NAMES = frozenset(
+    ("config.py", "metrics.jsonl", "log.txt", "curves.png", "checkpoints", "vis", "vis_data")
+)  # that a run writes
 _LOADER = ("num_workers", "prefetch_factor", "persistent_workers", "pin_memory")
 
 

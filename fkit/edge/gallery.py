@@ -13,7 +13,7 @@ from fkit.tree.check import expect
 from fkit.tree.error import FkitOSError, RunError
 from fkit.tree.write import atomic_write
 
-__all__ = ["ROWS", "Gallery", "picture_name"]
+__all__ = ["ROWS", "Gallery", "picture_name", "picture_place"]
 
 ROWS = "predictions.jsonl"
 
@@ -30,6 +30,20 @@ def picture_name(image: str, number: int = 1) -> str:
     expect(image, str, "`image` is the path of an image")
     stem = Path(image).stem.encode("utf-8", "surrogateescape")[:_LONGEST].decode("utf-8", "ignore") or "image"
     return f"{stem}.png" if number == 1 else f"{stem}_{number}.png"
+
+
+def picture_place(name: str, step: int) -> Path:
+    """Where below a folder a run's picture lies; each slash of its name makes a folder, and none leads out.
+
+    Example:
+        >>> picture_place("val/digit 3", 40).as_posix(), picture_place("../a:b", 1).as_posix()
+        ('val/digit 3_40.png', 'a_b_1.png')
+    """
+    words = ["".join("_" if c in '\\:*?"<>|' or not c.isprintable() else c for c in word) for word in name.split("/")]
+    *above, last = [word.encode()[:_LONGEST].decode("utf-8", "ignore") for word in words if word.strip(". ")] or [
+        "image"
+    ]
+    return Path(*above) / f"{last}_{step}.png"
 
 
 class Gallery:

@@ -13,6 +13,7 @@ All but ``wall_time`` is the same whenever a run is repeated, or stopped and res
 """
 
 import json
+import logging
 import math
 import time
 from collections.abc import Mapping
@@ -25,7 +26,17 @@ from fkit.format.json import finite, write_json
 from fkit.run.effect import WriteScalars
 from fkit.tree.error import FkitValueError
 
-__all__ = ["Journal", "read_rows"]
+__all__ = ["Journal", "level_number", "read_rows"]
+
+
+def level_number(level: str | int) -> int:
+    """A level's number, as the standard library has them: what is below the run's ``log_level`` is not shown.
+
+    Example:
+        >>> level_number("WARNING"), level_number(15)
+        (30, 15)
+    """
+    return level if isinstance(level, int) else logging.getLevelNamesMapping().get(level.upper(), logging.INFO)
 
 
 class Journal:

@@ -1,21 +1,23 @@
 """Effects to actions, one function an effect: the only place where a run touches the world."""
 
 import contextlib
-import io
 import time
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
 from fkit.data.source import Source
+from fkit.edge.board import png
 from fkit.edge.checkpoint import delete_checkpoint, successor, write_checkpoint
 from fkit.edge.failure import is_input, write_failure, write_record
 from fkit.edge.files import Files, place_of
 from fkit.edge.folder import versions
-from fkit.edge.journal import Journal, read_rows
+from fkit.edge.gallery import picture_place
+from fkit.edge.journal import Journal, level_number, read_rows
 from fkit.edge.output import printable
 from fkit.edge.progress import Screen
 from fkit.edge.watch import Watch
+from fkit.edge.writer import Writers
 from fkit.run.attempt import raised
 from fkit.run.effect import (
     DeleteCheckpoint,
@@ -23,8 +25,10 @@ from fkit.run.effect import (
     Fail,
     SaveCheckpoint,
     WriteConfig,
+    WriteImage,
     WriteScalars,
     WriteStatus,
+    WriteTags,
     WriteText,
 )
 from fkit.run.held import length_of, source_of
@@ -79,7 +83,11 @@ class Edge:
         self.files = files or Files()
         self.screen = screen
         self.journal = Journal(self.folder, self.files)
-        self._record = {**(record or {}), "status": ""}
+        name = plan.settings.experiment_name
+        self.name = name or self.folder.absolute().name
+        self._record = {**(record or {}), **({"experiment_name": name} if name else {}), "status": ""}
+        self._least = level_number(plan.settings.log_level)
+        self._writers = Writers(plan.writers, self.folder, self.name, self.say)
         self._rows = rows
         self._begun = False
         self._losses: tuple[str, ...] = ()
@@ -91,6 +99,8 @@ class Edge:
         self._performers: dict[type[Any], Performer] = {
             WriteScalars: self._write,
             WriteText: self._say,
+            WriteTags: self._tag,
+            WriteImage: self._hang,
             SaveCheckpoint: self._save,
             DeleteCheckpoint: self._delete,
             DrawCurves: self._draw,
@@ -136,7 +146,9 @@ class Edge:
         return {name: source if name == "train" else over(source, name) for name, source in data.items()}
 
     def say(self, text: str, level: str = "INFO") -> None:
-        """A line to the log and to the screen."""
+        """A line to the log and to the screen, unless the run's ``log_level`` is above its level."""
+        if level_number(level) < self._least:
+            return
         self.journal.say(text, level)
         if self.screen is not None:
             self.screen.say(text, level)
@@ -150,7 +162,9 @@ class Edge:
                 self.journal.say(f"{loss}: the run goes on without it", "WARNING")
 
     def note(self, text: str, level: str = "INFO") -> None:
-        """A line to the screen now, and to the log when the run has begun in its folder."""
+        """A line to the screen now, and to the log when the run has begun in its folder; as `say`."""
+        if level_number(level) < self._least:
+            return
         self._notes.append((text, level))
         if self.screen is not None:
             self.screen.say(text, level)
@@ -171,7 +185,9 @@ class Edge:
             write_failure(self.folder, self._record, error, self.files, self._said)
 
     def close(self) -> None:
-        """Leave the screen as it was, and let go of the files."""
+        """Let the writers end, leave the screen as it was, and let go of the files."""
+        with contextlib.suppress(FkitError):
+            self._writers.close()
         if self.screen is not None:
             self.screen.close()
             if self._begun:
@@ -220,6 +236,7 @@ class Edge:
         self.files.replace(self.folder / "config.py", self.plan.config.text("python").encode())
         while self._notes:
             self.journal.say(*self._notes.pop(0))
+        self._writers.config(self.plan.config)
 
     def _write(self, effect: WriteScalars, run: RunState) -> None:
         self.journal.write(effect)
@@ -229,6 +246,16 @@ class Edge:
     def _say(self, effect: WriteText, run: RunState) -> None:
         self._said = effect.text
         self.say(effect.text, effect.level)
+
+    def _tag(self, effect: WriteTags, run: RunState) -> None:
+        self._writers.scalars(effect.tags, effect.step)
+
+    def _hang(self, effect: WriteImage, run: RunState) -> None:
+        image = open_name("fkit.visualize.visualizer:picture")(effect.image)
+        path = self.folder / "vis" / picture_place(effect.name, effect.step)
+        self.files.make_folder(path.parent)
+        self.files.replace(path, png(image))
+        self._writers.image(effect.name, image, effect.step)
 
     def _save(self, effect: SaveCheckpoint, run: RunState) -> None:
         began = time.monotonic()
@@ -271,13 +298,9 @@ class Edge:
     def _draw(self, effect: Any, run: RunState) -> None:
         rows = read_rows(self.folder / "metrics.jsonl")
         if rows:
-            from PIL import Image
-
             curves = open_name("fkit.visualize.curves:curves")  # matplotlib takes half a second: at the end only
             title = f"{printable(self.folder.name)} · {self.plan.backend} · seed {self.plan.seed}"
-            buffer = io.BytesIO()
-            Image.fromarray(curves(rows, title)).save(buffer, "PNG")
-            self.files.replace(self.folder / "curves.png", buffer.getvalue())
+            self.files.replace(self.folder / "curves.png", png(curves(rows, title)))
 
 
 def _names(registry: Any) -> tuple[str, ...]:

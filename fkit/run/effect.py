@@ -13,8 +13,10 @@ __all__ = [
     "Stop",
     "Validate",
     "WriteConfig",
+    "WriteImage",
     "WriteScalars",
     "WriteStatus",
+    "WriteTags",
     "WriteText",
 ]
 
@@ -46,6 +48,34 @@ class WriteScalars(NamedTuple):
     epoch: int
     mode: str
     scalars: Mapping[str, float]
+
+
+class WriteTags(NamedTuple):
+    """What a line of the log says, as numbers, for the writers (`vis_backends`: TensorBoard and the like).
+
+    Attributes:
+        step: where on the axis: iterations, or epochs of what is measured once an epoch.
+        mode: "train" or "val".
+        tags: name -> number.
+    """
+
+    step: int
+    mode: str
+    tags: Mapping[str, float]
+
+
+class WriteImage(NamedTuple):
+    """Keep a picture: as vis/NAME_STEP.png in the work folder, and with the writers.
+
+    Attributes:
+        name: of what it shows; a slash in it makes a folder.
+        image: (H, W), (H, W, 1) or (H, W, 3), RGB: uint8, or floats from 0 to 1.
+        step: training iterations done, or the number of the batch.
+    """
+
+    name: str
+    image: Any
+    step: int
 
 
 class WriteText(NamedTuple):

@@ -13,7 +13,7 @@ from fkit.config.config import Config
 from fkit.config.schema import check, choice
 from fkit.data.source import Source
 from fkit.recipe.settings import Settings, line_of, missing, read
-from fkit.recipe.source import evaluator_of, registry_of, said_at, source_of
+from fkit.recipe.source import build_part, evaluator_of, registry_of, said_at, source_of
 from fkit.recipe.spec import spec_of
 from fkit.recipe.vocabulary import unsupported
 from fkit.run.course import Course
@@ -24,6 +24,7 @@ from fkit.training.evaluator import Evaluator
 from fkit.training.program import Program
 from fkit.training.spec import Spec
 from fkit.tree.check import expect
+from fkit.tree.contract import Contract, expect_contract
 from fkit.tree.error import FkitError, FkitKeyError, FkitValueError
 from fkit.tree.frozen import frozen
 
@@ -45,6 +46,7 @@ class Plan:
         course: how it goes through its data.
         evaluator: of validation, None without ``val_evaluator``.
         seed: of the order and augmentation of data.
+        writers: (place in the config, description) of what gets scalars and pictures beside the work folder.
     """
 
     config: Config
@@ -58,6 +60,7 @@ class Plan:
     course: Course
     evaluator: Evaluator | None
     seed: int
+    writers: tuple[tuple[str, Any], ...] = ()
 
 
 def program(
@@ -128,7 +131,7 @@ def plan(
             raise said_at(error, places.get(title, ""), settings) from error.__cause__
     return Plan(
         cfg, settings, reg, name, room, functions, hooks, handlers(hooks), course,
-        evaluator_of(settings, reg, "val"), settings.seed,
+        evaluator_of(settings, reg, "val"), settings.seed, _writers(settings, reg),
     )  # fmt: skip
 
 
@@ -143,6 +146,29 @@ def open_data(plan: Plan, *parts: str) -> Mapping[str, Source]:
         check(part, choice("train", "val", "test"), lead="open_data(plan, part): ")
     chosen = [part for part in parts or ("train", "val") if part in plan.settings.loaders]
     return frozen({part: source_of(plan.settings, plan.registry, part, plan.seed) for part in chosen})
+
+
+_WRITER = Contract(
+    "writer",
+    (("open", "folder, name"),),
+    """
+that gives a Writer. For example, one that prints:
+    @dataclass(frozen=True)
+    class Printed:
+        def open(self, folder, name):
+            return fkit.edge.writer.Writer(scalars=lambda tags, step: print(step, dict(tags)))""",
+)
+
+
+def _writers(settings: Settings, registry: Registry) -> tuple[tuple[str, Any], ...]:
+    """What ``vis_backends`` describes; nothing is opened."""
+    writers = tuple((part.path, build_part(part, settings, registry, "vis_backends")) for part in settings.writers)
+    for path, writer in writers:
+        try:
+            expect_contract(writer, _WRITER)
+        except FkitError as error:
+            raise said_at(error, path, settings) from error
+    return writers
 
 
 def _room(name: str, settings: Settings) -> Backend:

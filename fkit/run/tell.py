@@ -17,6 +17,7 @@ from fkit.run.effect import (
     Stop,
     Validate,
     WriteScalars,
+    WriteTags,
     WriteText,
 )
 from fkit.run.event import Event, Observed
@@ -36,7 +37,9 @@ __all__ = ["Fold", "Item", "Turn"]
 Item = tuple[RunState, tuple[Effect, ...]]
 
 
-_LIGHT = frozenset((WriteScalars, WriteText))  # the loop answers none of them, and they take no longer than a step may
+_LIGHT = frozenset(
+    (WriteScalars, WriteTags, WriteText)
+)  # the loop answers none of them, and they take no longer than a step may
 
 
 class Turn:
