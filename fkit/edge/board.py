@@ -8,12 +8,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, ClassVar
 
+import numpy as np
 from numpy.typing import NDArray
 
 from fkit.config.config import Config
+from fkit.edge.files import place_of
 from fkit.edge.gallery import picture_place
 from fkit.edge.writer import Writer
-from fkit.tree.check import check_fields
+from fkit.tree.check import check_fields, expect
 from fkit.tree.error import FkitValueError
 from fkit.tree.name import open_module, open_name
 
@@ -24,7 +26,8 @@ _DATA = "vis_data"
 
 def place_for(save_dir: str | None, folder: Path) -> Path:
     """Where a writer writes: what its config says, or a folder in the work folder."""
-    place = Path(save_dir).expanduser() if save_dir else folder / _DATA
+    expect(save_dir, (str, type(None)), "`save_dir` is the path of a folder")
+    place = Path(save_dir).expanduser() if save_dir else place_of(folder, "`folder` is the work folder") / _DATA
     place.mkdir(parents=True, exist_ok=True)
     return place
 
@@ -33,6 +36,7 @@ def png(image: NDArray[Any]) -> bytes:
     """A picture, (H, W, 3) uint8 RGB, as the bytes of a PNG file."""
     from PIL import Image
 
+    expect(image, np.ndarray, "`image` is an array, (H, W, 3) uint8")
     buffer = io.BytesIO()
     Image.fromarray(image).save(buffer, "PNG")
     return buffer.getvalue()

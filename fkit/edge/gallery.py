@@ -9,7 +9,7 @@ from typing import Any
 
 from fkit.edge.files import place_of
 from fkit.format.json import finite, write_json
-from fkit.tree.check import expect
+from fkit.tree.check import expect, expect_number
 from fkit.tree.error import FkitOSError, RunError
 from fkit.tree.write import atomic_write
 
@@ -39,6 +39,8 @@ def picture_place(name: str, step: int) -> Path:
         >>> picture_place("val/digit 3", 40).as_posix(), picture_place("../a:b", 1).as_posix()
         ('val/digit 3_40.png', 'a_b_1.png')
     """
+    expect(name, str, "`name` is that of a picture")
+    expect_number(step, "`step`", whole=True)
     words = ["".join("_" if c in '\\:*?"<>|' or not c.isprintable() else c for c in word) for word in name.split("/")]
     *above, last = [word.encode()[:_LONGEST].decode("utf-8", "ignore") for word in words if word.strip(". ")] or [
         "image"

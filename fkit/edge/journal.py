@@ -24,6 +24,7 @@ from fkit.edge.files import Files, place_of
 from fkit.edge.output import printable
 from fkit.format.json import finite, write_json
 from fkit.run.effect import WriteScalars
+from fkit.tree.check import expect
 from fkit.tree.error import FkitValueError
 
 __all__ = ["Journal", "level_number", "read_rows"]
@@ -36,6 +37,7 @@ def level_number(level: str | int) -> int:
         >>> level_number("WARNING"), level_number(15)
         (30, 15)
     """
+    expect(level, (str, int), "`level` is a level's name or number")
     return level if isinstance(level, int) else logging.getLevelNamesMapping().get(level.upper(), logging.INFO)
 
 

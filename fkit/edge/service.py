@@ -105,7 +105,7 @@ class MLflowVisBackend:
     tags: Mapping[str, Any] | None = None
     params: Mapping[str, Any] | None = None
     tracking_uri: str | None = None
-    artifact_suffix: Sequence[str] = (".json", ".log", ".py", "yaml")
+    artifact_suffix: tuple[str, ...] = (".json", ".log", ".py", "yaml")
     tracked_config_keys: Mapping[str, Any] | Sequence[str] | None = None
 
     def __post_init__(self) -> None:
@@ -152,7 +152,7 @@ class ClearMLVisBackend:
     needs: ClassVar[str] = "clearml"
     save_dir: str | None = None
     init_kwargs: Mapping[str, Any] | None = None
-    artifact_suffix: Sequence[str] = (".py", "pth")
+    artifact_suffix: tuple[str, ...] = (".py", "pth")
 
     def open(self, folder: Path, name: str) -> Writer:
         options = {"project_name": "fkit", "task_name": name, **_options(self.init_kwargs)}
@@ -222,7 +222,7 @@ class DVCLiveVisBackend:
 
     needs: ClassVar[str] = "dvclive"
     save_dir: str | None = None
-    artifact_suffix: Sequence[str] = (".json", ".py")
+    artifact_suffix: tuple[str, ...] = (".json", ".py")
     init_kwargs: Mapping[str, Any] | None = None
     model_file: str | None = None
 

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from fkit.config.config import Config
 from fkit.tree.absent import ABSENT
+from fkit.tree.check import expect
 from fkit.tree.error import FkitImportError, FkitTypeError, quoted
 
 __all__ = ["VisBackend", "Writer", "Writers"]
@@ -74,6 +75,7 @@ class Writers:
     def __init__(
         self, backends: tuple[tuple[str, VisBackend], ...], folder: Path, name: str, say: Callable[[str, str], None]
     ) -> None:
+        expect(backends, (list, tuple), "`backends` are pairs of a place in the config and a writer's description")
         for path, backend in backends:
             package: str = getattr(backend, "needs", "")
             if package and find_spec(package) is None:

@@ -325,5 +325,7 @@ def weighted(values: NDArray[Any], counts: NDArray[Any]) -> float:
         >>> weighted(np.array([1.0, 4.0]), np.array([1, 2]))
         3.0
     """
+    for column in (values, counts):
+        expect(column, np.ndarray, "`values` and `counts` are arrays")
     with np.errstate(all="ignore"):
         return float(np.sum(values * counts) / np.sum(counts))
