@@ -83,10 +83,10 @@ class Edge:
         self.files = files or Files()
         self.screen = screen
         self.journal = Journal(self.folder, self.files)
-        name = plan.settings.experiment_name
+        name = plan.settings.log.name
         self.name = name or self.folder.absolute().name
         self._record = {**(record or {}), **({"experiment_name": name} if name else {}), "status": ""}
-        self._least = level_number(plan.settings.log_level)
+        self._least = level_number(plan.settings.log.level)
         self._writers = Writers(plan.writers, self.folder, self.name, self.say)
         self._rows = rows
         self._begun = False

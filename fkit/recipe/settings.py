@@ -10,6 +10,8 @@ from fkit.catalog.report import origin_of
 from fkit.config.config import Config
 from fkit.config.schema import origin_at, rows, with_value
 from fkit.recipe.key import KEYS
+from fkit.recipe.log import Log, log_of
+from fkit.recipe.part import Part
 from fkit.recipe.vocabulary import name_of, settle
 from fkit.tree.error import FkitError, FkitKeyError, FkitValueError, quoted
 from fkit.tree.path import parse, show
@@ -19,20 +21,6 @@ __all__ = ["Clip", "Environment", "Loop", "Part", "Randomness", "Settings", "Wra
 _LOOPS = frozendict(EpochBasedTrainLoop=True, IterBasedTrainLoop=False)
 _LOOP_NAMES = frozendict({by_epoch: name for name, by_epoch in _LOOPS.items()})
 _UNITS = frozendict({True: "epochs", False: "iterations"})
-
-
-class Part(NamedTuple):
-    """A part of a run before it is built.
-
-    Attributes:
-        path: where it stands in the config: "model", "param_scheduler[1]", "default_hooks.logger".
-        node: its config; a mapping with ``type``, or a list of them.
-        name: of a hook: its key.
-    """
-
-    path: str
-    node: Any
-    name: str = ""
 
 
 class Loop(NamedTuple):
@@ -127,10 +115,7 @@ class Settings:
         schedules: ``param_scheduler``, in order.
         workflow: pairs of "train" or "val" and a count.
         hooks: the default ones, those of the config's own names after them, then ``custom_hooks``.
-        log_processor: what words a line of the log; None is the default one.
-        log_level: the least level that is logged.
-        writers: ``visualizer.vis_backends``, or ``vis_backends``.
-        experiment_name: of the run; None is its work folder's.
+        log: what is logged, how, and where to.
         seed: None where none was given.
         threads: of the CPU; None is "auto".
         work_dir: None is work_dirs/NAME_OF_CONFIG.
@@ -147,10 +132,7 @@ class Settings:
     schedules: tuple[Part, ...]
     workflow: tuple[tuple[str, int], ...]
     hooks: tuple[Part, ...]
-    log_processor: Part | None
-    log_level: str | int
-    writers: tuple[Part, ...]
-    experiment_name: str | None
+    log: Log
     seed: int | None
     randomness: Randomness
     environment: Environment
@@ -191,8 +173,7 @@ def read(cfg: Config) -> Settings:
 
     return Settings(
         tree, (*notes, *_late(tree, train)), _part(tree, "model"), _parts(tree, "dataloader"), _parts(tree, "evaluator"), train,
-        wrapper, _schedules(tree), _workflow(tree), _hooks(tree),
-        _part(tree, "log_processor"), get("log_level"), _writers(tree), get("experiment_name"), seed,
+        wrapper, _schedules(tree), _workflow(tree), _hooks(tree), log_of(tree), seed,
         Randomness(get("randomness.deterministic"), get("randomness.masks")), _environment(tree), get("backend"), get("dtype"), get("device"),
         get("memory_format"), get("compile"),
         None if get("threads") == "auto" else get("threads"), get("default_scope"), get("custom_imports"), get("load_from"), get("resume"),
@@ -376,25 +357,6 @@ def _schedules(tree: Config) -> tuple[Part, ...]:
     if isinstance(node, Mapping):
         return (Part("param_scheduler", node),)
     return tuple(Part(f"param_scheduler[{index}]", one) for index, one in enumerate(node))
-
-
-def _writers(tree: Config) -> tuple[Part, ...]:
-    """Those of the visualizer, which mmengine's files name them in; else those at the top level. Those without ``save_dir``
-    get the visualizer's."""
-    table: Mapping[str, Any] = tree.get("visualizer") or {}
-    path = "visualizer.vis_backends" if table.get("vis_backends") is not None else "vis_backends"
-    node = tree.get(path)
-    parts = (
-        [Part(path, node)]
-        if isinstance(node, Mapping)
-        else [Part(f"{path}[{i}]", one) for i, one in enumerate(node or ())]
-    )
-    place = table.get("save_dir")
-    if place is None:
-        return tuple(parts)
-    return tuple(
-        part._replace(node=with_value(part.node, "save_dir", part.node.get("save_dir") or place)) for part in parts
-    )
 
 
 def _hooks(tree: Config) -> tuple[Part, ...]:

@@ -162,7 +162,7 @@ that gives a Writer. For example, one that prints:
 
 def _writers(settings: Settings, registry: Registry) -> tuple[tuple[str, Any], ...]:
     """What ``vis_backends`` describes; nothing is opened."""
-    writers = tuple((part.path, build_part(part, settings, registry, "vis_backends")) for part in settings.writers)
+    writers = tuple((part.path, build_part(part, settings, registry, "vis_backends")) for part in settings.log.writers)
     for path, writer in writers:
         try:
             expect_contract(writer, _WRITER)
