@@ -80,8 +80,8 @@ class Ops(WordOps, Protocol):
         """The sum of each pair."""
         ...
 
-    def mixed(self, arrays: Sequence[Any], others: Sequence[Any], weight: float) -> list[Any]:
-        """``a + weight * (b - a)`` of each pair, new arrays."""
+    def mixed(self, arrays: Sequence[Any], others: Sequence[Any], weight: float, reuse: bool = False) -> list[Any]:
+        """``a + weight * (b - a)`` of each pair, new arrays; with ``reuse`` the memory of ``arrays`` may be taken for them."""
         ...
 
     def zeros(self, arrays: Sequence[Any]) -> list[Any]:
@@ -172,7 +172,7 @@ class Numpy:
     def added(self, arrays: Sequence[Any], others: Sequence[Any]) -> list[Any]:
         return [a + b for a, b in zip(arrays, others, strict=True)]
 
-    def mixed(self, arrays: Sequence[Any], others: Sequence[Any], weight: float) -> list[Any]:
+    def mixed(self, arrays: Sequence[Any], others: Sequence[Any], weight: float, reuse: bool = False) -> list[Any]:
         return [a + weight * (b - a) for a, b in zip(arrays, others, strict=True)]
 
     def zeros(self, arrays: Sequence[Any]) -> list[Any]:

@@ -1,79 +1,111 @@
-"""An exponential moving average of the weights, as a wrapper of a program."""
+"""An average of the weights along the run, as a wrapper of a program."""
 
+from collections.abc import Mapping
 from typing import Any
 
 from frozendict import frozendict
 
 from fkit.array.room import open as open_room
 from fkit.structures.batch import Batch
+from fkit.training.average import Share, averaged, exponential
 from fkit.training.program import Program
 from fkit.training.state import Arrays, TrainState
-from fkit.tree.check import expect, expect_number
+from fkit.tree.check import expect
 from fkit.tree.error import FkitValueError
 
-__all__ = ["use_ema", "with_ema"]
+__all__ = ["NAME", "averages", "use_ema", "with_ema"]
+
+NAME = "ema"
+"""Of the slot, unless one says another."""
 
 
-def with_ema(program: Program, momentum: float = 0.0002, name: str = "ema") -> Program:
-    """A program whose steps keep the moving average of the parameters in the slot ``name``:
-    ``average + momentum * (weight - average)`` after each step, as mmengine's ExponentialMovingAverage. Weights that are
-    loaded are where it begins.
+def with_ema(
+    program: Program, momentum: float | Share = 0.0002, name: str = NAME, *, update_buffers: bool = False,
+    strict: bool = True, predict: str = "average",
+) -> Program:  # fmt: skip
+    """A program whose steps keep an average of the parameters in the slot ``name``:
+    ``average + share * (weight - average)`` after each step. The first step copies, as mmengine's averages do; weights
+    that are loaded are where it begins.
 
     Args:
-        momentum: the weight of the newest parameters, above 0 and below 1.
+        momentum: the share of the newest parameters, above 0 and below 1; or a function that gives it of the iterations
+            done before the step (`fkit.training.average`).
         name: of the slot; `use_ema` puts its values in place of the parameters.
+        update_buffers: average the buffers too (those that are not whole numbers); else they are the newest.
+        strict: refuse a saved state that lacks the average; else it begins with that state's weights.
+        predict: what ``program.predict`` predicts with: "average", "own" (the parameters), or "both", where the
+            program's ``beside`` has the parameters' predictions under "_origin".
 
     Raises:
         FkitValueError: a momentum out of range, or a slot of that name is there already.
     """
     expect(program, Program, "`program` is a program (fkit.program makes one)")
-    expect_number(momentum, "with_ema: momentum")
-    if not 0 < momentum < 1:
-        raise FkitValueError(f"with_ema: momentum={momentum}: above 0 and below 1.")
-    xp = open_room(program.backend).ops
+    if predict not in ("average", "own", "both"):
+        raise FkitValueError(f"with_ema: predict={predict!r}.", value=predict, choices=("average", "own", "both"))
+    share = momentum if callable(momentum) else averaged(exponential(momentum))
+    xp, donated = open_room(program.backend).ops, program.spec.donate
+    kinds = _averaged(program, update_buffers)
+    params = tuple(key for key, kind in kinds.items() if kind == "params")
+    buffers = tuple(key for key, kind in kinds.items() if kind == "buffers")
+    order = (*params, *buffers)
 
-    def begin(state: TrainState) -> TrainState:
-        if name in state.slots:
-            raise FkitValueError(f"with_ema: the program has a slot {name!r} already.", repair="Give another name.")
-        arrays = program.collect(state)
-        copies = {f"slots/{name}/{key}": arrays[f"params/{key}"] for key in state.params}
+    def begin(arrays: Arrays) -> TrainState:
+        copies = {f"slots/{name}/{key}": arrays[f"{kind}/{key}"] for key, kind in kinds.items()}
         return program.restore({**arrays, **copies})
 
+    def begun(state: TrainState) -> TrainState:
+        if name in state.slots:
+            raise FkitValueError(f"with_ema: the program has a slot {name!r} already.", repair="Give another name.")
+        return begin(program.collect(state))
+
     def train_step(state: TrainState, batch: Batch, hyperparams: Any) -> tuple[TrainState, Any]:
-        average = state.slots[name]
-        names = list(average)
-        old = [average[key] for key in names]
-        if state.params[names[0]] is old[0]:  # `use_ema` has put them there, and the step may write into its parameters
+        average, weight = state.slots[name], share(int(state.iteration))
+        old = [average[key] for key in order]
+        if state.params[params[0]] is old[0]:  # `use_ema` has put them there, and the step may write into its parameters
             old = xp.mixed(old, old, 0.0)
+            state = state.replace(slots=frozendict({**state.slots, name: _named(order, old)}))
         state, logs = program.train_step(state, batch, hyperparams)
-        mixed = xp.mixed(old, [state.params[key] for key in names], momentum)
-        slots = frozendict({**state.slots, name: frozendict(zip(names, mixed, strict=True))})
-        return state.replace(slots=slots), logs
+        if weight == 0:
+            return state, logs
+        after = state.params
+        new = [after[key] for key in params]
+        if buffers:
+            held = state.buffers
+            new += [held[key] for key in buffers]
+        mixed = xp.mixed(new, new, 0.0) if weight == 1 else xp.mixed(old, new, weight, donated)
+        return state.replace(slots=frozendict({**state.slots, name: _named(order, mixed)})), logs
 
     def restore(arrays: Arrays) -> TrainState:
-        missing = [
-            entry.name
-            for entry in program.inventory.entries
-            if not entry.buffer and f"slots/{name}/{entry.name}" not in arrays
-        ]
-        if missing:
+        missing = [key for key in order if f"slots/{name}/{key}" not in arrays]
+        if not missing:
+            return program.restore(arrays)
+        if strict and any(path.startswith("opt/") for path in arrays):
             raise FkitValueError(
                 f"the saved state holds no moving average {name!r} of {missing[0]!r} ({len(missing)} in all).",
                 repair="Resume with the hooks that the run had, or take its weights alone with load_from.",
             )
-        return program.restore(arrays)
+        return begin(arrays)
 
     def load(state: TrainState, arrays: Arrays, strict: bool = True) -> TrainState:
         others = frozendict({key: tree for key, tree in state.slots.items() if key != name})
-        return begin(program.load(state.replace(slots=others), arrays, strict))
+        return begun(program.load(state.replace(slots=others), arrays, strict))
+
+    def predicted(state: TrainState, batch: Batch) -> Any:
+        return program.predict(use_ema(state, name), batch)
 
     return program._replace(
-        init=lambda seed: begin(program.init(seed)), train_step=train_step, restore=restore, load=load
+        init=lambda seed: begun(program.init(seed)),
+        train_step=train_step,
+        restore=restore,
+        load=load,
+        predict=program.predict if predict == "own" else predicted,
+        weights="own" if predict == "own" else name,
+        beside=frozendict({**program.beside, "_origin": program.predict}) if predict == "both" else program.beside,
     )
 
 
-def use_ema(state: TrainState, name: str = "ema") -> TrainState:
-    """The state with the moving average in place of its parameters, for prediction.
+def use_ema(state: TrainState, name: str = NAME) -> TrainState:
+    """The state with the moving average in place of its parameters (and of the buffers that are averaged), for prediction.
 
     Raises:
         FkitValueError: there is no such slot.
@@ -81,4 +113,31 @@ def use_ema(state: TrainState, name: str = "ema") -> TrainState:
     expect(state, TrainState, "`state` is a TrainState")
     if name not in state.slots:
         raise FkitValueError(f"the state holds no moving average {name!r}.", value=name, choices=tuple(state.slots))
-    return state.replace(params=frozendict({**state.params, **state.slots[name]}))
+    average, buffers = state.slots[name], state.buffers
+    held = {key: average[key] for key in average if key in buffers}
+    mine = {key: average[key] for key in average if key not in buffers}
+    state = state.replace(params=frozendict({**state.params, **mine}))
+    return state.replace(buffers=frozendict({**buffers, **held})) if held else state
+
+
+def averages(arrays: Arrays, name: str = NAME) -> dict[str, Any]:
+    """The averages among saved arrays, by the names of the weights; {} where there are none.
+
+    Example:
+        >>> averages({"params/fc.bias": 1.0, "slots/ema/fc.bias": 0.5})
+        {'fc.bias': 0.5}
+    """
+    expect(arrays, Mapping, "`arrays` are a mapping of paths to arrays, as program.collect gives them")
+    lead = f"slots/{name}/"
+    return {path.removeprefix(lead): array for path, array in arrays.items() if path.startswith(lead)}
+
+
+def _averaged(program: Program, buffers: bool) -> dict[str, str]:
+    """{name: "params" or "buffers"} of what is averaged."""
+    entries = program.inventory.entries
+    held = [entry.name for entry in entries if buffers and entry.buffer and "float" in entry.dtype]
+    return {**{entry.name: "params" for entry in entries if not entry.buffer}, **dict.fromkeys(held, "buffers")}
+
+
+def _named(order: tuple[str, ...], arrays: list[Any]) -> frozendict[str, Any]:
+    return frozendict(zip(order, arrays, strict=True))

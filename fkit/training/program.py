@@ -17,6 +17,7 @@ from fkit.training.state import Arrays, Hyperparams, TrainState
 from fkit.training.weight import fit
 from fkit.tree.check import expect
 from fkit.tree.error import FkitTypeError
+from fkit.tree.frozen import EMPTY
 
 __all__ = ["Pieces", "Program", "assemble"]
 
@@ -39,7 +40,7 @@ class Program(NamedTuple):
         loss: ``(state, batch, key, train=False) -> (losses, buffers)``; no update. Key: two words.
         predict: ``(state, batch) -> outputs``, mode="predict".
         collect: ``(state) -> {path: host array}``, whole, in torch's names and layout; a copy.
-        restore: ``(arrays) -> state``, the inverse of ``collect``. FkitError where an array is missing, unknown, or of
+        restore: ``(arrays) -> state``, the inverse of ``collect``; without optimizer state, that begins. FkitError where an array is missing, unknown, or of
             another shape than the model's.
         load: ``(state, arrays, strict=True) -> state`` with weights taken over by name ({name: array} as in a
             ``state_dict``). FkitError where, with ``strict``, names are missing, unexpected, or of another shape;
@@ -48,6 +49,8 @@ class Program(NamedTuple):
             where an optimizer or a model has no twin there.
         gather: ``(state) -> state``, whole arrays in place of shards.
         hyperparams: ``() -> Hyperparams``, what the optimizers start with, an entry a parameter group.
+        weights: which weights ``predict`` takes: "own", the parameters, or the name of a slot of averages.
+        beside: ``{suffix: (state, batch) -> outputs}``: what else validation scores, under names with that suffix.
     """
 
     backend: str
@@ -63,6 +66,8 @@ class Program(NamedTuple):
     convert: Callable[..., TrainState]
     gather: Callable[[TrainState], TrainState]
     hyperparams: Callable[[], Hyperparams]
+    weights: str = "own"
+    beside: Mapping[str, Callable[[TrainState, Batch], Any]] = EMPTY
 
 
 class Pieces(NamedTuple):
@@ -108,6 +113,8 @@ def assemble(backend: str, spec: Spec, pieces: Pieces) -> Program:
     def restore(arrays: Arrays) -> TrainState:
         expect(arrays, Mapping, "`arrays` are a mapping of paths to arrays, as program.collect gives them")
         arrays = fit(inventory, arrays, strict=True).arrays
+        if not any(path.startswith("opt/") for path in arrays):  # weights alone: all else begins
+            arrays = {**first_slots(phases, inventory), **arrays}
         check_transforms(phases, inventory, arrays)
         return pieces.place(arrays)
 

@@ -63,10 +63,10 @@ class JaxOps:
     def added(self, arrays: Sequence[Any], others: Sequence[Any]) -> list[Any]:
         return [a + b for a, b in zip(arrays, others, strict=True)]
 
-    def mixed(self, arrays: Sequence[Any], others: Sequence[Any], weight: float) -> list[Any]:
+    def mixed(self, arrays: Sequence[Any], others: Sequence[Any], weight: float, reuse: bool = False) -> list[Any]:
         wide = any(array.dtype == jnp.float64 for array in arrays)
         with jax.enable_x64(True) if wide else nullcontext():  # a float64 program's arrays stay what they are
-            return _mixed(list(arrays), list(others), weight)
+            return (_mixed_in if reuse else _mixed)(list(arrays), list(others), weight)
 
     def zeros(self, arrays: Sequence[Any]) -> list[Any]:
         return [jnp.zeros_like(array) for array in arrays]
@@ -83,7 +83,10 @@ class JaxOps:
         return jnp.logical_and(a, b)
 
 
-@jax.jit
-def _mixed(arrays: list[Any], others: list[Any], weight: Any) -> list[Any]:
+def _mix(arrays: list[Any], others: list[Any], weight: Any) -> list[Any]:
     """One call for all arrays, where it is not part of a larger one."""
     return [a + weight.astype(a.dtype) * (b - a) for a, b in zip(arrays, others, strict=True)]
+
+
+_mixed = jax.jit(_mix)
+_mixed_in = jax.jit(_mix, donate_argnums=(0,))

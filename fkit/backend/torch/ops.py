@@ -81,7 +81,11 @@ class Torch:
     def added(self, arrays: Sequence[Any], others: Sequence[Any]) -> list[Any]:
         return list(_all._foreach_add(list(arrays), list(others)))
 
-    def mixed(self, arrays: Sequence[Any], others: Sequence[Any], weight: float) -> list[Any]:
+    def mixed(self, arrays: Sequence[Any], others: Sequence[Any], weight: float, reuse: bool = False) -> list[Any]:
+        if reuse:
+            mine = list(arrays)
+            _all._foreach_lerp_(mine, list(others), weight)
+            return mine
         return list(_all._foreach_lerp(list(arrays), list(others), weight))
 
     def zeros(self, arrays: Sequence[Any]) -> list[Any]:
