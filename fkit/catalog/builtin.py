@@ -36,6 +36,10 @@ _MODELS_JAX = (
 
 _HOOKS = (
     ("hooks", "CheckpointHook", "fkit.run.hook.checkpoint:CheckpointHook", None, None),
+    ("hooks", "EMAHook", "fkit.run.hook.ema:EMAHook", None, None),
+    ("hooks", "EMAHook", "fkit.run.hook.ema:MmcvEMAHook", None, "mmcv"),
+    ("hooks", "ExpMomentumEMAHook", "fkit.run.hook.ema:ExpMomentumEMAHook", None, None),
+    ("hooks", "LinearMomentumEMAHook", "fkit.run.hook.ema:LinearMomentumEMAHook", None, None),
     ("hooks", "DistSamplerSeedHook", "fkit.run.hook.log:DistSamplerSeedHook", None, None),
     ("hooks", "IterTimerHook", "fkit.run.hook.timer:IterTimerHook", None, None),
     ("hooks", "LoggerHook", "fkit.run.hook.log:LoggerHook", None, None),

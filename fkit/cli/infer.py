@@ -7,10 +7,9 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
-import fkit
 from fkit.array.room import open as open_room
 from fkit.cli.command import add_command, number, whole
-from fkit.cli.option import add_config, add_place
+from fkit.cli.option import add_config, add_place, add_weights
 from fkit.cli.reach import open_registry, read_config
 from fkit.cli.test import load_state
 from fkit.data.path import image_paths
@@ -27,6 +26,7 @@ from fkit.recipe.label import Names, class_names
 from fkit.recipe.settings import read
 from fkit.recipe.source import registry_of
 from fkit.run.inference import predict_images
+from fkit.run.plan import served
 from fkit.tree.error import FkitOSError, FkitValueError
 from fkit.tree.place import is_url, not_there, refuse_url
 
@@ -69,6 +69,7 @@ def add(commands: Any) -> None:
         "--batch-size", type=whole, default=_BATCH, metavar="N", help=f"images at once (default: {_BATCH})"
     )
     add_place(command)
+    add_weights(command)
     command.set_defaults(run=_run)
 
 
@@ -88,13 +89,13 @@ def _run(arguments: argparse.Namespace) -> int:
     pictures = open_pictures(settings, reg, paths)
     repeat(settings)
     count = threads(settings)
-    program = fkit.program(cfg, reg)
+    program = served(cfg, reg)
     found = read_checkpoint(locate(arguments.checkpoint))
-    state = load_state(program, found)
+    state, words = load_state(program, found, arguments.weights)
     chosen(count, program, state, Loader(pictures, batch_size=arguments.batch_size))
     names = class_names(settings, reg, found.meta.get("data"))
     with ending(), Report(gallery, paths, str(found.folder)) as report:
-        for note in _notes(pictures, names):
+        for note in (*_notes(pictures, names), *((words,) if words else ())):
             report.screen.say(note)
         room = open_room(program.backend)
         with telling(room):

@@ -3,8 +3,9 @@
 import argparse
 
 from fkit.config.change.action import add_option
+from fkit.training.ema import WEIGHTS
 
-__all__ = ["add_config", "add_place", "add_trust", "permissions"]
+__all__ = ["add_config", "add_place", "add_trust", "add_weights", "permissions"]
 
 
 def add_trust(command: argparse.ArgumentParser) -> None:
@@ -41,3 +42,13 @@ def add_place(command: argparse.ArgumentParser) -> None:
     """``--backend`` and ``--device``."""
     command.add_argument("--backend", metavar="NAME", help="torch (default) or jax")
     command.add_argument("--device", metavar="DEVICE", help="cpu, cuda or cuda:N; by default what is there")
+
+
+def add_weights(command: argparse.ArgumentParser) -> None:
+    """``--weights``."""
+    command.add_argument(
+        "--weights",
+        choices=WEIGHTS,
+        metavar="WORD",
+        help="own, or ema: their moving average; by default those that the run validated with",
+    )

@@ -5,10 +5,9 @@ import sys
 from collections.abc import Mapping
 from typing import Any
 
-import fkit
 from fkit.array.room import open as open_room
 from fkit.cli.command import add_command
-from fkit.cli.option import add_config, add_place
+from fkit.cli.option import add_config, add_place, add_weights
 from fkit.cli.reach import open_registry, read_config
 from fkit.edge.checkpoint import Found, locate, read_checkpoint
 from fkit.edge.limit import open_files
@@ -22,7 +21,11 @@ from fkit.format.json import finite, write_json
 from fkit.recipe.settings import Part, Settings, missing, read
 from fkit.recipe.source import open_evaluator, open_source
 from fkit.run.attempt import located
+from fkit.run.plan import served
 from fkit.run.validation import evaluate
+from fkit.training.ema import averages, choose
+from fkit.training.program import Program
+from fkit.training.state import TrainState
 from fkit.tree.error import FkitError, FkitValueError
 from fkit.tree.write import atomic_write
 
@@ -40,6 +43,7 @@ def add(commands: Any) -> None:
     add_config(command)
     command.add_argument("checkpoint", metavar="CHECKPOINT", help="a step_... folder, `latest`, or a work folder")
     add_place(command)
+    add_weights(command)
     command.add_argument("--out", metavar="FILE", help="write the scores as JSON")
     command.set_defaults(run=_run)
 
@@ -54,8 +58,8 @@ def _run(arguments: argparse.Namespace) -> int:
     repeat(settings)
     count = threads(settings)
     open_files(settings)
-    program = fkit.program(cfg, reg)
-    state = load_state(program, read_checkpoint(found))
+    program = served(cfg, reg)
+    state, words = load_state(program, read_checkpoint(found), arguments.weights)
     evaluator = open_evaluator(cfg, reg, metrics)
     assert evaluator is not None  # `_part` looked
     source, room, screen = open_source(cfg, reg, data), open_room(program.backend), Screen()
@@ -63,6 +67,8 @@ def _run(arguments: argparse.Namespace) -> int:
     for part, kind in ((data, "dataloader"), (metrics, "evaluator")):
         if part == "val":
             screen.say(f"the config has no test_{kind}: val_{kind} is taken")
+    if words:
+        screen.say(words)
     scores: dict[str, float] = {}
     try:
         with ending(), telling(room):
@@ -103,11 +109,23 @@ def _part(settings: Settings, kind: str) -> str:
     return "val"
 
 
-def load_state(program: Any, found: Found) -> Any:
+def load_state(program: Program, found: Found, weights: str | None = None) -> tuple[TrainState, str]:
     """The weights of a checkpoint that was read, as a state of ``program``; the optimizer starts fresh.
+
+    Args:
+        weights: "own" or "ema"; None: those with which the run validated.
+
+    Returns:
+        (state, which weights were taken, where there was a choice).
 
     Raises:
         FkitError: it is another model's.
     """
     arrays = found.saved.arrays
-    return program.restore({name: array for name, array in arrays.items() if not name.startswith(("opt/", "slots/"))})
+    state = program.restore({name: array for name, array in arrays.items() if not name.startswith("opt/")})
+    state, said = choose(program, state, weights)
+    if program.weights != "own" and not averages(arrays, program.weights):
+        said = (
+            "the checkpoint holds no moving average of its weights, with which the config would predict: they are taken"
+        )
+    return state, said

@@ -33,6 +33,7 @@ from fkit.edge.repeat import repeat
 from fkit.edge.thread import chosen, threads
 from fkit.recipe.settings import Settings, read
 from fkit.run.course import reopened
+from fkit.training.ema import averages
 from fkit.training.weight import fit
 from fkit.tree.error import FkitValueError, RunError
 from fkit.tree.frozen import EMPTY
@@ -239,11 +240,12 @@ def _drawn(settings: Settings, seed: int, meta: Mapping[str, Any]) -> str:
 
 
 def _loaded(plan: Any, run: Any, path: str, screen: Any) -> Any:
-    arrays = {
-        name.split("/", 1)[1]: array
-        for name, array in read_checkpoint(locate(path)).saved.arrays.items()
-        if name.startswith(("params/", "buffers/"))
-    }
+    saved = read_checkpoint(locate(path)).saved.arrays
+    arrays = {name.split("/", 1)[1]: array for name, array in saved.items() if name.startswith(("params/", "buffers/"))}
+    average = averages(saved)
+    if average:
+        screen.say(f"{path}: the moving average of its weights is what the run begins with")
+        arrays |= average
     report = fit(plan.program.inventory, arrays, strict=False, bare=True).report()
     if report:
         screen.say(f"{path}: not all weights fit.\n  {report}", "WARNING")

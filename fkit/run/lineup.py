@@ -19,7 +19,7 @@ from fkit.tree.contract import Contract, expect_contract
 from fkit.tree.error import FkitError
 from fkit.tree.path import parse
 
-__all__ = ["hooks_of"]
+__all__ = ["hooks_of", "wrapping"]
 
 _SCHEDULE = Contract(
     "schedule",
@@ -43,7 +43,12 @@ def hooks_of(
     Args:
         hyperparams: what the optimizers start with, for the schedules.
     """
-    offer = Offer(course, hyperparams, lambda: _schedules(settings, registry, course, hyperparams()))
+    offer = Offer(
+        course,
+        hyperparams,
+        lambda: _schedules(settings, registry, course, hyperparams()),
+        lambda: source_of(settings, registry, "train", 0).length or 0,
+    )
     default = [part for part in settings.hooks if part.path.startswith("default_hooks")]
     custom = [part for part in settings.hooks if part not in default]
     rows: tuple[Placed, ...] = ()
@@ -71,6 +76,22 @@ def _with(
         return register(rows, part.name, bound, said=said)
     except FkitError as error:
         raise said_at(error, part.path, settings) from error.__cause__ or error
+
+
+def wrapping(settings: Settings, registry: Registry, backend: str) -> tuple[tuple[str, Hook], ...]:
+    """(name, hook) of those hooks of the config that wrap the program, in firing order: as they are built, for there is no
+    run that they could be bound to."""
+    rows: tuple[Placed, ...] = ()
+    for part in settings.hooks:
+        options, said = part.node.pop("priority", None)
+        hook = build_part(part._replace(node=options), settings, registry, "hooks", backend=backend)
+        try:
+            check_hook(part.name, hook)
+            if type(hook).wrap is not Hook.wrap:
+                rows = register(rows, part.name, hook, said=said)
+        except FkitError as error:
+            raise said_at(error, part.path, settings) from error.__cause__ or error
+    return tuple((name, hook) for _, name, hook in rows)
 
 
 def _loop_hooks(settings: Settings, course: Course) -> list[tuple[str, Hook]]:

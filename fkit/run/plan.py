@@ -18,7 +18,7 @@ from fkit.recipe.spec import spec_of
 from fkit.recipe.vocabulary import unsupported
 from fkit.run.course import Course
 from fkit.run.hook.hook import Handler, Hook, ask, handlers
-from fkit.run.lineup import hooks_of
+from fkit.run.lineup import hooks_of, wrapping
 from fkit.training.backend import Backend
 from fkit.training.evaluator import Evaluator
 from fkit.training.program import Program
@@ -28,7 +28,7 @@ from fkit.tree.contract import Contract, expect_contract
 from fkit.tree.error import FkitError, FkitKeyError, FkitValueError
 from fkit.tree.frozen import frozen
 
-__all__ = ["Plan", "open_data", "plan", "program"]
+__all__ = ["Plan", "open_data", "plan", "program", "served"]
 
 
 @dataclass(frozen=True, eq=False)
@@ -122,17 +122,24 @@ def plan(
     room, course = _room(name, settings), _course(settings)
     functions = _program(room, spec_of(settings, reg, donate, None, _total(settings, reg, course)), settings)
     hooks = hooks_of(settings, reg, name, course, functions.hyperparams)
-    places = {part.name: part.path for part in settings.hooks}
-    for title, hook in hooks:
-        try:
-            functions = ask(title, "wrap", hook.wrap, functions)
-            expect(functions, Program, f"what hook {title!r} gives in wrap is a program")
-        except FkitError as error:
-            raise said_at(error, places.get(title, ""), settings) from error.__cause__
+    functions = _wrapped(functions, hooks, settings)
     return Plan(
         cfg, settings, reg, name, room, functions, hooks, handlers(hooks), course,
         evaluator_of(settings, reg, "val"), settings.seed, _writers(settings, reg),
     )  # fmt: skip
+
+
+def served(
+    cfg: Config, registry: Registry | None = None, *, backend: str | None = None, allow: str | Iterable[str] = ()
+) -> Program:
+    """The program of a config as its run validates with it: `program`, in what its hooks wrap it in.
+
+    Args, Raises: as `program`; and where a hook cannot be built.
+    """
+    settings = read(cfg)
+    reg = registry_of(settings, registry, allow)
+    functions = program(cfg, reg, backend=backend)
+    return _wrapped(functions, wrapping(settings, reg, functions.backend), settings)
 
 
 def open_data(plan: Plan, *parts: str) -> Mapping[str, Source]:
@@ -169,6 +176,18 @@ def _writers(settings: Settings, registry: Registry) -> tuple[tuple[str, Any], .
         except FkitError as error:
             raise said_at(error, path, settings) from error
     return writers
+
+
+def _wrapped(functions: Program, hooks: Iterable[tuple[str, Hook]], settings: Settings) -> Program:
+    """The program in what each hook wraps it in, in firing order."""
+    places = {part.name: part.path for part in settings.hooks}
+    for title, hook in hooks:
+        try:
+            functions = ask(title, "wrap", hook.wrap, functions)
+            expect(functions, Program, f"what hook {title!r} gives in wrap is a program")
+        except FkitError as error:
+            raise said_at(error, places.get(title, ""), settings) from error.__cause__
+    return functions
 
 
 def _room(name: str, settings: Settings) -> Backend:

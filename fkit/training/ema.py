@@ -13,10 +13,13 @@ from fkit.training.state import Arrays, TrainState
 from fkit.tree.check import expect
 from fkit.tree.error import FkitValueError
 
-__all__ = ["NAME", "averages", "use_ema", "with_ema"]
+__all__ = ["NAME", "WEIGHTS", "averages", "choose", "use_ema", "with_ema"]
 
 NAME = "ema"
 """Of the slot, unless one says another."""
+
+WEIGHTS = ("own", "ema")
+"""Which weights of a checkpoint are taken: its own, or their average."""
 
 
 def with_ema(
@@ -61,7 +64,9 @@ def with_ema(
     def train_step(state: TrainState, batch: Batch, hyperparams: Any) -> tuple[TrainState, Any]:
         average, weight = state.slots[name], share(int(state.iteration))
         old = [average[key] for key in order]
-        if state.params[params[0]] is old[0]:  # `use_ema` has put them there, and the step may write into its parameters
+        if (
+            state.params[params[0]] is old[0]
+        ):  # `use_ema` has put them there, and the step may write into its parameters
             old = xp.mixed(old, old, 0.0)
             state = state.replace(slots=frozendict({**state.slots, name: _named(order, old)}))
         state, logs = program.train_step(state, batch, hyperparams)
@@ -118,6 +123,42 @@ def use_ema(state: TrainState, name: str = NAME) -> TrainState:
     mine = {key: average[key] for key in average if key not in buffers}
     state = state.replace(params=frozendict({**state.params, **mine}))
     return state.replace(buffers=frozendict({**buffers, **held})) if held else state
+
+
+def choose(program: Program, state: TrainState, word: str | None = None) -> tuple[TrainState, str]:
+    """The state as ``program.predict`` is to see it, where a run's own choice of weights is not the one that is wanted.
+
+    Args:
+        word: "own" or "ema"; None leaves it to the program, as validation did.
+
+    Returns:
+        (state, what a person should know of the weights that are taken; "" where there is no choice).
+
+    Raises:
+        FkitValueError: the average is wanted, and the state holds none.
+    """
+    expect(program, Program, "`program` is a program (fkit.program makes one)")
+    expect(state, TrainState, "`state` is a TrainState")
+    if word not in (None, *WEIGHTS):
+        raise FkitValueError(f"weights = {word!r}.", value=str(word), choices=WEIGHTS)
+    name = NAME if program.weights == "own" else program.weights
+    if name not in state.slots:
+        if word == "ema":
+            raise FkitValueError(
+                "the checkpoint holds no moving average of its weights.", repair="Leave out the word ema."
+            )
+        return state, ""
+    average = program.weights != "own" if word is None else word == "ema"
+    said = (
+        "the moving average of the weights is taken" if average else "the weights are taken, not their moving average"
+    )
+    if average == (program.weights != "own"):
+        return state, said
+    if average:
+        return use_ema(state, name), said
+    held = {**state.params, **state.buffers}
+    own = frozendict({key: held[key] for key in state.slots[name]})
+    return state.replace(slots=frozendict({**state.slots, name: own})), said
 
 
 def averages(arrays: Arrays, name: str = NAME) -> dict[str, Any]:

@@ -108,6 +108,9 @@ def order(work: Work) -> Work:
     known: Any = work.old.get("custom_hooks")
     custom: tuple[Any, ...] = tuple(known) if isinstance(known, (list, tuple)) else ()
     for index, hook in enumerate(custom):
+        if isinstance(hook, Mapping) and hook.get("type") == "EMAHook":  # mmengine's of that name is another
+            path = ("custom_hooks", index, "type")
+            work = work._replace(old=put(work.old, path, "mmcv.EMAHook", work.mark(f"custom_hooks[{index}].type")))
         if isinstance(hook, Mapping) and "priority" not in hook:
             path = ("custom_hooks", index, "priority")
             work = work._replace(old=put(work.old, path, "NORMAL", work.mark(f"custom_hooks[{index}].type")))

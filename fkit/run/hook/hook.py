@@ -65,11 +65,13 @@ class Offer(NamedTuple):
         course: how the run goes through its data.
         hyperparams: what the optimizers start with.
         schedules: the policies of ``param_scheduler``, in order.
+        length: batches of a pass over the training data; 0 where it is endless.
     """
 
     course: Course
     hyperparams: Callable[[], Hyperparams]
     schedules: Callable[[], tuple[Schedule, ...]]
+    length: Callable[[], int] = lambda: 0
 
 
 class Hook:
