@@ -1,6 +1,6 @@
 """An average of the weights along the run, as a wrapper of a program."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from frozendict import frozendict
@@ -46,11 +46,7 @@ def with_ema(
     if predict not in ("average", "own", "both"):
         raise FkitValueError(f"with_ema: predict={predict!r}.", value=predict, choices=("average", "own", "both"))
     share = momentum if callable(momentum) else averaged(exponential(momentum))
-    xp, donated = open_room(program.backend).ops, program.spec.donate
     kinds = _averaged(program, update_buffers)
-    params = tuple(key for key, kind in kinds.items() if kind == "params")
-    buffers = tuple(key for key, kind in kinds.items() if kind == "buffers")
-    order = (*params, *buffers)
 
     def begin(arrays: Arrays) -> TrainState:
         copies = {f"slots/{name}/{key}": arrays[f"{kind}/{key}"] for key, kind in kinds.items()}
@@ -61,27 +57,8 @@ def with_ema(
             raise FkitValueError(f"with_ema: the program has a slot {name!r} already.", repair="Give another name.")
         return begin(program.collect(state))
 
-    def train_step(state: TrainState, batch: Batch, hyperparams: Any) -> tuple[TrainState, Any]:
-        average, weight = state.slots[name], share(int(state.iteration))
-        old = [average[key] for key in order]
-        if (
-            state.params[params[0]] is old[0]
-        ):  # `use_ema` has put them there, and the step may write into its parameters
-            old = xp.mixed(old, old, 0.0)
-            state = state.replace(slots=frozendict({**state.slots, name: _named(order, old)}))
-        state, logs = program.train_step(state, batch, hyperparams)
-        if weight == 0:
-            return state, logs
-        after = state.params
-        new = [after[key] for key in params]
-        if buffers:
-            held = state.buffers
-            new += [held[key] for key in buffers]
-        mixed = xp.mixed(new, new, 0.0) if weight == 1 else xp.mixed(old, new, weight, donated)
-        return state.replace(slots=frozendict({**state.slots, name: _named(order, mixed)})), logs
-
     def restore(arrays: Arrays) -> TrainState:
-        missing = [key for key in order if f"slots/{name}/{key}" not in arrays]
+        missing = [key for key in kinds if f"slots/{name}/{key}" not in arrays]
         if not missing:
             return program.restore(arrays)
         if strict and any(path.startswith("opt/") for path in arrays):
@@ -100,7 +77,7 @@ def with_ema(
 
     return program._replace(
         init=lambda seed: begun(program.init(seed)),
-        train_step=train_step,
+        train_step=_stepping(program, name, share, kinds),
         restore=restore,
         load=load,
         predict=program.predict if predict == "own" else predicted,
@@ -178,6 +155,35 @@ def _averaged(program: Program, buffers: bool) -> dict[str, str]:
     entries = program.inventory.entries
     held = [entry.name for entry in entries if buffers and entry.buffer and "float" in entry.dtype]
     return {**{entry.name: "params" for entry in entries if not entry.buffer}, **dict.fromkeys(held, "buffers")}
+
+
+def _stepping(program: Program, name: str, share: Share, kinds: Mapping[str, str]) -> Callable[..., Any]:
+    """The program's step, after which the average follows."""
+    xp, donated = open_room(program.backend).ops, program.spec.donate
+    params = tuple(key for key, kind in kinds.items() if kind == "params")
+    buffers = tuple(key for key, kind in kinds.items() if kind == "buffers")
+    order = (*params, *buffers)
+
+    def train_step(state: TrainState, batch: Batch, hyperparams: Any) -> tuple[TrainState, Any]:
+        average, weight = state.slots[name], share(int(state.iteration))
+        old = [average[key] for key in order]
+        if (
+            state.params[params[0]] is old[0]
+        ):  # `use_ema` has put them there, and the step may write into its parameters
+            old = xp.mixed(old, old, 0.0)
+            state = state.replace(slots=frozendict({**state.slots, name: _named(order, old)}))
+        state, logs = program.train_step(state, batch, hyperparams)
+        if weight == 0:
+            return state, logs
+        after = state.params
+        new = [after[key] for key in params]
+        if buffers:
+            held = state.buffers
+            new += [held[key] for key in buffers]
+        mixed = xp.mixed(new, new, 0.0) if weight == 1 else xp.mixed(old, new, weight, donated)
+        return state.replace(slots=frozendict({**state.slots, name: _named(order, mixed)})), logs
+
+    return train_step
 
 
 def _named(order: tuple[str, ...], arrays: list[Any]) -> frozendict[str, Any]:

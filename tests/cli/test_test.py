@@ -105,3 +105,23 @@ def test_a_reader_that_goes_leaves_the_file(trained, tmp_path):
     )
     assert done.stdout == "0\n" and "Traceback" not in done.stderr
     assert set(json.loads(out.read_text())) == {"accuracy/top1"}
+
+
+def test_the_average_of_the_weights_is_scored_where_the_run_validated_with_it_and_a_word_chooses(
+    tmp_path, capsys, here
+):
+    cfg = fkit.load_config(CONVNET).merge({"custom_hooks": [dict(type="EMAHook", momentum=0.01)]})
+    Path("ema.py").write_text(cfg.text("python"))
+    assert main(["train", "ema.py", "--work-dir", "work", "--cfg-options", *SHORT]) == 0
+    rows = [json.loads(line) for line in Path("work/metrics.jsonl").read_text().splitlines()]
+    validated = next(row["accuracy/top1"] for row in reversed(rows) if row["mode"] == "val")
+    scores = {}
+    for word, said in ((None, "the moving average of the weights is taken"), ("ema", "the moving average"),
+                       ("own", "the weights are taken, not their moving average")):  # fmt: skip
+        code, out, err = score(capsys, "work", *(["--weights", word] if word else []), config="ema.py")
+        assert code == 0 and said in err, err
+        scores[word] = float(out.split()[1])
+    assert scores[None] == scores["ema"] == pytest.approx(validated, abs=1e-4)
+    assert abs(scores["own"] - scores["ema"]) > 1e-3
+    code, _, err = score(capsys, "work")  # of a config that knows nothing of an average
+    assert code == 0 and "not their moving average" in err
