@@ -28,7 +28,12 @@ from fkit.config.schema import (
 )
 from fkit.data.key import LOADER
 
-__all__ = ["HOOKS", "KEYS", "NAMES"]
+__all__ = ["HOOKS", "KEYS", "LOOPS", "NAMES"]
+
+LOOPS: Mapping[str, tuple[str, ...]] = frozendict(
+    train_cfg=("IterBasedTrainLoop", "EpochBasedTrainLoop"), val_cfg=("ValLoop",), test_cfg=("TestLoop",)
+)
+"""mmengine's loops, by the table that names them; the first of training counts iterations, the second epochs."""
 
 HOOKS: Mapping[str, Mapping[str, str]] = frozendict(
     runtime_info=frozendict(type="RuntimeInfoHook"),
@@ -51,14 +56,26 @@ _PHASE = placed("a pair of 'train' or 'val' and a count", choice("train", "val")
 _NAMES = either(TEXT, listed(TEXT, "a list of texts"))
 _LEVEL = either(choice("CRITICAL", "ERROR", "WARNING", "WARN", "INFO", "DEBUG", "NOTSET"), whole(0), words="a level")
 
+_COUNT = Shape("a whole number of at least 1", (numbers.Real,), 1)  # mmengine takes 12.0 for 12
+_INTERVAL = placed("a pair (milestone, interval)", whole(1), whole(1))
 _TRAIN = table(
-    Key("type", _CLASS, doc="EpochBasedTrainLoop or IterBasedTrainLoop; `by_epoch` says it too"),
+    Key(
+        "type", _CLASS, doc="EpochBasedTrainLoop or IterBasedTrainLoop, `by_epoch` says it too; or a loop of one's own"
+    ),
     Key("by_epoch", FLAG, doc="whether the run counts epochs; by default whether `max_epochs` is set"),
-    Key("max_epochs", whole(1), doc="epochs of training"),
-    Key("max_iters", whole(1), doc="iterations of training, with `by_epoch=False`"),
-    Key("val_interval", whole(1), 1, "epochs (or iterations) from validation to validation"),
-    Key("val_begin", whole(0), 1, "the epoch (or iteration) of the first"),
-    Key("dynamic_intervals", ANYTHING, doc="other intervals later in the run", refused=_LATER),
+    Key("max_epochs", _COUNT, doc="epochs of training"),
+    Key("max_iters", _COUNT, doc="iterations of training, with `by_epoch=False`"),
+    Key(
+        "val_interval",
+        whole(1),
+        doc="epochs (or iterations) from validation to validation; 1 epoch, or 1000 iterations",
+    ),
+    Key("val_begin", whole(0), doc="the epoch (or iteration) of the first; 1 by default"),
+    Key(
+        "dynamic_intervals",
+        listed(_INTERVAL, "a list of pairs (milestone, interval)"),
+        doc="`(milestone, interval)` each: other intervals from the one before the milestone on",
+    ),
 )
 _CLIP = table(
     Key("type", choice("norm", "value"), doc="which of the two; by default the one whose argument is there"),
@@ -85,11 +102,11 @@ _OPTIMIZER = table(
 )  # fmt: skip
 _HELD_OUT = "computes in the run's dtype."
 _VAL = table(
-    Key("type", _CLASS, "ValLoop", "the loop", refused=f"{_LATER}: there is ValLoop"),
+    Key("type", _CLASS, doc="ValLoop, or a loop of one's own"),
     Key("fp16", FLAG, doc="half precision", inert=f"validation {_HELD_OUT}"),
 )
 _TEST = table(
-    Key("type", _CLASS, "TestLoop", "the loop", refused=f"{_LATER}: there is TestLoop"),
+    Key("type", _CLASS, doc="TestLoop, or a loop of one's own"),
     Key("fp16", FLAG, doc="half precision", inert=f"a test {_HELD_OUT}"),
 )
 _RANDOMNESS = table(

@@ -9,17 +9,16 @@ from frozendict import frozendict
 from fkit.catalog.report import origin_of
 from fkit.config.config import Config
 from fkit.config.schema import origin_at, rows, with_value
-from fkit.recipe.key import KEYS
+from fkit.recipe.key import KEYS, LOOPS
 from fkit.recipe.log import Log, log_of
 from fkit.recipe.part import Part
-from fkit.recipe.vocabulary import name_of, settle
+from fkit.recipe.vocabulary import is_own_loop, name_of, settle
 from fkit.tree.error import FkitError, FkitKeyError, FkitValueError, quoted
 from fkit.tree.path import parse, show
 
 __all__ = ["Clip", "Environment", "Loop", "Part", "Randomness", "Settings", "Wrapper", "line_of", "missing", "read"]
 
-_LOOPS = frozendict(EpochBasedTrainLoop=True, IterBasedTrainLoop=False)
-_LOOP_NAMES = frozendict({by_epoch: name for name, by_epoch in _LOOPS.items()})
+_LOOP_NAMES = LOOPS["train_cfg"]  # by whether it counts epochs
 _UNITS = frozendict({True: "epochs", False: "iterations"})
 
 
@@ -27,16 +26,14 @@ class Loop(NamedTuple):
     """``train_cfg``.
 
     Attributes:
-        by_epoch: whether the run counts epochs, or iterations.
-        limit: how many; None where the config does not say.
-        val_interval: of these, from validation to validation.
-        val_begin: of these, before the first.
+        part: the loop, by its name, and its arguments.
+        by_epoch: whether the run counts epochs, or iterations; None where a loop of the user's own decides.
+        limit: how many; None where the config does not say, or a loop of the user's own decides.
     """
 
-    by_epoch: bool
+    part: Part
+    by_epoch: bool | None
     limit: int | None
-    val_interval: int
-    val_begin: int
 
 
 class Clip(NamedTuple):
@@ -158,14 +155,14 @@ def read(cfg: Config) -> Settings:
 
     Example:
         >>> settings = read(Config({"train_cfg": {"max_epochs": 3}, "seed": 7}))
-        >>> settings.train, settings.seed, settings.dtype
-        (Loop(by_epoch=True, limit=3, val_interval=1, val_begin=1), 7, 'float32')
+        >>> settings.train.by_epoch, settings.train.limit, settings.seed, settings.dtype
+        (True, 3, 7, 'float32')
     """
     tree, notes = settle(cfg)
     seed, train, wrapper = _seed(tree), _loop(tree), _wrapper(tree)
     if seed is not None and tree.get("seed") is None:
         tree = with_value(tree, "seed", seed)
-    if train is not None:
+    if train is not None and train.by_epoch is not None:
         tree = with_value(tree, "train_cfg", with_value(tree["train_cfg"], "by_epoch", train.by_epoch))
 
     def get(name: str) -> Any:
@@ -228,11 +225,8 @@ def _loop(tree: Config) -> Loop | None:
     if node is None:
         return None
     kind = node.get("type")
-    if kind is not None and name_of(kind) not in _LOOPS:
-        raise FkitValueError(
-            f"train_cfg.type = {quoted(kind)} is no loop.", path="train_cfg.type",
-            origin=tree.origin("train_cfg.type"), value=name_of(kind), choices=tuple(_LOOPS),
-        )  # fmt: skip
+    if is_own_loop(node, "train_cfg"):
+        return Loop(Part("train_cfg", node), None, None)
     by_epoch = _by_epoch(tree, node, kind)
     counted, other = ("max_epochs", "max_iters") if by_epoch else ("max_iters", "max_epochs")
     limit = node.get(counted)
@@ -246,7 +240,17 @@ def _loop(tree: Config) -> Loop | None:
             repair=f"For {_UNITS[by_epoch]}: {counted}=N, and {other}=None. For {_UNITS[not by_epoch]}: "
             f"type={_LOOP_NAMES[not by_epoch]!r}, {other}=N, and {counted}=None.",
         )
-    return Loop(by_epoch, limit, node["val_interval"], node["val_begin"])
+    if limit is not None and limit != int(limit):
+        raise FkitValueError(
+            f"train_cfg.{counted} = {limit} is not a whole number of at least 1.",
+            path=f"train_cfg.{counted}",
+            origin=line_of(tree, f"train_cfg.{counted}"),
+        )
+    for name in node:
+        if name == "by_epoch" or node[name] is None:
+            node, _ = node.pop(name)
+    options = with_value(node, "type", _LOOP_NAMES[by_epoch])
+    return Loop(Part("train_cfg", options), by_epoch, None if limit is None else int(limit))
 
 
 def _childs(tree: Config, *paths: str) -> str | None:
@@ -261,17 +265,18 @@ def _late(tree: Config, loop: Loop | None) -> tuple[str, ...]:
     """What a reader should know of validation that a run is too short for."""
     if loop is None or loop.limit is None or tree.get("val_dataloader") is None:
         return ()
-    run = f"the run's {loop.limit} {_UNITS[loop.by_epoch]}"
-    if loop.val_begin > loop.limit:
-        return (f"train_cfg.val_begin = {loop.val_begin} is beyond {run}: nothing is validated.",)
-    if loop.val_interval > loop.limit:
-        return (f"train_cfg.val_interval = {loop.val_interval} is beyond {run}: validated once, at the end.",)
+    run = f"the run's {loop.limit} {_UNITS[bool(loop.by_epoch)]}"
+    begin, interval = (loop.part.node.get(name) or 1 for name in ("val_begin", "val_interval"))
+    if begin > loop.limit:
+        return (f"train_cfg.val_begin = {begin} is beyond {run}: nothing is validated.",)
+    if interval > loop.limit and not loop.part.node.get("dynamic_intervals"):
+        return (f"train_cfg.val_interval = {interval} is beyond {run}: validated once, at the end.",)
     return ()
 
 
 def _by_epoch(tree: Config, node: Config, kind: Any) -> bool:
     """Whether a run counts epochs: as `by_epoch` says, or the loop's name, or else the number that is there."""
-    said, named = node.get("by_epoch"), None if kind is None else _LOOPS[name_of(kind)]
+    said, named = node.get("by_epoch"), None if kind is None else bool(_LOOP_NAMES.index(name_of(kind)))
     if said is not None and named is not None and said != named:
         raise FkitValueError(
             f"train_cfg.by_epoch = {said}, and train_cfg.type = {quoted(kind)} counts {_UNITS[named]}.",
@@ -330,11 +335,12 @@ def _environment(tree: Config) -> Environment:
 
 def _workflow(tree: Config) -> tuple[tuple[str, int], ...]:
     workflow = tuple((str(mode), int(count)) for mode, count in tree["workflow"])
-    if workflow[0][0] != "train":
+    if not any(mode == "train" for mode, _ in workflow):
         raise FkitValueError(
-            f"workflow = {quoted(tree['workflow'])} begins with validation: train first.",
+            f"workflow = {quoted(tree['workflow'])} never trains.",
             path="workflow",
             origin=tree.origin("workflow"),
+            repair="Let one of its items be ('train', 1), say.",
         )
     return workflow
 

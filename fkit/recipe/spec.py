@@ -41,7 +41,7 @@ def spec_of(settings: Settings, registry: Registry, donate: bool, example: Any, 
         return _example(settings, registry) if example is None else example
 
     return Spec(
-        model, _optimizers(settings), (Phase(transforms=_transforms(settings.wrapper)),), settings.dtype, settings.device,
+        model, _optimizers(settings), _phases(settings.wrapper), settings.dtype, settings.device,
         settings.memory_format, donate, settings.compile, settings.randomness.masks, first, total,
     )  # fmt: skip
 
@@ -61,10 +61,13 @@ def _optimizers(settings: Settings) -> Mapping[str, Optimizer]:
     return frozendict() if wrapper is None else frozendict(main=_optimizer(settings, wrapper))
 
 
-def _transforms(wrapper: Wrapper | None) -> tuple[Transform, ...]:
+def _phases(wrapper: Wrapper | None) -> tuple[Phase, ...]:
+    """What a step does; nothing without an optimizer."""
+    return () if wrapper is None else (Phase(transforms=_transforms(wrapper)),)
+
+
+def _transforms(wrapper: Wrapper) -> tuple[Transform, ...]:
     """What gradients pass through: gathered first, so that what is clipped is what moves the parameters."""
-    if wrapper is None:
-        return ()
     clip, count = wrapper.clip, wrapper.accumulative_counts
     transforms = (accumulate(count),) if count > 1 else ()
     if clip is None:

@@ -7,16 +7,16 @@ from fkit.catalog.report import undone_delete
 from fkit.config.config import Config
 from fkit.config.dialect import translate
 from fkit.config.origin import mark_of
-from fkit.config.schema import check, filled, rows, table, with_value
+from fkit.config.schema import PART, check, filled, rows, table, with_value
 from fkit.data.key import check_loader
-from fkit.recipe.key import HOOKS, KEYS, NAMES
+from fkit.recipe.key import HOOKS, KEYS, LOOPS, NAMES
 from fkit.recipe.word import judge
 from fkit.tree.check import expect
 from fkit.tree.error import FkitKeyError, FkitValueError, quoted, slips
 from fkit.tree.node import marks_of
 from fkit.tree.path import Path, show
 
-__all__ = ["name_of", "settle", "unsupported"]
+__all__ = ["is_own_loop", "name_of", "settle", "unsupported"]
 
 _LOADERS = ("train_dataloader", "val_dataloader", "test_dataloader")
 
@@ -66,6 +66,20 @@ def name_of(kind: Any) -> str:
     return str(dotted).rpartition(".")[2]
 
 
+def is_own_loop(node: Any, name: str) -> bool:
+    """Whether a table names a loop that is not one of mmengine's.
+
+    Args:
+        name: of the table: "train_cfg", "val_cfg" or "test_cfg".
+
+    Example:
+        >>> is_own_loop({"type": "MyLoop"}, "val_cfg"), is_own_loop({"type": "ValLoop"}, "val_cfg"), is_own_loop({}, "val_cfg")
+        (True, False, False)
+    """
+    kind = cast("Mapping[str, Any]", node).get("type") if isinstance(node, Mapping) else None
+    return kind is not None and name_of(kind) not in LOOPS[name]
+
+
 def _check(cfg: Config) -> None:
     for name in cfg:
         own = isinstance(name, str) and name not in NAMES
@@ -81,6 +95,9 @@ def _check(cfg: Config) -> None:
                 repair="Rename it, or take a name that is not a letter away from a known one.",
             )
     run = {name: value for name, value in cfg.items() if name in NAMES}
+    for name in LOOPS:
+        if is_own_loop(run.get(name), name):
+            check(run.pop(name), PART, (name,), cfg)  # it knows its arguments
     _check_deletions({**run, **{name: cfg[name] for name in ("_delete_",) if name in cfg}}, ())
     check(run, table(*KEYS), (), cfg)
     for name in _LOADERS:

@@ -7,7 +7,7 @@ from fkit.structures.batch import Batch
 from fkit.tree.error import RunError
 from fkit.tree.frozen import EMPTY
 
-__all__ = ["EVENTS", "Event", "Observed", "Step", "look", "read_floats"]
+__all__ = ["EVENTS", "GENERIC", "Event", "Observed", "Step", "generic", "look", "read_floats"]
 
 EVENTS = (
     "before_run",
@@ -23,12 +23,39 @@ EVENTS = (
     "after_val_iter",
     "after_val_epoch",
     "after_val",
+    "before_save_checkpoint",
     "after_train",
+    "before_test",
+    "before_test_epoch",
+    "before_test_iter",
+    "after_test_iter",
+    "after_test_epoch",
+    "after_test",
     "on_interrupt",
     "after_run",
 )
 """The names of a hook's handlers. ``before_run`` to ``before_train`` fire at each start of the process, so their handlers
-must give the same memory when they run again; ``on_interrupt`` fires once, when a signal ends the process early."""
+must give the same memory when they run again; ``after_load_checkpoint`` where the run, or its weights alone, came from one;
+``before_save_checkpoint`` before each event's saves; ``on_interrupt`` once, when a signal ends the process early. These
+are mmengine's 22 stages, and ``on_interrupt``. A hook may write one of `GENERIC` for those of all modes at once.
+
+Counters count what is done: mmcv and mmengine tell ``after_train_iter`` before they count the iteration, and
+``after_train_epoch`` before they count the epoch, and here both have counted."""
+
+GENERIC = ("before_epoch", "after_epoch", "before_iter", "after_iter")
+"""mmcv's names of handlers that answer the events of training, validation and a test alike; ``event.mode`` says which."""
+
+
+def generic(event: str) -> str:
+    """The name of `GENERIC` for an event; the event's own where there is none.
+
+    Example:
+        >>> generic("after_val_iter"), generic("after_val")
+        ('after_iter', 'after_val')
+    """
+    place, _, what = event.partition("_")
+    name = f"{place}_{what.rpartition('_')[2]}"
+    return name if name in GENERIC else event
 
 
 def read_floats(arrays: Sequence[Any]) -> list[float]:
@@ -60,7 +87,7 @@ class Event(NamedTuple):
 
     Attributes:
         name: one of `EVENTS`.
-        mode: "train" or "val".
+        mode: "train", "val" or "test".
         iteration: training iterations done; ``after_train_iter`` counts its own.
         epoch: whole passes over the training data that are done, in an iteration-based run too: those that are over
             after ``iteration`` iterations, so that an epoch's last ``after_train_iter`` counts it.
@@ -68,8 +95,10 @@ class Event(NamedTuple):
         length: iterations of this pass (0 where it is endless).
         total: training iterations of the whole run.
         batch: of an ``iter`` event; in training on CUDA with torch, its arrays are on the device already.
+        outputs: of ``after_val_iter`` and ``after_test_iter``: what the model predicted, on its device, maybe not computed
+            yet; None in mmcv's "val" phase, which has losses alone.
         logs: lazy 0-d device values of an ``iter`` event; `read` makes floats of them, which waits for the device.
-        metrics: of ``after_val_epoch``: floats.
+        metrics: of ``after_val_epoch`` and ``after_test_epoch``: floats.
         time: seconds on the run's clock when the step was issued; None where no clock is observed.
         data_time: seconds on that clock when the batch had arrived.
         reason: of ``on_interrupt``.
@@ -78,7 +107,7 @@ class Event(NamedTuple):
     """
 
     name: str
-    mode: Literal["train", "val"] = "train"
+    mode: Literal["train", "val", "test"] = "train"
     iteration: int = 0
     epoch: int = 0
     inner: int = 0
@@ -92,6 +121,7 @@ class Event(NamedTuple):
     reason: str = ""
     read: Callable[[Sequence[Any]], list[float]] = read_floats
     window: tuple[Step, ...] = ()
+    outputs: Any = None
 
 
 class Observed(NamedTuple):

@@ -11,7 +11,6 @@ from fkit.run.hook.gradient import FiniteGradientHook
 from fkit.run.hook.hook import Hook, Offer, ask, check_hook, first_memory
 from fkit.run.hook.log import RecordHook
 from fkit.run.hook.order import Placed, priority_number, register
-from fkit.run.hook.validation import ValidationHook
 from fkit.training.program import Hyperparams
 from fkit.training.schedule import Schedule, target
 from fkit.tree.check import expect
@@ -35,26 +34,33 @@ and `param`, the name of what it sets. For example, half of the rate from the th
 
 
 def hooks_of(
-    settings: Settings, registry: Registry, backend: str, course: Course, hyperparams: Callable[[], Hyperparams]
+    settings: Settings,
+    registry: Registry,
+    backend: str,
+    course: Course,
+    hyperparams: Callable[[], Hyperparams],
+    of: str = "train",
 ) -> tuple[tuple[str, Hook], ...]:
     """(name, hook) of the default hooks, of the loop's own, and of the custom ones, in firing order: by priority, ties as
     they stand.
 
     Args:
         hyperparams: what the optimizers start with, for the schedules.
+        of: the plan's part; one that does not train has no schedules, and puts no beginning and end on record.
     """
+    trains = of == "train"
     offer = Offer(
         course,
         hyperparams,
-        lambda: _schedules(settings, registry, course, hyperparams()),
-        lambda: source_of(settings, registry, "train", 0).length or 0,
+        lambda: _schedules(settings, registry, course, hyperparams()) if trains else (),
+        lambda: (source_of(settings, registry, "train", 0).length or 0) if trains else 0,
     )
     default = [part for part in settings.hooks if part.path.startswith("default_hooks")]
     custom = [part for part in settings.hooks if part not in default]
     rows: tuple[Placed, ...] = ()
     for part in default:
         rows = _with(rows, part, settings, registry, backend, offer)
-    for name, hook in _loop_hooks(settings, course):
+    for name, hook in _loop_hooks(settings) if trains else ():
         rows = register(rows, name, hook)
     for part in custom:
         rows = _with(rows, part, settings, registry, backend, offer)
@@ -94,16 +100,11 @@ def wrapping(settings: Settings, registry: Registry, backend: str) -> tuple[tupl
     return tuple((name, hook) for _, name, hook in rows)
 
 
-def _loop_hooks(settings: Settings, course: Course) -> list[tuple[str, Hook]]:
+def _loop_hooks(settings: Settings) -> list[tuple[str, Hook]]:
     """Those that every run has: they are the loop's own, and no config names them."""
-    hooks: list[tuple[str, Hook]] = [("record", RecordHook())]
-    if settings.train is not None and "val" in settings.loaders and "val" in settings.evaluators:
-        interval, begin = settings.train.val_interval, settings.train.val_begin
-        hooks.insert(0, ("validation", ValidationHook(interval, begin, course.by_epoch)))
     clip = None if settings.wrapper is None else settings.wrapper.clip
-    if clip is not None and clip.finite:
-        hooks.insert(0, ("finite_gradient", FiniteGradientHook()))
-    return hooks
+    finite: list[tuple[str, Hook]] = [("finite_gradient", FiniteGradientHook())] if clip and clip.finite else []
+    return [*finite, ("record", RecordHook())]
 
 
 def _schedules(

@@ -4,7 +4,6 @@ from collections.abc import Generator, Iterable, Iterator, Mapping
 
 from fkit.data.source import Source
 from fkit.run.attempt import attempt, failure
-from fkit.run.course import upcoming
 from fkit.run.effect import Effect, WriteStatus
 from fkit.run.event import Observed, Step, look
 from fkit.run.held import close, length_of, onward, source_of
@@ -46,7 +45,7 @@ def train(
     let_go = close  # a run that is left in the middle ends with the interpreter, whose modules are empty by then
     try:
         while True:
-            word, after = upcoming(fold.course, run.position, fold.length)
+            word, after = fold.next(run.position, fold.length)
             signal = ""
             if word == "iterate":
                 if batches is None:
@@ -59,7 +58,7 @@ def train(
                     yield from fold.shown(run, effects)
                     hyperparams, at = run.hyperparams, run.position
                     if at.stop or at.validate:
-                        after = after._replace(stop=at.stop, validate=at.validate)
+                        after = after._replace(stop=after.stop or at.stop, validate=after.validate or at.validate)
                 run, effects, later = _step(fold, run, after, batch, hyperparams, arrived)
                 signal = signal or later
                 if effects:

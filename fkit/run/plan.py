@@ -1,7 +1,7 @@
 """A plan: all that a config says of a run, as one frozen value."""
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from frozendict import frozendict
@@ -12,23 +12,25 @@ from fkit.catalog.report import is_reported, placed
 from fkit.config.config import Config
 from fkit.config.schema import check, choice
 from fkit.data.source import Source
+from fkit.recipe.part import Part
 from fkit.recipe.settings import Settings, line_of, missing, read
 from fkit.recipe.source import build_part, evaluator_of, registry_of, said_at, source_of
 from fkit.recipe.spec import spec_of
-from fkit.recipe.vocabulary import unsupported
+from fkit.recipe.vocabulary import name_of, unsupported
 from fkit.run.course import Course
 from fkit.run.hook.hook import Handler, Hook, ask, handlers
 from fkit.run.lineup import hooks_of, wrapping
+from fkit.run.scoring import Scoring
 from fkit.training.backend import Backend
 from fkit.training.evaluator import Evaluator
 from fkit.training.program import Program
 from fkit.training.spec import Spec
 from fkit.tree.check import expect
 from fkit.tree.contract import Contract, expect_contract
-from fkit.tree.error import FkitError, FkitKeyError, FkitValueError
+from fkit.tree.error import FkitError, FkitKeyError, FkitTypeError, FkitValueError, quoted
 from fkit.tree.frozen import frozen
 
-__all__ = ["Plan", "open_data", "plan", "program", "served"]
+__all__ = ["Plan", "held_out", "open_data", "plan", "program", "served"]
 
 
 @dataclass(frozen=True, eq=False)
@@ -44,9 +46,11 @@ class Plan:
         hooks: (name, hook) in firing order.
         handlers: event -> ((hook name, handler), ...).
         course: how it goes through its data.
-        evaluator: of validation, None without ``val_evaluator``.
+        evaluator: of validation, None without ``val_evaluator``; of a plan of a test, the test's.
         seed: of the order and augmentation of data.
         writers: (place in the config, description) of what gets scalars and pictures beside the work folder.
+        part: what it is a plan of: "train", "val" or "test".
+        scoring: how held-out data are predicted.
     """
 
     config: Config
@@ -61,6 +65,8 @@ class Plan:
     evaluator: Evaluator | None
     seed: int
     writers: tuple[tuple[str, Any], ...] = ()
+    part: str = "train"
+    scoring: Scoring = Scoring()  # noqa: RUF009  frozen
 
 
 def program(
@@ -99,33 +105,33 @@ def plan(
     backend: str | None = None,
     donate: bool = True,
     allow: str | Iterable[str] = (),
+    part: str = "train",
 ) -> Plan:
-    """All that a config says of a training run, checked: program, hooks, loop, schedules, evaluator.
+    """All that a config says of a run, checked: program, hooks, loop, schedules, evaluator.
 
-    Args: as those of `program`.
+    Args:
+        part: "train"; or "val" or "test", for `fkit.validate` and `fkit.test`: the config need not say how to train then.
+        cfg, registry, backend, donate, allow: as those of `program`.
 
     Raises:
-        FkitError: as `program`; and where ``train_cfg``, ``train_dataloader`` or ``seed`` is missing.
+        FkitError: as `program`; and where ``train_cfg``, ``train_dataloader`` or ``seed`` is missing, or, of another part,
+            its dataloader or evaluator.
     """
+    check(part, choice("train", "val", "test"), lead="plan(cfg, part=...): ")
     settings = read(cfg)
     unsupported(settings.tree)
-    for path in ("train_cfg", "train_dataloader", "optim_wrapper"):
-        if settings.tree.get(path) is None:
-            raise missing(settings, path, "training")
+    if part == "train":
+        _check_training(settings)
     reg = registry_of(settings, registry, allow)
     name = settings.backend if backend is None else backend
-    if settings.seed is None:
-        raise FkitValueError(
-            "seed is None.", path="seed", repair="Give one: cfg.merge({'seed': 0}); `fkit train` draws and records one."
-        )
-    _check_validation(settings)
-    room, course = _room(name, settings), _course(settings)
+    room, course = _room(name, settings), _course(settings, reg, part)
     functions = _program(room, spec_of(settings, reg, donate, None, _total(settings, reg, course)), settings)
-    hooks = hooks_of(settings, reg, name, course, functions.hyperparams)
+    hooks = hooks_of(settings, reg, name, course, functions.hyperparams, part)
     functions = _wrapped(functions, hooks, settings)
+    evaluator = evaluator_of(settings, reg, "val" if part == "train" else held_out(settings, part, "evaluator"))
     return Plan(
-        cfg, settings, reg, name, room, functions, hooks, handlers(hooks), course,
-        evaluator_of(settings, reg, "val"), settings.seed, _writers(settings, reg),
+        cfg, settings, reg, name, room, functions, hooks, handlers(hooks), course, evaluator, settings.seed or 0,
+        _writers(settings, reg), part, _scoring(settings, reg, part),
     )  # fmt: skip
 
 
@@ -146,13 +152,40 @@ def open_data(plan: Plan, *parts: str) -> Mapping[str, Source]:
     """The config's sources: {"train": ..., "val": ..., "test": ...}, those that it has.
 
     Args:
-        parts: which; by default "train" and "val".
+        parts: which; by default "train" and "val", and of a plan of a test "test": validation's, where there is no other.
     """
     expect(plan, Plan, "`plan` is a plan (fkit.plan makes one)")
     for part in parts:
         check(part, choice("train", "val", "test"), lead="open_data(plan, part): ")
-    chosen = [part for part in parts or ("train", "val") if part in plan.settings.loaders]
-    return frozen({part: source_of(plan.settings, plan.registry, part, plan.seed) for part in chosen})
+    chosen = {part: part for part in parts or ("train", "val") if part in plan.settings.loaders}
+    if plan.part != "train" and not parts:
+        chosen = {plan.part: held_out(plan.settings, plan.part, "dataloader")}
+    return frozen({name: source_of(plan.settings, plan.registry, part, plan.seed) for name, part in chosen.items()})
+
+
+def held_out(settings: Settings, part: str, kind: str) -> str:
+    """Whose dataloader or evaluator is taken for "val" or "test": its own, or val's where the config does not speak of
+    test's.
+
+    Args:
+        kind: "dataloader" or "evaluator".
+
+    Raises:
+        FkitError: it has neither, or says that there is none.
+    """
+    parts, name = settings.loaders if kind == "dataloader" else settings.evaluators, f"{part}_{kind}"
+    if part in parts:
+        return part
+    if part == "test" and name in settings.tree:
+        raise FkitValueError(
+            f"{name} = None: this config says that there is nothing to test.",
+            path=name,
+            origin=settings.tree.origin(name),
+            repair=f"Set it, to val_{kind} say; where the key is left out, that one is taken.",
+        )
+    if part == "val" or "val" not in parts:
+        raise missing(settings, name, "a test" if part == "test" else "validation")
+    return "val"
 
 
 _WRITER = Contract(
@@ -213,6 +246,18 @@ def _program(room: Backend, spec: Spec, settings: Settings) -> Program:
         raise placed(error, f"{path}: ", path, line_of(settings.tree, path)) from error
 
 
+def _check_training(settings: Settings) -> None:
+    """Refuse a config that lacks what a training run is made of."""
+    for path in ("train_cfg", "train_dataloader", "optim_wrapper"):
+        if settings.tree.get(path) is None:
+            raise missing(settings, path, "training")
+    if settings.seed is None:
+        raise FkitValueError(
+            "seed is None.", path="seed", repair="Give one: cfg.merge({'seed': 0}); `fkit train` draws and records one."
+        )
+    _check_validation(settings)
+
+
 def _check_validation(settings: Settings) -> None:
     """Refuse data to validate on with nothing that scores them, and the reverse: validation would be left out in silence.
 
@@ -237,15 +282,39 @@ def _check_validation(settings: Settings) -> None:
 
 def _total(settings: Settings, registry: Registry, course: Course) -> int | None:
     """Steps of the whole run, for gradients that are accumulated to its end; None where nothing asks for them."""
-    if settings.wrapper is None or settings.wrapper.accumulative_counts == 1:
+    if settings.wrapper is None or settings.wrapper.accumulative_counts == 1 or not course.limit:
         return None
     length = (source_of(settings, registry, "train", 0).length or 0) if course.by_epoch else 0
     return course.total(length) or None
 
 
-def _course(settings: Settings) -> Course:
+def _course(settings: Settings, registry: Registry, part: str) -> Course:
     loop = settings.train
-    if loop is None or loop.limit is None:
+    if part != "train":
+        return Course(True, 0)
+    if loop is None or (loop.by_epoch is not None and loop.limit is None):
         counted = "max_epochs" if loop is None or loop.by_epoch else "max_iters"
         raise missing(settings, f"train_cfg.{counted}", "training")
-    return Course(loop.by_epoch, loop.limit, settings.workflow)
+    course = build_part(loop.part, settings, registry, "loops")
+    _expect_made(course, Course, "train_cfg", settings, "fkit.run.course.Course shows one of one's own")
+    if settings.workflow != (("train", 1),):
+        course = replace(course, workflow=settings.workflow)
+    scored = "val" in settings.loaders and "val" in settings.evaluators
+    return course if scored or course.validation is None else replace(course, validation=None)
+
+
+def _scoring(settings: Settings, registry: Registry, part: str) -> Scoring:
+    """How the plan's held-out data are predicted."""
+    path = "test_cfg" if part == "test" else "val_cfg"
+    node = settings.tree.get(path)
+    if node is None or node.get("type") is None:
+        return Scoring()
+    scoring = build_part(Part(path, node), settings, registry, "loops")
+    _expect_made(scoring, Scoring, path, settings, "fkit.run.scoring.Scoring shows one of one's own")
+    return scoring
+
+
+def _expect_made(value: Any, kind: type, path: str, settings: Settings, repair: str) -> None:
+    if not isinstance(value, kind):
+        what = f"{path}: the loop {name_of(settings.tree[path]['type'])} is {quoted(value)}, no {kind.__name__}."
+        raise FkitTypeError(what, path=path, origin=line_of(settings.tree, path), repair=f"{repair}.")

@@ -1,13 +1,14 @@
 """Telling hooks of events: who is due, what they see of the steps before, and what the loop itself answers."""
 
 from collections.abc import Iterable, Iterator, Mapping
+from functools import partial
 from typing import Any
 
 import numpy as np
 
 from fkit.recipe.source import said_at
-from fkit.run.attempt import located, told
-from fkit.run.course import Course
+from fkit.run.attempt import attempt, located, told
+from fkit.run.course import WORDS, Course
 from fkit.run.effect import (
     DeleteCheckpoint,
     Effect,
@@ -37,6 +38,7 @@ __all__ = ["Fold", "Item", "Turn"]
 Item = tuple[RunState, tuple[Effect, ...]]
 
 
+_SAVES = (SaveCheckpoint, DeleteCheckpoint)
 _LIGHT = frozenset(
     (WriteScalars, WriteTags, WriteText)
 )  # the loop answers none of them, and they take no longer than a step may
@@ -77,7 +79,7 @@ class Turn:
 
     def _due(self, index: int, position: Position, length: int, total: int) -> int:
         hook, name = self.hooks[index], self.rows[index][0]
-        done = position.inner if self.name.endswith("val_iter") else position.iteration
+        done = position.iteration if self.name.endswith("train_iter") else position.inner
         if type(hook).due is Hook.due:
             return done + 1
         number = ask(name, f"due({self.name!r}, ...)", hook.due, self.name, position, length, total)
@@ -93,14 +95,17 @@ class Fold:
         plan: of the run.
         seen: what is observed.
         length: batches of a pass over the training data; 0 where it is endless.
+        saves: whether checkpoints that hooks ask for, and ask to delete, are; nothing is where nothing is trained.
     """
 
-    def __init__(self, plan: Plan, seen: Iterable[tuple[Observed, ...]], length: int) -> None:
+    def __init__(self, plan: Plan, seen: Iterable[tuple[Observed, ...]], length: int, saves: bool = True) -> None:
         self.plan = plan
         self.seen = iter(seen)
         self.length = length
+        self.saves = saves
         self.course: Course = plan.course
         self.total = plan.course.total(length)
+        self.next = plan.course.next if type(plan.course) is Course else partial(_checked, plan.course)
         self.fetch = plan.room.fetch
         hooks = dict(plan.hooks)
         self.turns = {name: Turn(name, rows, hooks) for name, rows in plan.handlers.items()}
@@ -129,13 +134,14 @@ class Fold:
         time: float | None = None,
         data_time: float | None = None,
         reason: str = "",
+        outputs: Any = None,
     ) -> Event:
         """An event of a run as it stands."""
         at = run.position
         return Event(
             name, mode, at.iteration, self.epoch(at), at.inner if inner is None else inner,
             self.length if length is None else length, self.total, batch, logs, metrics, time, data_time, reason,
-            self.fetch,
+            self.fetch, (), outputs,
         )  # fmt: skip
 
     def epoch(self, at: Position) -> int:
@@ -161,7 +167,7 @@ class Fold:
         turn = self.turns[event.name]
         if not turn.rows:
             return run, ()
-        number = NEVER if at is None else at.inner if event.mode == "val" else at.iteration
+        number = NEVER if at is None else at.iteration if event.mode == "train" else at.inner
         readers = () if event.name.startswith("before") else self.readers[event.mode]
         window = self.windows[event.mode]
         memory: dict[str, Any] | None = None
@@ -187,7 +193,7 @@ class Fold:
         turn.least = min(turn.when)
         if memory is not None:
             run = run._replace(memory=memory)
-        return self._answer(run, effects) if effects else (run, ())
+        return self._answer(run, event, effects) if effects else (run, ())
 
     def _set(
         self, run: RunState, asked: tuple[Effect, ...], holds: bool, name: str, event: str
@@ -236,7 +242,7 @@ class Fold:
                 raise no_momentum(f"hook {name!r} sets", key)
         return frozen({**old, **new})
 
-    def _answer(self, run: RunState, effects: tuple[Effect, ...]) -> Item:
+    def _answer(self, run: RunState, event: Event, effects: tuple[Effect, ...]) -> Item:
         """Answer what concerns the loop; the rest is for the edge."""
         if _LIGHT.issuperset(map(type, effects)):
             return run, effects
@@ -248,16 +254,33 @@ class Fold:
                 position = position._replace(stop=True)
             elif isinstance(effect, Fail):
                 failed.append(effect)
-            elif not isinstance(effect, SetHyperparams):
+            elif not isinstance(effect, SetHyperparams) and (self.saves or not isinstance(effect, _SAVES)):
                 remaining.append(effect)
-        if failed:
-            return run, (*(e for e in remaining if not isinstance(e, SaveCheckpoint | DeleteCheckpoint)), failed[0])
+        if not failed and position is not run.position:
+            run = run._replace(position=position)
         first = next((i for i, effect in enumerate(remaining) if isinstance(effect, SaveCheckpoint)), None)
-        if first is not None:  # a row that comes after would be lost where the run goes on from here
+        if first is not None and not failed:  # a row that comes after would be lost where the run goes on from here
+            run, asked = self._saving(run, event)
             head, tail = remaining[:first], remaining[first:]
             late = [effect for effect in tail if isinstance(effect, WriteScalars)]
-            remaining = [*head, *late, *(effect for effect in tail if not isinstance(effect, WriteScalars))]
-        return run if position is run.position else run._replace(position=position), tuple(remaining)
+            remaining = [*head, *late, *asked, *(effect for effect in tail if not isinstance(effect, WriteScalars))]
+            failed = [effect for effect in asked if isinstance(effect, Fail)]
+        if failed:
+            unsaved = (e for e in remaining if not isinstance(e, (*_SAVES, Fail)))
+            return run, (*unsaved, failed[0])
+        return run, tuple(remaining)
+
+    def _saving(self, run: RunState, event: Event) -> Item:
+        """``before_save_checkpoint``: what it asks for is done before the save, and what hooks remember of it is saved.
+
+        Raises:
+            RunError: it asks for a save itself.
+        """
+        if event.name == "before_save_checkpoint":
+            raise RunError(
+                "a hook asks for SaveCheckpoint at before_save_checkpoint, which is told because the run is being saved."
+            )
+        return self.tell(run, event._replace(name="before_save_checkpoint", window=()))
 
     def shown(self, run: RunState, effects: tuple[Effect, ...]) -> Iterator[Item]:
         """The item to yield where something was asked for; whoever performs more than lines of text pauses the run.
@@ -291,13 +314,29 @@ class Fold:
         return self.tell(run, self.event("on_interrupt", run, metrics=run.metrics, reason=signal))
 
 
-_MODES = ("train", "val")
+_MODES = ("train", "val", "test")
 
 
 def _reads(hook: Hook, mode: str) -> bool:
     """Whether a hook answers an event at which it would read the window of a mode."""
-    if mode == "val":
-        names = ("after_val_iter", "after_val_epoch", "after_val")
+    if mode != "train":
+        names = (f"after_{mode}_iter", f"after_{mode}_epoch", f"after_{mode}")
     else:
         names = ("after_train_iter", "after_train_epoch", "after_train", "on_interrupt", "after_run")
     return any(hook.answers(name) for name in names)
+
+
+def _checked(course: Course, at: Position, length: int) -> tuple[str, Position]:
+    """What comes next by a loop of the user's own.
+
+    Raises:
+        RunError: it raised, or its answer is none.
+    """
+    answer: Any = attempt("the loop", "iteration", at.iteration, course.next, at, length)
+    pair = type(answer) is tuple and len(answer) == 2
+    if pair and answer[0] in WORDS and type(answer[1]) is Position:
+        return answer
+    raise RunError(
+        f"iteration {at.iteration}: the loop {type(course).__name__} says that {quoted(answer)} comes next: a word and a "
+        f"Position are needed. Words: {', '.join(WORDS)}."
+    )

@@ -1,33 +1,96 @@
 """The two ways through held-out data: predictions that an evaluator scores, and mmcv's "val" phase of losses."""
 
-from collections.abc import Callable, Generator, Iterator, Mapping
+from collections.abc import Callable, Generator, Iterable, Iterator, Mapping
 from typing import Any
 
 from fkit.array.random import host_fold, key
 from fkit.data.source import Source
 from fkit.run.attempt import attempt
-from fkit.run.event import Step, look
+from fkit.run.effect import WriteStatus
+from fkit.run.event import Observed, Step, look
 from fkit.run.held import close, length_of, one_pass, source_of
+from fkit.run.plan import Plan
 from fkit.run.state import Position, RunState
 from fkit.run.tally import Tally
 from fkit.run.tell import Fold, Item
 from fkit.structures.batch import Batch
-from fkit.training.backend import Backend
-from fkit.training.evaluator import Evaluator
-from fkit.training.program import Program
-from fkit.training.state import TrainState
+from fkit.tree.check import expect
 from fkit.tree.error import FkitError, FkitValueError
 
-__all__ = ["evaluate", "losses_of", "validation"]
+__all__ = ["held_out", "losses_of", "test", "validate", "validation"]
 
 Pass = Generator[Item, None, tuple[RunState, str]]
+Act = Callable[[RunState, int, Batch], tuple[Mapping[str, Any], Any]]
 
 
-def validation(fold: Fold, run: RunState, after: Position, data: Mapping[str, Source]) -> Pass:
-    """Predict every batch of ``data["val"]`` and score it; the run's ``metrics`` become the result.
+def validate(
+    plan: Plan, run: RunState, data: Mapping[str, Source], inbox: Iterable[tuple[Observed, ...]] = ()
+) -> Generator[Item, None, RunState]:
+    """Fold the plan's events over one validation, with no training around it: ``before_run``, ``before_val`` to
+    ``after_val``, ``after_run``.
+
+    A run that only looks at held-out data saves nothing: what hooks ask of checkpoints is not done.
+
+    Args:
+        plan: ``fkit.plan(cfg, part="val")``, or one of a training run.
+        run: what is validated (`fkit.begin` or `fkit.restore`); its ``metrics`` become the result.
+        data: {"val": source}.
+        inbox: what the run observes, as for `fkit.train`: an item after each batch.
+
+    Yields:
+        (run, effects) after each event that asked for something, and at the end.
+
+    Raises:
+        RunError: the model, a hook, a metric or the data raised, or the data are shorter or longer than they say.
+        FkitValueError: the source is endless, or the plan has no evaluator.
+    """
+    return held_out(plan, run, data, inbox, "val")
+
+
+def test(
+    plan: Plan, run: RunState, data: Mapping[str, Source], inbox: Iterable[tuple[Observed, ...]] = ()
+) -> Generator[Item, None, RunState]:
+    """Fold the plan's events over one test: ``before_run``, ``before_test`` to ``after_test``, ``after_run``.
+
+    Args:
+        plan: ``fkit.plan(cfg, part="test")``.
+        data: {"test": source}.
+        run, inbox: as for `validate`; what is yielded and raised too.
+    """
+    return held_out(plan, run, data, inbox, "test")
+
+
+def held_out(
+    plan: Plan, run: RunState, data: Mapping[str, Source], inbox: Iterable[tuple[Observed, ...]], mode: str
+) -> Generator[Item, None, RunState]:
+    """`validate` or `test`, as ``mode`` says."""
+    expect(plan, Plan, "`plan` is a plan (fkit.plan makes one)")
+    expect(run, RunState, "`run` is a run's state (fkit.begin or fkit.restore gives one)")
+    expect(inbox, Iterable, "`inbox` is an iterator of tuples of Observed")
+    source_of(data, mode)
+    fold = Fold(plan, inbox, 0, saves=False)
+    for name in ("before_run", "after_load_checkpoint"):
+        if name == "before_run" or run.restored:
+            run, effects = fold.tell(run, fold.event(name, run, mode, metrics=run.metrics))
+            yield from fold.shown(run, effects)
+    run, signal = yield from validation(fold, run, run.position, data, mode)
+    if signal:
+        run, effects = fold.interrupt(run, signal)
+        yield run, effects
+        return run
+    run, effects = fold.tell(run, fold.event("after_run", run, mode, metrics=run.metrics))
+    yield from fold.shown(run, effects)
+    run = run._replace(status="finished")
+    yield run, (WriteStatus("finished"),)
+    return run
+
+
+def validation(fold: Fold, run: RunState, after: Position, data: Mapping[str, Source], mode: str = "val") -> Pass:
+    """Predict every batch of ``data[mode]`` and score it; the run's ``metrics`` become the result.
 
     Args:
         after: where the run is when it is done. What is saved before then begins the validation again.
+        mode: "val", or "test".
 
     Yields:
         (run, effects) after each event that asked for something.
@@ -35,30 +98,30 @@ def validation(fold: Fold, run: RunState, after: Position, data: Mapping[str, So
     Returns:
         the run, and the name of a signal that ended it: the run is as it was before then.
     """
-    evaluator = fold.plan.evaluator
+    evaluator, what = fold.plan.evaluator, "validation" if mode == "val" else "a test"
     if evaluator is None:
-        raise FkitValueError("validation needs an evaluator.", repair="Set val_evaluator=dict(type='Accuracy'), say.")
-    begun, source = run, source_of(data, "val")
-    place = f"validation after iteration {run.iteration}, batch"
-    tally, predict = Tally(evaluator, fold.plan.room, place), fold.plan.program.predict
+        raise FkitValueError(f"{what} needs an evaluator.", repair=f"Set {mode}_evaluator=dict(type='Accuracy'), say.")
+    begun, source = run, source_of(data, mode)
+    place = f"validation after iteration {run.iteration}, batch" if fold.saves else "batch"
+    tally, scoring, program = Tally(evaluator, fold.plan.room, place), fold.plan.scoring, fold.plan.program
 
-    def act(run: RunState, number: int, batch: Batch) -> Mapping[str, Any]:
-        tally.add(number, batch, attempt("the model", place, number, predict, run.train, batch))
-        return {}
+    def act(run: RunState, number: int, batch: Batch) -> tuple[Mapping[str, Any], Any]:
+        outputs = attempt("the model", place, number, scoring.predict, program, run.train, batch)
+        tally.add(number, batch, outputs)
+        return {}, outputs
 
     run = run._replace(position=after)
-    length = _all_of(source, "data['val']", "validation")
-    for name in ("before_val", "before_val_epoch"):
+    length = _all_of(source, f"data[{mode!r}]", what)
+    for name in (f"before_{mode}", f"before_{mode}_epoch"):
         run = yield from _say(fold, run, name, length, begun)
-    batches = one_pass(source, place)
-    run, signal = yield from _through(fold, run, batches, length, begun, act)
+    run, signal = yield from _through(fold, run, one_pass(source, place), length, begun, act, mode)
     if signal:
         return begun, signal
     try:
         run = run._replace(metrics=tally.metrics())
     except FkitError as error:
-        raise fold.said(error, part="val") from error.__cause__
-    for name in ("after_val_epoch", "after_val"):
+        raise fold.said(error, part=mode) from error.__cause__
+    for name in (f"after_{mode}_epoch", f"after_{mode}"):
         run = yield from _say(fold, run, name, length)
     return run, ""
 
@@ -80,8 +143,8 @@ def losses_of(
     length = length_of(source, "val") or 0
     drawn, loss = key(fold.plan.seed, "val", run.iteration), fold.plan.program.loss
 
-    def act(run: RunState, number: int, batch: Batch) -> Mapping[str, Any]:
-        return attempt("the model", place, number, loss, run.train, batch, host_fold(drawn, number))[0]
+    def act(run: RunState, number: int, batch: Batch) -> tuple[Mapping[str, Any], Any]:
+        return attempt("the model", place, number, loss, run.train, batch, host_fold(drawn, number))[0], None
 
     run = run._replace(position=after)
     run = yield from _say(fold, run, "before_val_epoch", length, begun)
@@ -91,29 +154,6 @@ def losses_of(
         return begun, signal
     run = yield from _say(fold, run, "after_val_epoch", length)
     return run, ""
-
-
-def evaluate(
-    program: Program, evaluator: Evaluator, room: Backend, state: TrainState, source: Source, name: str = "the source"
-) -> Iterator[Any]:
-    """Score a state on a source, with no run around it.
-
-    Args:
-        name: of the source, for messages.
-
-    Yields:
-        after each batch, how many are done; at last the metrics, {name: float}.
-
-    Raises:
-        RunError: the model, a metric or the data raised, or the data is shorter or longer than it says.
-        FkitValueError: the source is endless.
-    """
-    _all_of(source, name, "a test")
-    tally = Tally(evaluator, room, "batch")
-    for number, batch in one_pass(source, "batch"):
-        tally.add(number, batch, attempt("the model", "batch", number, program.predict, state, batch))
-        yield number
-    yield tally.metrics()
 
 
 def _all_of(source: Source, name: str, what: str) -> int:
@@ -133,10 +173,12 @@ def _through(
     batches: Iterator[tuple[int, Batch]],
     length: int,
     begun: RunState,
-    act: Callable[[RunState, int, Batch], Mapping[str, Any]],
+    act: Act,
+    mode: str = "val",
 ) -> Pass:
     """Each batch of a pass, which is closed at its end: ``before_val_iter``, ``act``, ``after_val_iter``."""
-    before, after, window = fold.turns["before_val_iter"], fold.turns["after_val_iter"], fold.windows["val"]
+    before, after = (fold.turns[f"{word}_{mode}_iter"] for word in ("before", "after"))
+    window = fold.windows[mode]
     first = True
     try:
         for number, batch in batches:
@@ -146,18 +188,20 @@ def _through(
                 for turn in (before, after):
                     turn.begin(run.position._replace(inner=number - 1), length, fold.total)
             if number >= before.least:
-                event = fold.event("before_val_iter", run, "val", inner=number - 1, length=length, batch=batch)
+                event = fold.event(before.name, run, mode, inner=number - 1, length=length, batch=batch)
                 run, effects = fold.tell(run, event, run.position._replace(inner=number))
                 yield from fold.shown(_middle(run, begun), effects)
             try:
-                logs = act(run, number, batch)
+                logs, outputs = act(run, number, batch)
             except FkitError as error:
-                raise fold.said(error, part="val") from error.__cause__
+                raise fold.said(error, part=mode) from error.__cause__
             issued, signal = look(fold.seen)
             if logs:
                 window.add(Step(number, logs, issued))
             if number >= after.least:
-                event = fold.event("after_val_iter", run, "val", inner=number, length=length, batch=batch, logs=logs)
+                event = fold.event(
+                    after.name, run, mode, inner=number, length=length, batch=batch, logs=logs, outputs=outputs
+                )
                 run, effects = fold.tell(run, event, run.position._replace(inner=number))
                 yield from fold.shown(_middle(run, begun), effects)
             if signal:
@@ -172,8 +216,8 @@ def _say(
     fold: Fold, run: RunState, name: str, length: int, begun: RunState | None = None
 ) -> Generator[Item, None, RunState]:
     """An event of a pass that is none of its batches."""
-    metrics = run.metrics if begun is None else {}
-    run, effects = fold.tell(run, fold.event(name, run, "val", inner=0, length=length, metrics=metrics))
+    metrics, mode = run.metrics if begun is None else {}, "test" if "test" in name else "val"
+    run, effects = fold.tell(run, fold.event(name, run, mode, inner=0, length=length, metrics=metrics))
     yield from fold.shown(run if begun is None else _middle(run, begun), effects)
     return run
 

@@ -16,7 +16,7 @@ from fkit.training.spec import Spec
 from fkit.training.state import Arrays, Hyperparams, TrainState
 from fkit.training.weight import fit
 from fkit.tree.check import expect
-from fkit.tree.error import FkitTypeError
+from fkit.tree.error import FkitTypeError, FkitValueError
 from fkit.tree.frozen import EMPTY
 
 __all__ = ["Pieces", "Program", "assemble"]
@@ -145,6 +145,15 @@ def assemble(backend: str, spec: Spec, pieces: Pieces) -> Program:
         return numbers
 
     return Program(
-        backend, spec, inventory, init, pieces.train_step, pieces.loss, predict, collect, restore, load, convert,
+        backend, spec, inventory, init, pieces.train_step if phases else _untrained, pieces.loss, predict, collect, restore, load, convert,
         pieces.gather, hyperparams,
     )  # fmt: skip
+
+
+def _untrained(state: TrainState, batch: Batch, hyperparams: Any) -> tuple[TrainState, Mapping[str, Any]]:
+    """The step of a program that has no optimizer."""
+    raise FkitValueError(
+        "a training step needs an optimizer, and this program has none.",
+        path="optim_wrapper",
+        repair="Set optim_wrapper=dict(optimizer=dict(type='SGD', lr=0.1)), say.",
+    )

@@ -11,6 +11,7 @@ from fkit.run.effect import DeleteCheckpoint, Fail, SaveCheckpoint, SetHyperpara
 from fkit.run.event import EVENTS, Step
 from fkit.run.start import save
 from fkit.run.state import Memory
+from fkit.run.validation import test as scoring
 from fkit.run.window import Window
 from fkit.tree.error import FkitKeyError, FkitTypeError, FkitValueError, RunError
 from tests.run.counting import Counting, Same, drive, epochs, hooks, iterations, plan_of, schedulers
@@ -124,8 +125,32 @@ class Ring(NamedTuple):
 
 @pytest.mark.parametrize("event", [name for name in EVENTS if name not in ("after_load_checkpoint", "on_interrupt")])
 def test_an_effect_of_ones_own_passes_through(event):
-    _, items = drive(small(("ask", On(event, lambda run, event: (Ring(event.name),)))))
-    assert (Ring(event) in [effect for _, effect in items]) and not any(isinstance(e, str) for _, e in items)
+    plan = small(("ask", On(event, lambda run, event: (Ring(event.name),))))
+    if "test" in event:
+        effects = [effect for _, asked in scoring(plan, fkit.begin(plan), {"test": Same(3)}) for effect in asked]
+    else:
+        effects = [effect for _, effect in drive(plan)[1]]
+    assert Ring(event) in effects and not any(isinstance(effect, str) for effect in effects)
+
+
+def test_what_is_asked_before_a_save_is_done_before_it_and_what_is_remembered_of_it_is_saved():
+    row = WriteScalars(1, 0, "train", {"a": 1.0})
+    plan, counts = small(("ask", On("before_save_checkpoint", lambda run, event: (Ring("saving"), row)))), []
+    for run, effects in fkit.train(plan, fkit.begin(plan), {"train": Same(5), "val": Same(3)}):
+        if any(isinstance(effect, SaveCheckpoint) for effect in effects):
+            kinds = [type(effect).__name__ for effect in effects]
+            assert kinds.index("SaveCheckpoint") > max(kinds.index("Ring"), kinds.index("WriteScalars"))
+            counts.append((run.iteration, run.memory["ask"].exact))
+    assert counts == [(5, 1), (10, 2), (15, 3), (20, 4), (20, 5)]
+
+
+def test_a_fail_before_a_save_saves_nothing_and_a_save_before_a_save_is_refused():
+    for answer, text in ((Fail("no"), "^no"), (SaveCheckpoint(1), "is told because the run is being saved")):
+        plan, seen = small(("ask", On("before_save_checkpoint", at(10, answer)))), []
+        with pytest.raises(RunError, match=text):
+            for _, effects in fkit.train(plan, fkit.begin(plan), {"train": Same(5), "val": Same(3)}):
+                seen += effects
+        assert [effect.step for effect in seen if isinstance(effect, SaveCheckpoint)] == [5]
 
 
 def test_what_is_asked_before_a_step_comes_before_it_with_the_state_before_it():

@@ -3,14 +3,14 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from fkit.run.course import Course, reopened, upcoming
+from fkit.run.course import Course, Validation, by_epochs, by_iterations, reopened
 from fkit.run.state import Position
 
 
 def words(course, length, at=None, limit=10_000):
     at, found = at or Position(), []
     while not found or found[-1] != "done":
-        word, at = upcoming(course, at, length)
+        word, at = course.next(at, length)
         found.append(word)
         assert len(found) < limit
     return found
@@ -37,7 +37,7 @@ def test_a_workflow_whose_train_epochs_run_out_still_ends_with_its_val_items():
 def test_iterations_go_through_the_data_again_and_again():
     course, at, inner = Course(False, 5), Position(), []
     for _ in range(6):
-        word, at = upcoming(course, at, 2)
+        word, at = course.next(at, 2)
         inner.append((word, at.iteration, at.inner))
     assert inner == [
         ("before_train_epoch", 0, 0), ("iterate", 1, 1), ("iterate", 2, 0), ("iterate", 3, 1), ("iterate", 4, 0), ("iterate", 5, 1),
@@ -59,7 +59,7 @@ def test_stop_ends_an_epoch_run_at_the_end_of_the_epoch_and_an_iteration_run_at_
 
 def test_a_validation_that_was_asked_for_comes_first():
     at = Position("begin", iteration=3, epoch=1, validate=True)
-    word, after = upcoming(Course(True, 2), at, 3)
+    word, after = Course(True, 2).next(at, 3)
     assert (word, after.validate) == ("validate", False)
 
 
@@ -78,7 +78,7 @@ def test_every_run_ends_and_trains_exactly_its_length(by_epoch, limit, length, r
 def test_a_run_continues_from_any_position_as_if_it_had_not_stopped(by_epoch, limit, length, cut):
     course, at, seen = Course(by_epoch, limit), Position(), []
     for _ in range(cut):
-        word, at = upcoming(course, at, length)
+        word, at = course.next(at, length)
         seen.append(word)
     whole = words(course, length)
     if "done" not in seen:

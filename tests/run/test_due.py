@@ -153,7 +153,7 @@ SETTINGS = frozendict(
         "epochs that are stopped": (23, epochs(44) | hooks(10), (), {3: (Validate(),), 500: (Validate(), Stop())}),
         "iterations that are stopped": (
             23,
-            iterations(1000) | hooks(10, by_epoch=False, interval=9),
+            iterations(1000, val_interval=1) | hooks(10, by_epoch=False, interval=9),
             (),
             {3: (Validate(),), 505: (Stop(), Validate())},
         ),

@@ -6,9 +6,8 @@ import numpy as np
 import pytest
 
 import fkit
-from fkit.array.room import open as open_room
 from fkit.run.event import Observed, Step
-from fkit.run.validation import evaluate
+from fkit.run.validation import test as scoring
 from fkit.tree.error import FkitError, FkitKeyError, FkitTypeError, FkitValueError, RunError
 from tests.run.counting import BATCH, Counting, Same, drive, epochs, hooks, iterations, plan_of
 
@@ -120,10 +119,11 @@ def test_a_score_that_is_no_number_is_refused():
 
 
 def test_what_fkit_test_runs_says_the_same():
-    plan, room = scored(Metric("observe")), open_room("torch")
-    with pytest.raises(RunError, match=r"^batch 2: the metric raised KeyError"):
-        list(evaluate(plan.program, plan.evaluator, room, 0, Same(3)))
-    assert list(evaluate(plan.program, scored(Metric()).evaluator, room, 0, Same(3))) == [1, 2, 3, {"score": 0.5}]
+    plan = scored(Metric("observe"))
+    with pytest.raises(RunError, match=r"^test_evaluator: batch 2: the metric raised KeyError"):
+        list(scoring(plan, fkit.begin(plan), {"test": Same(3)}))
+    *_, (run, _) = scoring(scored(Metric()), fkit.begin(plan), {"test": Same(3)})
+    assert run.metrics == {"score": 0.5} and run.status == "finished"
 
 
 @dataclass(frozen=True)

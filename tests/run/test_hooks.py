@@ -26,7 +26,6 @@ from fkit.run.hook.log import LoggerHook, RecordHook, Told
 from fkit.run.hook.order import priority_number
 from fkit.run.hook.schedule import ParamSchedulerHook
 from fkit.run.hook.timer import Times
-from fkit.run.hook.validation import ValidationHook
 from fkit.run.state import Memory, Position, RunState
 from fkit.training.schedule import CosineAnnealingLR, LinearLR, MultiStepLR
 from fkit.tree.error import FkitKeyError, FkitTypeError, FkitValueError, RunError
@@ -207,12 +206,6 @@ def test_an_interrupt_checks_the_losses_that_were_not_read_yet():
         (CheckpointHook(), Event("after_train", iteration=20), (SaveCheckpoint(20),)),
         (CheckpointHook(save_last=False), Event("after_train", iteration=20), ()),
         (CheckpointHook(), Event("on_interrupt", iteration=7, reason="SIGINT"), (SaveCheckpoint(7, "SIGINT"),)),
-        (ValidationHook(interval=2), Event("after_train_epoch", epoch=2, total=9), (Validate(),)),
-        (ValidationHook(interval=2), Event("after_train_epoch", epoch=3, iteration=8, total=9), ()),
-        (ValidationHook(interval=2), Event("after_train_epoch", epoch=3, iteration=9, total=9), (Validate(),)),
-        (ValidationHook(begin=3), Event("after_train_epoch", epoch=2, total=9), ()),
-        (ValidationHook(interval=5, by_epoch=False), after_iter(5), (Validate(),)),
-        (ValidationHook(interval=5, by_epoch=False), Event("after_train_epoch", epoch=5), ()),
         (RecordHook(), Event("before_run"), (WriteConfig(), WriteStatus("running"))),
         (RecordHook(), Event("after_run"), (DrawCurves(),)),
     ],
@@ -391,9 +384,6 @@ def at(iteration, inner, epoch=0):
         (LoggerHook(interval=50, ignore_last=True), at(20, 20), 23, 99, NEVER),
         (CheckpointHook(interval=7, by_epoch=False), at(7, 7), 10, 20, 14),
         (CheckpointHook(interval=0, by_epoch=False), at(7, 7), 10, 20, NEVER),
-        (ValidationHook(interval=5, by_epoch=False), at(5, 5), 10, 20, 10),
-        (ValidationHook(interval=5, begin=12, by_epoch=False), at(5, 5), 10, 20, 15),
-        (ValidationHook(interval=50, begin=12, by_epoch=False), at(5, 5), 10, 20, 20),
         (ParamSchedulerHook((MultiStepLR(milestones=(3, 9)),), LR), at(0, 0), 10, 99, 1),
         (ParamSchedulerHook((MultiStepLR(milestones=(3, 9)),), LR), at(4, 4), 10, 99, 31),
         (ParamSchedulerHook((MultiStepLR(milestones=(3, 9)),), LR), at(35, 5, 3), 10, 99, 91),

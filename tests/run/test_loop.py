@@ -56,9 +56,9 @@ def test_the_events_of_an_epoch_based_run():
     assert names(run) == [
         "before_run", "before_train", "before_train_epoch",
         *["before_train_iter", "after_train_iter"] * 4,
-        "after_train_epoch", "before_val", "before_val_epoch",
+        "after_train_epoch", "before_save_checkpoint", "before_val", "before_val_epoch",
         *["before_val_iter", "after_val_iter"] * 2,
-        "after_val_epoch", "after_val", "after_train", "after_run",
+        "after_val_epoch", "after_val", "after_train", "before_save_checkpoint", "after_run",
     ]  # fmt: skip
 
 
@@ -102,14 +102,14 @@ def test_a_signal_ends_the_run_after_the_step_and_asks_for_a_checkpoint(look):
     run, effects = drive(plan, inbox)
     assert (run.status, run.signal, run.iteration) == ("interrupted", "SIGTERM", 2)
     assert [e for e in effects if isinstance(e, SaveCheckpoint)] == [SaveCheckpoint(2, "SIGTERM")]
-    assert names(run)[-2:] == ["after_train_iter", "on_interrupt"]
+    assert names(run)[-3:] == ["after_train_iter", "on_interrupt", "before_save_checkpoint"]
 
 
 def test_a_signal_during_validation_leaves_the_run_before_it():
     inbox = iter([*[()] * 9, (Observed("signal", "SIGINT"),)])
     run, _ = drive(plan_of(), inbox)
     assert run.iteration == 4 and run.position.validate and not run.metrics
-    assert names(run)[-2:] == ["after_train_epoch", "on_interrupt"]
+    assert names(run)[-4:] == ["after_train_epoch", "before_save_checkpoint", "on_interrupt", "before_save_checkpoint"]
 
 
 def test_a_failure_that_is_observed_ends_the_run():

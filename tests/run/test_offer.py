@@ -5,7 +5,7 @@ from dataclasses import dataclass, replace
 import pytest
 
 import fkit
-from fkit.run.course import Course
+from fkit.run.course import Course, Validation
 from fkit.run.effect import WriteScalars
 from fkit.run.hook.hook import Hook
 from fkit.tree.error import FkitTypeError
@@ -25,7 +25,7 @@ class Curious(Hook):
 def test_a_hook_gets_what_the_plan_offers():
     plan = fkit.plan(config(custom_hooks=[{"type": "Curious"}]), registry().register("hooks", Curious))
     course, hyperparams, schedules = dict(plan.hooks)["custom_hooks.0"].seen
-    assert course == Course(True, 3)
+    assert course == Course(True, 3, validation=Validation())
     assert {name: value.tolist() for name, value in hyperparams.items()} == {
         "lr": [0.1],
         "momentum": [0.9],

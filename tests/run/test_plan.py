@@ -108,11 +108,10 @@ def test_a_hook_that_breaks_its_contract_is_named(methods, text):
         fkit.begin(fkit.plan(config({**epochs(1), "custom_hooks": [{"type": "Mine"}]}), registry))
 
 
-def test_methods_of_a_test_and_fields_are_no_handlers():
+def test_fields_are_no_handlers():
     fields = {
         "before_lunch": True,
         "__annotations__": {"before_lunch": bool},
-        "after_test_epoch": lambda self, *_: None,
     }
     mine = dataclasses.dataclass(frozen=True)(type("Mine", (fkit.Hook,), fields))
     registry = fkit.registry().register("hooks", mine, name="Mine")

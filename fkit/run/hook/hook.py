@@ -9,7 +9,7 @@ from fkit.catalog.report import is_reported
 from fkit.run.attempt import raised, told
 from fkit.run.course import Course
 from fkit.run.effect import Effect
-from fkit.run.event import EVENTS, Event
+from fkit.run.event import EVENTS, GENERIC, Event, generic
 from fkit.run.memory import write_memory
 from fkit.run.state import Memory, Position, RunState
 from fkit.training.program import Program
@@ -77,7 +77,8 @@ class Offer(NamedTuple):
 class Hook:
     """A frozen value with a priority and pure handlers named for the events they answer.
 
-    Derive a frozen dataclass and write a method for each event (`fkit.run.event.EVENTS`) it cares for::
+    Derive a frozen dataclass and write a method for each event (`fkit.run.event.EVENTS`) it cares for; ``after_iter`` and
+    the like answer the events of all modes::
 
         @dataclass(frozen=True)
         class Shout(fkit.Hook):
@@ -112,14 +113,14 @@ class Hook:
 
     def answers(self, event: str) -> bool:
         """Whether there is a handler for an event that, with these arguments, may ever do anything; asked once a run."""
-        return hasattr(self, event)
+        return hasattr(self, event) or hasattr(self, generic(event))
 
     def due(self, event: str, position: Position, length: int, total: int) -> int:
         """The next iteration whose event it wants; until then the loop does not call it.
 
         Args:
             event: ``before_train_iter`` or ``after_train_iter``, whose iterations are counted from 1 on through the run;
-                or ``before_val_iter`` or ``after_val_iter``, counted from 1 on in each pass.
+                or those of ``val`` and ``test``, counted from 1 on in each pass.
             position: where the run is; ``position.iteration`` iterations are done, or of a pass ``position.inner``.
             length: iterations of a pass; 0 where it is endless.
             total: training iterations of the whole run.
@@ -127,7 +128,7 @@ class Hook:
         Returns:
             its number; by default the next one's. `NEVER` for none.
         """
-        return (position.inner if event.endswith("val_iter") else position.iteration) + 1
+        return (position.iteration if event.endswith("train_iter") else position.inner) + 1
 
     def bind(self, offer: Offer) -> "Hook":
         """The hook with what it needs of the plan; asked once, when the plan is made."""
@@ -144,7 +145,9 @@ def handlers(hooks: Iterable[tuple[str, Hook]]) -> Mapping[str, tuple[tuple[str,
     return frozen(
         {
             event: tuple(
-                (name, getattr(hook, event)) for name, hook in rows if ask(name, "answers", hook.answers, event)
+                (name, getattr(hook, event if hasattr(hook, event) else generic(event)))
+                for name, hook in rows
+                if ask(name, "answers", hook.answers, event)
             )
             for event in EVENTS
         }
@@ -204,12 +207,12 @@ def check_hook(name: str, hook: Any) -> None:
         method = getattr(type(hook), word)
         if word.startswith("_") or not callable(method) or isinstance(method, type) or hasattr(Hook, word):
             continue
-        if word in EVENTS:
+        if word in EVENTS or word in GENERIC:
             expect_fit(getattr(hook, word), word, _CALL, f"{title(hook)} is no hook: its", _HOOK.text)
         elif _is_meant(word):
             raise FkitKeyError(
                 f"hook {name!r} has a method {word!r}, and there is no such event.", value=_translated(word),
-                choices=EVENTS, label="Events", repair="Begin the name of a method that is no handler with something else.",
+                choices=(*EVENTS, *GENERIC), label="Events", repair="Begin the name of a method that is no handler with something else.",
             )  # fmt: skip
     for method, arguments in _ASKED:
         if getattr(type(hook), method) is not getattr(Hook, method):
@@ -218,8 +221,6 @@ def check_hook(name: str, hook: Any) -> None:
 
 def _is_meant(word: str) -> bool:
     """Whether the name of a method was meant to be an event's: it begins as theirs do, or is a slip or two away."""
-    if "_test" in word:  # mmengine's, of a test: nobody's here
-        return False
     return word.startswith(("before_", "after_", "on_")) or bool(get_close_matches(word, EVENTS, 1, 0.85))
 
 
