@@ -18,7 +18,11 @@ if TYPE_CHECKING:
     from fkit.data.dataset import Dataset as Dataset
     from fkit.data.source import Source as Source
     from fkit.data.transform.transform import Transform as Transform
+    from fkit.edge.score import test_config as test_config
+    from fkit.edge.score import validate_config as validate_config
+    from fkit.edge.work import run_config as run_config
     from fkit.run import effect as effect
+    from fkit.run.course import Course as Course
     from fkit.run.event import Event as Event
     from fkit.run.hook.hook import Hook as Hook
     from fkit.run.loop import train as train
@@ -28,6 +32,8 @@ if TYPE_CHECKING:
     from fkit.run.start import begin as begin
     from fkit.run.start import restore as restore
     from fkit.run.state import Memory as Memory
+    from fkit.run.validation import test as test
+    from fkit.run.validation import validate as validate
     from fkit.structures.batch import Batch as Batch
     from fkit.training.metric import Metric as Metric
     from fkit.training.state import TrainState as TrainState
@@ -54,6 +60,12 @@ _NAMES = (
     ("begin", "fkit.run.start:begin"),
     ("restore", "fkit.run.start:restore"),
     ("train", "fkit.run.loop:train"),
+    ("validate", "fkit.run.validation:validate"),
+    ("test", "fkit.run.validation:test"),
+    # all of that in one call
+    ("run_config", "fkit.edge.work:run_config"),
+    ("test_config", "fkit.edge.score:test_config"),
+    ("validate_config", "fkit.edge.score:validate_config"),
     ("Source", "fkit.data.source:Source"),
     # what an experiment of one's own is made of
     ("Dataset", "fkit.data.dataset:Dataset"),
@@ -62,11 +74,14 @@ _NAMES = (
     ("Hook", "fkit.run.hook.hook:Hook"),
     ("Memory", "fkit.run.state:Memory"),
     ("Event", "fkit.run.event:Event"),
+    ("Course", "fkit.run.course:Course"),
     ("effect", "fkit.run.effect"),
 )
 
 # names that OpenMMLab's users look for, and what they write here
-_RUN = "`fkit train CONFIG` runs a config; in code: fkit.plan, fkit.begin and fkit.train."
+_RUN = (
+    "fkit.run_config(cfg) trains a config, as `fkit train CONFIG` does; in parts: fkit.plan, fkit.begin and fkit.train."
+)
 _REGISTRY = "A registry is a value: reg = fkit.registry(); reg.register(kind, maker) gives a new one, reg.build(kind, cfg) builds."
 _INSTEAD = (
     *((name, f"Write fkit.effect.{name}.") for name in ("Stop", "Validate", "SetHyperparams", "WriteText", "WriteScalars")),

@@ -3,7 +3,7 @@
 from bisect import bisect
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from fkit.run.state import Position
 from fkit.tree.check import check_fields, expect, expect_number
@@ -206,7 +206,7 @@ def _limit(name: str, count: float) -> int:
     return int(count)
 
 
-def _validation(begin: int, interval: int, dynamic: Intervals | None) -> Validation:
+def _validation(begin: int, interval: int, dynamic: Any) -> Validation:
     for name, value, least in (("val_begin", begin, 0), ("val_interval", interval, 1)):
         expect_number(value, name, whole=True)
         if value < least:

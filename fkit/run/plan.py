@@ -125,7 +125,8 @@ def plan(
     reg = registry_of(settings, registry, allow)
     name = settings.backend if backend is None else backend
     room, course = _room(name, settings), _course(settings, reg, part)
-    functions = _program(room, spec_of(settings, reg, donate, None, _total(settings, reg, course)), settings)
+    trained = settings if part == "train" else replace(settings, wrapper=None)
+    functions = _program(room, spec_of(trained, reg, donate, None, _total(settings, reg, course)), settings)
     hooks = hooks_of(settings, reg, name, course, functions.hyperparams, part)
     functions = _wrapped(functions, hooks, settings)
     evaluator = evaluator_of(settings, reg, "val" if part == "train" else held_out(settings, part, "evaluator"))

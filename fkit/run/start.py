@@ -9,12 +9,12 @@ from fkit.run.hook.hook import first_memory
 from fkit.run.memory import read_memory, write_memory
 from fkit.run.plan import Plan
 from fkit.run.state import Memory, Position, RunState
-from fkit.training.state import Arrays
+from fkit.training.state import Arrays, TrainState
 from fkit.tree.check import expect
 from fkit.tree.error import FkitTypeError, FkitValueError
 from fkit.tree.frozen import frozen
 
-__all__ = ["Saved", "begin", "exact", "restore", "save"]
+__all__ = ["Saved", "begin", "exact", "opened", "restore", "save"]
 
 
 class Saved(NamedTuple):
@@ -88,6 +88,13 @@ def restore(plan: Plan, saved: Saved) -> RunState:
         raise FkitValueError(f"the checkpoint's record is of another layout: {cause!r}.") from cause
     state = plan.program.restore(saved.arrays)
     return RunState(position, state, frozen(hyperparams), frozen(memory), metrics, "running", True)
+
+
+def opened(plan: Plan, state: TrainState) -> RunState:
+    """The run before its first event, of a state with the weights of a checkpoint: what is validated or tested."""
+    expect(plan, Plan, "`plan` is a plan (fkit.plan makes one)")
+    memory = frozen({name: first_memory(name, hook) for name, hook in plan.hooks})
+    return RunState(Position(), state, frozen(plan.program.hyperparams()), memory, restored=True)
 
 
 def _observed(memory: Any) -> tuple[Any, ...]:

@@ -1,10 +1,12 @@
 """What comes next in a run is a value: loops tested by printing it."""
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from fkit.run.course import Course, Validation, by_epochs, by_iterations, reopened
 from fkit.run.state import Position
+from fkit.tree.error import FkitError
 
 
 def words(course, length, at=None, limit=10_000):
@@ -89,3 +91,79 @@ def test_a_longer_run_goes_on_where_the_shorter_one_ended():
     ended = Position("after_run", iteration=6, epoch=2, inner=3)
     assert reopened(Course(True, 2), ended) == ended
     assert words(Course(True, 3), 3, reopened(Course(True, 3), ended)).count("iterate") == 3
+
+
+def validated(course, length=1):
+    """After how many epochs or iterations a run validates."""
+    at, done = Position(), []
+    for _ in range(10_000):
+        word, at = course.next(at, length)
+        if word == "validate":
+            done.append(at.epoch if course.by_epoch else at.iteration)
+        if word == "done":
+            return done
+    raise AssertionError("it does not end")
+
+
+@pytest.mark.parametrize(
+    ("course", "want"),
+    [
+        (by_epochs(4), [1, 2, 3, 4]),
+        (by_epochs(5, val_interval=2), [2, 4, 5]),
+        (by_epochs(5, val_interval=2, val_begin=3), [4, 5]),
+        (by_epochs(2, val_begin=3), []),
+        (by_epochs(6, dynamic_intervals=[(2, 3), (6, 1)]), [3, 5, 6]),  # a milestone acts from the one before it on
+        (by_epochs(12.0, val_interval=100), [12]),
+        (by_iterations(1500), [1000, 1500]),
+        (by_iterations(7, val_interval=3, val_begin=4), [6, 7]),
+        (by_iterations(9, val_interval=4, dynamic_intervals=[(6, 2)]), [4, 6, 8, 9]),
+        (Course(True, 3), []),
+    ],
+)
+def test_when_a_run_validates(course, want):
+    assert validated(course) == want
+
+
+def test_validation_comes_between_an_epoch_and_the_losses_of_a_workflow():
+    course = Course(True, 2, (("train", 1), ("val", 1)), Validation())
+    assert words(course, 1)[:6] == [
+        "before_train_epoch", "iterate", "after_train_epoch", "validate", "val_losses", "before_train_epoch",
+    ]  # fmt: skip
+
+
+def test_a_workflow_may_begin_with_its_val_items_and_ends_with_its_last_training():
+    course = Course(True, 2, (("val", 1), ("train", 1)))
+    short = [w for w in words(course, 1) if w in ("iterate", "val_losses")]
+    assert short == ["val_losses", "iterate", "val_losses", "iterate"]
+    short = [w for w in words(Course(False, 2, (("val", 2), ("train", 1))), 1) if w in ("iterate", "val_losses")]
+    assert short == ["val_losses", "val_losses", "iterate"] * 2
+
+
+@pytest.mark.parametrize("by_epoch", [True, False])
+def test_a_validation_that_is_due_runs_though_the_run_was_stopped(by_epoch):
+    course, at = Course(by_epoch, 9, validation=Validation(1, ((0, 1),))), Position()
+    for _ in range(2):
+        _, at = course.next(at, 1)
+    assert words(course, 1, at._replace(stop=True))[: 2 if by_epoch else 1][-1] == "validate"
+    assert "iterate" not in words(course, 1, at._replace(stop=True))
+
+
+@pytest.mark.parametrize(
+    ("arguments", "text"),
+    [
+        (dict(max_epochs=2.5), "max_epochs = 2.5: a whole number of at least 1"),
+        (dict(max_epochs=0), "max_epochs = 0: a whole number"),
+        (dict(max_epochs="3"), "max_epochs"),
+        (dict(max_epochs=3, val_interval=0), "val_interval = 0: at least 1"),
+        (dict(max_epochs=3, dynamic_intervals=[4]), r"dynamic_intervals holds 4: a pair of whole numbers"),
+        (dict(max_epochs=3, dynamic_intervals=[(4, 1), (2, 1)]), "milestones rise"),
+    ],
+)
+def test_what_is_no_loop_is_refused(arguments, text):
+    with pytest.raises(FkitError, match=text):
+        by_epochs(**arguments)
+
+
+def test_a_course_that_never_trains_is_refused():
+    with pytest.raises(FkitError, match="never trains"):
+        Course(True, 3, (("val", 1),))

@@ -13,7 +13,6 @@ from fkit.run.effect import (
     Fail,
     SaveCheckpoint,
     SetHyperparams,
-    Validate,
     WriteConfig,
     WriteScalars,
     WriteStatus,

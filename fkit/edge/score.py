@@ -1,0 +1,152 @@
+"""A checkpoint scored on held-out data, by one call: what ``fkit test`` does."""
+
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Any
+
+from fkit.catalog.registry import Registry
+from fkit.config.config import Config
+from fkit.edge.checkpoint import Found, locate, read_checkpoint
+from fkit.edge.limit import open_files
+from fkit.edge.perform import Edge
+from fkit.edge.progress import Screen
+from fkit.edge.repeat import repeat, telling
+from fkit.edge.signal import ending
+from fkit.edge.thread import chosen, threads
+from fkit.recipe.settings import Settings, read
+from fkit.run.effect import WriteScalars, WriteStatus, WriteText
+from fkit.run.plan import Plan, held_out, open_data, plan
+from fkit.run.start import opened
+from fkit.run.state import RunState
+from fkit.run.validation import test, validate
+from fkit.training.ema import averages, choose
+from fkit.training.program import Program
+from fkit.training.state import TrainState
+from fkit.tree.check import expect
+
+__all__ = ["Sheet", "load_state", "score", "test_config", "validate_config"]
+
+
+def test_config(
+    cfg: Config, checkpoint: str | Path, registry: Registry | None = None, *, allow: str | Iterable[str] = ()
+) -> Mapping[str, float]:
+    """Score a checkpoint on a config's test data: ``fkit test``, as a call.
+
+    Args:
+        cfg: the config. Where it has no ``test_dataloader`` or ``test_evaluator``, validation's is taken.
+        checkpoint: a step_... folder, ``latest``, or a work folder.
+        registry: where the config's parts come from; by default the built-in one.
+        allow: modules that the config may import and name: see `fkit.catalog.allow`.
+
+    Returns:
+        {metric: score}.
+
+    Raises:
+        FkitError: the config has nothing to test on, or the weights are another model's.
+
+    Example::
+
+        fkit.test_config(fkit.load_config("configs/digits/mlp.py"), "work_dirs/mlp")["accuracy/top1"]
+    """
+    return score(cfg, checkpoint, registry, Screen(), allow=allow).metrics
+
+
+def validate_config(
+    cfg: Config, checkpoint: str | Path, registry: Registry | None = None, *, allow: str | Iterable[str] = ()
+) -> Mapping[str, float]:
+    """Score a checkpoint on a config's validation data; otherwise as `test_config`."""
+    return score(cfg, checkpoint, registry, Screen(), allow=allow, part="val").metrics
+
+
+def score(
+    cfg: Config,
+    checkpoint: str | Path,
+    registry: Registry | None,
+    screen: Screen,
+    *,
+    allow: str | Iterable[str] = (),
+    part: str = "test",
+    weights: str | None = None,
+) -> RunState:
+    """`test_config` or `validate_config`, with its screen.
+
+    Args:
+        cfg, checkpoint, registry, allow: as of `test_config`.
+        screen: what a person watches; closed at the end.
+        part: "test" or "val".
+        weights: "own" or "ema", of a checkpoint that has both; None: those with which the run validated.
+    """
+    expect(cfg, Config, "`cfg` is a Config", "fkit.load_config(path) reads one, fkit.Config(mapping) makes one.")
+    found = locate(checkpoint)
+    settings = read(cfg)
+    whose = {kind: held_out(settings, part, kind) for kind in ("dataloader", "evaluator")}
+    repeat(settings)
+    count = threads(settings)
+    open_files(settings)
+    made = plan(cfg, registry, allow=allow, part=part)
+    state, words = load_state(made.program, read_checkpoint(found), weights)
+    run = opened(made, state)
+    data = open_data(made)
+    chosen(count, made.program, run.train, data[part])
+    for kind, name in whose.items():
+        if name != part:
+            screen.say(f"the config has no {part}_{kind}: {name}_{kind} is taken")
+    if words:
+        screen.say(words)
+    sheet = Sheet(_folder(settings, found, part), made, screen=screen)
+    fold = test if part == "test" else validate
+    try:
+        with ending(), telling(made.room):
+            for run, effects in fold(made, run, sheet.watched(data)):
+                for effect in effects:
+                    sheet.perform(effect, run)
+    finally:
+        sheet.close()
+    return run
+
+
+def load_state(program: Program, found: Found, weights: str | None = None) -> tuple[TrainState, str]:
+    """The weights of a checkpoint that was read, as a state of ``program``; the optimizer starts fresh.
+
+    Args:
+        weights: "own" or "ema"; None: those with which the run validated.
+
+    Returns:
+        (state, which weights were taken, where there was a choice).
+
+    Raises:
+        FkitError: it is another model's.
+    """
+    arrays = found.saved.arrays
+    state = program.restore({name: array for name, array in arrays.items() if not name.startswith("opt/")})
+    state, said = choose(program, state, weights)
+    if program.weights != "own" and not averages(arrays, program.weights):
+        said = (
+            "the checkpoint holds no moving average of its weights, with which the config would predict: they are taken"
+        )
+    return state, said
+
+
+class Sheet(Edge):
+    """The edge of a run that looks at held-out data alone: what hooks say goes to the screen, and nothing into a run's
+    own files. Pictures, and what hooks of the user's own ask for, are written into the folder.
+
+    Args: as of `Edge`.
+    """
+
+    def __init__(self, folder: Path, plan: Plan, screen: Screen | None = None) -> None:
+        super().__init__(folder, plan, {}, screen=screen)
+        self._performers |= {WriteText: self._shown, WriteScalars: self._nothing, WriteStatus: self._nothing}
+
+    def _shown(self, effect: WriteText, run: RunState) -> None:
+        if self.screen is not None:
+            self.screen.say(effect.text, effect.level)
+
+    def _nothing(self, effect: Any, run: RunState) -> None:
+        """The scores are what the caller gets."""
+
+
+def _folder(settings: Settings, found: Path, part: str) -> Path:
+    """Where pictures go: beside the checkpoints of the run, unless the config names a work folder."""
+    work = settings.work_dir or (found.parent.parent if found.parent.name == "checkpoints" else found.parent)
+    return Path(work) / part

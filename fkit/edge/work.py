@@ -1,0 +1,242 @@
+"""A config trained in its work folder, by one call: what ``fkit train`` does."""
+
+import contextlib
+import json
+import os
+import secrets
+import sys
+from collections.abc import Generator, Iterable, Mapping
+from pathlib import Path
+from typing import Any, NamedTuple, TextIO, cast
+
+from fkit.catalog.registry import Registry
+from fkit.config.config import Config
+from fkit.data.source import Source
+from fkit.edge.checkpoint import locate, read_checkpoint
+from fkit.edge.data import data_record, differences
+from fkit.edge.failure import is_input, write_failure
+from fkit.edge.files import Files
+from fkit.edge.folder import Opened, expect_folder, open_folder, run_record
+from fkit.edge.follow import follow
+from fkit.edge.limit import open_files
+from fkit.edge.lock import hold
+from fkit.edge.output import Screened
+from fkit.edge.perform import Edge
+from fkit.edge.progress import Screen
+from fkit.edge.repeat import repeat
+from fkit.edge.thread import chosen, threads
+from fkit.recipe.settings import Settings, read
+from fkit.run.course import reopened
+from fkit.run.plan import Plan, open_data, plan
+from fkit.run.start import begin, restore
+from fkit.run.state import RunState
+from fkit.training.ema import averages
+from fkit.training.weight import fit
+from fkit.tree.check import expect
+from fkit.tree.error import FkitValueError, RunError
+from fkit.tree.frozen import EMPTY
+from fkit.tree.place import refuse_url
+
+__all__ = ["Outcome", "run_config", "screened", "work"]
+
+
+class Outcome(NamedTuple):
+    """What came of a config in its work folder.
+
+    Attributes:
+        folder: the work folder.
+        run: at its end; its ``signal`` is the name of one that ended it, or "".
+        went: whether anything was done: the run may have been finished before.
+    """
+
+    folder: Path
+    run: RunState
+    went: bool = True
+
+
+def run_config(
+    cfg: Config, registry: Registry | None = None, *, allow: str | Iterable[str] = (), name: str | None = None
+) -> RunState:
+    """Train a config in its work folder, validated, logged and saved on the way: ``fkit train``, as a call.
+
+    The folder is the config's ``work_dir``, by default work_dirs/NAME_OF_CONFIG; a seed is drawn where the config has
+    none. ``cfg.merge({"resume": True})`` goes on with the run that the folder holds.
+
+    Args:
+        cfg: the config.
+        registry: where its parts come from; by default the built-in one.
+        allow: modules that the config may import and name: see `fkit.catalog.allow`.
+        name: of the work folder under ``work_dirs``, where the config names none; by default its file's.
+
+    Returns:
+        the run at its end: ``run.metrics`` are the newest scores, and ``run.signal`` is the name of a signal that ended
+        it early (Ctrl-C is "SIGINT"), "" where none did. It is saved in either case.
+
+    Raises:
+        FkitError: what is wrong with the config, or what ended the run.
+
+    Example::
+
+        run = fkit.run_config(fkit.load_config("configs/digits/mlp.py", "train_cfg.max_epochs=3"))
+        run.metrics["accuracy/top1"]
+    """
+    expect(cfg, Config, "`cfg` is a Config", "fkit.load_config(path) reads one, fkit.Config(mapping) makes one.")
+    with screened() as screen:
+        return work(cfg, registry, screen, allow=allow, name=name).run
+
+
+def work(
+    cfg: Config,
+    registry: Registry | None,
+    screen: Screen,
+    *,
+    allow: str | Iterable[str] = (),
+    name: str | None = None,
+    other_data: bool = False,
+) -> Outcome:
+    """`run_config`, with its screen.
+
+    Args:
+        cfg, registry, allow, name: as of `run_config`.
+        screen: what a person watches (`screened`).
+        other_data: go on with a run though its data are others than before.
+    """
+    settings = read(cfg)
+    if settings.work_dir is not None:
+        refuse_url(settings.work_dir, "a work folder")
+    folder = Path(os.path.expanduser(settings.work_dir or f"work_dirs/{_name(cfg, name)}"))
+    expect_folder(folder, settings.resume)
+    with hold(folder) as note:
+        cfg = _seeded(cfg, settings, folder)
+        opened = open_folder(folder, cfg, settings.resume)
+        begun = _begun(_Job(folder, cfg, settings, registry, allow, other_data), opened, screen)
+        if isinstance(begun, RunState):
+            return Outcome(folder, begun, went=False)
+        edge, run, data = begun
+        if note:
+            edge.note(note, "WARNING")
+        return Outcome(folder, follow(edge, run, data))
+
+
+@contextlib.contextmanager
+def screened() -> Generator[Screen]:
+    """A screen for a run; what the run prints and shows never ends it."""
+    results = Screened(sys.stdout)
+    screen = Screen(results=results)
+    with contextlib.redirect_stdout(cast("TextIO", results)):
+        try:
+            yield screen
+        finally:
+            screen.close()
+
+
+class _Job(NamedTuple):
+    """What is to be trained; the settings are those before a seed was drawn."""
+
+    folder: Path
+    cfg: Config
+    settings: Settings
+    registry: Registry | None
+    allow: str | Iterable[str]
+    other_data: bool
+
+
+Begun = tuple[Edge, RunState, Mapping[str, Source]]
+
+
+def _name(cfg: Config, name: str | None) -> str:
+    """Of the work folder."""
+    if name is None and cfg.filename is None:
+        raise FkitValueError(
+            "the config names no work folder, and was read from no file whose name it could have.",
+            path="work_dir",
+            repair="cfg.merge({'work_dir': 'work_dirs/mine'})",
+        )
+    return Path(cfg.filename or "").stem if name is None else name
+
+
+def _begun(job: _Job, opened: Opened, screen: Screen) -> Begun | RunState:
+    """The edge, the run and the data to begin with, or the run where it is finished already; what prevents it and is no
+    wrong input is on record."""
+    try:
+        return _built(job, opened, screen)
+    except SystemExit as cause:
+        error = RunError(f"a part of the run called sys.exit({cause.code!r}) while it was built.")
+        error.__cause__ = cause
+        _record(job, opened, error)
+        raise error from cause
+    except Exception as error:
+        _record(job, opened, error)
+        raise
+
+
+def _record(job: _Job, opened: Opened, error: Exception) -> None:
+    before = opened.record or run_record(job.cfg, job.settings.backend, read(job.cfg).seed or 0, sys.argv, {})
+    if not is_input(error) and before["status"] != "finished":
+        write_failure(job.folder, before, error, Files())
+
+
+def _built(job: _Job, opened: Opened, screen: Screen) -> Begun | RunState:
+    folder, cfg, settings, registry, allow, other_data = job
+    repeats, count, limited = repeat(settings), threads(settings), open_files(settings)
+    made = plan(cfg, registry, allow=allow)
+    if opened.found is not None:
+        run = restore(made, opened.found.saved)
+        run = run._replace(position=reopened(made.course, run.position))
+        if run.position.stage == "after_run" and (opened.record or {}).get("status") == "finished":
+            screen.say(f"{folder}: the run is finished already ({run.iteration} iterations); nothing to do.")
+            return run._replace(status="finished")
+    else:
+        run = begin(made)
+        if settings.load_from is not None:
+            run = _loaded(made, run, settings.load_from, screen)
+    data = open_data(made)
+    meta = opened.found.meta if opened.found is not None else EMPTY
+    count = chosen(count, made.program, run.train, data["train"], passes=3, before=meta.get("threads"))
+    record = run_record(cfg, made.backend, made.seed, sys.argv, made.room.environment())
+    record |= {**repeats.record(), **count.record(), "data": data_record(data)}
+    edge = Edge(folder, made, record, screen=screen, rows=int(meta.get("rows", 0)))
+    for line in differences(meta.get("data"), record["data"], other_data):
+        edge.note(f"other data: {line}", "WARNING")
+    for text in (*opened.said, *made.settings.notes, _drawn(settings, made.seed, meta), count.words):
+        if text:
+            edge.note(text, "WARNING" if "passed over" in text else "INFO")
+    for text in (repeats.note, count.note, limited):
+        if text:
+            edge.note(text, "WARNING")
+    return edge, run, data
+
+
+def _seeded(cfg: Config, settings: Settings, folder: Path) -> Config:
+    """The config with a seed: its own, the one of the run that the folder holds, or one drawn now."""
+    if settings.seed is not None:
+        return cfg
+    path = folder / "run.json"
+    if settings.resume and path.exists():
+        try:
+            return cfg.merge({"seed": int(json.loads(path.read_text())["seed"])})
+        except (ValueError, KeyError, TypeError) as cause:
+            raise FkitValueError(f"{path}: records no seed.") from cause
+    return cfg.merge({"seed": secrets.randbelow(2**31)})
+
+
+def _drawn(settings: Settings, seed: int, meta: Mapping[str, Any]) -> str:
+    """What there is to say of a seed that the config does not name."""
+    if settings.seed is not None:
+        return ""
+    how = "of the run that goes on" if meta else "drawn"
+    return f"seed {seed} ({how}; --seed {seed} repeats the run)"
+
+
+def _loaded(plan: Plan, run: RunState, path: str, screen: Screen) -> RunState:
+    """The run with the weights of a checkpoint."""
+    saved = read_checkpoint(locate(path)).saved.arrays
+    arrays = {name.split("/", 1)[1]: array for name, array in saved.items() if name.startswith(("params/", "buffers/"))}
+    average = averages(saved)
+    if average:
+        screen.say(f"{path}: the moving average of its weights is what the run begins with")
+        arrays |= average
+    report = fit(plan.program.inventory, arrays, strict=False, bare=True).report()
+    if report:
+        screen.say(f"{path}: not all weights fit.\n  {report}", "WARNING")
+    return run._replace(train=plan.program.load(run.train, arrays, strict=False), restored=True)
