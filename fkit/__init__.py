@@ -6,6 +6,8 @@ Names are loaded when they are first asked for, so that ``import fkit`` opens no
 import importlib
 from typing import TYPE_CHECKING, Any
 
+from fkit.tree.version import __version__
+
 if TYPE_CHECKING:
     from fkit.catalog.build import Built as Built
     from fkit.catalog.build import build as build
@@ -38,8 +40,6 @@ if TYPE_CHECKING:
     from fkit.training.metric import Metric as Metric
     from fkit.training.state import TrainState as TrainState
     from fkit.tree.error import FkitError as FkitError
-
-__version__ = "0.1.0"
 
 # name -> "module:attribute"; a tuple of pairs, for nothing at module level is mutable
 _NAMES = (

@@ -15,10 +15,10 @@ from pathlib import Path
 
 from frozendict import frozendict
 
-from fkit import __version__
 from fkit.array import room
 from fkit.tree.check import expect, expect_number
 from fkit.tree.error import FkitImportError
+from fkit.tree.version import __version__
 
 __all__ = ["collect_env", "fkit_version", "get_git_hash", "get_host_info", "get_time_str", "package_version"]
 

@@ -10,7 +10,6 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from fkit import __version__
 from fkit.config.config import Config, load_config
 from fkit.edge.checkpoint import Found, is_saved, locate, newest, read_checkpoint
 from fkit.edge.files import place_of
@@ -19,6 +18,7 @@ from fkit.recipe.settings import read
 from fkit.tree.error import FkitFileNotFoundError, FkitOSError, FkitValueError, quoted
 from fkit.tree.path import show
 from fkit.tree.tree import diff
+from fkit.tree.version import __version__
 
 __all__ = ["FREE", "Opened", "comparable", "expect_folder", "open_folder", "run_record", "versions"]
 

@@ -30,7 +30,7 @@ def test_no_link_of_the_readme_is_relative_on_the_index() -> None:
 
 
 def test_the_version_stands_in_one_place() -> None:
-    assert PROJECT["tool"]["hatch"]["version"]["path"] == "fkit/__init__.py"
+    assert PROJECT["tool"]["hatch"]["version"]["path"] == "fkit/tree/version.py"
     assert "version" in PROJECT["project"]["dynamic"] and "version" not in PROJECT["project"]
     assert re.fullmatch(r"\d+\.\d+\.\d+", fkit.__version__)
 
