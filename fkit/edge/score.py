@@ -14,7 +14,7 @@ from fkit.edge.repeat import repeat, telling
 from fkit.edge.signal import ending
 from fkit.edge.thread import chosen, threads
 from fkit.recipe.settings import Settings, read
-from fkit.run.effect import WriteScalars, WriteStatus, WriteText
+from fkit.run.effect import DrawCurves, Fail, WriteConfig, WriteScalars, WriteStatus, WriteTags, WriteText
 from fkit.run.plan import Plan, held_out, open_data, plan
 from fkit.run.start import opened
 from fkit.run.state import RunState
@@ -136,14 +136,15 @@ class Sheet(Edge):
 
     def __init__(self, folder: Path, plan: Plan, screen: Screen | None = None) -> None:
         super().__init__(folder, plan, {}, screen=screen)
-        self._performers |= {WriteText: self._shown, WriteScalars: self._nothing, WriteStatus: self._nothing}
+        silent = (WriteConfig, WriteScalars, WriteStatus, WriteTags, DrawCurves, Fail)
+        self._performers |= {WriteText: self._shown, **{kind: self._nothing for kind in silent}}
 
     def _shown(self, effect: WriteText, run: RunState) -> None:
         if self.screen is not None:
             self.screen.say(effect.text, effect.level)
 
     def _nothing(self, effect: Any, run: RunState) -> None:
-        """The scores are what the caller gets."""
+        """The scores, and an error, are what the caller gets."""
 
 
 def _folder(settings: Settings, found: Path, part: str) -> Path:
