@@ -5,30 +5,12 @@ import shutil
 from collections.abc import Generator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
 
-from fkit.tree.check import expect
 from fkit.tree.error import RunError
+from fkit.tree.place import place_of
 from fkit.tree.write import atomic_write
 
 __all__ = ["Files", "place_of"]
-
-
-def place_of(path: Any, what: str) -> Path:
-    """A path that a user gave, as text or as a Path; ``~`` is the home folder.
-
-    Args:
-        what: the argument and what it is, for the message.
-
-    Raises:
-        FkitTypeError: it is no path.
-
-    Example:
-        >>> place_of("runs/a", "`folder` is the path of a work folder").name
-        'a'
-    """
-    expect(path, (str, os.PathLike), what)
-    return Path(os.path.expanduser(path))
 
 
 class Files:

@@ -3,11 +3,13 @@
 import contextlib
 import os
 import re
+from pathlib import Path
+from typing import Any
 
 from fkit.tree.check import expect
 from fkit.tree.error import FkitFileNotFoundError, FkitOSError, nearest
 
-__all__ = ["is_url", "near_path", "not_there", "refuse_url"]
+__all__ = ["is_url", "near_path", "not_there", "place_of", "refuse_url"]
 
 _URL = re.compile(r"[A-Za-z][A-Za-z0-9+.-]+://")
 
@@ -76,3 +78,20 @@ def near_path(path: str | os.PathLike[str]) -> str | None:
             found = os.path.join(folder, near, tail).rstrip(os.sep)
             return found if os.path.lexists(found) else None
     return None
+
+
+def place_of(path: Any, what: str) -> Path:
+    """A path that a user gave, as text or as a Path; ``~`` is the home folder.
+
+    Args:
+        what: the argument and what it is, for the message.
+
+    Raises:
+        FkitTypeError: it is no path.
+
+    Example:
+        >>> place_of("runs/a", "`folder` is the path of a work folder").name
+        'a'
+    """
+    expect(path, (str, os.PathLike), what)
+    return Path(os.path.expanduser(path))
