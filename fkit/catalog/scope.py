@@ -15,7 +15,7 @@ __all__ = ["ALIASES", "KINDS", "Branch", "chain", "checked", "places"]
 
 # mmengine's root registries in lower case
 KINDS = (
-    "data_samplers", "datasets", "evaluators", "file_backends", "file_handlers", "functions", "hooks", "inferencers",
+    "checkpoint_schemes", "data_samplers", "datasets", "evaluators", "file_backends", "file_handlers", "functions", "hooks", "inferencers",
     "log_processors", "loops", "metrics", "model_wrappers", "models", "optim_wrapper_constructors", "optim_wrappers",
     "optimizers", "param_schedulers", "runner_constructors", "runners", "strategies", "task_utils", "transforms",
     "vis_backends", "visualizers", "weight_initializers",

@@ -48,7 +48,9 @@ def add(commands: Any) -> None:
     command.add_argument(
         "--other-data", action="store_true", help="with --resume: go on though the data are others than before"
     )
-    command.add_argument("--load-from", metavar="PATH", help="begin with the weights of a checkpoint")
+    command.add_argument(
+        "--load-from", metavar="PATH", help="begin with the weights of a checkpoint: a path, or an address"
+    )
     command.add_argument("--devices", type=whole, metavar="N", help="number of devices (one, in this version)")
     command.add_argument(
         "--launcher",

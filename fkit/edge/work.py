@@ -12,7 +12,6 @@ from typing import Any, NamedTuple, TextIO, cast
 from fkit.catalog.registry import Registry
 from fkit.config.config import Config
 from fkit.data.source import Source
-from fkit.edge.checkpoint import locate, read_checkpoint
 from fkit.edge.data import data_record, differences
 from fkit.edge.failure import is_input, write_failure
 from fkit.edge.files import Files
@@ -30,8 +29,7 @@ from fkit.run.course import reopened
 from fkit.run.plan import Plan, open_data, plan
 from fkit.run.start import begin, restore
 from fkit.run.state import RunState
-from fkit.training.ema import averages
-from fkit.training.weight import fit
+from fkit.training.load import LoadFrom, load_from
 from fkit.tree.check import expect
 from fkit.tree.error import FkitValueError, RunError
 from fkit.tree.frozen import EMPTY
@@ -189,7 +187,7 @@ def _built(job: _Job, opened: Opened, screen: Screen) -> Begun | RunState:
     else:
         run = begin(made)
         if settings.load_from is not None:
-            run = _loaded(made, run, settings.load_from, screen)
+            run = _loaded(made, run, settings.load_from, registry, screen)
     data = open_data(made)
     meta = opened.found.meta if opened.found is not None else EMPTY
     count = chosen(count, made.program, run.train, data["train"], passes=3, before=meta.get("threads"))
@@ -228,15 +226,11 @@ def _drawn(settings: Settings, seed: int, meta: Mapping[str, Any]) -> str:
     return f"seed {seed} ({how}; --seed {seed} repeats the run)"
 
 
-def _loaded(plan: Plan, run: RunState, path: str, screen: Screen) -> RunState:
+def _loaded(plan: Plan, run: RunState, source: LoadFrom, registry: Registry, screen: Screen) -> RunState:
     """The run with the weights of a checkpoint."""
-    saved = read_checkpoint(locate(path)).saved.arrays
-    arrays = {name.split("/", 1)[1]: array for name, array in saved.items() if name.startswith(("params/", "buffers/"))}
-    average = averages(saved)
-    if average:
-        screen.say(f"{path}: the moving average of its weights is what the run begins with")
-        arrays |= average
-    report = fit(plan.program.inventory, arrays, strict=False, bare=True).report()
-    if report:
-        screen.say(f"{path}: not all weights fit.\n  {report}", "WARNING")
-    return run._replace(train=plan.program.load(run.train, arrays, strict=False), restored=True)
+    loaded = load_from(plan.program, run.train, source, registry)
+    for text in loaded.said:
+        screen.say(text)
+    if loaded.fit.report():
+        screen.say(f"{source.path}: not all weights fit.\n  {loaded.fit.report()}", "WARNING")
+    return run._replace(train=loaded.state, restored=True)

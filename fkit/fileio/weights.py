@@ -57,9 +57,8 @@ class Content(NamedTuple):
     Attributes:
         name: where it was read, for messages.
         kind: "fkit", "pth" or "safetensors".
-        weights: those that the file means: by torch's ``state_dict`` names.
-        averaged: a moving average, where the file holds one beside the weights of training.
-        raw: the weights of training, where ``weights`` are an average.
+        weights: by torch's ``state_dict`` names; where there is an average, the weights of training.
+        averaged: their moving average, where the file holds one.
         whole: all that is there: of a ``.pth`` its keys, of the kit's own its arrays by path and meta.json under "meta".
     """
 
@@ -67,7 +66,6 @@ class Content(NamedTuple):
     kind: str
     weights: Arrays
     averaged: Arrays | None
-    raw: Arrays | None
     whole: Mapping[str, Any]
 
 
@@ -158,7 +156,7 @@ def _of_folder(folder: Path) -> Content:
         path.split("/", 1)[1]: a for path, a in shelved.arrays.items() if path.startswith(("params/", "buffers/"))
     }
     return Content(
-        str(folder), "fkit", frozendict(weights), _average(shelved.arrays, weights), None,
+        str(folder), "fkit", frozendict(weights), _average(shelved.arrays, weights),
         frozendict({**shelved.arrays, "meta": shelved.meta}),
     )  # fmt: skip
 
@@ -182,7 +180,7 @@ def _of_bytes(name: str, data: bytes) -> Content:
             raise FkitValueError(
                 f"{name}: is no file of safetensors, is truncated, or of a type that numpy lacks: {cause}."
             ) from cause
-        return Content(name, "safetensors", frozendict(arrays), None, None, frozendict(state_dict=frozendict(arrays)))
+        return Content(name, "safetensors", frozendict(arrays), None, frozendict(state_dict=frozendict(arrays)))
     return _of_pth(name, read_pth(data, name))
 
 
@@ -202,12 +200,13 @@ def _of_pth(name: str, whole: Any) -> Content:
     mcv = _mmcv_average(arrays)
     weights = frozendict({key: value for key, value in arrays.items() if key not in mcv})
     average = cast("Mapping[str, Any]", whole).get("ema_state_dict")
-    raw: Arrays | None = None
+    averaged: Arrays | None = None
     if isinstance(average, Mapping):  # mmengine puts the average where the weights are looked for, and these here
+        averaged = weights
         held = cast("Mapping[str, Any]", average)
         under = {key.removeprefix("module."): _array(held[key]) for key in held if key.startswith("module.")}
-        raw = frozendict({**weights, **under})
-    return Content(name, "pth", weights, weights if raw is not None else None, raw, cast("Mapping[str, Any]", whole))
+        weights = frozendict({**weights, **under})
+    return Content(name, "pth", weights, averaged, cast("Mapping[str, Any]", whole))
 
 
 def _array(value: Any) -> NDArray[Any]:
@@ -226,22 +225,20 @@ def weights_of(content: Content, which: str | None = None) -> Arrays:
     """The weights of a checkpoint.
 
     Args:
-        which: "ema" is the moving average, "raw" the weights of training; None takes what the file means by its weights:
-            of mmengine's the average, where there is one; of the kit's those of training.
+        which: "ema" is the moving average, "own" the weights of training; None takes the average where there is one, as
+            OpenMMLab's files have it.
 
     Raises:
-        FkitValueError: it holds no such ones.
+        FkitValueError: it holds no average.
     """
     expect(content, Content, "`content` is what read_content gave")
-    if which not in (None, "ema", "raw"):
-        raise FkitValueError(f"weights = {quoted(which)} is unknown.", value=str(which), choices=("ema", "raw"))
-    if which == "ema":
-        if content.averaged is None:
-            raise FkitValueError(
-                f"{content.name}: holds no moving average.", repair="Leave weights='ema' out to take its weights."
-            )
-        return content.averaged
-    return content.raw if which == "raw" and content.raw is not None else content.weights
+    if which not in (None, "ema", "own"):
+        raise FkitValueError(f"weights = {quoted(which)} is unknown.", value=str(which), choices=("own", "ema"))
+    if which == "ema" and content.averaged is None:
+        raise FkitValueError(
+            f"{content.name}: holds no moving average.", repair="Leave weights='ema' out to take its weights."
+        )
+    return content.weights if which == "own" or content.averaged is None else content.averaged
 
 
 def revised(

@@ -136,6 +136,15 @@ _IMPORTS = table(
     Key("imports", _NAMES, doc="modules that register parts; each needs a permission (`--allow`)"),
     Key("allow_failed_imports", FLAG, False, "warn of one that cannot be imported, and go on"),
 )
+_SOURCE = table(
+    Key("path", TEXT, doc="a checkpoint, a file of weights, or their address", required=True),
+    Key("prefix", TEXT, doc="take the names that begin so, without it"),
+    Key("revise_keys", listed(placed("a pair of a pattern and a replacement", TEXT, Shape("text", (str,))), "a list of pairs"),
+        doc="changes of names; by default `module.` is taken away"),
+    Key("strict", FLAG, False, "fail where not all fits"),
+    Key("weights", choice("own", "ema"), doc="those of training, or their moving average; by default the average where there is one"),
+)  # fmt: skip
+_WEIGHTS = either(TEXT, _SOURCE, words="text or a mapping with 'path'")
 
 KEYS: tuple[Key, ...] = (
     # what is trained, on what, how long
@@ -186,7 +195,8 @@ KEYS: tuple[Key, ...] = (
     Key("tta_model", ANYTHING, doc="test-time augmentation: what merges the views", refused=_LATER),
     Key("tta_pipeline", ANYTHING, doc="test-time augmentation: the views", refused=_LATER),
     # where it comes from and goes
-    Key("load_from", TEXT, doc="a checkpoint whose weights to begin with"),
+    Key("load_from", _WEIGHTS,
+        doc="a checkpoint whose weights to begin with: a path or an address, or `dict(path=..., prefix=..., strict=...)`"),
     Key("resume", either(FLAG, TEXT), False, "go on with the run in the work folder, or from a checkpoint's path"),
     Key("work_dir", TEXT, doc="the work folder; by default `work_dirs/NAME_OF_CONFIG`"),
     Key("experiment_name", TEXT, doc="the run's name, in run.json and for writers; by default its work folder's"),

@@ -10,9 +10,11 @@ from fkit.catalog.report import origin_of
 from fkit.config.config import Config
 from fkit.config.schema import origin_at, rows, with_value
 from fkit.recipe.key import KEYS, LOOPS
+from fkit.recipe.load import load_of
 from fkit.recipe.log import Log, log_of
 from fkit.recipe.part import Part
 from fkit.recipe.vocabulary import is_own_loop, name_of, settle
+from fkit.training.load import LoadFrom
 from fkit.tree.error import FkitError, FkitKeyError, FkitValueError, quoted
 from fkit.tree.path import parse, show
 
@@ -116,6 +118,7 @@ class Settings:
         seed: None where none was given.
         threads: of the CPU; None is "auto".
         work_dir: None is work_dirs/NAME_OF_CONFIG.
+        load_from: weights to begin with.
         resume: go on with the run of the work folder, or from a checkpoint's path.
     """
 
@@ -141,7 +144,7 @@ class Settings:
     threads: int | None
     default_scope: str | None
     custom_imports: Config | None
-    load_from: str | None
+    load_from: LoadFrom | None
     resume: bool | str
     work_dir: str | None
 
@@ -173,7 +176,7 @@ def read(cfg: Config) -> Settings:
         wrapper, _schedules(tree), _workflow(tree), _hooks(tree), log_of(tree), seed,
         Randomness(get("randomness.deterministic"), get("randomness.masks")), _environment(tree), get("backend"), get("dtype"), get("device"),
         get("memory_format"), get("compile"),
-        None if get("threads") == "auto" else get("threads"), get("default_scope"), get("custom_imports"), get("load_from"), get("resume"),
+        None if get("threads") == "auto" else get("threads"), get("default_scope"), get("custom_imports"), load_of(tree), get("resume"),
         get("work_dir"),
     )  # fmt: skip
 

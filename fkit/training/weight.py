@@ -77,5 +77,14 @@ def fit(inventory: Inventory, arrays: Mapping[str, NDArray[Any]], strict: bool =
 
 
 def _cut(names: list[str]) -> str:
-    more = f", ... ({len(names) - _SHOWN} more)" if len(names) > _SHOWN else ""
-    return ", ".join(names[:_SHOWN]) + more
+    """Names in a line: a few as they are, many by the part of the model that they are of."""
+    if len(names) <= _SHOWN:
+        return ", ".join(names)
+    parts: dict[str, int] = {}
+    for name in names:
+        part = name.partition(":")[0].partition(".")[0]
+        parts[part] = parts.get(part, 0) + 1
+    if len(parts) > _SHOWN // 2 or max(parts.values()) < 2:
+        return f"{', '.join(names[:_SHOWN])}, ... ({len(names) - _SHOWN} more)"
+    groups = (f"{part}.* ({count})" if count > 1 else f"{part}.*" for part, count in parts.items())
+    return f"{', '.join(groups)}: {', '.join(names[: _SHOWN // 2])}, ..."
