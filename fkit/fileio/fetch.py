@@ -6,6 +6,7 @@ fetch that was cut off goes on where it ended; several processes that want one f
 
 import contextlib
 import hashlib
+import http.client
 import importlib
 import os
 import re
@@ -92,7 +93,7 @@ def _fetched(url: str, place: Path, word: str) -> Path:
         raise FkitOSError(
             f"{url}: cannot be fetched: the server answers {cause.code} {cause.reason}.", repair=by_hand
         ) from cause
-    except (OSError, EOFError) as cause:
+    except (OSError, EOFError, http.client.HTTPException) as cause:
         if isinstance(cause, FkitOSError):
             raise
         why = getattr(cause, "reason", None) or getattr(cause, "strerror", None) or str(cause) or type(cause).__name__
