@@ -226,7 +226,7 @@ def _drawn(settings: Settings, seed: int, meta: Mapping[str, Any]) -> str:
     return f"seed {seed} ({how}; --seed {seed} repeats the run)"
 
 
-def _loaded(plan: Plan, run: RunState, source: LoadFrom, registry: Registry, screen: Screen) -> RunState:
+def _loaded(plan: Plan, run: RunState, source: LoadFrom, registry: Registry | None, screen: Screen) -> RunState:
     """The run with the weights of a checkpoint."""
     loaded = load_from(plan.program, run.train, source, registry)
     for text in loaded.said:
