@@ -49,12 +49,64 @@ _HOOKS = (
     ("loops", "IterBasedTrainLoop", "fkit.run.course:by_iterations", None, None),
     ("loops", "TestLoop", "fkit.run.scoring:Scoring", None, None),
     ("loops", "ValLoop", "fkit.run.scoring:Scoring", None, None),
-    ("param_schedulers", "ConstantLR", "fkit.training.schedule:ConstantLR", None, None),
-    ("param_schedulers", "CosineAnnealingLR", "fkit.training.schedule:CosineAnnealingLR", None, None),
-    ("param_schedulers", "LinearLR", "fkit.training.schedule:LinearLR", None, None),
-    ("param_schedulers", "MultiStepLR", "fkit.training.schedule:MultiStepLR", None, None),
-    ("param_schedulers", "StepLR", "fkit.training.schedule:StepLR", None, None),
 )  # fmt: skip
+
+_SCHEDULES = tuple(
+    ("param_schedulers", name, f"fkit.training.schedule.{file}:{name}", None, None)
+    for file, names in (
+        ("anneal", ("CosineAnnealingLR", "CosineAnnealingWeightDecay", "PolyLR", "PolyLRRatio", "QuadraticWarmupLR")),
+        ("cycle", ("CosineRestartLR", "OneCycleLR")),
+        ("factor", ("ConstantLR", "ExponentialLR", "LinearLR", "MultiStepLR", "StepLR")),
+        ("plateau", ("ReduceOnPlateauLR",)),
+        ("turning", ("CyclicLrUpdater", "CyclicMomentumUpdater", "OneCycleLrUpdater", "OneCycleMomentumUpdater")),
+        (
+            "twin",
+            (
+                "ConstantMomentum",
+                "ConstantParamScheduler",
+                "CosineAnnealingMomentum",
+                "CosineAnnealingMomentumUpdater",
+                "CosineAnnealingParamScheduler",
+                "CosineRestartMomentum",
+                "CosineRestartParamScheduler",
+                "ExponentialMomentum",
+                "ExponentialParamScheduler",
+                "LinearAnnealingMomentumUpdater",
+                "LinearMomentum",
+                "LinearParamScheduler",
+                "MultiStepMomentum",
+                "MultiStepParamScheduler",
+                "OneCycleParamScheduler",
+                "PolyMomentum",
+                "PolyParamScheduler",
+                "QuadraticWarmupMomentum",
+                "QuadraticWarmupParamScheduler",
+                "ReduceOnPlateauMomentum",
+                "ReduceOnPlateauParamScheduler",
+                "StepMomentum",
+                "StepMomentumUpdater",
+                "StepParamScheduler",
+                "WarmupMomentum",
+            ),
+        ),
+        (
+            "updater",
+            (
+                "CosineAnnealingCooldownLrUpdater",
+                "CosineAnnealingLrUpdater",
+                "CosineRestartLrUpdater",
+                "ExpLrUpdater",
+                "FlatCosineAnnealingLrUpdater",
+                "InvLrUpdater",
+                "LinearAnnealingLrUpdater",
+                "PolyLrUpdater",
+                "StepLrUpdater",
+                "WarmupLR",
+            ),
+        ),
+    )
+    for name in names
+)
 
 _DATA = (
     ("datasets", "Digits", "fkit.data.dataset:Digits", None, None),
@@ -119,7 +171,7 @@ _FILES = (
 )  # fmt: skip
 
 _ROWS: tuple[tuple[str, str, str, str | None, str | None], ...] = (
-    *_MODELS_TORCH, *_MODELS_JAX, *_HOOKS, *_DATA, *_METRICS, *_FILES, *_WRITERS,
+    *_MODELS_TORCH, *_MODELS_JAX, *_HOOKS, *_SCHEDULES, *_DATA, *_METRICS, *_FILES, *_WRITERS,
 )  # fmt: skip
 
 # OpenMMLab's packages are scopes below the root, open: `mmdet.ResNet` is the kit's ResNet, from mmdet too. So is torch:

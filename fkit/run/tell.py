@@ -27,7 +27,7 @@ from fkit.run.plan import Plan
 from fkit.run.state import Position, RunState
 from fkit.run.window import Window
 from fkit.structures.batch import Batch
-from fkit.training.schedule import no_momentum, still
+from fkit.training.schedule.policy import no_momentum, still
 from fkit.training.state import Hyperparams
 from fkit.tree.check import expect, expect_number
 from fkit.tree.error import FkitError, FkitKeyError, FkitTypeError, FkitValueError, RunError, quoted

@@ -152,7 +152,7 @@ def losses_of(
     run, signal = yield from _through(fold, run, batches, length, begun, act)
     if signal:
         return begun, signal
-    run = yield from _say(fold, run, "after_val_epoch", length)
+    run = yield from _say(fold, run, "after_val_epoch", length, losses=True)
     return run, ""
 
 
@@ -213,10 +213,10 @@ def _through(
 
 
 def _say(
-    fold: Fold, run: RunState, name: str, length: int, begun: RunState | None = None
+    fold: Fold, run: RunState, name: str, length: int, begun: RunState | None = None, losses: bool = False
 ) -> Generator[Item, None, RunState]:
-    """An event of a pass that is none of its batches."""
-    metrics, mode = run.metrics if begun is None else {}, "test" if "test" in name else "val"
+    """An event of a pass that is none of its batches; one of ``losses`` has no metrics."""
+    metrics, mode = run.metrics if begun is None and not losses else {}, "test" if "test" in name else "val"
     run, effects = fold.tell(run, fold.event(name, run, mode, inner=0, length=length, metrics=metrics))
     yield from fold.shown(run if begun is None else _middle(run, begun), effects)
     return run

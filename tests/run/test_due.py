@@ -70,6 +70,7 @@ class Ask(fkit.Hook):
 
 
 COSINE = dict(type="CosineAnnealingLR", by_epoch=False, eta_min=0.001)
+TO_NOTHING = dict(COSINE, eta_min=0.0)  # which commutes with others that multiply
 WARM = dict(type="LinearLR", by_epoch=False, start_factor=0.1, begin=0, end=70)
 STEPS = dict(type="MultiStepLR", milestones=(3, 9, 20), gamma=0.1)
 MOMENTUM = dict(type="StepLR", by_epoch=False, step_size=90, gamma=0.9, param="momentum")
@@ -120,7 +121,7 @@ SETTINGS = frozendict(
         ),
         "epochs, interrupted": (
             23,
-            epochs(44, val_interval=2) | hooks(10, max_keep_ckpts=2) | schedulers(WARM, STEPS, COSINE),
+            epochs(44, val_interval=2) | hooks(10, max_keep_ckpts=2) | schedulers(WARM, STEPS, TO_NOTHING),
             (1, 9, 10, 22, 23, 24, 500, 1011),
             {},
         ),

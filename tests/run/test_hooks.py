@@ -26,7 +26,8 @@ from fkit.run.hook.order import priority_number
 from fkit.run.hook.schedule import ParamSchedulerHook
 from fkit.run.hook.timer import Times
 from fkit.run.state import Memory, Position, RunState
-from fkit.training.schedule import CosineAnnealingLR, LinearLR, MultiStepLR
+from fkit.training.schedule.anneal import CosineAnnealingLR
+from fkit.training.schedule.factor import LinearLR, MultiStepLR
 from fkit.tree.error import FkitKeyError, FkitTypeError, FkitValueError, RunError
 
 LR = {"lr": np.array([0.1])}

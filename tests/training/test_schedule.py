@@ -1,8 +1,6 @@
-"""Schedules against mmengine's recorded values, for every case of the book that uses the policies there are."""
+"""Schedules by value: closed forms and chains of them. The recorded values are the book ``schedules``."""
 
-import json
 from dataclasses import dataclass
-from pathlib import Path
 from typing import ClassVar
 
 import numpy as np
@@ -10,86 +8,52 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from fkit.training import schedule
-from fkit.training.schedule import Time, chain
+from fkit.training.schedule.anneal import CosineAnnealingLR, PolyLR, QuadraticWarmupLR
+from fkit.training.schedule.chain import ahead, arrange, chain
+from fkit.training.schedule.cycle import CosineRestartLR, OneCycleLR
+from fkit.training.schedule.factor import ConstantLR, ExponentialLR, LinearLR, MultiStepLR, StepLR
+from fkit.training.schedule.plateau import ReduceOnPlateauLR
+from fkit.training.schedule.policy import INF, Extent, Time
+from fkit.training.schedule.recursion import Recursion
 from fkit.tree.error import FkitValueError
-
-BOOK = json.loads((Path(__file__).parents[1] / "golden" / "books" / "schedules.json").read_text())
-KINDS = ("LinearLR", "ConstantLR", "CosineAnnealingLR", "StepLR", "MultiStepLR")
-
-
-def policies(case):
-    found = case["param_scheduler"]
-    return found if isinstance(found, list) else [found]
-
-
-CASES = [
-    case
-    for case in BOOK["cases"]
-    if case["ref"] == "mmengine"
-    and "error" not in case
-    and case["policy"] not in ("auto_scale_lr", "initial_lr")
-    and all(policy["type"] in KINDS for policy in policies(case))
-]
-
-
-@pytest.mark.parametrize("case", CASES, ids=[case["id"] for case in CASES])
-def test_schedule_matches_the_reference(case):
-    cfg, length = case["train_cfg"], case["epoch_length"]
-    epochs = cfg["max_epochs"] if cfg["by_epoch"] else 1
-    total = cfg.get("max_iters", epochs * length)
-    made = []
-    for policy in policies(case):
-        given = {name: value for name, value in policy.items() if name not in ("type", "convert_to_iter_based")}
-        given.setdefault("end", epochs if given.get("by_epoch", True) else total)
-        one = getattr(schedule, policy["type"])(**given)
-        made.append(one.in_iterations(length) if policy.get("convert_to_iter_based") else one)
-    groups = case.get("param_groups") or [{}]
-    base = {"lr": np.array([group.get("lr", case["optimizer"]["lr"]) for group in groups])}
-    states = tuple(policy.init() for policy in made)
-    for iteration in range(case["n_iters"]):
-        at = Time(iteration, iteration // length if cfg["by_epoch"] else 0)
-        states, values = chain(tuple(made), states, at, base)
-        want = [group[iteration] for group in case["lr"]]
-        np.testing.assert_allclose(values["lr"], want, rtol=1e-9, atol=1e-12)
 
 
 def test_a_range_of_nothing_is_refused():
     with pytest.raises(FkitValueError, match="begin=5 and end=5 make no range"):
-        schedule.LinearLR(begin=5, end=5)
+        LinearLR(begin=5, end=5)
 
 
 def test_a_schedule_of_what_the_optimizer_lacks_names_what_it_has():
     with pytest.raises(FkitValueError, match=r"acts on 'momentum'.*\n.*lr"):
-        chain((schedule.ConstantLR(end=2, param="momentum"),), ((),), Time(0, 0), {"lr": np.array([0.1])})
+        arrange((ConstantLR(end=2, param="momentum"),), {"lr": np.array([0.1])})
 
 
 def test_a_momentum_schedule_acts_on_adams_first_beta():
     values = {"lr": np.array([0.1]), "beta1": np.array([0.8])}
-    policy = schedule.ConstantLR(factor=0.5, end=9, param="momentum")
-    assert chain((policy,), ((),), Time(0, 0), values)[1]["beta1"].tolist() == [0.4]
+    policy = ConstantLR(factor=0.5, end=9, param="momentum")
+    assert chain(arrange((policy,), values), ((),), Time(0, 0), values)[1]["beta1"].tolist() == [0.4]
 
 
-@pytest.mark.parametrize("kind", [kind for kind in KINDS if kind not in ("StepLR", "MultiStepLR")])
+@pytest.mark.parametrize("kind", [LinearLR, ConstantLR, CosineAnnealingLR])
 def test_a_policy_needs_no_end(kind):
-    policy = getattr(schedule, kind)(by_epoch=False)
-    assert policy.end == schedule.INF
+    policy = kind(by_epoch=False)
+    assert policy.end == INF
     values = [policy.step((), Time(i, 0), np.array([1.0]))[1][0] for i in (0, 10**6)]
-    assert values[0] != 1.0 or kind == "CosineAnnealingLR"
-    if kind == "ConstantLR":
+    assert values[0] != 1.0 or kind is CosineAnnealingLR
+    if kind is ConstantLR:
         assert values == [1 / 3, 1 / 3]
 
 
 def test_a_policy_without_end_has_none_in_iterations_either():
-    assert schedule.ConstantLR().in_iterations(7).end == schedule.INF
-    assert schedule.ConstantLR(end=3).in_iterations(7).end == 21
+    assert ConstantLR().in_iterations(7).end == INF
+    assert ConstantLR(end=3).in_iterations(7).end == 21
 
 
 @pytest.mark.parametrize(
     ("make", "text"),
     [
-        (lambda: schedule.StepLR(step_size=0), "StepLR: step_size = 0: at least 1"),
-        (lambda: schedule.CosineAnnealingLR(T_max=0), "CosineAnnealingLR: T_max = 0: at least 1"),
+        (lambda: StepLR(step_size=0), "StepLR: step_size = 0: at least 1"),
+        (lambda: CosineAnnealingLR(T_max=0), "CosineAnnealingLR: T_max = 0: at least 1"),
     ],
 )
 def test_a_length_of_nothing_is_refused(make, text):
@@ -127,24 +91,84 @@ def options(begin, end, by_epoch):
 
 POLICIES = (
     st.just(Twice())
-    | ranged(lambda *range: schedule.ConstantLR(**options(*range)))
-    | ranged(lambda *range: schedule.LinearLR(**options(*range)))
-    | ranged(lambda *range: schedule.StepLR(step_size=3, **options(*range)))
-    | ranged(lambda *range: schedule.MultiStepLR(milestones=(2, 5, 5, 30), **options(*range)))
-    | ranged(lambda *range: schedule.CosineAnnealingLR(eta_min=0.01, **options(*range)))
-    | ranged(lambda *range: schedule.CosineAnnealingLR(T_max=7, eta_min_ratio=0.1, **options(*range)))
+    | ranged(lambda *range: ConstantLR(**options(*range)))
+    | ranged(lambda *range: LinearLR(**options(*range)))
+    | ranged(lambda *range: StepLR(step_size=3, **options(*range)))
+    | ranged(lambda *range: MultiStepLR(milestones=(2, 5, 5, 30), **options(*range)))
+    | ranged(lambda *range: CosineAnnealingLR(eta_min=0.01, **options(*range)))
+    | ranged(lambda *range: CosineAnnealingLR(T_max=7, eta_min_ratio=0.1, **options(*range)))
+)
+SCHEDULERS = (
+    ranged(lambda *range: ConstantLR(**options(*range)))
+    | ranged(lambda *range: LinearLR(**options(*range)))
+    | ranged(lambda *range: StepLR(step_size=3, gamma=0.7, **options(*range)))
+    | ranged(lambda *range: ExponentialLR(gamma=0.97, **options(*range)))
+    | ranged(lambda *range: MultiStepLR(milestones=(0, 2, 5, 5, 30), gamma=0.9, **options(*range)))
+    | ranged(lambda *range: CosineAnnealingLR(eta_min=0.01, **options(*range)))
+    | ranged(lambda *range: CosineAnnealingLR(T_max=41, **options(*range)))
+    | ranged(lambda *range: CosineAnnealingLR(T_max=7, eta_min_ratio=0.1, **options(*range)))
+    | ranged(lambda *range: PolyLR(power=0.9, eta_min=0.01, **options(*range)))
+    | ranged(lambda *range: PolyLR(power=2.0, **options(*range)))
+    | ranged(lambda *range: QuadraticWarmupLR(**options(*range)))
+    | ranged(lambda *range: OneCycleLR(eta_max=(0.1, 0.2), total_steps=200, **options(*range)))
+    | ranged(lambda *range: CosineRestartLR(periods=(4, 9), restart_weights=(1, 0.5), eta_min=0.01, **options(*range)))
 )
 
 
 @given(st.lists(POLICIES, min_size=1, max_size=3), st.integers(0, 60), st.integers(0, 9), st.integers(1, 70))
 def test_what_is_computed_ahead_is_what_each_iteration_gives_to_the_bit(made, iteration, epoch, count):
     base = {"lr": np.array([0.1, 0.037]), "momentum": np.array([0.9, 0.9])}
-    states = tuple(policy.init() for policy in made)
-    rows = schedule.ahead(tuple(made), Time(iteration, epoch), count, base)
-    assert rows.keys() == {"lr"}
-    for i in range(count):
-        want = chain(tuple(made), states, Time(iteration + i, epoch), base)[1]["lr"]
+    links = [link for link in arrange(made, base, Extent(True, 50, 7)) if not isinstance(link.policy, Recursion)]
+    states = tuple(link.policy.init() for link in links)
+    rows = ahead(tuple(links), Time(iteration, epoch), count, base)
+    assert rows.keys() <= {"lr"}
+    for i in range(count if rows else 0):
+        want = chain(tuple(links), states, Time(iteration + i, epoch), base)[1]["lr"]
         assert rows["lr"][i].tolist() == want.tolist()
+
+
+def walk(links, base, epochs, length):
+    """What a chain gives in each iteration of a run of epochs, step by step."""
+    states, rows = tuple(link.policy.init() for link in links), []
+    for iteration in range(epochs * length):
+        states, values = chain(links, states, Time(iteration, iteration // length), base)
+        rows.append(values["lr"])
+    return np.array(rows)
+
+
+@given(st.lists(SCHEDULERS, min_size=1, max_size=4), st.integers(1, 9))
+def test_closed_forms_are_what_mmengines_recursion_gives(made, length):
+    base = {"lr": np.array([0.1, 0.037]), "initial_lr": np.array([0.2, 0.037])}
+    links = arrange(made, base, Extent(True, 12, length))
+    recursion = arrange([ReduceOnPlateauLR(), *made], base, Extent(True, 12, length))
+    assert [type(link.policy) for link in recursion] == [Recursion]
+    np.testing.assert_allclose(walk(links, base, 12, length), walk(recursion, base, 12, length), rtol=1e-9, atol=1e-12)
+
+
+@pytest.mark.parametrize(
+    ("made", "closed"),
+    [
+        ([LinearLR(by_epoch=False, end=9), MultiStepLR(milestones=(1, 2), end=9)], True),
+        ([LinearLR(by_epoch=False, end=9), CosineAnnealingLR(eta_min=0.01, begin=2, end=9)], True),
+        ([CosineAnnealingLR(eta_min=0.01, begin=2, end=9), LinearLR(by_epoch=False, end=9)], True),
+        ([LinearLR(by_epoch=False, end=99), CosineAnnealingLR(eta_min=0.01, begin=2, end=9)], False),
+        ([LinearLR(by_epoch=False, end=99), CosineAnnealingLR(begin=2, end=9)], True),
+        ([LinearLR(end=9), CosineAnnealingLR(T_max=3, end=9)], False),
+        ([LinearLR(end=9), OneCycleLR(eta_max=0.1, end=9)], False),
+        ([LinearLR(end=9), ReduceOnPlateauLR()], False),
+    ],
+)
+def test_a_chain_whose_members_commute_is_closed(made, closed):
+    links = arrange(made, {"lr": np.array([0.1])}, Extent(True, 9, 6))
+    assert all(getattr(link.policy, "closed", False) for link in links) is closed
+
+
+def test_of_several_optimizers_each_has_the_policy_of_a_bare_name():
+    base = {"gen.lr": np.array([0.1]), "disc.lr": np.array([0.2, 0.3]), "disc.momentum": np.array([0.9])}
+    links = arrange([StepLR(step_size=1, end=9), StepLR(step_size=1, gamma=0.5, end=9, param="disc.lr")], base)
+    values = chain(links, tuple(link.policy.init() for link in links), Time(9, 1), base)[1]
+    np.testing.assert_allclose(values["gen.lr"], [0.01])
+    np.testing.assert_allclose(values["disc.lr"], [0.01, 0.015])
 
 
 @given(POLICIES.filter(lambda policy: hasattr(policy, "change")), st.integers(0, 60))

@@ -13,7 +13,7 @@ from fkit.run.event import EVENTS, GENERIC, Event, generic
 from fkit.run.memory import write_memory
 from fkit.run.state import Memory, Position, RunState
 from fkit.training.program import Program
-from fkit.training.schedule import Schedule
+from fkit.training.schedule.policy import Schedule
 from fkit.training.state import Hyperparams
 from fkit.tree.check import expect
 from fkit.tree.contract import Contract, expect_fit, title

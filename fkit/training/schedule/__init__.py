@@ -1,0 +1,1 @@
+"""Schedules of hyperparameters as values: the protocol, mmengine's schedulers, mmcv's policies, chains of them."""
