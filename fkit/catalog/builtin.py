@@ -51,6 +51,17 @@ _HOOKS = (
     ("loops", "ValLoop", "fkit.run.scoring:Scoring", None, None),
 )  # fmt: skip
 
+_CONSTRUCTORS = (
+    ("optim_wrapper_constructors", "DefaultOptimWrapperConstructor", "fkit.training.paramwise:mmengine_default", None, None),
+    ("optim_wrapper_constructors", "DefaultOptimizerConstructor", "fkit.training.paramwise:mmcv_default", None, None),
+    ("optim_wrapper_constructors", "ForceDefaultOptimWrapperConstructor", "fkit.training.paramwise:forced_default", None, None),
+    ("optim_wrapper_constructors", "LayerDecayOptimWrapperConstructor", "fkit.training.depth:mmpose_layers", None, None),
+    ("optim_wrapper_constructors", "LayerDecayOptimizerConstructor", "fkit.training.depth:mmseg_vit_layers", None, None),
+    ("optim_wrapper_constructors", "LearningRateDecayOptimWrapperConstructor", "fkit.training.depth:mmpretrain_layers", None, None),
+    ("optim_wrapper_constructors", "LearningRateDecayOptimizerConstructor", "fkit.training.depth:mmseg_layers", None, None),
+)  # fmt: skip
+
+
 _SCHEDULES = tuple(
     ("param_schedulers", name, f"fkit.training.schedule.{file}:{name}", None, None)
     for file, names in (
@@ -171,7 +182,7 @@ _FILES = (
 )  # fmt: skip
 
 _ROWS: tuple[tuple[str, str, str, str | None, str | None], ...] = (
-    *_MODELS_TORCH, *_MODELS_JAX, *_HOOKS, *_SCHEDULES, *_DATA, *_METRICS, *_FILES, *_WRITERS,
+    *_MODELS_TORCH, *_MODELS_JAX, *_HOOKS, *_CONSTRUCTORS, *_SCHEDULES, *_DATA, *_METRICS, *_FILES, *_WRITERS,
 )  # fmt: skip
 
 # OpenMMLab's packages are scopes below the root, open: `mmdet.ResNet` is the kit's ResNet, from mmdet too. So is torch:

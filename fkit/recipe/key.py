@@ -92,8 +92,10 @@ _OPTIMIZER = table(
     Key("optimizer", PART, doc="`dict(type='AdamW', lr=...)`: a name, and its arguments", required=True),
     Key("param_groups", listed(mapped(ANYTHING, "a mapping with 'params'"), "a list of mappings"),
         doc="`dict(params=PATTERN, lr=...)` each: settings of the parameters whose name matches"),
-    Key("paramwise_cfg", ANYTHING, doc="settings by kind of layer", refused=_LATER),
-    Key("constructor", ANYTHING, doc="what makes the groups", refused=_LATER),
+    Key("paramwise_cfg", mapped(ANYTHING, "a mapping, such as dict(norm_decay_mult=0.0)"),
+        doc="settings by name and kind of layer, as the constructor takes them: `norm_decay_mult`, `bias_lr_mult`, `custom_keys`, ..."),
+    Key("constructor", _CLASS, doc="what makes the groups: DefaultOptimWrapperConstructor (mmcv 1.x: DefaultOptimizerConstructor), "
+        "one of layer-wise decay, or a function of one's own `(inventory, options, paramwise_cfg) -> groups`"),
     Key("clip_grad", _CLIP, doc="clip gradients before the update"),
     Key("accumulative_counts", whole(1), 1, "steps whose gradients are averaged for one update; the last ones of a run among themselves"),
     Key("loss_scale", ANYTHING, doc="of mixed precision", refused=_LATER),
@@ -117,7 +119,12 @@ _RANDOMNESS = table(
     Key("diff_rank_seed", FLAG, doc="a seed for each process: kept for runs of several"),
 )  # fmt: skip
 _SCALE = table(
-    Key("enable", FLAG, False, "scale the learning rate by the batch size", refused=_LATER),
+    Key(
+        "enable",
+        FLAG,
+        False,
+        "scale the learning rate of every group by batch size / `base_batch_size`, before schedules",
+    ),
     Key("base_batch_size", whole(1), doc="the batch size that the learning rate is for"),
 )
 _PROCESSES = table(

@@ -60,12 +60,16 @@ class Wrapper(NamedTuple):
     Attributes:
         optimizer: its config.
         groups: of parameters, a config each.
+        paramwise: ``paramwise_cfg``; None where there is none.
+        constructor: what makes the groups; None is the default one.
         clip: what happens to gradients that are too large; None leaves them.
         accumulative_counts: steps to one update.
     """
 
     optimizer: Part
     groups: tuple[Config, ...]
+    paramwise: Config | None
+    constructor: Any
     clip: Clip | None
     accumulative_counts: int
 
@@ -298,7 +302,18 @@ def _wrapper(tree: Config) -> Wrapper | None:
         return None
     optimizer = Part("optim_wrapper.optimizer", node["optimizer"])
     groups = tuple(node.get("param_groups") or ())
-    return Wrapper(optimizer, groups, _clip(tree, node.get("clip_grad")), node["accumulative_counts"])
+    paramwise, constructor = node.get("paramwise_cfg"), node.get("constructor")
+    if groups and (paramwise or constructor is not None):
+        other = "paramwise_cfg" if paramwise else "constructor"
+        raise FkitValueError(
+            f"optim_wrapper.param_groups and optim_wrapper.{other} both say what the groups are.",
+            path=f"optim_wrapper.{other}",
+            origin=tree.origin(f"optim_wrapper.{other}"),
+            repair="Keep one of them.",
+        )
+    return Wrapper(
+        optimizer, groups, paramwise, constructor, _clip(tree, node.get("clip_grad")), node["accumulative_counts"]
+    )
 
 
 def _clip(tree: Config, node: Config | None) -> Clip | None:

@@ -5,11 +5,13 @@ from typing import Any
 
 from frozendict import frozendict
 
+from fkit.catalog.build import maker_of
 from fkit.catalog.registry import Registry
 from fkit.catalog.report import placed
 from fkit.recipe.settings import Settings, Wrapper, line_of, missing
 from fkit.recipe.source import build_part, source_of
-from fkit.recipe.vocabulary import unsupported
+from fkit.recipe.vocabulary import name_of, unsupported
+from fkit.training.group import Construction
 from fkit.training.optimizer import TWINS, Optimizer, check_group, check_options
 from fkit.training.spec import Phase, Spec
 from fkit.training.transform import Transform, accumulate, clip_norm, clip_value
@@ -41,7 +43,7 @@ def spec_of(settings: Settings, registry: Registry, donate: bool, example: Any, 
         return _example(settings, registry) if example is None else example
 
     return Spec(
-        model, _optimizers(settings), _phases(settings.wrapper), settings.dtype, settings.device,
+        model, _optimizers(settings, registry), _phases(settings.wrapper), settings.dtype, settings.device,
         settings.memory_format, donate, settings.compile, settings.randomness.masks, first, total,
     )  # fmt: skip
 
@@ -56,9 +58,46 @@ def _example(settings: Settings, registry: Registry) -> Any:
     )
 
 
-def _optimizers(settings: Settings) -> Mapping[str, Optimizer]:
+def _optimizers(settings: Settings, registry: Registry) -> Mapping[str, Optimizer]:
     wrapper = settings.wrapper
-    return frozendict() if wrapper is None else frozendict(main=_optimizer(settings, wrapper))
+    return frozendict() if wrapper is None else frozendict(main=_optimizer(settings, wrapper, registry))
+
+
+_DEFAULT = "DefaultOptimWrapperConstructor"
+
+
+def _constructor(
+    settings: Settings, wrapper: Wrapper, registry: Registry, options: Mapping[str, Any]
+) -> Construction | None:
+    """What makes the groups of a config; None where it asks for none.
+
+    Args:
+        options: of the optimizer, as the config gives them.
+    """
+    if not wrapper.paramwise and wrapper.constructor is None:
+        return None
+    kind: Any = _DEFAULT if wrapper.constructor is None else wrapper.constructor
+    scope, path = settings.default_scope, "optim_wrapper.constructor"
+    try:
+        make = maker_of({"type": kind}, registry, "optim_wrapper_constructors", scope=scope)
+    except FkitError as error:
+        error.what = error.what.removeprefix("type = ")
+        raise placed(error, f"{path} = ", path, line_of(settings.tree, path)) from error.__cause__
+    return Construction(name_of(kind), make, options, wrapper.paramwise or frozendict())
+
+
+def _lr_scale(settings: Settings) -> float:
+    """``auto_scale_lr``: how many times the batch is that which the learning rate is for; 1 where that is not asked for."""
+    node = settings.tree.get("auto_scale_lr")
+    if node is None or not node["enable"]:
+        return 1.0
+    base, part = node.get("base_batch_size"), settings.loaders.get("train")
+    if base is None:
+        raise missing(settings, "auto_scale_lr.base_batch_size", "auto_scale_lr.enable=True")
+    if part is None:
+        raise missing(settings, "train_dataloader", "auto_scale_lr.enable=True")
+    whole = part.node.get("global_batch_size")
+    return (part.node.get("batch_size") or 1 if whole is None else whole) / base
 
 
 def _phases(wrapper: Wrapper | None) -> tuple[Phase, ...]:
@@ -76,7 +115,7 @@ def _transforms(wrapper: Wrapper) -> tuple[Transform, ...]:
     return (*transforms, clip_norm(*clip[1:]) if by_norm else clip_value(clip.limit))
 
 
-def _optimizer(settings: Settings, wrapper: Wrapper) -> Optimizer:
+def _optimizer(settings: Settings, wrapper: Wrapper, registry: Registry) -> Optimizer:
     path, node = wrapper.optimizer[:2]
     kind = node.get("type")
     if kind is None or not (isinstance(kind, str) or callable(kind)):
@@ -85,12 +124,13 @@ def _optimizer(settings: Settings, wrapper: Wrapper) -> Optimizer:
             choices=tuple(TWINS), label="Optimizers",
         )  # fmt: skip
     name = _name(kind)
-    options = {key: value for key, value in node.items() if key != "type"}
+    options = {key: value for key, value in node.items() if key not in ("type", "_scope_")}
     check_options(name, options, parse(path), settings.tree)  # here too, where the place is known
     for index, group in enumerate(wrapper.groups):
         check_group(name, group, ("optim_wrapper", "param_groups", index), settings.tree)
+    constructor, lr_scale = _constructor(settings, wrapper, registry, options), _lr_scale(settings)
     try:
-        return Optimizer.of(name, options, wrapper.groups)
+        return Optimizer.of(name, options, wrapper.groups, constructor, lr_scale)
     except FkitError as error:
         raise placed(error, "optim_wrapper: ", "optim_wrapper", settings.tree.origin("optim_wrapper")) from error
 

@@ -23,6 +23,7 @@ from fkit.run.lineup import hooks_of, wrapping
 from fkit.run.scoring import Scoring
 from fkit.training.backend import Backend
 from fkit.training.evaluator import Evaluator
+from fkit.training.group import remarks
 from fkit.training.program import Program
 from fkit.training.spec import Spec
 from fkit.tree.check import expect
@@ -130,8 +131,9 @@ def plan(
     hooks = hooks_of(settings, reg, name, course, functions.hyperparams, part)
     functions = _wrapped(functions, hooks, settings)
     evaluator = evaluator_of(settings, reg, "val" if part == "train" else held_out(settings, part, "evaluator"))
+    noted = replace(settings, notes=(*settings.notes, *remarks(functions)))
     return Plan(
-        cfg, settings, reg, name, room, functions, hooks, handlers(hooks), course, evaluator, settings.seed or 0,
+        cfg, noted, reg, name, room, functions, hooks, handlers(hooks), course, evaluator, settings.seed or 0,
         _writers(settings, reg), part, _scoring(settings, reg, part),
     )  # fmt: skip
 
@@ -241,10 +243,12 @@ def _program(room: Backend, spec: Spec, settings: Settings) -> Program:
     try:
         return room.program(spec)
     except FkitError as error:
-        path = _FIELDS.get(error.path)
+        inside = error.path.startswith(("paramwise_cfg", "constructor"))
+        path = f"optim_wrapper.{error.path}" if inside else _FIELDS.get(error.path)
         if path is None or is_reported(error):
             raise
-        raise placed(error, f"{path}: ", path, line_of(settings.tree, path)) from error
+        lead = "optim_wrapper." if error.what.startswith("paramwise_cfg") else f"{path}: "
+        raise placed(error, lead, path, line_of(settings.tree, path)) from error
 
 
 def _check_training(settings: Settings) -> None:

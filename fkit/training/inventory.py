@@ -6,7 +6,9 @@ from typing import Any, NamedTuple
 from fkit.training.label import LabelRange
 from fkit.tree.frozen import EMPTY
 
-__all__ = ["Entry", "Inventory"]
+__all__ = ["Entry", "Inventory", "is_deformable", "kind_of"]
+
+_DEFORMABLE = ("DeformConv2d", "ModulatedDeformConv2d")
 
 
 class Entry(NamedTuple):
@@ -20,6 +22,7 @@ class Entry(NamedTuple):
             or "" for a layer the kit does not know.
         buffer: a buffer (batch statistics), not a parameter.
         trainable: whether gradients reach it.
+        kind: what ``paramwise_cfg`` tells apart, see `kind_of`.
     """
 
     name: str
@@ -28,6 +31,7 @@ class Entry(NamedTuple):
     layer: str
     buffer: bool = False
     trainable: bool = True
+    kind: str = ""
 
 
 class Inventory(NamedTuple):
@@ -38,9 +42,38 @@ class Inventory(NamedTuple):
         rules: (module path, its ``init_cfg``), parents before children; "" is the model itself.
         aliases: (other name, first name) of tied weights.
         labels: what the model says of its targets' class numbers (`fkit.training.label.label_ranges`).
+        repeats: paths of layers that their parent has under an earlier name too: a list with one layer twice.
     """
 
     entries: tuple[Entry, ...]
     rules: tuple[tuple[str, Any], ...] = ()
     aliases: tuple[tuple[str, str], ...] = ()
     labels: Mapping[str, LabelRange] = EMPTY
+    repeats: tuple[str, ...] = ()
+
+
+def kind_of(path: str, *, norm: bool, conv: bool, depthwise: bool, deformed: bool) -> str:
+    """What ``paramwise_cfg`` tells apart among layers: "norm" (batch, instance, group and layer normalisation), "offset" (the
+    2-D convolution that gives a deformable one its offsets), "dcn" (another layer inside a deformable convolution), "dwconv" (a
+    2-D convolution with a filter a channel), or "".
+
+    Args:
+        path: of the layer.
+        norm, conv: whether it is one of these norms, or a 2-D convolution.
+        depthwise: of a convolution, whether it has as many groups as input channels.
+        deformed: whether the layer around it is a deformable convolution.
+
+    Example:
+        >>> kind_of("backbone.conv2.conv_offset", norm=False, conv=True, depthwise=False, deformed=True)
+        'offset'
+    """
+    if norm:
+        return "norm"
+    if deformed:
+        return "offset" if conv and "conv_offset" in path else "dcn"
+    return "dwconv" if conv and depthwise else ""
+
+
+def is_deformable(layer: type) -> bool:
+    """Whether a layer's class is a deformable convolution: mmcv's, by name, or one derived from it."""
+    return any(base.__name__ in _DEFORMABLE for base in layer.__mro__)

@@ -1,8 +1,8 @@
 """Optimizers and parameter groups as values, with torch's semantics; a room turns them into updates."""
 
 import re
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any, NamedTuple
 
@@ -11,7 +11,8 @@ from frozendict import frozendict
 from numpy.typing import NDArray
 
 from fkit.config.schema import ANYTHING, FLAG, TEXT, Key, Shape, check, either, listed, mapped, number, placed, table
-from fkit.tree.error import FkitValueError, quoted
+from fkit.training.inventory import Inventory
+from fkit.tree.error import FkitError, FkitKeyError, FkitValueError, quoted
 from fkit.tree.frozen import EMPTY, frozen
 from fkit.tree.path import Path
 
@@ -36,6 +37,7 @@ _SHAPES: Mapping[str, Shape] = frozendict(
 _PATTERNS = either(TEXT, listed(TEXT, "", filled=True), words="a pattern over parameter names or a list of them")
 
 
+_RATES = ("lr", "learning_rate")
 _NAMED = ("lr", "learning_rate", "momentum", "weight_decay")  # what other optimizers take in the same sense
 
 
@@ -74,12 +76,25 @@ class Group(NamedTuple):
     """Parameters that share settings.
 
     Attributes:
-        patterns: regular expressions over parameter names (``re.search``); () is every one left over.
+        patterns: regular expressions over parameter names (``re.search``).
         options: what differs from the optimizer's own options.
+        names: parameters by their whole names; a group with neither takes every one left over.
     """
 
     patterns: tuple[str, ...] = ()
     options: Mapping[str, Any] = EMPTY
+    names: frozenset[str] = frozenset()
+
+    def takes(self, name: str) -> bool:
+        """Whether a parameter is of the group, where none before took it."""
+        if name in self.names or not (self.patterns or self.names):
+            return True
+        return any(re.search(pattern, name) for pattern in self.patterns)
+
+
+Constructor = Callable[[Inventory], Iterable[Mapping[str, Any]]]
+"""What makes the groups of a model: ``inventory -> rows``, each a mapping with ``params`` (a name, or a list of them) and
+options, as a torch parameter group has it."""
 
 
 @dataclass(frozen=True)
@@ -90,6 +105,8 @@ class Optimizer:
         type: "SGD", "Adam", "AdamW" (twins), or a name in torch.optim or optax.
         options: its arguments; for a twin, with torch's defaults filled in.
         groups: in order; the last one takes what no other matched. Those with equal options are one setting.
+        constructor: what makes the groups once the model is known, by `on`; None where they are known.
+        lr_scale: what every group's learning rate is multiplied by before schedules act on it (``auto_scale_lr``).
 
     Example:
         >>> sgd = Optimizer.of("SGD", {"lr": 0.1, "weight_decay": 1e-4}, [{"params": "bias$", "weight_decay": 0.0}])
@@ -100,14 +117,24 @@ class Optimizer:
     type: str
     options: Mapping[str, Any]
     groups: tuple[Group, ...] = (Group(),)
+    constructor: Constructor | None = None
+    lr_scale: float = 1.0
 
     @staticmethod
-    def of(type: str, options: Mapping[str, Any], groups: Any = ()) -> "Optimizer":
+    def of(
+        type: str,
+        options: Mapping[str, Any],
+        groups: Any = (),
+        constructor: Constructor | None = None,
+        lr_scale: float = 1.0,
+    ) -> "Optimizer":
         """An optimizer of its config.
 
         Args:
             options: the config's arguments.
             groups: a list of dicts, each ``params`` (a pattern or a list of them) and options of its own.
+            constructor: what makes the groups instead, of what the model holds.
+            lr_scale: see `Optimizer`.
 
         Raises:
             FkitError: an argument that a twin does not take, or outside its bounds; a group without ``params``.
@@ -117,11 +144,41 @@ class Optimizer:
         if not parsed or parsed[-1].patterns:
             parsed = (*parsed, Group())
         chosen = {**TWINS.get(type, EMPTY), **options}
-        for group in parsed:
-            both = {**chosen, **group.options}
-            if type == "SGD" and both["nesterov"] and not both["momentum"]:
-                raise FkitValueError("optimizer SGD: nesterov=True needs a momentum above 0.", path="nesterov")
-        return Optimizer(type, frozen(chosen), parsed)
+        _check_together(type, chosen, parsed)
+        return Optimizer(type, frozen(chosen), parsed, constructor, lr_scale)
+
+    def on(self, inventory: Inventory, names: Iterable[str]) -> "Optimizer":
+        """The optimizer with the groups of a model.
+
+        Args:
+            names: what it trains of it; a row of the constructor may name others, which nothing moves.
+
+        Raises:
+            FkitError: the constructor refuses the model; a row that is no mapping, names no parameter, has no ``params``, or an
+                option that the optimizer does not take; a parameter in two rows.
+        """
+        if self.constructor is None:
+            return self
+        known = {entry.name: entry.name for entry in inventory.entries if not entry.buffer} | dict(inventory.aliases)
+        chosen: dict[str, Mapping[str, Any]] = {}
+        for row in self.constructor(inventory):
+            self._check_row(row)
+            options = {key: value for key, value in row.items() if key != "params" and self.options.get(key) != value}
+            for name in _named(row["params"], known, chosen):
+                chosen[name] = frozen(options)
+        members: dict[Mapping[str, Any], list[str]] = {}
+        for name in names:
+            members.setdefault(chosen.get(name, EMPTY), []).append(name)
+        groups = tuple(Group((), options, frozenset(group)) for options, group in members.items())
+        _check_together(self.type, self.options, groups)
+        return replace(self, groups=groups, constructor=None)
+
+    def _check_row(self, row: Any) -> None:
+        try:
+            check_group(self.type, row, lead=f"optimizer {self.type}: a parameter group: ")
+        except FkitError as error:
+            error.path = "paramwise_cfg"  # which is where a constructor has its settings from
+            raise
 
     @property
     def twin(self) -> bool:
@@ -142,7 +199,7 @@ class Optimizer:
         taken: list[list[str]] = [[] for _ in self.groups]
         for name in names:
             for members, group in zip(taken, self.groups, strict=True):
-                if not group.patterns or any(re.search(pattern, name) for pattern in group.patterns):
+                if group.takes(name):
                     members.append(name)
                     break
         for members, group in zip(taken, self.groups, strict=True):
@@ -172,7 +229,10 @@ class Optimizer:
         """The numbers a step takes as arguments, (G,) float64 each: ``lr``, ``weight_decay``, ``momentum``, ``eps``;
         ``betas`` are ``beta1`` and ``beta2``."""
         rows = [dict(_numbers(options)) for options, _ in self._rows]
-        return {name: np.array([row[name] for row in rows], np.float64) for name in rows[0]}
+        numbers = {name: np.array([row[name] for row in rows], np.float64) for name in rows[0]}
+        if self.lr_scale == 1.0:
+            return numbers
+        return {name: values * self.lr_scale if name in _RATES else values for name, values in numbers.items()}
 
     def fixed(self) -> Mapping[str, Any]:
         """The options that are no number: part of the program, not of the hyperparameters."""
@@ -185,6 +245,40 @@ class Optimizer:
             return ("momentum_buffer",) if momentum else ()
         extra = ("max_exp_avg_sq",) if self.options.get("amsgrad") else ()
         return ("step", "exp_avg", "exp_avg_sq", *extra)
+
+
+def _check_together(type: str, options: Mapping[str, Any], groups: tuple[Group, ...]) -> None:
+    """Refuse settings of a group that do not go together."""
+    for group in groups:
+        both = {**options, **group.options}
+        if type == "SGD" and both["nesterov"] and not both["momentum"]:
+            raise FkitValueError("optimizer SGD: nesterov=True needs a momentum above 0.", path="nesterov")
+
+
+def _named(params: Any, known: Mapping[str, str], taken: Iterable[str]) -> list[str]:
+    """The parameters that a constructor's row names, by their first names.
+
+    Args:
+        known: {every name: the first name of that parameter}.
+        taken: those of the rows before.
+
+    Raises:
+        FkitError: there is none of that name, or another row has it.
+    """
+    names: list[str] = []
+    for name in [params] if isinstance(params, str) else params:
+        if name not in known:
+            raise FkitKeyError(
+                f"a parameter group names {quoted(name)}, which is no parameter of the model.",
+                value=name,
+                choices=tuple(known),
+                label="Parameters",
+                path="constructor",
+            )
+        if known[name] in taken or known[name] in names:
+            raise FkitValueError(f"parameter {name!r} is in two groups.", path="constructor")
+        names.append(known[name])
+    return names
 
 
 def _number(value: Any) -> bool:

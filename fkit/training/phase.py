@@ -27,7 +27,7 @@ class Part(NamedTuple):
         phase: as the spec has it.
         place: its number among the phases, which its random numbers are drawn from.
         prefix: of its logs: "" where a step has one phase, else ``name/``.
-        optimizer: the value that its optimizer is.
+        optimizer: the value that its optimizer is, with its groups of the model.
         names: the parameters it trains, in the inventory's order.
         others: those that it leaves alone.
         numbers: ((hyperparameter of the step, of the optimizer), ...).
@@ -90,7 +90,7 @@ def parts_of(spec: Spec, inventory: Inventory) -> tuple[Part, ...]:
         several = len(spec.phases) > 1
         if titles.count(title) > 1:
             raise FkitValueError(f"two phases are called {title!r}.", repair="Give each phase a name of its own.")
-        optimizer = spec.optimizers[phase.optimizer]
+        optimizer = spec.optimizers[phase.optimizer].on(inventory, names)
         prefix = f"{phase.optimizer}." if len(spec.optimizers) > 1 else ""
         parts.append(
             Part(

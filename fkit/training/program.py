@@ -138,10 +138,9 @@ def assemble(backend: str, spec: Spec, pieces: Pieces) -> Program:
 
     def hyperparams() -> Hyperparams:
         numbers: dict[str, NDArray[np.float64]] = {}
-        for name, optimizer in spec.optimizers.items():
-            prefix = "" if len(spec.optimizers) == 1 else f"{name}."
-            for key, values in optimizer.hyperparams().items():
-                numbers[prefix + key] = values
+        for part in phases:
+            own = part.optimizer.hyperparams()
+            numbers |= {name: own[key] for name, key in part.numbers}
         return numbers
 
     return Program(

@@ -52,7 +52,7 @@ def test_a_whole_config_of_mmdet_2() -> None:
         "train_cfg": {"by_epoch": True, "max_epochs": 12, "val_interval": 3}, "val_cfg": {}, "test_cfg": {},
         "optim_wrapper": {
             "type": "AmpOptimWrapper", "optimizer": {"type": "SGD", "lr": 0.02, "momentum": 0.9},
-            "paramwise_cfg": {"norm_decay_mult": 0.0}, "clip_grad": {"max_norm": 35, "norm_type": 2}, "loss_scale": "dynamic",
+            "paramwise_cfg": {"norm_decay_mult": 0.0}, "constructor": "DefaultOptimizerConstructor", "clip_grad": {"max_norm": 35, "norm_type": 2}, "loss_scale": "dynamic",
         },
         "param_scheduler": [
             {"type": "LinearLR", "start_factor": 0.001, "by_epoch": False, "begin": 0, "end": 501},

@@ -103,7 +103,7 @@ WRONG = [
     ("randomness=dict(seed=1.5)\nseed=None", "randomness.seed = 1.5 is not a whole number"),
     ("randomness=dict(deterministic='no')", "randomness.deterministic = 'no' is not True or False"),
     ("launcher='pytorch'", "launcher = 'pytorch' is not supported yet: a run is one process"),
-    ("auto_scale_lr=dict(enable=True)", "auto_scale_lr.enable = True is not supported yet"),
+    ("auto_scale_lr=dict(enable=True)", "auto_scale_lr.enable=True needs auto_scale_lr.base_batch_size"),
 ]  # fmt: skip
 
 

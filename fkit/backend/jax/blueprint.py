@@ -14,7 +14,8 @@ from numpy.typing import NDArray
 from fkit.array.random import key, tag
 from fkit.backend.jax.naming import kind_of, leaf_of, to_torch, torch_path
 from fkit.catalog.report import broken
-from fkit.training.inventory import Entry, Inventory
+from fkit.training.inventory import Entry, Inventory, is_deformable
+from fkit.training.inventory import kind_of as group_kind
 from fkit.training.label import label_ranges
 from fkit.tree.contract import expect_fit, title
 from fkit.tree.error import FkitError, FkitTypeError, FkitValueError
@@ -104,7 +105,9 @@ def blueprint(module: nn.Module, example: Callable[[], Any] | None, dtype: str) 
             raise broken(f"{title(module)}, traced with mode='tensor',", cause, "model") from cause
     params, buffers, entries = [], [], []
     for path, layer in _owners(shapes, modules):
-        for site, entry in _arrays(path, layer, shapes, dtype):
+        parent = modules.get(path[:-1])
+        deformed = bool(path) and parent is not None and is_deformable(type(parent))
+        for site, entry in _arrays(path, layer, shapes, dtype, deformed):
             (buffers if entry.buffer else params).append(site)
             entries.append(entry)
     names = [entry.name for entry in entries]
@@ -197,9 +200,18 @@ def _owners(shapes: Mapping[str, Any], modules: Mapping[tuple[str, ...], nn.Modu
 
 
 def _arrays(
-    path: tuple[str, ...], layer: nn.Module | None, shapes: Mapping[str, Any], dtype: str
+    path: tuple[str, ...], layer: nn.Module | None, shapes: Mapping[str, Any], dtype: str, deformed: bool
 ) -> list[tuple[Site, Entry]]:
     kind, prefix = kind_of(layer), torch_path(path)
+    kernel = _child(shapes.get("params", {}), path).get("kernel")
+    size = kernel.shape if kind == "conv" and kernel is not None and len(kernel.shape) == 4 else None
+    group = group_kind(
+        prefix,
+        norm=kind == "norm" and not isinstance(layer, nn.RMSNorm),
+        conv=size is not None,
+        depthwise=size is not None and size[-2] == 1,
+        deformed=deformed,
+    )
     known = getattr(layer, "torch_class", "") if kind else ""
     entries: list[tuple[Site, Entry]] = []
     for collection in sorted(set(shapes) - set(_TRANSIENT), key=lambda name: name != "params"):
@@ -212,7 +224,16 @@ def _arrays(
             site = Site(full, collection, (*path, name), leaf.layout, computes)
             torch_shape = to_torch(np.broadcast_to(np.zeros((), np.bool_), shape.shape), leaf.layout).shape
             trainable = not leaf.buffer and bool(getattr(layer, "trainable", True))
-            entries.append((site, Entry(full, torch_shape, _type(shape.dtype, dtype), known, leaf.buffer, trainable)))
+            entry = Entry(
+                full,
+                torch_shape,
+                _type(shape.dtype, dtype),
+                known,
+                leaf.buffer,
+                trainable,
+                "" if leaf.buffer else group,
+            )
+            entries.append((site, entry))
     if isinstance(layer, nn.BatchNorm):
         full = f"{prefix}.num_batches_tracked" if prefix else "num_batches_tracked"
         entries.append((Site(full, "", (), "same", False), Entry(full, (), "int64", "BatchNorm2d", True, False)))

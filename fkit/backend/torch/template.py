@@ -15,7 +15,7 @@ from fkit.array.ops import Numpy
 from fkit.array.random import fold, host_fold, tag
 from fkit.backend.torch.drop import RandomLayer
 from fkit.backend.torch.interop import to_numpy
-from fkit.training.inventory import Entry, Inventory
+from fkit.training.inventory import Entry, Inventory, is_deformable, kind_of
 from fkit.training.label import label_ranges
 from fkit.tree.contract import expect_fit, title
 from fkit.tree.error import FkitTypeError
@@ -25,6 +25,7 @@ __all__ = ["Pool", "Template", "Words", "blank", "build", "inventory_of", "own_v
 Words = tuple[tuple[int, int], ...]
 """A key each random layer."""
 
+_NORMS = (nn.modules.batchnorm._BatchNorm, nn.modules.instancenorm._InstanceNorm, nn.GroupNorm, nn.LayerNorm)  # pyright: ignore[reportPrivateUsage]
 # layers of torch.nn that draw random numbers in training
 _RANDOM = ("Dropout", "RReLU", "FractionalMaxPool", "Multihead", "Transformer", "LSTM", "GRU", "RNN")
 _FORWARD = """A model has forward(inputs, samples=None, mode="tensor" | "loss" | "predict"). For example:
@@ -66,7 +67,9 @@ def inventory_of(module: nn.Module, floats: str) -> Inventory:
     entries: list[Entry] = []
     first: dict[Any, str] = {}
     aliases: list[tuple[str, str]] = []
+    deformable = {path for path, part in module.named_modules(remove_duplicate=False) if is_deformable(type(part))}
     for holder, path, buffer in _holders(module):
+        deformed = "." in path and path.rpartition(".")[0] in deformable
         tensors = holder._buffers if buffer else holder._parameters  # pyright: ignore[reportPrivateUsage]
         for leaf, tensor in tensors.items():
             if tensor is None or (buffer and leaf in holder._non_persistent_buffers_set):  # pyright: ignore[reportPrivateUsage]
@@ -78,11 +81,36 @@ def inventory_of(module: nn.Module, floats: str) -> Inventory:
             first[tensor] = name
             dtype = floats if tensor.is_floating_point() else str(tensor.dtype).removeprefix("torch.")
             layer = type(holder).__name__ if type(holder).__module__.startswith("torch.nn") else ""
-            entries.append(Entry(name, tuple(tensor.shape), dtype, layer, buffer, not buffer and tensor.requires_grad))
+            entries.append(
+                Entry(
+                    name, tuple(tensor.shape), dtype, layer, buffer, not buffer and tensor.requires_grad,
+                    "" if buffer else _kind(holder, path, deformed),
+                )
+            )  # fmt: skip
     rules = tuple(
         (path, part.init_cfg) for path, part in module.named_modules() if getattr(part, "init_cfg", None) is not None
     )
-    return Inventory(tuple(entries), rules, tuple(aliases), label_ranges(module))
+    return Inventory(tuple(entries), rules, tuple(aliases), label_ranges(module), tuple(_repeats(module)))
+
+
+def _repeats(module: nn.Module) -> Iterator[str]:
+    """Paths of children that their parent has under an earlier name too."""
+    for path, part in module.named_modules(remove_duplicate=False):
+        children = list(part._modules.items())  # pyright: ignore[reportPrivateUsage]
+        for i, (name, child) in enumerate(children):
+            if child is not None and any(child is other for _, other in children[:i]):
+                yield f"{path}.{name}" if path else name
+
+
+def _kind(part: nn.Module, path: str, deformed: bool) -> str:
+    conv = isinstance(part, nn.Conv2d)
+    return kind_of(
+        path,
+        norm=isinstance(part, _NORMS),
+        conv=conv,
+        depthwise=conv and part.in_channels == part.groups,
+        deformed=deformed,
+    )
 
 
 def own_values(make: Callable[[str], Any], inventory: Inventory, seed: int) -> dict[str, NDArray[Any]]:

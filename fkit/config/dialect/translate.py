@@ -169,6 +169,7 @@ def _optimizer(work: Work) -> Work:
     work = work.put("optim_wrapper.optimizer", type(source).of(optimizer, marks), "optimizer")
     if paramwise is not None:
         work = work.put("optim_wrapper.paramwise_cfg", paramwise, "optimizer.paramwise_cfg")
+        constructor = "DefaultOptimizerConstructor" if constructor is None else constructor
     if constructor is not None:
         work = work.put("optim_wrapper.constructor", constructor, "optimizer.constructor")
     return _optimizer_config(work)

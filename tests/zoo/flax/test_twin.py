@@ -84,7 +84,9 @@ def test_twins_hold_the_same_and_step_alike(name):
     one, two = torch.inventory, flax.inventory
     assert [entry.name for entry in one.entries] == [entry.name for entry in two.entries]
     for mine, other in zip(one.entries, two.entries, strict=True):
-        assert mine == other
+        assert mine == other  # the kind of layer too, which paramwise_cfg goes by
+    norms = {entry.name for entry in one.entries if entry.kind == "norm"}
+    assert norms == {entry.name for entry in one.entries if not entry.buffer and "Norm" in entry.layer}
     assert _plain(one.rules) == _plain(two.rules)
     states = torch.init(3), flax.init(3)
     start = torch.collect(states[0])
