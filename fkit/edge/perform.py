@@ -14,6 +14,7 @@ from fkit.edge.files import Files, place_of
 from fkit.edge.folder import versions
 from fkit.edge.gallery import picture_place
 from fkit.edge.journal import Journal, level_number, read_rows
+from fkit.edge.machine import Recorder, memory_now
 from fkit.edge.output import printable
 from fkit.edge.progress import Screen
 from fkit.edge.watch import Watch
@@ -22,7 +23,10 @@ from fkit.run.attempt import raised
 from fkit.run.effect import (
     DeleteCheckpoint,
     DrawCurves,
+    EmptyCache,
     Fail,
+    Profile,
+    ReportMemory,
     SaveCheckpoint,
     WriteConfig,
     WriteImage,
@@ -96,6 +100,7 @@ class Edge:
         self._watch = Watch(screen) if screen is not None else None
         self._versions: dict[str, str] = {}
         self._sound = -1
+        self._recorder = Recorder(plan.room, self.folder, self.say)
         self._performers: dict[type[Any], Performer] = {
             WriteScalars: self._write,
             WriteText: self._say,
@@ -107,6 +112,9 @@ class Edge:
             WriteConfig: self._config,
             WriteStatus: self._stand,
             Fail: self._fail,
+            EmptyCache: lambda effect, run: plan.room.empty_cache(),
+            ReportMemory: lambda effect, run: self.say(memory_now()),
+            Profile: self._recorder.perform,
         }
         for kind in self._performers:
             if (PERFORMERS, kind.__name__) in plan.registry:
@@ -187,6 +195,7 @@ class Edge:
     def close(self) -> None:
         """Let the writers end, leave the screen as it was, and let go of the files."""
         with contextlib.suppress(FkitError):
+            self._recorder.end()
             self._writers.close()
         if self.screen is not None:
             self.screen.close()

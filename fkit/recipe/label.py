@@ -11,7 +11,7 @@ from fkit.recipe.source import build_part
 from fkit.tree.check import expect
 from fkit.tree.error import FkitError
 
-__all__ = ["Names", "class_names", "datasets_of"]
+__all__ = ["Names", "class_names", "datasets_of", "part_classes"]
 
 _PARTS = ("test", "val", "train")
 _LEARNED = ("train", "val", "test")
@@ -70,6 +70,17 @@ def class_names(settings: Settings, registry: Registry, record: Mapping[str, Any
         if classes:
             return Names(classes, part.path)
     return Names(())
+
+
+def part_classes(settings: Settings, registry: Registry, part: str) -> tuple[str, ...]:
+    """The names of the classes of "train", "val" or "test" alone: what the config says of its dataset, or the dataset
+    itself; none where nothing says any."""
+    for one in datasets_of(settings, (part,)):
+        classes = _listed(one.node.get("classes")) or _listed(one.node.get("metainfo.classes"))
+        classes = classes or _said(one, settings, registry)
+        if classes:
+            return classes
+    return ()
 
 
 def datasets_of(settings: Settings, parts: Sequence[str] = _PARTS) -> tuple[Part, ...]:

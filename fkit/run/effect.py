@@ -7,10 +7,14 @@ __all__ = [
     "DeleteCheckpoint",
     "DrawCurves",
     "Effect",
+    "EmptyCache",
     "Fail",
+    "Profile",
+    "ReportMemory",
     "SaveCheckpoint",
     "SetHyperparams",
     "Stop",
+    "Tracing",
     "Validate",
     "WriteConfig",
     "WriteImage",
@@ -97,6 +101,52 @@ class WriteStatus(NamedTuple):
 
 class DrawCurves(NamedTuple):
     """Draw the curves of all metrics written so far."""
+
+
+class EmptyCache(NamedTuple):
+    """Give memory of the device that no array uses back to the system."""
+
+
+class ReportMemory(NamedTuple):
+    """Say in the log how much memory the machine has left, and how much this process uses."""
+
+
+class Tracing(NamedTuple):
+    """What a recording of where time goes holds; the arguments of `fkit.run.hook.machine.ProfilerHook`.
+
+    Attributes:
+        cpu: what the CPU does.
+        cuda: what CUDA does.
+        schedule: which of the steps; None is all.
+        ready: what is done with it.
+        shapes: of the operations' inputs.
+        memory: that they take.
+        stack: their lines of code.
+        flops: an estimate of their arithmetic.
+        path: of Chrome's JSON.
+    """
+
+    cpu: bool = True
+    cuda: bool = False
+    schedule: Mapping[str, Any] | None = None
+    ready: Any = None
+    shapes: bool = False
+    memory: bool = False
+    stack: bool = False
+    flops: bool = False
+    path: str | None = None
+
+
+class Profile(NamedTuple):
+    """Begin a recording, tell it that a step is done, or end it; to end none does nothing.
+
+    Attributes:
+        action: "start", "step" or "stop".
+        tracing: of "start", what is recorded.
+    """
+
+    action: str
+    tracing: Tracing | None = None
 
 
 class Validate(NamedTuple):

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from functools import cache
+from typing import Any
 
 from fkit.catalog.registry import Registry
 from fkit.recipe.settings import Part, Settings
@@ -26,6 +27,7 @@ def hooks_of(
     backend: str,
     course: Course,
     hyperparams: Callable[[], Hyperparams],
+    host: Callable[[Any], Any],
     of: str = "train",
 ) -> tuple[tuple[str, Hook], ...]:
     """(name, hook) of the default hooks, of the loop's own, and of the custom ones, in firing order: by priority, ties as
@@ -33,6 +35,7 @@ def hooks_of(
 
     Args:
         hyperparams: what the optimizers start with, for the schedules.
+        host: the room's.
         of: the plan's part; one that does not train has no schedules, and puts no beginning and end on record.
     """
     trains = of == "train"
@@ -44,7 +47,7 @@ def hooks_of(
     def schedules() -> tuple[Schedule, ...]:
         return schedules_of(settings, registry, course, hyperparams(), length) if trains else ()
 
-    offer = Offer(course, hyperparams, schedules, length)
+    offer = Offer(course, hyperparams, schedules, length, settings, registry, backend, host)
     default = [part for part in settings.hooks if part.path.startswith("default_hooks")]
     custom = [part for part in settings.hooks if part not in default]
     rows: tuple[Placed, ...] = ()

@@ -128,7 +128,7 @@ def plan(
     room, course = _room(name, settings), _course(settings, reg, part)
     trained = settings if part == "train" else replace(settings, wrapper=None)
     functions = _program(room, spec_of(trained, reg, donate, None, _total(settings, reg, course)), settings)
-    hooks = hooks_of(settings, reg, name, course, functions.hyperparams, part)
+    hooks = hooks_of(settings, reg, name, course, functions.hyperparams, room.host, part)
     functions = _wrapped(functions, hooks, settings)
     evaluator = evaluator_of(settings, reg, "val" if part == "train" else held_out(settings, part, "evaluator"))
     noted = replace(settings, notes=(*settings.notes, *remarks(functions)))

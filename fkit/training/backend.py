@@ -11,7 +11,23 @@ from fkit.training.program import Program
 from fkit.training.spec import Spec
 from fkit.training.state import TrainState
 
-__all__ = ["Backend"]
+__all__ = ["Backend", "Recording"]
+
+
+class Recording(Protocol):
+    """A recording of where time goes, under way."""
+
+    def step(self) -> None:
+        """A step of training is done."""
+        ...
+
+    def stop(self) -> Sequence[str]:
+        """End it, and write what was recorded.
+
+        Returns:
+            lines for a person: the table that was asked for, and where files are.
+        """
+        ...
 
 
 class Backend(Protocol):
@@ -80,6 +96,19 @@ class Backend(Protocol):
 
     def feed(self, batches: Iterator[Batch], program: Program, train: bool = True) -> Iterator[Batch]:
         """Batches on their way to a program's steps (``train``) or predictions: copied to the device ahead, or as is."""
+        ...
+
+    def empty_cache(self) -> None:
+        """Give memory of the device that no array uses back to the system."""
+        ...
+
+    def record(self, tracing: Any, folder: str) -> Recording:
+        """Begin a recording.
+
+        Args:
+            tracing: what of (`fkit.run.effect.Tracing`).
+            folder: where its files go.
+        """
         ...
 
     def environment(self) -> Mapping[str, str]:

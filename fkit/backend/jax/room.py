@@ -15,6 +15,7 @@ from fkit.backend.jax.device import device_of
 from fkit.backend.jax.ops import JaxOps
 from fkit.backend.jax.program import program
 from fkit.backend.jax.thread import threads
+from fkit.backend.jax.trace import JaxRecording, record
 from fkit.structures.batch import Batch
 from fkit.training.program import Program
 from fkit.training.spec import Spec
@@ -90,6 +91,13 @@ class Jax:
     def undetermined(self, error: BaseException) -> str:
         """The operation without a deterministic form that an error is about, or ""."""
         return undetermined(error)
+
+    def empty_cache(self) -> None:
+        """Nothing: XLA keeps a device's memory for the process, and has no way to give what is unused back."""
+
+    def record(self, tracing: Any, folder: str) -> JaxRecording:
+        """Begin a recording of where time goes; see `fkit.backend.jax.trace.record`."""
+        return record(tracing, folder)
 
     def environment(self) -> Mapping[str, str]:
         """Rows for `collect_env`: versions and devices."""

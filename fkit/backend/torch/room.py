@@ -18,6 +18,7 @@ from fkit.backend.torch.model import feed_of
 from fkit.backend.torch.ops import Torch
 from fkit.backend.torch.program import program as make_program
 from fkit.backend.torch.thread import threads, work
+from fkit.backend.torch.trace import TorchRecording, record
 from fkit.structures.batch import Batch
 from fkit.training.program import Program
 from fkit.training.spec import Spec
@@ -111,6 +112,15 @@ class TorchBackend:
         if feed.device.type != "cuda":
             return batches
         return fed(batches, feed, program.inventory.labels if train else EMPTY)
+
+    def empty_cache(self) -> None:
+        """Give CUDA's memory that no tensor uses back to the system."""
+        if torch.cuda.is_available():
+            torch.cuda.empty_cache()
+
+    def record(self, tracing: Any, folder: str) -> TorchRecording:
+        """Begin a recording of where time goes; see `fkit.backend.torch.trace.record`."""
+        return record(tracing, folder)
 
     def environment(self) -> Mapping[str, str]:
         """Versions and devices, in the words of mmengine's ``collect_env``."""

@@ -5,7 +5,10 @@ from collections.abc import Callable, Iterable, Mapping
 from difflib import get_close_matches
 from typing import Any, ClassVar, NamedTuple, cast
 
+from fkit.catalog.builtin import registry
+from fkit.catalog.registry import Registry
 from fkit.catalog.report import is_reported
+from fkit.recipe.settings import Settings
 from fkit.run.attempt import raised, told
 from fkit.run.course import Course
 from fkit.run.effect import Effect
@@ -58,6 +61,13 @@ Answer = tuple[Memory, tuple[Effect, ...]]
 Handler = Callable[[Memory, RunState, Event], Answer]
 
 
+_BUILT_IN = registry()
+
+
+def _same(outputs: Any) -> Any:
+    return outputs
+
+
 class Offer(NamedTuple):
     """What a plan that is being made offers its hooks; what is made of the config is made when it is asked for.
 
@@ -66,12 +76,20 @@ class Offer(NamedTuple):
         hyperparams: what the optimizers start with.
         schedules: the policies of ``param_scheduler``, in order.
         length: batches of a pass over the training data; 0 where it is endless.
+        settings: of the run; None where a hook is bound with no plan around it.
+        registry: where its parts come from.
+        backend: the name of its room.
+        host: a model's outputs -> the same on the host.
     """
 
     course: Course
     hyperparams: Callable[[], Hyperparams]
     schedules: Callable[[], tuple[Schedule, ...]]
     length: Callable[[], int] = lambda: 0
+    settings: Settings | None = None
+    registry: Registry = _BUILT_IN
+    backend: str = ""
+    host: Callable[[Any], Any] = _same
 
 
 class Hook:
