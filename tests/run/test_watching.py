@@ -112,7 +112,8 @@ def test_what_a_recording_cannot_be_is_an_error(options, kind, text):
 
 
 def offered(backend="torch", **keys):
-    return Offer(None, None, None, read(fkit.Config(keys)), fkit.registry(), backend)  # pyright: ignore[reportArgumentType]
+    settings = read(fkit.Config(keys))
+    return Offer(None, None, None, settings=settings, registry=fkit.registry(), backend=backend)  # pyright: ignore[reportArgumentType]
 
 
 def test_jax_records_what_it_can():
