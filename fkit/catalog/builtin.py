@@ -35,34 +35,31 @@ _MODELS_JAX = (
 )  # fmt: skip
 
 _HOOKS = (
-    ("hooks", "CheckInvalidLossHook", "fkit.run.hook.check:CheckInvalidLossHook", None, None),
     ("hooks", "CheckpointHook", "fkit.run.hook.checkpoint:CheckpointHook", None, None),
     ("hooks", "EMAHook", "fkit.run.hook.ema:EMAHook", None, None),
     ("hooks", "EMAHook", "fkit.run.hook.ema:MmcvEMAHook", None, "mmcv"),
     ("hooks", "ExpMomentumEMAHook", "fkit.run.hook.ema:ExpMomentumEMAHook", None, None),
     ("hooks", "LinearMomentumEMAHook", "fkit.run.hook.ema:LinearMomentumEMAHook", None, None),
-    ("hooks", "ClosureHook", "fkit.run.hook.check:ClosureHook", None, None),
     ("hooks", "DistSamplerSeedHook", "fkit.run.hook.log:DistSamplerSeedHook", None, None),
-    ("hooks", "EmptyCacheHook", "fkit.run.hook.machine:EmptyCacheHook", None, None),
     ("hooks", "IterTimerHook", "fkit.run.hook.timer:IterTimerHook", None, None),
     ("hooks", "LoggerHook", "fkit.run.hook.log:LoggerHook", None, None),
-    ("hooks", "MemoryProfilerHook", "fkit.run.hook.machine:MemoryProfilerHook", None, None),
-    ("hooks", "NumClassCheckHook", "fkit.run.hook.check:NumClassCheckHook", None, None),
     ("hooks", "ParamSchedulerHook", "fkit.run.hook.schedule:ParamSchedulerHook", None, None),
-    ("hooks", "ProfilerHook", "fkit.run.hook.machine:ProfilerHook", None, None),
     ("hooks", "RuntimeInfoHook", "fkit.run.hook.log:RuntimeInfoHook", None, None),
     ("loops", "EpochBasedTrainLoop", "fkit.run.course:by_epochs", None, None),
     ("loops", "IterBasedTrainLoop", "fkit.run.course:by_iterations", None, None),
     ("loops", "TestLoop", "fkit.run.scoring:Scoring", None, None),
     ("loops", "ValLoop", "fkit.run.scoring:Scoring", None, None),
-    ("hooks", "SyncBuffersHook", "fkit.run.hook.alone:SyncBuffersHook", None, None),
-    ("hooks", "SyncNormHook", "fkit.run.hook.alone:SyncNormHook", None, None),
-    ("param_schedulers", "ConstantLR", "fkit.training.schedule:ConstantLR", None, None),
-    ("param_schedulers", "CosineAnnealingLR", "fkit.training.schedule:CosineAnnealingLR", None, None),
-    ("param_schedulers", "LinearLR", "fkit.training.schedule:LinearLR", None, None),
-    ("param_schedulers", "MultiStepLR", "fkit.training.schedule:MultiStepLR", None, None),
-    ("param_schedulers", "StepLR", "fkit.training.schedule:StepLR", None, None),
 )  # fmt: skip
+
+_OTHER_HOOKS = tuple(
+    ("hooks", name, f"fkit.run.hook.{file}:{name}", None, None)
+    for file, names in (
+        ("alone", ("SyncBuffersHook", "SyncNormHook")),
+        ("check", ("CheckInvalidLossHook", "ClosureHook", "NumClassCheckHook")),
+        ("machine", ("EmptyCacheHook", "MemoryProfilerHook", "ProfilerHook")),
+    )
+    for name in names
+)
 
 _CONSTRUCTORS = (
     ("optim_wrapper_constructors", "DefaultOptimWrapperConstructor", "fkit.training.paramwise:mmengine_default", None, None),
@@ -195,7 +192,7 @@ _FILES = (
 )  # fmt: skip
 
 _ROWS: tuple[tuple[str, str, str, str | None, str | None], ...] = (
-    *_MODELS_TORCH, *_MODELS_JAX, *_HOOKS, *_CONSTRUCTORS, *_SCHEDULES, *_DATA, *_METRICS, *_FILES, *_WRITERS,
+    *_MODELS_TORCH, *_MODELS_JAX, *_HOOKS, *_OTHER_HOOKS, *_CONSTRUCTORS, *_SCHEDULES, *_DATA, *_METRICS, *_FILES, *_WRITERS,
 )  # fmt: skip
 
 # OpenMMLab's packages are scopes below the root, open: `mmdet.ResNet` is the kit's ResNet, from mmdet too. So is torch:
