@@ -30,6 +30,7 @@ from fkit.run.plan import Plan, open_data, plan
 from fkit.run.start import begin, restore
 from fkit.run.state import RunState
 from fkit.training.load import LoadFrom, load_from
+from fkit.training.pretrained import pretrained, taken
 from fkit.tree.check import expect
 from fkit.tree.error import FkitValueError, RunError
 from fkit.tree.frozen import EMPTY
@@ -186,6 +187,7 @@ def _built(job: _Job, opened: Opened, screen: Screen) -> Begun | RunState:
             return run._replace(status="finished")
     else:
         run = begin(made)
+        _pretrained(made, screen)
         if settings.load_from is not None:
             run = _loaded(made, run, settings.load_from, registry, screen)
     data = open_data(made)
@@ -224,6 +226,14 @@ def _drawn(settings: Settings, seed: int, meta: Mapping[str, Any]) -> str:
         return ""
     how = "of the run that goes on" if meta else "drawn"
     return f"seed {seed} ({how}; --seed {seed} repeats the run)"
+
+
+def _pretrained(plan: Plan, screen: Screen) -> None:
+    """Say what of the files that modules begin with does not fit."""
+    for part in pretrained(plan.program.inventory):
+        report = taken(part, plan.program.inventory, plan.program.spec.weights).report()
+        where = part.path or "the model"
+        screen.say(f"{where}: begins with the weights of {part.checkpoint}" + (f".\n  {report}" if report else ""))
 
 
 def _loaded(plan: Plan, run: RunState, source: LoadFrom, registry: Registry | None, screen: Screen) -> RunState:

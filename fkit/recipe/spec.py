@@ -1,6 +1,7 @@
 """The spec of a config's program: model, optimizer and what stands between gradient and update, for any backend."""
 
 from collections.abc import Mapping
+from functools import partial
 from typing import Any
 
 from frozendict import frozendict
@@ -8,6 +9,7 @@ from frozendict import frozendict
 from fkit.catalog.build import maker_of
 from fkit.catalog.registry import Registry
 from fkit.catalog.report import placed
+from fkit.fileio.weights import read_content
 from fkit.recipe.settings import Settings, Wrapper, line_of, missing
 from fkit.recipe.source import build_part, source_of
 from fkit.recipe.vocabulary import name_of, unsupported
@@ -45,6 +47,7 @@ def spec_of(settings: Settings, registry: Registry, donate: bool, example: Any, 
     return Spec(
         model, _optimizers(settings, registry), _phases(settings.wrapper), settings.dtype, settings.device,
         settings.memory_format, donate, settings.compile, settings.randomness.masks, first, total,
+        partial(read_content, registry=registry),
     )  # fmt: skip
 
 

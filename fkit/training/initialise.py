@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from fkit.array.random import generator, key
 from fkit.training.inventory import Entry, Inventory
+from fkit.training.pretrained import Read, pretrained, taken
 from fkit.training.rule import Rule, fans, rules
 from fkit.tree.error import FkitValueError
 
@@ -32,7 +33,9 @@ class _Place(NamedTuple):
     leaf: str  # "weight", "bias", "running_mean", ...
 
 
-def initial(inventory: Inventory, own: Callable[[int], Mapping[str, Array]], seed: int) -> dict[str, Array]:
+def initial(
+    inventory: Inventory, own: Callable[[int], Mapping[str, Array]], seed: int, read: Read | None = None
+) -> dict[str, Array]:
     """The arrays a run starts from, by path as in `fkit.training.state.Arrays`; no optimizer slots.
 
     Args:
@@ -41,13 +44,14 @@ def initial(inventory: Inventory, own: Callable[[int], Mapping[str, Array]], see
             1 and 0, running statistics 0 and 1, embeddings N(0, 1); ``init_cfg`` rules go over that, parents first.
         own: the modules' own values, asked for once if some layer is unknown.
         seed: of the run; array NAME draws from ``key(seed, "init", NAME)``.
+        read: gives the checkpoints that ``init_cfg``s of type Pretrained name; they go over everything else.
 
     Returns:
         ``params/NAME`` and ``buffers/NAME`` (drawn in float64, rounded to float32, then given the entry's dtype),
         ``iteration`` and ``updates`` (0-d int64), ``key`` ((2,) uint32, ``key(seed, "train")``).
 
     Raises:
-        FkitError: a rule names an initialiser, argument or module that is not there.
+        FkitError: a rule names an initialiser, argument or module that is not there, or a checkpoint that does not fit.
 
     Example:
         >>> entries = (Entry("fc.weight", (2, 4), "float32", "Linear"), Entry("fc.bias", (2,), "float32", "Linear"))
@@ -71,7 +75,9 @@ def initial(inventory: Inventory, own: Callable[[int], Mapping[str, Array]], see
             arrays[_where(entry)] = values.astype(np.float32).astype(entry.dtype)
     if unknown:
         _take(arrays, unknown, own(seed))
-    arrays = {_where(entry): arrays[_where(entry)] for entry in inventory.entries}
+    for part in pretrained(inventory):
+        arrays |= taken(part, inventory, read).arrays
+    arrays = {_where(entry): arrays[_where(entry)].astype(entry.dtype, copy=False) for entry in inventory.entries}
     arrays["iteration"] = np.zeros((), np.int64)
     arrays["updates"] = np.zeros((), np.int64)
     arrays["key"] = np.array(key(seed, "train"), np.uint32)

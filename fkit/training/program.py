@@ -103,7 +103,7 @@ def assemble(backend: str, spec: Spec, pieces: Pieces) -> Program:
     inventory, phases = pieces.inventory, pieces.phases
 
     def init(seed: int) -> TrainState:
-        arrays = initial(inventory, pieces.own, seed_of(seed))
+        arrays = initial(inventory, pieces.own, seed_of(seed), spec.weights)
         return pieces.place({**arrays, **first_slots(phases, inventory)})
 
     def collect(state: TrainState) -> dict[str, NDArray[Any]]:

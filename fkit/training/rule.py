@@ -10,6 +10,7 @@ from frozendict import frozendict
 from numpy.typing import NDArray
 
 from fkit.training.inventory import Inventory
+from fkit.training.pretrained import is_pretrained
 from fkit.tree.error import FkitKeyError, FkitTypeError, FkitValueError
 
 __all__ = ["Rule", "fans", "rules"]
@@ -100,7 +101,8 @@ def rules(inventory: Inventory) -> tuple[Rule, ...]:
     entries: list[Rule] = []
     for path, spec in inventory.rules:
         for one in _several(spec):
-            entries += _parse(path, one, paths)
+            if not is_pretrained(one):  # applied last (`fkit.training.pretrained`)
+                entries += _parse(path, one, paths)
     return tuple(entries)
 
 
@@ -146,7 +148,7 @@ def _rule(where: str, path: str, spec: Mapping[str, Any], layers: tuple[str, ...
     short = name.rpartition(".")[2].removesuffix("Init")
     if short == "Pretrained":
         raise FkitValueError(
-            f"{where}: type='Pretrained' is not supported yet.", repair="Load the weights with load_from, by name."
+            f"{where}: an override cannot be of type 'Pretrained'.", repair="Let the module itself have that init_cfg."
         )
     if short not in _LAWS:
         raise FkitKeyError(

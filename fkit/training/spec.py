@@ -4,6 +4,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
+from fkit.fileio.weights import Content
 from fkit.training.optimizer import Optimizer
 from fkit.training.transform import Transform
 from fkit.tree.error import FkitValueError
@@ -56,6 +57,8 @@ class Spec:
         masks: dropout's bits: "counter" (the run's own: equal on all backends) or "backend" (its generator: not).
         example: makes one batch of inputs; asked for by backends that learn shapes by tracing.
         total: steps of the whole run, for transforms that end with it; None where nobody knows.
+        weights: address -> content of a checkpoint, for modules whose ``init_cfg`` names one; None reads it by the built-in
+            schemes.
     """
 
     model: Callable[[str], Any]
@@ -69,6 +72,7 @@ class Spec:
     masks: str = "counter"
     example: Callable[[], Any] | None = None
     total: int | None = None
+    weights: Callable[[str], Content] | None = None
 
 
 def check_spec(spec: Spec) -> None:

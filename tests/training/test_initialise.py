@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from fkit.array.random import key
 from fkit.training.initialise import initial
 from fkit.training.inventory import Entry, Inventory
-from fkit.tree.error import FkitError, FkitKeyError, FkitTypeError, FkitValueError
+from fkit.tree.error import FkitError, FkitFileNotFoundError, FkitKeyError, FkitTypeError, FkitValueError
 
 CONV = Entry("stem.conv.weight", (64, 32, 3, 3), "float32", "Conv2d")
 NORM = (
@@ -134,7 +134,7 @@ def test_override_names_a_module_and_takes_the_rule_or_its_own() -> None:
         ({"type": "Normall", "layer": "Linear"}, FkitKeyError, "Did you mean 'Normal'?"),
         ({"type": "Normal", "layer": "Linear", "sdt": 1}, FkitTypeError, "Did you mean 'std'?"),
         ({"type": "Constant", "layer": "Linear"}, FkitTypeError, "needs 'val'"),
-        ({"type": "Pretrained", "checkpoint": "x.pth"}, FkitValueError, "not supported yet"),
+        ({"type": "Pretrained", "checkpoint": "x.pth"}, FkitFileNotFoundError, "x.pth: is not there"),
         ({"type": "Kaiming", "layer": "BatchNorm2d"}, FkitValueError, "two axes or more"),
         ({"type": "Kaiming", "mode": "fan", "layer": "Linear"}, FkitValueError, "Allowed: fan_in, fan_out"),
         ({"type": "Kaiming", "nonlinearity": "reluu", "layer": "Linear"}, FkitValueError, "Did you mean 'relu'?"),

@@ -11,6 +11,7 @@ from frozendict import frozendict
 from fkit.backend.jax.layers import Linear
 from fkit.catalog.entry import Built
 from fkit.structures.batch import Samples
+from fkit.training.pretrained import init_cfg_of
 from fkit.tree.error import FkitKeyError, FkitValueError
 
 __all__ = ["CrossEntropyLoss", "GlobalAveragePooling", "ImageClassifier", "LinearClsHead"]
@@ -47,12 +48,17 @@ class ImageClassifier(nn.Module):
     init_cfg: Any = None
 
     def __post_init__(self) -> None:
-        for name in ("pretrained", "train_cfg", "data_preprocessor"):
+        for name in ("train_cfg", "data_preprocessor"):
             if (value := getattr(self, name)) is not None:
                 raise FkitValueError(
                     f"ImageClassifier: {name}={value!r} is not supported yet.", repair=f"Leave {name} out."
                 )
         super().__post_init__()
+
+    @property
+    def init_rules(self) -> Any:
+        """``init_cfg``, or what ``pretrained`` says."""
+        return init_cfg_of(self.pretrained, self.init_cfg, "ImageClassifier")
 
     @property
     def label_ranges(self) -> Mapping[str, Any] | None:

@@ -8,6 +8,7 @@ from flax import linen as nn
 from frozendict import frozendict
 
 from fkit.backend.jax.layers import avg_pool, conv_layer, max_pool, norm_layer
+from fkit.training.pretrained import init_cfg_of
 from fkit.tree.error import FkitValueError
 from fkit.zoo.flax.small import check_channels
 
@@ -107,11 +108,11 @@ class ResNet(nn.Module):
             mmdet's ResNet (`DetResNet`) has True.
         with_cp: recompute blocks in the backward pass to save memory.
         zero_init_residual: the last norm of each block starts at 0, unless ``init_cfg`` is given.
+        pretrained: OpenMMLab's older form of ``init_cfg=dict(type="Pretrained", checkpoint=...)``.
         init_cfg: rules for initial weights; None is Kaiming for convolutions and 1 for norms.
 
     Raises:
-        FkitValueError: an argument outside what is allowed, or one not supported (``dcn``, ``plugins``,
-            ``pretrained``).
+        FkitValueError: an argument outside what is allowed, or one not supported (``dcn``, ``plugins``).
     """
 
     depth: int
@@ -139,7 +140,7 @@ class ResNet(nn.Module):
     stem_form: ClassVar[tuple[int, int, bool]] = (7, 2, True)
 
     def __post_init__(self) -> None:
-        for name in ("dcn", "plugins", "pretrained"):
+        for name in ("dcn", "plugins"):
             if (value := getattr(self, name)) is not None:
                 raise FkitValueError(f"ResNet: {name}={value!r} is not supported yet.", repair=f"Leave {name} out.")
         _check(self.depth, self.num_stages, self.strides, self.dilations, self.out_indices, self.style)
@@ -148,7 +149,8 @@ class ResNet(nn.Module):
     @property
     def init_rules(self) -> Any:
         """``init_cfg``, or its default."""
-        return _INIT if self.init_cfg is None else self.init_cfg
+        rules = init_cfg_of(self.pretrained, self.init_cfg, "ResNet")
+        return _INIT if rules is None else rules
 
     @nn.compact
     def __call__(self, x: Array, train: bool = False) -> tuple[Array, ...]:
@@ -168,7 +170,7 @@ class ResNet(nn.Module):
                 x = block(
                     planes, bottleneck, stride, self.dilations[i], j == 0 and (stride != 1 or width != wide),
                     self.style, self.avg_down, self.conv_cfg, self.norm_cfg, frozen,
-                    self.zero_init_residual and self.init_cfg is None, name=f"layer{i + 1}_{j}",
+                    self.zero_init_residual and self.init_rules is _INIT, name=f"layer{i + 1}_{j}",
                 )(x, moving and not frozen)  # fmt: skip
                 width = wide
             if i in self.out_indices:

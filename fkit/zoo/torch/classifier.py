@@ -9,6 +9,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from fkit.structures.batch import Samples
+from fkit.training.pretrained import init_cfg_of
 from fkit.tree.error import FkitKeyError, FkitValueError
 
 __all__ = ["CrossEntropyLoss", "GlobalAveragePooling", "ImageClassifier", "LinearClsHead"]
@@ -51,7 +52,6 @@ class ImageClassifier(nn.Module):
     ) -> None:
         super().__init__()
         for name, value in (
-            ("pretrained", pretrained),
             ("train_cfg", train_cfg),
             ("data_preprocessor", data_preprocessor),
         ):
@@ -59,7 +59,7 @@ class ImageClassifier(nn.Module):
                 raise FkitValueError(
                     f"ImageClassifier: {name}={value!r} is not supported yet.", repair=f"Leave {name} out."
                 )
-        self.init_cfg = init_cfg
+        self.init_cfg = init_cfg_of(pretrained, init_cfg, "ImageClassifier")
         self.backbone = build("models", backbone)
         self.neck = None if neck is None else build("models", neck)
         self.head = None if head is None else build("models", head)

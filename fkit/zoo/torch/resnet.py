@@ -12,6 +12,7 @@ from torch.nn.modules.batchnorm import _BatchNorm  # pyright: ignore[reportPriva
 from torch.utils.checkpoint import checkpoint
 
 from fkit.backend.torch.layers import conv_layer, norm_layer
+from fkit.training.pretrained import init_cfg_of
 from fkit.tree.error import FkitValueError
 
 __all__ = ["BasicBlock", "Bottleneck", "DetResNet", "ResNet", "ResNetCifar"]
@@ -161,11 +162,11 @@ class ResNet(nn.Module):
             mmdet's ResNet (`DetResNet`) has True.
         with_cp: recompute blocks in the backward pass to save memory.
         zero_init_residual: the last norm of each block starts at 0, unless ``init_cfg`` is given.
+        pretrained: OpenMMLab's older form of ``init_cfg=dict(type="Pretrained", checkpoint=...)``.
         init_cfg: rules for initial weights; None is Kaiming for convolutions and 1 for norms.
 
     Raises:
-        FkitValueError: an argument outside what is allowed, or one not supported (``dcn``, ``plugins``,
-            ``pretrained``).
+        FkitValueError: an argument outside what is allowed, or one not supported (``dcn``, ``plugins``).
     """
 
     def __init__(
@@ -193,7 +194,7 @@ class ResNet(nn.Module):
         pretrained: Any = None,
     ) -> None:
         super().__init__()
-        for name, value in (("dcn", dcn), ("plugins", plugins), ("pretrained", pretrained)):
+        for name, value in (("dcn", dcn), ("plugins", plugins)):
             if value is not None:
                 raise FkitValueError(f"ResNet: {name}={value!r} is not supported yet.", repair=f"Leave {name} out.")
         _check(depth, num_stages, strides, dilations, out_indices, style)
@@ -201,6 +202,7 @@ class ResNet(nn.Module):
         self.out_indices = tuple(out_indices)
         self.frozen_stages = frozen_stages
         self.norm_eval = norm_eval
+        init_cfg = init_cfg_of(pretrained, init_cfg, "ResNet")
         zero_init = zero_init_residual and init_cfg is None
         self.init_cfg = _INIT if init_cfg is None else init_cfg
         stem = base_channels if stem_channels is None else stem_channels
