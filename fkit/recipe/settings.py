@@ -13,6 +13,7 @@ from fkit.recipe.key import KEYS, LOOPS
 from fkit.recipe.load import load_of
 from fkit.recipe.log import Log, log_of
 from fkit.recipe.part import Part
+from fkit.recipe.timing import schedule_notes
 from fkit.recipe.vocabulary import is_own_loop, name_of, settle
 from fkit.training.load import LoadFrom
 from fkit.tree.error import FkitError, FkitKeyError, FkitValueError, quoted
@@ -176,7 +177,7 @@ def read(cfg: Config) -> Settings:
         return tree.get(name)
 
     return Settings(
-        tree, (*notes, *_late(tree, train)), _part(tree, "model"), _parts(tree, "dataloader"), _parts(tree, "evaluator"), train,
+        tree, (*notes, *_late(tree, train), *_of_schedules(tree, train)), _part(tree, "model"), _parts(tree, "dataloader"), _parts(tree, "evaluator"), train,
         wrapper, _schedules(tree), _workflow(tree), _hooks(tree), log_of(tree), seed,
         Randomness(get("randomness.deterministic"), get("randomness.masks")), _environment(tree), get("backend"), get("dtype"), get("device"),
         get("memory_format"), get("compile"),
@@ -279,6 +280,10 @@ def _late(tree: Config, loop: Loop | None) -> tuple[str, ...]:
     if interval > loop.limit and not loop.part.node.get("dynamic_intervals"):
         return (f"train_cfg.val_interval = {interval} is beyond {run}: validated once, at the end.",)
     return ()
+
+
+def _of_schedules(tree: Config, loop: Loop | None) -> tuple[str, ...]:
+    return () if loop is None else schedule_notes(tree, loop.by_epoch is not False)
 
 
 def _by_epoch(tree: Config, node: Config, kind: Any) -> bool:

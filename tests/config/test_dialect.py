@@ -129,11 +129,48 @@ def test_policies() -> None:
     assert rates({"policy": "exp", "gamma": 0.9}, **EPOCHS) == [
         {"type": "ExponentialLR", "gamma": 0.9, "by_epoch": True}
     ]
-    for policy, message in (("cyclic", "has no scheduler"), ("inv", "has no scheduler")):
-        with pytest.raises(FkitValueError, match=message):
-            rates({"policy": policy, "gamma": 1}, **EPOCHS)
-    with pytest.raises(FkitValueError, match="floor under a step policy"):
-        rates({"policy": "step", "step": [1], "min_lr": 0.1}, **EPOCHS)
+
+
+WARM: dict[str, Any] = {"warmup": "linear", "warmup_iters": 5}
+LINEAR = {"type": "LinearLR", "start_factor": 0.1, "by_epoch": False, "begin": 0, "end": 6}
+OURS = [
+    ({"policy": "step", "step": [2, 3], "min_lr": 0.1}, EPOCHS, [{"type": "StepLrUpdater", "milestones": [2, 3], "gamma": 0.1, "min_lr": 0.1, "by_epoch": True}]),
+    ({"policy": "step", "step": [9, 4]}, EPOCHS, [{"type": "MultiStepLR", "milestones": [9, 9], "gamma": 0.1, "by_epoch": True}]),
+    ({"policy": "cyclic"}, EPOCHS, [{"type": "CyclicLrUpdater", "by_epoch": False}]),
+    ({"policy": "inv", "gamma": 0.5}, EPOCHS, [{"type": "InvLrUpdater", "gamma": 0.5, "by_epoch": True}]),
+    ({"policy": "poly", "min_lr": 1e-4, **WARM}, ITERS, [{"type": "PolyLrUpdater", "min_lr": 1e-4, "by_epoch": False}, LINEAR]),
+    ({"policy": "poly", **WARM}, ITERS, [LINEAR, {"type": "PolyLR", "power": 1.0, "eta_min": 0.0, "by_epoch": False, "begin": 0, "end": 101}]),
+    ({"policy": "poly", "by_epoch": False}, EPOCHS, [{"type": "PolyLrUpdater", "by_epoch": False}]),
+    ({"policy": "CosineAnnealing", "min_lr": 0.01, **WARM}, EPOCHS, [{"type": "CosineAnnealingLrUpdater", "min_lr": 0.01, "by_epoch": True}, LINEAR]),
+    ({"policy": "CosineAnnealing", "min_lr": 0, "by_epoch": False}, EPOCHS, [{"type": "CosineAnnealingLR", "eta_min": 0, "by_epoch": True, "begin": 0, "convert_to_iter_based": True, "end": 10}]),
+    ({"policy": "LinearAnnealing", "min_lr_ratio": 0.1}, EPOCHS, [{"type": "LinearLR", "start_factor": 1.0, "end_factor": 0.1, "by_epoch": True, "begin": 0, "end": 11}]),
+    ({"policy": "FlatCosineAnnealing", "min_lr": 0.1, "start_percent": 0.5}, EPOCHS, [{"type": "FlatCosineAnnealingLrUpdater", "start_percent": 0.5, "min_lr": 0.1, "by_epoch": True}]),
+    ({"policy": "OneCycle", "max_lr": 0.1, "three_phase": True}, EPOCHS, [{"type": "OneCycleLrUpdater", "max_lr": 0.1, "three_phase": True, "by_epoch": False}]),
+    ({"policy": "CosineAnnealingCooldown", "min_lr": 0.1, "cool_down_time": 2}, EPOCHS, [{"type": "CosineAnnealingCooldownLrUpdater", "cool_down_time": 2, "min_lr": 0.1, "by_epoch": True}]),
+    ({"policy": "fixed", "warmup": "exp", "warmup_iters": 5}, EPOCHS, [{"type": "WarmupLR", "warmup": "exp", "warmup_iters": 5, "warmup_ratio": 0.1}]),
+    ({"policy": "fixed", **WARM, "warmup_by_epoch": True}, EPOCHS, [{"type": "WarmupLR", "warmup": "linear", "warmup_iters": 5, "warmup_ratio": 0.1, "warmup_by_epoch": True}]),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("lr_config", "run", "want"), OURS)
+def test_a_policy_is_mmengines_where_the_numbers_are_the_same_and_else_the_kits_own(
+    lr_config: dict[str, Any], run: dict[str, Any], want: list[dict[str, Any]]
+) -> None:
+    assert rates(lr_config, **run) == want
+
+
+def test_momentum_policies_come_after_those_of_the_rate_and_their_warmup_divides() -> None:
+    table = {"policy": "CosineAnnealing", "min_momentum": 0.5, "warmup": "constant", "warmup_iters": 5}
+    assert rates({"policy": "fixed"}, momentum_config=table, **EPOCHS) == [
+        {"type": "CosineAnnealingMomentumUpdater", "min_momentum": 0.5, "by_epoch": True},
+        {"type": "WarmupMomentum", "warmup": "constant", "warmup_iters": 5, "warmup_ratio": 0.9},
+    ]
+
+
+def test_a_policy_by_epochs_in_a_run_of_iterations_is_never_applied_and_that_is_said() -> None:
+    cfg = Config({"optimizer": {"type": "SGD"}, "momentum_config": {"policy": "step", "step": 3}, **ITERS})
+    new, notes = translate(cfg)
+    assert "param_scheduler" not in new and any("mmcv never applies it" in note for note in notes)
 
 
 @pytest.mark.parametrize(

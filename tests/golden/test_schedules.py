@@ -36,7 +36,9 @@ def base_of(case: dict[str, Any]) -> Values:
     scale = case.get("auto_scale_lr") or {}
     factor = case["batch_size"] / scale["base_batch_size"] if scale.get("enable") else 1.0
     base = {"lr": np.array([row["lr"] * factor for row in rows])}
-    if any("initial_lr" in row for row in rows):
+    if any("initial_lr" in row for row in rows) and case["ref"] == "mmcv1":  # lr is what was in force when it was saved
+        base = {"lr": np.array([row["initial_lr"] for row in rows])}
+    elif any("initial_lr" in row for row in rows):
         base["initial_lr"] = np.array([row.get("initial_lr", row["lr"]) for row in rows])
     if "betas" in rows[0]:
         base["beta1"] = np.array([row["betas"][0] for row in rows])
@@ -112,8 +114,3 @@ def test_case(case: dict[str, Any]) -> None:
         np.testing.assert_allclose(
             np.array([row[name] for row in rows]).T, untag(case["momentum"]), rtol=1e-9, atol=1e-12
         )
-
-
-def cases(book: dict[str, Any]) -> list[dict[str, Any]]:
-    """mmengine's; mmcv's come with their translation."""
-    return [case for case in book["cases"] if case["ref"] == "mmengine"]

@@ -224,3 +224,21 @@ def test_a_word_of_merging_that_nothing_merged_says_what_to_do(path):
     with pytest.raises(FkitValueError, match=re.escape(f"{path + '.' if path else ''}_delete_ reached a build")):
         tree_of(fkit.Config({**tree, **leaf}))
     tree_of(fkit.Config(tree))
+
+
+@pytest.mark.parametrize(
+    ("policy", "words"),
+    [
+        ({"type": "StepLR", "step_size": 3}, ["param_scheduler[0] counts epochs in a run of iterations"]),
+        ({"type": "StepLR", "step_size": 3, "by_epoch": False}, []),
+        ({"type": "LinearLR", "convert_to_iter_based": True}, []),
+        ({"type": "ReduceOnPlateauLR"}, []),
+        ({"type": "StepLR", "step_size": 3, "by_epoch": False, "verbose": True}, ["param_scheduler[0].verbose"]),
+    ],
+)
+def test_a_schedule_that_never_moves_is_told(policy, words):
+    notes = read(fkit.Config({"train_cfg": {"by_epoch": False, "max_iters": 9}, "param_scheduler": [policy]})).notes
+    assert [note for note in notes if "param_scheduler" in note] == [
+        note for note in notes if any(w in note for w in words)
+    ]
+    assert len([note for note in notes if "param_scheduler" in note]) == len(words)

@@ -193,22 +193,33 @@ class WarmupMomentum(WarmupLR):
 
 
 @dataclass(frozen=True, kw_only=True)
-class StepMomentumUpdater(StepLrUpdater):
-    """`StepLrUpdater` of the momentum."""
+class _Low:
+    """The lowest value under mmcv's names for the momentum."""
 
     param: str = "momentum"
+    min_momentum: float | None = None
+    min_momentum_ratio: float | None = None
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "min_lr", self.min_momentum)
+        if hasattr(self, "min_lr_ratio"):
+            object.__setattr__(self, "min_lr_ratio", self.min_momentum_ratio)
+        parent: Any = super()
+        parent.__post_init__()
+
+
+@dataclass(frozen=True, kw_only=True)
+class StepMomentumUpdater(_Low, StepLrUpdater):
+    """`StepLrUpdater` of the momentum."""
+
     gamma: float = 0.5
 
 
 @dataclass(frozen=True, kw_only=True)
-class CosineAnnealingMomentumUpdater(CosineAnnealingLrUpdater):
+class CosineAnnealingMomentumUpdater(_Low, CosineAnnealingLrUpdater):
     """`CosineAnnealingLrUpdater` of the momentum."""
-
-    param: str = "momentum"
 
 
 @dataclass(frozen=True, kw_only=True)
-class LinearAnnealingMomentumUpdater(LinearAnnealingLrUpdater):
+class LinearAnnealingMomentumUpdater(_Low, LinearAnnealingLrUpdater):
     """`LinearAnnealingLrUpdater` of the momentum."""
-
-    param: str = "momentum"

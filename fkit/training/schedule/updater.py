@@ -160,20 +160,25 @@ class _Low(Updater):
 
 @dataclass(frozen=True, kw_only=True)
 class StepLrUpdater(Updater):
-    """Times ``gamma`` every ``step``, or at each of a list of them; never below ``min_lr``.
+    """Times ``gamma`` every ``step_size`` or at each of ``milestones`` (mmcv's ``step``), and never below ``min_lr``.
 
-    Of a list that is not sorted the first entry that is not reached counts, as in mmcv.
+    Of milestones that are not sorted the first that is not reached counts, as in mmcv.
     """
 
-    least: ClassVar[tuple[tuple[str, int], ...]] = (("step", 1),)
-    step: int | tuple[int, ...]  # pyright: ignore[reportIncompatibleMethodOverride]
+    least: ClassVar[tuple[tuple[str, int], ...]] = (("step_size", 1), ("milestones", 1))
+    step_size: int | None = None
+    milestones: tuple[int, ...] | None = None
     gamma: float = 0.1
     min_lr: float | None = None
 
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        one_of(self, "step_size", "milestones", needed=True)
+
     def weight(self, t: int) -> float:
-        if isinstance(self.step, int):
-            return self.gamma ** (t // self.step)
-        return self.gamma ** bisect_right(tuple(accumulate(self.step, max)), t)
+        if self.step_size is not None:
+            return self.gamma ** (t // self.step_size)
+        return self.gamma ** bisect_right(tuple(accumulate(self.milestones or (), max)), t)
 
     def regular(self, t: int, origin: Value) -> Value:
         value = origin * self.weight(t)
@@ -260,11 +265,11 @@ class CosineAnnealingCooldownLrUpdater(_Low):
 
 @dataclass(frozen=True, kw_only=True)
 class CosineRestartLrUpdater(_Low):
-    """Half a cosine a period, each from its weight times what the hyperparameter was.
+    """Half a cosine a period, each to the lowest value.
 
     Args:
         periods: steps of each; the run may not be longer than all.
-        restart_weights: one for each.
+        restart_weights: how far above the lowest value each begins, as a part of what the hyperparameter was.
     """
 
     least: ClassVar[tuple[tuple[str, int], ...]] = (("periods", 1),)
@@ -286,5 +291,5 @@ class CosineRestartLrUpdater(_Low):
         ends = tuple(accumulate(self.periods))
         period = min(bisect_right(ends, t), len(ends) - 1)
         part = (t - (ends[period - 1] if period else 0)) / self.periods[period]
-        low, top = self.low(origin), origin * self.restart_weights[period]
-        return low + 0.5 * (top - low) * (1 + math.cos(math.pi * part))
+        low = self.low(origin)
+        return low + 0.5 * self.restart_weights[period] * (origin - low) * (1 + math.cos(math.pi * part))
