@@ -57,6 +57,16 @@ _OTHER_HOOKS = tuple(
         ("alone", ("SyncBuffersHook", "SyncNormHook")),
         ("check", ("CheckInvalidLossHook", "ClosureHook", "NumClassCheckHook")),
         ("machine", ("EmptyCacheHook", "MemoryProfilerHook", "ProfilerHook")),
+        (
+            "switch",
+            (
+                "PipelineSwitchHook",
+                "RTMOModeSwitchHook",
+                "SwitchRecipeHook",
+                "YOLOXModeSwitchHook",
+                "YOLOXPoseModeSwitchHook",
+            ),
+        ),
     )
     for name in names
 )

@@ -151,7 +151,9 @@ class Edge:
         if "train" in data:
             self._watch.total = self.plan.course.total(length_of(source_of(data, "train"), "train") or 0)
         over = self._watch.over
-        return {name: source if name == "train" else over(source, name) for name, source in data.items()}
+        return {
+            name: source if name.partition(":")[0] == "train" else over(source, name) for name, source in data.items()
+        }
 
     def say(self, text: str, level: str = "INFO") -> None:
         """A line to the log and to the screen, unless the run's ``log_level`` is above its level."""

@@ -14,6 +14,7 @@ __all__ = [
     "SaveCheckpoint",
     "SetHyperparams",
     "Stop",
+    "SwitchData",
     "Tracing",
     "Validate",
     "WriteConfig",
@@ -157,6 +158,17 @@ class Stop(NamedTuple):
     """End training: at the end of the epoch, or at once in an iteration-based run. Answered by the loop."""
 
     reason: str = ""
+
+
+class SwitchData(NamedTuple):
+    """Train on ``data[name]`` from the next step on, from the place in it where the run is. Answered by the loop, which knows
+    of no switch when it begins: who asked for one asks again at ``before_train``.
+
+    Attributes:
+        name: "train", or a key of `Hook.sources`.
+    """
+
+    name: str
 
 
 class SetHyperparams(NamedTuple):

@@ -14,7 +14,7 @@ from fkit.run.validation import losses_of, validation
 from fkit.structures.batch import Batch
 from fkit.training.state import Hyperparams
 from fkit.tree.check import expect
-from fkit.tree.error import FkitError, RunError
+from fkit.tree.error import FkitError, FkitValueError, RunError
 
 __all__ = ["train"]
 
@@ -38,7 +38,7 @@ def train(
     Raises:
         RunError: a loss was not finite; a hook, the model, a metric or the data raised, or the data ended too early.
     """
-    source, fold = _opened(plan, run, data, inbox)
+    fold = _opened(plan, run, data, inbox)
     run = yield from _start(fold, run)
     batches: Iterator[Batch] | None = None
     held: Iterator[tuple[int, Batch]] | None = None
@@ -48,8 +48,9 @@ def train(
             word, after = fold.next(run.position, fold.length)
             signal = ""
             if word == "iterate":
-                if batches is None:
-                    batches = _batches(fold, source, run.position)
+                if batches is None or fold.switched:
+                    let_go(batches)
+                    batches = _batches(fold, data, run.position)
                 batch = _next(fold, batches, run.position)
                 arrived, signal = look(fold.seen)
                 hyperparams = next(fold.ahead, run.hyperparams)
@@ -88,9 +89,7 @@ def train(
             let_go(opened)
 
 
-def _opened(
-    plan: Plan, run: RunState, data: Mapping[str, Source], inbox: Iterable[tuple[Observed, ...]]
-) -> tuple[Source, Fold]:
+def _opened(plan: Plan, run: RunState, data: Mapping[str, Source], inbox: Iterable[tuple[Observed, ...]]) -> Fold:
     """What the arguments of `train` make, checked."""
     expect(plan, Plan, "`plan` is a plan (fkit.plan makes one)")
     expect(run, RunState, "`run` is a run's state (fkit.begin or fkit.restore gives one)")
@@ -104,7 +103,7 @@ def _opened(
             "an epoch-based run needs data of a known length.",
             repair="Use train_cfg=dict(by_epoch=False, max_iters=...).",
         )
-    return source, Fold(plan, inbox, length)
+    return Fold(plan, inbox, length)
 
 
 def _start(fold: Fold, run: RunState) -> Generator[Item, None, RunState]:
@@ -118,8 +117,21 @@ def _start(fold: Fold, run: RunState) -> Generator[Item, None, RunState]:
     return run
 
 
-def _batches(fold: Fold, source: Source, at: Position) -> Iterator[Batch]:
-    """The batches from the run's position on, without end: loader workers live on from epoch to epoch."""
+def _batches(fold: Fold, data: Mapping[str, Source], at: Position) -> Iterator[Batch]:
+    """The batches from the run's position on, without end: loader workers live on from epoch to epoch.
+
+    Raises:
+        FkitError: a hook switched to data that are not there, or have another number of batches.
+    """
+    fold.switched, name = False, fold.data
+    source = source_of(data, name)
+    length = length_of(source, name) or 0
+    if length != fold.length:
+        raise FkitValueError(
+            f"data[{name!r}] has {length or 'endless'} batches a pass, and data['train'] {fold.length or 'endless'}: a run that "
+            "switches counts the same.",
+            repair="Let the other dataset have as many samples, or set num_batch_per_epoch.",
+        )
     if fold.course.by_epoch:
         start = (at.epoch, at.inner)
     else:

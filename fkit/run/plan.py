@@ -163,7 +163,27 @@ def open_data(plan: Plan, *parts: str) -> Mapping[str, Source]:
     chosen = {part: part for part in parts or ("train", "val") if part in plan.settings.loaders}
     if plan.part != "train" and not parts:
         chosen = {plan.part: held_out(plan.settings, plan.part, "dataloader")}
-    return frozen({name: source_of(plan.settings, plan.registry, part, plan.seed) for name, part in chosen.items()})
+    data = {name: source_of(plan.settings, plan.registry, part, plan.seed) for name, part in chosen.items()}
+    if "train" in chosen:
+        data |= _others(plan)
+    return frozen(data)
+
+
+def _others(plan: Plan) -> dict[str, Source]:
+    """The other training data that hooks switch to."""
+    data: dict[str, Source] = {}
+    places = {part.name: part.path for part in plan.settings.hooks}
+    for title, hook in plan.hooks:
+        for name, changes in ask(title, "sources", hook.sources).items():
+            if name in data or not str(name).startswith("train:"):
+                raise FkitValueError(
+                    f"hook {title!r}: a source of training data has a name of its own, as 'train:9', not {name!r}."
+                )
+            try:
+                data[name] = source_of(plan.settings, plan.registry, "train", plan.seed, **changes)
+            except FkitError as error:
+                raise said_at(error, places.get(title, ""), plan.settings) from error.__cause__
+    return data
 
 
 def held_out(settings: Settings, part: str, kind: str) -> str:

@@ -16,6 +16,7 @@ from fkit.run.effect import (
     SaveCheckpoint,
     SetHyperparams,
     Stop,
+    SwitchData,
     Validate,
     WriteScalars,
     WriteTags,
@@ -117,6 +118,7 @@ class Fold:
         self.still = still(plan.program.hyperparams())
         self.ahead: Iterator[Hyperparams] = iter(())
         self.paused = True
+        self.data, self.switched = "train", False
         self.step = plan.program.train_step
         self.add = self.windows["train"].add
 
@@ -254,6 +256,9 @@ class Fold:
                 position = position._replace(stop=True)
             elif isinstance(effect, Fail):
                 failed.append(effect)
+            elif isinstance(effect, SwitchData):
+                self.switched = self.switched or effect.name != self.data
+                self.data = effect.name
             elif not isinstance(effect, SetHyperparams) and (self.saves or not isinstance(effect, _SAVES)):
                 remaining.append(effect)
         if not failed and position is not run.position:

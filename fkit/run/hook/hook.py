@@ -21,7 +21,7 @@ from fkit.training.state import Hyperparams
 from fkit.tree.check import expect
 from fkit.tree.contract import Contract, expect_fit, title
 from fkit.tree.error import FkitError, FkitKeyError, FkitTypeError, RunError, quoted
-from fkit.tree.frozen import frozen
+from fkit.tree.frozen import EMPTY, frozen
 from fkit.tree.trace import users_line
 
 __all__ = [
@@ -51,7 +51,7 @@ or another of its events. For example, with fkit.Hook, and effects of fkit.run.e
                 return memory, ()
             return memory, (WriteText(f"step {event.iteration}!"),)""",
 )
-_ASKED = (("memory", ""), ("answers", "event"), ("due", "event, position, length, total"), ("bind", "offer"),
+_ASKED = (("memory", ""), ("answers", "event"), ("due", "event, position, length, total"), ("bind", "offer"), ("sources", ""),
           ("wrap", "program"))  # fmt: skip
 
 NEVER = sys.maxsize
@@ -151,6 +151,11 @@ class Hook:
     def bind(self, offer: Offer) -> "Hook":
         """The hook with what it needs of the plan; asked once, when the plan is made."""
         return self
+
+    def sources(self) -> Mapping[str, Mapping[str, Any]]:
+        """Other training data that it switches to by `fkit.run.effect.SwitchData`: a name that begins with "train:" -> the
+        keys of ``train_dataloader`` that are others. Asked when a plan's data are opened."""
+        return EMPTY
 
     def wrap(self, program: Program) -> Program:
         """The program that the run uses, in the place of ``program``; asked once, when the plan is made, in firing order."""
