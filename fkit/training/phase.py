@@ -1,7 +1,7 @@
 """The phases of a spec against what a model holds: what each trains, with which numbers; checked once for both rooms."""
 
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple
 
 from frozendict import frozendict
@@ -33,6 +33,7 @@ class Part(NamedTuple):
         numbers: ((hyperparameter of the step, of the optimizer), ...).
         transforms: ((the name of its slots in the state, transform), ...).
         total: how often it runs in the whole run; None where nobody knows.
+        scale: ``(slots of the state) -> 0-d array`` that its loss is multiplied by; None where no transform scales it.
     """
 
     phase: Phase
@@ -44,6 +45,7 @@ class Part(NamedTuple):
     numbers: tuple[tuple[str, str], ...]
     transforms: tuple[tuple[str, Transform], ...]
     total: int | None = None
+    scale: Callable[[Mapping[str, Any]], Any] | None = None
 
     @property
     def gated(self) -> bool:
@@ -98,10 +100,21 @@ def parts_of(spec: Spec, inventory: Inventory) -> tuple[Part, ...]:
                 tuple(name for name in params if name not in set(names)),
                 tuple((prefix + key, key) for key in optimizer.hyperparams()),
                 tuple((f"{title}.{each.name}" if several else each.name, each) for each in phase.transforms),
-                None if spec.total is None else -(-spec.total // phase.every),
+                None if spec.total is None else -(-spec.total // phase.every), _scale(phase, f"{title}." if several else ""),
             )
         )  # fmt: skip
     return tuple(parts)
+
+
+def _scale(phase: Phase, prefix: str) -> Callable[[Mapping[str, Any]], Any] | None:
+    """What the loss of a phase is multiplied by, of the state's slots."""
+    scales = [(prefix + each.name, each.scale) for each in phase.transforms if each.scale is not None]
+    if len(scales) > 1:
+        raise FkitValueError(f"two transforms scale the loss of a phase: {scales[0][0]} and {scales[1][0]}.")
+    if not scales:
+        return None
+    name, scale = scales[0]
+    return lambda slots: scale(slots[name])
 
 
 def check_numbers(parts: tuple[Part, ...], hyperparams: Hyperparams) -> None:

@@ -11,7 +11,7 @@ from fkit.tree.error import FkitValueError
 
 __all__ = ["DTYPES", "MEMORY_FORMATS", "Phase", "Spec", "check_spec"]
 
-DTYPES = ("float32", "float64", "bfloat16")
+DTYPES = ("float32", "float64", "bfloat16", "float16", "half")
 MEMORY_FORMATS = ("auto", "contiguous", "channels_last")
 
 
@@ -48,7 +48,9 @@ class Spec:
         model: backend name -> a fresh module (torch.nn.Module or flax.linen.Module), made by the registry.
         optimizers: {name: Optimizer}; "main" where there is one.
         phases: what a step does, in order.
-        dtype: the compute type, "float32", "float64" or "bfloat16".
+        dtype: the compute type, "float32", "float64", "bfloat16", "float16", or "half": float16 on CUDA with torch, bfloat16
+            elsewhere. float16 is torch's alone, and wants a transform that scales the loss.
+        predict_dtype: what ``predict`` computes in, where it is another type; parameters are the same in all but float64.
         device: "cpu", "cuda", "cuda:1"; None lets the backend choose.
         memory_format: how a torch program lays out images and kernels: "contiguous", "channels_last", or "auto", which
             is channels_last on CUDA in bfloat16 where the model has convolutions. JAX's programs have their own.
@@ -73,6 +75,7 @@ class Spec:
     example: Callable[[], Any] | None = None
     total: int | None = None
     weights: Callable[[str], Content] | None = None
+    predict_dtype: str | None = None
 
 
 def check_spec(spec: Spec) -> None:
@@ -81,6 +84,13 @@ def check_spec(spec: Spec) -> None:
     Raises:
         FkitValueError: with those that there are.
     """
-    for name, value, known in (("dtype", spec.dtype, DTYPES), ("memory_format", spec.memory_format, MEMORY_FORMATS)):
+    rows = [("dtype", spec.dtype, DTYPES), ("memory_format", spec.memory_format, MEMORY_FORMATS)]
+    if spec.predict_dtype is not None:
+        rows.append(("predict_dtype", spec.predict_dtype, DTYPES))
+    for name, value, known in rows:
         if value not in known:
             raise FkitValueError(f"{name} = {value!r} is unknown.", value=str(value), choices=known)
+    if "float64" in (spec.dtype, spec.predict_dtype) and spec.predict_dtype not in (None, spec.dtype):
+        raise FkitValueError(
+            f"dtype = {spec.dtype!r} and predict_dtype = {spec.predict_dtype!r}: float64's parameters are its own."
+        )

@@ -14,9 +14,9 @@ from fkit.training.phase import Part, unreached
 __all__ = ["Gradient", "functional"]
 
 Named = dict[str, Any]
-Gradient = Callable[[Part, Named, Named, Words, Any, Any], tuple[Named, Named, Named]]
-"""``(part, params, buffers, words, inputs, samples) -> (grads, losses, buffers)``, traced: the gradients of what the
-phase trains and its loss reaches, by name; the model's losses and "loss", what was differentiated; the new buffers."""
+Gradient = Callable[[Part, Named, Named, Words, Any, Any, Any], tuple[Named, Named, Named]]
+"""``(part, params, buffers, words, inputs, samples, scale) -> (grads, losses, buffers)``, traced: the gradients of what the
+phase trains and its loss reaches, by name; the model's losses and "loss", what was differentiated (times the scale, where it is not None); the new buffers."""
 
 
 def functional(forward: Forward) -> Gradient:
@@ -28,14 +28,14 @@ def functional(forward: Forward) -> Gradient:
     """
 
     def gradient(
-        part: Part, params: Named, buffers: Named, words: Words, inputs: Any, samples: Any
+        part: Part, params: Named, buffers: Named, words: Words, inputs: Any, samples: Any, scale: Any
     ) -> tuple[Named, Named, Named]:
         def objective(trained: Named) -> tuple[Any, Any]:
             losses, changed = forward.losses(
                 {**params, **trained}, buffers, inputs, samples, words, True, part.phase.mode
             )
             value = total(losses, part.phase.loss)
-            return value, ({**losses, "loss": value}, changed)
+            return value if scale is None else value * scale, ({**losses, "loss": value}, changed)
 
         trained = {name: params[name] for name in part.names}
         traced, shape = jax.make_jaxpr(jax.grad(objective, has_aux=True), return_shape=True)(trained)

@@ -6,6 +6,7 @@ mappings of the kit's own in Python.
 
 from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager, nullcontext
+from dataclasses import replace
 from typing import Any, NamedTuple
 
 import jax
@@ -33,10 +34,13 @@ from fkit.training.phase import Part, first_slots, parts_of
 from fkit.training.program import Pieces, Program, assemble
 from fkit.training.spec import Spec, check_spec
 from fkit.training.state import Arrays, Hyperparams, TrainState, check_call, check_key
+from fkit.tree.error import FkitValueError
 
 __all__ = ["program"]
 
-_COMPUTE: Mapping[str, Any] = frozendict(float32=jnp.float32, float64=jnp.float64, bfloat16=jnp.bfloat16)
+_COMPUTE: Mapping[str, Any] = frozendict(
+    float32=jnp.float32, float64=jnp.float64, bfloat16=jnp.bfloat16, half=jnp.bfloat16
+)
 
 
 class _Jitted(NamedTuple):
@@ -56,10 +60,17 @@ def program(spec: Spec) -> Program:
         FkitError: the model is no flax module, an optimizer has no twin, the device or the dtype is not there.
     """
     check_spec(spec)
+    if "float16" in (spec.dtype, spec.predict_dtype):
+        raise FkitValueError(
+            "dtype = 'float16' is not on backend 'jax'.",
+            path="dtype",
+            repair="Its half precision is bfloat16, which has float32's range and needs no loss scale: dtype='bfloat16'.",
+        )
     device = device_of(spec.device)
     module = spec.model("jax")
     plan = blueprint(module, spec.example, spec.dtype)
     forward = Forward(module, plan, _COMPUTE[spec.dtype], spec.masks)
+    predicting = forward if spec.predict_dtype is None else replace(forward, compute=_COMPUTE[spec.predict_dtype])
     wide = spec.dtype == "float64"
 
     def width() -> AbstractContextManager[Any]:
@@ -74,7 +85,7 @@ def program(spec: Spec) -> Program:
             {name: (updates[name], part.names) for name, part in firsts.items()},
             _slot_paths(parts, plan.inventory),
         )
-    jitted = _jitted(spec, layout, forward, stepper(parts, updates, functional(forward)))
+    jitted = _jitted(spec, layout, forward, predicting, stepper(parts, updates, functional(forward)))
     values = own_values(module, spec.example, plan)
 
     def own(seed: int) -> Arrays:
@@ -159,7 +170,7 @@ def _passes(
     return loss, predict
 
 
-def _jitted(spec: Spec, layout: Template, forward: Forward, step: Step) -> _Jitted:
+def _jitted(spec: Spec, layout: Template, forward: Forward, predicting: Forward, step: Step) -> _Jitted:
     note_step, note_loss, note_predict = watch("train_step"), watch("loss"), watch("predict")
 
     def named(names: Names, arrays: tuple[Any, ...]) -> dict[str, Any]:
@@ -190,7 +201,7 @@ def _jitted(spec: Spec, layout: Template, forward: Forward, step: Step) -> _Jitt
 
     def predict(params: Any, buffers: Any, inputs: Any, targets: Any, valid: Any) -> Any:
         note_predict("", inputs=inputs, targets=targets, valid=valid)
-        return forward.predict(
+        return predicting.predict(
             named(layout.params, params), named(layout.buffers, buffers), inputs, Samples(targets, valid)
         )
 

@@ -108,7 +108,8 @@ def stepper(parts: tuple[Part, ...], updates: Mapping[str, Update], gradient: Gr
         case: Case,
     ) -> tuple[Moving, dict[str, Any]]:
         name, params, slots = part.phase.optimizer, moving.params, moving.slots
-        grads, losses, buffers = gradient(part, params, moving.buffers, words, inputs, samples)
+        scale = None if part.scale is None else part.scale(slots)
+        grads, losses, buffers = gradient(part, params, moving.buffers, words, inputs, samples, scale)
         trained = {key: params[key] for key in part.names}
         context = Context(turn, params, part.total, case.moves[part.place] if part.gated else None)
         grads, changed, moves, said = apply(part.transforms, xp, grads, slots, context)

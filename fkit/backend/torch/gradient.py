@@ -28,10 +28,18 @@ class Gradient(Protocol):
     """
 
     def __call__(
-        self, part: Part, params: Tensors, buffers: Tensors, key: Key, inputs: Any, samples: Samples
+        self,
+        part: Part,
+        params: Tensors,
+        buffers: Tensors,
+        key: Key,
+        inputs: Any,
+        samples: Samples,
+        scale: Tensor | None,
     ) -> tuple[Tensors, Tensors, Tensors]:
         """The gradients of the phase's parameters that its loss reaches, its losses by their logged names, and the
-        buffers after it. ``key``: two words, what the phase draws from; None where nothing draws.
+        buffers after it. ``key``: two words, what the phase draws from; None where nothing draws. ``scale``: 0-d, what
+        the loss is multiplied by before it is differentiated.
         """
         ...
 
@@ -43,14 +51,14 @@ def gradient_of(model: Model) -> Gradient:
 
 def _eager(model: Model) -> Gradient:
     def gradient(
-        part: Part, params: Tensors, buffers: Tensors, key: Key, inputs: Any, samples: Samples
+        part: Part, params: Tensors, buffers: Tensors, key: Key, inputs: Any, samples: Samples, scale: Tensor | None
     ) -> tuple[Tensors, Tensors, Tensors]:
         leaves, values = _leaves(part, params)
         template = model.training.take()
         try:  # the template stays bound: blocks that the backward pass computes again read their parameters there
             outputs, after = trained(model, template, values, buffers, key, inputs, samples, part.phase.mode)
             losses = numbers_of(outputs, number)
-            grads, logs = _differentiated(part, losses, leaves)
+            grads, logs = _differentiated(part, losses, leaves, scale)
         finally:
             model.training.give(template)
         return grads, logs, after
@@ -64,13 +72,13 @@ def _compiled(model: Model) -> Gradient:
     forward, turn = _compile(template), threading.Lock()
 
     def gradient(
-        part: Part, params: Tensors, buffers: Tensors, key: Key, inputs: Any, samples: Samples
+        part: Part, params: Tensors, buffers: Tensors, key: Key, inputs: Any, samples: Samples, scale: Tensor | None
     ) -> tuple[Tensors, Tensors, Tensors]:
         leaves, values = _leaves(part, params)
         rows = None if key is None or not template.layers else _rows(template, key, model.device)
         # the compiler reads no frozendict
         plain = Samples(dict(samples.targets), dict(samples.valid))
-        with turn, model.cast():
+        with turn, model.cast(model.half):
             if key is not None and template.random:
                 seed(model.device, key)
             mode = part.phase.mode
@@ -79,7 +87,7 @@ def _compiled(model: Model) -> Gradient:
             if memory is not None:
                 template.seen.add(mode)
                 tell_memory(memory, template.module)
-        grads, logs = _differentiated(part, losses, leaves)
+        grads, logs = _differentiated(part, losses, leaves, scale)
         return grads, logs, kept(buffers, assigned) if assigned else buffers
 
     return gradient
@@ -94,12 +102,15 @@ def _leaves(part: Part, params: Tensors) -> tuple[tuple[Tensor, ...], dict[str, 
     return leaves, values
 
 
-def _differentiated(part: Part, losses: Tensors, leaves: tuple[Tensor, ...]) -> tuple[Tensors, Tensors]:
+def _differentiated(
+    part: Part, losses: Tensors, leaves: tuple[Tensor, ...], scale: Tensor | None
+) -> tuple[Tensors, Tensors]:
     objective = total(losses, part.phase.loss)
     if not objective.requires_grad:
         raise unreached(part)
     # a parameter that the loss does not reach has no gradient, and is left alone as torch's optimizers leave it
-    grads: Any = torch.autograd.grad(objective, leaves, allow_unused=True)
+    root = objective if scale is None else objective * scale
+    grads: Any = torch.autograd.grad(root, leaves, allow_unused=True)
     logs = {part.prefix + name: value.detach() for name, value in losses.items()}
     logs[part.prefix + "loss"] = objective.detach()
     return {name: grad for name, grad in zip(part.names, grads, strict=True) if grad is not None}, logs

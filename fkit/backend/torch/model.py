@@ -30,7 +30,7 @@ from fkit.tree.error import FkitTypeError, FkitValueError
 
 __all__ = ["Model", "channels_last", "evaluated", "feed_of", "kept", "model_of", "seed", "trained"]
 
-_DTYPES = frozendict(float32=torch.float32, float64=torch.float64, bfloat16=torch.float32)
+_HALVES = frozendict(bfloat16=torch.bfloat16, float16=torch.float16)
 _IMAGE_LAYERS = ("Conv2d", "ConvTranspose2d")
 
 Tensors = Mapping[str, Tensor]
@@ -47,7 +47,8 @@ class Model(NamedTuple):
         spec: what it was made of.
         device, dtype: where it runs, and the type of its parameters.
         channels_last: whether images and kernels are laid out that way.
-        feed: batches to the device.
+        half, predict_half: what a training pass and a prediction compute in by autocast; None in the parameters' type.
+        feed, predict_feed: batches to the device, for either.
         inventory: what it holds.
         training, evaluating: templates of either mode.
         generator: held while layers draw from torch's generator.
@@ -57,7 +58,10 @@ class Model(NamedTuple):
     device: torch.device
     dtype: torch.dtype
     channels_last: bool
+    half: torch.dtype | None
+    predict_half: torch.dtype | None
     feed: Feed
+    predict_feed: Feed
     inventory: Inventory
     training: Pool
     evaluating: Pool
@@ -69,9 +73,9 @@ class Model(NamedTuple):
         template = self.training.first
         return template.random or bool(template.layers)
 
-    def cast(self) -> Any:
-        """The context of the compute type."""
-        return torch.autocast(self.device.type, torch.bfloat16) if self.spec.dtype == "bfloat16" else nullcontext()
+    def cast(self, half: torch.dtype | None) -> Any:
+        """The context of a compute type."""
+        return nullcontext() if half is None else torch.autocast(self.device.type, half)
 
 
 def model_of(spec: Spec) -> Model:
@@ -81,7 +85,7 @@ def model_of(spec: Spec) -> Model:
         FkitError: it is no torch module, its type or device is not there.
     """
     check_spec(spec)
-    device, dtype = device_of(spec.device), _DTYPES[spec.dtype]
+    device, dtype = device_of(spec.device), _params(spec)
     module = build(spec.model)
     inventory = inventory_of(module, str(dtype).removeprefix("torch."))
     hollow = blank(module, device, dtype)
@@ -89,15 +93,28 @@ def model_of(spec: Spec) -> Model:
         Pool(lambda train=train: Template(hollow, train, inventory, spec.masks)) for train in (True, False)
     )
     return Model(
-        spec, device, dtype, channels_last(spec, inventory), feed_of(spec, inventory), inventory, training, evaluating,
+        spec, device, dtype, channels_last(spec, inventory), half_of(spec, device), half_of(spec, device, train=False),
+        feed_of(spec, inventory), feed_of(spec, inventory, train=False), inventory, training, evaluating,
         threading.Lock(),
     )  # fmt: skip
 
 
-def feed_of(spec: Spec, inventory: Inventory) -> Feed:
-    """How batches reach the device of a spec's model."""
-    half = torch.bfloat16 if spec.dtype == "bfloat16" else None
-    return Feed(device_of(spec.device), _DTYPES[spec.dtype], half, channels_last(spec, inventory))
+def _params(spec: Spec) -> torch.dtype:
+    return torch.float64 if spec.dtype == "float64" else torch.float32
+
+
+def half_of(spec: Spec, device: torch.device, train: bool = True) -> torch.dtype | None:
+    """The half precision that a spec's model computes in, in training or in prediction."""
+    dtype = spec.dtype if train or spec.predict_dtype is None else spec.predict_dtype
+    if dtype == "half":
+        dtype = "float16" if device.type == "cuda" else "bfloat16"
+    return _HALVES.get(dtype)
+
+
+def feed_of(spec: Spec, inventory: Inventory, train: bool = True) -> Feed:
+    """How batches reach the device of a spec's model, in training or for a prediction."""
+    device = device_of(spec.device)
+    return Feed(device, _params(spec), half_of(spec, device, train), channels_last(spec, inventory))
 
 
 def channels_last(spec: Spec, inventory: Inventory) -> bool:
@@ -106,7 +123,8 @@ def channels_last(spec: Spec, inventory: Inventory) -> bool:
         return spec.memory_format == "channels_last"
     # where tensor cores work, which want it
     images = any(entry.layer in _IMAGE_LAYERS for entry in inventory.entries)
-    return images and spec.dtype == "bfloat16" and device_of(spec.device).type == "cuda"
+    device = device_of(spec.device)
+    return images and device.type == "cuda" and half_of(spec, device) is not None
 
 
 def trained(
@@ -130,10 +148,10 @@ def trained(
     places = None if memory is None else places_of(params)
     module = template.bind(params, buffers, () if key is None else template.words(key))
     if key is None or not template.random:
-        with model.cast():
+        with model.cast(model.half):
             outputs = module(inputs, samples, mode=mode)
     else:
-        with model.generator, model.cast():
+        with model.generator, model.cast(model.half):
             seed(model.device, key)
             outputs = module(inputs, samples, mode=mode)
     if memory is not None and places is not None:
@@ -176,7 +194,7 @@ def evaluated(model: Model, params: Tensors, buffers: Tensors, inputs: Any, samp
         memory = None if mode in template.seen else memory_of(template.module)
         places = None if memory is None else places_of(params)
         module = template.bind(params, buffers)
-        with model.cast():
+        with model.cast(model.predict_half if mode == "predict" else model.half):
             outputs = module(inputs, samples, mode=mode)
         if memory is not None and places is not None:
             refuse_replaced(params, places, template.replaced(params))

@@ -33,19 +33,22 @@ class Update(NamedTuple):
     Attributes:
         names: the parameters it moves, in order.
         init: ``(params) -> slots``, before the first step.
-        step: ``(params, grads, slots, numbers) -> slots``; writes into the tensors of ``params`` and ``slots``.
+        step: ``(params, grads, slots, numbers, found=None) -> slots``; writes into the tensors of ``params`` and ``slots``.
             A parameter that ``grads`` lacks, because the loss does not reach it, stays as it is, its slots too.
+            ``found``, of one that ``skips``: 1 on the device where nothing is to move, torch's ``found_inf``.
         lazy: whether a slot of that name may appear at a step.
         named: an optimizer of torch.optim, whose slots are its own affair.
         scalars_on_host: whether it counts its steps there, wherever the parameters are.
+        skips: whether its kernel can be told on the device to move nothing.
     """
 
     names: tuple[str, ...]
     init: Callable[[Mapping[str, Tensor]], Slots]
-    step: Callable[[Mapping[str, Tensor], Mapping[str, Tensor], Slots, Numbers], Slots]
+    step: Callable[..., Slots]
     lazy: Callable[[str], bool]
     named: bool = False
     scalars_on_host: bool = False
+    skips: bool = False
 
 
 def update(optimizer: Optimizer, names: tuple[str, ...]) -> Update:
@@ -69,7 +72,10 @@ def _twin(optimizer: Optimizer, names: tuple[str, ...], groups: tuple[tuple[str,
     def start(params: Mapping[str, Tensor], slots: tuple[str, ...]) -> Slots:
         return frozendict({slot: frozendict({name: _fresh(slot, params[name]) for name in names}) for slot in slots})
 
-    def step(params: Mapping[str, Tensor], grads: Mapping[str, Tensor], slots_in: Slots, numbers: Numbers) -> Slots:
+    def step(
+        params: Mapping[str, Tensor], grads: Mapping[str, Tensor], slots_in: Slots, numbers: Numbers,
+        found: Tensor | None = None,
+    ) -> Slots:  # fmt: skip
         if not slots_in and any(row.get("momentum") for row in numbers):  # a schedule has raised it from 0
             slots_in = start(params, _MOMENTUM)
         whole, order = len(grads) == len(names), slots or tuple(slots_in)
@@ -80,11 +86,11 @@ def _twin(optimizer: Optimizer, names: tuple[str, ...], groups: tuple[tuple[str,
             state = [[tensors[name] for name in members] for tensors in (slots_in[slot] for slot in order)]
             moved = [params[name] for name in members]
             laid = [_laid(grads[name], param) for name, param in zip(members, moved, strict=True)]
-            move(kernel, moved, laid, state, numbers[i], settings[i])
+            move(kernel, moved, laid, state, numbers[i], settings[i], found)
         return slots_in
 
     lazy = _MOMENTUM if optimizer.type == "SGD" and not slots else ()
-    return Update(names, lambda params: start(params, slots), step, lambda slot: slot in lazy)
+    return Update(names, lambda params: start(params, slots), step, lambda slot: slot in lazy, skips=True)
 
 
 def _laid(grad: Tensor, param: Tensor) -> Tensor:
@@ -107,6 +113,7 @@ def _sgd(
     state: list[list[Tensor]],
     numbers: Mapping[str, float],
     settings: Mapping[str, Any],
+    found: Tensor | None,
 ) -> None:
     # without momentum the buffers rest, as torch's do
     buffers = state[0] if state and numbers["momentum"] else []
@@ -121,6 +128,7 @@ def _sgd(
         nesterov=bool(settings["nesterov"] and buffers),
         maximize=False,
         is_first_step=False,
+        found_inf=found,
     )
 
 
@@ -131,6 +139,7 @@ def _adam(
     state: list[list[Tensor]],
     numbers: Mapping[str, float],
     settings: Mapping[str, Any],
+    found: Tensor | None,
 ) -> None:
     steps, first, second, *greatest = state
     _ops._foreach_add_(steps, 1)
@@ -148,7 +157,10 @@ def _adam(
         eps=numbers["eps"],
         amsgrad=bool(greatest),
         maximize=False,
+        found_inf=found,
     )
+    if found is not None:  # a step that was skipped does not count
+        _ops._foreach_sub_(steps, [found] * len(steps))
 
 
 def _named(optimizer: Optimizer, names: tuple[str, ...], groups: tuple[tuple[str, ...], ...]) -> Update:

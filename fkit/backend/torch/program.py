@@ -63,7 +63,7 @@ def program(spec: Spec) -> Program:
     def predict(state: TrainState, batch: Batch) -> Any:
         check_call(state, batch)
         params, buffers, *_ = state.parts
-        inputs, samples = model.feed(batch)
+        inputs, samples = model.predict_feed(batch)
         with torch.no_grad():
             return evaluated(model, params, buffers, inputs, samples, "predict")
 
@@ -88,7 +88,8 @@ def _step(
         if done % part.phase.every:
             continue
         mine = None if words is None else host_fold(words, part.place)
-        grads, losses, buffers = gradient(part, params, buffers, mine, inputs, samples)
+        scale = None if part.scale is None else part.scale(slots)
+        grads, losses, buffers = gradient(part, params, buffers, mine, inputs, samples, scale)
         logs.update(losses)
         context = Context(done // part.phase.every, params, part.total)
         grads, changed, wanted, said = apply(part.transforms, Torch(model.device), grads, slots, context)
@@ -112,12 +113,15 @@ def _moved(
     """The optimizer's slots after its update, which writes into ``params``.
 
     Args:
-        wanted: True, or a 0-d tensor that says whether to move: for the twins the host does not wait to know it.
+        wanted: True, or a 0-d tensor that says whether to move: for the twins the host does not wait to know it; a class
+            of torch.optim, whose counters are the host's, is waited for, as torch's own GradScaler does.
     """
     name = part.phase.optimizer
     step = updates[name].step
     with torch.no_grad():
-        if wanted is True or updates[name].named:
+        if updates[name].skips and wanted is not True:
+            slots = step(params, grads, opt[name], numbers, torch.logical_not(wanted).to(torch.float32))
+        elif wanted is True or updates[name].named:
             slots = step(params, grads, opt[name], numbers) if wanted else opt[name]
         else:
             before, slots = {key: params[key].clone() for key in grads}, _copy(opt[name])

@@ -108,7 +108,7 @@ class TorchBackend:
             batches: host batches; on CUDA read one early, and closed with what this gives.
             train: check the labels, as a step does.
         """
-        feed = feed_of(program.spec, program.inventory)
+        feed = feed_of(program.spec, program.inventory, train)
         if feed.device.type != "cuda":
             return batches
         return fed(batches, feed, program.inventory.labels if train else EMPTY)
