@@ -3,7 +3,7 @@
 import math
 import numbers
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, NamedTuple, TypeVar, cast
 
 from fkit.config.origin import chain
@@ -12,7 +12,7 @@ from fkit.tree.node import Node, freeze, marks_of, meta_of
 from fkit.tree.path import Path, show
 
 __all__ = [
-    "ANYTHING", "FLAG", "NOTHING", "PART", "TEXT", "Key", "Shape", "check", "choice", "either", "filled", "listed",
+    "ANYTHING", "FLAG", "NOTHING", "PART", "TEXT", "Key", "Shape", "check", "choice", "either", "filled", "is_several", "listed",
     "mapped", "number", "origin_at", "placed", "rows", "shape_at", "table", "whole",
 ]  # fmt: skip
 
@@ -38,6 +38,8 @@ class Shape:
         places: what the items of a list with so many places may be.
         keys: of a table that takes no others.
         none: whether None may stand in such a table for a key's default.
+        several: whether a mapping of such tables, under names of the user's own, may stand in its place; it is told by
+            having none of the keys that a table must have.
         item: what a list's items, or the values of a mapping with free keys, may be.
         part: a mapping that something is built from: what is built knows its keys.
         options: shapes of which it may have any.
@@ -57,6 +59,7 @@ class Shape:
     places: "tuple[Shape, ...]" = ()
     keys: "tuple[Key, ...]" = ()
     none: bool = True
+    several: bool = False
     item: "Shape | None" = None
     part: bool = False
     options: "tuple[Shape, ...]" = ()
@@ -139,9 +142,26 @@ def mapped(item: Shape, words: str) -> Shape:
     return Shape(words, (Mapping,), item=item)
 
 
-def table(*keys: Key, none: bool = True) -> Shape:
+def table(*keys: Key, none: bool = True, several: bool = False) -> Shape:
     """A mapping that takes these keys and no others; where ``none``, None stands for the default of any."""
-    return Shape("a mapping", (Mapping,), keys=keys, none=none)
+    return Shape("a mapping", (Mapping,), keys=keys, none=none, several=several)
+
+
+def is_several(value: Any, shape: Shape) -> bool:
+    """Whether a value is a mapping of tables where one such table may stand.
+
+    Example:
+        >>> one = table(Key("type", TEXT, required=True), several=True)
+        >>> is_several({"a": {"type": "A"}}, one), is_several({"type": "A"}, one)
+        (True, False)
+    """
+    if not shape.several or not isinstance(value, Mapping):
+        return False
+    tables = cast("Mapping[str, Any]", value)
+    needed = {key.name for key in shape.keys if key.required}
+    return not needed & tables.keys() and any(
+        isinstance(one, Mapping) and needed <= one.keys() for one in tables.values()
+    )
 
 
 def either(*options: Shape, words: str = "") -> Shape:
@@ -185,6 +205,10 @@ def check(value: Any, shape: Shape, path: Path = (), cfg: Any = None, lead: str 
         raise _wrong(FkitTypeError, value, shape, path, cfg, lead)
     if not _is_within(value, shape):
         raise _wrong(FkitValueError, value, shape, path, cfg, lead)
+    if is_several(value, shape):
+        for name, one in value.items():
+            check(one, replace(shape, several=False), (*path, name), cfg, lead)
+        return None
     if shape.keys:
         _check_table(value, shape, path, cfg, lead)
     for key, item in value.items() if isinstance(value, Mapping) else enumerate(value) if _is_list(value) else ():
@@ -302,7 +326,10 @@ def filled(node: N, keys: tuple[Key, ...]) -> N:
     for key in keys:
         value = node.get(key.name)
         new = freeze(key.default, kind) if value is None else value
-        if key.shape.keys and isinstance(new, Node):
+        if is_several(new, key.shape):
+            for name, one in cast(N, new).items():
+                new = with_value(cast(N, new), name, filled(cast(N, one), key.shape.keys))
+        elif key.shape.keys and isinstance(new, Node):
             new = filled(cast(N, new), key.shape.keys)
         if new is not value:
             node = with_value(node, key.name, new)
@@ -339,5 +366,5 @@ def shape_at(keys: tuple[Key, ...], path: Path) -> Shape | None:
         if shape is None:
             return None
         key = next((key for key in shape.keys if key.name == name), None)
-        shape = key.shape if key is not None else shape.item
+        shape = key.shape if key is not None else shape if shape.several else shape.item
     return shape

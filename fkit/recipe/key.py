@@ -87,8 +87,24 @@ _CLIP = table(
     Key("foreach", FLAG, doc="one kernel for many tensors, which is how it is done; False is refused"),
     Key("clip_value", number(above=0, infinite=True), doc="the largest absolute value of a gradient's entry"),
 )
+_LOSS_SCALE = either(
+    choice("dynamic"),
+    number(above=0),
+    table(
+        Key("init_scale", number(above=0), doc="the first scale; 65536 by default"),
+        Key("growth_factor", number(above=1), doc="of the scale, after `growth_interval` good steps; 2 by default"),
+        Key(
+            "backoff_factor",
+            number(above=0, below=1),
+            doc="of the scale, after a step that was skipped; 0.5 by default",
+        ),
+        Key("growth_interval", whole(1), doc="good steps in a row until the scale grows; 2000 by default"),
+        Key("enabled", FLAG, True, "False scales nothing"),
+    ),
+    words="'dynamic', a number above 0 or a mapping",
+)
 _OPTIMIZER = table(
-    Key("type", _CLASS, "OptimWrapper", "the wrapper", refused=f"{_LATER}: there is OptimWrapper"),
+    Key("type", _CLASS, "OptimWrapper", "`OptimWrapper`, or `AmpOptimWrapper` for mixed precision"),
     Key("optimizer", PART, doc="`dict(type='AdamW', lr=...)`: a name, and its arguments", required=True),
     Key("param_groups", listed(mapped(ANYTHING, "a mapping with 'params'"), "a list of mappings"),
         doc="`dict(params=PATTERN, lr=...)` each: settings of the parameters whose name matches"),
@@ -98,18 +114,25 @@ _OPTIMIZER = table(
         "one of layer-wise decay, or a function of one's own `(inventory, options, paramwise_cfg) -> groups`"),
     Key("clip_grad", _CLIP, doc="clip gradients before the update"),
     Key("accumulative_counts", whole(1), 1, "steps whose gradients are averaged for one update; the last ones of a run among themselves"),
-    Key("loss_scale", ANYTHING, doc="of mixed precision", refused=_LATER),
-    Key("dtype", ANYTHING, doc="of mixed precision", refused=f"{_LATER}; the run's `dtype` is the compute type"),
+    Key("loss_scale", _LOSS_SCALE,
+        doc="of `AmpOptimWrapper`: 'dynamic', a number that stays, or a dict of GradScaler's arguments; 'dynamic' by default"),
+    Key("dtype", choice("float16", "bfloat16"),
+        doc="of `AmpOptimWrapper`: what a training step computes in; by default float16 on CUDA with torch, else bfloat16"),
     Key("use_fsdp", ANYTHING, doc="shards over devices", refused=_LATER),
+    Key("params", TEXT, doc="a pattern over the names of the parameters it trains; by default all, and of several optimizers those "
+        "below its own name"),
+    Key("loss", TEXT, doc="the loss it follows; by default the sum of those whose name contains 'loss'"),
+    Key("mode", TEXT, "loss", "what the model is called with; several optimizers may have one each"),
+    Key("every", whole(1), 1, "it runs at every n-th step"),
+    several=True,
 )  # fmt: skip
-_HELD_OUT = "computes in the run's dtype."
 _VAL = table(
     Key("type", _CLASS, doc="ValLoop, or a loop of one's own"),
-    Key("fp16", FLAG, doc="half precision", inert=f"validation {_HELD_OUT}"),
+    Key("fp16", FLAG, False, "predict in half precision: float16 on CUDA with torch, else bfloat16"),
 )
 _TEST = table(
     Key("type", _CLASS, doc="TestLoop, or a loop of one's own"),
-    Key("fp16", FLAG, doc="half precision", inert=f"a test {_HELD_OUT}"),
+    Key("fp16", FLAG, False, "predict in half precision: float16 on CUDA with torch, else bfloat16"),
 )
 _RANDOMNESS = table(
     Key("seed", whole(), doc="one value with `seed`"),
@@ -183,7 +206,8 @@ KEYS: tuple[Key, ...] = (
     Key("seed", whole(), doc="of weights, data and dropout; by default one is drawn and recorded"),
     Key("randomness", _RANDOMNESS, frozendict(), "how the seed is used"),
     Key("backend", TEXT, "torch", "`torch` or `jax`"),
-    Key("dtype", choice("float32", "float64", "bfloat16"), "float32", "the compute type"),
+    Key("dtype", choice("float32", "float64", "bfloat16", "float16"), "float32",
+        "the compute type; float16, on torch alone, scales the loss"),
     Key("device", TEXT, doc="`cpu`, `cuda` or `cuda:N`; by default what is there"),
     Key("memory_format", choice("auto", "contiguous", "channels_last"), "auto",
         "of images on the device; auto is channels_last on CUDA in bfloat16 where the model has convolutions"),

@@ -15,11 +15,12 @@ from fkit.recipe.log import Log, log_of
 from fkit.recipe.part import Part
 from fkit.recipe.timing import schedule_notes
 from fkit.recipe.vocabulary import is_own_loop, name_of, settle
+from fkit.recipe.wrapper import Wrapper, wrappers_of
 from fkit.training.load import LoadFrom
 from fkit.tree.error import FkitError, FkitKeyError, FkitValueError, quoted
 from fkit.tree.path import parse, show
 
-__all__ = ["Clip", "Environment", "Loop", "Part", "Randomness", "Settings", "Wrapper", "line_of", "missing", "read"]
+__all__ = ["Environment", "Loop", "Part", "Randomness", "Settings", "line_of", "missing", "read"]
 
 _LOOP_NAMES = LOOPS["train_cfg"]  # by whether it counts epochs
 _UNITS = frozendict({True: "epochs", False: "iterations"})
@@ -37,42 +38,6 @@ class Loop(NamedTuple):
     part: Part
     by_epoch: bool | None
     limit: int | None
-
-
-class Clip(NamedTuple):
-    """``optim_wrapper.clip_grad``.
-
-    Attributes:
-        kind: "norm" of all gradients together, or "value" of each entry.
-        limit: the largest that it may be.
-        norm_type: p of that norm.
-        finite: fail where the norm is not finite.
-    """
-
-    kind: str
-    limit: float
-    norm_type: float = 2.0
-    finite: bool = False
-
-
-class Wrapper(NamedTuple):
-    """``optim_wrapper``.
-
-    Attributes:
-        optimizer: its config.
-        groups: of parameters, a config each.
-        paramwise: ``paramwise_cfg``; None where there is none.
-        constructor: what makes the groups; None is the default one.
-        clip: what happens to gradients that are too large; None leaves them.
-        accumulative_counts: steps to one update.
-    """
-
-    optimizer: Part
-    groups: tuple[Config, ...]
-    paramwise: Config | None
-    constructor: Any
-    clip: Clip | None
-    accumulative_counts: int
 
 
 class Randomness(NamedTuple):
@@ -115,7 +80,7 @@ class Settings:
         loaders: "train", "val", "test" -> the dataloader, those that there are.
         evaluators: "val", "test" -> the metrics, those that there are.
         train: how long; None without ``train_cfg``.
-        wrapper: the optimizer; None without ``optim_wrapper``.
+        wrappers: the optimizers by name, "main" where there is one; none without ``optim_wrapper``.
         schedules: ``param_scheduler``, in order.
         workflow: pairs of "train" or "val" and a count.
         hooks: the default ones, those of the config's own names after them, then ``custom_hooks``.
@@ -133,7 +98,7 @@ class Settings:
     loaders: Mapping[str, Part]
     evaluators: Mapping[str, Part]
     train: Loop | None
-    wrapper: Wrapper | None
+    wrappers: Mapping[str, Wrapper]
     schedules: tuple[Part, ...]
     workflow: tuple[tuple[str, int], ...]
     hooks: tuple[Part, ...]
@@ -167,7 +132,7 @@ def read(cfg: Config) -> Settings:
         (True, 3, 7, 'float32')
     """
     tree, notes = settle(cfg)
-    seed, train, wrapper = _seed(tree), _loop(tree), _wrapper(tree)
+    seed, train, wrappers = _seed(tree), _loop(tree), wrappers_of(tree)
     if seed is not None and tree.get("seed") is None:
         tree = with_value(tree, "seed", seed)
     if train is not None and train.by_epoch is not None:
@@ -178,7 +143,7 @@ def read(cfg: Config) -> Settings:
 
     return Settings(
         tree, (*notes, *_late(tree, train), *_of_schedules(tree, train)), _part(tree, "model"), _parts(tree, "dataloader"), _parts(tree, "evaluator"), train,
-        wrapper, _schedules(tree), _workflow(tree), _hooks(tree), log_of(tree), seed,
+        wrappers, _schedules(tree), _workflow(tree), _hooks(tree), log_of(tree), seed,
         Randomness(get("randomness.deterministic"), get("randomness.masks")), _environment(tree), get("backend"), get("dtype"), get("device"),
         get("memory_format"), get("compile"),
         None if get("threads") == "auto" else get("threads"), get("default_scope"), get("custom_imports"), load_of(tree), get("resume"),
@@ -299,51 +264,6 @@ def _by_epoch(tree: Config, node: Config, kind: Any) -> bool:
     if said is not None or named is not None:
         return bool(named if said is None else said)
     return node.get("max_epochs") is not None or node.get("max_iters") is None
-
-
-def _wrapper(tree: Config) -> Wrapper | None:
-    node = tree.get("optim_wrapper")
-    if node is None:
-        return None
-    optimizer = Part("optim_wrapper.optimizer", node["optimizer"])
-    groups = tuple(node.get("param_groups") or ())
-    paramwise, constructor = node.get("paramwise_cfg"), node.get("constructor")
-    if groups and (paramwise or constructor is not None):
-        other = "paramwise_cfg" if paramwise else "constructor"
-        raise FkitValueError(
-            f"optim_wrapper.param_groups and optim_wrapper.{other} both say what the groups are.",
-            path=f"optim_wrapper.{other}",
-            origin=tree.origin(f"optim_wrapper.{other}"),
-            repair="Keep one of them.",
-        )
-    return Wrapper(
-        optimizer, groups, paramwise, constructor, _clip(tree, node.get("clip_grad")), node["accumulative_counts"]
-    )
-
-
-def _clip(tree: Config, node: Config | None) -> Clip | None:
-    """Which of the two clippings; mmengine's table may say it by its ``type``."""
-    if node is None:
-        return None
-    kind = node.get("type") or ("value" if node.get("clip_value") is not None else "norm")
-    norms = ("max_norm", "norm_type", "error_if_nonfinite")
-    name, others = ("max_norm", ("clip_value",)) if kind == "norm" else ("clip_value", norms)
-    limit = node.get(name)
-    if limit is None or any(node.get(other) is not None for other in others):
-        raise FkitValueError(
-            f"optim_wrapper.clip_grad = {quoted(node)}: either max_norm (and norm_type), or clip_value.",
-            path="optim_wrapper.clip_grad",
-            origin=tree.origin("optim_wrapper.clip_grad"),
-        )
-    if node.get("foreach") is False:
-        raise FkitValueError(
-            "optim_wrapper.clip_grad.foreach = False: gradients are clipped by one kernel for many tensors, always.",
-            path="optim_wrapper.clip_grad.foreach",
-            origin=tree.origin("optim_wrapper.clip_grad.foreach"),
-            repair="Leave it out: the numbers are the same.",
-        )
-    norm_type = 2.0 if node.get("norm_type") is None else node["norm_type"]
-    return Clip(kind, limit, norm_type, bool(node.get("error_if_nonfinite")))
 
 
 def _environment(tree: Config) -> Environment:

@@ -10,44 +10,53 @@ from fkit.catalog.build import maker_of
 from fkit.catalog.registry import Registry
 from fkit.catalog.report import placed
 from fkit.fileio.weights import read_content
-from fkit.recipe.settings import Settings, Wrapper, line_of, missing
+from fkit.recipe.settings import Settings, line_of, missing
 from fkit.recipe.source import build_part, source_of
 from fkit.recipe.vocabulary import name_of, unsupported
+from fkit.recipe.wrapper import Wrapper, predict_dtype, train_dtype, transforms_of
 from fkit.training.group import Construction
 from fkit.training.optimizer import TWINS, Optimizer, check_group, check_options
 from fkit.training.spec import Phase, Spec
-from fkit.training.transform import Transform, accumulate, clip_norm, clip_value
 from fkit.tree.error import FkitError, FkitTypeError, FkitValueError, quoted
 from fkit.tree.path import parse
 
 __all__ = ["spec_of"]
 
 
-def spec_of(settings: Settings, registry: Registry, donate: bool, example: Any, total: int | None = None) -> Spec:
+def spec_of(
+    settings: Settings, registry: Registry, donate: bool, example: Any, total: int | None = None,
+    predicts: str = "test", trains: bool = True,
+) -> Spec:  # fmt: skip
     """What the config's program is made of.
 
     Args:
         donate: whether a step may reuse the arrays of its state.
         example: a batch of inputs; None takes the first of the config's data where a backend asks for one.
+        total: steps of the whole run, where they are known.
+        predicts: "val" or "test": what ``val_cfg`` or ``test_cfg`` says of predictions.
+        trains: whether there is to be an optimizer.
 
     Raises:
         FkitError: the config has no model, or a key that is not supported.
     """
     unsupported(settings.tree, "data_preprocessor", "optim_wrapper")
-    part = settings.model
-    if part is None:
+    network, tree, wrappers = settings.model, settings.tree, settings.wrappers
+    if network is None:
         raise missing(settings, "model", "a program")
 
     def model(backend: str) -> Any:
-        return build_part(part, settings, registry, "models", backend=backend)
+        return build_part(network, settings, registry, "models", backend=backend)
 
     def first() -> Any:
         return _example(settings, registry) if example is None else example
 
+    dtype, predicted = train_dtype(tree, wrappers), predict_dtype(tree, wrappers, predicts)
+    moving = wrappers if trains else frozendict[str, Wrapper]()
+    optimizers = frozendict({name: _optimizer(settings, one, registry) for name, one in moving.items()})
     return Spec(
-        model, _optimizers(settings, registry), _phases(settings.wrapper), settings.dtype, settings.device,
+        model, optimizers, _phases(moving, dtype), dtype, settings.device,
         settings.memory_format, donate, settings.compile, settings.randomness.masks, first, total,
-        partial(read_content, registry=registry),
+        partial(read_content, registry=registry), predicted,
     )  # fmt: skip
 
 
@@ -59,11 +68,6 @@ def _example(settings: Settings, registry: Registry) -> Any:
         "this backend learns the model's shapes from an example, and the config has no data to take one from.",
         repair="Give fkit.program(..., example=inputs), or a train_dataloader.",
     )
-
-
-def _optimizers(settings: Settings, registry: Registry) -> Mapping[str, Optimizer]:
-    wrapper = settings.wrapper
-    return frozendict() if wrapper is None else frozendict(main=_optimizer(settings, wrapper, registry))
 
 
 _DEFAULT = "DefaultOptimWrapperConstructor"
@@ -80,7 +84,7 @@ def _constructor(
     if not wrapper.paramwise and wrapper.constructor is None:
         return None
     kind: Any = _DEFAULT if wrapper.constructor is None else wrapper.constructor
-    scope, path = settings.default_scope, "optim_wrapper.constructor"
+    scope, path = settings.default_scope, f"{wrapper.path}.constructor"
     try:
         make = maker_of({"type": kind}, registry, "optim_wrapper_constructors", scope=scope)
     except FkitError as error:
@@ -103,19 +107,12 @@ def _lr_scale(settings: Settings) -> float:
     return (part.node.get("batch_size") or 1 if whole is None else whole) / base
 
 
-def _phases(wrapper: Wrapper | None) -> tuple[Phase, ...]:
-    """What a step does; nothing without an optimizer."""
-    return () if wrapper is None else (Phase(transforms=_transforms(wrapper)),)
-
-
-def _transforms(wrapper: Wrapper) -> tuple[Transform, ...]:
-    """What gradients pass through: gathered first, so that what is clipped is what moves the parameters."""
-    clip, count = wrapper.clip, wrapper.accumulative_counts
-    transforms = (accumulate(count),) if count > 1 else ()
-    if clip is None:
-        return transforms
-    by_norm = clip.kind == "norm"
-    return (*transforms, clip_norm(*clip[1:]) if by_norm else clip_value(clip.limit))
+def _phases(wrappers: Mapping[str, Wrapper], dtype: str) -> tuple[Phase, ...]:
+    """What a step does: a phase an optimizer, in order."""
+    return tuple(
+        Phase(one.loss, name, one.params, one.every, one.mode, transforms=transforms_of(one, dtype))
+        for name, one in wrappers.items()
+    )
 
 
 def _optimizer(settings: Settings, wrapper: Wrapper, registry: Registry) -> Optimizer:
@@ -130,12 +127,12 @@ def _optimizer(settings: Settings, wrapper: Wrapper, registry: Registry) -> Opti
     options = {key: value for key, value in node.items() if key not in ("type", "_scope_")}
     check_options(name, options, parse(path), settings.tree)  # here too, where the place is known
     for index, group in enumerate(wrapper.groups):
-        check_group(name, group, ("optim_wrapper", "param_groups", index), settings.tree)
+        check_group(name, group, (*parse(wrapper.path), "param_groups", index), settings.tree)
     constructor, lr_scale = _constructor(settings, wrapper, registry, options), _lr_scale(settings)
     try:
         return Optimizer.of(name, options, wrapper.groups, constructor, lr_scale)
     except FkitError as error:
-        raise placed(error, "optim_wrapper: ", "optim_wrapper", settings.tree.origin("optim_wrapper")) from error
+        raise placed(error, f"{wrapper.path}: ", wrapper.path, settings.tree.origin(wrapper.path)) from error
 
 
 def _name(kind: Any) -> str:

@@ -95,6 +95,8 @@ def wrapping(settings: Settings, registry: Registry, backend: str) -> tuple[tupl
 
 def _loop_hooks(settings: Settings) -> list[tuple[str, Hook]]:
     """Those that every run has: they are the loop's own, and no config names them."""
-    clip = None if settings.wrapper is None else settings.wrapper.clip
-    finite: list[tuple[str, Hook]] = [("finite_gradient", FiniteGradientHook())] if clip and clip.finite else []
+    several = len(settings.wrappers) > 1
+    strict = [name for name, one in settings.wrappers.items() if one.clip is not None and one.clip.finite]
+    names = tuple(f"{name}/grad_norm" if several else "grad_norm" for name in strict)
+    finite: list[tuple[str, Hook]] = [("finite_gradient", FiniteGradientHook(names))] if names else []
     return [*finite, ("record", RecordHook())]

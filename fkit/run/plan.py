@@ -125,9 +125,10 @@ def plan(
         _check_training(settings)
     reg = registry_of(settings, registry, allow)
     name = settings.backend if backend is None else backend
-    room, course = _room(name, settings), _course(settings, reg, part)
-    trained = settings if part == "train" else replace(settings, wrapper=None)
-    functions = _program(room, spec_of(trained, reg, donate, None, _total(settings, reg, course)), settings)
+    room, course, trains = _room(name, settings), _course(settings, reg, part), part == "train"
+    total = _total(settings, reg, course) if trains else None
+    spec = spec_of(settings, reg, donate, None, total, "test" if part == "test" else "val", trains)
+    functions = _program(room, spec, settings)
     hooks = hooks_of(settings, reg, name, course, functions.hyperparams, room.host, part)
     functions = _wrapped(functions, hooks, settings)
     evaluator = evaluator_of(settings, reg, "val" if part == "train" else held_out(settings, part, "evaluator"))
@@ -307,7 +308,7 @@ def _check_validation(settings: Settings) -> None:
 
 def _total(settings: Settings, registry: Registry, course: Course) -> int | None:
     """Steps of the whole run, for gradients that are accumulated to its end; None where nothing asks for them."""
-    if settings.wrapper is None or settings.wrapper.accumulative_counts == 1 or not course.limit:
+    if all(one.accumulative_counts == 1 for one in settings.wrappers.values()) or not course.limit:
         return None
     length = (source_of(settings, registry, "train", 0).length or 0) if course.by_epoch else 0
     return course.total(length) or None

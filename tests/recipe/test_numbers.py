@@ -94,7 +94,7 @@ WRONG = [
     ("work_dir=''", "work_dir = '' is empty: text is needed"),
     ("resume=3", "resume = 3 is not True or False or text"),
     ("load_from=['a']", "load_from = ['a'] is not text"),
-    ("dtype='float16'", "dtype = 'float16' is unknown"),
+    ("dtype='float8'", "dtype = 'float8' is unknown"),
     ("memory_format='nhwc'", "memory_format = 'nhwc' is unknown"),
     ("device='gpu'", "device: device='gpu' is no device"),
     ("optim_wrapper=dict(optimizer=dict(_delete_=True, type='SGDD', lr=1))", "optim_wrapper.optimizer: optimizer 'SGDD' is not in"),

@@ -136,7 +136,7 @@ def test_settings_are_typed_and_hold_parts_with_their_places():
         )
     )
     assert settings.train[1:] == (True, 20) and settings.workflow == (("train", 1),)
-    assert settings.wrapper.clip == ("norm", 3, 2.0, False) and settings.wrapper.accumulative_counts == 1
+    assert settings.wrappers["main"].clip == ("norm", 3, 2.0, False)
     assert settings.randomness == (False, "counter") and settings.memory_format == "auto"
     assert (settings.work_dir, settings.resume, settings.load_from, settings.seed) == ("a", False, None, 0)
     assert [part.path for part in settings.schedules] == ["param_scheduler[0]", "param_scheduler[1]"]
