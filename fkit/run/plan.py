@@ -4,8 +4,6 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
-from frozendict import frozendict
-
 from fkit.array.room import open as open_room
 from fkit.catalog.registry import Registry
 from fkit.catalog.report import is_reported, placed
@@ -254,9 +252,13 @@ def _room(name: str, settings: Settings) -> Backend:
         raise placed(error, "", "backend", settings.tree.origin("backend")) from error.__cause__
 
 
-_FIELDS = frozendict(
-    model="model", device="device", optimizers="optim_wrapper.optimizer"
-)  # of a spec -> keys of the config
+def _keys(settings: Settings) -> Mapping[str, str]:
+    """What a spec is made of -> keys of the config."""
+    wrappers = settings.wrappers
+    at = "optim_wrapper.optimizer" if len(wrappers) < 2 else "optim_wrapper"
+    dtype = next((f"{one.path}.dtype" for one in wrappers.values() if one.dtype is not None), "dtype")
+    patterns = {f"phases.{name}.params": f"{one.path}.params" for name, one in wrappers.items()}
+    return {"model": "model", "device": "device", "optimizers": at, "dtype": dtype, **patterns}
 
 
 def _program(room: Backend, spec: Spec, settings: Settings) -> Program:
@@ -265,10 +267,12 @@ def _program(room: Backend, spec: Spec, settings: Settings) -> Program:
         return room.program(spec)
     except FkitError as error:
         inside = error.path.startswith(("paramwise_cfg", "constructor"))
-        path = f"optim_wrapper.{error.path}" if inside else _FIELDS.get(error.path)
+        owners = (one.path for one in settings.wrappers.values() if one.paramwise or one.constructor is not None)
+        owner = next(owners, "optim_wrapper")
+        path = f"{owner}.{error.path}" if inside else _keys(settings).get(error.path)
         if path is None or is_reported(error):
             raise
-        lead = "optim_wrapper." if error.what.startswith("paramwise_cfg") else f"{path}: "
+        lead = f"{owner}." if error.what.startswith("paramwise_cfg") else f"{path}: "
         raise placed(error, lead, path, line_of(settings.tree, path)) from error
 
 

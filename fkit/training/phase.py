@@ -81,6 +81,7 @@ def parts_of(spec: Spec, inventory: Inventory) -> tuple[Part, ...]:
         if not names:
             raise FkitValueError(
                 f"a phase with params={phase.params!r} has no trainable parameter.",
+                path=f"phases.{phase.optimizer}.params",
                 choices=trainable,
                 label="Trainable",
             )
