@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from fkit.catalog.builtin import registry as registry
     from fkit.catalog.plugin import component as component
     from fkit.catalog.registry import Registry as Registry
+    from fkit.compat.runner import build_runner as build_runner
     from fkit.config.change.action import DictAction as DictAction
     from fkit.config.config import Config as Config
     from fkit.config.config import load_config as load_config
@@ -65,6 +66,7 @@ _NAMES = (
     # all of that in one call
     ("run_config", "fkit.edge.work:run_config"),
     ("test_config", "fkit.edge.score:test_config"),
+    ("build_runner", "fkit.compat.runner:build_runner"),
     ("validate_config", "fkit.edge.score:validate_config"),
     ("Source", "fkit.data.source:Source"),
     # what an experiment of one's own is made of
@@ -79,9 +81,7 @@ _NAMES = (
 )
 
 # names that OpenMMLab's users look for, and what they write here
-_RUN = (
-    "fkit.run_config(cfg) trains a config, as `fkit train CONFIG` does; in parts: fkit.plan, fkit.begin and fkit.train."
-)
+_RUN = "fkit.run_config(cfg) trains a config, as `fkit train CONFIG` does; fkit.build_runner takes objects, as mmcv's; in parts: fkit.plan, fkit.begin and fkit.train."
 _REGISTRY = "A registry is a value: reg = fkit.registry(); reg.register(kind, maker) gives a new one, reg.build(kind, cfg) builds."
 _INSTEAD = (
     *((name, f"Write fkit.effect.{name}.") for name in ("Stop", "Validate", "SetHyperparams", "WriteText", "WriteScalars")),
@@ -94,7 +94,7 @@ _INSTEAD = (
     ("init_detector", "`fkit infer CONFIG CHECKPOINT IMAGE` predicts; in code: fkit.program(cfg, registry).predict."),
     ("inference_detector", "`fkit infer CONFIG CHECKPOINT IMAGE` predicts; in code: fkit.program(cfg, registry).predict."),
     ("MMLogger", "Write fkit.compat.get_logger(name)."),
-    *((name, _RUN) for name in ("Runner", "EpochBasedRunner", "IterBasedRunner", "build_runner", "train_detector")),
+    *((name, _RUN) for name in ("Runner", "EpochBasedRunner", "IterBasedRunner", "train_detector")),
     *((f"{kind}S", _REGISTRY) for kind in ["MODEL", "HOOK", "DATASET", "TRANSFORM", "METRIC", "OPTIMIZER", "LOOP", "RUNNER", "VISUALIZER"]),
     *((f"{kind}S", _REGISTRY) for kind in ("OPTIM_WRAPPER", "PARAM_SCHEDULER", "DATA_SAMPLER", "LOG_PROCESSOR", "MODEL_WRAPPER")),
     *((kind, _REGISTRY) for kind in ("BACKBONES", "NECKS", "HEADS", "LOSSES", "DETECTORS", "PIPELINES", "TASK_UTILS")),

@@ -48,6 +48,10 @@ _HOOKS = (
     ("loops", "EpochBasedTrainLoop", "fkit.run.course:by_epochs", None, None),
     ("loops", "IterBasedTrainLoop", "fkit.run.course:by_iterations", None, None),
     ("loops", "TestLoop", "fkit.run.scoring:Scoring", None, None),
+    ("runners", "EpochBasedRunner", "fkit.run.loop:standard", None, None),
+    ("runners", "EpochBasedRunnerAmp", "fkit.run.loop:standard", None, None),
+    ("runners", "IterBasedRunner", "fkit.run.loop:standard", None, None),
+    ("runners", "Runner", "fkit.run.loop:standard", None, None),
     ("loops", "ValLoop", "fkit.run.scoring:Scoring", None, None),
 )  # fmt: skip
 

@@ -5,7 +5,7 @@ import json
 import os
 import secrets
 import sys
-from collections.abc import Generator, Iterable, Mapping
+from collections.abc import Callable, Generator, Iterable, Mapping
 from pathlib import Path
 from typing import Any, NamedTuple, TextIO, cast
 
@@ -36,7 +36,23 @@ from fkit.tree.error import FkitValueError, RunError
 from fkit.tree.frozen import EMPTY
 from fkit.tree.place import refuse_url
 
-__all__ = ["Outcome", "run_config", "screened", "work"]
+__all__ = ["Outcome", "Ready", "run_config", "screened", "work"]
+
+
+class Ready(NamedTuple):
+    """What is there already of a run, in place of what its config would describe.
+
+    Attributes:
+        plan: the config, with its seed -> the plan.
+        begin: the plan -> the run before its first event.
+        data: the sources.
+        record: what run.json says of it beside the rest.
+    """
+
+    plan: Callable[[Config], Plan]
+    begin: Callable[[Plan], RunState]
+    data: Mapping[str, Source]
+    record: Mapping[str, Any] = EMPTY
 
 
 class Outcome(NamedTuple):
@@ -92,6 +108,7 @@ def work(
     allow: str | Iterable[str] = (),
     name: str | None = None,
     other_data: bool = False,
+    ready: Ready | None = None,
 ) -> Outcome:
     """`run_config`, with its screen.
 
@@ -99,8 +116,11 @@ def work(
         cfg, registry, allow, name: as of `run_config`.
         screen: what a person watches (`screened`).
         other_data: go on with a run though its data are others than before.
+        ready: what is there already; by default the config describes all of it.
     """
     settings = read(cfg)
+    if ready is None:
+        ready = Ready(lambda seeded: plan(seeded, registry, allow=allow), begin, EMPTY)
     if settings.work_dir is not None:
         refuse_url(settings.work_dir, "a work folder")
     folder = Path(os.path.expanduser(settings.work_dir or f"work_dirs/{_name(cfg, name)}"))
@@ -108,7 +128,7 @@ def work(
     with hold(folder) as note:
         cfg = _seeded(cfg, settings, folder)
         opened = open_folder(folder, cfg, settings.resume)
-        begun = _begun(_Job(folder, cfg, settings, registry, allow, other_data), opened, screen)
+        begun = _begun(_Job(folder, cfg, settings, ready, other_data), opened, screen)
         if isinstance(begun, RunState):
             return Outcome(folder, begun, went=False)
         edge, run, data = begun
@@ -118,10 +138,14 @@ def work(
 
 
 @contextlib.contextmanager
-def screened() -> Generator[Screen]:
-    """A screen for a run; what the run prints and shows never ends it."""
+def screened(make: Callable[..., Screen] = Screen) -> Generator[Screen]:
+    """A screen for a run; what the run prints and shows never ends it.
+
+    Args:
+        make: makes it, of ``results=``.
+    """
     results = Screened(sys.stdout)
-    screen = Screen(results=results)
+    screen = make(results=results)
     with contextlib.redirect_stdout(cast("TextIO", results)):
         try:
             yield screen
@@ -135,8 +159,7 @@ class _Job(NamedTuple):
     folder: Path
     cfg: Config
     settings: Settings
-    registry: Registry | None
-    allow: str | Iterable[str]
+    ready: Ready
     other_data: bool
 
 
@@ -176,9 +199,9 @@ def _record(job: _Job, opened: Opened, error: Exception) -> None:
 
 
 def _built(job: _Job, opened: Opened, screen: Screen) -> Begun | RunState:
-    folder, cfg, settings, registry, allow, other_data = job
+    folder, cfg, settings, ready, other_data = job
     repeats, count, limited = repeat(settings), threads(settings), open_files(settings)
-    made = plan(cfg, registry, allow=allow)
+    made = ready.plan(cfg)
     if opened.found is not None:
         run = restore(made, opened.found.saved)
         run = run._replace(position=reopened(made.course, run.position))
@@ -186,15 +209,15 @@ def _built(job: _Job, opened: Opened, screen: Screen) -> Begun | RunState:
             screen.say(f"{folder}: the run is finished already ({run.iteration} iterations); nothing to do.")
             return run._replace(status="finished")
     else:
-        run = begin(made)
+        run = ready.begin(made)
         _pretrained(made, screen)
         if settings.load_from is not None:
-            run = _loaded(made, run, settings.load_from, registry, screen)
-    data = open_data(made)
+            run = _loaded(made, run, settings.load_from, made.registry, screen)
+    data = ready.data or open_data(made)
     meta = opened.found.meta if opened.found is not None else EMPTY
     count = chosen(count, made.program, run.train, data["train"], passes=3, before=meta.get("threads"))
     record = run_record(cfg, made.backend, made.seed, sys.argv, made.room.environment())
-    record |= {**repeats.record(), **count.record(), "data": data_record(data)}
+    record |= {**repeats.record(), **count.record(), "data": data_record(data), **ready.record}
     edge = Edge(folder, made, record, screen=screen, rows=int(meta.get("rows", 0)))
     for line in differences(meta.get("data"), record["data"], other_data):
         edge.note(f"other data: {line}", "WARNING")
@@ -236,7 +259,7 @@ def _pretrained(plan: Plan, screen: Screen) -> None:
         screen.say(f"{where}: begins with the weights of {part.checkpoint}" + (f".\n  {report}" if report else ""))
 
 
-def _loaded(plan: Plan, run: RunState, source: LoadFrom, registry: Registry | None, screen: Screen) -> RunState:
+def _loaded(plan: Plan, run: RunState, source: LoadFrom, registry: Registry, screen: Screen) -> RunState:
     """The run with the weights of a checkpoint."""
     loaded = load_from(plan.program, run.train, source, registry)
     for text in loaded.said:

@@ -1,9 +1,10 @@
 """A run as a fold of events over a plan: pure but for the device."""
 
 from collections.abc import Generator, Iterable, Iterator, Mapping
+from typing import Any
 
 from fkit.data.source import Source
-from fkit.run.attempt import attempt, failure
+from fkit.run.attempt import attempt, failure, following
 from fkit.run.effect import Effect, WriteStatus
 from fkit.run.event import Observed, Step, look
 from fkit.run.held import close, length_of, onward, source_of
@@ -14,15 +15,36 @@ from fkit.run.validation import losses_of, validation
 from fkit.structures.batch import Batch
 from fkit.training.state import Hyperparams
 from fkit.tree.check import expect
-from fkit.tree.error import FkitError, FkitValueError, RunError
+from fkit.tree.error import FkitError, FkitValueError, RunError, quoted
 
-__all__ = ["train"]
+__all__ = ["standard", "train"]
 
 
 def train(
     plan: Plan, run: RunState, data: Mapping[str, Source], inbox: Iterable[tuple[Observed, ...]] = ()
 ) -> Generator[Item, None, RunState]:
-    """Fold the plan's events over a run.
+    """Fold the plan's events over a run, by the plan's runner: `standard`, unless ``runner_type`` names one of one's own.
+
+    A runner is a generator function of these four arguments; one of one's own is one registration::
+
+        def every_other(plan, run, data, inbox):
+            for run, effects in fkit.run.loop.standard(plan, run, data, inbox):
+                yield run, effects if run.iteration % 2 else ()
+
+        registry = fkit.registry().register("runners", every_other, name="EveryOther")
+        plan = fkit.plan(cfg.merge({"runner_type": "EveryOther"}), registry)
+
+    Args, yields, raises: as `standard`.
+    """
+    expect(plan, Plan, "`plan` is a plan (fkit.plan makes one)")
+    ours = plan.runner is None or getattr(plan.runner, "func", None) is standard
+    return (standard if ours else _own)(plan, run, data, inbox)
+
+
+def standard(
+    plan: Plan, run: RunState, data: Mapping[str, Source], inbox: Iterable[tuple[Observed, ...]] = ()
+) -> Generator[Item, None, RunState]:
+    """Fold the plan's events over a run, by the kit's own loop.
 
     Args:
         plan: what to do (`fkit.plan`).
@@ -87,6 +109,29 @@ def train(
     finally:
         for opened in (batches, held):
             let_go(opened)
+
+
+def _own(
+    plan: Plan, run: RunState, data: Mapping[str, Source], inbox: Iterable[tuple[Observed, ...]]
+) -> Generator[Item, None, RunState]:
+    """What a runner of the user's own yields, looked at.
+
+    Raises:
+        RunError: it raised, or yields something else.
+    """
+    assert plan.runner is not None
+    items: Any = iter(attempt("the runner", "iteration", run.iteration, plan.runner, plan, run, data, inbox))
+    while True:
+        item = attempt("the runner", "iteration", run.iteration, following, items)
+        if item is None:
+            return run
+        if type(item) is not tuple or len(item) != 2 or not isinstance(item[0], RunState):
+            raise RunError(
+                f"iteration {run.iteration}: the runner yields {quoted(item)}: (run, effects) is needed.",
+                repair="yield run, () asks for nothing.",
+            )
+        run = item[0]
+        yield run, tuple(item[1])
 
 
 def _opened(plan: Plan, run: RunState, data: Mapping[str, Source], inbox: Iterable[tuple[Observed, ...]]) -> Fold:

@@ -1,7 +1,8 @@
 """A plan: all that a config says of a run, as one frozen value."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import Any
 
 from fkit.array.room import open as open_room
@@ -25,7 +26,7 @@ from fkit.training.group import remarks
 from fkit.training.program import Program
 from fkit.training.spec import Spec
 from fkit.tree.check import expect
-from fkit.tree.contract import Contract, expect_contract
+from fkit.tree.contract import Contract, expect_contract, expect_fit, title
 from fkit.tree.error import FkitError, FkitKeyError, FkitTypeError, FkitValueError, quoted
 from fkit.tree.frozen import frozen
 
@@ -50,6 +51,7 @@ class Plan:
         writers: (place in the config, description) of what gets scalars and pictures beside the work folder.
         part: what it is a plan of: "train", "val" or "test".
         scoring: how held-out data are predicted.
+        runner: what folds events over the run: (plan, run, data, inbox) -> items, as `fkit.train`; None: `fkit.run.loop.standard`.
     """
 
     config: Config
@@ -66,6 +68,7 @@ class Plan:
     writers: tuple[tuple[str, Any], ...] = ()
     part: str = "train"
     scoring: Scoring = Scoring()  # noqa: RUF009  frozen
+    runner: Callable[..., Any] | None = None
 
 
 def program(
@@ -121,6 +124,8 @@ def plan(
     unsupported(settings.tree)
     if part == "train":
         _check_training(settings)
+    else:
+        held_out(settings, part, "dataloader")
     reg = registry_of(settings, registry, allow)
     name = settings.backend if backend is None else backend
     room, course, trains = _room(name, settings), _course(settings, reg, part), part == "train"
@@ -134,6 +139,7 @@ def plan(
     return Plan(
         cfg, noted, reg, name, room, functions, hooks, handlers(hooks), course, evaluator, settings.seed or 0,
         _writers(settings, reg), part, _scoring(settings, reg, part),
+        _runner(settings, reg),
     )  # fmt: skip
 
 
@@ -236,12 +242,12 @@ def _writers(settings: Settings, registry: Registry) -> tuple[tuple[str, Any], .
 def _wrapped(functions: Program, hooks: Iterable[tuple[str, Hook]], settings: Settings) -> Program:
     """The program in what each hook wraps it in, in firing order."""
     places = {part.name: part.path for part in settings.hooks}
-    for title, hook in hooks:
+    for name, hook in hooks:
         try:
-            functions = ask(title, "wrap", hook.wrap, functions)
-            expect(functions, Program, f"what hook {title!r} gives in wrap is a program")
+            functions = ask(name, "wrap", hook.wrap, functions)
+            expect(functions, Program, f"what hook {name!r} gives in wrap is a program")
         except FkitError as error:
-            raise said_at(error, places.get(title, ""), settings) from error.__cause__
+            raise said_at(error, places.get(name, ""), settings) from error.__cause__
     return functions
 
 
@@ -342,6 +348,31 @@ def _scoring(settings: Settings, registry: Registry, part: str) -> Scoring:
     scoring = build_part(Part(path, node), settings, registry, "loops")
     _expect_made(scoring, Scoring, path, settings, "fkit.run.scoring.Scoring shows one of one's own")
     return scoring
+
+
+_RUNNER = """A runner is a function (plan, run, data, inbox) that yields (run, effects), as fkit.train does. For example:
+    def my_runner(plan, run, data, inbox):
+        for run, effects in fkit.run.loop.standard(plan, run, data, inbox):
+            yield run, (*effects, WriteText(f"step {run.iteration}"))"""
+
+
+def _runner(settings: Settings, registry: Registry) -> Callable[..., Any] | None:
+    """What ``runner_type`` names; None where it names none."""
+    node = settings.tree.get("runner_type")
+    if node is None:
+        return None
+    kind, options = (node.get("type"), dict(node)) if isinstance(node, Mapping) else (node, {})
+    options.pop("type", None)
+    try:
+        named = isinstance(kind, str)
+        function = partial(
+            registry.find("runners", kind, settings.default_scope).recipe.call if named else kind, **options
+        )
+        word = str(kind) if named else title(kind)
+        expect_fit(function, word, "plan, run, data, inbox", f"{word} is no runner: its", _RUNNER)
+    except FkitError as error:
+        raise said_at(error, "runner_type", settings) from error.__cause__
+    return function
 
 
 def _expect_made(value: Any, kind: type, path: str, settings: Settings, repair: str) -> None:

@@ -192,9 +192,16 @@ def test_no_key_is_dropped_in_silence(extra: dict[str, Any], message: str) -> No
     assert any(message in note for note in notes), notes
 
 
+def test_a_runner_of_ones_own_keeps_its_arguments() -> None:
+    cfg = load_string("optimizer = dict(type='SGD')\nrunner = dict(type='MyRunner', max_epochs=3, every=2)")
+    new, notes = translate(cfg)
+    assert new.runner_type == {"type": "MyRunner", "every": 2} and not notes
+    assert new.train_cfg == {"by_epoch": True, "max_epochs": 3}
+
+
 def test_what_cannot_be_translated_is_an_error_with_its_place() -> None:
-    cfg = load_string("optimizer = dict(type='SGD')\nrunner = dict(type='MyRunner', max_epochs=3)")
-    with pytest.raises(FkitValueError, match=r"<string>\.py:2: The runner 'MyRunner' has no loop"):
+    cfg = load_string("optimizer = dict(type='SGD')\nrunner = dict(type='EpochBasedRunner')")
+    with pytest.raises(FkitValueError, match=r"<string>\.py:2: The runner has neither max_epochs nor max_iters"):
         translate(cfg)
 
 

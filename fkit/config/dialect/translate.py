@@ -129,13 +129,11 @@ def _length(work: Work) -> Work:
     path = "runner" if runner is not None else "total_epochs" if epochs is not None else "total_iters"
     kind = table.pop("type", None)
     if kind is not None and kind not in _RUNNERS:
-        if not (isinstance(kind, str) and kind.endswith("RunnerAmp")):
-            raise work.fail(
-                "runner.type",
-                f"The runner {quoted(kind)} has no loop of mmengine's.",
-                f"Known are {', '.join(_RUNNERS)}.",
-            )
-        work = work.put("optim_wrapper.type", "AmpOptimWrapper", "runner.type")
+        if isinstance(kind, str) and kind.endswith("RunnerAmp"):
+            work = work.put("optim_wrapper.type", "AmpOptimWrapper", "runner.type")
+        else:  # one of the user's own, which knows its arguments
+            own = {key: table.pop(key) for key in [*table] if key not in ("max_iters", "max_epochs")}
+            work = work.put("runner_type", {"type": kind, **own}, "runner.type")
     max_iters, max_epochs = table.pop("max_iters", None), table.pop("max_epochs", None)
     iterates = kind is not None and str(kind).startswith("IterBased")
     by_epoch = not iterates and max_iters is None and (iters is None or epochs is not None)
