@@ -365,9 +365,8 @@ def _runner(settings: Settings, registry: Registry) -> Callable[..., Any] | None
     options.pop("type", None)
     try:
         named = isinstance(kind, str)
-        function = partial(
-            registry.find("runners", kind, settings.default_scope).recipe.call if named else kind, **options
-        )
+        maker: Any = registry.find("runners", kind, settings.default_scope).recipe.call if named else kind
+        function = partial(maker, **options)
         word = str(kind) if named else title(kind)
         expect_fit(function, word, "plan, run, data, inbox", f"{word} is no runner: its", _RUNNER)
     except FkitError as error:
