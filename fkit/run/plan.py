@@ -178,11 +178,11 @@ def _others(plan: Plan) -> dict[str, Source]:
     """The other training data that hooks switch to."""
     data: dict[str, Source] = {}
     places = {part.name: part.path for part in plan.settings.hooks}
-    for title, hook in plan.hooks:
-        for name, changes in ask(title, "sources", hook.sources).items():
+    for owner, hook in plan.hooks:
+        for name, changes in ask(owner, "sources", hook.sources).items():
             if name in data or not str(name).startswith("train:"):
                 raise FkitValueError(
-                    f"hook {title!r}: a source of training data has a name of its own, as 'train:9', not {name!r}."
+                    f"hook {owner!r}: a source of training data has a name of its own, as 'train:9', not {name!r}."
                 )
             try:
                 data[name] = source_of(plan.settings, plan.registry, "train", plan.seed, **changes)
