@@ -2,16 +2,20 @@
 
 import argparse
 import sys
+from pathlib import Path
 from typing import Any
 
-from fkit.cli.command import add_command
+from fkit.cli.command import add_command, whole
 from fkit.cli.option import add_trust
 from fkit.config.change.action import add_option
 from fkit.config.config import Config, load_config
 from fkit.config.show.explain import difference, explain
 from fkit.config.show.text import FORMS
+from fkit.image.io import imwrite
 from fkit.recipe.manual import annotated
 from fkit.recipe.settings import read
+from fkit.run.forecast import forecast
+from fkit.visualize.timetable import timetable
 
 __all__ = ["add"]
 
@@ -19,6 +23,7 @@ _SHOW = (
     "fkit config show configs/digits/convnet.py --format yaml --cfg-options seed=7",
     ("fkit config show configs/digits/convnet.py --run", "every key of a run, with what it is"),
     ("fkit config show configs/digits/convnet.py --format words", "each value as --cfg-options takes it"),
+    ("fkit config show configs/digits/convnet.py --plot lr.png", "its schedules, as a picture"),
 )
 _EXPLAIN = ("fkit config explain configs/digits/convnet.py optim_wrapper.optimizer.lr",)
 _DIFF = ("fkit config diff old.py new.py",)
@@ -43,6 +48,12 @@ def add(subparsers: Any) -> None:
         dest="as_run",
         action="store_true",
         help="as a run takes it: in mmengine's keys, checked, with defaults and a line on each key",
+    )
+    show.add_argument(
+        "--plot", metavar="PICTURE", help="draw what is scheduled over the whole run into this .png or .jpg"
+    )
+    show.add_argument(
+        "--epoch-length", type=whole, metavar="N", help="iterations of an epoch, for --plot; by default the data say it"
     )
     show.set_defaults(run=_show)
 
@@ -69,9 +80,23 @@ def _load(path: str, args: argparse.Namespace) -> Config:
 
 def _show(args: argparse.Namespace) -> int:
     cfg = _load(args.config, args)
+    if args.plot is not None:
+        return _plot(cfg, args)
+    if args.epoch_length is not None:
+        args.parser.refuse("--epoch-length is for --plot.")
     tree = read(cfg).tree if args.as_run else cfg
     text = annotated(tree) if args.as_run and args.format == "python" else tree.text(args.format)
     print(text, end="" if text.endswith("\n") else "\n")
+    return 0
+
+
+def _plot(cfg: Config, args: argparse.Namespace) -> int:
+    """Draw the schedules; the name of the picture is the result."""
+    table = forecast(cfg, allow=args.allow, epoch_length=args.epoch_length)
+    waits = [f"depends on {name} of validation: drawn as if that kept getting better" for name in table.monitors]
+    image = timetable(table.values, Path(args.config).name, table.extent.length, waits)
+    imwrite(image[..., ::-1], args.plot)
+    print(args.plot)
     return 0
 
 

@@ -20,7 +20,7 @@ from fkit.training.spec import Phase, Spec
 from fkit.tree.error import FkitError, FkitTypeError, FkitValueError, quoted
 from fkit.tree.path import parse
 
-__all__ = ["spec_of"]
+__all__ = ["optimizers_of", "spec_of"]
 
 
 def spec_of(
@@ -52,7 +52,7 @@ def spec_of(
 
     dtype, predicted = train_dtype(tree, wrappers), predict_dtype(tree, wrappers, predicts)
     moving = wrappers if trains else frozendict[str, Wrapper]()
-    optimizers = frozendict({name: _optimizer(settings, one, registry) for name, one in moving.items()})
+    optimizers = optimizers_of(settings, registry) if trains else frozendict[str, Optimizer]()
     return Spec(
         model, optimizers, _phases(moving, dtype), dtype, settings.device,
         settings.memory_format, donate, settings.compile, settings.randomness.masks, first, total,
@@ -68,6 +68,11 @@ def _example(settings: Settings, registry: Registry) -> Any:
         "this backend learns the model's shapes from an example, and the config has no data to take one from.",
         repair="Give fkit.program(..., example=inputs), or a train_dataloader.",
     )
+
+
+def optimizers_of(settings: Settings, registry: Registry) -> Mapping[str, Optimizer]:
+    """The optimizers of a config, as far as they are known without a model."""
+    return frozendict({name: _optimizer(settings, one, registry) for name, one in settings.wrappers.items()})
 
 
 _DEFAULT = "DefaultOptimWrapperConstructor"

@@ -30,7 +30,7 @@ from fkit.tree.contract import Contract, expect_contract, expect_fit, title
 from fkit.tree.error import FkitError, FkitKeyError, FkitTypeError, FkitValueError, quoted
 from fkit.tree.frozen import frozen
 
-__all__ = ["Plan", "held_out", "open_data", "plan", "program", "served"]
+__all__ = ["Plan", "course_of", "held_out", "open_data", "plan", "program", "served"]
 
 
 @dataclass(frozen=True, eq=False)
@@ -128,7 +128,7 @@ def plan(
         held_out(settings, part, "dataloader")
     reg = registry_of(settings, registry, allow)
     name = settings.backend if backend is None else backend
-    room, course, trains = _room(name, settings), _course(settings, reg, part), part == "train"
+    room, course, trains = _room(name, settings), course_of(settings, reg, part), part == "train"
     total = _total(settings, reg, course) if trains else None
     spec = spec_of(settings, reg, donate, None, total, "test" if part == "test" else "val", trains)
     functions = _program(room, spec, settings)
@@ -324,7 +324,7 @@ def _total(settings: Settings, registry: Registry, course: Course) -> int | None
     return course.total(length) or None
 
 
-def _course(settings: Settings, registry: Registry, part: str) -> Course:
+def course_of(settings: Settings, registry: Registry, part: str) -> Course:
     loop = settings.train
     if part != "train":
         return Course(True, 0)

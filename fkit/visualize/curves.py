@@ -1,31 +1,25 @@
 """A run's curves: what its metrics say, as one picture."""
 
 import math
-import warnings
 from collections.abc import Iterable, Mapping, Sequence
-from typing import Any, NamedTuple, TypeAlias
+from typing import Any, NamedTuple
 
 import numpy as np
-from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from matplotlib.gridspec import GridSpec
-from matplotlib.text import Text
 from matplotlib.ticker import FuncFormatter, MaxNLocator, NullFormatter
 from numpy.typing import NDArray
 
 from fkit.training.best import rule_of
 from fkit.tree.check import expect, expect_number
 from fkit.tree.error import FkitValueError
+from fkit.visualize.style import DPI, PAPER, SOFT, Axes, colours, drawn, headline, legend, panel, plain, style
 
 __all__ = ["Series", "curves", "series_of", "smooth"]
 
 Row = Mapping[str, Any]
-Axes: TypeAlias = Any  # matplotlib's; its methods take keywords without types, which strict pyright refuses
 
-_INK, _SOFT, _GRID, _PAPER = "#1f2933", "#7b8794", "#e4e7eb", "#ffffff"
-_COLOURS = ("#2563eb", "#d97706", "#059669", "#c026d3", "#dc2626", "#0891b2")
 _NOT_CURVES = frozenset(("step", "epoch", "mode", "wall_time", "time", "data_time", "eta", "memory", "iter"))
-_DPI = 110
 
 
 class Series(NamedTuple):
@@ -70,10 +64,9 @@ def curves(rows: Iterable[Row], title: str = "") -> NDArray[np.uint8]:
     rates = [one for one in series if one.mode == "train" and (one.name == "lr" or one.name.endswith((".lr", "/lr")))]
     scores = [one for one in series if one.mode == "val" and "loss" not in one.name]
     others = [one for one in series if one.mode == "train" and one not in losses and one not in rates]
-    figure: Any = Figure(figsize=(11, 6.2), dpi=_DPI, facecolor=_PAPER)
-    canvas = FigureCanvasAgg(figure)
+    figure: Any = Figure(figsize=(11, 6.2), dpi=DPI, facecolor=PAPER)
     for axes, kind, lines in _panels(figure, losses, scores, rates, others):
-        _style(axes)
+        style(axes)
         if kind == "loss":
             _draw_losses(axes, lines)
         elif kind == "score":
@@ -82,14 +75,9 @@ def curves(rows: Iterable[Row], title: str = "") -> NDArray[np.uint8]:
             _draw_plain(axes, lines, "Learning rate" if kind == "rate" else "", smoothed=kind != "rate")
         axes.set_xlim(left=0)
         if axes.get_subplotspec() is None or axes.get_subplotspec().is_last_row():
-            axes.set_xlabel("step", fontsize=9, color=_SOFT)
+            axes.set_xlabel("step", fontsize=9, color=SOFT)
     _heading(figure, title, series, scores)
-    for text in figure.findobj(Text):
-        text.set_parse_math(False)  # a folder's name may hold dollars, which are no formula
-    with warnings.catch_warnings():
-        warnings.filterwarnings("ignore", "Glyph .* missing")  # a letter that the font lacks is drawn as a box
-        canvas.draw()
-    return np.asarray(canvas.buffer_rgba())[..., :3].copy()
+    return drawn(figure)
 
 
 def series_of(rows: Iterable[Row]) -> list[Series]:
@@ -154,38 +142,13 @@ def _panels(
     return [first, *((figure.add_subplot(grid[place, 1]), *other) for place, other in enumerate(small))]
 
 
-def _style(axes: Axes) -> None:
-    axes.set_facecolor(_PAPER)
-    for side in ("top", "right"):
-        axes.spines[side].set_visible(False)
-    for side in ("left", "bottom"):
-        axes.spines[side].set_color("#cbd2d9")
-    axes.grid(True, color=_GRID, linewidth=0.8)
-    axes.set_axisbelow(True)
-    axes.tick_params(colors=_SOFT, labelcolor="#52606d", labelsize=8.5, length=0)
-    axes.tick_params(which="minor", length=0)
-    axes.xaxis.set_major_locator(MaxNLocator(6, integer=True, steps=(1, 2, 5, 10)))
-    axes.xaxis.set_major_formatter(FuncFormatter(_whole))
-    axes.margins(x=0.015)
-
-
-def _name(axes: Axes, text: str, note: str = "") -> None:
-    axes.set_title(text, loc="left", fontsize=10.5, fontweight="bold", color=_INK, pad=8)
-    if note:
-        axes.set_title(note, loc="right", fontsize=8.5, color=_SOFT, pad=8)
-
-
-def _legend(axes: Axes, loc: str) -> None:
-    axes.legend(frameon=False, fontsize=8.5, labelcolor=_INK, loc=loc, handlelength=1.4, borderaxespad=0.3)
-
-
 def _draw_losses(axes: Axes, lines: Sequence[Series]) -> None:
     values = np.concatenate([one.values for one in lines])
     positive = values[np.isfinite(values) & (values > 0)]
     finite = values[np.isfinite(values)]
     logarithmic = len(positive) == len(finite) > 0 and float(positive.max()) > 8 * float(positive.min())
     window, smoothed = 1, False
-    for one, colour in zip(lines, _colours(len(lines)), strict=True):
+    for one, colour in zip(lines, colours(len(lines)), strict=True):
         label = one.name if one.mode == "train" else f"{one.mode} {one.name}"
         window = _window(one)
         if window > 2:
@@ -199,20 +162,20 @@ def _draw_losses(axes: Axes, lines: Sequence[Series]) -> None:
             axes.plot(one.steps, one.values, color=colour, linewidth=1.8, marker=marker, markersize=3.5, label=label)
     if logarithmic:
         axes.set_yscale("log")
-        axes.yaxis.set_major_formatter(FuncFormatter(_plain))
+        axes.yaxis.set_major_formatter(FuncFormatter(plain))
         # a range of less than two decades has too few labelled ticks, so label some in between
         narrow = float(positive.max()) < 60 * float(positive.min())
         axes.yaxis.set_minor_formatter(FuncFormatter(_some) if narrow else NullFormatter())
         axes.tick_params(which="minor", labelsize=8, labelcolor="#7b8794")
     notes = ("log scale" if logarithmic else "", "raw and smoothed" if smoothed else "")
-    _name(axes, "Loss", ", ".join(note for note in notes if note))
+    panel(axes, "Loss", ", ".join(note for note in notes if note))
     if len(lines) > 1:
-        _legend(axes, "upper right")
+        legend(axes, "upper right")
 
 
 def _draw_scores(axes: Axes, lines: Sequence[Series]) -> None:
     fractions = all(_is_fraction(one) for one in lines)
-    for one, colour in zip(lines, _colours(len(lines)), strict=True):
+    for one, colour in zip(lines, colours(len(lines)), strict=True):
         marker = "o" if len(one.values) < 60 else ""
         axes.plot(one.steps, one.values, color=colour, linewidth=1.8, marker=marker, markersize=3.5, label=one.name)
         if (place := _best(one)) is not None:
@@ -235,13 +198,13 @@ def _draw_scores(axes: Axes, lines: Sequence[Series]) -> None:
         note = (
             f"best {name}{_score(float(first.values[place]), _is_fraction(first))} at step {int(first.steps[place]):,}"
         )
-    _name(axes, first.name if len(lines) == 1 else "Held-out scores", note)
+    panel(axes, first.name if len(lines) == 1 else "Held-out scores", note)
     if len(lines) > 1:
-        _legend(axes, "best")
+        legend(axes, "best")
 
 
 def _draw_plain(axes: Axes, lines: Sequence[Series], title: str, smoothed: bool) -> None:
-    for one, colour in zip(lines, _colours(len(lines)), strict=True):
+    for one, colour in zip(lines, colours(len(lines)), strict=True):
         window = _window(one) if smoothed else 1
         if window > 2:
             axes.plot(one.steps, one.values, color=colour, alpha=0.22, linewidth=0.9)
@@ -249,10 +212,10 @@ def _draw_plain(axes: Axes, lines: Sequence[Series], title: str, smoothed: bool)
     if not smoothed and all((one.values > 0).any() and not (one.values < 0).any() for one in lines):
         axes.set_ylim(bottom=-0.03 * max(float(np.nanmax(one.values)) for one in lines))
     axes.yaxis.set_major_locator(MaxNLocator(4, steps=(1, 2, 5, 10)))
-    axes.yaxis.set_major_formatter(FuncFormatter(_plain))
-    _name(axes, title or (lines[0].name if len(lines) == 1 else "Other values"))
+    axes.yaxis.set_major_formatter(FuncFormatter(plain))
+    panel(axes, title or (lines[0].name if len(lines) == 1 else "Other values"))
     if len(lines) > 1:
-        _legend(axes, "upper right")
+        legend(axes, "upper right")
 
 
 def _heading(figure: Any, title: str, series: Sequence[Series], scores: Sequence[Series]) -> None:
@@ -261,8 +224,7 @@ def _heading(figure: Any, title: str, series: Sequence[Series], scores: Sequence
     for one in scores[:2]:
         if np.isfinite(one.values[-1]):
             parts.append(f"last {one.name} {_score(float(one.values[-1]), _is_fraction(one))}")
-    figure.text(0.03, 0.95, title or "Training curves", fontsize=14, fontweight="bold", color=_INK, va="center")
-    figure.text(0.03, 0.908, "   ·   ".join(parts), fontsize=9.5, color=_SOFT, va="center")
+    headline(figure, title or "Training curves", parts)
 
 
 def _best(one: Series) -> int | None:
@@ -295,25 +257,12 @@ def _window(one: Series) -> int:
     return min(51, max(5, count // 12)) if one.mode == "train" and count >= 30 else 1
 
 
-def _colours(count: int) -> list[str]:
-    return [_COLOURS[place % len(_COLOURS)] for place in range(count)]
-
-
 def _score(value: float, fraction: bool) -> str:
     return f"{100 * value:.2f}%" if fraction else f"{value:.4g}"
 
 
-def _whole(value: float, _: int) -> str:
-    return f"{value:,.0f}"
-
-
 def _percent(value: float, _: int) -> str:
     return f"{100 * value:.4g}%" if value <= 1 + 1e-9 else ""
-
-
-def _plain(value: float, _: int) -> str:
-    """A tick as people write numbers: 0.02, 1e-05."""
-    return f"{value:.4g}" if value == 0 or abs(value) >= 1e-3 else f"{value:.2g}"
 
 
 def _some(value: float, _: int) -> str:

@@ -102,3 +102,16 @@ def test_every_mistake_is_one_message(folder: Path) -> None:
         done = run(*words, folder=folder)
         assert done.returncode == 2 and done.stdout == "" and done.stderr.startswith("fkit: "), words
         assert "Traceback" not in done.stderr and len(done.stderr.splitlines()) <= 3, words
+
+
+def test_plot_draws_the_schedules_and_names_the_picture(folder: Path) -> None:
+    (folder / "run.py").write_text(
+        "optimizer = dict(type='SGD', lr=0.1, momentum=0.9)\nlr_config = dict(policy='cyclic')\ntotal_epochs = 3\nmodel = dict(type='A')\n"
+    )
+    lost = run("show", "run.py", "--plot", "lr.png", folder=folder)
+    assert lost.returncode == 2 and "--epoch-length N" in lost.stderr and not (folder / "lr.png").exists()
+    done = run("show", "run.py", "--plot", "lr.png", "--epoch-length", "40", folder=folder)
+    assert (done.returncode, done.stdout, done.stderr) == (0, "lr.png\n", "")
+    assert (folder / "lr.png").read_bytes()[:4] == b"\x89PNG"
+    alone = run("show", "run.py", "--epoch-length", "40", folder=folder)
+    assert alone.returncode == 2 and "--epoch-length is for --plot" in alone.stderr

@@ -1,0 +1,40 @@
+"""What a config's schedules will give, against what the run itself puts in force."""
+
+import numpy as np
+import pytest
+
+import fkit
+from fkit.run.forecast import forecast
+from tests.run.counting import Counting, Same, drive, epochs, hooks, iterations, plan_of, schedulers
+
+SGD = dict(
+    optim_wrapper=dict(optimizer=dict(type="SGD", lr=0.1, momentum=0.9), param_groups=[dict(params="b", lr=0.2)])
+)
+WARM = dict(type="LinearLR", by_epoch=False, start_factor=0.1, end=9)
+COSINE = dict(type="CosineAnnealingLR", by_epoch=False, eta_min=0.01, end=19)
+STEPS = dict(type="MultiStepLR", milestones=[1, 3], gamma=0.5, end=4)
+
+
+@pytest.mark.parametrize("policies", [(WARM, STEPS), (WARM, COSINE), (STEPS, dict(COSINE, eta_min=0.0))])
+def test_a_forecast_is_what_the_run_puts_in_force(policies):
+    changes = epochs(4) | hooks(10) | schedulers(*policies)
+    program = Counting()
+    drive(plan_of(changes, program=program, length=5), {"train": Same(5), "val": Same(3)})
+    table = forecast(fkit.Config(SGD | changes), epoch_length=5)
+    assert table.extent == (True, 4, 5)
+    ran = np.array([rates for _, rates in program.rates])
+    assert np.sort(table.values["lr"], axis=1).tolist() == np.sort(ran, axis=1).tolist()
+
+
+def test_a_run_of_iterations_needs_no_length_and_one_of_epochs_says_how_to_give_it():
+    assert forecast(fkit.Config(SGD | iterations(7))).values["lr"].shape == (7, 2)
+    with pytest.raises(fkit.FkitError, match=r"no train_dataloader\.\n  Say how many .* --epoch-length N"):
+        forecast(fkit.Config(SGD | epochs(4)))
+    with pytest.raises(fkit.FkitError, match="epoch_length = 0: at least 1"):
+        forecast(fkit.Config(SGD | epochs(4)), epoch_length=0)
+
+
+def test_what_waits_on_validation_is_named():
+    policy = dict(type="ReduceOnPlateauLR", monitor="acc", rule="greater")
+    table = forecast(fkit.Config(SGD | epochs(4) | schedulers(policy)), epoch_length=5)
+    assert table.monitors == ("acc",) and np.unique(table.values["lr"]).tolist() == [0.1, 0.2]
