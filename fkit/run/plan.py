@@ -187,7 +187,7 @@ def _others(plan: Plan) -> dict[str, Source]:
             try:
                 data[name] = source_of(plan.settings, plan.registry, "train", plan.seed, **changes)
             except FkitError as error:
-                raise said_at(error, places.get(title, ""), plan.settings) from error.__cause__
+                raise said_at(error, places.get(owner, ""), plan.settings) from error.__cause__
     return data
 
 
