@@ -62,6 +62,20 @@ _OTHER_HOOKS = tuple(
         ("check", ("CheckInvalidLossHook", "ClosureHook", "NumClassCheckHook")),
         ("machine", ("EmptyCacheHook", "MemoryProfilerHook", "ProfilerHook")),
         (
+            "visualise",
+            (
+                "BadCaseAnalysisHook",
+                "DetVisualizationHook",
+                "GroundingVisualizationHook",
+                "NaiveVisualizationHook",
+                "PoseVisualizationHook",
+                "SegVisualizationHook",
+                "TrackVisualizationHook",
+                "VisualizationHook",
+            ),
+        ),
+        ("norm", ("PreciseBNHook",)),
+        (
             "switch",
             (
                 "PipelineSwitchHook",

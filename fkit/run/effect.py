@@ -10,6 +10,7 @@ __all__ = [
     "EmptyCache",
     "Fail",
     "Profile",
+    "RenewStatistics",
     "ReportMemory",
     "SaveCheckpoint",
     "SetHyperparams",
@@ -158,6 +159,16 @@ class Stop(NamedTuple):
     """End training: at the end of the epoch, or at once in an iteration-based run. Answered by the loop."""
 
     reason: str = ""
+
+
+class RenewStatistics(NamedTuple):
+    """Compute the statistics of batch norm anew, as averages over whole batches of training data. Answered by the loop.
+
+    Attributes:
+        samples: that are looked at, at most.
+    """
+
+    samples: int
 
 
 class SwitchData(NamedTuple):

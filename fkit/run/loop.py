@@ -148,7 +148,9 @@ def _opened(plan: Plan, run: RunState, data: Mapping[str, Source], inbox: Iterab
             "an epoch-based run needs data of a known length.",
             repair="Use train_cfg=dict(by_epoch=False, max_iters=...).",
         )
-    return Fold(plan, inbox, length)
+    fold = Fold(plan, inbox, length)
+    fold.sources = data
+    return fold
 
 
 def _start(fold: Fold, run: RunState) -> Generator[Item, None, RunState]:

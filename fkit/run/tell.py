@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 
+from fkit.data.source import Source
 from fkit.recipe.source import said_at
 from fkit.run.attempt import attempt, located, told
 from fkit.run.course import WORDS, Course
@@ -13,6 +14,7 @@ from fkit.run.effect import (
     DeleteCheckpoint,
     Effect,
     Fail,
+    RenewStatistics,
     SaveCheckpoint,
     SetHyperparams,
     Stop,
@@ -23,8 +25,10 @@ from fkit.run.effect import (
     WriteText,
 )
 from fkit.run.event import Event, Observed
+from fkit.run.held import source_of
 from fkit.run.hook.hook import NEVER, Handler, Hook, ask, call
 from fkit.run.plan import Plan
+from fkit.run.renew import renewed
 from fkit.run.state import Position, RunState
 from fkit.run.window import Window
 from fkit.structures.batch import Batch
@@ -119,6 +123,7 @@ class Fold:
         self.ahead: Iterator[Hyperparams] = iter(())
         self.paused = True
         self.data, self.switched = "train", False
+        self.sources: Mapping[str, Source] = EMPTY
         self.step = plan.program.train_step
         self.add = self.windows["train"].add
 
@@ -256,6 +261,9 @@ class Fold:
                 position = position._replace(stop=True)
             elif isinstance(effect, Fail):
                 failed.append(effect)
+            elif isinstance(effect, RenewStatistics):
+                source = source_of(self.sources, self.data)
+                run = run._replace(train=renewed(self.plan, run, source, effect.samples))
             elif isinstance(effect, SwitchData):
                 self.switched = self.switched or effect.name != self.data
                 self.data = effect.name
