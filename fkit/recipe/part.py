@@ -11,7 +11,7 @@ class Part(NamedTuple):
     Attributes:
         path: where it stands in the config: "model", "param_scheduler[1]", "default_hooks.logger".
         node: its config; a mapping with ``type``, or a list of them.
-        name: of a hook: its key.
+        name: of a hook: its key; of a schedule: the one optimizer that it is for.
     """
 
     path: str

@@ -13,7 +13,7 @@ from fkit.recipe.key import KEYS, LOOPS
 from fkit.recipe.load import load_of
 from fkit.recipe.log import Log, log_of
 from fkit.recipe.part import Part
-from fkit.recipe.timing import schedule_notes
+from fkit.recipe.timing import schedule_notes, schedules_in
 from fkit.recipe.vocabulary import is_own_loop, name_of, settle
 from fkit.recipe.wrapper import Wrapper, wrappers_of
 from fkit.training.load import LoadFrom
@@ -143,7 +143,7 @@ def read(cfg: Config) -> Settings:
 
     return Settings(
         tree, (*notes, *_late(tree, train), *_of_schedules(tree, train)), _part(tree, "model"), _parts(tree, "dataloader"), _parts(tree, "evaluator"), train,
-        wrappers, _schedules(tree), _workflow(tree), _hooks(tree), log_of(tree), seed,
+        wrappers, schedules_in(tree), _workflow(tree), _hooks(tree), log_of(tree), seed,
         Randomness(get("randomness.deterministic"), get("randomness.masks")), _environment(tree), get("backend"), get("dtype"), get("device"),
         get("memory_format"), get("compile"),
         None if get("threads") == "auto" else get("threads"), get("default_scope"), get("custom_imports"), load_of(tree), get("resume"),
@@ -297,15 +297,6 @@ def _parts(tree: Config, kind: str) -> Mapping[str, Part]:
     """ "train", "val", "test" -> the part KEY_kind, those that there are."""
     parts = {name: _part(tree, f"{name}_{kind}") for name in ("train", "val", "test")}
     return frozendict({name: part for name, part in parts.items() if part is not None})
-
-
-def _schedules(tree: Config) -> tuple[Part, ...]:
-    node = tree.get("param_scheduler")
-    if node is None:
-        return ()
-    if isinstance(node, Mapping):
-        return (Part("param_scheduler", node),)
-    return tuple(Part(f"param_scheduler[{index}]", one) for index, one in enumerate(node))
 
 
 def _hooks(tree: Config) -> tuple[Part, ...]:

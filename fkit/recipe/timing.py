@@ -1,12 +1,48 @@
-"""What a reader should know of schedules that do not move."""
+"""`param_scheduler`, read; and what a reader should know of schedules that do not move."""
 
 from collections.abc import Mapping
 from typing import Any, cast
 
 from fkit.config.config import Config
+from fkit.config.schema import PART, check, either, listed
+from fkit.recipe.part import Part
 from fkit.recipe.vocabulary import name_of
+from fkit.tree.path import parse, show
 
-__all__ = ["schedule_notes"]
+__all__ = ["schedule_notes", "schedules_in"]
+
+_PARTS = either(PART, listed(PART, ""), words="a mapping with 'type' or a list of them")
+
+
+def schedules_in(tree: Config) -> tuple[Part, ...]:
+    """The schedules of a config, in order: of all optimizers, or under the name of each.
+
+    Raises:
+        FkitError: under a name there are none.
+
+    Example:
+        >>> cfg = Config({"param_scheduler": {"gen": {"type": "StepLR"}, "disc": [{"type": "ConstantLR"}]}})
+        >>> [(part.path, part.name) for part in schedules_in(cfg)]
+        [('param_scheduler.gen', 'gen'), ('param_scheduler.disc[0]', 'disc')]
+    """
+    node: Any = tree.get("param_scheduler")
+    table = cast("Mapping[str, Any]", node) if isinstance(node, Mapping) else {}
+    if "type" in table or not any(isinstance(one, (Mapping, list, tuple)) for one in table.values()):
+        return _parts("param_scheduler", node)
+    parts: list[Part] = []
+    for name, one in table.items():
+        path = show(("param_scheduler", name))
+        check(one, _PARTS, parse(path), tree)
+        parts += [part._replace(name=name) for part in _parts(path, one)]
+    return tuple(parts)
+
+
+def _parts(path: str, node: Any) -> tuple[Part, ...]:
+    if node is None:
+        return ()
+    if isinstance(node, Mapping):
+        return (Part(path, node),)
+    return tuple(Part(f"{path}[{index}]", one) for index, one in enumerate(node))
 
 
 def schedule_notes(tree: Config, by_epoch: bool) -> tuple[str, ...]:
@@ -17,16 +53,11 @@ def schedule_notes(tree: Config, by_epoch: bool) -> tuple[str, ...]:
         >>> print(notes[0])
         param_scheduler counts epochs in a run of iterations, which has none: as in mmengine, it never moves beyond its first value. by_epoch=False counts iterations.
     """
-    node: Any = tree.get("param_scheduler")
-    one = isinstance(node, Mapping) and "type" in node
-    rows: list[tuple[str, Any]] = [("param_scheduler", node)] if one else []
-    if isinstance(node, (list, tuple)):
-        rows = [(f"param_scheduler[{place}]", item) for place, item in enumerate(cast("list[Any]", node))]
     notes: list[str] = []
-    for path, item in rows:
-        if not isinstance(item, Mapping):
+    for path, node, _ in schedules_in(tree):
+        if not isinstance(node, Mapping):
             continue
-        table = cast("Mapping[str, Any]", item)
+        table = cast("Mapping[str, Any]", node)
         if not by_epoch and _counts_epochs(table):
             notes.append(
                 f"{path} counts epochs in a run of iterations, which has none: as in mmengine, it never moves beyond its "

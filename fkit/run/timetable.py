@@ -1,6 +1,8 @@
 """The schedules of a plan, built from the config; and what they give over a whole run."""
 
 from collections.abc import Callable
+from dataclasses import fields, is_dataclass, replace
+from typing import Any
 
 from fkit.catalog.registry import Registry
 from fkit.config.schema import FLAG, check
@@ -73,4 +75,16 @@ def _schedule(
     end = (course.limit if course.by_epoch else 1) if by_epoch else course.total(length() if course.by_epoch else 0)
     schedule = build_part(part._replace(node=options), settings, registry, "param_schedulers", defaults={"end": end})
     expect_contract(schedule, _SCHEDULE)
-    return schedule.in_iterations(length()) if convert else schedule
+    schedule = schedule.in_iterations(length()) if convert else schedule
+    return _aimed(schedule, part.name) if part.name else schedule
+
+
+def _aimed(schedule: Any, optimizer: str) -> Any:
+    """A schedule for one of several optimizers."""
+    param = f"{optimizer}.{schedule.param}"
+    if not is_dataclass(schedule) or isinstance(schedule, type) or all(one.name != "param" for one in fields(schedule)):
+        raise FkitValueError(
+            f"{type(schedule).__name__} cannot be told that it is for {optimizer!r}.",
+            repair=f"Let its own `param` be {param!r}, and list it in param_scheduler without the optimizer's name.",
+        )
+    return replace(schedule, param=param)

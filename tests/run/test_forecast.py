@@ -38,3 +38,23 @@ def test_what_waits_on_validation_is_named():
     policy = dict(type="ReduceOnPlateauLR", monitor="acc", rule="greater")
     table = forecast(fkit.Config(SGD | epochs(4) | schedulers(policy)), epoch_length=5)
     assert table.monitors == ("acc",) and np.unique(table.values["lr"]).tolist() == [0.1, 0.2]
+
+
+TWO = dict(
+    optim_wrapper=dict(
+        gen=dict(optimizer=dict(type="Adam", lr=0.1)), disc=dict(optimizer=dict(type="SGD", lr=0.2, momentum=0.9))
+    )
+)
+
+
+def test_of_several_optimizers_each_may_have_schedules_of_its_own():
+    step = dict(type="StepLR", step_size=1, by_epoch=False, gamma=0.5)
+    named = dict(type="StepParamScheduler", param_name="momentum", step_size=2, by_epoch=False)
+    each = forecast(fkit.Config(TWO | iterations(3) | {"param_scheduler": {"gen": [step, named], "disc": step}})).values
+    np.testing.assert_allclose(each["gen.lr"][:, 0], [0.1, 0.05, 0.025])
+    np.testing.assert_allclose(each["disc.lr"][:, 0], [0.2, 0.1, 0.05])
+    np.testing.assert_allclose(each["gen.beta1"][:, 0], [0.9, 0.9, 0.09])
+    both = forecast(fkit.Config(TWO | iterations(3) | schedulers(step))).values
+    assert both.keys() == {"gen.lr", "disc.lr"} and both["disc.lr"].tolist() == each["disc.lr"].tolist()
+    with pytest.raises(fkit.FkitError, match=r"(?s)param_scheduler\.dics: a schedule acts on 'dics\.lr'.*disc\.lr"):
+        forecast(fkit.Config(TWO | iterations(3) | {"param_scheduler": {"dics": step}}))

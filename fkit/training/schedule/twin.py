@@ -121,7 +121,8 @@ class _Named:
     param_name: str
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, "param", self.param_name)
+        if not self.param:
+            object.__setattr__(self, "param", self.param_name)
         parent: Any = super()
         parent.__post_init__()
 
