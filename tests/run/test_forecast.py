@@ -58,3 +58,40 @@ def test_of_several_optimizers_each_may_have_schedules_of_its_own():
     assert both.keys() == {"gen.lr", "disc.lr"} and both["disc.lr"].tolist() == each["disc.lr"].tolist()
     with pytest.raises(fkit.FkitError, match=r"(?s)param_scheduler\.dics: a schedule acts on 'dics\.lr'.*disc\.lr"):
         forecast(fkit.Config(TWO | iterations(3) | {"param_scheduler": {"dics": step}}))
+
+
+@pytest.mark.parametrize(
+    ("change", "text"),
+    [
+        ({"last_step": 3}, r"param_scheduler\[0\]: last_step = 3: a run knows itself at which step it is"),
+        (
+            {"by_epoch": False, "convert_to_iter_based": True},
+            "convert_to_iter_based is for a policy with by_epoch=True",
+        ),
+        ({"param": "depth"}, "a schedule acts on 'depth', which the optimizer does not have"),
+        ({"gamme": 0.1}, "gamme"),
+    ],
+)
+def test_a_schedule_that_a_plan_would_refuse_is_refused_with_its_place(change, text):
+    policy = dict(type="StepLR", step_size=1) | change
+    with pytest.raises(fkit.FkitError, match=text):
+        forecast(fkit.Config(SGD | epochs(4) | schedulers(policy)), epoch_length=5)
+
+
+def test_a_schedule_of_ones_own_is_drawn_too():
+    class Half:
+        param = "lr"
+
+        def __init__(self, end):
+            pass
+
+        def init(self):
+            return 0
+
+        def step(self, state, at, value):
+            return state + 1, value / 2 if at.epoch >= 2 else value
+
+    registry = fkit.registry().register("param_schedulers", Half, name="Half")
+    changes = epochs(3) | schedulers(dict(type="Half"), dict(type="LinearLR", start_factor=0.5, by_epoch=False, end=3))
+    table = forecast(fkit.Config(SGD | changes), registry, epoch_length=2)
+    np.testing.assert_allclose(np.sort(table.values["lr"], 1)[:, 0], [0.05, 0.075, 0.1, 0.1, 0.05, 0.05])

@@ -8,13 +8,21 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from fkit.training.schedule.anneal import CosineAnnealingLR, PolyLR, QuadraticWarmupLR
+from fkit.training.schedule.anneal import (
+    CosineAnnealingLR,
+    CosineAnnealingWeightDecay,
+    PolyLR,
+    PolyLRRatio,
+    QuadraticWarmupLR,
+)
 from fkit.training.schedule.chain import ahead, arrange, chain
 from fkit.training.schedule.cycle import CosineRestartLR, OneCycleLR
 from fkit.training.schedule.factor import ConstantLR, ExponentialLR, LinearLR, MultiStepLR, StepLR
 from fkit.training.schedule.plateau import ReduceOnPlateauLR
 from fkit.training.schedule.policy import INF, Extent, Time
 from fkit.training.schedule.recursion import Recursion
+from fkit.training.schedule.twin import CosineAnnealingParamScheduler
+from fkit.training.schedule.updater import CosineAnnealingCooldownLrUpdater
 from fkit.tree.error import FkitValueError
 
 
@@ -180,3 +188,40 @@ def test_a_policy_gives_the_same_until_it_says_that_it_may_change(policy, now):
     assert change is None or change > now
     for t in range(now, 120 if change is None else change):
         assert value(t) == value(now)
+
+
+def test_a_scheduler_of_any_hyperparameter_is_told_its_name():
+    base = {"lr": np.array([0.1]), "weight_decay": np.array([0.0, 0.1])}
+    for policy in (
+        CosineAnnealingParamScheduler(param_name="weight_decay", eta_min=0.2, end=5),
+        CosineAnnealingWeightDecay(eta_min=0.2, end=5),
+    ):
+        [link] = arrange([policy], base, Extent(True, 5, 2))
+        values = chain((link,), ((),), Time(8, 4), base)[1]
+        low = 0.0 if isinstance(policy, CosineAnnealingWeightDecay) else 0.2 * (1 - (1 + np.cos(0.8 * np.pi)) / 2)
+        assert link.name == "weight_decay" and values["lr"].tolist() == [0.1]
+        np.testing.assert_allclose(values["weight_decay"], [low, 0.2 - 0.1 * (1 + np.cos(0.8 * np.pi)) / 2])
+
+
+def test_quadratic_warmup_is_mmdets_sum():
+    policy = QuadraticWarmupLR(end=6, by_epoch=False)
+    value, rows = 0.0, []
+    for t in range(6):  # X_t = X_{t-1} + (2 t + 1) / T ** 2 * X_base
+        value += (2 * t + 1) / 36 * 0.1
+        rows.append(value)
+    base = {"lr": np.array([0.1])}
+    np.testing.assert_allclose(ahead(arrange([policy], base), Time(0, 0), 8, base)["lr"][:, 0], [*rows, 0.1, 0.1])
+
+
+def test_polys_lowest_value_may_be_a_ratio():
+    base = {"lr": np.array([0.1, 0.02])}
+    links = arrange([PolyLRRatio(eta_min_ratio=0.1, power=2.0, end=5, by_epoch=False)], base)
+    np.testing.assert_allclose(ahead(links, Time(4, 0), 1, base)["lr"], [[0.01, 0.002]])
+    np.testing.assert_allclose(ahead(links, Time(2, 0), 1, base)["lr"], [[0.01 + 0.09 / 4, 0.002 + 0.018 / 4]])
+
+
+def test_mmclss_cooldown_is_a_tenth_of_the_end():
+    base = {"lr": np.array([0.1])}
+    links = arrange([CosineAnnealingCooldownLrUpdater(min_lr=0.01, cool_down_time=2)], base, Extent(True, 6, 3))
+    rates = [chain(links, ((),), Time(0, epoch), base)[1]["lr"][0] for epoch in range(6)]
+    np.testing.assert_allclose(rates, [*(0.01 + 0.045 * (1 + np.cos(np.pi * t / 4)) for t in range(5)), 0.001])
