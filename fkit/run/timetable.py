@@ -68,9 +68,7 @@ def _schedule(
     options, _ = options.pop("verbose", None)
     options, step = options.pop("last_step", None)
     if step not in (None, -1):
-        raise FkitValueError(
-            f"last_step = {quoted(step)}: a run knows itself at which step it is.", path="last_step", repair="Drop it."
-        )
+        raise FkitValueError(f"last_step = {quoted(step)}: a run knows itself at which step it is.", repair="Drop it.")
     by_epoch = options.get("by_epoch") is not False
     end = (course.limit if course.by_epoch else 1) if by_epoch else course.total(length() if course.by_epoch else 0)
     schedule = build_part(part._replace(node=options), settings, registry, "param_schedulers", defaults={"end": end})
