@@ -125,6 +125,14 @@ def fuzz(session: nox.Session) -> None:
 
 
 @nox.session
+def count(session: nox.Session) -> None:
+    """How many of OpenMMLab's released configs find all that their runs are made of: ``nox -s count``; arguments go to
+    experiments/count.py, ``--inventory FILE`` among them."""
+    session.install(*PINNED, "-e", ".")
+    session.run("python", "experiments/count.py", "--least", "2340", *session.posargs, env=ONE_THREAD)
+
+
+@nox.session
 def bench(session: nox.Session) -> None:
     """A benchmark of experiments/bench against its peers: ``nox -s bench -- loop``; arguments go to the script.
 
