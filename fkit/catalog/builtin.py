@@ -100,61 +100,67 @@ _CONSTRUCTORS = (
 )  # fmt: skip
 
 
-_SCHEDULES = tuple(
-    ("param_schedulers", name, f"fkit.training.schedule.{file}:{name}", None, None)
-    for file, names in (
-        ("anneal", ("CosineAnnealingLR", "CosineAnnealingWeightDecay", "PolyLR", "PolyLRRatio", "QuadraticWarmupLR")),
-        ("cycle", ("CosineRestartLR", "OneCycleLR")),
-        ("factor", ("ConstantLR", "ExponentialLR", "LinearLR", "MultiStepLR", "StepLR")),
-        ("plateau", ("ReduceOnPlateauLR",)),
-        ("turning", ("CyclicLrUpdater", "CyclicMomentumUpdater", "OneCycleLrUpdater", "OneCycleMomentumUpdater")),
-        (
-            "twin",
+_SCHEDULES = (
+    ("param_schedulers", "ConstantLR", "fkit.training.schedule.factor:PoseConstantLR", None, "mmpose"),
+    *(
+        ("param_schedulers", name, f"fkit.training.schedule.{file}:{name}", None, None)
+        for file, names in (
             (
-                "ConstantMomentum",
-                "ConstantParamScheduler",
-                "CosineAnnealingMomentum",
-                "CosineAnnealingMomentumUpdater",
-                "CosineAnnealingParamScheduler",
-                "CosineRestartMomentum",
-                "CosineRestartParamScheduler",
-                "ExponentialMomentum",
-                "ExponentialParamScheduler",
-                "LinearAnnealingMomentumUpdater",
-                "LinearMomentum",
-                "LinearParamScheduler",
-                "MultiStepMomentum",
-                "MultiStepParamScheduler",
-                "OneCycleParamScheduler",
-                "PolyMomentum",
-                "PolyParamScheduler",
-                "QuadraticWarmupMomentum",
-                "QuadraticWarmupParamScheduler",
-                "ReduceOnPlateauMomentum",
-                "ReduceOnPlateauParamScheduler",
-                "StepMomentum",
-                "StepMomentumUpdater",
-                "StepParamScheduler",
-                "WarmupMomentum",
+                "anneal",
+                ("CosineAnnealingLR", "CosineAnnealingWeightDecay", "PolyLR", "PolyLRRatio", "QuadraticWarmupLR"),
             ),
-        ),
-        (
-            "updater",
+            ("cycle", ("CosineRestartLR", "OneCycleLR")),
+            ("factor", ("ConstantLR", "ExponentialLR", "LinearLR", "MultiStepLR", "StepLR")),
+            ("plateau", ("ReduceOnPlateauLR",)),
+            ("turning", ("CyclicLrUpdater", "CyclicMomentumUpdater", "OneCycleLrUpdater", "OneCycleMomentumUpdater")),
             (
-                "CosineAnnealingCooldownLrUpdater",
-                "CosineAnnealingLrUpdater",
-                "CosineRestartLrUpdater",
-                "ExpLrUpdater",
-                "FlatCosineAnnealingLrUpdater",
-                "InvLrUpdater",
-                "LinearAnnealingLrUpdater",
-                "PolyLrUpdater",
-                "StepLrUpdater",
-                "WarmupLR",
+                "twin",
+                (
+                    "ConstantMomentum",
+                    "ConstantParamScheduler",
+                    "CosineAnnealingMomentum",
+                    "CosineAnnealingMomentumUpdater",
+                    "CosineAnnealingParamScheduler",
+                    "CosineRestartMomentum",
+                    "CosineRestartParamScheduler",
+                    "ExponentialMomentum",
+                    "ExponentialParamScheduler",
+                    "LinearAnnealingMomentumUpdater",
+                    "LinearMomentum",
+                    "LinearParamScheduler",
+                    "MultiStepMomentum",
+                    "MultiStepParamScheduler",
+                    "OneCycleParamScheduler",
+                    "PolyMomentum",
+                    "PolyParamScheduler",
+                    "QuadraticWarmupMomentum",
+                    "QuadraticWarmupParamScheduler",
+                    "ReduceOnPlateauMomentum",
+                    "ReduceOnPlateauParamScheduler",
+                    "StepMomentum",
+                    "StepMomentumUpdater",
+                    "StepParamScheduler",
+                    "WarmupMomentum",
+                ),
             ),
-        ),
-    )
-    for name in names
+            (
+                "updater",
+                (
+                    "CosineAnnealingCooldownLrUpdater",
+                    "CosineAnnealingLrUpdater",
+                    "CosineRestartLrUpdater",
+                    "ExpLrUpdater",
+                    "FlatCosineAnnealingLrUpdater",
+                    "InvLrUpdater",
+                    "LinearAnnealingLrUpdater",
+                    "PolyLrUpdater",
+                    "StepLrUpdater",
+                    "WarmupLR",
+                ),
+            ),
+        )
+        for name in names
+    ),
 )
 
 _DATA = (

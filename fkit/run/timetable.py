@@ -5,6 +5,7 @@ from dataclasses import fields, is_dataclass, replace
 from typing import Any
 
 from fkit.catalog.registry import Registry
+from fkit.config.config import Config
 from fkit.config.schema import FLAG, check
 from fkit.recipe.settings import Part, Settings
 from fkit.recipe.source import build_part, said_at
@@ -69,12 +70,23 @@ def _schedule(
     options, step = options.pop("last_step", None)
     if step not in (None, -1):
         raise FkitValueError(f"last_step = {quoted(step)}: a run knows itself at which step it is.", repair="Drop it.")
+    options, parts = _parts_of_epochs(options) if convert else (options, {})
     by_epoch = options.get("by_epoch") is not False
     end = (course.limit if course.by_epoch else 1) if by_epoch else course.total(length() if course.by_epoch else 0)
     schedule = build_part(part._replace(node=options), settings, registry, "param_schedulers", defaults={"end": end})
     expect_contract(schedule, _SCHEDULE)
     schedule = schedule.in_iterations(length()) if convert else schedule
+    if parts:
+        schedule = replace(schedule, **{name: int(value * length()) for name, value in parts.items()})
     return _aimed(schedule, part.name) if part.name else schedule
+
+
+def _parts_of_epochs(options: Config) -> tuple[Config, dict[str, float]]:
+    """The options without a begin and end that are no whole epochs, and those: a conversion to iterations takes them."""
+    parts = {name: options[name] for name in ("begin", "end") if isinstance(options.get(name), float)}
+    for name in parts:
+        options, _ = options.pop(name)
+    return options, parts
 
 
 def _aimed(schedule: Any, optimizer: str) -> Any:

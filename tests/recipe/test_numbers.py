@@ -69,7 +69,7 @@ WRONG = [
     ("param_scheduler=[dict(type='MultiStepLR', milestones=[3], gamma='x', end=9)]", f"gamma = 'x' {TEXT} a number"),
     ("param_scheduler=[dict(type='StepLR', step_size=0, end=9)]", "StepLR: step_size = 0: at least 1"),
     ("param_scheduler=[dict(type='StepLR', step_size=1, gamma=float('nan'))]", "StepLR: gamma = nan is not a finite number"),
-    ("param_scheduler=[dict(type='CosineAnnealingLR', T_max='5', end=5)]", f"T_max = '5' {TEXT} a whole number"),
+    ("param_scheduler=[dict(type='CosineAnnealingLR', T_max='5', end=5)]", f"T_max = '5' {TEXT} a number"),
     ("param_scheduler=[dict(type='CosineAnnealingLR', T_max=0, end=5)]", "CosineAnnealingLR: T_max = 0: at least 1"),
     ("param_scheduler=[dict(type='LinearLR', param='depth')]", "a schedule acts on 'depth', which the optimizer does not have"),
     ("param_scheduler=['StepLR']", f"param_scheduler[0] = 'StepLR' {PART}"),

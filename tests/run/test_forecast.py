@@ -95,3 +95,19 @@ def test_a_schedule_of_ones_own_is_drawn_too():
     changes = epochs(3) | schedulers(dict(type="Half"), dict(type="LinearLR", start_factor=0.5, by_epoch=False, end=3))
     table = forecast(fkit.Config(SGD | changes), registry, epoch_length=2)
     np.testing.assert_allclose(np.sort(table.values["lr"], 1)[:, 0], [0.05, 0.075, 0.1, 0.1, 0.05, 0.05])
+
+
+def test_a_conversion_takes_parts_of_epochs():
+    warm = dict(type="LinearLR", start_factor=0.5, begin=0, end=0.5, convert_to_iter_based=True)
+    cosine = dict(type="CosineAnnealingLR", T_max=4.5, begin=0.5, end=5, convert_to_iter_based=True)
+    rates = forecast(fkit.Config(SGD | epochs(5) | schedulers(warm, cosine)), epoch_length=7).values["lr"].max(1)
+    np.testing.assert_allclose(rates[:3], [0.1, 0.15, 0.2])  # int(0.5 * 7) iterations, the last of them at the factor 1
+    np.testing.assert_allclose(rates[3:], 0.1 * (1 + np.cos(np.pi * np.arange(32) / 31.5)))
+
+
+def test_mmposes_constant_factor_may_be_above_1_and_mmengines_may_not():
+    policy = dict(type="ConstantLR", factor=2.5, end=2)
+    table = forecast(fkit.Config(SGD | epochs(3) | schedulers(policy) | {"default_scope": "mmpose"}), epoch_length=1)
+    np.testing.assert_allclose(table.values["lr"].max(1), [0.5, 0.2, 0.2])
+    with pytest.raises(fkit.FkitError, match=r"factor = 2\.5 is not from 0 to 1"):
+        forecast(fkit.Config(SGD | epochs(3) | schedulers(policy)), epoch_length=1)

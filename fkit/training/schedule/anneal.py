@@ -20,13 +20,14 @@ class CosineAnnealingLR(Ranged):
     Beyond ``T_max`` it rises again, to what the hyperparameter was before any policy.
 
     Args:
-        T_max: steps of the half wave; None is the whole range.
+        T_max: steps of the half wave; None is the whole range. Where it is not whole, no step is at the turn, and what
+            the policy began with counts beyond it too.
         eta_min: the value at its end; ``eta_min_ratio`` gives it as a part of what the hyperparameter was before any
             policy.
     """
 
     least: ClassVar[tuple[tuple[str, int], ...]] = (("T_max", 1),)
-    T_max: int | None = None
+    T_max: float | None = None
     eta_min: float | None = None
     eta_min_ratio: float | None = None
 
@@ -35,7 +36,7 @@ class CosineAnnealingLR(Ranged):
         one_of(self, "eta_min", "eta_min_ratio")
 
     @property
-    def half(self) -> int:
+    def half(self) -> float:
         """Steps of half a wave."""
         return self.T_max if self.T_max is not None else self.end - self.begin
 
@@ -45,7 +46,12 @@ class CosineAnnealingLR(Ranged):
 
     @property
     def scales(self) -> bool:
-        return not self.eta_min and not self.eta_min_ratio and self.last <= self.half
+        return not self.eta_min and not self.eta_min_ratio and not self.turns
+
+    @property
+    def turns(self) -> bool:
+        """Whether a step of the range is at the turn of the wave, from where it rises to what was before any policy."""
+        return self.last > self.half == int(self.half)
 
     def low(self, origin: Value) -> Any:
         """The lowest value, for all groups or each."""
@@ -56,7 +62,7 @@ class CosineAnnealingLR(Ranged):
 
     def shape(self, steps: Sequence[int], value: Value, origin: Value) -> Value:
         weights, low = np.array([self.weight(t) for t in steps])[:, None], self.low(origin)
-        if steps[-1] <= self.half:
+        if steps[-1] <= self.half or not self.turns:
             return low + (value - low) * weights / 2
         high = np.where(np.array(steps)[:, None] <= self.half, value, origin)
         return low + (high - low) * weights / 2

@@ -1,6 +1,7 @@
 """mmengine's schedulers that multiply: constant, linear, in steps, at milestones, exponential."""
 
 import bisect
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import ClassVar
@@ -8,7 +9,7 @@ from typing import ClassVar
 from fkit.training.schedule.policy import INF
 from fkit.training.schedule.ranged import Ranged
 
-__all__ = ["ConstantLR", "ExponentialLR", "LinearLR", "MultiStepLR", "StepLR", "bounded"]
+__all__ = ["ConstantLR", "ExponentialLR", "LinearLR", "MultiStepLR", "PoseConstantLR", "StepLR", "bounded"]
 
 
 def bounded(policy: Ranged, *names: str) -> None:
@@ -34,11 +35,13 @@ class ConstantLR(Ranged):
         [0.5, 0.5, 1.0, 1.0]
     """
 
+    most: ClassVar[float] = 1.0  # that a factor may be
     factor: float = 1 / 3
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        bounded(self, "factor")
+        if not 0 <= self.factor <= self.most:
+            raise self.wrong("factor", "is not from 0 to 1." if self.most == 1 else "is not at least 0.")
         if not self.factor and self.last and self.end != INF:
             raise self.wrong("factor", "cannot be undone at the end of the range.", "Take a small factor.")
 
@@ -47,6 +50,13 @@ class ConstantLR(Ranged):
 
     def turn(self, t: int) -> int:
         return self.last
+
+
+@dataclass(frozen=True, kw_only=True)
+class PoseConstantLR(ConstantLR):
+    """mmpose's `ConstantLR`, whose factor may be above 1."""
+
+    most: ClassVar[float] = math.inf
 
 
 @dataclass(frozen=True, kw_only=True)
