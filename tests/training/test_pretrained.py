@@ -84,9 +84,13 @@ def test_the_older_argument_pretrained(files, backend):
     assert np.all(begun(cfg, backend)["params/backbone.conv1.weight"] == 0.5)
     with pytest.raises(FkitValueError, match="both given"):
         begun(cfg.merge({"model.init_cfg": dict(type="Normal", layer="Linear", _delete_=True)}), backend)
-    net = fkit.Config(dict(model=dict(type="ResNet", depth=18, base_channels=4, pretrained="x.pth")))
-    rules = program(net, backend).inventory.rules if backend == "torch" else None
-    assert rules is None or rules == (("", {"type": "Pretrained", "checkpoint": "x.pth"}),)
+    net = fkit.build(
+        fkit.Config(dict(type="ResNet", depth=18, base_channels=4, pretrained="x.pth")),
+        fkit.registry(),
+        "models",
+        backend=backend,
+    )
+    assert getattr(net, "init_rules", net.init_cfg) == {"type": "Pretrained", "checkpoint": "x.pth"}
 
 
 def test_a_scheme_of_the_runs_own_registry(files):

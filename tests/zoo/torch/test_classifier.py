@@ -89,7 +89,6 @@ def test_names_and_the_flattened_order_of_an_mlp() -> None:
     [
         (lambda: classifier(train_cfg={"augments": []}), "train_cfg={'augments': .* is not supported yet"),
         (lambda: classifier(data_preprocessor={"mean": 0}), "Leave data_preprocessor out"),
-        (lambda: classifier(pretrained="x.pth"), "pretrained='x.pth'"),
         (lambda: classifier()(torch.zeros(1, 1, 8, 8), mode="los"), "Did you mean 'loss'"),
         (lambda: classifier(head=None)(torch.zeros(1, 1, 8, 8), mode="loss"), "without a head has no loss"),
         (lambda: classifier()(torch.zeros(1, 1, 8, 8), mode="loss"), r"no targets\['gt_label'\]"),

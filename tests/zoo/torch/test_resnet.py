@@ -124,10 +124,6 @@ def test_small_images() -> None:
         ({"depth": 18, "out_indices": (4,)}, "there are 4 stages"),
         ({"depth": 18, "style": "Pytorch"}, "Did you mean 'pytorch'"),
         ({"depth": 18, "dcn": {"type": "DCN"}}, "dcn=.* is not supported yet"),
-        (
-            {"depth": 18, "pretrained": "torchvision://resnet18"},
-            "pretrained='torchvision://resnet18' is not supported yet",
-        ),
         ({"type": "ResNet_CIFAR", "depth": 18, "deep_stem": True}, "its stem is one 3x3 convolution"),
     ],
 )
