@@ -17,6 +17,7 @@ from fkit.edge.lock import LOCK
 from fkit.recipe.settings import read
 from fkit.tree.error import FkitFileNotFoundError, FkitOSError, FkitValueError, quoted
 from fkit.tree.path import show
+from fkit.tree.place import is_url
 from fkit.tree.tree import diff
 from fkit.tree.version import __version__
 
@@ -39,14 +40,16 @@ class Opened(NamedTuple):
     """How a run begins in a folder.
 
     Attributes:
-        found: the checkpoint it goes on from; None begins anew.
+        found: the kit's own checkpoint that it goes on from; None begins anew, or goes on from another.
         record: run.json of before, where there is one.
         said: what a person should be told.
+        foreign: the address of a file of OpenMMLab's that it goes on from.
     """
 
     found: Found | None
     record: Mapping[str, Any] | None = None
     said: tuple[str, ...] = ()
+    foreign: str = ""
 
 
 def expect_folder(folder: str | Path, resume: bool | str) -> None:
@@ -88,7 +91,12 @@ def open_folder(folder: str | Path, cfg: Config, resume: bool | str) -> Opened:
     record = _record(folder)
     if record is None:
         if isinstance(resume, str):
-            return Opened(read_checkpoint(locate(resume)), None, (f"going on from {resume}",))
+            said = (f"going on from {resume}",)
+            return (
+                Opened(None, None, said, resume)
+                if _is_file(resume)
+                else Opened(read_checkpoint(locate(resume)), None, said)
+            )
         return Opened(None, None, ("there is no run to resume: it begins now",) if resume else ())
     status = str(record.get("status"))
     saved = is_saved(folder / "checkpoints")
@@ -104,10 +112,17 @@ def open_folder(folder: str | Path, cfg: Config, resume: bool | str) -> Opened:
         said = f"{folder}: the run before {ended}, and no checkpoint was written yet: the run starts over"
         return Opened(None, record, (said,))
     _same_run(folder, cfg)
+    if isinstance(resume, str) and _is_file(resume):
+        return Opened(None, record, (f"going on from {resume}",), resume)
     found = read_checkpoint(locate(resume)) if isinstance(resume, str) else newest(folder / "checkpoints")
     assert found is not None, "some are there"
     said = tuple(f"passed over {name}: {why}" for name, why in found.passed)
     return Opened(found, record, (*said, f"going on from {found.folder.name}"))
+
+
+def _is_file(address: str) -> bool:
+    """Whether an address is that of one file, and no folder of the kit's own."""
+    return is_url(address) or (os.path.isfile(os.path.expanduser(address)) and Path(address).suffix in (".pth", ".pt"))
 
 
 def run_record(

@@ -12,6 +12,7 @@ from typing import Any, NamedTuple, TextIO, cast
 from fkit.catalog.registry import Registry
 from fkit.config.config import Config
 from fkit.data.source import Source
+from fkit.edge.checkpoint import is_saved
 from fkit.edge.data import data_record, differences
 from fkit.edge.failure import is_input, write_failure
 from fkit.edge.files import Files
@@ -24,9 +25,12 @@ from fkit.edge.perform import Edge
 from fkit.edge.progress import Screen
 from fkit.edge.repeat import repeat
 from fkit.edge.thread import chosen, threads
+from fkit.fileio.weights import read_content
 from fkit.recipe.settings import Settings, read
 from fkit.run.course import reopened
+from fkit.run.held import length_of
 from fkit.run.plan import Plan, open_data, plan
+from fkit.run.resume import resumed
 from fkit.run.start import begin, restore
 from fkit.run.state import RunState
 from fkit.training.load import LoadFrom, load_from
@@ -127,7 +131,7 @@ def work(
     expect_folder(folder, settings.resume)
     with hold(folder) as note:
         cfg = _seeded(cfg, settings, folder)
-        opened = open_folder(folder, cfg, settings.resume)
+        opened = open_folder(folder, cfg, _resumption(settings, folder))
         begun = _begun(_Job(folder, cfg, settings, ready, other_data), opened, screen)
         if isinstance(begun, RunState):
             return Outcome(folder, begun, went=False)
@@ -202,18 +206,22 @@ def _built(job: _Job, opened: Opened, screen: Screen) -> Begun | RunState:
     folder, cfg, settings, ready, other_data = job
     repeats, count, limited = repeat(settings), threads(settings), open_files(settings)
     made = ready.plan(cfg)
+    data = ready.data or open_data(made)
     if opened.found is not None:
         run = restore(made, opened.found.saved)
         run = run._replace(position=reopened(made.course, run.position))
         if run.position.stage == "after_run" and (opened.record or {}).get("status") == "finished":
             screen.say(f"{folder}: the run is finished already ({run.iteration} iterations); nothing to do.")
             return run._replace(status="finished")
+    elif opened.foreign:
+        length = length_of(data["train"], "train") or 0
+        gone_on = resumed(made, read_content(opened.foreign, made.registry), length)
+        run, opened = gone_on.run, opened._replace(said=(*opened.said, *gone_on.said))
     else:
         run = ready.begin(made)
         _pretrained(made, screen)
         if settings.load_from is not None:
             run = _loaded(made, run, settings.load_from, made.registry, screen)
-    data = ready.data or open_data(made)
     meta = opened.found.meta if opened.found is not None else EMPTY
     count = chosen(count, made.program, run.train, data["train"], passes=3, before=meta.get("threads"))
     record = run_record(cfg, made.backend, made.seed, sys.argv, made.room.environment())
@@ -249,6 +257,15 @@ def _drawn(settings: Settings, seed: int, meta: Mapping[str, Any]) -> str:
         return ""
     how = "of the run that goes on" if meta else "drawn"
     return f"seed {seed} ({how}; --seed {seed} repeats the run)"
+
+
+def _resumption(settings: Settings, folder: Path) -> bool | str:
+    """What to go on from. As mmengine has it, a config with ``resume=True`` beside ``load_from`` goes on from that, until
+    the folder holds checkpoints of its own; the word --resume leaves ``load_from`` what it is."""
+    source, asked = settings.load_from, settings.tree.origin("resume")
+    if settings.resume is not True or source is None or asked in (None, "the command line"):
+        return settings.resume
+    return True if is_saved(folder / "checkpoints") else source.path
 
 
 def _pretrained(plan: Plan, screen: Screen) -> None:
