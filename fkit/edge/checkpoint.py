@@ -19,7 +19,6 @@ from fkit.fileio.checkpoint import (
     ALL,
     FORMAT,
     META,
-    NAME,
     STATE,
     Shelved,
     canonical,
@@ -27,6 +26,7 @@ from fkit.fileio.checkpoint import (
     folder_name,
     is_saved,
     locate,
+    named_by,
     newest_folder,
     read_folder,
     steps,
@@ -34,7 +34,7 @@ from fkit.fileio.checkpoint import (
 )  # fmt: skip
 from fkit.run.start import Saved, exact
 from fkit.tree.check import expect, expect_number
-from fkit.tree.error import FkitFileNotFoundError, FkitValueError, RunError, quoted
+from fkit.tree.error import FkitError, FkitFileNotFoundError, RunError
 from fkit.tree.place import place_of
 
 __all__ = [
@@ -43,6 +43,7 @@ __all__ = [
     "digest",
     "is_saved",
     "locate",
+    "name_checkpoint",
     "newest",
     "read_checkpoint",
     "steps",
@@ -118,11 +119,21 @@ def write_checkpoint(
     return place
 
 
+def name_checkpoint(checkpoints: str | os.PathLike[str], name: str, step: int, files: Files) -> None:
+    """Give a checkpoint a name beside its folder's: a text file that holds this, whole at every moment."""
+    expect(name, str, "`name` is the name of a file")
+    expect_number(step, "step", whole=True)
+    files.replace(place_of(checkpoints, ALL) / name, folder_name(step).encode())
+
+
 def delete_checkpoint(checkpoints: str | os.PathLike[str], step: int, files: Files) -> None:
-    """Remove a checkpoint: first its name, then its files, so that no half of it is ever found."""
+    """Remove a checkpoint: first its names, then its files, so that no half of it is ever found."""
     checkpoints = place_of(checkpoints, ALL)
     expect_number(step, "step", whole=True)
     place, aside = checkpoints / folder_name(step), checkpoints / f".{folder_name(step)}.old"
+    for entry in sorted(checkpoints.iterdir()) if checkpoints.is_dir() else ():
+        if entry.name != "latest" and named_by(entry) == place.name:
+            files.remove(entry)
     if place.exists():
         files.remove(aside)
         files.rename(place, aside)
@@ -144,22 +155,24 @@ def _found(shelved: Shelved) -> Found:
 
 
 def successor(checkpoints: str | os.PathLike[str], step: int) -> int:
-    """The step of the checkpoint that a run would go on from if that of ``step`` were not there: what ``latest`` names.
+    """The step of the checkpoint that a run would go on from if that of ``step`` were not there: a later one that verifies.
 
     Raises:
-        FkitError: there is none, or it is that of ``step``, or it does not verify.
+        FkitError: there is none.
     """
     checkpoints = place_of(checkpoints, ALL)
     expect_number(step, "step", whole=True)
-    try:
-        name = (checkpoints / "latest").read_text().strip()
-    except OSError as cause:
-        raise FkitFileNotFoundError(f"{checkpoints / 'latest'}: cannot be read: {cause.strerror}.") from cause
-    match = NAME.fullmatch(name)
-    if match is None or int(match[1]) == step:
-        raise FkitValueError(f"{checkpoints / 'latest'}: names {quoted(name)}.")
-    verified(checkpoints / name)
-    return int(match[1])
+    error: FkitError = FkitFileNotFoundError(f"{checkpoints}: there is none after it.")
+    for later in steps(checkpoints):
+        if later <= step:
+            break
+        try:
+            verified(checkpoints / folder_name(later))
+        except FkitError as cause:
+            error = cause
+        else:
+            return later
+    raise error
 
 
 def newest(checkpoints: str | os.PathLike[str]) -> Found | None:

@@ -70,6 +70,12 @@ class Files:
         with _telling(new):
             os.replace(old, new)
 
+    def link(self, folder: Path, name: Path) -> None:
+        """Give a folder that lies elsewhere a name."""
+        with _telling(name):
+            name.parent.mkdir(parents=True, exist_ok=True)
+            name.symlink_to(folder, target_is_directory=True)
+
     def sync(self, folder: Path) -> None:
         """Wait until the disk has the names in a folder."""
         if os.name == "nt":  # Windows opens no folders, and syncs names with their files

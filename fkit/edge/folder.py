@@ -14,6 +14,7 @@ from fkit.config.config import Config, load_config
 from fkit.edge.checkpoint import Found, is_saved, locate, newest, read_checkpoint
 from fkit.edge.files import place_of
 from fkit.edge.lock import LOCK
+from fkit.fileio.checkpoint import named_by
 from fkit.recipe.settings import read
 from fkit.tree.error import FkitFileNotFoundError, FkitOSError, FkitValueError, quoted
 from fkit.tree.path import show
@@ -95,7 +96,7 @@ def open_folder(folder: str | Path, cfg: Config, resume: bool | str) -> Opened:
             return (
                 Opened(None, None, said, resume)
                 if _is_file(resume)
-                else Opened(read_checkpoint(locate(resume)), None, said)
+                else Opened(_whole(read_checkpoint(locate(resume))), None, said)
             )
         return Opened(None, None, ("there is no run to resume: it begins now",) if resume else ())
     status = str(record.get("status"))
@@ -116,13 +117,25 @@ def open_folder(folder: str | Path, cfg: Config, resume: bool | str) -> Opened:
         return Opened(None, record, (f"going on from {resume}",), resume)
     found = read_checkpoint(locate(resume)) if isinstance(resume, str) else newest(folder / "checkpoints")
     assert found is not None, "some are there"
+    _whole(found)
     said = tuple(f"passed over {name}: {why}" for name, why in found.passed)
     return Opened(found, record, (*said, f"going on from {found.folder.name}"))
 
 
 def _is_file(address: str) -> bool:
     """Whether an address is that of one file, and no folder of the kit's own."""
-    return is_url(address) or (os.path.isfile(os.path.expanduser(address)) and Path(address).suffix in (".pth", ".pt"))
+    path = Path(os.path.expanduser(address))
+    return is_url(address) or (path.is_file() and path.suffix in (".pth", ".pt") and not named_by(path))
+
+
+def _whole(found: Found) -> Found:
+    """A checkpoint that a run can go on from."""
+    if found.meta.get("weights_only"):
+        raise FkitValueError(
+            f"{found.folder}: holds weights alone (save_optimizer=False): no run goes on from it.",
+            repair=f"Begin another with these weights: --load-from {found.folder}.",
+        )
+    return found
 
 
 def run_record(

@@ -1,19 +1,17 @@
 """Effects to actions, one function an effect: the only place where a run touches the world."""
 
 import contextlib
-import time
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
 from fkit.data.source import Source
 from fkit.edge.board import png
-from fkit.edge.checkpoint import delete_checkpoint, successor, write_checkpoint
 from fkit.edge.failure import is_input, write_failure, write_record
 from fkit.edge.files import Files, place_of
-from fkit.edge.folder import versions
 from fkit.edge.gallery import picture_place
 from fkit.edge.journal import Journal, level_number, read_rows
+from fkit.edge.keep import Keeper
 from fkit.edge.machine import Recorder, memory_now
 from fkit.edge.output import printable
 from fkit.edge.progress import Screen
@@ -24,7 +22,9 @@ from fkit.run.effect import (
     DeleteCheckpoint,
     DrawCurves,
     EmptyCache,
+    ExportWeights,
     Fail,
+    NameCheckpoint,
     Profile,
     ReportMemory,
     SaveCheckpoint,
@@ -37,7 +37,6 @@ from fkit.run.effect import (
 )
 from fkit.run.held import length_of, source_of
 from fkit.run.plan import Plan
-from fkit.run.start import save
 from fkit.run.state import RunState
 from fkit.tree.check import expect
 from fkit.tree.contract import expect_fit, title
@@ -98,16 +97,17 @@ class Edge:
         self._said = ""
         self._notes: list[tuple[str, str]] = []
         self._watch = Watch(screen) if screen is not None else None
-        self._versions: dict[str, str] = {}
-        self._sound = -1
         self._recorder = Recorder(plan.room, self.folder, self.say)
+        self._keeper = Keeper(self.folder, plan, self._record, self.files, self.say)
         self._performers: dict[type[Any], Performer] = {
             WriteScalars: self._write,
             WriteText: self._say,
             WriteTags: self._tag,
             WriteImage: self._hang,
             SaveCheckpoint: self._save,
-            DeleteCheckpoint: self._delete,
+            NameCheckpoint: lambda effect, run: self._keeper.name(effect),
+            DeleteCheckpoint: lambda effect, run: self._keeper.delete(effect),
+            ExportWeights: lambda effect, run: self._keeper.export(effect),
             DrawCurves: self._draw,
             WriteConfig: self._config,
             WriteStatus: self._stand,
@@ -269,33 +269,9 @@ class Edge:
         self._writers.image(effect.name, image, effect.step)
 
     def _save(self, effect: SaveCheckpoint, run: RunState) -> None:
-        began = time.monotonic()
-        self._versions = self._versions or versions(self.plan.room.environment())
-        meta = {
-            "seed": self.plan.seed,
-            "backend": self.plan.backend,
-            "config": self.plan.config.fingerprint,
-            "reason": effect.reason,
-            "rows": self.journal.rows,
-            "versions": self._versions,
-            "data": self._record.get("data"),
-            "threads": self._record.get("threads"),
-        }
-        self._sound = -1
-        write_checkpoint(self.folder / "checkpoints", effect.step, save(self.plan, run), meta, self.files)
+        seconds = self._keeper.save(effect, run, self.journal.rows)
         if self._watch is not None:
-            self._watch.aside(time.monotonic() - began)
-
-    def _delete(self, effect: DeleteCheckpoint, run: RunState) -> None:
-        """Never before its successor verifies, which is looked at once."""
-        checkpoints = self.folder / "checkpoints"
-        try:
-            if self._sound in (-1, effect.step):
-                self._sound = successor(checkpoints, effect.step)
-        except FkitError as error:
-            self.say(f"the checkpoint of step {effect.step} stays, though it is old: {error}", "WARNING")
-        else:
-            delete_checkpoint(checkpoints, effect.step, self.files)
+            self._watch.aside(seconds)
 
     def _stand(self, effect: WriteStatus, run: RunState) -> None:
         self.status(effect.status)

@@ -19,7 +19,7 @@ from fkit.tree.error import FkitError, FkitFileNotFoundError, FkitValueError
 from fkit.tree.place import not_there, place_of, refuse_url
 
 __all__ = [
-    "ALL", "FORMAT", "META", "NAME", "STATE", "Shelved", "candidates", "canonical", "checksum", "folder_name", "is_saved", "locate",
+    "ALL", "FORMAT", "META", "NAME", "STATE", "Shelved", "candidates", "canonical", "checksum", "folder_name", "is_saved", "locate", "named_by",
     "newest_folder", "read_folder", "steps", "verified",
 ]  # fmt: skip
 
@@ -146,7 +146,8 @@ def checksum(data: bytes) -> str:
 
 
 def locate(path: str | os.PathLike[str]) -> Path:
-    """The checkpoint folder that a user's path means: itself, a work folder's newest, or ``checkpoints/latest``'s.
+    """The checkpoint folder that a user's path means: itself, a work folder's newest, or that which a text file beside it
+    names, ``checkpoints/latest`` or ``checkpoints/best_accuracy_top1`` say.
 
     Raises:
         FkitFileNotFoundError: it is not there, or is a folder without one.
@@ -157,14 +158,16 @@ def locate(path: str | os.PathLike[str]) -> Path:
     refuse_url(path, "a checkpoint")
     if (place / META).is_file():
         return place
-    if place.name == "latest" and place.is_file():
-        return place.parent / place.read_text().strip()
+    named = named_by(place)
+    if named:  # a crash while it was written again leaves it under its hidden name
+        folder, aside = place.parent / named, place.parent / f".{named}.old"
+        return folder if folder.is_dir() or not aside.is_dir() else aside
     for folder in (place / "checkpoints", place):
         if steps(folder):
             newest = newest_folder(folder)
             if newest is not None:
                 return newest[0].folder
-    what = "Name a folder step_..., checkpoints/latest, or the work folder of a run."
+    what = "Name a folder step_..., checkpoints/latest (or best_...), or the work folder of a run."
     if not place.exists():
         raise not_there(place, f"{place}: is not there", what)
     if place.is_dir() and (place / "run.json").is_file():
@@ -174,3 +177,14 @@ def locate(path: str | os.PathLike[str]) -> Path:
     if place.name in (STATE, META):
         what = f"Name its folder: {place.parent}."
     raise FkitValueError(f"{place}: is there, and is no checkpoint: one is a folder.", repair=what)
+
+
+def named_by(file: Path) -> str:
+    """The name of the checkpoint's folder that a text file beside it holds; "" where it is no such file."""
+    if not file.is_file() or file.stat().st_size > 64:
+        return ""
+    try:
+        text = file.read_text().strip()
+    except (OSError, UnicodeDecodeError):
+        return ""
+    return text if NAME.fullmatch(text) else ""

@@ -3,12 +3,17 @@
 from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
+from fkit.tree.frozen import EMPTY
+
 __all__ = [
+    "KEEPING",
     "DeleteCheckpoint",
     "DrawCurves",
     "Effect",
     "EmptyCache",
+    "ExportWeights",
     "Fail",
+    "NameCheckpoint",
     "Profile",
     "RenewStatistics",
     "ReportMemory",
@@ -28,16 +33,45 @@ __all__ = [
 
 
 class SaveCheckpoint(NamedTuple):
-    """Write the run as it stands after this event."""
+    """Write the run as it stands after this event.
+
+    Attributes:
+        step: training iterations done: its name.
+        reason: why, where that is no interval: the signal that ended the process.
+        weights_only: without what a run needs to go on.
+        out_dir: the folder where checkpoints lie, instead of the work folder.
+        meta: what else to put on record, as JSON holds it.
+    """
 
     step: int
     reason: str = ""
+    weights_only: bool = False
+    out_dir: str = ""
+    meta: Mapping[str, Any] = EMPTY
 
 
 class DeleteCheckpoint(NamedTuple):
     """Remove a checkpoint that is no longer kept."""
 
     step: int
+
+
+class NameCheckpoint(NamedTuple):
+    """Give a checkpoint a name beside its own, from whichever had it; it goes with the checkpoint."""
+
+    name: str
+    step: int
+
+
+class ExportWeights(NamedTuple):
+    """Write the weights of a checkpoint by themselves, by their names: averaged ones, where validation takes these.
+
+    Attributes:
+        meta: with what is known of them: config, data, versions.
+    """
+
+    step: int
+    meta: bool = True
 
 
 class WriteScalars(NamedTuple):
@@ -201,6 +235,9 @@ class Fail(NamedTuple):
 
     what: str
 
+
+KEEPING = (SaveCheckpoint, NameCheckpoint, DeleteCheckpoint, ExportWeights)
+"""Effects on what a run keeps of itself: not done where nothing is trained, or where the run has failed."""
 
 Effect = object
 """One of the above, or a value of a class of one's own: the loop passes it on to whoever performs effects."""

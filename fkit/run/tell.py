@@ -11,7 +11,7 @@ from fkit.recipe.source import said_at
 from fkit.run.attempt import attempt, located, told
 from fkit.run.course import WORDS, Course
 from fkit.run.effect import (
-    DeleteCheckpoint,
+    KEEPING,
     Effect,
     Fail,
     RenewStatistics,
@@ -43,7 +43,6 @@ __all__ = ["Fold", "Item", "Turn"]
 Item = tuple[RunState, tuple[Effect, ...]]
 
 
-_SAVES = (SaveCheckpoint, DeleteCheckpoint)
 _LIGHT = frozenset(
     (WriteScalars, WriteTags, WriteText)
 )  # the loop answers none of them, and they take no longer than a step may
@@ -267,7 +266,7 @@ class Fold:
             elif isinstance(effect, SwitchData):
                 self.switched = self.switched or effect.name != self.data
                 self.data = effect.name
-            elif not isinstance(effect, SetHyperparams) and (self.saves or not isinstance(effect, _SAVES)):
+            elif not isinstance(effect, SetHyperparams) and (self.saves or not isinstance(effect, KEEPING)):
                 remaining.append(effect)
         if not failed and position is not run.position:
             run = run._replace(position=position)
@@ -279,7 +278,7 @@ class Fold:
             remaining = [*head, *late, *asked, *(effect for effect in tail if not isinstance(effect, WriteScalars))]
             failed = [effect for effect in asked if isinstance(effect, Fail)]
         if failed:
-            unsaved = (e for e in remaining if not isinstance(e, (*_SAVES, Fail)))
+            unsaved = (e for e in remaining if not isinstance(e, (*KEEPING, Fail)))
             return run, (*unsaved, failed[0])
         return run, tuple(remaining)
 

@@ -8,7 +8,6 @@ import pytest
 from frozendict import frozendict
 
 from fkit.run.effect import (
-    DeleteCheckpoint,
     DrawCurves,
     Fail,
     SaveCheckpoint,
@@ -28,7 +27,7 @@ from fkit.run.hook.timer import Times
 from fkit.run.state import Memory, Position, RunState
 from fkit.training.schedule.anneal import CosineAnnealingLR
 from fkit.training.schedule.factor import LinearLR, MultiStepLR
-from fkit.tree.error import FkitKeyError, FkitTypeError, FkitValueError, RunError
+from fkit.tree.error import FkitTypeError, FkitValueError, RunError
 
 LR = {"lr": np.array([0.1])}
 
@@ -212,72 +211,6 @@ def test_an_interrupt_checks_the_losses_that_were_not_read_yet():
 )  # fmt: skip
 def test_what_an_event_makes_a_hook_ask_for(hook, event, want):
     assert getattr(hook, event.name)(hook.memory(), a_run(), event)[1] == want
-
-
-def test_old_checkpoints_go_after_the_new_one_is_asked_for():
-    events = [Event("after_train_epoch", epoch=e, iteration=e * 10) for e in (1, 2, 3)]
-    memory, effects = drive(CheckpointHook(max_keep_ckpts=2), events)
-    assert effects == [SaveCheckpoint(10), SaveCheckpoint(20), SaveCheckpoint(30), DeleteCheckpoint(10)]
-    assert memory == Memory((), (20, 30))
-
-
-def test_saving_one_step_twice_keeps_it_once():
-    events = [Event("after_train_epoch", epoch=1, iteration=10), Event("after_train", iteration=10)]
-    assert drive(CheckpointHook(max_keep_ckpts=1), events)[0].observed == (10,)
-
-
-def validated(step, **metrics):
-    metrics = {name.replace("_", "/"): value for name, value in metrics.items()}
-    return [
-        Event("after_train_epoch", epoch=step // 10, iteration=step),
-        Event("after_val_epoch", "val", step, step // 10, metrics=metrics),
-    ]
-
-
-def test_the_best_checkpoint_is_kept_beside_the_newest_three():
-    scores = {10: 0.5, 20: 0.9, 30: 0.8, 40: math.nan, 50: 0.9, 60: 0.7, 70: 0.95, 80: 0.1}
-    events = [event for step, score in scores.items() for event in validated(step, accuracy_top1=score)]
-    memory, effects = drive(CheckpointHook(), events)
-    assert memory == Memory(("accuracy/top1", 0.95, 70), (60, 70, 80))
-    place = effects.index
-    assert [e.step for e in effects if isinstance(e, DeleteCheckpoint)] == [10, 30, 40, 20, 50]
-    assert place(SaveCheckpoint(70)) < place(DeleteCheckpoint(20)) < place(SaveCheckpoint(80))  # when 70 was the best
-    memory, effects = drive(CheckpointHook(), events[:-4])
-    assert memory.observed == (20, 40, 50, 60) and DeleteCheckpoint(20) not in effects
-    less = [event for step, score in scores.items() for event in validated(step, val_loss=score)]
-    assert drive(CheckpointHook(), less)[0].exact == ("val/loss", 0.1, 80)
-    assert drive(CheckpointHook(rule="less"), events)[0].exact == ("accuracy/top1", 0.1, 80)
-
-
-def test_the_best_is_saved_where_the_interval_passes_over_it():
-    events = [event for step, score in ((10, 0.5), (20, 0.9), (30, 0.6)) for event in validated(step, mIoU=score)]
-    memory, effects = drive(CheckpointHook(interval=9), events)
-    assert effects == [SaveCheckpoint(10), SaveCheckpoint(20)] and memory.exact == ("mIoU", 0.9, 20)
-    assert drive(CheckpointHook(interval=9, max_keep_ckpts=1), events)[1][-1] == DeleteCheckpoint(10)
-    assert not CheckpointHook(save_best=None).answers("after_val_epoch")
-    assert not CheckpointHook(interval=0).answers("after_val_epoch")
-
-
-def test_a_metric_whose_name_says_no_rule_keeps_the_newest_alone_and_is_said_once():
-    events = [event for step in (10, 20, 30, 40, 50) for event in validated(step, warmth=step * 1.0)]
-    memory, effects = drive(CheckpointHook(), events)
-    [text] = [effect for effect in effects if isinstance(effect, WriteText)]
-    assert "warmth: its name does not say whether more of it is better" in text.text and "rule='greater'" in text.text
-    assert memory == Memory(("warmth", None, None), (30, 40, 50))
-
-
-def test_a_best_that_cannot_be_is_refused():
-    with pytest.raises(FkitValueError, match="save_best='warmth': its name does not say"):
-        CheckpointHook(save_best="warmth")
-    with pytest.raises(FkitValueError, match="rule='more'"):
-        CheckpointHook(rule="more")
-    with pytest.raises(FkitKeyError, match="save_best='accuracy/top2' is no metric of validation"):
-        drive(CheckpointHook(save_best="accuracy/top2"), validated(10, accuracy_top1=0.5))
-
-
-def test_checkpoint_hook_refuses_to_keep_none():
-    with pytest.raises(FkitValueError, match="max_keep_ckpts=0"):
-        CheckpointHook(max_keep_ckpts=0)
 
 
 def test_the_logger_times_steps_that_nothing_came_between():

@@ -212,6 +212,12 @@ def _optimizer_config(work: Work) -> Work:
     return work.leave("optimizer_config", table, why)
 
 
+_KEPT = (
+    "max_keep_ckpts", "save_last", "save_optimizer", "out_dir", "filename_tmpl", "create_symlink", "sync_buffer",
+    "file_client_args", "meta", "priority",
+)  # fmt: skip
+
+
 def _checkpoint(work: Work) -> Work:
     work, table = work.take_table("checkpoint_config")
     if table is None:
@@ -221,11 +227,10 @@ def _checkpoint(work: Work) -> Work:
         "interval": table.pop("interval", 1),
         "by_epoch": table.pop("by_epoch", work.by_epoch),
     }
-    for key in ("max_keep_ckpts", "save_last", "save_optimizer", "out_dir", "filename_tmpl"):
+    for key in _KEPT:
         if key in table:
             hook[key] = table.pop(key)
     work = work.put("default_hooks.checkpoint", hook, "checkpoint_config")
-    table.pop("meta", None)  # what the run writes about itself, it writes in any case
     return work.leave("checkpoint_config", table, "has no key of a checkpoint hook here, and is not translated.")
 
 
