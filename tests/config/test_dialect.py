@@ -177,7 +177,7 @@ def test_a_policy_by_epochs_in_a_run_of_iterations_is_never_applied_and_that_is_
     ("extra", "message"),
     [
         ({"optimizer_config": {"grad_clip": None, "bucket_size_mb": 5}}, "optimizer_config.bucket_size_mb = 5"),
-        ({"checkpoint_config": {"interval": 1, "create_symlink": True}}, "checkpoint_config.create_symlink"),
+        ({"checkpoint_config": {"interval": 1, "symlink": True}}, "checkpoint_config.symlink"),
         ({"log_config": {"interval": 1, "hooks": [{"type": "PaviLoggerHook"}]}}, "'PaviLoggerHook'"),
         ({"gpu_ids": [0, 1]}, "gpu_ids"),
         ({"data": {"samples_per_gpu": 1, "train": {"type": "A"}, "extra": 3}}, "data.extra = 3"),
