@@ -207,7 +207,7 @@ def test_what_cannot_be_translated_is_an_error_with_its_place() -> None:
 
 def test_what_is_left_out_is_named_with_its_place() -> None:
     cfg = load_string(
-        "optimizer = dict(type='SGD')\ntotal_epochs = 3\ncheckpoint_config = dict(\n    interval=1,\n    create_symlink=True)\n"
+        "optimizer = dict(type='SGD')\ntotal_epochs = 3\ncheckpoint_config = dict(\n    interval=1,\n    symlink=True)\n"
         "log_config = dict(hooks=[dict(type='PaviLoggerHook')])\ngpu_ids = [0]\n"
     )
     _, notes = translate(cfg)
