@@ -67,7 +67,7 @@ _TRAIN = table(
     Key("max_iters", _COUNT, doc="iterations of training, with `by_epoch=False`"),
     Key(
         "val_interval",
-        whole(1),
+        _COUNT,
         doc="epochs (or iterations) from validation to validation; 1 epoch, or 1000 iterations",
     ),
     Key("val_begin", whole(0), doc="the epoch (or iteration) of the first; 1 by default"),

@@ -145,7 +145,7 @@ Intervals = Sequence[tuple[int, int]]
 
 
 def by_epochs(
-    max_epochs: float, val_begin: int = 1, val_interval: int = 1, dynamic_intervals: Intervals | None = None
+    max_epochs: float, val_begin: int = 1, val_interval: float = 1, dynamic_intervals: Intervals | None = None
 ) -> Course:
     """mmengine's EpochBasedTrainLoop: whole epochs, validated after every ``val_interval`` of them and after the last.
 
@@ -165,7 +165,7 @@ def by_epochs(
 
 
 def by_iterations(
-    max_iters: float, val_begin: int = 1, val_interval: int = 1000, dynamic_intervals: Intervals | None = None
+    max_iters: float, val_begin: int = 1, val_interval: float = 1000, dynamic_intervals: Intervals | None = None
 ) -> Course:
     """mmengine's IterBasedTrainLoop: iterations over data that begins again as often as needed.
 
@@ -206,12 +206,11 @@ def _limit(name: str, count: float) -> int:
     return int(count)
 
 
-def _validation(begin: int, interval: int, dynamic: Any) -> Validation:
-    for name, value, least in (("val_begin", begin, 0), ("val_interval", interval, 1)):
-        expect_number(value, name, whole=True)
-        if value < least:
-            raise FkitValueError(f"{name} = {value}: at least {least}.")
-    rows = [(0, interval)]
+def _validation(begin: int, interval: float, dynamic: Any) -> Validation:
+    expect_number(begin, "val_begin", whole=True)
+    if begin < 0:
+        raise FkitValueError(f"val_begin = {begin}: at least 0.")
+    rows = [(0, _limit("val_interval", interval))]
     for row in dynamic or ():
         if not isinstance(row, (list, tuple)) or len(row) != 2 or not all(type(number) is int for number in row):
             raise FkitTypeError(

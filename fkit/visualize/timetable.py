@@ -86,7 +86,13 @@ def _panel(axes: Axes, word: str, values: Mapping[str, NDArray[np.float64]]) -> 
         named = len(lines) > 1 and (not many or place in (0, len(lines) - 1))
         label = f"{prefix + ' ' if prefix else ''}{_range(column)}" if named else None
         axes.plot(
-            steps, column[steps], color=colour, linewidth=1.2 if many else 1.9, label=label, solid_capstyle="round"
+            steps,
+            column[steps],
+            drawstyle=_drawn_as(column),
+            color=colour,
+            linewidth=1.2 if many else 1.9,
+            label=label,
+            solid_capstyle="round",
         )
     every = np.concatenate([column for _, column in lines])
     low, high = float(np.nanmin(every)), float(np.nanmax(every))
@@ -94,7 +100,8 @@ def _panel(axes: Axes, word: str, values: Mapping[str, NDArray[np.float64]]) -> 
         axes.set_ylim(-0.03 * high, 1.06 * high)
     axes.yaxis.set_major_locator(MaxNLocator(5, steps=(1, 2, 5, 10)))
     axes.yaxis.set_major_formatter(FuncFormatter(plain))
-    note = _range(lines[0][1]) if len(lines) == 1 else f"{len(lines)} groups"
+    several = any(prefix for prefix, _ in lines)
+    note = _range(lines[0][1]) if len(lines) == 1 else f"{len(lines)} {'optimizers' if several else 'groups'}"
     panel(axes, dict(_TITLES).get(word, word), note)
     if len(lines) > 1:
         legend(axes, "best")
@@ -117,6 +124,11 @@ def _steps(column: NDArray[np.float64]) -> NDArray[np.int64]:
     if 2 * len(jumps) <= _POINTS:
         return np.unique(np.concatenate(([0], jumps, jumps + 1, [len(column) - 1])))
     return np.unique(np.linspace(0, len(column) - 1, _POINTS).astype(np.int64))
+
+
+def _drawn_as(column: NDArray[np.float64]) -> str:
+    """As steps, where the value mostly stays as it was."""
+    return "steps-post" if 2 * int(np.count_nonzero(np.diff(column))) < len(column) else "default"
 
 
 def _range(column: NDArray[np.float64]) -> str:

@@ -6,7 +6,7 @@ from hypothesis import strategies as st
 
 from fkit.run.course import Course, Validation, by_epochs, by_iterations, reopened
 from fkit.run.state import Position
-from fkit.tree.error import FkitError
+from fkit.tree.error import FkitError, FkitValueError
 
 
 def words(course, length, at=None, limit=10_000):
@@ -154,7 +154,7 @@ def test_a_validation_that_is_due_runs_though_the_run_was_stopped(by_epoch):
         (dict(max_epochs=2.5), "max_epochs = 2.5: a whole number of at least 1"),
         (dict(max_epochs=0), "max_epochs = 0: a whole number"),
         (dict(max_epochs="3"), "max_epochs"),
-        (dict(max_epochs=3, val_interval=0), "val_interval = 0: at least 1"),
+        (dict(max_epochs=3, val_interval=0), "val_interval = 0: a whole number of at least 1"),
         (dict(max_epochs=3, dynamic_intervals=[4]), r"dynamic_intervals holds 4: a pair of whole numbers"),
         (dict(max_epochs=3, dynamic_intervals=[(4, 1), (2, 1)]), "milestones rise"),
     ],
@@ -167,3 +167,9 @@ def test_what_is_no_loop_is_refused(arguments, text):
 def test_a_course_that_never_trains_is_refused():
     with pytest.raises(FkitError, match="never trains"):
         Course(True, 3, (("val", 1),))
+
+
+def test_an_interval_may_be_a_whole_number_that_a_division_gave():
+    assert by_iterations(114600 * 1.0, val_interval=114600 / 2).validation.intervals == ((0, 57300),)
+    with pytest.raises(FkitValueError, match=r"val_interval = 0\.5: a whole number of at least 1"):
+        by_iterations(9, val_interval=0.5)
