@@ -126,9 +126,9 @@ def test_a_run_may_change_its_backend(optimizer):
 
 
 def test_an_optimizer_without_a_twin_does_not_convert():
-    program = _program(_NET, ("RMSprop", {"lr": 0.01}), "torch", _SMALL)
+    program = _program(_NET, ("Rprop", {"lr": 0.01}), "torch", _SMALL)
     _, state = _curve(program, program.init(0), range(2), _SMALL, 4)
-    with pytest.raises(fkit.FkitError, match=r"'RMSprop' has no twin on backend 'jax'") as told:
+    with pytest.raises(fkit.FkitError, match=r"'Rprop' has no twin on backend 'jax'") as told:
         program.convert(state, to="jax")
     assert "SGD, Adam, AdamW" in str(told.value)
 

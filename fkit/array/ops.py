@@ -89,7 +89,7 @@ class Ops(WordOps, Protocol):
         ...
 
     def select(self, condition: Any, arrays: Sequence[Any], others: Sequence[Any]) -> Sequence[Any]:
-        """``arrays`` where the condition (a bool, or a 0-d array) holds, else ``others``."""
+        """``arrays`` where the condition (a bool, or an array that fits) holds, else ``others``."""
         ...
 
     def finite(self, a: Any) -> Any:
@@ -179,6 +179,8 @@ class Numpy:
         return [np.zeros_like(array) for array in arrays]
 
     def select(self, condition: Any, arrays: Sequence[Any], others: Sequence[Any]) -> Sequence[Any]:
+        if isinstance(condition, np.ndarray):
+            return [np.where(condition, a, b) for a, b in zip(arrays, others, strict=True)]
         return arrays if condition else others
 
     def finite(self, a: Any) -> Any:

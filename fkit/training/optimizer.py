@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from fkit.config.schema import ANYTHING, FLAG, TEXT, Key, Shape, check, either, listed, mapped, number, placed, table
 from fkit.training.inventory import Inventory
+from fkit.training.law import LAWS, Law
 from fkit.tree.error import FkitError, FkitKeyError, FkitValueError, quoted
 from fkit.tree.frozen import EMPTY, frozen
 from fkit.tree.path import Path
@@ -23,6 +24,7 @@ TWINS: Mapping[str, Mapping[str, Any]] = frozendict(
     SGD=frozendict(lr=1e-3, momentum=0.0, weight_decay=0.0, nesterov=False),
     Adam=frozendict(lr=1e-3, betas=(0.9, 0.999), eps=1e-8, weight_decay=0.0, amsgrad=False),
     AdamW=frozendict(lr=1e-3, betas=(0.9, 0.999), eps=1e-8, weight_decay=1e-2, amsgrad=False),
+    **{name: law.options for name, law in LAWS.items() if name != "SGD"},
 )
 """Optimizers that exist on both backends with equal numbers; any other is looked up on its own backend by name."""
 
@@ -32,7 +34,9 @@ UNFIT = ("LBFGS", "SparseAdam", "lbfgs", "polyak_sgd")
 _BETA = number(0, below=1)
 _SHAPES: Mapping[str, Shape] = frozendict(
     lr=number(0), learning_rate=number(0), momentum=number(0, 1), weight_decay=number(0), eps=number(0), nesterov=FLAG, amsgrad=FLAG,
-    betas=placed("a pair of numbers of at least 0, below 1", _BETA, _BETA),
+    betas=placed("a pair of numbers of at least 0, below 1", _BETA, _BETA), dampening=number(0, 1), eta=number(0), alpha=_BETA,
+    lr_decay=number(0), initial_accumulator_value=number(0), max_grad_norm=number(above=0, infinite=True),
+    lars_exclude=FLAG, bias_correction=FLAG, grad_averaging=FLAG, trust_clip=FLAG, always_adapt=FLAG, centered=FLAG,
 )  # fmt: skip
 _PATTERNS = either(TEXT, listed(TEXT, "", filled=True), words="a pattern over parameter names or a list of them")
 
@@ -59,7 +63,8 @@ def check_options(type: str, options: Mapping[str, Any], path: Path = (), cfg: A
     """
     twin = TWINS.get(type)
     if twin is not None:
-        check(options, table(*(Key(name, _SHAPES[name], twin[name]) for name in twin), none=False), path, cfg, lead)
+        known = LAWS["SGD"].options if type == "SGD" else twin
+        check(options, table(*(Key(name, _SHAPES[name], known[name]) for name in known), none=False), path, cfg, lead)
     for name in _NAMED:
         if options.get(name) is not None:
             check(options[name], _SHAPES[name], (*path, name), cfg, lead)
@@ -143,7 +148,7 @@ class Optimizer:
         parsed = tuple(_group(group, type) for group in groups)
         if not parsed or parsed[-1].patterns:
             parsed = (*parsed, Group())
-        chosen = {**TWINS.get(type, EMPTY), **options}
+        chosen = _filled(type, {**TWINS.get(type, EMPTY), **options}, parsed)
         _check_together(type, chosen, parsed)
         return Optimizer(type, frozen(chosen), parsed, constructor, lr_scale)
 
@@ -170,8 +175,9 @@ class Optimizer:
         for name in names:
             members.setdefault(chosen.get(name, EMPTY), []).append(name)
         groups = tuple(Group((), options, frozenset(group)) for options, group in members.items())
-        _check_together(self.type, self.options, groups)
-        return replace(self, groups=groups, constructor=None)
+        options = _filled(self.type, self.options, groups)
+        _check_together(self.type, options, groups)
+        return replace(self, options=frozen(options), groups=groups, constructor=None)
 
     def _check_row(self, row: Any) -> None:
         try:
@@ -184,6 +190,11 @@ class Optimizer:
     def twin(self) -> bool:
         """Whether both backends know it, with equal numbers."""
         return self.type in TWINS
+
+    @property
+    def law(self) -> Law | None:
+        """Its update, where that is written once for both backends; torch's kernels have the others of the twins."""
+        return LAWS.get(self.type) if self.type != "SGD" or "dampening" in self.options else None
 
     @property
     def count(self) -> int:
@@ -229,7 +240,8 @@ class Optimizer:
         """The numbers a step takes as arguments, (G,) float64 each: ``lr``, ``weight_decay``, ``momentum``, ``eps``;
         ``betas`` are ``beta1`` and ``beta2``."""
         rows = [dict(_numbers(options)) for options, _ in self._rows]
-        numbers = {name: np.array([row[name] for row in rows], np.float64) for name in rows[0]}
+        common = [name for name in rows[0] if all(name in row for row in rows)]
+        numbers = {name: np.array([row[name] for row in rows], np.float64) for name in common}
         if self.lr_scale == 1.0:
             return numbers
         return {name: values * self.lr_scale if name in _RATES else values for name, values in numbers.items()}
@@ -240,6 +252,8 @@ class Optimizer:
 
     def slots(self) -> tuple[str, ...]:
         """The names of a twin's state arrays, torch's own; each is shaped like its parameter but ``step``, 0-d."""
+        if self.law is not None:
+            return self.law.held({"centered": any(self.settings(i).get("centered") for i in range(self.count))})
         if self.type == "SGD":
             momentum = any(self.settings(index)["momentum"] for index in range(self.count))
             return ("momentum_buffer",) if momentum else ()
@@ -247,12 +261,21 @@ class Optimizer:
         return ("step", "exp_avg", "exp_avg_sq", *extra)
 
 
+def _filled(type: str, options: Mapping[str, Any], groups: tuple[Group, ...]) -> Mapping[str, Any]:
+    """The options with SGD's dampening, where a group has one: its update is another then, with another state."""
+    if type == "SGD" and any("dampening" in group.options for group in groups):
+        return {"dampening": 0.0, **options}
+    return options
+
+
 def _check_together(type: str, options: Mapping[str, Any], groups: tuple[Group, ...]) -> None:
     """Refuse settings of a group that do not go together."""
     for group in groups:
         both = {**options, **group.options}
-        if type == "SGD" and both["nesterov"] and not both["momentum"]:
-            raise FkitValueError("optimizer SGD: nesterov=True needs a momentum above 0.", path="nesterov")
+        if both.get("nesterov") and type in ("SGD", "LARS") and (not both["momentum"] or both.get("dampening")):
+            raise FkitValueError(
+                f"optimizer {type}: nesterov=True needs a momentum above 0, and no dampening.", path="nesterov"
+            )
 
 
 def _named(params: Any, known: Mapping[str, str], taken: Iterable[str]) -> list[str]:

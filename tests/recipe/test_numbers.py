@@ -98,7 +98,7 @@ WRONG = [
     ("memory_format='nhwc'", "memory_format = 'nhwc' is unknown"),
     ("device='gpu'", "device: device='gpu' is no device"),
     ("optim_wrapper=dict(optimizer=dict(_delete_=True, type='SGDD', lr=1))", "optim_wrapper.optimizer: optimizer 'SGDD' is not in"),
-    ("optim_wrapper=dict(optimizer=dict(_delete_=True, type='RMSprop', alpha=-1))", "optimizer RMSprop: Invalid alpha value: -1"),
+    ("optim_wrapper=dict(optimizer=dict(_delete_=True, type='Adadelta', rho=-1))", "optimizer Adadelta: Invalid rho value: -1"),
     ("backend='caffe'", "backend = 'caffe' is unknown"),
     ("randomness=dict(seed=1.5)\nseed=None", "randomness.seed = 1.5 is not a whole number"),
     ("randomness=dict(deterministic='no')", "randomness.deterministic = 'no' is not True or False"),

@@ -100,5 +100,5 @@ def test_a_group_without_parameters_is_an_error() -> None:
     ],
 )
 def test_numbers_of_other_optimizers_are_in_their_bounds(options: dict[str, Any], text: str) -> None:
-    with pytest.raises(FkitError, match=f"optimizer RMSprop: {text}"):
-        Optimizer.of("RMSprop", options)
+    with pytest.raises(FkitError, match=f"optimizer Rprop: {text}"):
+        Optimizer.of("Rprop", options)

@@ -9,6 +9,7 @@ import jax.numpy as jnp
 import optax
 from frozendict import frozendict
 
+from fkit.backend.jax.law import lawful
 from fkit.training.optimizer import TWINS, Optimizer
 from fkit.tree.error import FkitKeyError, FkitTypeError
 
@@ -46,6 +47,8 @@ def update(optimizer: Optimizer, names: tuple[str, ...]) -> Update:
         FkitTypeError: an argument that the optax function does not take, or that it lacks.
     """
     groups = optimizer.assign(names)
+    if optimizer.law is not None:
+        return Update(*lawful(optimizer.law, optimizer, groups))
     return _twin(optimizer, groups) if optimizer.twin else _foreign(optimizer, groups)
 
 
@@ -175,7 +178,9 @@ def _foreign(optimizer: Optimizer, groups: tuple[tuple[str, ...], ...]) -> Updat
     def make(index: int, numbers: Numbers) -> optax.GradientTransformation:
         options = dict(optimizer.settings(index))
         # floats are traced, as optax.inject_hyperparams has it; ints and flags decide shapes and branches
-        options.update({name: numbers[name] for name, value in options.items() if isinstance(value, float)})
+        options.update(
+            {name: numbers[name] for name, value in options.items() if isinstance(value, float) and name in numbers}
+        )
         if "lr" in options:
             options["learning_rate"] = numbers["lr"]
             del options["lr"]

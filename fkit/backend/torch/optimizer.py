@@ -8,6 +8,7 @@ import torch
 from frozendict import frozendict
 from torch import Tensor, nn
 
+from fkit.backend.torch.law import lawful
 from fkit.training.optimizer import TWINS, UNFIT, Optimizer
 from fkit.tree.error import FkitKeyError, FkitTypeError, FkitValueError, like
 
@@ -59,6 +60,8 @@ def update(optimizer: Optimizer, names: tuple[str, ...]) -> Update:
         FkitError: an argument that it does not take, or a group without parameters.
     """
     groups = optimizer.assign(names)
+    if optimizer.law is not None:
+        return Update(names, *lawful(optimizer.law, optimizer, groups), lambda slot: False)
     return _twin(optimizer, names, groups) if optimizer.twin else _named(optimizer, names, groups)
 
 

@@ -148,9 +148,9 @@ def test_what_has_no_gradient_is_neither_decayed_nor_moved_nor_remembered(type, 
 
 def test_a_torch_name_without_a_twin_is_a_clear_error():
     with pytest.raises(FkitKeyError) as told:
-        update(Optimizer.of("RMSprop", {"lr": 0.1}), _NAMES)
+        update(Optimizer.of("Rprop", {"lr": 0.1}), _NAMES)
     text = str(told.value)
-    assert "'RMSprop' has no twin on backend 'jax'" in text
+    assert "'Rprop' has no twin on backend 'jax'" in text
     assert all(name in text for name in ("SGD", "Adam", "AdamW"))
     with pytest.raises(FkitKeyError, match="'clip' has no twin"):
         update(Optimizer.of("clip", {}), _NAMES)

@@ -386,8 +386,8 @@ def test_what_the_user_may_get_wrong():
         _program(phases=(Phase(params="^fc", name="a"), Phase(params="^conv", name="b")))
     with pytest.raises(FkitKeyError, match="a phase asks for loss 'loss_x'"):
         _run(_program(phases=(Phase("loss_x"),)), 1)
-    with pytest.raises(FkitKeyError, match="'RMSprop' has no twin"):
-        _program(optimizer=("RMSprop", {"lr": 0.1}))
+    with pytest.raises(FkitKeyError, match="'Rprop' has no twin"):
+        _program(optimizer=("Rprop", {"lr": 0.1}))
 
 
 def test_a_model_without_a_loss_is_told():

@@ -401,8 +401,8 @@ def test_a_model_that_breaks_the_protocol(answer: Any, error: type[FkitError], t
         ({"device": "cuda:63"}, FkitValueError, "device='cuda:63'"),
         ({"optimizer": Optimizer.of("SGDD", {"lr": 1.0})}, FkitKeyError, "Did you mean 'SGD'"),
         ({"optimizer": Optimizer.of("LBFGS", {"lr": 1.0})}, FkitKeyError, "more than a gradient"),
-        ({"optimizer": Optimizer.of("RMSprop", {"alfa": 1.0})}, FkitTypeError, "alfa"),
-        ({"optimizer": Optimizer.of("RMSprop", {"alpha": -1.0})}, FkitValueError, "Invalid alpha"),
+        ({"optimizer": Optimizer.of("ASGD", {"alfa": 1.0})}, FkitTypeError, "alfa"),
+        ({"optimizer": Optimizer.of("Adadelta", {"rho": -1.0})}, FkitValueError, "Invalid rho"),
         ({"model": lambda: 3}, FkitTypeError, "torch.nn.Module, found 3"),
     ],
 )
