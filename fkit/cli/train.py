@@ -4,7 +4,7 @@ import argparse
 import shlex
 import signal
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +14,7 @@ from fkit.cli.option import add_config, add_place, permissions
 from fkit.cli.reach import open_registry, read_config
 from fkit.config.config import Config
 from fkit.edge.work import screened, work
+from fkit.recipe.vocabulary import name_of
 from fkit.run.state import RunState
 from fkit.tree.error import FkitValueError
 
@@ -58,7 +59,11 @@ def add(commands: Any) -> None:
         metavar="NAME",
         help="none, pytorch, slurm or mpi (one process, in this version)",
     )
-    command.add_argument("--amp", action="store_true", help="compute in bfloat16; parameters stay float32")
+    command.add_argument(
+        "--amp",
+        action="store_true",
+        help="train in mixed precision: AmpOptimWrapper, with a dynamic loss scale (float16 on CUDA with torch, else bfloat16)",
+    )
     command.set_defaults(run=_run)
 
 
@@ -71,9 +76,26 @@ def _run(arguments: argparse.Namespace) -> int:
         if getattr(arguments, name) is not None:
             changes[name] = getattr(arguments, name)
     if arguments.amp:
-        changes["dtype"] = "bfloat16"
+        changes |= _amp(cfg)
     cfg, name = cfg.merge(changes, source="the command line") if changes else cfg, Path(arguments.config).stem
     return train(cfg, name, open_registry(arguments), arguments.other_data, permissions(arguments))
+
+
+def _amp(cfg: Config) -> dict[str, Any]:
+    """What ``--amp`` changes: what mmengine's tools/train.py does, and in a config of mmcv 1.x what stands for it there."""
+    node = cfg.get("optim_wrapper")
+    if not isinstance(node, Mapping):
+        return {"fp16": {"loss_scale": "dynamic"}}
+    names = (
+        ("optim_wrapper",)
+        if "optimizer" in node
+        else tuple(f"optim_wrapper.{name}" for name, one in node.items() if isinstance(one, Mapping))
+    )
+    plain = [path for path in names if name_of(cfg.get(f"{path}.type") or "OptimWrapper") != "AmpOptimWrapper"]
+    return {f"{path}.{key}": value for path in plain for key, value in _AMP}
+
+
+_AMP = (("type", "AmpOptimWrapper"), ("loss_scale", "dynamic"))
 
 
 def train(cfg: Config, name: str, registry: Registry, other_data: bool = False, allowed: Sequence[str] = ()) -> int:

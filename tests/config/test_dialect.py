@@ -293,3 +293,74 @@ def test_a_runner_of_iterations_has_its_hooks_count_them() -> None:
         False
     ]
     assert [row.name for row in training_hooks({"lr_config": {"type": "Mine"}})] == ["Mine", "IterTimerHook"]
+
+
+SWIN: dict[str, Any] = {
+    "runner": {"type": "EpochBasedRunnerAmp", "max_epochs": 36},
+    "optimizer_config": {
+        "type": "DistOptimizerHook", "update_interval": 2, "grad_clip": None, "coalesce": True, "bucket_size_mb": -1,
+        "use_fp16": True,
+    },
+}  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("old", "want"),
+    [
+        ({"optimizer_config": {}}, {"type": "OptimWrapper"}),
+        (
+            {"optimizer_config": {"type": "GradientCumulativeOptimizerHook", "cumulative_iters": 4}},
+            {"type": "OptimWrapper", "accumulative_counts": 4},
+        ),
+        ({"fp16": {}}, {"type": "AmpOptimWrapper", "loss_scale": 512.0}),
+        ({"fp16": {"loss_scale": 128.0}}, {"type": "AmpOptimWrapper", "loss_scale": 128.0}),
+        (
+            {"fp16": {"loss_scale": {"init_scale": 512.0, "growth_interval": 10}}},
+            {"type": "AmpOptimWrapper", "loss_scale": {"init_scale": 512.0, "growth_interval": 10}},
+        ),
+        (
+            {"optimizer_config": {"type": "Fp16OptimizerHook", "grad_clip": {"max_norm": 1.0}}},
+            {"type": "AmpOptimWrapper", "loss_scale": 512.0, "clip_grad": {"max_norm": 1.0}},
+        ),
+        (
+            {"optimizer_config": {"type": "GradientCumulativeFp16OptimizerHook", "cumulative_iters": 3, "loss_scale": "dynamic"}},
+            {"type": "AmpOptimWrapper", "loss_scale": "dynamic", "accumulative_counts": 3},
+        ),
+        (SWIN, {"type": "AmpOptimWrapper", "loss_scale": "dynamic", "accumulative_counts": 2}),
+        (
+            {**SWIN, "optimizer_config": {"type": "DistOptimizerHook", "use_fp16": False}},
+            {"type": "OptimWrapper"},
+        ),
+        ({"runner": {"type": "EpochBasedRunnerAmp", "max_epochs": 3}}, {"type": "AmpOptimWrapper", "loss_scale": "dynamic"}),
+    ],
+)  # fmt: skip
+def test_optimizer_hooks_become_a_wrapper(old: dict[str, Any], want: dict[str, Any]) -> None:
+    new, _ = translate(Config({"optimizer": {"type": "SGD", "lr": 0.1}, "total_epochs": 3, **old}))
+    assert new.optim_wrapper == Config({"optimizer": {"type": "SGD", "lr": 0.1}, **want})
+    marked = "fp16" in old or "Fp16" in str(old.get("optimizer_config", {}).get("type"))
+    assert (new.get("val_cfg.fp16"), new.get("test_cfg.fp16")) == ((True, True) if marked else (None, None))
+
+
+def test_several_optimizers_keep_their_names_and_share_the_hook() -> None:
+    several = {
+        "generator": {"type": "Adam", "lr": 1e-4, "paramwise_cfg": {"norm_decay_mult": 0.0}},
+        "critic": {"type": "SGD"},
+    }
+    cfg = Config({"optimizer": several, "optimizer_config": {"grad_clip": {"max_norm": 2.0}}, "total_epochs": 3})
+    wrapper = translate(cfg)[0].optim_wrapper
+    assert list(wrapper) == ["generator", "critic"]
+    assert wrapper.generator.optimizer == Config({"type": "Adam", "lr": 1e-4})
+    assert wrapper.generator.paramwise_cfg.norm_decay_mult == 0.0
+    assert all(one.clip_grad.max_norm == 2.0 for one in wrapper.values())
+
+
+@pytest.mark.parametrize(
+    ("hook", "message"),
+    [
+        ({"type": "MyOptimizerHook"}, "The optimizer hook 'MyOptimizerHook' is not known"),
+        ({"detect_anomalous_params": True}, "detect_anomalous_params = True: mmcv lists"),
+    ],
+)
+def test_an_optimizer_hook_that_cannot_be_translated_is_an_error(hook: dict[str, Any], message: str) -> None:
+    with pytest.raises(FkitValueError, match=message):
+        translate(Config({"optimizer": {"type": "SGD"}, "optimizer_config": hook, "total_epochs": 3}))

@@ -5,6 +5,7 @@ from typing import TypeVar
 
 from fkit.config.dialect.data import evaluation, loaders
 from fkit.config.dialect.hook import order
+from fkit.config.dialect.optimizer import optimizer
 from fkit.config.dialect.schedule import momentum, rate
 from fkit.config.dialect.work import Table, Work
 from fkit.config.origin import of
@@ -128,12 +129,11 @@ def _length(work: Work) -> Work:
     table: Table = dict(runner or {})
     path = "runner" if runner is not None else "total_epochs" if epochs is not None else "total_iters"
     kind = table.pop("type", None)
-    if kind is not None and kind not in _RUNNERS:
-        if isinstance(kind, str) and kind.endswith("RunnerAmp"):
-            work = work.put("optim_wrapper.type", "AmpOptimWrapper", "runner.type")
-        else:  # one of the user's own, which knows its arguments
-            own = {key: table.pop(key) for key in [*table] if key not in ("max_iters", "max_epochs")}
-            work = work.put("runner_type", {"type": kind, **own}, "runner.type")
+    # Swin's runner with Amp in its name is one of these, and says that apex is there
+    known = kind is None or kind in _RUNNERS or (isinstance(kind, str) and kind.endswith("RunnerAmp"))
+    if not known:  # one of the user's own, which knows its arguments
+        own = {key: table.pop(key) for key in [*table] if key not in ("max_iters", "max_epochs")}
+        work = work.put("runner_type", {"type": kind, **own}, "runner.type")
     max_iters, max_epochs = table.pop("max_iters", None), table.pop("max_epochs", None)
     iterates = kind is not None and str(kind).startswith("IterBased")
     by_epoch = not iterates and max_iters is None and (iters is None or epochs is not None)
@@ -150,66 +150,6 @@ def _length(work: Work) -> Work:
 
 
 _RUNNERS = ("EpochBasedRunner", "IterBasedRunner", "Runner")
-
-
-def _optimizer(work: Work) -> Work:
-    work, optimizer = work.take_table("optimizer")
-    if optimizer is None:
-        return _optimizer_config(work)
-    source = work.source["optimizer"]
-    paramwise, constructor = optimizer.pop("paramwise_cfg", None), optimizer.pop("constructor", None)
-    if "type" not in optimizer and optimizer and all(isinstance(v, dict) for v in optimizer.values()):
-        work = work.put("optim_wrapper", {"constructor": constructor, "optimizer": source}, "optimizer")
-        return work.note("optimizer holds several: each becomes an optimizer of the run under its name.", "optimizer")
-    marks = {key: mark for key, mark in (marks_of(source) or {}).items() if key in optimizer}
-    wrapper = work.read("optim_wrapper.type") or "OptimWrapper"
-    work = work.put("optim_wrapper.type", wrapper, "optimizer")
-    work = work.put("optim_wrapper.optimizer", type(source).of(optimizer, marks), "optimizer")
-    if paramwise is not None:
-        work = work.put("optim_wrapper.paramwise_cfg", paramwise, "optimizer.paramwise_cfg")
-        constructor = "DefaultOptimizerConstructor" if constructor is None else constructor
-    if constructor is not None:
-        work = work.put("optim_wrapper.constructor", constructor, "optimizer.constructor")
-    return _optimizer_config(work)
-
-
-_OPTIMIZER_HOOKS = (
-    "OptimizerHook",
-    "Fp16OptimizerHook",
-    "GradientCumulativeOptimizerHook",
-    "GradientCumulativeFp16OptimizerHook",
-    "DistOptimizerHook",
-)
-
-
-def _optimizer_config(work: Work) -> Work:
-    work, hook = work.take_table("optimizer_config")
-    work, half = work.take("fp16")
-    table: Table = dict(hook or {})
-    kind = table.pop("type", None)
-    clip, every = table.pop("grad_clip", None), table.pop("cumulative_iters", table.pop("update_interval", None))
-    if clip is not None:
-        work = work.put("optim_wrapper.clip_grad", clip, "optimizer_config.grad_clip")
-    if every is not None and every != 1:
-        work = work.put("optim_wrapper.accumulative_counts", every, "optimizer_config")
-    amp = table.pop("use_fp16", None) or (isinstance(kind, str) and "Fp16" in kind)
-    scale = table.pop("loss_scale", None)
-    if half is not None:
-        options: Table = dict(half) if isinstance(half, dict) else {}
-        scale = options.pop("loss_scale", 512.0)
-        work = work.leave("fp16", options, "has no key of an optimizer wrapper, and is not translated.")
-    if amp or half is not None:
-        source = "fp16" if half is not None else "optimizer_config"
-        work = work.put("optim_wrapper.type", "AmpOptimWrapper", source)
-        work = work.put("optim_wrapper.loss_scale", 512.0 if scale is None else scale, source)
-    if kind is not None and kind not in _OPTIMIZER_HOOKS:
-        raise work.fail(
-            "optimizer_config.type",
-            f"The optimizer hook {quoted(kind)} is not known.",
-            f"Known are {', '.join(_OPTIMIZER_HOOKS)}.",
-        )
-    why = "is how mmcv 1.x reduces gradients; fkit's backends reduce them their own way."
-    return work.leave("optimizer_config", table, why)
 
 
 _KEPT = (
@@ -312,5 +252,5 @@ def _environment(work: Work) -> Work:
 
 
 _STEPS: tuple[Callable[[Work], Work], ...] = (
-    _model, _length, _optimizer, rate, momentum, loaders, _checkpoint, evaluation, _log, _environment, order,
+    _model, _length, optimizer, rate, momentum, loaders, _checkpoint, evaluation, _log, _environment, order,
 )  # fmt: skip
