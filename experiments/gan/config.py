@@ -2,7 +2,7 @@
 
 Command: fkit train config.py
 Time: about 15 s on one core of a CPU.
-Score: nearest 0.12 to 0.15: the distance to a real digit (grey noise 0.33).
+Score: nearest 0.199 to 0.213, the distance of a made digit to a real one (3 seeds; grey noise lies at 0.33).
 """
 
 custom_imports = dict(imports=["gan"])

@@ -7,6 +7,7 @@ import pytest
 import torch
 
 import fkit
+from fkit.training.scale import loss_scale
 from fkit.training.spec import Phase
 from fkit.training.transform import accumulate, clip_norm
 from tests.cuda.digits import DEVICE, batches, config, curve, each_backend, losses, on_gpu, on_torch
@@ -19,12 +20,17 @@ from tests.cuda.digits import DEVICE, batches, config, curve, each_backend, loss
     [
         {},
         {"dtype": "bfloat16"},
+        {"dtype": "float16"},
         {"model.backbone.dropout": 0.5},
         {"randomness": {"masks": "backend"}},
     ],
-    ids=("float32", "bfloat16", "dropout", "masks of the backend"),
+    ids=("float32", "bfloat16", "float16", "dropout", "masks of the backend"),
 )
-@pytest.mark.parametrize("transforms", [(), (clip_norm(0.1), accumulate(2))], ids=("plain", "clip and accumulate"))
+@pytest.mark.parametrize(
+    "transforms",
+    [(), (accumulate(2), clip_norm(0.1)), (accumulate(2), loss_scale(), clip_norm(0.1))],
+    ids=("plain", "accumulate and clip", "accumulate, scale and clip"),
+)
 def test_no_step_waits_for_the_device(changes, transforms):
     plan = fkit.plan(config(device=DEVICE, **changes), backend="torch")
     program = plan.room.program(dataclasses.replace(plan.program.spec, phases=(Phase(transforms=transforms),)))
