@@ -23,6 +23,7 @@ COMMANDS: Mapping[str, str] = frozendict(
     registry="list what configs can name",
     env="what this machine and its packages are",
     fingerprint="a digest of all exact state of a checkpoint",
+    checkpoint="show a checkpoint, and write it for others",
 )
 """The commands, each the module of its name in this folder, and what `fkit --help` says of it."""
 
