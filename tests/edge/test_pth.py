@@ -101,10 +101,6 @@ class TestPublish:
             again = weights_of(read_content(place))
             assert set(again) == set(weights_of(content))
             assert all(np.array_equal(again[key], value) for key, value in weights_of(content).items())
-            assert (
-                place.stat().st_size < (folder / "checkpoints/step_00000012/state.safetensors").stat().st_size / 2
-                or name
-            )
         own = read_content(publish(content, tmp_path / "own.pth", "own"))
         assert np.array_equal(own.weights["head.fc.bias"], content.weights["head.fc.bias"])
 
