@@ -11,6 +11,7 @@ import fkit
 
 LR, MOMENTUM, DECAY = 0.01, 0.9, 5e-4
 TOTAL = 1_000_000  # steps of the cosine schedule: longer than any measurement
+LIMIT, SHARE = 1.0, 0.0002  # of the norm that gradients are clipped to; of the newest weights in their average
 LOG_STEPS = 10  # every loop reads its loss so often
 # name -> shape of a sample, batch size, batches of a validation pass
 CASES = (("mlp", (1, 8, 8), 64, 40), ("convnet", (1, 8, 8), 64, 20), ("resnet18", (3, 32, 32), 16, 4))

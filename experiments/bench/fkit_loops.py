@@ -1,13 +1,14 @@
 """fkit's sides of loop.py: the hand-written models by config, with the batches that a loader would give."""
 
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-from case import DECAY, LR, MOMENTUM, TOTAL, Way, arrays, case, model
+from case import DECAY, LIMIT, LR, MOMENTUM, SHARE, TOTAL, Way, arrays, case, model
+from frozendict import frozendict
 from rich.console import Console
 
 import fkit
@@ -39,9 +40,10 @@ class Fkit:
     Args:
         name: of the case.
         folder: the work folder.
+        extra: "clip" for gradients that are clipped by their norm, "ema" for an average of the weights, or neither.
     """
 
-    def __init__(self, name: str, backend: str, folder: Path, device: str = "cpu") -> None:
+    def __init__(self, name: str, backend: str, folder: Path, device: str = "cpu", extra: str = "") -> None:
         shape, size, held = case(name)
         self.items, left = (
             [fkit.Batch(x, {"gt_label": y}) for x, y in arrays(name, count, seed)]
@@ -50,7 +52,7 @@ class Fkit:
         self.data = {"train": Cycle(self.items), "val": Source.of(left)}
         # JAX learns the model's shapes from the config's dataset
         registry = fkit.registry().register("datasets", lambda: Zeros(shape), name="Zeros")
-        self.plan = fkit.plan(config(name, size).merge({"device": device}), registry, backend=backend)
+        self.plan = fkit.plan(config(name, size).merge({"device": device, **EXTRAS[extra]}), registry, backend=backend)
         self.folder = folder
 
     def step(self) -> Way:
@@ -121,6 +123,15 @@ class Zeros:
 
     def __getitem__(self, index: int) -> dict[str, Any]:
         return {"inputs": np.zeros(self.shape, np.float32), "targets": {"gt_label": np.int64(0)}}
+
+
+EXTRAS: Mapping[str, Mapping[str, Any]] = frozendict(
+    {
+        "": frozendict(),
+        "clip": frozendict({"optim_wrapper.clip_grad": {"max_norm": LIMIT}}),
+        "ema": frozendict({"custom_hooks": [{"type": "EMAHook", "momentum": SHARE}]}),
+    }
+)
 
 
 def config(name: str, size: int) -> fkit.Config:

@@ -1,6 +1,7 @@
 """What a training step costs beside the hand-written loop: fkit on torch and on JAX, and mmengine's Runner.
 
-    python experiments/bench/loop.py [--backend torch jax] [--case mlp convnet resnet18] [--peer PYTHON] [--seconds S] [--quick]
+    python experiments/bench/loop.py [--backend torch jax] [--case mlp convnet resnet18] [--extra clip ema] [--peer PYTHON]
+        [--seconds S] [--quick]
 
 example: python experiments/bench/loop.py --backend torch --case mlp --quick
 
@@ -13,7 +14,10 @@ process, in short blocks, each round in another order:
     hooks    fkit.train with its default hooks (schedule, log at every tenth step, ...) and a clock; its effects dropped
     fkit     the same, its effects performed: metrics.jsonl, log.txt, the lines on the screen (to /dev/null), the bar
 
-and mmengine's Runner with its default hooks, beside a bare loop of its own, in the environment of ``--peer`` (an
+With ``--extra clip`` all of them clip gradients by their norm too, and with ``--extra ema`` they keep a moving average of the
+weights: bare, by clip_grad_norm_ and one fused lerp on torch, by clip_by_global_norm and a line of the step on JAX.
+
+And mmengine's Runner with its default hooks, beside a bare loop of its own, in the environment of ``--peer`` (an
 interpreter with mmengine 0.10.7, torch and fkit's own needs), in the same rounds. Then a validation pass of each:
 prediction, and accuracy counted on the host.
 
@@ -37,6 +41,7 @@ from typing import Any, NamedTuple
 
 HERE = Path(__file__).parent
 BACKENDS, CASES = ("torch", "jax"), ("mlp", "convnet", "resnet18")
+EXTRAS = ("clip", "ema")
 SIDES = ("bare", "step", "hooks", "fkit")
 BRIEF = ("bare", "fkit", "peer mmengine")
 BLOCK_SECONDS = 0.05  # of CPU time, so that a block is short beside what disturbs it, and long beside the clock
@@ -111,8 +116,10 @@ def rounds(
         done += 1
 
 
-def measure(backend: str, name: str, python: str | None, seconds: float, device: str = "cpu") -> dict[str, list[Times]]:
-    """Training and validation of one case."""
+def measure(
+    backend: str, name: str, python: str | None, seconds: float, device: str = "cpu", extra: str = ""
+) -> dict[str, list[Times]]:
+    """Training and validation of one case; with something extra, its training alone."""
     import importlib
 
     from case import case
@@ -128,16 +135,18 @@ def measure(backend: str, name: str, python: str | None, seconds: float, device:
     with ExitStack() as stack:
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory()))
         seen = stack.enter_context(inbox())
-        peer = Peer(python, name) if python is not None and backend == "torch" else None
-        ours = Fkit(name, backend, folder, device)
+        peer = Peer(python, name) if python is not None and backend == "torch" and not extra else None
+        ours = Fkit(name, backend, folder, device, extra)
         edge = ours.edge()
         ways = {
-            "bare": bare.train_loop(name, device),
+            "bare": bare.train_loop(name, device, extra),
             "step": ours.step(),
             "hooks": ours.train(seen, None),
             "fkit": ours.train(seen, edge),
         }
         train = [Times(*both) for both in rounds(ways, peer, seconds)]
+        if extra:
+            return {"train": train}
         bare_val, our_val = bare.val_loop(name, device), ours.validate(seen, edge)
         passes = {"bare": _times(bare_val), "fkit": _times(our_val)}
         val = [Times(*both) for both in rounds(passes, peer, seconds / 3, case(name)[2])]
@@ -182,9 +191,13 @@ def brief(everything: dict[str, dict[str, list[Times]]]) -> list[str]:
     rows = [row("", "bare, us", "fkit / bare", "mmengine 0.10.7 / bare"), "|---|---:|---:|---:|"]
     passes: dict[str, list[tuple[str, str, str, str]]] = {}
     for key, kinds in everything.items():
-        backend, name = key.split()
+        backend, name, *extra = key.split()
         bare, ours, peer = (_beside(kinds["train"], side) for side in BRIEF)
-        rows.append(row(f"{titles[name]}, {spelling[backend]}", bare, ours, peer))
+        rows.append(
+            row(", ".join([titles[name], spelling[backend], *(f"with {word}" for word in extra)]), bare, ours, peer)
+        )
+        if extra:
+            continue
         cells = (_median(_beside(kinds["val"], side)) for side in BRIEF)
         passes.setdefault(backend, []).append((titles[name].split()[0], *cells))
     for backend, lines in passes.items():
@@ -223,6 +236,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--backend", nargs="+", choices=BACKENDS, default=BACKENDS)
     parser.add_argument("--case", nargs="+", choices=CASES, default=CASES)
+    parser.add_argument("--extra", nargs="+", choices=EXTRAS, default=(), help="measure each case with these too")
     parser.add_argument("--peer", metavar="PYTHON", help="an interpreter with mmengine 0.10.7")
     parser.add_argument("--seconds", type=float, default=24.0, help="of training blocks a case")
     parser.add_argument("--quick", action="store_true", help="a quarter of the time")
@@ -236,9 +250,12 @@ def main() -> None:
     everything: dict[str, dict[str, list[Times]]] = {}
     for backend in args.backend:
         for name in args.case:
-            found = measure(backend, name, args.peer, args.seconds / 4 if args.quick else args.seconds)
-            everything[f"{backend} {name}"] = found
-            print("\n".join(table(found, f"{name}, {backend}")), flush=True)
+            for extra in ("", *args.extra):
+                seconds = args.seconds / 4 if args.quick else args.seconds
+                found = measure(backend, name, args.peer, seconds, extra=extra)
+                everything[f"{backend} {name} {extra}".strip()] = found
+                title = ", ".join([name, backend, *([extra] if extra else [])])
+                print("\n".join(table(found, title)), flush=True)
     if args.json:
         plain = {
             key: {kind: [t._asdict() for t in times] for kind, times in found.items()}
