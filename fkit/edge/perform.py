@@ -171,12 +171,13 @@ class Edge:
                 self._losses += (loss,)
                 self.journal.say(f"{loss}: the run goes on without it", "WARNING")
 
-    def note(self, text: str, level: str = "INFO") -> None:
-        """A line to the screen now, and to the log when the run has begun in its folder; as `say`."""
+    def note(self, text: str, level: str = "INFO", shown: bool = True) -> None:
+        """A line to the screen now, unless it is not ``shown``, and to the log when the run has begun in its folder; as
+        `say`."""
         if level_number(level) < self._least:
             return
         self._notes.append((text, level))
-        if self.screen is not None:
+        if shown and self.screen is not None:
             self.screen.say(text, level)
 
     def status(self, status: str) -> None:

@@ -29,6 +29,7 @@ from fkit.fileio.weights import read_content
 from fkit.recipe.settings import Settings, read
 from fkit.run.course import reopened
 from fkit.run.held import length_of
+from fkit.run.hook.table import hook_table
 from fkit.run.plan import Plan, open_data, plan
 from fkit.run.resume import resumed
 from fkit.run.start import begin, restore
@@ -235,6 +236,7 @@ def _built(job: _Job, opened: Opened, screen: Screen) -> Begun | RunState:
     for text in (repeats.note, count.note, limited):
         if text:
             edge.note(text, "WARNING")
+    edge.note(f"hooks, in the order in which they are told:\n{hook_table(made.hooks, made.handlers)}", shown=False)
     return edge, run, data
 
 

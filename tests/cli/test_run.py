@@ -122,7 +122,7 @@ def test_wrong_input_is_one_clear_message_and_exit_code_2(name, capsys, tmp_path
         (f"_base_ = {CONVNET!r}\ntrain_dataloader = dict(batch_size=5000, drop_last=True)", "no full batch"),
         (f"_base_ = {CONVNET!r}\ntrain_dataloader = dict(batch_size=0)", "batch_size = 0"),
         (f"_base_ = {CONVNET!r}\ntrain_cfg = dict(max_epochs=0)", "max_epochs = 0"),
-        (f"_base_ = {CONVNET!r}\nworkflow = [('val', 1)]", "train first"),
+        (f"_base_ = {CONVNET!r}\nworkflow = [('val', 1)]", "never trains"),
         (f"_base_ = {CONVNET!r}\ndefault_hooks = dict(checkpoint=dict(intervall=3))", "intervall"),
     ],
 )

@@ -17,16 +17,13 @@ def hook_table(hooks: Sequence[tuple[str, Hook]], handlers: Mapping[str, Sequenc
         handlers: event -> ((hook name, handler), ...), as ``plan.handlers``.
 
     Example:
-        >>> from fkit.run.hook.checkpoint import CheckpointHook
-        >>> from fkit.run.hook.hook import handlers
-        >>> rows = [("checkpoint", CheckpointHook(save_best=None))]
+        >>> from fkit.run.hook.hook import Hook, handlers
+        >>> class Shout(Hook):
+        ...     def after_train(self, memory, run, event): return memory, ()
+        >>> rows = [("custom_hooks.0", Shout())]
         >>> print(hook_table(rows, handlers(rows)))
-        after_train_epoch:
-          (VERY_LOW) CheckpointHook  checkpoint
         after_train:
-          (VERY_LOW) CheckpointHook  checkpoint
-        on_interrupt:
-          (VERY_LOW) CheckpointHook  checkpoint
+          (NORMAL) Shout  custom_hooks.0
     """
     known = dict(hooks)
     lines: list[str] = []
