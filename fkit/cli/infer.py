@@ -13,11 +13,10 @@ from fkit.cli.option import add_config, add_place, add_weights
 from fkit.cli.reach import open_registry, read_config
 from fkit.data.path import image_paths
 from fkit.data.source import Loader
-from fkit.edge.checkpoint import locate, read_checkpoint
 from fkit.edge.gallery import ROWS, Gallery, picture_name
 from fkit.edge.repeat import repeat, telling
 from fkit.edge.report import Report
-from fkit.edge.score import load_state
+from fkit.edge.score import found_at, load_state
 from fkit.edge.signal import ending
 from fkit.edge.target import file_target, folder_target, kept
 from fkit.edge.thread import chosen, threads
@@ -59,7 +58,11 @@ def add(commands: Any) -> None:
         ],
     )
     add_config(command)
-    command.add_argument("checkpoint", metavar="CHECKPOINT", help="a step_... folder, `latest`, or a work folder")
+    command.add_argument(
+        "checkpoint",
+        metavar="CHECKPOINT",
+        help="a step_... folder, `latest`, or a work folder; a .pth or .safetensors, or an address",
+    )
     images = command.add_argument("images", metavar="IMAGE", nargs="+", default=[], help=_IMAGES)
     images.required = False  # --list may name them all; nargs="*" would let no option stand before the first
     command.add_argument("--list", metavar="FILE", help="a file with an IMAGE a line, or `-` (standard input)")
@@ -90,7 +93,7 @@ def _run(arguments: argparse.Namespace) -> int:
     repeat(settings)
     count = threads(settings)
     program = served(cfg, reg)
-    found = read_checkpoint(locate(arguments.checkpoint))
+    found = found_at(arguments.checkpoint, program, reg)
     state, words = load_state(program, found, arguments.weights)
     chosen(count, program, state, Loader(pictures, batch_size=arguments.batch_size))
     names = class_names(settings, reg, found.meta.get("data"))

@@ -2,12 +2,14 @@
 
 import argparse
 import sys
+from pathlib import Path
 from typing import Any
 
 from fkit.cli.command import add_command
 from fkit.cli.option import add_config, add_place, add_weights
 from fkit.cli.reach import open_registry, read_config
 from fkit.edge.checkpoint import locate
+from fkit.edge.folder import is_file
 from fkit.edge.progress import Screen
 from fkit.edge.score import score
 from fkit.edge.target import file_target
@@ -26,7 +28,11 @@ def add(commands: Any) -> None:
         ["fkit test configs/digits/convnet.py work_dirs/convnet --out scores.json"],
     )
     add_config(command)
-    command.add_argument("checkpoint", metavar="CHECKPOINT", help="a step_... folder, `latest`, or a work folder")
+    command.add_argument(
+        "checkpoint",
+        metavar="CHECKPOINT",
+        help="a step_... folder, `latest`, or a work folder; a .pth or .safetensors, or an address",
+    )
     add_place(command)
     add_weights(command)
     command.add_argument("--out", metavar="FILE", help="write the scores as JSON")
@@ -34,12 +40,13 @@ def add(commands: Any) -> None:
 
 
 def _run(arguments: argparse.Namespace) -> int:
-    place, found = None, locate(arguments.checkpoint)
+    place, address = None, arguments.checkpoint
+    read = [Path(address)] if is_file(address) else list(locate(address).iterdir())
     if arguments.out is not None:
-        place = file_target(arguments.out, "--out", (arguments.config, *found.iterdir()))
+        place = file_target(arguments.out, "--out", (arguments.config, *read))
     cfg, registry, screen = read_config(arguments), open_registry(arguments), Screen()
     try:
-        scores = dict(score(cfg, found, registry, screen, weights=arguments.weights).metrics)
+        scores = dict(score(cfg, address, registry, screen, weights=arguments.weights).metrics)
     finally:
         screen.close()
     if place is not None:  # before they are shown: the reader of what is shown may have gone

@@ -14,15 +14,16 @@ from fkit.config.config import Config, load_config
 from fkit.edge.checkpoint import Found, is_saved, locate, newest, read_checkpoint
 from fkit.edge.files import place_of
 from fkit.edge.lock import LOCK
-from fkit.fileio.checkpoint import named_by
+from fkit.fileio.checkpoint import STATE, named_by
 from fkit.recipe.settings import read
+from fkit.tree.check import expect
 from fkit.tree.error import FkitFileNotFoundError, FkitOSError, FkitValueError, quoted
 from fkit.tree.path import show
 from fkit.tree.place import is_url
 from fkit.tree.tree import diff
 from fkit.tree.version import __version__
 
-__all__ = ["FREE", "Opened", "comparable", "expect_folder", "open_folder", "run_record", "versions"]
+__all__ = ["FREE", "Opened", "comparable", "expect_folder", "is_file", "open_folder", "run_record", "versions"]
 
 FREE = (
     "work_dir", "backend", "device", "launcher", "parallel", "compile", "threads", "resume", "load_from", "log_level",
@@ -34,6 +35,7 @@ _FOLDER = "`folder` is the path of a work folder"
 _NAMES = frozenset(
     ("config.py", "metrics.jsonl", "log.txt", "curves.png", "checkpoints", "vis", "vis_data")
 )  # that a run writes
+_ENDS = (".pth", ".pt", ".safetensors")
 _LOADER = ("num_workers", "prefetch_factor", "persistent_workers", "pin_memory")
 
 
@@ -95,7 +97,7 @@ def open_folder(folder: str | Path, cfg: Config, resume: bool | str) -> Opened:
             said = (f"going on from {resume}",)
             return (
                 Opened(None, None, said, resume)
-                if _is_file(resume)
+                if is_file(resume)
                 else Opened(_whole(read_checkpoint(locate(resume))), None, said)
             )
         return Opened(None, None, ("there is no run to resume: it begins now",) if resume else ())
@@ -113,7 +115,7 @@ def open_folder(folder: str | Path, cfg: Config, resume: bool | str) -> Opened:
         said = f"{folder}: the run before {ended}, and no checkpoint was written yet: the run starts over"
         return Opened(None, record, (said,))
     _same_run(folder, cfg)
-    if isinstance(resume, str) and _is_file(resume):
+    if isinstance(resume, str) and is_file(resume):
         return Opened(None, record, (f"going on from {resume}",), resume)
     found = read_checkpoint(locate(resume)) if isinstance(resume, str) else newest(folder / "checkpoints")
     assert found is not None, "some are there"
@@ -122,10 +124,16 @@ def open_folder(folder: str | Path, cfg: Config, resume: bool | str) -> Opened:
     return Opened(found, record, (*said, f"going on from {found.folder.name}"))
 
 
-def _is_file(address: str) -> bool:
-    """Whether an address is that of one file, and no folder of the kit's own."""
+def is_file(address: str) -> bool:
+    """Whether an address is that of one file, and no folder of the kit's own.
+
+    Example:
+        >>> is_file("https://a.org/net.pth"), is_file("work_dirs/a")
+        (True, False)
+    """
+    expect(address, str, "`address` is a text")
     path = Path(os.path.expanduser(address))
-    return is_url(address) or (path.is_file() and path.suffix in (".pth", ".pt") and not named_by(path))
+    return is_url(address) or (path.is_file() and path.suffix in _ENDS and path.name != STATE and not named_by(path))
 
 
 def _whole(found: Found) -> Found:

@@ -1,5 +1,6 @@
 """A checkpoint scored on held-out data, by one call: what ``fkit test`` does."""
 
+import os
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
@@ -7,24 +8,29 @@ from typing import Any
 from fkit.catalog.registry import Registry
 from fkit.config.config import Config
 from fkit.edge.checkpoint import Found, locate, read_checkpoint
+from fkit.edge.folder import is_file
 from fkit.edge.limit import open_files
 from fkit.edge.perform import Edge
 from fkit.edge.progress import Screen
 from fkit.edge.repeat import repeat, telling
 from fkit.edge.signal import ending
 from fkit.edge.thread import chosen, threads
+from fkit.fileio.weights import read_content
 from fkit.recipe.settings import Settings, read
 from fkit.run.effect import DrawCurves, Fail, WriteConfig, WriteScalars, WriteStatus, WriteTags, WriteText
 from fkit.run.plan import Plan, held_out, open_data, plan
-from fkit.run.start import opened
+from fkit.run.start import Saved, opened
 from fkit.run.state import RunState
 from fkit.run.validation import test, validate
-from fkit.training.ema import averages, choose
+from fkit.training.ema import NAME, averages, choose
+from fkit.training.load import LoadFrom
+from fkit.training.load import chosen as chosen_weights
 from fkit.training.program import Program
 from fkit.training.state import TrainState
 from fkit.tree.check import expect
+from fkit.tree.frozen import EMPTY
 
-__all__ = ["Sheet", "load_state", "score", "test_config", "validate_config"]
+__all__ = ["Sheet", "found_at", "load_state", "score", "test_config", "validate_config"]
 
 
 def test_config(
@@ -34,7 +40,7 @@ def test_config(
 
     Args:
         cfg: the config. Where it has no ``test_dataloader`` or ``test_evaluator``, validation's is taken.
-        checkpoint: a step_... folder, ``latest``, or a work folder.
+        checkpoint: a step_... folder, ``latest``, or a work folder; a .pth or .safetensors, or an address.
         registry: where the config's parts come from; by default the built-in one.
         allow: modules that the config may import and name: see `fkit.catalog.allow`.
 
@@ -77,14 +83,15 @@ def score(
         weights: "own" or "ema", of a checkpoint that has both; None: those with which the run validated.
     """
     expect(cfg, Config, "`cfg` is a Config", "fkit.load_config(path) reads one, fkit.Config(mapping) makes one.")
-    found = locate(checkpoint)
+    address = os.fspath(checkpoint)
+    found = Path(address) if is_file(address) else locate(checkpoint)
     settings = read(cfg)
     whose = {kind: held_out(settings, part, kind) for kind in ("dataloader", "evaluator")}
     repeat(settings)
     count = threads(settings)
     open_files(settings)
     made = plan(cfg, registry, allow=allow, part=part)
-    state, words = load_state(made.program, read_checkpoint(found), weights)
+    state, words = load_state(made.program, found_at(address, made.program, made.registry), weights)
     run = opened(made, state)
     data = open_data(made)
     chosen(count, made.program, run.train, data[part])
@@ -105,6 +112,36 @@ def score(
     return run
 
 
+def found_at(checkpoint: str | os.PathLike[str], program: Program, registry: Registry | None = None) -> Found:
+    """A checkpoint to predict with: the kit's own, or a file of OpenMMLab's or torch's, or of weights, by its address.
+
+    Args:
+        checkpoint: as `fkit.fileio.weights` has them.
+        program: of the model whose weights they are.
+        registry: where schemes and file backends are looked up; None is the built-in one.
+
+    Raises:
+        FkitError: it cannot be read, or is another model's.
+    """
+    expect(checkpoint, (str, os.PathLike), "`checkpoint` is the path or the address of one")
+    expect(program, Program, "`program` is a program (fkit.program makes one)")
+    address = os.fspath(checkpoint)
+    if not is_file(address):
+        return read_checkpoint(locate(address))
+    content = read_content(address, registry)
+    arrays = dict(chosen_weights(program.inventory, content, LoadFrom(address, strict=True, weights="own")).arrays)
+    if content.averaged is not None:
+        source = LoadFrom(address, strict=True, weights="ema")
+        average = chosen_weights(program.inventory, content, source).arrays
+        word = NAME if program.weights == "own" else program.weights
+        arrays |= {
+            f"slots/{word}/{path.partition('/')[2]}": a for path, a in average.items() if path.startswith("params/")
+        }
+    fresh = program.collect(program.init(0))
+    others = {path: array for path, array in fresh.items() if not path.startswith(("opt/", "slots/"))}
+    return Found(Path(address), Saved({**others, **arrays}, {}), EMPTY)
+
+
 def load_state(program: Program, found: Found, weights: str | None = None) -> tuple[TrainState, str]:
     """The weights of a checkpoint that was read, as a state of ``program``; the optimizer starts fresh.
 
@@ -119,6 +156,8 @@ def load_state(program: Program, found: Found, weights: str | None = None) -> tu
     """
     arrays = found.saved.arrays
     state = program.restore({name: array for name, array in arrays.items() if not name.startswith("opt/")})
+    if weights is None and not found.meta and averages(arrays):  # a file of mmengine's means its average
+        weights = "ema"
     state, said = choose(program, state, weights)
     if program.weights != "own" and not averages(arrays, program.weights):
         said = (

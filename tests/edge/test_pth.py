@@ -159,3 +159,16 @@ class TestCommand:
         assert main(["train", "c.py", "--work-dir", "b"]) == 0
         assert "going on from a.pth" in Path("b/log.txt").read_text()
         assert read_checkpoint("b/checkpoints/step_00000018").meta["step"] == 18
+
+    @pytest.mark.parametrize("form", ["a.pth", "a.safetensors"])
+    def test_test_takes_any_of_them(self, folder, here, capsys, form):
+        """The average: what the run validated with, what mmengine's files mean by weights, what is published."""
+        assert main(["test", f"{folder}/config.py", str(folder)]) == 0
+        scores = capsys.readouterr().out
+        verb = "to-pth" if form == "a.pth" else "publish"
+        assert main(["checkpoint", verb, str(folder), form]) == 0
+        name = Path(capsys.readouterr().out.strip()).name
+        assert main(["test", f"{folder}/config.py", name]) == 0
+        assert capsys.readouterr().out == scores
+        assert main(["test", str(DIGITS), name]) == 2
+        assert "the weights do not fit the model" in capsys.readouterr().err
