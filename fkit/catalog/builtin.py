@@ -36,6 +36,9 @@ _MODELS_JAX = (
 
 _HOOKS = (
     ("hooks", "CheckpointHook", "fkit.run.hook.checkpoint:CheckpointHook", None, None),
+    ("hooks", "DistEvalHook", "fkit.run.hook.evaluation:DistEvalHook", None, None),
+    ("hooks", "EarlyStoppingHook", "fkit.run.hook.early_stopping:EarlyStoppingHook", None, None),
+    ("hooks", "EvalHook", "fkit.run.hook.evaluation:EvalHook", None, None),
     ("hooks", "EMAHook", "fkit.run.hook.ema:EMAHook", None, None),
     ("hooks", "EMAHook", "fkit.run.hook.ema:MmcvEMAHook", None, "mmcv"),
     ("hooks", "ExpMomentumEMAHook", "fkit.run.hook.ema:ExpMomentumEMAHook", None, None),

@@ -335,8 +335,13 @@ def course_of(settings: Settings, registry: Registry, part: str) -> Course:
     _expect_made(course, Course, "train_cfg", settings, "fkit.run.course.Course shows one of one's own")
     if settings.workflow != (("train", 1),):
         course = replace(course, workflow=settings.workflow)
-    scored = "val" in settings.loaders and "val" in settings.evaluators
+    scored = "val" in settings.loaders and "val" in settings.evaluators and not _by_hook(settings)
     return course if scored or course.validation is None else replace(course, validation=None)
+
+
+def _by_hook(settings: Settings) -> bool:
+    """Whether a hook of mmcv's says when the run validates."""
+    return any(name_of(part.node.get("type")) in ("EvalHook", "DistEvalHook") for part in settings.hooks)
 
 
 def _scoring(settings: Settings, registry: Registry, part: str) -> Scoring:

@@ -12,7 +12,7 @@ _SPLITS = ("train", "val", "test")
 _SEGMENTATION = ("mIoU", "mDice", "mFscore")
 _DETECTION = ("bbox", "segm", "proposal", "proposal_fast", "keypoints")
 # how mmcv 1.x gathers results
-_GATHERING = ("gpu_collect", "tmpdir", "broadcast_bn_buffer", "pre_eval", "priority", "out_dir")
+_GATHERING = ("gpu_collect", "tmpdir", "broadcast_bn_buffer", "pre_eval", "priority")
 
 
 def loaders(work: Work) -> Work:
@@ -57,14 +57,16 @@ def evaluation(work: Work) -> Work:
     if table is None:
         return work
     interval, start = table.pop("interval", 1), table.pop("start", None)
-    if table.pop("by_epoch", work.by_epoch) != work.by_epoch:
-        text = "evaluation.by_epoch differs from the runner's: the interval counts in the runner's unit."
-        work = work.note(text, "evaluation.by_epoch")
-    if work.read("train_cfg") is not None:
+    by_epoch = table.pop("by_epoch", work.by_epoch)
+    if start is not None or by_epoch != work.by_epoch or not _is_last(interval, work.length):  # mmengine's does not
+        hook: Table = {"type": "EvalHook", "interval": interval, "by_epoch": by_epoch}
+        hook |= {
+            key: item for key, item in (("start", start), ("priority", table.pop("priority", None))) if item is not None
+        }
+        work = work.put("default_hooks.evaluation", hook, "evaluation")
+    elif work.read("train_cfg") is not None:
         work = work.put("train_cfg.val_interval", interval, "evaluation.interval")
-        if start is not None:
-            work = work.put("train_cfg.val_begin", start, "evaluation.start")
-    for key in ("save_best", "rule", "greater_keys", "less_keys"):
+    for key in ("save_best", "rule", "greater_keys", "less_keys", "out_dir"):
         value = table.pop(key, None)
         if value is not None:
             hook = work.read("default_hooks.checkpoint") or {"type": "CheckpointHook"}
@@ -74,6 +76,11 @@ def evaluation(work: Work) -> Work:
             text = f"evaluation.{key} is how mmcv 1.x gathers results; fkit gathers them its own way."
             work = work.note(text, f"evaluation.{key}")
     return _evaluators(work, table)
+
+
+def _is_last(interval: Any, length: int | None) -> bool:
+    """Whether an interval ends with the run, after which mmengine's loops validate in any case, and mmcv's do not."""
+    return length is None or type(interval) is not int or interval < 1 or length % interval == 0
 
 
 def _evaluators(work: Work, table: Table) -> Work:
