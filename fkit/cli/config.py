@@ -7,6 +7,7 @@ from typing import Any
 
 from fkit.cli.command import add_command, whole
 from fkit.cli.option import add_trust
+from fkit.cli.reach import open_registry
 from fkit.config.change.action import add_option
 from fkit.config.config import Config, load_config
 from fkit.config.show.explain import difference, explain
@@ -15,6 +16,9 @@ from fkit.image.io import imwrite
 from fkit.recipe.manual import annotated
 from fkit.recipe.settings import read
 from fkit.run.forecast import forecast
+from fkit.run.plan import program
+from fkit.training.group import remarks
+from fkit.training.group import table as groups_table
 from fkit.visualize.timetable import timetable
 
 __all__ = ["add"]
@@ -24,6 +28,7 @@ _SHOW = (
     ("fkit config show configs/digits/convnet.py --run", "every key of a run, with what it is"),
     ("fkit config show configs/digits/convnet.py --format words", "each value as --cfg-options takes it"),
     ("fkit config show configs/digits/convnet.py --plot lr.png", "its schedules, as a picture"),
+    ("fkit config show configs/digits/convnet.py --groups", "which learning rate and decay each parameter has"),
 )
 _EXPLAIN = ("fkit config explain configs/digits/convnet.py optim_wrapper.optimizer.lr",)
 _DIFF = ("fkit config diff old.py new.py",)
@@ -55,6 +60,11 @@ def add(subparsers: Any) -> None:
     show.add_argument(
         "--epoch-length", type=whole, metavar="N", help="iterations of an epoch, for --plot; by default the data say it"
     )
+    show.add_argument(
+        "--groups",
+        action="store_true",
+        help="the parameter groups of its model instead: numbers of each, and the parameters; needs no data on torch",
+    )
     show.set_defaults(run=_show)
 
     explained = add_command(
@@ -82,11 +92,21 @@ def _show(args: argparse.Namespace) -> int:
     cfg = _load(args.config, args)
     if args.plot is not None:
         return _plot(cfg, args)
+    if args.groups:
+        return _groups(cfg, args)
     if args.epoch_length is not None:
         args.parser.refuse("--epoch-length is for --plot.")
     tree = read(cfg).tree if args.as_run else cfg
     text = annotated(tree) if args.as_run and args.format == "python" else tree.text(args.format)
     print(text, end="" if text.endswith("\n") else "\n")
+    return 0
+
+
+def _groups(cfg: Config, args: argparse.Namespace) -> int:
+    """Print whom each learning rate and each decay is for; what changes nothing goes to standard error."""
+    made = program(cfg, open_registry(args))
+    sys.stderr.write("".join(f"{note}\n" for note in remarks(made)))
+    print(groups_table(made), end="")
     return 0
 
 

@@ -132,30 +132,38 @@ def groups(program: Program) -> tuple[Setting, ...]:
 
 
 def table(program: Program) -> str:
-    """The groups as text: a line of numbers each, and under it the names, where a ``*`` stands for numbers that differ.
+    """The groups as text: a line of numbers each, and under it the names, where a ``*`` stands for every number there.
 
     Raises:
         FkitTypeError: it is no program.
     """
     rows = groups(program)
-    sizes = {entry.name: int(np.prod(entry.shape)) for entry in program.inventory.entries}
-    several = len({row.optimizer for row in rows}) > 1
-    lines: list[str] = []
-    for row in rows:
-        title = f"group {row.place}" + (f" of {row.optimizer}" if several else "")
-        numbers = ", ".join(f"{name} {value:g}" for name, value in row.numbers.items())
-        count = sum(sizes[name] for name in row.names)
-        lines.append(f"{title}: {numbers}; {len(row.names)} parameters, {count:,} numbers")
-        lines += [f"    {name}" for name in _short(row.names)]
+    sizes = {entry.name: int(np.prod(entry.shape)) for entry in program.inventory.entries if not entry.buffer}
     trained = {name for row in rows for name in row.names}
-    frozen = [entry.name for entry in program.inventory.entries if not entry.buffer and entry.name not in trained]
-    if frozen:
-        lines.append(f"not trained: {len(frozen)} parameters, {sum(sizes[name] for name in frozen):,} numbers")
-        lines += [f"    {name}" for name in _short(frozen)]
+    still = tuple(name for name in sizes if name not in trained)
+    several = len({row.optimizer for row in rows}) > 1
+    blocks = [
+        (
+            f"group {row.place}"
+            + (f" of {row.optimizer}" if several else "")
+            + ": "
+            + ", ".join(f"{name} {value:g}" for name, value in row.numbers.items()),
+            row.names,
+        )
+        for row in rows
+    ]
+    blocks += [("not trained", still)] if still else []
+    homes: dict[str, set[int]] = {}
+    for i, (_, names) in enumerate(blocks):
+        for name in names:
+            homes.setdefault(_starred(name), set()).add(i)
+    lines: list[str] = []
+    for title, names in blocks:
+        lines.append(f"{title}; {len(names)} parameters, {sum(sizes[name] for name in names):,} numbers")
+        shown = (_starred(name) if len(homes[_starred(name)]) == 1 else name for name in names)
+        lines += [f"    {name}" for name in dict.fromkeys(shown)]
     return "\n".join(lines) + "\n"
 
 
-def _short(names: Iterable[str]) -> tuple[str, ...]:
-    """Names that differ in numbers alone as one, in order."""
-    starred = (".".join("*" if word.isdigit() else word for word in name.split(".")) for name in names)
-    return tuple(dict.fromkeys(starred))
+def _starred(name: str) -> str:
+    return ".".join("*" if word.isdigit() else word for word in name.split("."))

@@ -115,3 +115,19 @@ def test_plot_draws_the_schedules_and_names_the_picture(folder: Path) -> None:
     assert (folder / "lr.png").read_bytes()[:4] == b"\x89PNG"
     alone = run("show", "run.py", "--epoch-length", "40", folder=folder)
     assert alone.returncode == 2 and "--epoch-length is for --plot" in alone.stderr
+
+
+def test_groups_say_which_rate_and_decay_each_parameter_has(folder: Path) -> None:
+    model = "dict(type='ImageClassifier', backbone=dict(type='ConvNet', channels=(4, 6)), neck=dict(type='GlobalAveragePooling'), head=dict(type='LinearClsHead', num_classes=3, in_channels=6))"
+    wrapper = "dict(optimizer=dict(type='SGD', lr=0.1, weight_decay=0.01), paramwise_cfg=dict(norm_decay_mult=0.0, custom_keys=dict(haed=dict(lr_mult=2.0))))"
+    (folder / "groups.py").write_text(f"model = {model}\noptim_wrapper = {wrapper}\n")
+    done = run("show", "groups.py", "--groups", folder=folder)
+    assert done.returncode == 0 and "no parameter's name contains 'haed'" in done.stderr
+    assert (
+        "group 1: lr 0.1, momentum 0, weight_decay 0; 4 parameters, 20 numbers\n    backbone.bn1.weight\n"
+        in done.stdout
+    )
+    wrong = run(
+        "show", "groups.py", "--groups", "--cfg-options", "optim_wrapper.paramwise_cfg.norm_decay_mul:=0", folder=folder
+    )
+    assert wrong.returncode == 2 and "Did you mean 'norm_decay_mult'" in wrong.stderr
