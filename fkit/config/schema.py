@@ -206,8 +206,10 @@ def check(value: Any, shape: Shape, path: Path = (), cfg: Any = None, lead: str 
     if not _is_within(value, shape):
         raise _wrong(FkitValueError, value, shape, path, cfg, lead)
     if is_several(value, shape):
+        known = {key.name: key.shape for key in shape.keys}
         for name, one in value.items():
-            check(one, replace(shape, several=False), (*path, name), cfg, lead)
+            if one is not None or name not in known:
+                check(one, known.get(name, replace(shape, several=False)), (*path, name), cfg, lead)
         return None
     if shape.keys:
         _check_table(value, shape, path, cfg, lead)
@@ -328,7 +330,8 @@ def filled(node: N, keys: tuple[Key, ...]) -> N:
         new = freeze(key.default, kind) if value is None else value
         if is_several(new, key.shape):
             for name, one in cast(N, new).items():
-                new = with_value(cast(N, new), name, filled(cast(N, one), key.shape.keys))
+                if name not in {each.name for each in key.shape.keys}:
+                    new = with_value(cast(N, new), name, filled(cast(N, one), key.shape.keys))
         elif key.shape.keys and isinstance(new, Node):
             new = filled(cast(N, new), key.shape.keys)
         if new is not value:

@@ -88,6 +88,10 @@ def wrappers_of(tree: Config) -> Mapping[str, Wrapper]:
     for name, one in node.items():
         if name == "constructor":
             _check_constructor(tree, one)
+        elif name in (key.name for key in shape.keys):
+            if one is not None:
+                what = f" = {quoted(one)} stands beside several optimizers: each has its own."
+                raise _wrong(tree, f"optim_wrapper.{name}", what, f"Write it in each: optim_wrapper.NAME.{name}.")
         else:
             wrappers[name] = _wrapper(tree, show(("optim_wrapper", name)), one, rf"^{re.escape(name)}\.")
     return frozendict(wrappers)

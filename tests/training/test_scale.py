@@ -97,7 +97,7 @@ def test_a_scale_that_is_given_stays() -> None:
     )
 
 
-@pytest.mark.parametrize("optimizer", ["SGD", "Adam", "AdamW", "RMSprop"])
+@pytest.mark.parametrize("optimizer", ["SGD", "Adam", "AdamW", "RMSprop", "LARS", "Lamb", "Lion", "NAdam"])
 def test_an_overflow_moves_nothing_and_halves_the_scale(optimizer: str) -> None:
     """Weights, momenta and step counters keep their bits: the fused kernels are told so on the device."""
     program = _program("torch", loss_scale(), dtype="float16", optimizer=optimizer)
