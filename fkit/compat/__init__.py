@@ -50,6 +50,13 @@ if TYPE_CHECKING:
     from fkit.compat.track import track_parallel_progress as track_parallel_progress
     from fkit.compat.track import track_progress as track_progress
     from fkit.compat.track import track_progress_rich as track_progress_rich
+    from fkit.compat.weights import CheckpointLoader as CheckpointLoader
+    from fkit.compat.weights import find_latest_checkpoint as find_latest_checkpoint
+    from fkit.compat.weights import get_state_dict as get_state_dict
+    from fkit.compat.weights import load_checkpoint as load_checkpoint
+    from fkit.compat.weights import load_state_dict as load_state_dict
+    from fkit.compat.weights import save_checkpoint as save_checkpoint
+    from fkit.compat.weights import weights_to_cpu as weights_to_cpu
     from fkit.edge.environment import collect_env as collect_env
     from fkit.edge.environment import get_git_hash as get_git_hash
     from fkit.edge.environment import get_host_info as get_host_info
@@ -82,6 +89,11 @@ _ROOMS = (
         "fkit.compat.track",
         "Timer check_time track_iter_progress track_parallel_progress track_progress track_progress_rich",
     ),
+    (
+        "fkit.compat.weights",
+        "CheckpointLoader find_latest_checkpoint get_state_dict load_checkpoint load_state_dict save_checkpoint"
+        " weights_to_cpu",
+    ),
     ("fkit.edge.environment", "collect_env get_git_hash get_host_info get_time_str"),
     ("fkit.fileio.path", "check_file_exist find_vcs_root is_abs is_filepath mkdir_or_exist scandir symlink"),
     ("fkit.catalog.openmmlab", "build_from_cfg"),
@@ -91,7 +103,12 @@ _INSTEAD = (
     ("set_random_seed", "A seed is an argument: fkit.begin(plan, seed), or `seed` in the config."),
     ("install_package", "Install packages before a script runs: pip install NAME."),
     ("call_command", "Write subprocess.run(command, check=True)."),
-    ("load_url", "Download the file, and write its path in `load_from`."),
+    ("load_url", "Write the address itself: load_from='https://...'; fkit.fileio.fetch.fetch(url) keeps a file."),
+    (
+        "_load_checkpoint_with_prefix",
+        "Write load_checkpoint(model, file, prefix=...); `load_from=dict(path=..., prefix=...)` in a config.",
+    ),
+    ("_load_checkpoint", "Write CheckpointLoader.load_checkpoint(file)."),
     ("torch_meshgrid", "Write torch.meshgrid(..., indexing='ij')."),
     ("TORCH_VERSION", "Write torch.__version__."),
     ("TimerError", "A timer raises fkit.tree.error.FkitRuntimeError."),
