@@ -1,5 +1,6 @@
 """Optimizers as updates of a state's own tensors: torch's fused kernels for the twins, any torch.optim class by name."""
 
+import inspect
 from collections import defaultdict
 from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple
@@ -171,6 +172,7 @@ def _named(optimizer: Optimizer, names: tuple[str, ...], groups: tuple[tuple[str
     active = tuple((i, group) for i, group in enumerate(groups) if group)
     options = tuple(dict(optimizer.settings(i)) for i, _ in active)
     maker = _maker(optimizer)
+    _check_rows(optimizer.type, maker, options)
     blank = _object(maker, optimizer, [([nn.Parameter(torch.zeros(1, 1))], row) for row in options])
 
     def init(params: Mapping[str, Tensor]) -> Slots:
@@ -226,6 +228,19 @@ def _maker(optimizer: Optimizer) -> Any:
             path="optimizers",
         )
     return getattr(torch.optim, optimizer.type)
+
+
+def _check_rows(type: str, maker: Any, rows: tuple[Mapping[str, Any], ...]) -> None:
+    """Refuse an argument of a group that the optimizer does not take: torch would keep it, and never read it."""
+    known = [name for name in inspect.signature(maker).parameters if name != "params"]
+    for name in (name for row in rows for name in row if name not in known):
+        raise FkitTypeError(
+            f"optimizer {type} takes no argument {name!r}.",
+            value=name,
+            choices=known,
+            label="Arguments",
+            path="optimizers",
+        )
 
 
 def _object(

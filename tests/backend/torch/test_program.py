@@ -403,6 +403,11 @@ def test_a_model_that_breaks_the_protocol(answer: Any, error: type[FkitError], t
         ({"optimizer": Optimizer.of("LBFGS", {"lr": 1.0})}, FkitKeyError, "more than a gradient"),
         ({"optimizer": Optimizer.of("ASGD", {"alfa": 1.0})}, FkitTypeError, "alfa"),
         ({"optimizer": Optimizer.of("Adadelta", {"rho": -1.0})}, FkitValueError, "Invalid rho"),
+        (
+            {"optimizer": Optimizer.of("ASGD", {}, [{"params": "bias", "lamda": 1.0}])},
+            FkitTypeError,
+            "Did you mean 'lambd'",
+        ),
         ({"model": lambda: 3}, FkitTypeError, "torch.nn.Module, found 3"),
     ],
 )
