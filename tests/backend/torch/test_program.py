@@ -395,7 +395,7 @@ def test_a_model_that_breaks_the_protocol(answer: Any, error: type[FkitError], t
 @pytest.mark.parametrize(
     ("changes", "error", "text"),
     [
-        ({"dtype": "float16"}, FkitValueError, "dtype = 'float16' is unknown"),
+        ({"dtype": "float8"}, FkitValueError, "dtype = 'float8' is unknown"),
         ({"memory_format": "chanels_last"}, FkitValueError, "memory_format = 'chanels_last' is unknown"),
         ({"device": "gpu"}, FkitValueError, "device='gpu' is no device"),
         ({"device": "cuda:63"}, FkitValueError, "device='cuda:63'"),
@@ -404,7 +404,7 @@ def test_a_model_that_breaks_the_protocol(answer: Any, error: type[FkitError], t
         ({"optimizer": Optimizer.of("ASGD", {"alfa": 1.0})}, FkitTypeError, "alfa"),
         ({"optimizer": Optimizer.of("Adadelta", {"rho": -1.0})}, FkitValueError, "Invalid rho"),
         (
-            {"optimizer": Optimizer.of("ASGD", {}, [{"params": "bias", "lamda": 1.0}])},
+            {"optimizer": Optimizer.of("ASGD", {}, [{"params": "bias", "lambdd": 1.0}])},
             FkitTypeError,
             "Did you mean 'lambd'",
         ),
