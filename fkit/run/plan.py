@@ -25,7 +25,7 @@ from fkit.training.evaluator import Evaluator
 from fkit.training.group import remarks
 from fkit.training.program import Program
 from fkit.training.spec import Spec
-from fkit.tree.check import expect
+from fkit.tree.check import expect, expect_call
 from fkit.tree.contract import Contract, expect_contract, expect_fit, title
 from fkit.tree.error import FkitError, FkitKeyError, FkitTypeError, FkitValueError, quoted
 from fkit.tree.frozen import frozen
@@ -371,6 +371,7 @@ def _runner(settings: Settings, registry: Registry) -> Callable[..., Any] | None
     try:
         named = isinstance(kind, str)
         maker: Any = registry.find("runners", kind, settings.default_scope).recipe.call if named else kind
+        expect_call(maker, f"runner_type is the name of a runner, or a function, not {quoted(maker)}")
         function = partial(maker, **options)
         word = str(kind) if named else title(kind)
         expect_fit(function, word, "plan, run, data, inbox", f"{word} is no runner: its", _RUNNER)
