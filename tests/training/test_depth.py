@@ -17,7 +17,7 @@ from frozendict import frozendict
 from fkit.training.depth import depth_of, mmpose_layers, mmpretrain_layers, mmseg_layers, mmseg_vit_layers
 from fkit.training.inventory import Entry, Inventory
 from fkit.training.optimizer import Optimizer
-from fkit.training.paramwise import forced_default
+from fkit.training.paramwise import forced_default, mmcv_default
 from fkit.tree.error import FkitError, FkitKeyError, FkitTypeError, FkitValueError
 
 BASE = {"lr": 1.0, "weight_decay": 0.05}
@@ -196,3 +196,12 @@ def settings_of_rtmo() -> dict[str, Mapping[str, Any]]:
 def test_what_is_refused(make: Any, model: str, options: Any, cfg: Any, error: type[FkitError], text: str) -> None:
     with pytest.raises(error, match=text):
         make(inventory(model), options, cfg)
+
+
+def test_the_keys_of_swins_released_configs_by_mmcvs_rule() -> None:
+    """No decay for norms and bias tables: the key is a part of the name, and no other key counts where one fits."""
+    keys = {name: {"decay_mult": 0.0} for name in ("absolute_pos_embed", "relative_position_bias_table", "norm")}
+    made = {row["params"]: row for row in mmcv_default(inventory("mmpretrain/swin-b"), BASE, {"custom_keys": keys})}
+    bare = {name for name, row in made.items() if row.get("weight_decay") == 0.0}
+    assert bare == {name for name in made if any(key in name for key in keys)} and len(bare) > 40
+    assert all(set(row) == {"params"} for name, row in made.items() if name not in bare)
