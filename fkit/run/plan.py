@@ -371,7 +371,7 @@ def _runner(settings: Settings, registry: Registry) -> Callable[..., Any] | None
     try:
         named = isinstance(kind, str)
         maker: Any = registry.find("runners", kind, settings.default_scope).recipe.call if named else kind
-        expect_call(maker, f"runner_type is the name of a runner, or a function, not {quoted(maker)}")
+        expect_call(maker, "runner_type is the name of a runner, or a function")
         function = partial(maker, **options)
         word = str(kind) if named else title(kind)
         expect_fit(function, word, "plan, run, data, inbox", f"{word} is no runner: its", _RUNNER)
