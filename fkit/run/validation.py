@@ -16,6 +16,7 @@ from fkit.run.tell import Fold, Item
 from fkit.structures.batch import Batch
 from fkit.tree.check import expect
 from fkit.tree.error import FkitError, FkitValueError
+from fkit.tree.frozen import frozen
 
 __all__ = ["held_out", "losses_of", "test", "validate", "validation"]
 
@@ -103,12 +104,18 @@ def validation(fold: Fold, run: RunState, after: Position, data: Mapping[str, So
         raise FkitValueError(f"{what} needs an evaluator.", repair=f"Set {mode}_evaluator=dict(type='Accuracy'), say.")
     begun, source = run, source_of(data, mode)
     place = f"validation after iteration {run.iteration}, batch" if fold.saves else "batch"
-    tally, scoring, program = Tally(evaluator, fold.plan.room, place), fold.plan.scoring, fold.plan.program
+    scoring, program = fold.plan.scoring, fold.plan.program
+    scored = [
+        (suffix, Tally(evaluator, fold.plan.room, place), program._replace(predict=predict))
+        for suffix, predict in (("", program.predict), *program.beside.items())
+    ]
 
     def act(run: RunState, number: int, batch: Batch) -> tuple[Mapping[str, Any], Any]:
-        outputs = attempt("the model", place, number, scoring.predict, program, run.train, batch)
-        tally.add(number, batch, outputs)
-        return {}, outputs
+        rows: list[Any] = []
+        for _, tally, mine in scored:
+            rows.append(attempt("the model", place, number, scoring.predict, mine, run.train, batch))
+            tally.add(number, batch, rows[-1])
+        return {}, rows[0]
 
     run = run._replace(position=after)
     length = _all_of(source, f"data[{mode!r}]", what)
@@ -118,7 +125,8 @@ def validation(fold: Fold, run: RunState, after: Position, data: Mapping[str, So
     if signal:
         return begun, signal
     try:
-        run = run._replace(metrics=tally.metrics())
+        scores = {name + suffix: score for suffix, tally, _ in scored for name, score in tally.metrics().items()}
+        run = run._replace(metrics=frozen(scores))
     except FkitError as error:
         raise fold.said(error, part=mode) from error.__cause__
     for name in (f"after_{mode}_epoch", f"after_{mode}"):

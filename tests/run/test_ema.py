@@ -7,6 +7,7 @@ import pytest
 
 import fkit
 from fkit.config.dialect import translate
+from fkit.edge.checkpoint import newest
 from fkit.run.course import Course
 from fkit.run.effect import WriteText
 from fkit.run.event import Event
@@ -214,3 +215,16 @@ def test_mmcvs_hook_comes_from_its_config():
     assert isinstance(fkit.build({k: v for k, v in hook.items() if k != "priority"}, registry(), "hooks"), MmcvEMAHook)
     new = fkit.Config(dict(train_cfg=dict(max_epochs=3), custom_hooks=[dict(type="EMAHook")]))
     assert translate(new)[0].custom_hooks[0].type == "EMAHook"
+
+
+@pytest.mark.parametrize("backend", ["torch", "jax"])
+def test_both_weights_are_scored_where_both_are_to_be(backend, tmp_path):
+    scores = {}
+    for name, options in dict(both=dict(evaluate_on_origin=True), own=dict(evaluate_on_ema=False, evaluate_on_origin=True),
+                              ema={}).items():  # fmt: skip
+        plan = averaging(backend, "epoch", momentum=0.01, **options)
+        go(plan, tmp_path / name)
+        scores[name] = dict(newest(tmp_path / name / "checkpoints").saved.record["metrics"])
+    [average], [own] = scores["ema"].values(), scores["own"].values()
+    assert scores["both"] == {"accuracy/top1": average, "accuracy/top1_origin": own}
+    assert average != own
