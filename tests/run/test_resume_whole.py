@@ -86,3 +86,16 @@ def test_it_ends_the_same_where_its_process_was_killed(tmp_path):
         assert child.exitcode == -signal.SIGKILL
         go(plan, folder, resume=True)
         assert ends(folder) == want, n
+
+
+def test_the_scale_of_half_precision_goes_on_too(tmp_path):
+    half = {"optim_wrapper.type": "AmpOptimWrapper", "optim_wrapper.loss_scale": "dynamic"}
+    plan = fkit.plan(whole(**half, **{"optim_wrapper.dtype": "float16"}), registry())
+    go(plan, tmp_path / "whole")
+    want = ends(tmp_path / "whole")
+    slots = {path.split("/")[1] for path in newest(tmp_path / "whole/checkpoints").saved.arrays if path[:6] == "slots/"}
+    assert slots == {"accumulate", "ema", "loss_scale"}
+    for stop in (3, 8, 13):
+        go(plan, tmp_path / f"a{stop}", stop_after=stop)
+        go(plan, tmp_path / f"a{stop}", resume=True)
+        assert ends(tmp_path / f"a{stop}") == want, stop
