@@ -106,8 +106,11 @@ def validation(fold: Fold, run: RunState, after: Position, data: Mapping[str, So
     place = f"validation after iteration {run.iteration}, batch" if fold.saves else "batch"
     scoring, program = fold.plan.scoring, fold.plan.program
     scored = [
-        (suffix, Tally(evaluator, fold.plan.room, place), program._replace(predict=predict))
-        for suffix, predict in (("", program.predict), *program.beside.items())
+        (suffix, Tally(evaluator, fold.plan.room, place), one)
+        for suffix, one in (
+            ("", program),
+            *((suffix, program._replace(predict=predict)) for suffix, predict in program.beside.items()),
+        )
     ]
 
     def act(run: RunState, number: int, batch: Batch) -> tuple[Mapping[str, Any], Any]:

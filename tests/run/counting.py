@@ -20,6 +20,7 @@ class Counting:
 
     spec = Spec(lambda backend: None, {}, device="cpu")
     inventory = Inventory(())
+    weights, beside = "own", frozendict()
 
     def __init__(self):
         self.rates = []  # (iteration, lr) of every step
