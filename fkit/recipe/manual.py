@@ -54,6 +54,5 @@ def _is_plain(key: Key) -> bool:
 
 
 def _doc(key: Key) -> str:
-    """What a key is, and that it does nothing, or is refused, where it is."""
-    doc = key.doc + (f"; no effect: {key.inert[:-1]}" if key.inert else "")
-    return doc + (f" ({key.refused.removeprefix('is ')})" if key.refused else "")
+    """What a key is, and that it is refused, where it is."""
+    return key.doc + (f" ({key.refused.removeprefix('is ')})" if key.refused else "")

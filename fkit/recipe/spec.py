@@ -57,6 +57,7 @@ def spec_of(
         model, optimizers, _phases(moving, dtype), dtype, settings.device,
         settings.memory_format, donate, settings.compile, settings.randomness.masks, first, total,
         partial(read_content, registry=registry), predicted,
+        _names(tree.get("activation_checkpointing")),
     )  # fmt: skip
 
 
@@ -68,6 +69,10 @@ def _example(settings: Settings, registry: Registry) -> Any:
         "this backend learns the model's shapes from an example, and the config has no data to take one from.",
         repair="Give fkit.program(..., example=inputs), or a train_dataloader.",
     )
+
+
+def _names(value: Any) -> tuple[str, ...]:
+    return (value,) if isinstance(value, str) else tuple(value or ())
 
 
 def optimizers_of(settings: Settings, registry: Registry) -> Mapping[str, Optimizer]:

@@ -25,7 +25,7 @@ def settle(cfg: Config) -> tuple[Config, tuple[str, ...]]:
     """The config in mmengine's keys with every default that is not None, and what a reader should know of it.
 
     Returns:
-        (config, notes): a sentence for each key that was translated in part, and for each that changes nothing.
+        (config, notes): a sentence for each key that was translated in part.
 
     Raises:
         FkitError: a known key with a letter added, dropped, changed or swapped; a key that its table does not take, or
@@ -36,7 +36,7 @@ def settle(cfg: Config) -> tuple[Config, tuple[str, ...]]:
     _check(known)
     judge(cfg, known)
     tree = filled(_with_hooks(known), KEYS)
-    return tree, (*notes, *_inert(tree))
+    return tree, notes
 
 
 def unsupported(tree: Config, *heads: str) -> None:
@@ -129,11 +129,3 @@ def _with_hooks(cfg: Config) -> Config:
             marks = {"type": mark_of(hooks, name) or next(iter(known.values()), None), **known}
             nodes[name] = Config.of({**HOOKS[name], **hook}, marks)
     return with_value(cfg, "default_hooks", Config.of(nodes, marks_of(hooks)))
-
-
-def _inert(tree: Config) -> tuple[str, ...]:
-    """Keys that the config sets and that change nothing: a sentence each."""
-    values = ((path, key, tree.get(path)) for path, key in rows(KEYS) if key.inert)
-    return tuple(
-        f"{path} changes nothing: {key.inert}" for path, key, value in values if value and value != key.default
-    )

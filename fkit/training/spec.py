@@ -59,6 +59,7 @@ class Spec:
         masks: dropout's bits: "counter" (the run's own: equal on all backends) or "backend" (its generator: not).
         example: makes one batch of inputs; asked for by backends that learn shapes by tracing.
         total: steps of the whole run, for transforms that end with it; None where nobody knows.
+        recomputed: paths of parts of the model that the backward pass computes again, to save memory; torch's alone.
         weights: address -> content of a checkpoint, for modules whose ``init_cfg`` names one; None reads it by the built-in
             schemes.
     """
@@ -76,6 +77,7 @@ class Spec:
     total: int | None = None
     weights: Callable[[str], Content] | None = None
     predict_dtype: str | None = None
+    recomputed: tuple[str, ...] = ()
 
 
 def check_spec(spec: Spec) -> None:

@@ -34,7 +34,7 @@ from fkit.training.phase import Part, first_slots, parts_of
 from fkit.training.program import Pieces, Program, assemble
 from fkit.training.spec import Spec, check_spec
 from fkit.training.state import Arrays, Hyperparams, TrainState, check_call, check_key
-from fkit.tree.error import FkitValueError
+from fkit.tree.error import FkitValueError, quoted
 
 __all__ = ["program"]
 
@@ -60,6 +60,12 @@ def program(spec: Spec) -> Program:
         FkitError: the model is no flax module, an optimizer has no twin, the device or the dtype is not there.
     """
     check_spec(spec)
+    if spec.recomputed:
+        raise FkitValueError(
+            f"activation_checkpointing = {quoted([*spec.recomputed])} is torch's alone.",
+            path="activation_checkpointing",
+            repair="On JAX leave it out, or write flax.linen.remat into the model.",
+        )
     if "float16" in (spec.dtype, spec.predict_dtype):
         raise FkitValueError(
             "dtype = 'float16' is not on backend 'jax'.",

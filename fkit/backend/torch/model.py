@@ -9,6 +9,7 @@ import torch
 from frozendict import frozendict
 from torch import Tensor
 
+from fkit.backend.torch.again import recomputing
 from fkit.backend.torch.feed import Feed
 from fkit.backend.torch.interop import device_of
 from fkit.backend.torch.template import Pool, Template, blank, build, inventory_of
@@ -86,7 +87,7 @@ def model_of(spec: Spec) -> Model:
     """
     check_spec(spec)
     device, dtype = device_of(spec.device), _params(spec)
-    module = build(spec.model)
+    module = recomputing(build(spec.model), spec.recomputed)
     inventory = inventory_of(module, str(dtype).removeprefix("torch."))
     hollow = blank(module, device, dtype)
     training, evaluating = (

@@ -1,7 +1,6 @@
 """ResNet (He et al. 2016), with OpenMMLab's arguments and parameter names."""
 
-from collections.abc import Generator
-from contextlib import contextmanager, nullcontext
+from contextlib import nullcontext
 from functools import partial
 from typing import Any
 
@@ -11,6 +10,7 @@ from torch.nn import functional as F
 from torch.nn.modules.batchnorm import _BatchNorm  # pyright: ignore[reportPrivateUsage]
 from torch.utils.checkpoint import checkpoint
 
+from fkit.backend.torch.again import without_statistics
 from fkit.backend.torch.layers import conv_layer, norm_layer
 from fkit.training.pretrained import init_cfg_of
 from fkit.tree.error import FkitValueError
@@ -53,7 +53,7 @@ class _Block(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         if self.with_cp and x.requires_grad:
             branch: Tensor = checkpoint(  # type: ignore[assignment]
-                self._branch, x, use_reentrant=False, context_fn=lambda: (nullcontext(), _without_statistics(self))
+                self._branch, x, use_reentrant=False, context_fn=lambda: (nullcontext(), without_statistics(self))
             )
         else:
             branch = self._branch(x)
@@ -66,20 +66,6 @@ class _Block(nn.Module):
             if i < len(self.layers) - 1:
                 y = F.relu(y)
         return y + (x if self.downsample is None else self.downsample(x))
-
-
-@contextmanager
-def _without_statistics(block: nn.Module) -> Generator[None]:
-    """While a block is computed again in the backward pass: its running statistics have seen this batch already."""
-    # the dicts themselves stay: whoever put the tensors in will look for them there
-    saved = [(part._buffers, dict(part._buffers)) for part in block.modules() if isinstance(part, _BatchNorm)]  # pyright: ignore[reportPrivateUsage]
-    for tensors, before in saved:
-        tensors.update({name: None if value is None else value.clone() for name, value in before.items()})
-    try:
-        yield
-    finally:
-        for tensors, before in saved:
-            tensors.update(before)
 
 
 class BasicBlock(_Block):
