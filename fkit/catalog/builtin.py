@@ -48,6 +48,8 @@ _HOOKS = (
     ("hooks", "LoggerHook", "fkit.run.hook.log:LoggerHook", None, None),
     ("hooks", "ParamSchedulerHook", "fkit.run.hook.schedule:ParamSchedulerHook", None, None),
     ("hooks", "RuntimeInfoHook", "fkit.run.hook.log:RuntimeInfoHook", None, None),
+    ("hooks", "TextLoggerHook", "fkit.run.hook.text:TextLoggerHook", None, None),
+    ("log_processors", "LogProcessor", "fkit.run.hook.processor:LogProcessor", None, None),
     ("loops", "EpochBasedTrainLoop", "fkit.run.course:by_epochs", None, None),
     ("loops", "IterBasedTrainLoop", "fkit.run.course:by_iterations", None, None),
     ("loops", "TestLoop", "fkit.run.scoring:Scoring", None, None),

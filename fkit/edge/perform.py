@@ -17,8 +17,10 @@ from fkit.edge.output import printable
 from fkit.edge.progress import Screen
 from fkit.edge.watch import Watch
 from fkit.edge.writer import Writers
+from fkit.fileio.operation import join_path, put
 from fkit.run.attempt import raised
 from fkit.run.effect import (
+    CopyLogs,
     DeleteCheckpoint,
     DrawCurves,
     EmptyCache,
@@ -104,6 +106,7 @@ class Edge:
             WriteText: self._say,
             WriteTags: self._tag,
             WriteImage: self._hang,
+            CopyLogs: self._copy,
             SaveCheckpoint: self._save,
             NameCheckpoint: lambda effect, run: self._keeper.name(effect),
             DeleteCheckpoint: lambda effect, run: self._keeper.delete(effect),
@@ -268,6 +271,22 @@ class Edge:
         self.files.make_folder(path.parent)
         self.files.replace(path, png(image))
         self._writers.image(effect.name, image, effect.step)
+
+    def _copy(self, effect: CopyLogs, run: RunState) -> None:
+        files = [
+            path for path in sorted(self.folder.iterdir()) if path.is_file() and path.name.endswith(effect.suffixes)
+        ]
+        try:
+            for path in files:
+                place = join_path(effect.out_dir, self.folder.absolute().name, path.name, backend_args=effect.storage)
+                put(path.read_bytes(), place, effect.storage)
+        except (FkitError, OSError) as error:  # the run itself is whole
+            self.say(f"the logs were not all copied to {effect.out_dir}: {error}", "WARNING")
+            return
+        self.say(f"the logs are in {effect.out_dir}")
+        for path in () if effect.keep_local else files:
+            if path.name in ("log.txt", "metrics.jsonl"):
+                self.files.remove(path)
 
     def _save(self, effect: SaveCheckpoint, run: RunState) -> None:
         seconds = self._keeper.save(effect, run, self.journal.rows)

@@ -7,6 +7,7 @@ from fkit.tree.frozen import EMPTY
 
 __all__ = [
     "KEEPING",
+    "CopyLogs",
     "DeleteCheckpoint",
     "DrawCurves",
     "Effect",
@@ -102,6 +103,22 @@ class WriteTags(NamedTuple):
     step: int
     mode: str
     tags: Mapping[str, float]
+
+
+class CopyLogs(NamedTuple):
+    """Copy the work folder's logs elsewhere, when the run has ended.
+
+    Attributes:
+        out_dir: a folder, or an address that `fkit.fileio` knows; the copies lie in it under the work folder's name.
+        suffixes: how their names end.
+        keep_local: whether they stay.
+        storage: arguments of the storage that ``out_dir`` is in.
+    """
+
+    out_dir: str
+    suffixes: tuple[str, ...]
+    keep_local: bool = True
+    storage: Mapping[str, Any] | None = None
 
 
 class WriteImage(NamedTuple):

@@ -63,6 +63,11 @@ def read_floats(arrays: Sequence[Any]) -> list[float]:
     return [float(array) for array in arrays]
 
 
+def no_memory() -> int | None:
+    """Of a CPU, whose memory nobody counts."""
+    return None
+
+
 class Step(NamedTuple):
     """What a run keeps of one step until it is read.
 
@@ -104,6 +109,7 @@ class Event(NamedTuple):
         reason: of ``on_interrupt``.
         read: turns lazy values into floats in one wait.
         window: for a hook that ``reads``, the steps since it last read, the newest last.
+        memory: gives the megabytes of the device that were in use at most since it was last asked; None of a CPU.
     """
 
     name: str
@@ -122,6 +128,7 @@ class Event(NamedTuple):
     read: Callable[[Sequence[Any]], list[float]] = read_floats
     window: tuple[Step, ...] = ()
     outputs: Any = None
+    memory: Callable[[], int | None] = no_memory
 
 
 class Observed(NamedTuple):

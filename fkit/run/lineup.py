@@ -12,6 +12,7 @@ from fkit.run.hook.gradient import FiniteGradientHook
 from fkit.run.hook.hook import Hook, Offer, ask, check_hook, first_memory
 from fkit.run.hook.log import RecordHook
 from fkit.run.hook.order import Placed, priority_number, register
+from fkit.run.style import style_of
 from fkit.run.timetable import schedules_of
 from fkit.training.program import Hyperparams
 from fkit.training.schedule.policy import Schedule
@@ -47,7 +48,8 @@ def hooks_of(
     def schedules() -> tuple[Schedule, ...]:
         return schedules_of(settings, registry, course, hyperparams(), length) if trains else ()
 
-    offer = Offer(course, hyperparams, schedules, length, settings, registry, backend, host)
+    style = style_of(settings, registry, course)
+    offer = Offer(course, hyperparams, schedules, length, settings, registry, backend, host, style)
     default = [part for part in settings.hooks if part.path.startswith("default_hooks")]
     custom = [part for part in settings.hooks if part not in default]
     rows: tuple[Placed, ...] = ()

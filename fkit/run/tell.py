@@ -111,6 +111,7 @@ class Fold:
         self.total = plan.course.total(length)
         self.next = plan.course.next if type(plan.course) is Course else partial(_checked, plan.course)
         self.fetch = plan.room.fetch
+        self.memory = plan.room.memory
         hooks = dict(plan.hooks)
         self.turns = {name: Turn(name, rows, hooks) for name, rows in plan.handlers.items()}
         self.before = self.turns["before_train_iter"]
@@ -147,7 +148,7 @@ class Fold:
         return Event(
             name, mode, at.iteration, self.epoch(at), at.inner if inner is None else inner,
             self.length if length is None else length, self.total, batch, logs, metrics, time, data_time, reason,
-            self.fetch, (), outputs,
+            self.fetch, (), outputs, self.memory,
         )  # fmt: skip
 
     def epoch(self, at: Position) -> int:

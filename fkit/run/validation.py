@@ -207,8 +207,7 @@ def _through(
             except FkitError as error:
                 raise fold.said(error, part=mode) from error.__cause__
             issued, signal = look(fold.seen)
-            if logs:
-                window.add(Step(number, logs, issued))
+            window.add(Step(number, logs, issued))
             if number >= after.least:
                 event = fold.event(
                     after.name, run, mode, inner=number, length=length, batch=batch, logs=logs, outputs=outputs

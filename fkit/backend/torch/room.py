@@ -64,6 +64,14 @@ class TorchBackend:
                 numbers[i] = number
         return numbers
 
+    def memory(self) -> int | None:
+        """Megabytes that tensors took at most on the current GPU since this was last asked; None where none is in use."""
+        if not torch.cuda.is_initialized():
+            return None
+        most = torch.cuda.max_memory_allocated()
+        torch.cuda.reset_peak_memory_stats()
+        return most // 2**20
+
     def asarray(self, array: NDArray[Any]) -> Tensor:
         """A tensor on the CPU; it may share memory with the array."""
         return tensor_of(array)

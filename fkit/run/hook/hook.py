@@ -13,6 +13,7 @@ from fkit.run.attempt import raised, told
 from fkit.run.course import Course
 from fkit.run.effect import Effect
 from fkit.run.event import EVENTS, GENERIC, Event, generic
+from fkit.run.hook.processor import Style
 from fkit.run.memory import write_memory
 from fkit.run.state import Memory, Position, RunState
 from fkit.training.program import Program
@@ -80,6 +81,7 @@ class Offer(NamedTuple):
         registry: where its parts come from.
         backend: the name of its room.
         host: a model's outputs -> the same on the host.
+        style: how lines of the log are worded.
     """
 
     course: Course
@@ -90,6 +92,7 @@ class Offer(NamedTuple):
     registry: Registry = _BUILT_IN
     backend: str = ""
     host: Callable[[Any], Any] = _same
+    style: Style = Style()
 
 
 class Hook:

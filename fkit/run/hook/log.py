@@ -1,44 +1,70 @@
 """What a run writes of its numbers: LoggerHook; and its beginning and end: RecordHook."""
 
-import math
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
-from typing import ClassVar, NamedTuple
+import copy
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, ClassVar, NamedTuple
 
-from fkit.run.effect import DrawCurves, Effect, Fail, WriteConfig, WriteScalars, WriteStatus, WriteText
-from fkit.run.event import Event, Step
-from fkit.run.hook.hook import NEVER, Answer, Hook
+from fkit.run.effect import (
+    CopyLogs,
+    DrawCurves,
+    Effect,
+    Fail,
+    WriteConfig,
+    WriteScalars,
+    WriteStatus,
+    WriteTags,
+    WriteText,
+)
+from fkit.run.event import Event
+from fkit.run.hook.hook import NEVER, Answer, Hook, Offer
+from fkit.run.hook.measure import Reading, rates_of, read_steps
+from fkit.run.hook.processor import At, Style, Track
 from fkit.run.hook.timer import Times, timed
 from fkit.run.state import Memory, Position, RunState
+from fkit.training.history import Totals
 from fkit.tree.check import check_fields
 from fkit.tree.error import FkitValueError
 
-__all__ = ["DistSamplerSeedHook", "LoggerHook", "RecordHook", "RuntimeInfoHook", "Told"]
+__all__ = ["DistSamplerSeedHook", "LoggerHook", "RecordHook", "RuntimeInfoHook", "Told", "check_logger", "due_line"]
 
 
 class Told(NamedTuple):
-    """What the logger remembers.
+    """What the logger remembers, of a few numbers for each name however long a run is.
 
     Attributes:
         times: of the steps so far.
         said: names of values that are no loss and were not finite, each said once.
+        tracks: (name, newest values, totals of the epoch, of the run) each: what lines average.
+        held: likewise, of a pass over held-out data.
+        val: times of that pass.
     """
 
     times: Times = Times()
     said: tuple[str, ...] = ()
+    tracks: tuple[tuple[Any, ...], ...] = ()
+    held: tuple[tuple[Any, ...], ...] = ()
+    val: Times = Times()
 
 
 @dataclass(frozen=True)
 class LoggerHook(Hook):
-    """A line of metrics every ``interval`` iterations and at the end of each pass over the data.
+    """A line of the log every ``interval`` iterations, with mmengine's name, arguments and words.
 
-    The losses of all steps since the last line are read then, in one wait: the row holds those of the very step, the
-    text the mean of each over the steps that had it, and a loss that is not finite fails the run with the step at which
+    The losses of all steps since the last line are read then, in one wait: the row of metrics.jsonl holds those of the very
+    step, the text what ``log_processor`` makes of them, and a loss that is not finite fails the run with the step at which
     it was. Any other value that is not finite is said once, and written as null.
 
     Args:
-        interval: iterations from line to line, counted within the pass.
-        ignore_last: leave out the line at the end of the pass.
+        interval: iterations from line to line, counted within the epoch; of an iteration-based run from its beginning, and
+            of a pass over held-out data within it.
+        ignore_last: leave out a line at the end of the epoch, unless the epoch is no longer than the interval.
+        interval_exp_name: iterations from line to line of the ``experiment_name``, where the config gives one.
+        out_dir: where the work folder's logs are copied when the run ends: a folder, or an address that `fkit.fileio` knows.
+        out_suffix: how their names end.
+        keep_local: whether they stay in the work folder too.
+        file_client_args, backend_args: of the storage of ``out_dir``.
+        log_metric_by_epoch: whether writers get the scores of an epoch-based run by epoch, or by iteration.
 
     Memory (observed): `Told`.
     """
@@ -46,148 +72,219 @@ class LoggerHook(Hook):
     priority: ClassVar[str | int] = "BELOW_NORMAL"
     reads: ClassVar[bool] = True
     interval: int = 10
-    ignore_last: bool = False
+    ignore_last: bool = True
+    interval_exp_name: int = 1000
+    out_dir: str | None = None
+    out_suffix: tuple[str, ...] = (".jsonl", ".json", ".txt", ".log", ".py", "yaml")
+    keep_local: bool = True
+    file_client_args: Mapping[str, Any] | None = None
+    log_metric_by_epoch: bool = True
+    backend_args: Mapping[str, Any] | None = None
+    style: Style = field(init=False, default=Style())
 
     def __post_init__(self) -> None:
-        check_fields(self)
-        if self.interval < 1:
-            raise FkitValueError(f"LoggerHook: interval={self.interval}: at least 1.")
+        check_logger(self)
+
+    def bind(self, offer: Offer) -> Hook:
+        """With how the run's lines are worded, and who else reads them."""
+        hook = copy.copy(self)
+        object.__setattr__(hook, "style", offer.style)
+        return hook
 
     def memory(self) -> Memory:
         return Memory(observed=Told())
 
     def due(self, event: str, position: Position, length: int, total: int) -> int:
-        """The next line: a multiple of the interval within the pass, its end, or the end of the run."""
-        inner = position.inner % length if length else position.inner
-        steps = self.interval - inner % self.interval
-        if not length:
-            return position.iteration + steps if self.ignore_last else min(position.iteration + steps, max(total, 1))
-        left = length - inner
-        if not self.ignore_last:
-            return position.iteration + min(steps, left, max(total - position.iteration, 1))
-        if steps <= left:
-            return position.iteration + steps
-        return position.iteration + left + self.interval if self.interval <= length else NEVER
+        """The next line."""
+        if event == "after_val_iter":
+            return position.inner + self.interval - position.inner % self.interval
+        if event != "after_train_iter":
+            return NEVER
+        return due_line(position, length, total, self.interval, self._last(length, total), self.style.by_epoch)
+
+    def _last(self, length: int, total: int) -> bool:
+        """Whether there is a line at the end of the epoch, or of an iteration-based run."""
+        return not self.ignore_last or (length if self.style.by_epoch else total) <= self.interval
 
     def before_train(self, memory: Memory, run: RunState, event: Event) -> Answer:
         """A new process has a new clock."""
-        times, said = memory.observed
-        return Memory(observed=Told(Times(*times)._replace(last=None), said)), ()
+        return Memory(observed=_restored(memory.observed)), ()
 
     def after_train_iter(self, memory: Memory, run: RunState, event: Event) -> Answer:
-        last = event.inner == event.length or event.iteration == event.total
-        if event.inner % self.interval and (self.ignore_last or not last):
+        done = event.inner if self.style.by_epoch else event.iteration
+        at_end = done == event.length if self.style.by_epoch else event.iteration == event.total
+        if done % self.interval and not (at_end and self._last(event.length, event.total)):
             return memory, ()
-        return self._line(memory, run, event)
+        told: Told = memory.observed
+        reading = read_steps(event, run, told.said)
+        told = self._absorbed(told, reading, rates_of(run))
+        row = WriteScalars(event.iteration, event.epoch, "train", {**reading.newest, **rates_of(run)})
+        if reading.failed:
+            return Memory(observed=told), (row, *reading.effects)
+        epoch = event.epoch + (event.inner < event.length or not event.length)
+        at = At(event.inner, event.length, event.iteration, event.total, epoch, self.style.epochs)
+        eta = told.times.left(event.total - event.iteration) if self.style.timed else None
+        tracks = {f"train/{name}": Track(*rest) for name, *rest in told.tracks}
+        tag, text = self.style.processor.after_iter("train", tracks, at, eta, event.memory())
+        effects: tuple[Effect, ...] = (row, WriteText(text))
+        if self.style.writers:
+            effects = (row, WriteTags(event.iteration, "train", tag), WriteText(text))
+        name = self._named(reading, event.iteration)
+        return Memory(observed=told), (*name, *effects, *reading.effects)
+
+    def after_train_epoch(self, memory: Memory, run: RunState, event: Event) -> Answer:
+        """The steps since the last line are checked, and count in the averages; those of the epoch begin anew."""
+        told: Told = memory.observed
+        effects: tuple[Effect, ...] = ()
+        if event.window:
+            reading = read_steps(event, run, told.said)
+            told, effects = self._absorbed(told, reading, {}), reading.effects
+        rows = ((name, newest, epoch and Totals(), whole) for name, newest, epoch, whole in told.tracks)
+        return Memory(observed=told._replace(tracks=tuple(rows))), effects
+
+    def after_train(self, memory: Memory, run: RunState, event: Event) -> Answer:
+        """The steps since the last line are checked."""
+        return (memory, read_steps(event, run, memory.observed[1]).effects) if event.window else (memory, ())
 
     def on_interrupt(self, memory: Memory, run: RunState, event: Event) -> Answer:
         """The steps since the last line are checked, so that what is saved is sound."""
-        values = _read(event, event.window)
-        return memory, tuple(e for e in _strange(event.window, values, _rates(run), ()) if isinstance(e, Fail))
+        effects = read_steps(event, run).effects if event.window else ()
+        return memory, tuple(effect for effect in effects if isinstance(effect, Fail))
+
+    def before_val_epoch(self, memory: Memory, run: RunState, event: Event) -> Answer:
+        """A pass over held-out data has averages and times of its own."""
+        told = Told(*memory.observed)
+        return Memory(observed=told._replace(held=(), val=Times())), ()
+
+    def after_val_iter(self, memory: Memory, run: RunState, event: Event) -> Answer:
+        if event.inner % self.interval:
+            return memory, ()
+        told = self._held(Told(*memory.observed), event, run)
+        at = self._at(event)
+        eta = told.val.left(event.length - event.inner) if self.style.timed else None
+        tracks = {f"val/{name}": Track(*rest) for name, *rest in told.held}
+        return Memory(observed=told), (WriteText(self.style.processor.after_iter("val", tracks, at, eta)[1]),)
 
     def after_val_epoch(self, memory: Memory, run: RunState, event: Event) -> Answer:
         """The scores; of mmcv's "val" phase the mean of each loss."""
-        scalars = dict(event.metrics) or _means(event.window, _read(event, event.window))
+        told = self._held(Told(*memory.observed), event, run)
+        held = {name: Track(*rest) for name, *rest in told.held}
+        means = {name: track.statistic("mean", "epoch") for name, track in held.items() if name not in _TIMES}
+        scalars = dict(event.metrics) or means
+        memory = Memory(observed=told._replace(held=(), val=Times()))
         if not scalars:
             return memory, ()
-        text = f"{_where(event)} val  " + "  ".join([f"{name} {value:.4f}" for name, value in scalars.items()])
-        return memory, (WriteScalars(event.iteration, event.epoch, "val", scalars), WriteText(text))
+        row = WriteScalars(event.iteration, event.epoch, "val", scalars)
+        tracks = {name: Track((value,)) for name, value in scalars.items()}
+        tracks |= {name: held[name] for name in _TIMES if name in held}
+        at = self._at(event)._replace(inner=event.length)
+        tag, text = self.style.processor.after_epoch("val", {f"val/{name}": one for name, one in tracks.items()}, at)
+        if not self.style.writers:
+            return memory, (row, WriteText(text))
+        step = event.epoch if self.log_metric_by_epoch and self.style.by_epoch else event.iteration
+        return memory, (row, WriteTags(step, "val", tag), WriteText(text))
 
-    def _line(self, memory: Memory, run: RunState, event: Event) -> Answer:
-        steps = event.window or (Step(event.iteration, event.logs, event.time, event.data_time),)
-        values, rates = _read(event, steps), _rates(run)
-        times, said = timed(memory.observed[0], steps), memory.observed[1]
-        names = steps[-1].logs
-        newest = dict(zip(names, values[len(values) - len(names) :], strict=True))
-        row = WriteScalars(event.iteration, event.epoch, "train", {**newest, **rates})
-        more: tuple[Effect, ...] = ()
-        if not math.isfinite(sum(values)):
-            more = _strange(steps, values, rates, said)
-            if more and isinstance(more[-1], Fail):
-                return Memory(observed=Told(times, said)), (row, *more)
-            said = tuple(
-                dict.fromkeys((*said, *(name for _, name, value in _each(steps, values) if value - value != 0)))
-            )
-        words = [f"{name} {rate:.3e}" for name, rate in rates.items()]
-        words += _words(times, event)
-        words += [f"{name} {value:.4f}" for name, value in _means(steps, values).items()]
-        return Memory((), Told(times, said)), (row, WriteText(f"{_where(event)} train  " + "  ".join(words)), *more)
+    def after_run(self, memory: Memory, run: RunState, event: Event) -> Answer:
+        if self.out_dir is None:
+            return memory, ()
+        storage = self.backend_args if self.file_client_args is None else self.file_client_args
+        return memory, (CopyLogs(self.out_dir, tuple(self.out_suffix), self.keep_local, storage),)
 
+    def answers(self, event: str) -> bool:
+        return super().answers(event) and (event != "after_run" or self.out_dir is not None)
 
-def _read(event: Event, steps: tuple[Step, ...]) -> list[float]:
-    """All that steps logged, one after the other, in one wait."""
-    return event.read([value for step in steps for value in step.logs.values()])
+    def _at(self, event: Event) -> At:
+        """Where a run is, of a line of held-out data."""
+        return At(event.inner, event.length, event.iteration, event.total, event.epoch, self.style.epochs)
 
+    def _named(self, reading: Reading, iteration: int) -> tuple[WriteText, ...]:
+        """The experiment's name, where it was not said for so many iterations."""
+        every, before = self.interval_exp_name, iteration - len(reading.steps)
+        if not self.style.name or iteration // every == before // every:
+            return ()
+        return (WriteText(f"Exp name: {self.style.name}"),)
 
-def _each(steps: tuple[Step, ...], values: list[float]) -> Iterator[tuple[int, str, float]]:
-    """(iteration, name, value) of all that steps logged."""
-    names = ((step.iteration, name) for step in steps for name in step.logs)
-    return ((iteration, name, value) for (iteration, name), value in zip(names, values, strict=True))
+    def _absorbed(self, told: Told, reading: Reading, rates: Mapping[str, float]) -> Told:
+        """What is remembered after more steps of training."""
+        times, took, waited = timed(told.times, reading.steps)
+        columns: dict[str, Sequence[float]] = {name: (rate,) for name, rate in rates.items()}
+        if self.style.timed:
+            columns = {**columns, "data_time": waited, **reading.columns, "time": took}
+        else:
+            columns = {**columns, **reading.columns}
+        return told._replace(times=times, said=reading.said, tracks=self._added(told.tracks, columns))
 
+    def _held(self, told: Told, event: Event, run: RunState) -> Told:
+        """What is remembered after more batches of held-out data; all of a pass count."""
+        if not event.window:
+            return told
+        reading = read_steps(event, run, told.said)
+        times, took, waited = timed(told.val, reading.steps)
+        columns: dict[str, Sequence[float]] = dict(reading.columns)
+        if self.style.timed:
+            columns = {**columns, "data_time": waited, "time": took}
+        fresh = tuple((name, (), Totals(), None) for name in columns if all(name != row[0] for row in told.held))
+        return told._replace(val=times, held=self._added((*told.held, *fresh), columns))
 
-def _strange(
-    steps: tuple[Step, ...], values: list[float], rates: Mapping[str, float], said: tuple[str, ...]
-) -> tuple[Effect, ...]:
-    """What there is to say of values that are not finite: a loss fails the run, any other is said once."""
-    asked: dict[str, WriteText] = {}
-    for step, name, value in _each(steps, values):
-        if math.isfinite(value):
-            continue
-        if "loss" in name:
-            words = ", ".join(f"{key} was {rate:.4g}" for key, rate in rates.items())
-            what = f"{name} = {value} at iteration {step} is not finite; {words}."
-            return (WriteText(what, "ERROR"), Fail(what))
-        if name not in said:
-            text = (
-                f"{name} = {value} at iteration {step} is not finite; it is no loss: null is written, the run goes on."
-            )
-            asked.setdefault(name, WriteText(text, "WARNING"))
-    return tuple(asked.values())
-
-
-def _means(steps: tuple[Step, ...], values: list[float]) -> dict[str, float]:
-    """The mean of each value over the steps that had it."""
-    if not steps:
-        return {}
-    names = [*steps[-1].logs]
-    if all([[*step.logs] == names for step in steps]):
-        return {name: _mean(values[i :: len(names)]) for i, name in enumerate(names)}
-    columns: dict[str, list[float]] = {}
-    for _, name, value in _each(steps, values):
-        columns.setdefault(name, []).append(value)
-    return {name: _mean(column) for name, column in columns.items()}
+    def _added(self, rows: tuple[tuple[Any, ...], ...], columns: Mapping[str, Sequence[float]]) -> Any:
+        tracks, processor = {name: Track(*rest) for name, *rest in rows}, self.style.processor
+        for name in (*columns, *(name for name in tracks if name not in columns)):
+            track = tracks.pop(name, None) or processor.fresh(name)
+            values = columns.get(name, ())
+            tracks[name] = track.add(values, processor.longest(name)) if values else track
+        return tuple((name, *track) for name, track in tracks.items() if track.newest)
 
 
-def _mean(values: list[float]) -> float:
-    try:
-        return math.fsum(values) / len(values)
-    except (ValueError, OverflowError):  # inf beside -inf
-        return math.nan
+_TIMES = ("data_time", "time")
 
 
-def _rates(run: RunState) -> dict[str, float]:
-    """What is in force of learning rates: of the first group, by optimizer where there are several."""
-    return {name: float(values[0]) for name, values in run.hyperparams.items() if name == "lr" or name.endswith(".lr")}
+def check_logger(hook: Any) -> None:
+    """Refuse arguments of a logger that say nothing.
+
+    Raises:
+        FkitError: an interval below 1; logs that would stay nowhere; two descriptions of one storage.
+    """
+    check_fields(hook)
+    kind = type(hook).__name__
+    for name in ("interval", "interval_exp_name"):
+        if getattr(hook, name) < 1:
+            raise FkitValueError(f"{kind}: {name}={getattr(hook, name)}: at least 1.", path=name)
+    if hook.out_dir is None and not hook.keep_local:
+        raise FkitValueError(f"{kind}: keep_local=False, and no out_dir: the logs would be nowhere.", path="keep_local")
+    if hook.file_client_args is not None and getattr(hook, "backend_args", None) is not None:
+        raise FkitValueError(f"{kind}: file_client_args and backend_args are one thing.", repair="Give backend_args.")
 
 
-def _where(event: Event) -> str:
-    if event.length and event.mode == "train":
-        number = (event.iteration - event.inner) // event.length + 1
-        return f"epoch {number} [{event.inner:>{len(str(event.length))}}/{event.length}]"
-    return f"step {event.iteration}"
+def due_line(position: Position, length: int, total: int, interval: int, last: bool, by_epoch: bool) -> int:
+    """The iteration of the next line: a multiple of the interval, or with ``last`` the end of the epoch.
+
+    Args:
+        position, length, total: as `Hook.due` has them.
+        interval: iterations from line to line, counted within the epoch, or ``by_epoch=False`` from the run's beginning.
+
+    Example:
+        >>> at = Position("iterate", 20, 1, 8)  # 8 of 12 iterations of the second epoch are done
+        >>> due_line(at, 12, 36, 5, False, True), due_line(at, 12, 36, 5, True, True), due_line(at, 12, 36, 5, True, False)
+        (22, 22, 25)
+    """
+    done = position.iteration
+    inner, end = (position.inner % length if length else position.inner, length) if by_epoch else (done, total)
+    steps = interval - inner % interval
+    left = end - inner if end else steps
+    if steps <= left:
+        return done + steps
+    if last:
+        return done + max(left, 1)
+    return done + left + interval if by_epoch and interval <= length else NEVER
 
 
-def _words(times: Times, event: Event) -> list[str]:
-    if times.step is None or times.data is None:
-        return []
-    left = times.step * max(event.total - event.iteration, 0)
-    return [f"step {times.step * 1e3:.1f} ms", f"data {times.data * 1e3:.1f} ms", f"left {_clock(left)}"]
-
-
-def _clock(seconds: float) -> str:
-    minutes, seconds = divmod(round(seconds), 60)
-    hours, minutes = divmod(minutes, 60)
-    return f"{hours}:{minutes:02d}:{seconds:02d}"
+def _restored(observed: Any) -> Told:
+    """What a checkpoint gave back of `Told`, on a new clock; of an older layout the names alone."""
+    times, said, *rest = observed
+    if len(rest) != len(Told._fields) - 2 or len(times) != len(Times._fields):
+        return Told(said=tuple(said))
+    totals = ((name, newest, *(one and Totals(*one) for one in both)) for name, newest, *both in rest[0])
+    return Told(Times(None, *times[1:]), tuple(said), tuple(totals))
 
 
 @dataclass(frozen=True)

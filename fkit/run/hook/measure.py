@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Iterable, Iterator, Mapping
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 from fkit.run.effect import Effect, Fail, WriteText
 from fkit.run.event import Event, Step

@@ -13,7 +13,7 @@ from fkit.tree.check import check_fields, expect
 from fkit.tree.error import FkitKeyError, FkitTypeError, FkitValueError, quoted
 from fkit.tree.frozen import EMPTY, frozen
 
-__all__ = ["At", "Custom", "LogProcessor", "Track"]
+__all__ = ["At", "Custom", "LogProcessor", "Style", "Track"]
 
 _LONGEST = 10_000  # values that a statistic of one's own sees of "epoch" or "global"
 _WORDS = ("epoch", "global")
@@ -320,3 +320,23 @@ def _check_custom(one: Custom, at: str, by_epoch: bool, methods: Mapping[str, St
             f"LogProcessor: {at}.window_size = 'epoch', and by_epoch is False: the log counts iterations.", path=at,
             repair="Take 'global', or a number of iterations.",
         )  # fmt: skip
+
+
+class Style(NamedTuple):
+    """How a plan's lines are worded, and who else reads them.
+
+    Attributes:
+        processor: words them.
+        by_epoch: whether the run counts epochs.
+        epochs: of an epoch-based run; 0 else.
+        writers: whether there are any.
+        timed: whether lines say what a step takes: whether there is an IterTimerHook.
+        name: the ``experiment_name`` that the config gives, or "".
+    """
+
+    processor: LogProcessor = LogProcessor()
+    by_epoch: bool = True
+    epochs: int = 0
+    writers: bool = False
+    timed: bool = True
+    name: str = ""
