@@ -17,7 +17,7 @@ from fkit.edge.signal import ending
 from fkit.edge.thread import chosen, threads
 from fkit.fileio.weights import read_content
 from fkit.recipe.settings import Settings, read
-from fkit.run.effect import DrawCurves, Fail, WriteConfig, WriteScalars, WriteStatus, WriteTags, WriteText
+from fkit.run.effect import CopyLogs, DrawCurves, Fail, WriteConfig, WriteScalars, WriteStatus, WriteTags, WriteText
 from fkit.run.plan import Plan, held_out, open_data, plan
 from fkit.run.start import Saved, opened
 from fkit.run.state import RunState
@@ -175,7 +175,7 @@ class Sheet(Edge):
 
     def __init__(self, folder: Path, plan: Plan, screen: Screen | None = None) -> None:
         super().__init__(folder, plan, {}, screen=screen)
-        silent = (WriteConfig, WriteScalars, WriteStatus, WriteTags, DrawCurves, Fail)
+        silent = (CopyLogs, WriteConfig, WriteScalars, WriteStatus, WriteTags, DrawCurves, Fail)
         self._performers |= {WriteText: self._shown, **{kind: self._nothing for kind in silent}}
 
     def _shown(self, effect: WriteText, run: RunState) -> None:

@@ -120,12 +120,12 @@ def steps(*rows, first=1):
 
 
 def test_logger_writes_the_very_step_and_says_the_mean():
-    hook = LoggerHook(interval=2)
+    hook = LoggerHook(interval=2, ignore_last=False)
     logs = [{"loss": np.float64(value)} for value in (4.0, 2.0, 1.0)]
     events = [after_iter(2, 3, 3, window=steps(*logs[:2])), after_iter(3, 3, 3, window=steps(logs[2], first=3))]
     _, effects = drive(hook, events)
     assert effects[0] == WriteScalars(2, 0, "train", {"loss": 2.0, "lr": 0.1})
-    assert effects[1].text == "epoch 1 [2/3] train  lr 1.000e-01  loss 3.0000"
+    assert effects[1].text == "Epoch(train) [1][2/3]  lr: 1.0000e-01  loss: 3.0000"
     assert effects[2] == WriteScalars(3, 0, "train", {"loss": 1.0, "lr": 0.1})
 
 
@@ -152,7 +152,7 @@ def test_losses_that_come_and_go_are_each_averaged_over_the_steps_that_had_them(
     rows = ({"loss": 4.0}, {"loss": 2.0, "loss_mask": 1.0}, {}, {"acc": 0.5, "loss": 0.0})
     _, effects = drive(LoggerHook(interval=4), [after_iter(4, window=steps(*rows))])
     assert effects[0] == WriteScalars(4, 0, "train", {"acc": 0.5, "loss": 0.0, "lr": 0.1})
-    assert effects[1].text.endswith("loss 2.0000  loss_mask 1.0000  acc 0.5000")
+    assert effects[1].text.endswith("loss: 2.0000  loss_mask: 1.0000  acc: 0.5000")
     _, effects = drive(LoggerHook(), [Event("after_val_epoch", "val", 8, 1, window=steps(*rows))])
     assert effects[0] == WriteScalars(8, 1, "val", {"loss": 2.0, "loss_mask": 1.0, "acc": 0.5})
 
@@ -172,7 +172,7 @@ def test_any_other_value_that_is_not_finite_is_said_once_and_fails_nothing():
     _, effects = drive(LoggerHook(interval=2), events)
     assert [type(effect) for effect in effects] == [WriteScalars, WriteText, WriteText, WriteScalars, WriteText]
     assert effects[2].text.startswith("grad_norm = inf at iteration 1 is not finite; it is no loss")
-    assert effects[0].scalars["grad_norm"] == -math.inf and "loss 2.0000" in effects[4].text
+    assert effects[0].scalars["grad_norm"] == -math.inf and "loss: 1.5000" in effects[4].text
 
 
 def test_a_run_of_several_optimizers_logs_the_rate_of_each():
@@ -219,10 +219,11 @@ def test_the_logger_times_steps_that_nothing_came_between():
     window[3] = window[3]._replace(paused=True)
     memory, effects = drive(LoggerHook(interval=6), [after_iter(6, total=20, window=tuple(window))])
     assert memory.exact == ()
-    assert memory.observed.times == Times(last=102.0, step=2.0, data=0.5, total=8.0)
-    assert "step 2000.0 ms  data 500.0 ms  left 0:00:28  loss" in effects[1].text
-    again, _ = LoggerHook().before_train(Memory(observed=((102.0, 2.0, 0.5, 8.0), ("grad_norm",))), a_run(), Event("x"))
-    assert again.observed == Told(Times(None, 2.0, 0.5, 8.0), ("grad_norm",))
+    assert memory.observed.times == Times(last=102.0, total=8.0, steps=4)
+    assert "  eta: 0:00:28  time: 2.0000  data_time: 0.5000  loss: 1.0000" in effects[1].text
+    kept = ((102.0, 8.0, 4), ("grad_norm",), (("loss", (1.0, 2.0), None, (3.0, 2, 1.0, 2.0)),), (), (None, 0.0, 0))
+    again, _ = LoggerHook().before_train(Memory(observed=kept), a_run(), Event("x"))
+    assert again.observed == Told(Times(None, 8.0, 4), ("grad_norm",), kept[2])
 
 
 def test_handlers_fire_in_order_and_memory_is_each_hooks_own():
@@ -308,13 +309,13 @@ def at(iteration, inner, epoch=0):
     [
         (Hook(), at(3, 3), 10, 20, 4),
         (LoggerHook(), at(0, 0), 23, 99, 10),
-        (LoggerHook(), at(20, 20), 23, 99, 23),
+        (LoggerHook(ignore_last=False), at(20, 20), 23, 99, 23),
         (LoggerHook(), at(23, 0), 23, 99, 33),
         (LoggerHook(), at(23, 23), 23, 99, 33),
         (LoggerHook(), at(90, 21), 0, 99, 99),
-        (LoggerHook(), at(90, 21), 23, 91, 91),
+        (LoggerHook(ignore_last=False), at(90, 21), 23, 92, 92),
         (LoggerHook(ignore_last=True), at(20, 20), 23, 99, 33),
-        (LoggerHook(interval=50, ignore_last=True), at(20, 20), 23, 99, NEVER),
+        (LoggerHook(interval=50, ignore_last=True), at(20, 20), 23, 99, 23),
         (CheckpointHook(interval=7, by_epoch=False), at(7, 7), 10, 20, 14),
         (CheckpointHook(interval=0, by_epoch=False), at(7, 7), 10, 20, NEVER),
         (ParamSchedulerHook((MultiStepLR(milestones=(3, 9)),), LR), at(0, 0), 10, 99, 1),

@@ -90,7 +90,7 @@ def test_a_workflow_writes_validation_losses():
 def test_times_come_from_the_inbox_and_from_nowhere_else():
     ticks = iter([(Observed("time", float(i)),) for i in range(100)])
     timed, _ = drive(plan_of(**{"train_cfg.max_epochs": 1}), ticks)
-    assert timed.memory["logger"].observed.times == Times(last=7.0, step=2.0, data=1.0, total=6.0)
+    assert timed.memory["logger"].observed.times == Times(last=7.0, total=6.0, steps=3)
     silent, _ = drive(plan_of(**{"train_cfg.max_epochs": 1}))
     assert silent.memory["logger"].observed.times == Times()
 

@@ -96,7 +96,7 @@ class LoggerHook(Hook):
 
     def due(self, event: str, position: Position, length: int, total: int) -> int:
         """The next line."""
-        if event == "after_val_iter":
+        if event in ("after_val_iter", "after_test_iter"):
             return position.inner + self.interval - position.inner % self.interval
         if event != "after_train_iter":
             return NEVER
@@ -162,8 +162,8 @@ class LoggerHook(Hook):
         told = self._held(Told(*memory.observed), event, run)
         at = self._at(event)
         eta = told.val.left(event.length - event.inner) if self.style.timed else None
-        tracks = {f"val/{name}": Track(*rest) for name, *rest in told.held}
-        return Memory(observed=told), (WriteText(self.style.processor.after_iter("val", tracks, at, eta)[1]),)
+        tracks = {f"{event.mode}/{name}": Track(*rest) for name, *rest in told.held}
+        return Memory(observed=told), (WriteText(self.style.processor.after_iter(event.mode, tracks, at, eta)[1]),)
 
     def after_val_epoch(self, memory: Memory, run: RunState, event: Event) -> Answer:
         """The scores; of mmcv's "val" phase the mean of each loss."""
@@ -174,15 +174,20 @@ class LoggerHook(Hook):
         memory = Memory(observed=told._replace(held=(), val=Times()))
         if not scalars:
             return memory, ()
-        row = WriteScalars(event.iteration, event.epoch, "val", scalars)
+        mode = event.mode
+        row = WriteScalars(event.iteration, event.epoch, mode, scalars)
         tracks = {name: Track((value,)) for name, value in scalars.items()}
         tracks |= {name: held[name] for name in _TIMES if name in held}
         at = self._at(event)._replace(inner=event.length)
-        tag, text = self.style.processor.after_epoch("val", {f"val/{name}": one for name, one in tracks.items()}, at)
+        tag, text = self.style.processor.after_epoch(mode, {f"{mode}/{name}": one for name, one in tracks.items()}, at)
         if not self.style.writers:
             return memory, (row, WriteText(text))
         step = event.epoch if self.log_metric_by_epoch and self.style.by_epoch else event.iteration
-        return memory, (row, WriteTags(step, "val", tag), WriteText(text))
+        return memory, (row, WriteTags(step, mode, tag), WriteText(text))
+
+    before_test_epoch = before_val_epoch
+    after_test_iter = after_val_iter
+    after_test_epoch = after_val_epoch
 
     def after_run(self, memory: Memory, run: RunState, event: Event) -> Answer:
         if self.out_dir is None:
