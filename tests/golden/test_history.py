@@ -16,8 +16,7 @@ BOOK = "history"
 
 
 def cases(book: dict[str, Any]) -> list[dict[str, Any]]:
-    kinds = ("history_buffer", "message_hub", "log_processor", "logger_runs", "log_buffer", "text_logger")
-    return [{**case, "kind": kind} for kind in kinds for case in book[kind]]
+    return [{**case, "kind": kind} for kind in KINDS for case in book[kind]]
 
 
 def untag(value: Any) -> Any:

@@ -8,6 +8,7 @@ from fkit.run.effect import Effect, Fail, WriteText
 from fkit.run.event import Event, Step
 from fkit.run.state import RunState
 from fkit.tree.check import expect
+from fkit.tree.frozen import EMPTY
 
 __all__ = ["Reading", "rates_of", "read_steps"]
 
@@ -24,8 +25,8 @@ class Reading(NamedTuple):
     """
 
     steps: tuple[Step, ...] = ()
-    columns: Mapping[str, list[float]] = {}
-    newest: Mapping[str, float] = {}
+    columns: Mapping[str, list[float]] = EMPTY
+    newest: Mapping[str, float] = EMPTY
     effects: tuple[Effect, ...] = ()
     said: tuple[str, ...] = ()
 
@@ -49,7 +50,7 @@ def read_steps(event: Event, run: RunState, said: Iterable[str] = ()) -> Reading
     expect(run, RunState, "`run` is a run's state")
     steps = event.window or ((Step(event.iteration, event.logs, event.time, event.data_time),) if event.logs else ())
     values = event.read([value for step in steps for value in step.logs.values()])
-    columns: dict[str, list[float]] = {}
+    columns: dict[str, list[float]] = EMPTY
     names = [*steps[-1].logs] if steps else []
     if all([[*step.logs] == names for step in steps]):
         columns = {name: values[i :: len(names)] for i, name in enumerate(names)}
