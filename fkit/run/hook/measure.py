@@ -50,7 +50,7 @@ def read_steps(event: Event, run: RunState, said: Iterable[str] = ()) -> Reading
     expect(run, RunState, "`run` is a run's state")
     steps = event.window or ((Step(event.iteration, event.logs, event.time, event.data_time),) if event.logs else ())
     values = event.read([value for step in steps for value in step.logs.values()])
-    columns: dict[str, list[float]] = EMPTY
+    columns: dict[str, list[float]] = {}
     names = [*steps[-1].logs] if steps else []
     if all([[*step.logs] == names for step in steps]):
         columns = {name: values[i :: len(names)] for i, name in enumerate(names)}
