@@ -4,6 +4,7 @@ import contextlib
 import json
 import os
 import secrets
+import shlex
 import sys
 from collections.abc import Callable, Generator, Iterable, Mapping
 from pathlib import Path
@@ -228,6 +229,7 @@ def _built(job: _Job, opened: Opened, screen: Screen) -> Begun | RunState:
     record = run_record(cfg, made.backend, made.seed, sys.argv, made.room.environment())
     record |= {**repeats.record(), **count.record(), "data": data_record(data), **ready.record}
     edge = Edge(folder, made, record, screen=screen, rows=int(meta.get("rows", 0)))
+    _head(edge, record)
     for line in differences(meta.get("data"), record["data"], other_data):
         edge.note(f"other data: {line}", "WARNING")
     for text in (*opened.said, *made.settings.notes, _drawn(settings, made.seed, meta), count.words):
@@ -236,8 +238,22 @@ def _built(job: _Job, opened: Opened, screen: Screen) -> Begun | RunState:
     for text in (repeats.note, count.note, limited):
         if text:
             edge.note(text, "WARNING")
-    edge.note(f"hooks, in the order in which they are told:\n{hook_table(made.hooks, made.handlers)}", shown=False)
     return edge, run, data
+
+
+def _head(edge: Edge, record: Mapping[str, Any]) -> None:
+    """What log.txt begins with: the environment, the config, and the hooks of each event. The screen stays short."""
+    made = edge.plan
+    rows = {
+        "command": shlex.join(record["command"]),
+        **record["versions"],
+        "git": record["git"] or "n/a",
+        "seed": made.seed,
+    }
+    lines = "\n".join(f"  {name}: {value}" for name, value in rows.items())
+    edge.note(f"environment:\n{lines}", shown=False)
+    edge.note(f"config:\n{made.config.text('python')}", shown=False)
+    edge.note(f"hooks, in the order in which they are told:\n{hook_table(made.hooks, made.handlers)}", shown=False)
 
 
 def _seeded(cfg: Config, settings: Settings, folder: Path) -> Config:

@@ -51,6 +51,13 @@ def test_training_leaves_the_work_folder_of_the_design(trained):
     assert width_of(trained / "curves.png") > 800
 
 
+def test_the_log_begins_with_the_environment_the_config_and_the_hooks(trained):
+    text = (trained / "log.txt").read_text()
+    heads = [text.index(word) for word in ("environment:\n  command: ", "config:\nmodel = dict(", "hooks, in the order")]
+    assert heads == sorted(heads) and heads[-1] < text.index("Epoch(train) [1][10/23]")
+    assert "(VERY_LOW) CheckpointHook  checkpoint" in text
+
+
 def test_test_scores_what_training_scored(trained, capsys, tmp_path):
     code, out, _ = run(capsys, "test", CONVNET, trained, "--out", tmp_path / "scores.json")
     rows = [json.loads(line) for line in (trained / "metrics.jsonl").read_text().splitlines()]
