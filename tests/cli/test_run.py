@@ -53,7 +53,8 @@ def test_training_leaves_the_work_folder_of_the_design(trained):
 
 def test_the_log_begins_with_the_environment_the_config_and_the_hooks(trained):
     text = (trained / "log.txt").read_text()
-    heads = [text.index(word) for word in ("environment:\n  command: ", "config:\nmodel = dict(", "hooks, in the order")]
+    words = ("environment:\n  command: ", "config:\nmodel = dict(", "hooks, in the order")
+    heads = [text.index(word) for word in words]
     assert heads == sorted(heads) and heads[-1] < text.index("Epoch(train) [1][10/23]")
     assert "(VERY_LOW) CheckpointHook  checkpoint" in text
 
