@@ -6,6 +6,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+import fkit
 from fkit.config.config import Config, load_string
 from fkit.config.dialect import translate
 from fkit.config.dialect.hook import training_hooks
@@ -74,7 +75,7 @@ def test_a_whole_config_of_mmdet_2() -> None:
             "checkpoint": {
                 "type": "CheckpointHook", "interval": 2, "by_epoch": True, "max_keep_ckpts": 3, "save_best": "auto", "priority": "NORMAL",
             },
-            "logger": {"type": "LoggerHook", "interval": 50, "priority": "VERY_LOW"},
+            "logger": {"type": "TextLoggerHook", "interval": 50, "priority": "VERY_LOW"},
             "param_scheduler": {"priority": "VERY_HIGH"}, "timer": {"priority": "LOW"},
         },
         "vis_backends": [{"type": "LocalVisBackend"}, {"type": "TensorboardVisBackend"}],
@@ -178,7 +179,14 @@ def test_a_policy_by_epochs_in_a_run_of_iterations_is_never_applied_and_that_is_
     [
         ({"optimizer_config": {"grad_clip": None, "bucket_size_mb": 5}}, "optimizer_config.bucket_size_mb = 5"),
         ({"checkpoint_config": {"interval": 1, "symlink": True}}, "checkpoint_config.symlink"),
-        ({"log_config": {"interval": 1, "hooks": [{"type": "PaviLoggerHook"}]}}, "'PaviLoggerHook'"),
+        ({"log_config": {"interval": 1, "hooks": [{"type": "MyLoggerHook"}]}}, "'MyLoggerHook'"),
+        ({"log_config": {"hooks": [{"type": "TextLoggerHook", "colour": 1}]}}, "colour = 1"),
+        ({"log_config": {"hooks": [{"type": "PaviLoggerHook", "add_graph": True}]}}, "add_graph = True"),
+        (
+            {"log_config": {"hooks": [{"type": "MlflowLoggerHook", "interval": 3}]}},
+            "interval = 3: a writer takes the lines of the logger, whose interval is 10",
+        ),
+        ({"log_config": {"hooks": [{"type": "SegmindLoggerHook", "ignore_last": False}]}}, "ignore_last = False"),
         ({"gpu_ids": [0, 1]}, "gpu_ids"),
         ({"data": {"samples_per_gpu": 1, "train": {"type": "A"}, "extra": 3}}, "data.extra = 3"),
         ({"evaluation": {"interval": 1, "metric": "FID"}, "data": {"val": {"type": "A"}}}, "evaluation.metric = 'FID'"),
@@ -190,6 +198,53 @@ def test_a_policy_by_epochs_in_a_run_of_iterations_is_never_applied_and_that_is_
 def test_no_key_is_dropped_in_silence(extra: dict[str, Any], message: str) -> None:
     _, notes = translate(Config({"optimizer": {"type": "SGD"}, "total_epochs": 3, **extra}))
     assert any(message in note for note in notes), notes
+
+
+def test_the_text_logger_keeps_all_its_arguments() -> None:
+    said = dict(
+        interval=7, by_epoch=False, ignore_last=False, reset_flag=True, interval_exp_name=100, out_dir="a",
+        out_suffix=(".log",), keep_local=False, file_client_args={"backend": "disk"},
+    )  # fmt: skip
+    log = {"interval": 50, "hooks": [{"type": "TextLoggerHook", **said}]}
+    new, notes = translate(Config({"optimizer": {"type": "SGD"}, "total_epochs": 3, "log_config": log}))
+    assert new.default_hooks.logger == {"type": "TextLoggerHook", "priority": "VERY_LOW", **said} and not notes
+    hook = fkit.build({"type": "TextLoggerHook", **said}, fkit.registry(), "hooks")
+    assert {name: getattr(hook, name) for name in said} == said
+
+
+def test_loggers_of_a_run_of_iterations_count_them() -> None:
+    log = {"hooks": [{"type": "TextLoggerHook"}, {"type": "TensorboardLoggerHook", "by_epoch": False}]}
+    new, notes = translate(Config({"optimizer": {"type": "SGD"}, "total_iters": 3, "log_config": log}))
+    assert new.default_hooks.logger.by_epoch is False and not notes
+
+
+@pytest.mark.parametrize(
+    ("hook", "writer"),
+    [
+        ({"type": "TensorboardLoggerHook", "log_dir": "a"}, {"type": "TensorboardVisBackend", "save_dir": "a"}),
+        (
+            {"type": "WandbLoggerHook", "init_kwargs": {"project": "p"}, "commit": False, "define_metric_cfg": {"a": "max"}},
+            {"type": "WandbVisBackend", "init_kwargs": {"project": "p"}, "commit": False, "define_metric_cfg": {"a": "max"}},
+        ),
+        (
+            {"type": "MlflowLoggerHook", "exp_name": "e", "tags": {"a": "b"}, "params": {"c": 1}},
+            {"type": "MLflowVisBackend", "exp_name": "e", "tags": {"a": "b"}, "params": {"c": 1}},
+        ),
+        (
+            {"type": "NeptuneLoggerHook", "init_kwargs": {"project": "p"}, "with_step": False},
+            {"type": "NeptuneVisBackend", "init_kwargs": {"project": "p"}, "with_step": False},
+        ),
+        ({"type": "DvcliveLoggerHook", "model_file": "m.pth"}, {"type": "DVCLiveVisBackend", "model_file": "m.pth"}),
+        ({"type": "ClearMLLoggerHook", "init_kwargs": {}}, {"type": "ClearMLVisBackend", "init_kwargs": {}}),
+        ({"type": "PaviLoggerHook", "init_kwargs": {}}, {"type": "PaviVisBackend", "init_kwargs": {}}),
+        ({"type": "SegmindLoggerHook", "interval": 10, "reset_flag": False}, {"type": "SegmindVisBackend"}),
+    ],
+)  # fmt: skip
+def test_every_logger_of_mmcvs_is_a_writer(hook: dict[str, Any], writer: dict[str, Any]) -> None:
+    cfg = Config({"optimizer": {"type": "SGD"}, "total_epochs": 3, "log_config": {"hooks": [hook]}})
+    new, notes = translate(cfg)
+    assert new.vis_backends == [{"type": "LocalVisBackend"}, writer] and not notes
+    assert type(fkit.build(new.vis_backends[1], fkit.registry(), "vis_backends")).__name__ == writer["type"]
 
 
 def test_a_runner_of_ones_own_keeps_its_arguments() -> None:
@@ -208,7 +263,7 @@ def test_what_cannot_be_translated_is_an_error_with_its_place() -> None:
 def test_what_is_left_out_is_named_with_its_place() -> None:
     cfg = load_string(
         "optimizer = dict(type='SGD')\ntotal_epochs = 3\ncheckpoint_config = dict(\n    interval=1,\n    symlink=True)\n"
-        "log_config = dict(hooks=[dict(type='PaviLoggerHook')])\ngpu_ids = [0]\n"
+        "log_config = dict(hooks=[dict(type='MyLoggerHook')])\ngpu_ids = [0]\n"
     )
     _, notes = translate(cfg)
     assert [note.partition(": ")[0] for note in notes] == ["<string>.py:5", "<string>.py:6", "<string>.py:7"]

@@ -5,6 +5,7 @@ from typing import TypeVar
 
 from fkit.config.dialect.data import evaluation, loaders
 from fkit.config.dialect.hook import order
+from fkit.config.dialect.log import log
 from fkit.config.dialect.optimizer import optimizer
 from fkit.config.dialect.schedule import momentum, rate
 from fkit.config.dialect.work import Table, Work
@@ -174,55 +175,6 @@ def _checkpoint(work: Work) -> Work:
     return work.leave("checkpoint_config", table, "has no key of a checkpoint hook here, and is not translated.")
 
 
-_BACKENDS = (
-    ("TensorboardLoggerHook", "TensorboardVisBackend"),
-    ("WandbLoggerHook", "WandbVisBackend"),
-    ("MlflowLoggerHook", "MLflowVisBackend"),
-)
-
-
-def _log(work: Work) -> Work:
-    work, table = work.take_table("log_config")
-    if table is None:
-        return work
-    logger: Table = {"type": "LoggerHook", "interval": table.pop("interval", 10)}
-    backends: list[Table] = []
-    hooks = table.pop("hooks", None) or ()
-    if not isinstance(hooks, (list, tuple)):
-        raise work.fail("log_config.hooks", f"log_config.hooks = {quoted(tree.thaw(hooks))} is no list.")
-    for hook in hooks:
-        work = _logger(work, work.table("log_config.hooks", hook), logger, backends)
-    work = work.put("default_hooks.logger", logger, "log_config")
-    if backends:
-        both = [{"type": "LocalVisBackend"}, *backends]
-        work = work.put("vis_backends", both, "log_config")
-        work = work.put("visualizer", {"type": "Visualizer", "vis_backends": both}, "log_config")
-    return work.leave("log_config", table, "has no key of a logger here, and is not translated.")
-
-
-def _logger(work: Work, options: Table, logger: Table, backends: list[Table]) -> Work:
-    """One hook of ``log_config``, put into the table of the logger or among the backends."""
-    kind = options.pop("type", None)
-    backend = dict(_BACKENDS).get(kind) if isinstance(kind, str) else None
-    if kind == "TextLoggerHook":
-        for key in ("ignore_last", "out_dir"):
-            if key in options:
-                logger[key] = options.pop(key)
-        if options.pop("by_epoch", work.by_epoch) is not work.by_epoch:
-            work = work.put("log_processor", {"type": "LogProcessor", "by_epoch": not work.by_epoch}, "log_config")
-    elif backend is not None:
-        entry: Table = {"type": backend}
-        for key in ("init_kwargs", "exp_name", "tags", "log_dir"):
-            if key in options:
-                entry["save_dir" if key == "log_dir" else key] = options.pop(key)
-        options.pop("by_epoch", None)
-        backends.append(entry)
-    else:
-        text = f"log_config.hooks has {quoted(kind)}, which has no backend here, and is not translated."
-        return work.note(text, "log_config")
-    return work.leave(f"log_config.hooks ({kind})", options, "has no key of a logger here, and is not translated.")
-
-
 _MOVES = (
     ("dist_params", "env_cfg.dist_cfg"),
     ("opencv_num_threads", "env_cfg.mp_cfg.opencv_num_threads"),
@@ -252,5 +204,5 @@ def _environment(work: Work) -> Work:
 
 
 _STEPS: tuple[Callable[[Work], Work], ...] = (
-    _model, _length, optimizer, rate, momentum, loaders, _checkpoint, evaluation, _log, _environment, order,
+    _model, _length, optimizer, rate, momentum, loaders, _checkpoint, evaluation, log, _environment, order,
 )  # fmt: skip
