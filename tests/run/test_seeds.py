@@ -133,7 +133,10 @@ def test_swin(tmp_path):
     # DistOptimizerHook(use_fp16=True) and EpochBasedRunnerAmp: mixed precision
     assert plan.settings.tree.optim_wrapper.type == "AmpOptimWrapper"
     # what two keys of it were for, between processes, is told
-    assert [re.search(r"(\w+) = \S+ is for several processes", note)[1] for note in plan.settings.notes] == ["coalesce", "bucket_size_mb"]
+    assert [re.search(r"(\w+) = \S+ is for several processes", note)[1] for note in plan.settings.notes] == [
+        "coalesce",
+        "bucket_size_mb",
+    ]
 
 
 def test_schedule_1x_and_default_runtime(tmp_path):
