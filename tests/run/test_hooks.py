@@ -23,6 +23,7 @@ from fkit.run.hook.hook import NEVER, Hook, call, handlers
 from fkit.run.hook.log import LoggerHook, RecordHook, Told
 from fkit.run.hook.order import priority_number
 from fkit.run.hook.schedule import ParamSchedulerHook
+from fkit.run.hook.text import TextLoggerHook
 from fkit.run.hook.timer import Times
 from fkit.run.state import Memory, Position, RunState
 from fkit.training.schedule.anneal import CosineAnnealingLR
@@ -187,6 +188,12 @@ def test_logger_writes_validation_results_and_the_mean_of_validation_losses():
     assert effects[0] == WriteScalars(40, 2, "val", {"accuracy/top1": 0.5})
     _, effects = drive(hook, [Event("after_val_epoch", "val", 40, 2, window=steps({"loss": 1.0}, {"loss": 2.0}))])
     assert effects[0] == WriteScalars(40, 2, "val", {"loss": 1.5})
+
+
+def test_mmcvs_logger_writes_the_scores_of_a_test_too():
+    event = Event("after_test_epoch", "test", 40, 2, length=3, metrics={"acc": 0.5})
+    _, effects = drive(TextLoggerHook(), [event])
+    assert effects == [WriteScalars(40, 2, "test", {"acc": 0.5}), WriteText("Epoch(test) [2][3]\tacc: 0.5000")]
 
 
 def test_an_interrupt_checks_the_losses_that_were_not_read_yet():

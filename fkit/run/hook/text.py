@@ -164,13 +164,19 @@ class TextLoggerHook(Hook):
         memory = Memory(observed=told._replace(held=()))
         if not means:
             return memory, ()
-        row = WriteScalars(event.iteration, event.epoch, "val", means)
+        row = WriteScalars(event.iteration, event.epoch, event.mode, means)
         if not event.metrics and not self.style.by_epoch:  # mmcv has no line of an iteration-based run's val steps
             return memory, (row,)
         counted = event.epoch if self.by_epoch else event.iteration
-        where = f"Epoch(val) [{counted}][{event.length}]" if self.by_epoch else f"Iter(val) [{event.length}]"
+        where = (
+            f"Epoch({event.mode}) [{counted}][{event.length}]"
+            if self.by_epoch
+            else f"Iter({event.mode}) [{event.length}]"
+        )
         words = [f"{name}: {value:.4f}" for name, value in means.items()]
-        return memory, self._line(event._replace(inner=event.length), "val", where, words, row, {}, means)
+        return memory, self._line(event._replace(inner=event.length), event.mode, where, words, row, {}, means)
+
+    after_test_epoch = after_val_epoch
 
     def after_run(self, memory: Memory, run: RunState, event: Event) -> Answer:
         if self.out_dir is None:
