@@ -121,7 +121,7 @@ def validation(fold: Fold, run: RunState, after: Position, data: Mapping[str, So
         return {}, rows[0]
 
     run = run._replace(position=after)
-    length = _all_of(source, f"data[{mode!r}]", what)
+    length = _all_of(source, f"data[{mode!r}] (of {mode}_dataloader)", what)
     for name in (f"before_{mode}", f"before_{mode}_epoch"):
         run = yield from _say(fold, run, name, length, begun)
     run, signal = yield from _through(fold, run, one_pass(source, place), length, begun, act, mode)
