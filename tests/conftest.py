@@ -2,6 +2,7 @@
 
 import contextlib
 import os
+import sys
 
 import pytest
 from hypothesis import settings
@@ -17,6 +18,13 @@ settings.load_profile("shared")
 
 @pytest.fixture
 def here(tmp_path):
-    """The temporary folder, as the working folder."""
-    with contextlib.chdir(tmp_path):
-        yield tmp_path
+    """The temporary folder, as the working folder; what is imported from it goes again, and Python looks there no more."""
+    modules, places = set(sys.modules), list(sys.path)
+    try:
+        with contextlib.chdir(tmp_path):
+            yield tmp_path
+    finally:
+        sys.path[:] = places
+        for name in set(sys.modules) - modules:
+            if str(getattr(sys.modules[name], "__file__", None)).startswith(str(tmp_path)):
+                del sys.modules[name]

@@ -202,7 +202,7 @@ def test_data_without_end_that_ends_is_an_error():
 
 
 def test_validation_on_data_without_end_is_an_error():
-    with pytest.raises(FkitValueError, match=r"data\['val'\] is endless"):
+    with pytest.raises(FkitValueError, match=r"data\['val'\] \(of val_dataloader\) is endless"):
         drive(plan_of(epochs(1) | hooks(10)), {"train": Same(5), "val": Same(None)})
 
 
