@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from fkit.config.change.action import DictAction as DictAction
     from fkit.config.config import Config as Config
     from fkit.config.config import load_config as load_config
-    from fkit.data.dataset import Dataset as Dataset
+    from fkit.data.dataset.own import Dataset as Dataset
     from fkit.data.source import Source as Source
     from fkit.data.transform.transform import Transform as Transform
     from fkit.edge.score import test_config as test_config
@@ -70,7 +70,7 @@ _NAMES = (
     ("validate_config", "fkit.edge.score:validate_config"),
     ("Source", "fkit.data.source:Source"),
     # what an experiment of one's own is made of
-    ("Dataset", "fkit.data.dataset:Dataset"),
+    ("Dataset", "fkit.data.dataset.own:Dataset"),
     ("Transform", "fkit.data.transform.transform:Transform"),
     ("Metric", "fkit.training.metric:Metric"),
     ("Hook", "fkit.run.hook.hook:Hook"),

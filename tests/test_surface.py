@@ -44,6 +44,7 @@ SURFACE = {
     "fkit.catalog.openmmlab": {},
     "fkit.data.collate": {},
     "fkit.data.dataset": {"Indexed": "a protocol"},
+    "fkit.data.dataset.indexed": {"Indexed": "a protocol"},
     "fkit.data.digest": {},
     "fkit.data.folder": {},
     "fkit.data.identity": {},

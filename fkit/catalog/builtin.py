@@ -169,8 +169,8 @@ _SCHEDULES = (
 )
 
 _DATA = (
-    ("datasets", "Digits", "fkit.data.dataset:Digits", None, None),
-    ("datasets", "ImageFiles", "fkit.data.dataset:ImageFiles", None, None),
+    ("datasets", "Digits", "fkit.data.dataset.digits:Digits", None, None),
+    ("datasets", "ImageFiles", "fkit.data.dataset.files:ImageFiles", None, None),
     ("datasets", "ImageFolder", "fkit.data.folder:ImageFolder", None, None),
     ("data_samplers", "DefaultSampler", "fkit.data.sampler:DefaultSampler", None, None),
     ("data_samplers", "InfiniteSampler", "fkit.data.sampler:InfiniteSampler", None, None),

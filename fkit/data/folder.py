@@ -8,7 +8,7 @@ from typing import Any, cast
 
 from frozendict import frozendict
 
-from fkit.data.dataset import Pipeline, checked, compose
+from fkit.data.dataset.indexed import Pipeline, checked, compose
 from fkit.data.digest import digest_of_names
 from fkit.data.transform.transform import Sample
 from fkit.tree.check import expect

@@ -8,7 +8,7 @@ from typing import Any, NamedTuple, Protocol
 from fkit.array.random import generator, key
 from fkit.data.ambient import repeatable, reseed
 from fkit.data.collate import collate as default_collate
-from fkit.data.dataset import Indexed
+from fkit.data.dataset.indexed import Indexed
 from fkit.data.transform.transform import Compose, Sample, of_others
 from fkit.structures.batch import Batch
 from fkit.tree.error import FkitError, FkitTypeError, like, quoted

@@ -13,7 +13,8 @@ from numpy.typing import NDArray
 
 from fkit.catalog.report import broken
 from fkit.data.collate import collate as default_collate
-from fkit.data.dataset import Indexed, check_dataset
+from fkit.data.dataset.indexed import Indexed
+from fkit.data.dataset.own import check_dataset
 from fkit.data.job import Job, Maker, Workers
 from fkit.data.key import check_loader
 from fkit.data.sampler import DefaultSampler, Sampler, check_sampler, count_of, order_of

@@ -12,7 +12,7 @@ from fkit.catalog.report import origin_of
 from fkit.config.schema import PART, check, listed
 from fkit.data.ambient import repeatable, reseed
 from fkit.data.collate import collate
-from fkit.data.dataset import checked
+from fkit.data.dataset.indexed import checked
 from fkit.data.transform.transform import Sample, Transform, as_transform, is_random, of_others
 from fkit.recipe.label import datasets_of
 from fkit.recipe.settings import Part, Settings
