@@ -92,6 +92,8 @@ SURFACE = {
     "fkit.fileio.zoo": {},
     "fkit.image": {"imshow": "opens a window", "flowshow": "opens a window"},
     "fkit.structures": {},
+    "fkit.structures.clip": {},
+    "fkit.structures.mask": {},
     "fkit.visualize.curves": {"Series": "a tuple: what curves are drawn of"},
     "fkit.visualize.prediction": {"Answer": "a tuple"},
     "fkit.visualize.visualizer": {},
