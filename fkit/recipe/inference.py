@@ -120,9 +120,10 @@ class Pictures:
         fetch = _Others(self.paths)
         sample: Any = fetch(index)
         draws = generator(of) if any(is_random(step.transform) for step in self.steps) else None
-        for step in self.steps:
+        streams = Streams(tuple(step.transform for step in self.steps), draws, fetch)
+        for place, step in enumerate(self.steps):
             try:
-                sample = step.transform(sample, draws, fetch)
+                sample = step.transform(sample, *streams(place))
             except Exception as cause:
                 lacks = _lacking(cause, sample)
                 if lacks is not None:

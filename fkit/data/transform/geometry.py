@@ -9,10 +9,11 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from fkit.data.transform.draw import needed
 from fkit.data.transform.transform import Fetch, Sample, Transform, replaced
 from fkit.image.resize import imresize, interpolation_code, rescale_size
 from fkit.tree.check import check_fields, expect, expect_number
-from fkit.tree.error import FkitRuntimeError, FkitValueError
+from fkit.tree.error import FkitValueError
 
 __all__ = ["RandomFlip", "Resize", "ShiftScaleRotate", "Turn"]
 
@@ -231,13 +232,3 @@ def _check_numbers(value: Any, what: str, whole: bool = False) -> None:
     """Refuse what is neither a number nor a list of them."""
     for one in value if isinstance(value, (list, tuple)) else (value,):
         expect_number(one, what, whole=whole)
-
-
-def needed(rng: np.random.Generator | None, of: object) -> np.random.Generator:
-    """``rng``, or an error that says who draws."""
-    if rng is None:
-        raise FkitRuntimeError(
-            f"{type(of).__name__} draws, and was given no rng.",
-            repair="Pass one: t(sample, fkit.array.random.generator(fkit.array.random.key(0))).",
-        )
-    return rng

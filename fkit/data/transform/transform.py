@@ -7,25 +7,31 @@ from typing import Annotated, Any, Protocol, cast
 
 import numpy as np
 
+from fkit.array.random import generator, key
 from fkit.catalog.entry import Built
 from fkit.data.ambient import repeatable, reseed
 from fkit.tree.check import expect
 from fkit.tree.contract import Contract, expect_contract, expect_fit, title
-from fkit.tree.error import FkitError, FkitTypeError, like, quoted
+from fkit.tree.error import FkitError, FkitRuntimeError, FkitTypeError, like, quoted
 from fkit.tree.frozen import frozen
 from fkit.tree.trace import blamed
 
 __all__ = [
     "Compose",
+    "Earlier",
     "Fetch",
     "Foreign",
+    "Holder",
     "Sample",
+    "Streams",
     "Transform",
     "as_transform",
     "is_random",
     "of_others",
     "replaced",
 ]
+
+_TRIES = 16  # samples that are dropped, one after the other, before a fetch gives up
 
 Sample = Mapping[str, Any]
 """One sample: a frozen mapping. ``img`` (H, W, C), ``gt_label`` int, ``sample_idx`` int, ``img_path`` str, ..."""
@@ -85,12 +91,41 @@ class Transform:
         return self.apply(sample, self.draw(sample, rng, fetch))
 
 
+class Holder(Transform):
+    """A transform that holds others: it draws where one of them does, and is of others where one of them is.
+
+    Subclasses write ``parts``, and `__call__` beside `draw` and `apply` where drawing has to carry steps out: a call does
+    it once, draw and apply twice.
+    """
+
+    @property
+    def parts(self) -> tuple[Transform, ...]:
+        """The transforms it holds."""
+        return ()
+
+    @property
+    def random(self) -> bool:
+        """Whether it draws, or any transform that it holds."""
+        return any(is_random(part) for part in self.parts)
+
+    @property
+    def of_others(self) -> bool:
+        """Whether any part is code of others, which may draw from the global generators."""
+        return any(of_others(part) for part in self.parts)
+
+
 @dataclass(frozen=True)
-class Compose(Transform):
+class Compose(Holder):
     """Transforms one after the other.
 
+    Each step draws from a generator of its own, which follows from the one that the pipeline is given and the step's
+    place: what a step draws does not depend on how much another drew. A step that mixes samples gets a ``fetch`` which
+    gives another sample as the steps before this one would give it. A step that gives None drops the sample: then the
+    answer is None.
+
     Args:
-        transforms: the steps; each a `Transform`, or a callable that takes and returns a dict as OpenMMLab's do.
+        transforms: the steps; each a `Transform`, or a callable that takes and returns a dict as OpenMMLab's do. One that
+            is no list is the only one.
 
     Raises:
         FkitError: a step failed: names the step and its place, of the same class as the cause.
@@ -106,42 +141,108 @@ class Compose(Transform):
 
     def __post_init__(self) -> None:
         several: Any = self.transforms
-        if isinstance(several, (str, Mapping)) or not isinstance(several, Iterable):
+        if isinstance(several, (str, Mapping)) or not (isinstance(several, Iterable) or callable(several)):
             raise FkitTypeError(f"Compose: transforms is a list of transforms, not {quoted(several)}.")
-        steps = tuple(_step(step, place) for place, step in enumerate(cast("Iterable[Any]", several)))
+        row = cast("Iterable[Any]", several) if isinstance(several, Iterable) else (several,)
+        steps = tuple(_step(step, place) for place, step in enumerate(row))
         object.__setattr__(self, "transforms", steps)
         object.__setattr__(self, "steps", steps)
 
     @property
-    def random(self) -> bool:
-        """Whether any step draws."""
-        return any(is_random(step) for step in self.steps)
-
-    @property
-    def of_others(self) -> bool:
-        """Whether any step is code of others, which may draw from the global generators."""
-        return any(of_others(step) for step in self.steps)
+    def parts(self) -> tuple[Transform, ...]:
+        return self.steps
 
     def draw(self, sample: Sample, rng: np.random.Generator | None, fetch: Fetch | None) -> tuple[Any, ...]:
-        """The steps' draws in order; a later one sees what the earlier made of the sample."""
+        """The steps' draws in order, as far as the sample gets; a later one sees what the earlier made of the sample."""
         drawn: list[Any] = []
-        for step in self.steps:
-            drawn.append(step.draw(sample, rng, fetch))
-            sample = step.apply(sample, drawn[-1])
+        streams = self.streams(rng, fetch)
+        for place, step in enumerate(self.steps):
+            drawn.append(step.draw(sample, *streams(place)))
+            left: Any = step.apply(sample, drawn[-1]) if place + 1 < len(self.steps) else None
+            if left is None:
+                break
+            sample = left
         return tuple(drawn)
 
-    def apply(self, sample: Sample, params: tuple[Any, ...]) -> Sample:
-        for step, drawn in zip(self.steps, params, strict=True):
+    def apply(self, sample: Sample, params: tuple[Any, ...]) -> Any:
+        for step, drawn in zip(self.steps, params, strict=False):  # of a sample that was dropped there are fewer
             sample = step.apply(sample, drawn)
         return sample
 
-    def __call__(self, sample: Sample, rng: np.random.Generator | None = None, fetch: Fetch | None = None) -> Sample:
+    def __call__(self, sample: Sample, rng: np.random.Generator | None = None, fetch: Fetch | None = None) -> Any:
+        streams = self.streams(rng, fetch)
         for place, step in enumerate(self.steps):
             try:
-                sample = _mapping(step(sample, rng, fetch))
+                done: Any = step(sample, *streams(place))
+                if done is None:
+                    return None
+                sample = _mapping(done)
             except Exception as cause:
                 raise _failed(step, place, sample, cause) from cause
         return sample
+
+    def streams(self, rng: np.random.Generator | None, fetch: Fetch | None) -> "Streams":
+        """Where the steps draw from, for one sample."""
+        return Streams(self.steps, rng, fetch)
+
+
+class Streams:
+    """Where the steps of a pipeline draw from for one sample: ``streams(place)`` is a step's generator and fetch, asked for
+    in order. Steps that draw are counted alone: one that does not draw may come or go.
+
+    Args:
+        steps: of the pipeline.
+        rng: of the pipeline; one number of it decides all generators. None where nothing draws.
+        fetch: raw samples.
+        earlier: whether a step's fetch gives samples as the steps before it give them, or as ``fetch`` does.
+    """
+
+    def __init__(
+        self, steps: tuple[Transform, ...], rng: np.random.Generator | None, fetch: Fetch | None, earlier: bool = True
+    ) -> None:
+        self.steps, self.fetch, self.earlier = steps, fetch, earlier
+        self.seed = None if rng is None else int(rng.integers(2**63))
+        self.drew = 0
+
+    def __call__(self, place: int) -> tuple[np.random.Generator | None, Fetch | None]:
+        if self.seed is None or not is_random(self.steps[place]):
+            return None, self.fetch
+        self.drew += 1
+        fetch = self.fetch
+        if fetch is not None:
+            before = self.steps[:place] if self.earlier else ()
+            base = fetch if not isinstance(fetch, Earlier) else fetch.base
+            fetch = Earlier(getattr(fetch, "steps", ()) + before, base, key(self.seed, "fetch", self.drew)[0])
+        return generator(key(self.seed, "step", self.drew)), fetch
+
+
+class Earlier(Fetch):
+    """Other samples as the first steps of a pipeline give them; each call has draws of its own.
+
+    Args:
+        steps: the first steps.
+        base: raw samples.
+        seed: with the number of the call, decides what the steps draw.
+    """
+
+    def __init__(self, steps: tuple[Transform, ...], base: Fetch, seed: int) -> None:
+        self.steps, self.base, self.seed, self.calls = steps, base, seed, 0
+
+    def __len__(self) -> int:
+        return len(self.base)
+
+    def __call__(self, index: int) -> Sample:
+        self.calls += 1
+        rng = generator(key(self.seed, self.calls))
+        for _ in range(_TRIES):
+            sample = Compose(self.steps)(self.base(index), rng, self.base)
+            if sample is not None:
+                return sample
+            index = int(rng.integers(len(self)))
+        raise FkitRuntimeError(
+            f"{_TRIES} samples in a row were dropped by the steps before the one that mixes samples.",
+            repair="Let a filter keep more, or let it come after the step that mixes.",
+        )
 
 
 @dataclass(frozen=True)
@@ -231,9 +332,10 @@ def as_transform(step: Any) -> Transform:
 
 def is_random(step: Any) -> bool:
     """Whether a transform draws: a generator is made only for a pipeline that does."""
-    if isinstance(step, Compose):
+    if isinstance(step, Holder):
         return step.random
-    return not isinstance(step, Transform) or type(step).draw is not Transform.draw
+    kind = cast(Any, type(step))
+    return not isinstance(step, Transform) or kind.draw is not Transform.draw or kind.__call__ is not Transform.__call__
 
 
 def of_others(part: Any) -> bool:
