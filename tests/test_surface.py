@@ -53,7 +53,7 @@ SURFACE = {
     "fkit.data.source": {},
     "fkit.data.job": {"Workers": "a protocol"},
     "fkit.data.ambient": {},
-    "fkit.data.transform.transform": {"Fetch": "a protocol"},
+    "fkit.data.transform.transform": {"Fetch": "a protocol"} | dict.fromkeys(("Earlier", "Streams"), "of the room"),
     "fkit.data.transform.composition": {},
     "fkit.data.transform.draw": {},
     "fkit.data.transform.formatting": {},

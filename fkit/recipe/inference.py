@@ -13,7 +13,7 @@ from fkit.config.schema import PART, check, listed
 from fkit.data.ambient import repeatable, reseed
 from fkit.data.collate import collate
 from fkit.data.dataset.indexed import checked
-from fkit.data.transform.transform import Sample, Transform, as_transform, is_random, of_others
+from fkit.data.transform.transform import Sample, Streams, Transform, as_transform, is_random, of_others
 from fkit.recipe.label import datasets_of
 from fkit.recipe.settings import Part, Settings
 from fkit.recipe.source import build_part, said_at

@@ -250,15 +250,13 @@ class MultiBranch(Holder):
         if any(one is None for one in done.values()):
             return None
         keys = dict.fromkeys(key for one in done.values() for key in one)
-        return frozen(
-            {key: frozen({name: done.get(name, {}).get(key) for name in self.branch_field}) for key in keys}
-        )
+        return frozen({key: frozen({name: done.get(name, {}).get(key) for name in self.branch_field}) for key in keys})
 
 
 def _pipelines(name: str, several: Any) -> tuple[Compose, ...]:
     if isinstance(several, (str, Mapping)) or not isinstance(several, Iterable):
         raise FkitTypeError(f"{name}: transforms is a list of pipelines, not {quoted(several)}.")
-    row = cast("tuple[Any, ...]", tuple(cast("Iterable[Any]", several)))
+    row = tuple(cast("Iterable[Any]", several))
     if not row:
         raise FkitValueError(f"{name}: transforms is an empty list.", repair="Give at least one pipeline.")
     return tuple(one if isinstance(one, Compose) else Compose(one) for one in row)

@@ -3,6 +3,7 @@
 import numpy as np
 
 from fkit.data.transform.transform import Fetch, Sample
+from fkit.tree.check import expect
 from fkit.tree.error import FkitRuntimeError
 
 __all__ = ["another", "needed"]
@@ -15,6 +16,7 @@ def needed(rng: np.random.Generator | None, of: object) -> np.random.Generator:
             f"{type(of).__name__} draws, and was given no rng.",
             repair="Pass one: t(sample, fkit.array.random.generator(fkit.array.random.key(0))).",
         )
+    expect(rng, np.random.Generator, "`rng` is a numpy Generator")
     return rng
 
 
