@@ -126,10 +126,19 @@ def fuzz(session: nox.Session) -> None:
 
 @nox.session
 def count(session: nox.Session) -> None:
-    """How many of OpenMMLab's released configs find all that their runs are made of: ``nox -s count``; arguments go to
-    experiments/count.py, ``--inventory FILE`` among them."""
-    session.install(*PINNED, "-e", ".")
-    session.run("python", "experiments/count.py", "--least", "2340", *session.posargs, env=ONE_THREAD)
+    """How many of OpenMMLab's released configs find all that their runs are made of: ``nox -s count``; and their transforms,
+    datasets and metrics: ``nox -s count -- data``, which downloads four wheels for their configs. More arguments go to
+    experiments/count.py (``--inventory FILE`` among them) or experiments/count_data.py."""
+    session.install(*PINNED, "-e", ".[coco]")
+    if session.posargs[:1] != ["data"]:
+        session.run("python", "experiments/count.py", "--least", "2340", *session.posargs, env=ONE_THREAD)
+        return
+    folder = Path(session.create_tmp()).resolve() / "packages"
+    wheels = ("mmdet==3.3.0", "mmsegmentation==1.2.2", "mmpose==1.3.2", "mmpretrain==1.2.0")
+    if not folder.exists():
+        session.run("python", "-m", "pip", "install", "-q", "--no-deps", "--target", str(folder), *wheels)
+    least = ("--least", "2150", "2050", "2150")
+    session.run("python", "experiments/count_data.py", str(folder), *least, *session.posargs[1:], env=ONE_THREAD)
 
 
 @nox.session
