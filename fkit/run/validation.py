@@ -16,7 +16,7 @@ from fkit.run.tell import Fold, Item
 from fkit.structures.batch import Batch
 from fkit.tree.check import expect
 from fkit.tree.error import FkitError, FkitValueError
-from fkit.tree.frozen import frozen
+from fkit.tree.frozen import EMPTY, frozen
 
 __all__ = ["held_out", "losses_of", "test", "validate", "validation"]
 
@@ -105,20 +105,17 @@ def validation(fold: Fold, run: RunState, after: Position, data: Mapping[str, So
     begun, source = run, source_of(data, mode)
     place = f"validation after iteration {run.iteration}, batch" if fold.saves else "batch"
     scoring, program = fold.plan.scoring, fold.plan.program
-    scored = [
-        (suffix, Tally(evaluator, fold.plan.room, place), one)
-        for suffix, one in (
-            ("", program),
-            *((suffix, program._replace(predict=predict)) for suffix, predict in program.beside.items()),
-        )
-    ]
+    programs = {"": program, **{name: program._replace(predict=predict) for name, predict in program.beside.items()}}
+    tallies = {suffix: Tally(evaluator, fold.plan.room, place) for suffix in programs}
+    others = [(one, tallies[suffix]) for suffix, one in programs.items() if suffix]
+    predict, add = scoring.predict, tallies[""].add
 
     def act(run: RunState, number: int, batch: Batch) -> tuple[Mapping[str, Any], Any]:
-        rows: list[Any] = []
-        for _, tally, mine in scored:
-            rows.append(attempt("the model", place, number, scoring.predict, mine, run.train, batch))
-            tally.add(number, batch, rows[-1])
-        return {}, rows[0]
+        outputs = attempt("the model", place, number, predict, program, run.train, batch)
+        add(number, batch, outputs)
+        for one, tally in others:
+            tally.add(number, batch, attempt("the model", place, number, predict, one, run.train, batch))
+        return EMPTY, outputs
 
     run = run._replace(position=after)
     length = _all_of(source, f"data[{mode!r}] (of {mode}_dataloader)", what)
@@ -128,7 +125,7 @@ def validation(fold: Fold, run: RunState, after: Position, data: Mapping[str, So
     if signal:
         return begun, signal
     try:
-        scores = {name + suffix: score for suffix, tally, _ in scored for name, score in tally.metrics().items()}
+        scores = {name + suffix: score for suffix, tally in tallies.items() for name, score in tally.metrics().items()}
         run = run._replace(metrics=frozen(scores))
     except FkitError as error:
         raise fold.said(error, part=mode) from error.__cause__

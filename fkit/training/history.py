@@ -12,7 +12,7 @@ from fkit.tree.check import expect, expect_number
 from fkit.tree.error import FkitKeyError, FkitTypeError, FkitValueError, quoted
 from fkit.tree.frozen import EMPTY, frozen
 
-__all__ = ["STATISTICS", "HistoryBuffer", "LogBuffer", "Statistic", "Totals", "weighted"]
+__all__ = ["STATISTICS", "HistoryBuffer", "LogBuffer", "Statistic", "Totals", "mean_of", "weighted"]
 
 _LEAF = 256  # values that are kept as they came, until they become one array
 _LONGEST = 1_000_000  # mmengine's bound
@@ -254,12 +254,10 @@ class Totals(NamedTuple):
 
     def add(self, values: Sequence[float]) -> "Totals":
         """With more values."""
-        return Totals(
-            self.total + sum(values),
-            self.number + len(values),
-            float(np.min((self.low, *values))),
-            float(np.max((self.high, *values))),
-        )
+        low, high = min((self.low, *values)), max((self.high, *values))  # of nan first, nan
+        if any(map(math.isnan, values)):
+            low = high = math.nan
+        return Totals(self.total + sum(values), self.number + len(values), float(low), float(high))
 
     def statistic(self, method: str) -> float:
         """ "mean", "min" or "max" of them all."""
@@ -316,6 +314,20 @@ class LogBuffer:
     def clear(self) -> "LogBuffer":
         """With nothing."""
         return LogBuffer()
+
+
+def mean_of(values: Sequence[float]) -> float:
+    """The mean of a few numbers; nan of none.
+
+    Example:
+        >>> mean_of([0.1, 0.1, 0.1]), mean_of([math.inf, -math.inf])
+        (0.1, nan)
+    """
+    expect(values, (list, tuple), "`values` are a list of numbers")
+    try:
+        return math.fsum(values) / len(values) if values else math.nan
+    except (ValueError, OverflowError):  # inf beside -inf; too large a sum
+        return sum(values) / len(values)
 
 
 def weighted(values: NDArray[Any], counts: NDArray[Any]) -> float:

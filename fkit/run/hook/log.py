@@ -116,9 +116,9 @@ class LoggerHook(Hook):
         if done % self.interval and not (at_end and self._last(event.length, event.total)):
             return memory, ()
         told: Told = memory.observed
-        reading = read_steps(event, run, told.said)
-        told = self._absorbed(told, reading, rates_of(run))
-        row = WriteScalars(event.iteration, event.epoch, "train", {**reading.newest, **rates_of(run)})
+        reading, rates = read_steps(event, run, told.said), rates_of(run)
+        told = self._absorbed(told, reading, rates)
+        row = WriteScalars(event.iteration, event.epoch, "train", {**reading.newest, **rates})
         if reading.failed:
             return Memory(observed=told), (row, *reading.effects)
         epoch = event.epoch + (event.inner < event.length or not event.length)

@@ -35,10 +35,6 @@ class Reading(NamedTuple):
         """Whether a loss is not finite."""
         return bool(self.effects) and isinstance(self.effects[-1], Fail)
 
-    def means(self) -> dict[str, float]:
-        """The mean of each value over the steps that had it."""
-        return {name: _mean(column) for name, column in self.columns.items()}
-
 
 def read_steps(event: Event, run: RunState, said: Iterable[str] = ()) -> Reading:
     """Read what the steps of an event's window logged, in one wait.
@@ -95,10 +91,3 @@ def _strange(
             )
             asked.setdefault(name, WriteText(text, "WARNING"))
     return tuple(asked.values())
-
-
-def _mean(values: list[float]) -> float:
-    try:
-        return math.fsum(values) / len(values)
-    except (ValueError, OverflowError):  # inf beside -inf
-        return math.nan

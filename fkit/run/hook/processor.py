@@ -6,9 +6,7 @@ from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import Any, NamedTuple, cast
 
-from frozendict import frozendict
-
-from fkit.training.history import STATISTICS, HistoryBuffer, Statistic, Totals
+from fkit.training.history import STATISTICS, HistoryBuffer, Statistic, Totals, mean_of
 from fkit.tree.check import check_fields, expect
 from fkit.tree.error import FkitKeyError, FkitTypeError, FkitValueError, quoted
 from fkit.tree.frozen import EMPTY, frozen
@@ -66,8 +64,10 @@ class Track(NamedTuple):
         totals = self.epoch if window == "epoch" else self.whole
         if totals is not None and not isinstance(window, int) and method not in methods:
             return totals.statistic(method)
-        size = window if isinstance(window, int) else None
-        return HistoryBuffer(self.newest, (1,) * len(self.newest), methods=methods).statistics(method, size)
+        values = self.newest[-window:] if isinstance(window, int) else self.newest
+        if method == "mean" and method not in methods:
+            return mean_of(values)
+        return HistoryBuffer(values, (1,) * len(values), methods=methods).statistics(method)
 
 
 class At(NamedTuple):
@@ -130,6 +130,7 @@ class LogProcessor:
     mean_pattern: str = r".*(loss|time|data_time|grad_norm).*"
     methods: Mapping[str, Statistic] = EMPTY
     custom: tuple[Custom, ...] = field(init=False, default=())
+    _averaged: re.Pattern[str] = field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
         check_fields(self)
@@ -137,7 +138,7 @@ class LogProcessor:
             if getattr(self, name) < least:
                 raise FkitValueError(f"LogProcessor: {name}={getattr(self, name)}: at least {least}.", path=name)
         try:
-            re.compile(self.mean_pattern)
+            object.__setattr__(self, "_averaged", re.compile(self.mean_pattern))
         except re.error as cause:
             what = f"LogProcessor: mean_pattern={self.mean_pattern!r} is no regular expression: {cause}."
             raise FkitValueError(what, path="mean_pattern") from cause
@@ -154,6 +155,8 @@ class LogProcessor:
 
     def longest(self, name: str) -> int:
         """Newest values of a scalar that its statistics need."""
+        if not self.custom:
+            return self.window_size
         asked = [one for one in self.custom if one.data_src == name and one.method_name != "current"]
         sizes = [one.window_size for one in asked if isinstance(one.window_size, int)]
         own = any(one.method_name in self.methods and not isinstance(one.window_size, int) for one in asked)
@@ -219,7 +222,6 @@ class LogProcessor:
 
     def _collect(self, mode: str, scalars: Scalars, at: At, whole: bool = False) -> dict[str, Any]:
         """Name -> the statistic that is said of it; ``whole`` averages times over the pass."""
-        sizes = frozendict(epoch=at.inner, **{"global": at.iteration})
         names = {name.removeprefix(f"{mode}/"): source for name, source in scalars.items() if name.startswith(mode)}
 
         def of(source: HistoryBuffer | Track, method: str, window: int | str | None) -> float:
@@ -227,11 +229,13 @@ class LogProcessor:
                 return source.statistic(method, window, self.methods)
             for name, function in self.methods.items():
                 source = source.register_statistics(name, function)
-            return source.statistics(method, sizes[window] if isinstance(window, str) else window)
+            if isinstance(window, str):
+                window = at.inner if window == "epoch" else at.iteration
+            return source.statistics(method, window)
 
         values: dict[str, Any] = {}
         for name, source in names.items():
-            averaged = re.search(self.mean_pattern, name) is not None
+            averaged = self._averaged.search(name) is not None
             values[name] = of(source, "mean", self.window_size) if averaged else of(source, "current", None)
         times = [Custom(name, "mean", "epoch") for name in _TIMES] if whole else []
         for one in (*self.custom, *times):
