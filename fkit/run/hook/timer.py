@@ -36,7 +36,8 @@ def timed(times: Times, steps: tuple[Step, ...]) -> tuple[Times, list[float], li
         (Times(last=90.0, total=2.0, steps=1), [2.0], [0.5])
     """
     last, total, count = times
-    took, waited = list[float](), list[float]()
+    took: list[float] = []
+    waited: list[float] = []
     for _, _, issued, arrived, paused in steps:
         if issued is not None and last is not None and not paused:
             took.append(issued - last)

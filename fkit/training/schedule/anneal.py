@@ -3,6 +3,7 @@
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from functools import cached_property
 from typing import Any, ClassVar
 
 import numpy as np
@@ -35,7 +36,7 @@ class CosineAnnealingLR(Ranged):
         super().__post_init__()
         one_of(self, "eta_min", "eta_min_ratio")
 
-    @property
+    @cached_property
     def half(self) -> float:
         """Steps of half a wave."""
         return self.T_max if self.T_max is not None else self.end - self.begin
@@ -61,10 +62,11 @@ class CosineAnnealingLR(Ranged):
         return 1 + math.cos(math.pi * t / self.half)
 
     def shape(self, steps: Sequence[int], value: Value, origin: Value) -> Value:
-        weights, low = np.array([self.weight(t) for t in steps])[:, None], self.low(origin)
-        if steps[-1] <= self.half or not self.turns:
+        low, half = self.low(origin), self.half
+        weights = np.array([self.weight(t) for t in steps])[:, None]
+        if steps[-1] <= half or not self.turns:
             return low + (value - low) * weights / 2
-        high = np.where(np.array(steps)[:, None] <= self.half, value, origin)
+        high = np.where(np.array(steps)[:, None] <= half, value, origin)
         return low + (high - low) * weights / 2
 
     def map(self, t: int, origin: Value) -> Map:

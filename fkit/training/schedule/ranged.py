@@ -94,10 +94,11 @@ class Ranged:
             origin: (G,), what the hyperparameter had before any policy: mmengine's ``initial_lr``.
         """
         t = (at.epoch if self.by_epoch else at.iteration) - self.begin
-        if self.by_epoch or t >= self.last:
-            return value if t < 0 else self.shape((min(t, self.last),), value, origin)
+        last = self.last
+        if self.by_epoch or t >= last:
+            return value if t < 0 else self.shape((min(t, last),), value, origin)
         before = min(max(-t, 0), count)  # steps that the policy leaves as they are
-        steps = tuple(min(t + i, self.last) for i in range(before, count))
+        steps = tuple([min(t + i, last) for i in range(before, count)])
         if not before:
             return self.shape(steps, value, origin)
         return np.concatenate((value[:before], self.shape(steps, value[before:], origin)) if steps else (value,))
