@@ -320,8 +320,8 @@ def mean_of(values: Sequence[float]) -> float:
     """The mean of a few numbers; nan of none.
 
     Example:
-        >>> mean_of([0.1, 0.1, 0.1]), mean_of([math.inf, -math.inf])
-        (0.1, nan)
+        >>> mean_of([1e16, 3.0, -1e16]), mean_of([math.inf, -math.inf])
+        (1.0, nan)
     """
     expect(values, (list, tuple), "`values` are a list of numbers")
     try:
