@@ -131,7 +131,7 @@ def same(actual: Any, expected: Any, grey: int, where: str) -> None:
                     zip(one, other, strict=True) if isinstance(expected, PolygonMasks) else ((one, other),)
                 ):
                     compare(np.asarray(part), np.asarray(recorded).astype(np.asarray(part).dtype), grey)
-        elif isinstance(expected, np.ndarray) and not isinstance(actual, (list, tuple)):
+        elif isinstance(expected, np.ndarray):
             array = np.asarray(actual)
             if array.dtype.kind == expected.dtype.kind == "f":
                 expected = expected.astype(np.result_type(array.dtype, expected.dtype))
