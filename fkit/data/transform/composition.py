@@ -14,7 +14,7 @@ from fkit.tree.check import expect, expect_number
 from fkit.tree.error import FkitTypeError, FkitValueError, quoted
 from fkit.tree.frozen import frozen
 
-__all__ = ["Chosen", "MultiBranch", "RandomApply", "RandomChoice", "RandomOrder"]
+__all__ = ["Chosen", "MultiBranch", "RandomApply", "RandomChoice", "RandomOrder", "chances", "pipelines_of"]
 
 Steps = Annotated[Iterable[Any], Built("transforms")]
 
@@ -53,19 +53,8 @@ class RandomChoice(Holder):
     pipelines: tuple[Compose, ...] = field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
-        pipelines = _pipelines("RandomChoice", self.transforms)
-        prob: Any = self.prob
-        if prob is not None:
-            expect(prob, (list, tuple), "RandomChoice: prob is a list of probabilities, one a pipeline")
-            for one in prob:
-                expect_number(one, "RandomChoice: prob")
-            prob = tuple(float(one) for one in prob)
-            if len(prob) != len(pipelines):
-                raise FkitValueError(f"RandomChoice: {len(prob)} probabilities for {len(pipelines)} pipelines.")
-            if not all(one >= 0 for one in prob) or not math.isclose(sum(prob), 1, abs_tol=1e-8):
-                raise FkitValueError(
-                    f"RandomChoice: prob = {self.prob!r}: none is below 0, and their sum is 1, not {sum(prob):g}."
-                )
+        pipelines = pipelines_of(type(self).__name__, self.transforms)
+        prob = chances(type(self).__name__, self.prob, len(pipelines))
         object.__setattr__(self, "transforms", pipelines)
         object.__setattr__(self, "pipelines", pipelines)
         object.__setattr__(self, "prob", prob)
@@ -253,13 +242,43 @@ class MultiBranch(Holder):
         return frozen({key: frozen({name: done.get(name, {}).get(key) for name in self.branch_field}) for key in keys})
 
 
-def _pipelines(name: str, several: Any) -> tuple[Compose, ...]:
+def pipelines_of(name: str, several: Any) -> tuple[Compose, ...]:
+    """A list of pipelines, each a list of transforms or one; ``name`` is whose they are.
+
+    Example:
+        >>> pipelines_of("RandomChoice", [])
+        Traceback (most recent call last):
+        ...
+        fkit.tree.error.FkitValueError: RandomChoice: transforms is an empty list.
+          Give at least one pipeline.
+    """
     if isinstance(several, (str, Mapping)) or not isinstance(several, Iterable):
         raise FkitTypeError(f"{name}: transforms is a list of pipelines, not {quoted(several)}.")
     row = tuple(cast("Iterable[Any]", several))
     if not row:
         raise FkitValueError(f"{name}: transforms is an empty list.", repair="Give at least one pipeline.")
     return tuple(one if isinstance(one, Compose) else Compose(one) for one in row)
+
+
+def chances(name: str, prob: Any, count: int) -> tuple[float, ...] | None:
+    """Probabilities of ``count`` things, checked; None is None.
+
+    Example:
+        >>> chances("RandomChoice", [0.5, 0.25, 0.25], 3)
+        (0.5, 0.25, 0.25)
+    """
+    expect_number(count, "`count`", whole=True)
+    if prob is None:
+        return None
+    expect(prob, (list, tuple), f"{name}: prob is a list of probabilities, one a pipeline")
+    for one in prob:
+        expect_number(one, f"{name}: prob")
+    several = tuple(float(one) for one in prob)
+    if len(several) != count:
+        raise FkitValueError(f"{name}: {len(several)} probabilities for {count} pipelines.")
+    if not all(one >= 0 for one in several) or not math.isclose(sum(several), 1, abs_tol=1e-8):
+        raise FkitValueError(f"{name}: prob = {prob!r}: none is below 0, and their sum is 1, not {sum(several):g}.")
+    return several
 
 
 def _built(steps: Any, build: Any) -> Any:
