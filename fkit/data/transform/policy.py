@@ -1,7 +1,7 @@
 """Policies: a few of many augmentations, by chance."""
 
 from dataclasses import dataclass, field
-from typing import Any, NamedTuple, cast
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -112,7 +112,7 @@ class RandAugment(Holder):
 
     def which(self, rng: np.random.Generator | None) -> tuple[int, ...]:
         """The numbers of the pipelines, drawn."""
-        count, prob = len(self.pipelines), cast(Any, self.prob)
+        count, prob = len(self.pipelines), self.prob
         return tuple(needed(rng, self).choice(count, self.aug_num, p=prob, replace=False).tolist())
 
     def chain(self, which: tuple[int, ...]) -> Compose:
