@@ -8,7 +8,7 @@ from typing import Any, cast
 from fkit.catalog.entry import PART_KIND
 from fkit.catalog.scope import chain, places
 from fkit.catalog.table import Table
-from fkit.tree.error import FkitError, FkitKeyError, FkitTypeError, FkitValueError, like, nearest, quoted
+from fkit.tree.error import FkitError, FkitKeyError, FkitTypeError, FkitValueError, like, nearest, quoted, slip_of
 from fkit.tree.path import follow, show
 from fkit.tree.trace import blamed
 
@@ -183,13 +183,11 @@ def _reachable(reg: Table, kind: str, start: str, backend: str | None) -> tuple[
 
 def no_type(reg: Table, kind: str, cfg: Any, path: str) -> FkitError:
     """A config without ``type``."""
-    keys = list(cast("Mapping[str, Any]", cfg))
-    close = nearest("type", [str(key) for key in keys])
     return FkitKeyError(
         f"{path or 'The config'} has no key 'type', so nothing says which of {kind!r} it is: {quoted(cfg)}.",
         path=path,
         origin=origin_of(cfg),
-        repair=f"Is {close!r} meant to be 'type'?" if close else f"Name one: type={_some(reg, kind)}.",
+        repair=slip_of("type", cfg) or f"Name one: type={_some(reg, kind)}.",
     )
 
 
@@ -234,6 +232,8 @@ def failed(error: Exception, call: Any, name: Any, args: Mapping[str, Any], cfg:
             return FkitTypeError(
                 f"{where}{shown} {what}.", path=path, origin=origin_of(cfg, argument), label="Arguments", repair=written
             )
+        # in a table that was merged into one with a type; a dtype is no slip
+        slip = slip_of("type", (argument,)) if len(argument) <= len("type") else ""
         return FkitTypeError(
             f"{place(path, argument)} = {quoted(arguments[argument])}: {shown} {what}.",
             path=place(path, argument),
@@ -241,7 +241,7 @@ def failed(error: Exception, call: Any, name: Any, args: Mapping[str, Any], cfg:
             value=argument,
             choices=_takes(signature),
             label="Arguments",
-            repair="\n  ".join(part for part in (_bare(call, argument), written) if part),
+            repair="\n  ".join(part for part in (slip, _bare(call, argument), written) if part),
         )
     text = str(error).strip() or "no message"
     lead = text if isinstance(error, FkitError) else blamed(f"{type(error).__name__}: {text}", error)

@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from typing import Any, NamedTuple, TypeVar, cast
 
 from fkit.config.origin import chain
-from fkit.tree.error import FkitError, FkitKeyError, FkitTypeError, FkitValueError, quoted
+from fkit.tree.error import FkitError, FkitKeyError, FkitTypeError, FkitValueError, quoted, slip_of
 from fkit.tree.node import Node, freeze, marks_of, meta_of
 from fkit.tree.path import Path, show
 
@@ -209,6 +209,8 @@ def check(value: Any, shape: Shape, path: Path = (), cfg: Any = None, lead: str 
             if one is not None or name not in known:
                 check(one, known.get(name, replace(shape, several=False)), (*path, name), cfg, lead)
         return None
+    if shape.part:
+        _check_type(value, path, cfg, lead)
     if shape.keys:
         _check_table(value, shape, path, cfg, lead)
     for key, item in value.items() if isinstance(value, Mapping) else enumerate(value) if _is_list(value) else ():
@@ -249,6 +251,16 @@ def _is_finite(value: Any) -> bool:
         return math.isfinite(value)
     except OverflowError:
         return False
+
+
+def _check_type(part: Mapping[str, Any], path: Path, cfg: Any, lead: str) -> None:
+    """Refuse a part without a type where a key may be a slip for it; what is built from one says the other faults."""
+    repair = slip_of("type", part) if "type" not in part else ""
+    if repair:
+        raise FkitKeyError(
+            f"{lead}{show(path) if path else 'the value'} has no key 'type': {quoted(part)}.",
+            path=show(path), origin=origin_at(cfg, path), repair=repair,
+        )  # fmt: skip
 
 
 def _check_table(value: Any, shape: Shape, path: Path, cfg: Any, lead: str) -> None:

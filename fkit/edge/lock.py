@@ -12,7 +12,7 @@ from typing import Any
 
 from fkit.edge.files import place_of
 from fkit.tree.check import expect_call
-from fkit.tree.error import FkitError, FkitOSError, FkitValueError, RunError
+from fkit.tree.error import FkitError, FkitOSError, FkitValueError, RunError, is_full
 
 try:
     import fcntl
@@ -25,7 +25,6 @@ LOCK = ".lock"
 """The file of a work folder that its run holds; it names who does."""
 
 _HELD = (errno.EAGAIN, errno.EWOULDBLOCK, errno.EACCES)  # NFS says the last
-_FULL = (errno.ENOSPC, errno.EDQUOT)
 _OTHER = "Name another --work-dir."
 _TRIES = 100  # against others that begin and end at the same moment
 
@@ -173,7 +172,7 @@ def _telling(folder: Path) -> Generator[None]:
         if isinstance(cause, FkitError):
             raise
         why = getattr(cause, "strerror", None) or cause
-        if isinstance(cause, OSError) and cause.errno in _FULL:
+        if is_full(cause):
             raise RunError(f"{folder}: cannot be written: {why}.", repair=f"Make room. {_OTHER}") from cause
         what = "no file can be written" if os.path.isdir(folder) else "no folder can be made"
         raise FkitOSError(f"{folder}: {what} there: {why}.", repair=_OTHER) from cause

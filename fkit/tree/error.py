@@ -1,5 +1,6 @@
 """The one family of errors: what was wrong, where, what was allowed, the nearest name, the repair."""
 
+import errno
 import re
 from collections.abc import Iterable
 from typing import Any
@@ -17,13 +18,16 @@ __all__ = [
     "FkitValueError",
     "FrozenError",
     "RunError",
+    "is_full",
     "like",
     "nearest",
+    "slip_of",
     "slips",
 ]
 
 _PART = re.compile(r"[A-Z]+(?![a-z])|[A-Z]?[a-z]+|\d+")  # of a name: Cosine, Annealing, LR
 _SHOWN = 6  # choices printed before "(N more)"
+_FULL = (errno.ENOSPC, errno.EDQUOT)
 
 
 class FkitError(Exception):
@@ -49,7 +53,10 @@ class FkitError(Exception):
     parts: tuple[str, ...] = ()
     """The names of classes and functions in which it arose, the innermost first: who knows the config finds its part."""
 
-    exit_code = 2  # the user's input is wrong; 1 is a run that failed (RunError)
+    @property
+    def exit_code(self) -> int:
+        """What a command ends with: 2, the user's input is wrong; 1 where a disk is full, and for a `RunError`."""
+        return 1 if is_full(self) else 2
 
     def __init__(
         self,
@@ -133,7 +140,10 @@ class FkitRuntimeError(FkitError, RuntimeError):
 class RunError(FkitRuntimeError):
     """A run that failed: a loss that is not finite, a full disk, a hook or a worker that raised."""
 
-    exit_code = 1
+    @property
+    def exit_code(self) -> int:
+        """1, a run that failed."""
+        return 1
 
 
 _KINDS: tuple[type[FkitError], ...] = (
@@ -176,6 +186,20 @@ def like(cause: BaseException) -> type[FkitError]:
     return FkitError
 
 
+def is_full(error: BaseException | None) -> bool:
+    """Whether an error is, or came of, a disk or a quota that is full.
+
+    Example:
+        >>> is_full(OSError(errno.ENOSPC, "No space left on device")), is_full(FkitError("no such key"))
+        (True, False)
+    """
+    while error is not None:
+        if isinstance(error, OSError) and error.errno in _FULL:
+            return True
+        error = error.__cause__
+    return False
+
+
 def nearest(word: str, choices: Iterable[str]) -> str | None:
     """The choice that ``word`` is a slip for, case aside, or None when none is near.
 
@@ -193,6 +217,17 @@ def nearest(word: str, choices: Iterable[str]) -> str | None:
     text = str(word)
     ranked = ((_far(text, str(choice)), choice) for choice in choices)
     return min(((far, choice) for far, choice in ranked if far <= 1), key=lambda row: row[0], default=(1, None))[1]
+
+
+def slip_of(name: str, keys: Iterable[Any]) -> str:
+    """Which of the keys of a table that lacks ``name`` may be a slip for it, as a question; empty where none is near.
+
+    Example:
+        >>> slip_of("type", ["tpye", "lr"])
+        "Is 'tpye' meant to be 'type'?"
+    """
+    close = nearest(name, [str(key) for key in keys])
+    return f"Is {close!r} meant to be {name!r}?" if close else ""
 
 
 def _far(word: str, choice: str) -> float:

@@ -183,6 +183,6 @@ def test_a_hook_sees_a_test_and_one_that_raises_ends_it(trained, capsys):
 
 @pytest.mark.skipif(not os.path.exists("/dev/full"), reason="no full disk here")
 def test_scores_that_no_disk_takes(trained, capsys):
-    assert main(["test", "none.py", "work", "--allow", "mine", "--out", "/dev/full"]) == 2
+    assert main(["test", "none.py", "work", "--allow", "mine", "--out", "/dev/full"]) == 1
     captured = capsys.readouterr()
     assert "/dev/full: cannot be written: No space left on device" in captured.err and captured.out == ""

@@ -354,6 +354,15 @@ def test_a_reader_that_goes_ends_nothing(trained, photos):
 
 
 @pytest.mark.skipif(not os.path.exists("/dev/full"), reason="this system has no /dev/full")
+def test_a_full_disk_is_a_run_that_failed(trained, photos, capsys):
+    Path("full").mkdir()
+    Path("full/predictions.jsonl").symlink_to("/dev/full")
+    assert main(["infer", CONVNET, str(trained), "photos", "--out", "full"]) == 1
+    said = capsys.readouterr().err
+    assert "predictions.jsonl: cannot be written: No space left on device" in said and "Traceback" not in said
+
+
+@pytest.mark.skipif(not os.path.exists("/dev/full"), reason="this system has no /dev/full")
 def test_results_that_nothing_takes_are_said_at_the_end(trained, photos):
     with open("/dev/full", "wb") as full:
         done = subprocess.run(

@@ -1,5 +1,6 @@
 """``fkit config show|explain|diff`` as a user meets them."""
 
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -113,6 +114,10 @@ def test_plot_draws_the_schedules_and_names_the_picture(folder: Path) -> None:
     done = run("show", "run.py", "--plot", "lr.png", "--epoch-length", "40", folder=folder)
     assert (done.returncode, done.stdout, done.stderr) == (0, "lr.png\n", "")
     assert (folder / "lr.png").read_bytes()[:4] == b"\x89PNG"
+    if os.path.exists("/dev/full"):
+        (folder / "full.png").symlink_to("/dev/full")
+        full = run("show", "run.py", "--plot", "full.png", "--epoch-length", "40", folder=folder)
+        assert full.returncode == 1 and full.stdout == "" and "No space left on device" in full.stderr
     alone = run("show", "run.py", "--epoch-length", "40", folder=folder)
     assert alone.returncode == 2 and "--epoch-length is for --plot" in alone.stderr
 

@@ -1,5 +1,6 @@
 """A run's checkpoint as a .pth for OpenMMLab: torch reads it as data, a run goes on from it, and weights are published."""
 
+import os
 import hashlib
 import re
 import shlex
@@ -137,6 +138,13 @@ class TestCommand:
         capsys.readouterr()
         assert main(["checkpoint", "publish", "a.pth", "b.pth"]) == 0
         assert Path(capsys.readouterr().out.strip()).name.startswith("b-")
+
+    @pytest.mark.skipif(not os.path.exists("/dev/full"), reason="no full disk here")
+    def test_a_full_disk_is_a_run_that_failed(self, folder, here, capsys):
+        Path("a.pth").symlink_to("/dev/full")
+        assert main(["checkpoint", "to-pth", str(folder), "a.pth"]) == 1
+        said = capsys.readouterr()
+        assert said.err.startswith("fkit: ") and "No space left on device" in said.err and not said.out
 
     def test_training_goes_on_from_it(self, folder, here, capsys):
         assert main(["checkpoint", "to-pth", str(folder), "a.pth"]) == 0
