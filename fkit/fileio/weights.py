@@ -38,7 +38,7 @@ from fkit.tree.check import expect
 from fkit.tree.error import FkitError, FkitKeyError, FkitTypeError, FkitValueError, quoted
 from fkit.tree.place import not_there
 
-__all__ = ["REVISE", "Content", "located", "read_content", "revised", "weights_of"]
+__all__ = ["REVISE", "Content", "located", "mmcv_average", "read_content", "revised", "weights_of"]
 
 Arrays = Mapping[str, NDArray[Any]]
 
@@ -197,7 +197,7 @@ def _of_pth(name: str, whole: Any) -> Content:
     if not arrays and (entries or content is whole):
         held = ", ".join(str(key) for key in entries) or "nothing"
         raise FkitValueError(f"{name}: no weights are in it; it holds {held}.")
-    mcv = _mmcv_average(arrays)
+    mcv = _mmcv_names(arrays)
     weights = frozendict({key: value for key, value in arrays.items() if key not in mcv})
     average = cast("Mapping[str, Any]", whole).get("ema_state_dict")
     averaged: Arrays | None = None
@@ -215,10 +215,22 @@ def _array(value: Any) -> NDArray[Any]:
     return cast("NDArray[Any]", plain)
 
 
-def _mmcv_average(arrays: Arrays) -> frozenset[str]:
-    """The buffers that mmcv 1.x's EMAHook puts beside the weights: ``ema_`` and a name with low lines."""
-    names = {f"ema_{name.replace('.', '_')}" for name in arrays}
-    return frozenset(name for name in arrays if name in names)
+def _mmcv_names(arrays: Iterable[str]) -> dict[str, str]:
+    """The buffers that mmcv 1.x's EMAHook puts beside the weights, each with its weight: ``ema_`` and a name with low lines."""
+    names = {f"ema_{name.replace('.', '_')}": name for name in arrays}
+    return {buffer: names[buffer] for buffer in arrays if buffer in names}
+
+
+def mmcv_average(content: Content) -> Arrays:
+    """What mmcv 1.x's EMAHook keeps beside the weights in one state_dict, by the names of the weights; empty elsewhere."""
+    expect(content, Content, "`content` is what read_content gave")
+    if content.kind != "pth":
+        return frozendict()
+    entries: Any = next(
+        (content.whole[key] for key in _WEIGHTS if isinstance(content.whole.get(key), Mapping)), content.whole
+    )
+    table = cast("Mapping[str, Any]", entries)
+    return frozendict({name: _array(table[buffer]) for buffer, name in _mmcv_names(table).items()})
 
 
 def weights_of(content: Content, which: str | None = None) -> Arrays:

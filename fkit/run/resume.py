@@ -6,8 +6,10 @@ in the file                here
 ``state_dict``             the weights; where ``ema_state_dict`` lies beside it, that has them, and this is the average
 ``optimizer``              by the order of parameters, which torch counts, to their names
 ``meta.epoch, meta.iter``  the position: mmengine's as they are; mmcv's iteration-based runs count one less than they did
-``param_schedulers``       nothing is needed: a policy's value follows from the position. Of what looks at validation, and of
-                           ``message_hub`` and ``hook_msgs``, nothing is taken over, which is said
+``param_schedulers``       a policy's value follows from the position; of ReduceOnPlateau, what it saw and came to
+``optimizer.loss_scaler``  the loss scale (mmcv's: ``meta.fp16``)
+``ema_*`` buffers          mmcv 1.x's moving average
+``message_hub``            what lines of the log average; its rows stay in the file, and so do ``hook_msgs``, which is said
 =========================  ============================================================================================
 """
 
@@ -20,6 +22,7 @@ from frozendict import frozendict
 from numpy.typing import NDArray
 
 from fkit.fileio.weights import Content, revised
+from fkit.run.carry import Order, logged, looked, loss_scale_of, with_average
 from fkit.run.effect import SetHyperparams
 from fkit.run.event import Event
 from fkit.run.hook.hook import first_memory
@@ -104,14 +107,17 @@ def resumed(plan: Plan, content: Content, length: int) -> Resumed:
     meta: Any = content.whole.get("meta")
     done = counters(cast(Table, meta) if isinstance(meta, Mapping) else {}, plan.course.by_epoch, content.name)
     done, said = _rescaled(done, cast(Table, meta))
+    content, more = with_average(plan, content)
+    said = (*said, *more)
     inventory, program = plan.program.inventory, plan.program
     weights = fit(inventory, revised(content.weights, content.name), strict=True, bare=True).arrays
     fresh = program.collect(program.init(plan.seed))
     arrays = {**fresh, **weights}
     arrays["iteration"] = np.array(done.iteration, np.int64)
     optimizer: Any = content.whole.get("optimizer")
+    orders: list[Order] = []
     if isinstance(optimizer, Mapping):
-        moved, more = _optimizers(plan, content, cast(Table, optimizer), fresh)
+        moved, more, orders = _optimizers(plan, content, cast(Table, optimizer), fresh)
         arrays, said = {**arrays, **moved}, (*said, *more)
     else:
         said = (*said, "it holds no optimizer: that one starts anew")
@@ -119,12 +125,12 @@ def resumed(plan: Plan, content: Content, length: int) -> Resumed:
     average, more = _average(content, arrays)
     state = program.restore({**arrays, **average})
     position, far = _position(plan, done, length)
-    memory = frozen({name: first_memory(name, hook) for name, hook in plan.hooks})
+    looking, unseen = looked(plan, content, position, orders)
+    telling, unsaid = logged(plan, content, position)
+    memory = frozen({**{name: first_memory(name, hook) for name, hook in plan.hooks}, **looking, **telling})
     run = RunState(position, state, frozen(program.hyperparams()), memory, restored=True)
-    lost = _lost(content)
-    return Resumed(
-        _in_force(plan, run, length), tuple(f"{content.name}: {text}" for text in (*said, *more, *far, *lost))
-    )
+    lines = (*said, *more, *far, *unseen, *unsaid, *_lost(content))
+    return Resumed(_in_force(plan, run, length), tuple(f"{content.name}: {text}" for text in lines))
 
 
 def _rescaled(done: Counters, meta: Table) -> tuple[Counters, tuple[str, ...]]:
@@ -141,29 +147,35 @@ def _rescaled(done: Counters, meta: Table) -> tuple[Counters, tuple[str, ...]]:
 
 def _optimizers(
     plan: Plan, content: Content, whole: Table, fresh: Mapping[str, NDArray[Any]]
-) -> tuple[dict[str, NDArray[Any]], tuple[str, ...]]:
+) -> tuple[dict[str, NDArray[Any]], tuple[str, ...], list[Order]]:
     arrays: dict[str, NDArray[Any]] = {}
     said: tuple[str, ...] = ()
+    orders: list[Order] = []
+    meta = cast(Table, content.whole["meta"])
     parts = {part.phase.optimizer: part for part in parts_of(plan.program.spec, plan.program.inventory)}
     for name, part in parts.items():
         state: Any = whole if "param_groups" in whole else whole.get(name)
         if not isinstance(state, Mapping) or ("param_groups" in whole and len(parts) > 1):
             held = ", ".join(str(key) for key in whole)
             raise FkitValueError(f"{content.name}: has no state of the optimizer {name!r}; it has that of {held}.")
-        rows, missing = _slots(part, content, cast(Table, state), fresh, name)
-        arrays |= rows
+        table = cast(Table, state)
+        order = _order(part, content, table)
+        rows, missing = _slots(part, content, table, order, fresh)
+        scale, more = loss_scale_of(part, table, meta, fresh)
+        arrays |= {**rows, **scale}
+        said += more
+        places = {index: i for i, group in enumerate(table["param_groups"]) for index in group["params"]}
+        orders.append(Order(part, {one: places[index] for index, one in order}))
         said += (
             (f"no state of {len(missing)} parameters ({', '.join(missing[:3])}): theirs starts anew",)
             if missing
             else ()
         )
-    return arrays, said
+    return arrays, said, orders
 
 
-def _slots(
-    part: Part, content: Content, state: Table, fresh: Mapping[str, NDArray[Any]], optimizer: str
-) -> tuple[dict[str, NDArray[Any]], list[str]]:
-    """The slots of an optimizer by path, and the names of parameters that it has none of."""
+def _order(part: Part, content: Content, state: Table) -> list[tuple[int, str]]:
+    """The parameters of an optimizer: (what the file counts it as, its name) each."""
     indices = [index for group in state["param_groups"] for index in group["params"]]
     order = [name for name in revised(content.weights, content.name) if name in {*part.names, *part.others}]
     mine = [name for name in order if name in set(part.names)]
@@ -173,9 +185,17 @@ def _slots(
             f"{content.name}: its optimizer has {len(indices)} parameters, and the model {len(names)}.",
             repair="Resume with the model and the optimizer of the run before, or take the weights alone with load_from.",
         )
+    return list(zip(indices, names, strict=True))
+
+
+def _slots(
+    part: Part, content: Content, state: Table, order: list[tuple[int, str]], fresh: Mapping[str, NDArray[Any]]
+) -> tuple[dict[str, NDArray[Any]], list[str]]:
+    """The slots of an optimizer by path, and the names of parameters that it has none of."""
     arrays: dict[str, NDArray[Any]] = {}
     missing: list[str] = []
-    for index, name in zip(indices, names, strict=True):
+    optimizer = part.phase.optimizer
+    for index, name in order:
         slots: Any = state["state"].get(index)
         if not slots and name in part.names and any(path.startswith(f"opt/{optimizer}/") for path in fresh):
             missing.append(name)
@@ -247,15 +267,8 @@ def _in_force(plan: Plan, run: RunState, length: int) -> RunState:
 
 def _lost(content: Content) -> tuple[str, ...]:
     said: list[str] = []
-    hub: Any = content.whole.get("message_hub")
-    if isinstance(hub, Mapping) and "log_scalars" in hub:
-        scalars = cast(Table, cast(Table, hub)["log_scalars"])
-        said.append(f"the history of {len(scalars)} logged values stays in the file: this run's begins here")
     meta: Any = content.whole.get("meta")
     messages: Any = cast(Table, meta).get("hook_msgs") if isinstance(meta, Mapping) else None
     if messages:
         said.append(f"what its hooks remembered stays in the file: {quoted(dict(messages))}")
-    for policy in content.whole.get("param_schedulers") or ():
-        if isinstance(policy, Mapping) and "num_bad_epochs" in policy:
-            said.append("a schedule that looks at validation begins to look here")
     return tuple(said)

@@ -94,6 +94,16 @@ class LoggerHook(Hook):
     def memory(self) -> Memory:
         return Memory(observed=Told())
 
+    def recall(self, scalars: Mapping[str, Sequence[float]], inner: int) -> Memory:
+        """The memory of a logger that saw these values, the newest last, of which ``inner`` are of this epoch."""
+        processor, rows = self.style.processor, list[tuple[Any, ...]]()
+        for name, values in scalars.items():
+            track = processor.fresh(name).add(values, processor.longest(name))
+            epoch = track.epoch and Totals().add(values[len(values) - min(inner, len(values)) :])
+            rows.append((name, *track._replace(epoch=epoch)))
+        took = scalars.get("time", ())
+        return Memory(observed=Told(Times(None, float(sum(took)), len(took)), tracks=tuple(rows)))
+
     def due(self, event: str, position: Position, length: int, total: int) -> int:
         """The next line."""
         if event in ("after_val_iter", "after_test_iter"):
