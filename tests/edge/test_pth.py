@@ -1,7 +1,7 @@
 """A run's checkpoint as a .pth for OpenMMLab: torch reads it as data, a run goes on from it, and weights are published."""
 
-import os
 import hashlib
+import os
 import re
 import shlex
 from pathlib import Path
