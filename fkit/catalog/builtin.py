@@ -4,6 +4,7 @@ from typing import Final
 
 from fkit.catalog.entry import Entry, Lazy
 from fkit.catalog.registry import Registry
+from fkit.catalog.transform import LOADING
 
 __all__ = ["registry"]
 
@@ -201,9 +202,7 @@ _DATA = (
     ("transforms", "RandomChoice", "fkit.data.transform.composition:RandomChoice", None, None),
     ("transforms", "RandomOrder", "fkit.data.transform.composition:RandomOrder", None, None),
     ("transforms", "TransformBroadcaster", "fkit.data.transform.mapping:TransformBroadcaster", None, None),
-    ("transforms", "LoadImageFromFile", "fkit.data.transform.loading:LoadImageFromFile", None, None),
     ("transforms", "Normalize", "fkit.data.transform.photometry:Normalize", None, None),
-    ("transforms", "PackInputs", "fkit.data.transform.formatting:PackInputs", None, None),
     ("transforms", "RandomFlip", "fkit.data.transform.geometry:RandomFlip", None, None),
     ("transforms", "Resize", "fkit.data.transform.geometry:Resize", None, None),
     ("transforms", "ShiftScaleRotate", "fkit.data.transform.geometry:ShiftScaleRotate", None, None),
@@ -257,7 +256,8 @@ _FILES = (
 )  # fmt: skip
 
 _ROWS: tuple[tuple[str, str, str, str | None, str | None], ...] = (
-    *_MODELS_TORCH, *_MODELS_JAX, *_HOOKS, *_OTHER_HOOKS, *_CONSTRUCTORS, *_SCHEDULES, *_DATA, *_METRICS, *_FILES, *_WRITERS,
+    *_MODELS_TORCH, *_MODELS_JAX, *_HOOKS, *_OTHER_HOOKS, *_CONSTRUCTORS, *_SCHEDULES, *_DATA, *LOADING, *_METRICS, *_FILES,
+    *_WRITERS,
 )  # fmt: skip
 
 # OpenMMLab's packages are scopes below the root, open: `mmdet.ResNet` is the kit's ResNet, from mmdet too. So is torch:

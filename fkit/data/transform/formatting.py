@@ -1,18 +1,18 @@
-"""The last step of a pipeline: what the model gets, what it is held against, and what only the host keeps."""
+"""The last steps of a pipeline: what the model gets, what it is held against, and what only the host keeps."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 from numpy.typing import NDArray
 
-from fkit.data.transform.transform import Sample, Transform
-from fkit.tree.check import expect
-from fkit.tree.error import FkitKeyError
+from fkit.data.transform.transform import Sample, Transform, replaced
+from fkit.tree.check import expect, expect_number
+from fkit.tree.error import FkitKeyError, FkitTypeError, FkitValueError, quoted
 from fkit.tree.frozen import frozen
 
-__all__ = ["PackInputs", "channels_first"]
+__all__ = ["ImageToTensor", "PackInputs", "ToTensor", "Transpose", "as_array", "channels_first", "meta_of", "names_of"]
 
 
 @dataclass(frozen=True)
@@ -47,14 +47,10 @@ class PackInputs(Transform):
 
     def __post_init__(self) -> None:
         expect(self.input_key, str, "PackInputs: input_key is a name")
-        for word in ("algorithm_keys", "meta_keys"):
-            names: Any = getattr(self, word)
-            expect(names, (list, tuple), f"PackInputs: {word} is a list of names")
-            for name in names:
-                expect(name, str, f"PackInputs: {word} are names")
-        object.__setattr__(self, "algorithm_keys", tuple(self.algorithm_keys))
+        object.__setattr__(self, "algorithm_keys", names_of(self.algorithm_keys, "PackInputs: algorithm_keys"))
         # the sample's number is what metrics tell samples apart by: it is kept whatever else is
-        object.__setattr__(self, "meta_keys", tuple(dict.fromkeys(("sample_idx", *self.meta_keys))))
+        names = ("sample_idx", *names_of(self.meta_keys, "PackInputs: meta_keys"))
+        object.__setattr__(self, "meta_keys", tuple(dict.fromkeys(names)))
 
     def apply(self, sample: Sample, params: Any) -> Sample:
         if self.input_key not in sample:
@@ -64,10 +60,150 @@ class PackInputs(Transform):
         targets: dict[str, Any] = {"gt_label": sample["gt_label"]} if "gt_label" in sample else {}
         for name in self.algorithm_keys:
             targets[name] = sample[name]
-        meta = {name: sample[name] for name in self.meta_keys if name in sample}
-        return frozen(
-            {"inputs": channels_first(sample[self.input_key]), "targets": frozen(targets), "meta": frozen(meta)}
-        )
+        inputs = channels_first(sample[self.input_key])
+        return frozen({"inputs": inputs, "targets": frozen(targets), "meta": meta_of(sample, self.meta_keys)})
+
+
+@dataclass(frozen=True)
+class ToTensor(Transform):
+    """Numbers and lists as arrays; ToTensor of mmcv, mmdet and mmpretrain. A batch's arrays become the backend's later.
+
+    Args:
+        keys: of the sample; "a.b" is the key b of the mapping a.
+
+    An array stays; an int becomes (1,) int64, a float (1,) float32, a list an array.
+
+    Raises:
+        FkitKeyError: the sample has no such key.
+        FkitTypeError: what it holds is no number and no list of numbers.
+
+    Example:
+        >>> ToTensor(["gt_label"])({"gt_label": 3})["gt_label"]
+        array([3])
+    """
+
+    keys: Sequence[str]
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "keys", names_of(self.keys, "ToTensor: keys"))
+
+    def apply(self, sample: Sample, params: Any) -> Sample:
+        for key in self.keys:
+            sample = _changed(sample, key.split("."), key)
+        return sample
+
+
+@dataclass(frozen=True)
+class ImageToTensor(Transform):
+    """Images (H, W, C) or (H, W) as (C, H, W); ImageToTensor of mmcv, mmdet and mmpretrain.
+
+    Args:
+        keys: of the sample.
+
+    Example:
+        >>> ImageToTensor(["img"])({"img": np.zeros((8, 6, 3))})["img"].shape
+        (3, 8, 6)
+    """
+
+    keys: Sequence[str]
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "keys", names_of(self.keys, "ImageToTensor: keys"))
+
+    def apply(self, sample: Sample, params: Any) -> Sample:
+        return replaced(sample, **{key: channels_first(sample[key]) for key in self.keys})
+
+
+@dataclass(frozen=True)
+class Transpose(Transform):
+    """Arrays with their axes in another order; Transpose of mmdet and mmpretrain.
+
+    Args:
+        keys: of the sample.
+        order: the axes, each once.
+
+    Example:
+        >>> Transpose(["img"], [2, 0, 1])({"img": np.zeros((8, 6, 3))})["img"].shape
+        (3, 8, 6)
+    """
+
+    keys: Sequence[str]
+    order: Sequence[int]
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "keys", names_of(self.keys, "Transpose: keys"))
+        expect(self.order, (list, tuple), "Transpose: order is a list of axes")
+        for axis in self.order:
+            expect_number(axis, "Transpose: order", whole=True)
+        if sorted(self.order) != list(range(len(self.order))):
+            raise FkitValueError(f"Transpose: order = {list(self.order)} does not name each axis once, from 0.")
+        object.__setattr__(self, "order", tuple(self.order))
+
+    def apply(self, sample: Sample, params: Any) -> Sample:
+        turned: dict[str, Any] = {}
+        for key in self.keys:
+            array: NDArray[Any] = sample[key]
+            if np.ndim(array) != len(self.order):
+                raise FkitValueError(f"{key} has the shape {np.shape(array)}, and order names {len(self.order)} axes.")
+            turned[key] = np.transpose(array, self.order)
+        return replaced(sample, **turned)
+
+
+def names_of(value: Any, what: str) -> tuple[str, ...]:
+    """A list of names, checked.
+
+    Raises:
+        FkitTypeError: it is none.
+
+    Example:
+        >>> names_of(["img"], "Collect: keys")
+        ('img',)
+    """
+    expect(value, (list, tuple), f"{what} is a list of names")
+    for name in cast("Sequence[Any]", value):
+        expect(name, str, f"{what} are names")
+    return tuple(value)
+
+
+def meta_of(sample: Sample, names: Sequence[str]) -> Mapping[str, Any]:
+    """What of a sample stays on the host, of these names, where it has them.
+
+    Example:
+        >>> dict(meta_of({"img_id": 7, "img": None}, ("img_id", "flip")))
+        {'img_id': 7}
+    """
+    expect(sample, Mapping, "`sample` is a mapping")
+    return frozen({name: sample[name] for name in names_of(names, "`names`") if name in sample})
+
+
+def as_array(value: Any, name: str = "the value") -> NDArray[Any]:
+    """A number or a list of numbers as an array; an int as (1,) int64, a float as (1,) float32.
+
+    Raises:
+        FkitTypeError: it is neither.
+
+    Example:
+        >>> as_array(0.5)
+        array([0.5], dtype=float32)
+    """
+    if isinstance(value, np.ndarray):
+        return cast("NDArray[Any]", value)
+    if isinstance(value, int) and not isinstance(value, bool):
+        return np.array([value], np.int64)
+    if isinstance(value, float):
+        return np.array([value], np.float32)
+    array: NDArray[Any] = np.asarray(value if isinstance(value, (list, tuple, np.generic)) else None)
+    if array.dtype.kind not in "biuf":
+        raise FkitTypeError(f"{name} = {quoted(value, 60)} is no number and no list of numbers.")
+    return array.astype(np.float32) if array.dtype == np.float64 and isinstance(value, (list, tuple)) else array
+
+
+def _changed(sample: Mapping[str, Any], path: Sequence[str], whole: str) -> Sample:
+    head, *more = path
+    if not isinstance(cast(Any, sample), Mapping) or head not in sample:
+        raise FkitKeyError(f"the sample has no {whole!r}.", value=whole, choices=sample, label="It has")
+    value = _changed(sample[head], more, whole) if more else as_array(sample[head], whole)
+    return replaced(sample, **{head: value})
 
 
 def channels_first(img: NDArray[Any]) -> NDArray[Any]:
