@@ -5,4 +5,12 @@ from typing import Any
 
 from frozendict import frozendict
 
-PARAMS: Mapping[str, Callable[..., Any]] = frozendict()
+
+def views(recorded: Any, transform: Any, sample: Mapping[str, Any]) -> Any:
+    """Of TestTimeAug: what the steps of each view drew."""
+    return tuple(recorded.params_of(branch, sample) for branch in transform.branches)
+
+
+PARAMS: Mapping[str, Callable[..., Any]] = frozendict(
+    TestTimeAug=views,
+)

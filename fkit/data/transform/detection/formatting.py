@@ -141,7 +141,7 @@ def _rows(value: Any, kept: NDArray[np.bool_]) -> NDArray[Any]:
         return value[kept]
     if not hasattr(value, "to_ndarray"):
         raise FkitTypeError(f"the objects of a sample are arrays or masks, not a {type(value).__name__}.")
-    return np.asarray(value[kept].to_ndarray())
+    return np.asarray(value[kept].to_ndarray()).astype(np.uint8, copy=False)
 
 
 def _sizes(sample: Sample) -> dict[str, NDArray[Any]]:
