@@ -94,7 +94,11 @@ def _base(cfg: Config, settings: Settings, registry: Registry, allow: str | Iter
         return program(cfg, registry, allow=allow).hyperparams()
     prefixes = {name: f"{name}." if len(optimizers) > 1 else "" for name in optimizers}
     return frozen(
-        {f"{prefixes[of]}{name}": value for of, one in optimizers.items() for name, value in one.hyperparams().items()}
+        {
+            f"{prefixes[of]}{name}": value
+            for of, one in optimizers.items()
+            for name, value in (*one.hyperparams().items(), *one.origins().items())
+        }
     )
 
 

@@ -23,8 +23,10 @@ from fkit.run.scoring import Scoring
 from fkit.training.backend import Backend
 from fkit.training.evaluator import Evaluator
 from fkit.training.group import remarks
+from fkit.training.phase import origins, parts_of
 from fkit.training.program import Program
 from fkit.training.spec import Spec
+from fkit.training.state import Hyperparams
 from fkit.tree.check import expect, expect_call
 from fkit.tree.contract import Contract, expect_contract, expect_fit, title
 from fkit.tree.error import FkitError, FkitKeyError, FkitTypeError, FkitValueError, quoted
@@ -132,7 +134,7 @@ def plan(
     total = _total(settings, reg, course) if trains else None
     spec = spec_of(settings, reg, donate, None, total, "test" if part == "test" else "val", trains)
     functions = _program(room, spec, settings)
-    hooks = hooks_of(settings, reg, name, course, functions.hyperparams, room.host, part)
+    hooks = hooks_of(settings, reg, name, course, partial(_started, functions), room.host, part)
     functions = _wrapped(functions, hooks, settings)
     evaluator = evaluator_of(settings, reg, "val" if part == "train" else held_out(settings, part, "evaluator"))
     noted = replace(settings, notes=(*settings.notes, *remarks(functions)))
@@ -237,6 +239,11 @@ def _writers(settings: Settings, registry: Registry) -> tuple[tuple[str, Any], .
         except FkitError as error:
             raise said_at(error, path, settings) from error
     return writers
+
+
+def _started(functions: Program) -> Hyperparams:
+    """What schedules count from: the hyperparameters, and what a group says that its were before any."""
+    return frozen({**functions.hyperparams(), **origins(parts_of(functions.spec, functions.inventory))})
 
 
 def _wrapped(functions: Program, hooks: Iterable[tuple[str, Hook]], settings: Settings) -> Program:

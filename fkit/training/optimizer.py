@@ -42,6 +42,9 @@ _PATTERNS = either(TEXT, listed(TEXT, "", filled=True), words="a pattern over pa
 
 
 _RATES = ("lr", "learning_rate")
+_ORIGIN = "initial_lr"
+"""What a group's learning rate was before any schedule, where ``lr`` is what is in force: of a group from a checkpoint."""
+
 _NAMED = ("lr", "learning_rate", "momentum", "weight_decay")  # what other optimizers take in the same sense
 
 
@@ -74,7 +77,11 @@ def check_group(type: str, group: Any, path: Path = (), cfg: Any = None, lead: s
     """Refuse a group of parameters without ``params``, or with options that `check_options` refuses."""
     check(group, mapped(ANYTHING, "a mapping with 'params'"), path, cfg, lead)
     check(group.get("params"), _PATTERNS, (*path, "params"), cfg, lead)
-    check_options(type, {name: value for name, value in group.items() if name != "params"}, path, cfg, lead)
+    if _ORIGIN in group:
+        check(group[_ORIGIN], _SHAPES["lr"], (*path, _ORIGIN), cfg, lead)
+    check_options(
+        type, {name: value for name, value in group.items() if name not in ("params", _ORIGIN)}, path, cfg, lead
+    )
 
 
 class Group(NamedTuple):
@@ -234,17 +241,31 @@ class Optimizer:
 
     def settings(self, index: int) -> Mapping[str, Any]:
         """The options of setting ``index``, of G."""
-        return self._rows[index][0]
+        return frozendict({name: value for name, value in self._rows[index][0].items() if name != _ORIGIN})
 
     def hyperparams(self) -> dict[str, NDArray[np.float64]]:
         """The numbers a step takes as arguments, (G,) float64 each: ``lr``, ``weight_decay``, ``momentum``, ``eps``;
         ``betas`` are ``beta1`` and ``beta2``."""
         rows = [dict(_numbers(options)) for options, _ in self._rows]
         common = [name for name in rows[0] if all(name in row for row in rows)]
-        numbers = {name: np.array([row[name] for row in rows], np.float64) for name in common}
+        numbers = {name: np.array([row[name] for row in rows], np.float64) for name in common if name != _ORIGIN}
         if self.lr_scale == 1.0:
             return numbers
         return {name: values * self.lr_scale if name in _RATES else values for name, values in numbers.items()}
+
+    def origins(self) -> dict[str, NDArray[np.float64]]:
+        """``initial_lr``, (G,), where a group says it: schedules count from that, and it is no argument of a step.
+
+        Example:
+            >>> group = {"params": "bias$", "initial_lr": 0.2}
+            >>> Optimizer.of("SGD", {"lr": 0.1}, [group]).origins()["initial_lr"].tolist()
+            [0.2, 0.1]
+        """
+        if not any(_ORIGIN in options for options, _ in self._rows):
+            return {}
+        rates = self.hyperparams()["lr"]
+        rows = zip(self._rows, rates, strict=True)
+        return {_ORIGIN: np.array([options.get(_ORIGIN, rate) for (options, _), rate in rows], np.float64)}
 
     def fixed(self) -> Mapping[str, Any]:
         """The options that are no number: part of the program, not of the hyperparameters."""

@@ -1,7 +1,7 @@
 """The phases of a spec against what a model holds: what each trains, with which numbers; checked once for both rooms."""
 
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any, NamedTuple
 
 from frozendict import frozendict
@@ -15,7 +15,16 @@ from fkit.training.transform import Param, Transform
 from fkit.tree.check import expect
 from fkit.tree.error import FkitKeyError, FkitValueError, quoted
 
-__all__ = ["Part", "check_numbers", "check_slots", "check_transforms", "first_slots", "parts_of", "unreached"]
+__all__ = [
+    "Part",
+    "check_numbers",
+    "check_slots",
+    "check_transforms",
+    "first_slots",
+    "origins",
+    "parts_of",
+    "unreached",
+]
 
 _SHOWN = 8
 
@@ -105,6 +114,12 @@ def parts_of(spec: Spec, inventory: Inventory) -> tuple[Part, ...]:
             )
         )  # fmt: skip
     return tuple(parts)
+
+
+def origins(parts: Iterable[Part]) -> Hyperparams:
+    """What hyperparameters were before any schedule, where groups say it: ``initial_lr``, as the hyperparameters are named."""
+    rows = ((name, part.optimizer.origins()) for part in parts for name, key in part.numbers if key == "lr")
+    return frozendict({f"{name.removesuffix('lr')}{key}": value for name, one in rows for key, value in one.items()})
 
 
 def _scale(phase: Phase, prefix: str) -> Callable[[Mapping[str, Any]], Any] | None:

@@ -139,6 +139,7 @@ def test_what_a_constructor_may_not_give(rows: Any, text: str) -> None:
         ({"paramwise_cfg": [1]}, "optim_wrapper.paramwise_cfg = .* is not a mapping"),
         ({"constructor": "DefaultConstructor"}, "optim_wrapper.constructor = 'DefaultConstructor' is not in the registry"),
         ({"constructor": "mmdet.LearningRateDecayOptimizerConstructor"}, "optim_wrapper.paramwise_cfg.num_layers is missing"),
+        ({"param_groups": [{"params": "bias", "initial_lr": -1}]}, r"param_groups\[0\].initial_lr = -1 is not a number of at"),
         ({"param_groups": [{"params": "bias"}], "paramwise_cfg": HEAD}, "both say what the groups are"),
     ],
 )  # fmt: skip
@@ -165,6 +166,24 @@ def test_auto_scale_lr_scales_every_group_before_schedules(key: str) -> None:
     np.testing.assert_allclose(run.hyperparams["lr"], 1e-3 + (numbers["lr"] - 1e-3) * share, rtol=1e-9)
     off = config(**{**changes, "auto_scale_lr": {"enable": False, "base_batch_size": 64}})
     assert fkit.plan(off, registry()).program.hyperparams()["lr"].tolist() == [0.1, 0.1, 1.0]
+
+
+@pytest.mark.parametrize("backend", BACKENDS)
+def test_a_group_may_say_what_its_rate_was_before_any_schedule(backend: str) -> None:
+    """As a group of a checkpoint does: a cosine begins at the rate in force, and ends at a part of ``initial_lr`` (the book
+    ``schedules``); it is no argument of a step."""
+    changes = {
+        "optim_wrapper.param_groups": [{"params": "bias", "lr": 0.05, "initial_lr": 0.2}],
+        "param_scheduler": {"type": "CosineAnnealingLR", "by_epoch": False, "eta_min_ratio": 0.1},
+    }  # fmt: skip
+    plan = fkit.plan(config(**changes), registry(), backend=backend)
+    numbers = plan.program.hyperparams()
+    assert numbers["lr"].tolist() == [0.05, 0.1] and "initial_lr" not in numbers
+    run = fkit.begin(plan)
+    for run, _ in fkit.train(plan, run, fkit.open_data(plan)):
+        pass
+    least, share = np.array([0.02, 0.01]), (1 + np.cos(np.pi * 11 / 12)) / 2  # of the last of 12 iterations
+    np.testing.assert_allclose(run.hyperparams["lr"], least + (numbers["lr"] - least) * share, rtol=1e-9)
 
 
 def test_the_groups_as_text() -> None:
