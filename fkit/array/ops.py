@@ -80,8 +80,13 @@ class Ops(WordOps, Protocol):
         """The sum of each pair."""
         ...
 
-    def mixed(self, arrays: Sequence[Any], others: Sequence[Any], weight: float, reuse: bool = False) -> list[Any]:
-        """``a + weight * (b - a)`` of each pair, new arrays; with ``reuse`` the memory of ``arrays`` may be taken for them."""
+    def mixed(self, arrays: Sequence[Any], others: Sequence[Any], weight: Any, reuse: bool = False) -> Sequence[Any]:
+        """``a + weight * (b - a)`` of each pair, new arrays: exactly ``b`` of weight 1 and ``a`` of 0, whatever the other is.
+
+        Args:
+            weight: a number, or a 0-d array of what is compiled.
+            reuse: the memory of ``arrays`` may be taken; where they are written into, they themselves are given.
+        """
         ...
 
     def zeros(self, arrays: Sequence[Any]) -> list[Any]:
@@ -172,7 +177,9 @@ class Numpy:
     def added(self, arrays: Sequence[Any], others: Sequence[Any]) -> list[Any]:
         return [a + b for a, b in zip(arrays, others, strict=True)]
 
-    def mixed(self, arrays: Sequence[Any], others: Sequence[Any], weight: float, reuse: bool = False) -> list[Any]:
+    def mixed(self, arrays: Sequence[Any], others: Sequence[Any], weight: Any, reuse: bool = False) -> Sequence[Any]:
+        if weight in (0, 1):
+            return [np.array(b if weight else a) for a, b in zip(arrays, others, strict=True)]
         return [a + weight * (b - a) for a, b in zip(arrays, others, strict=True)]
 
     def zeros(self, arrays: Sequence[Any]) -> list[Any]:

@@ -1,19 +1,24 @@
 """An average of the weights along the run, as a wrapper of a program."""
 
 from collections.abc import Callable, Mapping
+from operator import itemgetter
 from typing import Any
 
 from frozendict import frozendict
 
+from fkit.array.ops import Ops
 from fkit.array.room import open as open_room
 from fkit.structures.batch import Batch
 from fkit.training.average import Share, averaged, exponential
+from fkit.training.follower import Follower
 from fkit.training.program import Program
 from fkit.training.state import Arrays, TrainState
 from fkit.tree.check import expect
 from fkit.tree.error import FkitValueError
 
 __all__ = ["NAME", "WEIGHTS", "averages", "choose", "use_ema", "with_ema"]
+
+Named = Mapping[str, Any]
 
 NAME = "ema"
 """Of the slot, unless one says another."""
@@ -77,7 +82,7 @@ def with_ema(
 
     return program._replace(
         init=lambda seed: begun(program.init(seed)),
-        train_step=_stepping(program, name, share, kinds),
+        train_step=_stepping(program, _follower(name, share, kinds)),
         restore=restore,
         load=load,
         predict=program.predict if predict == "own" else predicted,
@@ -157,34 +162,47 @@ def _averaged(program: Program, buffers: bool) -> dict[str, str]:
     return {**{entry.name: "params" for entry in entries if not entry.buffer}, **dict.fromkeys(held, "buffers")}
 
 
-def _stepping(program: Program, name: str, share: Share, kinds: Mapping[str, str]) -> Callable[..., Any]:
-    """The program's step, after which the average follows."""
+def _follower(name: str, share: Share, kinds: Mapping[str, str]) -> Follower:
+    """The average, as what follows the weights."""
+    order = tuple(kinds)
+    mine = _reaching(order)
+    params = _reaching(tuple(key for key in order if kinds[key] == "params"))
+    buffers = _reaching(tuple(key for key in order if kinds[key] == "buffers"))
+
+    def update(xp: Ops, slot: Named, weights: Named, held: Named, weight: Any, reuse: bool) -> Named:
+        old = mine(slot)
+        mixed = xp.mixed(old, params(weights) + buffers(held), weight, reuse)  # the parameters come first
+        return slot if mixed is old else frozendict(zip(order, mixed, strict=True))
+
+    return Follower(name, order, share, update)
+
+
+def _stepping(program: Program, follower: Follower) -> Callable[..., Any]:
+    """The program's step and what follows it, in one where the step can have that."""
+    within: Callable[[Follower], Callable[..., Any]] | None = getattr(program.train_step, "followed_by", None)
+    if within is not None:
+        return within(follower)
     xp, donated = open_room(program.backend).ops, program.spec.donate
-    params = tuple(key for key, kind in kinds.items() if kind == "params")
-    buffers = tuple(key for key, kind in kinds.items() if kind == "buffers")
-    order = (*params, *buffers)
+    name, paths, share, update = follower
+    first = paths[0]
 
     def train_step(state: TrainState, batch: Batch, hyperparams: Any) -> tuple[TrainState, Any]:
-        average, weight = state.slots[name], share(int(state.iteration))
-        old = [average[key] for key in order]
+        slot, weight = state.slots[name], share(int(state.iteration))
         if (
-            state.params[params[0]] is old[0]
+            state.params[first] is slot[first]
         ):  # `use_ema` has put them there, and the step may write into its parameters
-            old = xp.mixed(old, old, 0.0)
-            state = state.replace(slots=frozendict({**state.slots, name: _named(order, old)}))
+            held = [slot[key] for key in paths]
+            slot = frozendict(zip(paths, xp.mixed(held, held, 0.0), strict=True))
+            state = state.replace(slots=frozendict({**state.slots, name: slot}))
         state, logs = program.train_step(state, batch, hyperparams)
         if weight == 0:
             return state, logs
-        after = state.params
-        new = [after[key] for key in params]
-        if buffers:
-            held = state.buffers
-            new += [held[key] for key in buffers]
-        mixed = xp.mixed(new, new, 0.0) if weight == 1 else xp.mixed(old, new, weight, donated)
-        return state.replace(slots=frozendict({**state.slots, name: _named(order, mixed)})), logs
+        after = update(xp, slot, state.params, state.buffers, weight, donated)
+        return state if after is slot else state.replace(slots=frozendict({**state.slots, name: after})), logs
 
     return train_step
 
 
-def _named(order: tuple[str, ...], arrays: list[Any]) -> frozendict[str, Any]:
-    return frozendict(zip(order, arrays, strict=True))
+def _reaching(names: tuple[str, ...]) -> Callable[[Named], tuple[Any, ...]]:
+    """What a mapping has under these names."""
+    return itemgetter(*names) if len(names) > 1 else lambda tree: tuple([tree[name] for name in names])

@@ -36,7 +36,7 @@ class Program(NamedTuple):
             layer's scheme. FkitTypeError where the seed is no whole number.
         train_step: ``(state, batch, hyperparams) -> (state, logs)``; consumes ``state`` when the spec donates. ``logs``
             are lazy 0-d arrays: every loss, and "loss", the sum that was differentiated; with several phases,
-            ``phase/loss`` for each.
+            ``phase/loss`` for each. Where a backend compiles it, it has ``followed_by``: see `fkit.training.follower`.
         loss: ``(state, batch, key, train=False) -> (losses, buffers)``; no update. Key: two words.
         predict: ``(state, batch) -> outputs``, mode="predict".
         collect: ``(state) -> {path: host array}``, whole, in torch's names and layout; a copy.

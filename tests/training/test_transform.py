@@ -11,6 +11,7 @@ import fkit
 from fkit.array.ops import Numpy
 from fkit.array.room import open as open_room
 from fkit.structures.batch import Batch
+from fkit.training.average import annealing, averaged, stochastic
 from fkit.training.ema import use_ema, with_ema
 from fkit.training.optimizer import Optimizer
 from fkit.training.spec import Phase, Spec
@@ -180,6 +181,44 @@ def test_a_moving_average_is_a_slot_that_survives_and_equals_torch_s():
             use_ema(plain.init(0))
     for path, array in ends["torch"].items():
         np.testing.assert_allclose(ends["jax"][path], array, rtol=1e-9, atol=1e-12)
+
+
+@pytest.mark.parametrize("donate", [True, False])
+def test_averages_of_any_weight_are_the_same_numbers_in_both_rooms(donate):
+    share = averaged(annealing(0.1, 3), begin=2, interval=2)  # copies, rests, and mixes, each time by another weight
+    ends = {}
+    for backend in ("torch", "jax"):
+        plain = _program(backend, accumulate(2), clip_norm(0.5), donate=donate)
+        program = with_ema(with_ema(plain, share), stochastic(), "mean")
+        state = program.init(5)
+        for step in range(9):
+            last = program.collect(state)
+            kept, state = state, program.train_step(state, _batch(step), program.hyperparams())[0]
+            assert kept.consumed == donate
+            arrays = program.collect(state)
+            for name, weight in (("ema", share(step)), ("mean", stochastic()(step))):
+                for path in _params(program, state):
+                    slot = path.replace("params/", f"slots/{name}/")
+                    want = last[slot] + weight * (arrays[path] - last[slot])
+                    np.testing.assert_allclose(arrays[slot], want, rtol=1e-12, atol=1e-15)
+                    if weight in (0, 1):
+                        assert np.array_equal(arrays[slot], arrays[path] if weight else last[slot])
+        ends[backend] = arrays
+    assert ends["torch"].keys() == ends["jax"].keys()
+    for path, array in ends["torch"].items():
+        np.testing.assert_allclose(ends["jax"][path], array, rtol=1e-9, atol=1e-12, err_msg=path)
+
+
+def test_a_mean_of_two_takes_all_of_one_or_nothing_whatever_the_other_is():
+    odd, even = np.array([np.nan, np.inf, 1e300, 2.0]), np.array([1.0, -1.0, -1e300, 4.0])
+    for backend in ("numpy", "torch", "jax"):
+        xp = Numpy() if backend == "numpy" else open_room(backend).ops
+        lift = {"numpy": np.array, "torch": torch.tensor, "jax": jax.numpy.array}[backend]
+        for reuse in (False, True):
+            with jax.enable_x64(True):
+                for weight, want in ((0, even), (1.0, odd), (0.25, even + 0.25 * (odd - even))):
+                    (mixed,) = xp.mixed([lift(even)], [lift(odd)], weight, reuse)
+                    np.testing.assert_array_equal(np.asarray(mixed), want, err_msg=f"{backend} {weight}")
 
 
 def test_groups_with_equal_options_are_one():

@@ -42,6 +42,10 @@ class Names:
             return tree.arrays
         return self._pick(tree) if self._pick is not None else tuple(tree[name] for name in self.order)
 
+    def tree(self, arrays: tuple[Any, ...]) -> dict[str, Any]:
+        """The inverse of `pick`, as a dict."""
+        return dict(zip(self.order, arrays, strict=True))
+
     def take(self, tree: Mapping[str, Any]) -> tuple[Any, ...]:
         """As `pick`, for a step that will use up the arrays: what is no `Named`, which only a program makes, holds arrays
         of the caller's, and is copied."""

@@ -7,6 +7,7 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 import numpy as np
+from jax.core import Tracer
 
 from fkit.array.ops import Words
 
@@ -63,7 +64,9 @@ class JaxOps:
     def added(self, arrays: Sequence[Any], others: Sequence[Any]) -> list[Any]:
         return [a + b for a, b in zip(arrays, others, strict=True)]
 
-    def mixed(self, arrays: Sequence[Any], others: Sequence[Any], weight: float, reuse: bool = False) -> list[Any]:
+    def mixed(self, arrays: Sequence[Any], others: Sequence[Any], weight: Any, reuse: bool = False) -> list[Any]:
+        if isinstance(weight, Tracer):
+            return _mix(arrays, others, weight)
         wide = any(array.dtype == jnp.float64 for array in arrays)
         with jax.enable_x64(True) if wide else nullcontext():  # a float64 program's arrays stay what they are
             return (_mixed_in if reuse else _mixed)(list(arrays), list(others), weight)
@@ -83,10 +86,16 @@ class JaxOps:
         return jnp.logical_and(a, b)
 
 
-def _mix(arrays: list[Any], others: list[Any], weight: Any) -> list[Any]:
-    """One call for all arrays, where it is not part of a larger one."""
-    return [a + weight.astype(a.dtype) * (b - a) for a, b in zip(arrays, others, strict=True)]
+def _mix(arrays: Sequence[Any], others: Sequence[Any], weight: Any) -> list[Any]:
+    """Of a weight that changes without compiling anew; the selections are part of the one loop over an array."""
+    leaves, takes = weight == 0, weight == 1
+
+    def one(a: Any, b: Any) -> Any:
+        return jnp.where(takes, b, jnp.where(leaves, a, a + weight.astype(a.dtype) * (b - a)))
+
+    return [one(a, b) for a, b in zip(arrays, others, strict=True)]
 
 
+# one call for all arrays, where it is not part of a larger one
 _mixed = jax.jit(_mix)
 _mixed_in = jax.jit(_mix, donate_argnums=(0,))

@@ -19,12 +19,12 @@ from fkit.backend.jax.border import put_back, take_off
 from fkit.backend.jax.device import device_of
 from fkit.backend.jax.forward import Forward
 from fkit.backend.jax.gradient import functional
-from fkit.backend.jax.named import Named, Names
-from fkit.backend.jax.number import packer
+from fkit.backend.jax.named import Named
 from fkit.backend.jax.optimizer import update
 from fkit.backend.jax.place import collect, place
-from fkit.backend.jax.step import Case, Moving, Step, cases, stepper
+from fkit.backend.jax.step import stepper
 from fkit.backend.jax.template import Template, template
+from fkit.backend.jax.train import TrainStep
 from fkit.backend.jax.watch import watch
 from fkit.structures.batch import Batch, Samples
 from fkit.training.inventory import Inventory
@@ -33,7 +33,7 @@ from fkit.training.loss import total
 from fkit.training.phase import Part, first_slots, parts_of
 from fkit.training.program import Pieces, Program, assemble
 from fkit.training.spec import Spec, check_spec
-from fkit.training.state import Arrays, Hyperparams, TrainState, check_call, check_key
+from fkit.training.state import Arrays, TrainState, check_call, check_key
 from fkit.tree.error import FkitValueError, quoted
 
 __all__ = ["program"]
@@ -46,7 +46,6 @@ _COMPUTE: Mapping[str, Any] = frozendict(
 class _Jitted(NamedTuple):
     """What JAX compiles, over flat tuples."""
 
-    step: Callable[..., Any]
     loss: Callable[..., Any]
     predict: Callable[..., Any]
 
@@ -91,7 +90,7 @@ def program(spec: Spec) -> Program:
             {name: (updates[name], part.names) for name, part in firsts.items()},
             _slot_paths(parts, plan.inventory),
         )
-    jitted = _jitted(spec, layout, forward, predicting, stepper(parts, updates, functional(forward)))
+    step = stepper(parts, updates, functional(forward))
     values = own_values(module, spec.example, plan)
 
     def own(seed: int) -> Arrays:
@@ -104,45 +103,13 @@ def program(spec: Spec) -> Program:
         with width():
             return place(layout, arrays, device)
 
-    train_step = _train_step(spec, parts, layout, jitted.step, width, plan.inventory.labels)
-    loss, predict = _passes(layout, jitted, width, plan.inventory.labels)
+    train_step = TrainStep(parts, layout, step, width, spec.donate)
+    loss, predict = _passes(layout, _jitted(layout, forward, predicting), width, plan.inventory.labels)
     return assemble(
         "jax",
         spec,
         Pieces(plan.inventory, parts, own, placed, lambda state: collect(layout, state), train_step, loss, predict),
     )
-
-
-def _train_step(
-    spec: Spec, parts: tuple[Part, ...], layout: Template, jitted: Callable[..., Any], width: Any, ranges: Any
-) -> Callable[[TrainState, Batch, Hyperparams], tuple[TrainState, Mapping[str, Any]]]:
-    pack, case_of = packer(parts), cases(parts)
-    reach = Names.take if spec.donate else Names.pick
-
-    def train_step(state: TrainState, batch: Batch, hyperparams: Hyperparams) -> tuple[TrainState, Mapping[str, Any]]:
-        check_call(state, batch)
-        check_targets(ranges, batch.targets, batch.valid)
-        inputs, targets, valid, _ = take_off(batch)
-        params, buffers, opt, slots, iteration, updates, key = state.parts
-        with width():
-            numbers, resting = pack(hyperparams)
-            moving = (
-                reach(layout.params, params), reach(layout.buffers, buffers),
-                layout.flat_opt(opt, reach, params, hyperparams), layout.flat_slots(slots, reach), updates,
-            )  # fmt: skip
-            case = case_of(iteration, resting)
-            params, buffers, opt, changed, updates, logs = jitted(
-                *moving, iteration, key, numbers, inputs, targets, valid, case
-            )
-        if spec.donate:
-            state.consume()
-        state = TrainState(
-            Named(layout.params, params), Named(layout.buffers, buffers), layout.named_opt(opt),
-            layout.named_slots(slots, changed), iteration + 1, updates, key,
-        )  # fmt: skip
-        return state, logs
-
-    return train_step
 
 
 def _passes(
@@ -176,31 +143,13 @@ def _passes(
     return loss, predict
 
 
-def _jitted(spec: Spec, layout: Template, forward: Forward, predicting: Forward, step: Step) -> _Jitted:
-    note_step, note_loss, note_predict = watch("train_step"), watch("loss"), watch("predict")
-
-    def named(names: Names, arrays: tuple[Any, ...]) -> dict[str, Any]:
-        return dict(zip(names.order, arrays, strict=True))
-
-    def train(
-        params: Any, buffers: Any, opt: Any, slots: Any, updates: Any, iteration: Any, key: Any, numbers: Any,
-        inputs: Any, targets: Any, valid: Any, case: Case,
-    ) -> Any:  # fmt: skip
-        note_step(case, inputs=inputs, targets=targets, valid=valid)
-        moving = Moving(
-            named(layout.params, params), named(layout.buffers, buffers), layout.tree_opt(opt),
-            layout.tree_slots(slots), False,
-        )  # fmt: skip
-        new, logs = step(moving, iteration, key, numbers, inputs, Samples(targets, valid), case)
-        return (
-            layout.params.pick(new.params), layout.buffers.pick(new.buffers), layout.flat_opt(new.opt),
-            layout.flat_slots(new.slots), updates + jnp.asarray(new.moved).astype(updates.dtype), logs,
-        )  # fmt: skip
+def _jitted(layout: Template, forward: Forward, predicting: Forward) -> _Jitted:
+    note_loss, note_predict = watch("loss"), watch("predict")
 
     def loss(params: Any, buffers: Any, key: Any, inputs: Any, targets: Any, valid: Any, train: bool) -> Any:
         note_loss(train, inputs=inputs, targets=targets, valid=valid)
         losses, changed = forward.losses(
-            named(layout.params, params), named(layout.buffers, buffers), inputs, Samples(targets, valid),
+            layout.params.tree(params), layout.buffers.tree(buffers), inputs, Samples(targets, valid),
             (key[0], key[1]), train,
         )  # fmt: skip
         return {**losses, "loss": total(losses)}, layout.buffers.pick(changed)
@@ -208,15 +157,10 @@ def _jitted(spec: Spec, layout: Template, forward: Forward, predicting: Forward,
     def predict(params: Any, buffers: Any, inputs: Any, targets: Any, valid: Any) -> Any:
         note_predict("", inputs=inputs, targets=targets, valid=valid)
         return predicting.predict(
-            named(layout.params, params), named(layout.buffers, buffers), inputs, Samples(targets, valid)
+            layout.params.tree(params), layout.buffers.tree(buffers), inputs, Samples(targets, valid)
         )
 
-    donated = (0, 1, 2, 3) if spec.donate else ()
-    return _Jitted(
-        jax.jit(train, donate_argnums=donated, static_argnums=(11,)),
-        jax.jit(loss, static_argnums=(6,)),
-        jax.jit(predict),
-    )
+    return _Jitted(jax.jit(loss, static_argnums=(6,)), jax.jit(predict))
 
 
 def _slot_paths(parts: tuple[Part, ...], inventory: Inventory) -> dict[str, tuple[str, ...]]:

@@ -54,7 +54,7 @@ class Template:
         sizes: {name: shape}, in flax's layout.
         fresh: params -> {optimizer: {slot: {name: array}}}.
         optimizers: their names, each with those of its slots and their places in ``opt``.
-        slots: {name: paths} of the phases' transforms.
+        slots: {name: paths} of the phases' transforms, and of what follows the weights.
     """
 
     inventory: Inventory
@@ -99,7 +99,7 @@ class Template:
         tree: dict[str, Any] = {name: {} for name in self.optimizers[0].order}
         for row, arrays in zip(self.opt, flat, strict=True):
             if arrays is not None:
-                tree[row.optimizer][row.slot] = dict(zip(row.names.order, arrays, strict=True))
+                tree[row.optimizer][row.slot] = row.names.tree(arrays)
         return tree
 
     def named_opt(self, flat: Any) -> Named:
@@ -118,18 +118,15 @@ class Template:
         )
 
     def flat_slots(self, slots: Mapping[str, Any], reach: Reach = Names.pick) -> tuple[Any, ...]:
-        """The slots of the transforms as tuples."""
+        """The slots as tuples."""
         return tuple([reach(paths, slots[name]) for name, paths in self.slots])
 
     def tree_slots(self, flat: Any) -> dict[str, dict[str, Any]]:
         """The inverse of `flat_slots`, as dicts."""
-        return {
-            name: dict(zip(paths.order, arrays, strict=True))
-            for (name, paths), arrays in zip(self.slots, flat, strict=True)
-        }
+        return {name: paths.tree(arrays) for (name, paths), arrays in zip(self.slots, flat, strict=True)}
 
     def named_slots(self, slots: Mapping[str, Any], flat: Any) -> Mapping[str, Any]:
-        """A state's slots with those of the transforms changed."""
+        """A state's slots with those of the layout changed."""
         if not flat:
             return slots
         changed = {name: Named(paths, arrays) for (name, paths), arrays in zip(self.slots, flat, strict=True)}

@@ -81,12 +81,13 @@ class Torch:
     def added(self, arrays: Sequence[Any], others: Sequence[Any]) -> list[Any]:
         return list(_all._foreach_add(list(arrays), list(others)))
 
-    def mixed(self, arrays: Sequence[Any], others: Sequence[Any], weight: float, reuse: bool = False) -> list[Any]:
+    def mixed(self, arrays: Sequence[Any], others: Sequence[Any], weight: Any, reuse: bool = False) -> Sequence[Any]:
+        if weight == 1 or weight == 0:
+            return [b.clone() for b in (others if weight else arrays)]
         if reuse:
-            mine = list(arrays)
-            _all._foreach_lerp_(mine, list(others), weight)
-            return mine
-        return list(_all._foreach_lerp(list(arrays), list(others), weight))
+            _all._foreach_lerp_(arrays, others, weight)
+            return arrays
+        return list(_all._foreach_lerp(arrays, others, weight))
 
     def zeros(self, arrays: Sequence[Any]) -> list[Any]:
         return [torch.zeros_like(array) for array in arrays]

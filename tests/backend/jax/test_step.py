@@ -207,6 +207,79 @@ def test_hyperparams_may_change_in_place_and_are_never_stale():
         assert np.array_equal(again.params["fc.weight"], before.params["fc.weight"])
 
 
+def test_averages_of_the_weights_are_part_of_the_one_compiled_call():
+    def share(done):
+        return (1, 0.5, 0.0, 0.25)[done % 4]
+
+    plain = _program(donate=False)
+    calls = {}
+    for name, program in {"plain": plain, "two": with_ema(with_ema(plain, 0.1), share, "other")}.items():
+        state = program.init(0)
+
+        def step(inputs, program=program, state=state):
+            state, _ = program.train_step(state, Batch(inputs), program.hyperparams())
+            return state
+
+        jaxpr = jax.make_jaxpr(step)(_batch().inputs).jaxpr
+        calls[name] = [eqn.params["name"] for eqn in jaxpr.eqns if "jaxpr" in eqn.params]
+    assert calls == {"plain": ["train"], "two": ["train"]}
+
+
+def test_a_weight_of_the_newest_that_changes_compiles_nothing_again(caplog):
+    weights = (1, 0.5, 0.0, np.float32(0.25), 1.0, 1e-3)
+    ran = []
+    program = with_ema(with_ema(_program(Rows(ran.append)), 0.1), weights.__getitem__, "other")
+    state, numbers = program.init(0), program.hyperparams()
+    ran.clear()
+    with jax.log_compiles():
+        state, _ = program.train_step(state, _batch(), numbers)
+        assert "jit(train)" in caplog.text and ran == ["loss"]
+        caplog.clear()
+        for step in range(1, len(weights)):
+            state, _ = program.train_step(state, _batch(step), numbers)
+    assert caplog.text == "" and ran == ["loss"]
+
+
+def test_an_average_copies_and_rests_exactly_whatever_the_numbers_are():
+    """A weight of 1 leaves nothing of what was there, and one of 0 takes nothing in: not even what is no number."""
+    program = with_ema(_program(donate=False), lambda done: (0.0, 1.0)[done])
+    start = program.init(0)
+    odd = {name: jnp.full_like(array, np.nan) for name, array in start.params.items()}
+    state = start.replace(params=odd)
+    for wanted in (start.params, None):
+        state, _ = program.train_step(state, _batch(), program.hyperparams())
+        for name, array in state.slots["ema"].items():
+            np.testing.assert_array_equal(array, (wanted or state.params)[name])
+    state = start.replace(slots={"ema": odd}, iteration=np.int64(1))
+    state, _ = program.train_step(state, _batch(), program.hyperparams())
+    for name, array in state.slots["ema"].items():
+        np.testing.assert_array_equal(array, state.params[name])
+
+
+def test_an_average_follows_a_step_that_somebody_has_put_another_round():
+    """A plain function has nothing to compile the average into: it is mixed after it, to the same numbers."""
+    ends = []
+    for wrapped in (False, True):
+        program = _program(dtype="float64")
+        if wrapped:
+            inner = program.train_step
+            program = program._replace(train_step=lambda *args, inner=inner: inner(*args))
+        program = with_ema(program, lambda done: (1.0, 0.5, 0.0, 0.3)[done])
+        assert hasattr(program.train_step, "followed_by") != wrapped
+        state, _ = _steps(program, 4)
+        ends.append(program.collect(state))
+    for path, array in ends[0].items():
+        np.testing.assert_allclose(array, ends[1][path], rtol=1e-12, atol=1e-15, err_msg=path)
+
+
+def test_one_slot_has_one_average():
+    program = with_ema(_program(), 0.1)
+    with pytest.raises(FkitValueError, match="the program has a slot 'ema' already"):
+        with_ema(program, 0.2)
+    with pytest.raises(FkitValueError, match="the program has a slot 'accumulate' already"):
+        with_ema(_program(phases=(Phase("loss", transforms=(accumulate(2),)),)), 0.2, "accumulate")
+
+
 # ------------------------------------------------------------------------------------------------------- what moves
 
 
@@ -330,6 +403,22 @@ def test_a_moving_average_in_place_of_the_weights_may_be_trained_on():
     state, _ = _steps(program, 3)
     state, _ = program.train_step(use_ema(state), _batch(), program.hyperparams())
     assert np.isfinite(np.asarray(state.slots["ema"]["fc.weight"])).all()
+
+
+def test_what_is_both_weights_and_average_is_donated_once():
+    program = with_ema(with_ema(_program(), 0.1), 0.2, "other")
+    state, _ = _steps(program, 2)
+    for change in (
+        lambda state: {"params": state.slots["other"]},
+        lambda state: {"slots": {"ema": state.params, "other": state.params}},
+        lambda state: {"params": dict(state.slots["ema"])},
+    ):
+        start = program.collect(state := state.replace(**change(state)))
+        state, _ = program.train_step(state, _batch(), program.hyperparams())
+        end = program.collect(state)
+        for name, weight in (("ema", 0.1), ("other", 0.2)):
+            old, new = start[f"slots/{name}/fc.weight"], end["params/fc.weight"]
+            np.testing.assert_allclose(end[f"slots/{name}/fc.weight"], old + weight * (new - old), rtol=1e-6)
 
 
 def test_nobody_waits_for_the_device():
