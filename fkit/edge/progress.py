@@ -74,8 +74,8 @@ class Screen:
     def say(self, text: str, level: str = "INFO") -> None:
         """A line above the bar; on a terminal, lines that follow each other fast are written together."""
         if self._plain:  # nothing to lay out or to colour
-            self.console.file.write(text + "\n")
-            self.console.file.flush()
+            self._stream.write(text + "\n")
+            self._stream.flush()
             return
         style = {"ERROR": "bold red", "WARNING": "yellow"}.get(level)
         self._fit()

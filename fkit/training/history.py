@@ -12,7 +12,7 @@ from fkit.tree.check import expect, expect_number
 from fkit.tree.error import FkitKeyError, FkitTypeError, FkitValueError, quoted
 from fkit.tree.frozen import EMPTY, frozen
 
-__all__ = ["STATISTICS", "HistoryBuffer", "LogBuffer", "Statistic", "Totals", "mean_of", "weighted"]
+__all__ = ["STATISTICS", "HistoryBuffer", "LogBuffer", "Statistic", "Totals", "weighted"]
 
 _LEAF = 256  # values that are kept as they came, until they become one array
 _LONGEST = 1_000_000  # mmengine's bound
@@ -314,20 +314,6 @@ class LogBuffer:
     def clear(self) -> "LogBuffer":
         """With nothing."""
         return LogBuffer()
-
-
-def mean_of(values: Sequence[float]) -> float:
-    """The mean of a few numbers; nan of none.
-
-    Example:
-        >>> mean_of([1e16, 3.0, -1e16]), mean_of([math.inf, -math.inf])
-        (1.0, nan)
-    """
-    expect(values, (list, tuple), "`values` are a list of numbers")
-    try:
-        return math.fsum(values) / len(values) if values else math.nan
-    except (ValueError, OverflowError):  # inf beside -inf; too large a sum
-        return sum(values) / len(values)
 
 
 def weighted(values: NDArray[Any], counts: NDArray[Any]) -> float:

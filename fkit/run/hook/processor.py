@@ -1,12 +1,13 @@
 """How a line of the log words and smooths what was measured: mmengine's LogProcessor, as a value."""
 
+import math
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import Any, NamedTuple, cast
 
-from fkit.training.history import STATISTICS, HistoryBuffer, Statistic, Totals, mean_of
+from fkit.training.history import STATISTICS, HistoryBuffer, Statistic, Totals
 from fkit.tree.check import check_fields, expect
 from fkit.tree.error import FkitKeyError, FkitTypeError, FkitValueError, quoted
 from fkit.tree.frozen import EMPTY, frozen
@@ -66,8 +67,21 @@ class Track(NamedTuple):
             return totals.statistic(method)
         values = self.newest[-window:] if isinstance(window, int) else self.newest
         if method == "mean" and method not in methods:
-            return mean_of(values)
+            return _mean(values)
         return HistoryBuffer(values, (1,) * len(values), methods=methods).statistics(method)
+
+
+def _mean(values: tuple[float, ...]) -> float:
+    """The mean of a few numbers, a tenth of the time that numpy takes; nan of none.
+
+    Example:
+        >>> _mean((1.0, 2.0, 6.0)), _mean((math.inf, -math.inf)), _mean(())
+        (3.0, nan, nan)
+    """
+    try:
+        return math.fsum(values) / len(values) if values else math.nan
+    except (ValueError, OverflowError):  # inf beside -inf; too large a sum
+        return sum(values) / len(values)
 
 
 class At(NamedTuple):
@@ -178,7 +192,7 @@ class LogProcessor:
             (tag, text): name -> number, for writers; and the line.
         """
         values = self._collect(mode, scalars, at)
-        tag = {self._named(mode, name): value for name, value in values.items()}
+        tag = self._tag(mode, values)
         rates = [f"{name}: {values.pop(name):.{self.num_digits}e}" for name in tuple(values) if name.endswith("lr")]
         if self.by_epoch and mode != "test":
             tag["epoch"] = at.epoch
@@ -215,7 +229,7 @@ class LogProcessor:
         values = self._collect(mode, scalars, at, whole=True)
         times = {name: values.pop(name) for name in tuple(values) if name in _TIMES}
         texts = {name.removeprefix(f"{mode}/"): info for name, info in infos.items() if name.startswith(f"{mode}/")}
-        row = {self._named(mode, name): value for name, value in (values | texts | times).items()}
+        row = self._tag(mode, values | texts | times)
         epoch = f" [{at.epoch if at.trained else 0}]" if self.by_epoch and mode == "val" else " "
         counter = f"{'Epoch' if self.by_epoch else 'Iter'}({mode}){epoch}[{at.length}/{at.length}]"
         return row, f"{counter}    " + "  ".join(self._word(name, value) for name, value in row.items())
@@ -244,8 +258,8 @@ class LogProcessor:
                 values[name] = of(names[one.data_src], one.method_name, one.window_size)
         return values
 
-    def _named(self, mode: str, name: str) -> str:
-        return f"{mode}/{name}" if self.log_with_hierarchy else name
+    def _tag(self, mode: str, values: Mapping[str, Any]) -> dict[str, Any]:
+        return {f"{mode}/{name}": value for name, value in values.items()} if self.log_with_hierarchy else dict(values)
 
     def _word(self, name: str, value: Any) -> str:
         return f"{name}: {value:.{self.num_digits}f}" if isinstance(value, float) else f"{name}: {value}"
