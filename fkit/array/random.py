@@ -79,7 +79,7 @@ def seed_of(number: Any, what: str = "seed") -> int:
 
 
 def key(seed: int, *path: str | int) -> tuple[int, int]:
-    """The key of one stream of a run: ``key(seed, "data", epoch, index)``.
+    """The key of one stream of a run: ``key(seed, "data", epoch, place)``.
 
     Args:
         seed: the run's seed, any int, Python's or numpy's.

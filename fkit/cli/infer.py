@@ -11,8 +11,8 @@ from fkit.array.room import open as open_room
 from fkit.cli.command import add_command, number, whole
 from fkit.cli.option import add_config, add_place, add_weights
 from fkit.cli.reach import open_registry, read_config
+from fkit.data.loader import Loader
 from fkit.data.path import image_paths
-from fkit.data.source import Loader
 from fkit.edge.gallery import ROWS, Gallery, picture_name
 from fkit.edge.repeat import repeat, telling
 from fkit.edge.report import Report

@@ -4,7 +4,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, cast
 
 from fkit.data.digest import digest_of_arrays, digest_of_names
-from fkit.data.source import Listed, Loader, Source
+from fkit.data.loader import Loader
+from fkit.data.source import Listed, Source
 from fkit.structures.content import is_array
 from fkit.tree.check import expect
 from fkit.tree.error import FkitTypeError, quoted

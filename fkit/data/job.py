@@ -1,20 +1,24 @@
 """What one batch is made of, and what makes it: a value that worker processes are sent."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import partial
 from typing import Any, NamedTuple, Protocol
+
+from frozendict import frozendict
 
 from fkit.array.random import generator, key
 from fkit.data.ambient import repeatable, reseed
 from fkit.data.collate import collate as default_collate
 from fkit.data.dataset.indexed import Indexed
-from fkit.data.transform.transform import Compose, Sample, of_others
+from fkit.data.transform.transform import Compose, Fetch, Sample, of_others
 from fkit.structures.batch import Batch
-from fkit.tree.error import FkitError, FkitTypeError, like, quoted
+from fkit.tree.error import FkitError, FkitTypeError, FkitValueError, like, quoted
 from fkit.tree.trace import blamed, users_names
 
 __all__ = ["Job", "Maker", "Others", "Workers", "pipeline_of"]
+
+_MOST = 1000  # other samples that are tried in the place of one: mmengine's max_refetch
 
 
 class Job(NamedTuple):
@@ -22,10 +26,12 @@ class Job(NamedTuple):
 
     Attributes:
         epochs: (N,) the pass over the dataset each sample belongs to (an endless source's batches run over bounds).
+        places: (N,) where in its pass each stands: what its draws are keyed by.
         indices: (N,) which samples.
     """
 
     epochs: tuple[int, ...]
+    places: tuple[int, ...]
     indices: tuple[int, ...]
 
 
@@ -56,14 +62,21 @@ class Maker:
 
     Args:
         dataset: what is read.
-        seed: of the run; a sample's draws come from ``key(seed, "data", epoch, index)``. Where the dataset, a transform
+        seed: of the run; a sample's draws come from ``key(seed, "data", epoch, place)``, its place in the epoch, so that
+            a sampler that repeats an index gives another augmentation each time. Where the dataset, a transform
             or ``collate`` is code of others, the global generators are seeded from it too, and put back.
         collate: samples -> Batch.
+        skip: whether another sample takes the place of one that cannot be made; the batch's meta says so under
+            ``skipped``.
+
+    Where a pipeline drops a sample (gives None), an index that the key decides takes its place, up to the dataset's
+    ``max_refetch`` (1000) times; a dataset in ``test_mode`` has none to spare.
     """
 
     dataset: Indexed
     seed: int = 0
     collate: Callable[[list[Any]], Batch] = default_collate
+    skip: bool = False
 
     def __call__(self, job: Job) -> Batch:
         """The batch of a job.
@@ -85,21 +98,68 @@ class Maker:
     def _made(self, job: Job, foreign: bool) -> Batch:
         """The batch; the global generators are seeded for each sample where code of others may draw from them."""
         pipeline = pipeline_of(self.dataset)
-        draws, fetch = pipeline is not None and pipeline.random, Others(self.dataset)
+        draws = pipeline is not None and pipeline.random
+        make = partial(self._once, pipeline, Others(self.dataset), draws, foreign)
         samples: list[Any] = []
-        for epoch, index in zip(job.epochs, job.indices, strict=True):
+        skipped: dict[int, tuple[str, ...]] = {}
+        for epoch, place, index in zip(*job, strict=True):
             try:
-                of = key(self.seed, "data", epoch, index) if draws or foreign else (0, 0)
-                if foreign:
-                    reseed(of[0])
-                sample = self.dataset[index]
-                if pipeline is not None:
-                    sample = pipeline(sample, generator(of) if draws else None, fetch)
+                sample = make(key(self.seed, "data", epoch, place) if draws or foreign else (0, 0), index)
             except Exception as cause:
-                raise _failed(self._name(index), cause) from cause
+                error = _failed(self._name(index), cause)
+                if not self.skip:
+                    raise error from cause
+                error.__cause__ = cause
+                sample = error
+            if sample is None or isinstance(sample, FkitError):
+                sample, skipped[len(samples)] = self._other(make, (epoch, place, index), sample)
             samples.append(sample)
         if foreign:
-            reseed(key(self.seed, "collate", *job.epochs[:1], *job.indices)[0])
+            reseed(key(self.seed, "collate", *job.epochs[:1], *job.places)[0])
+        return _marked(self._joined(samples, job), skipped)
+
+    def _once(
+        self, pipeline: Compose | None, fetch: Fetch, draws: bool, foreign: bool, of: tuple[int, int], index: int
+    ) -> Any:
+        """What one index gives under a key; None where it is dropped."""
+        if foreign:
+            reseed(of[0])
+        sample: Any = self.dataset[index]
+        if pipeline is None or sample is None:
+            return sample
+        return pipeline(sample, generator(of) if draws else None, fetch)
+
+    def _other(
+        self, make: Callable[[tuple[int, int], int], Any], at: tuple[int, int, int], first: FkitError | None
+    ) -> tuple[Any, tuple[str, ...]]:
+        """The sample in the place of one that was dropped or is broken, and what the broken ones said."""
+        dataset: Any = self.dataset
+        epoch, place, index = at
+        if first is None and getattr(dataset, "test_mode", False):
+            raise FkitValueError(
+                f"{self._name(index)}: its pipeline drops the sample (gives None), and a dataset in test_mode has none to spare.",
+                repair="Take the step that drops samples out of this pipeline, or set test_mode=False.",
+            )
+        most, errors, last = getattr(dataset, "max_refetch", _MOST), [] if first is None else [first], first
+        for turn in range(1, most + 1):
+            number = int(generator(key(self.seed, "refetch", epoch, place, turn)).integers(len(dataset)))
+            try:
+                sample = make(key(self.seed, "data", epoch, place, turn), number)
+            except Exception as cause:
+                last = _failed(self._name(number), cause)
+                if not self.skip:
+                    raise last from cause
+                errors.append(last)
+                continue
+            if sample is not None:
+                return sample, tuple(str(error) for error in errors)
+        raise FkitValueError(
+            f"{self._name(index)}: it was dropped or is broken, and so were {most} others in its place"
+            f"{'' if last is None else f'; the last that is broken: {last}'}.",
+            repair="Look at what the pipeline drops, or let the dataset's max_refetch be greater.",
+        ) from last
+
+    def _joined(self, samples: list[Any], job: Job) -> Batch:
         if self.collate is not default_collate:
             return self._collated(samples)
         try:
@@ -133,6 +193,17 @@ class Maker:
                 repair="Return fkit.Batch(inputs, targets=..., meta=...).",
             )
         return batch
+
+
+def _marked(batch: Batch, skipped: Mapping[int, tuple[str, ...]]) -> Batch:
+    """The batch whose meta says, at the samples that took the place of broken ones, what these said."""
+    if not any(skipped.values()):
+        return batch
+    metas = list(batch.meta) or [frozendict[str, Any]()] * len(batch)
+    for at, words in skipped.items():
+        if words:
+            metas[at] = frozendict({**metas[at], "skipped": words})
+    return Batch(batch.inputs, batch.targets, batch.valid, tuple(metas))
 
 
 def pipeline_of(dataset: Indexed) -> Compose | None:

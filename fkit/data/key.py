@@ -2,14 +2,17 @@
 
 from typing import Any
 
-from fkit.config.schema import ANYTHING, FLAG, PART, Key, Shape, check, either, origin_at, table, whole
+from fkit.config.schema import ANYTHING, FLAG, PART, Key, Shape, check, choice, either, origin_at, table, whole
 from fkit.tree.error import FkitValueError
 from fkit.tree.node import Node
 
-__all__ = ["LOADER", "check_loader"]
+__all__ = ["LOADER", "ON_ERROR", "check_loader"]
 
 _DATASET = Shape("an object with __len__ and __getitem__", but=(str, bytes), methods=("__len__", "__getitem__"))
 _SAMPLER = Shape("an object with endless, count and indices", methods=("endless", "count", "indices"))
+
+ON_ERROR = ("raise", "skip")
+"""What may become of a sample that cannot be made: the run ends, or another takes its place and is counted."""
 
 LOADER = table(
     Key("dataset", either(PART, _DATASET), doc="what is read", required=True),
@@ -26,6 +29,7 @@ LOADER = table(
     Key("collate_fn", either(PART, Shape("a function", methods=("__call__",))), doc="samples -> a batch"),
     Key("drop_last", FLAG, False, "leave out a last batch that is not full"),
     Key("num_batch_per_epoch", whole(1), doc="batches an epoch, at most"),
+    Key("on_error", choice(*ON_ERROR), doc="what becomes of a sample that cannot be made; 'raise' by default"),
     Key("num_workers", whole(0), 0, "processes that make batches; no batch depends on it"),
     Key("prefetch_factor", whole(1), 2, "batches that each of them makes ahead"),
     Key("persistent_workers", FLAG, doc="workers always live on from epoch to epoch, and change no batch"),

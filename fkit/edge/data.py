@@ -16,7 +16,7 @@ def data_record(data: Mapping[str, Source]) -> dict[str, dict[str, Any]]:
 
     Example:
         >>> from fkit.data.dataset import Digits
-        >>> from fkit.data.source import Loader
+        >>> from fkit.data.loader import Loader
         >>> data_record({"val": Loader(Digits("test"), batch_size=100)})["val"]["samples"]
         360
     """

@@ -9,7 +9,8 @@ import cv2
 
 from fkit.array.room import open as open_room
 from fkit.data.job import Job
-from fkit.data.source import Loader, Source
+from fkit.data.loader import Loader
+from fkit.data.source import Source
 from fkit.recipe.settings import Settings
 from fkit.structures.batch import Batch
 from fkit.training.backend import Backend
@@ -105,7 +106,7 @@ def _step(room: Backend, program: Program, state: TrainState, source: Source, pa
     try:
         # a copy, where the data go to other processes: a dataset that opens a file when it is read goes to none any more
         make = pickle.loads(pickle.dumps(source.make)) if source.workers else source.make
-        sample: Batch = make(Job((0,), (0,)))
+        sample: Batch = make(Job((0,), (0,), (0,)))
         work = room.work(program, state, sample)
     except Exception:  # a sample or a model that fails does so again in its step, where it is told
         return None

@@ -13,7 +13,8 @@ from fkit.catalog.plugin import include_custom
 from fkit.catalog.registry import Registry
 from fkit.catalog.report import is_reported, locate, parts_in, place, placed, reported
 from fkit.config.config import Config
-from fkit.data.source import Source, open_loader
+from fkit.data.loader import open_loader
+from fkit.data.source import Source
 from fkit.recipe.settings import Part, Settings, line_of, missing, read
 from fkit.recipe.vocabulary import name_of
 from fkit.training.evaluator import Evaluator

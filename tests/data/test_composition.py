@@ -11,7 +11,7 @@ import fkit
 from fkit.array.random import generator, key
 from fkit.array.room import open as open_room
 from fkit.data.dataset import Dataset
-from fkit.data.source import open_loader
+from fkit.data.loader import open_loader
 from fkit.data.transform.composition import Chosen, MultiBranch, RandomApply, RandomChoice, RandomOrder
 from fkit.data.transform.draw import another, needed
 from fkit.data.transform.formatting import PackInputs

@@ -8,8 +8,8 @@ import pytest
 
 import fkit
 from fkit.data.dataset import Digits, ImageFiles
+from fkit.data.loader import Loader, open_loader
 from fkit.data.sampler import DefaultSampler
-from fkit.data.source import Loader, open_loader
 from fkit.image.io import imwrite
 from fkit.training.evaluator import Evaluator
 from fkit.training.metric import Accuracy

@@ -15,7 +15,8 @@ from fkit.data.dataset import Digits, ImageFiles
 from fkit.data.digest import digest_of_arrays
 from fkit.data.folder import ImageFolder
 from fkit.data.identity import changes, describe
-from fkit.data.source import Loader, Source
+from fkit.data.loader import Loader
+from fkit.data.source import Source
 from fkit.structures.batch import Batch
 from fkit.tree.error import FkitError
 

@@ -10,8 +10,8 @@ import fkit
 from fkit.array.room import open as open_room
 from fkit.data.dataset import Digits
 from fkit.data.identity import changes, describe
+from fkit.data.loader import Loader
 from fkit.data.sampler import DefaultSampler
-from fkit.data.source import Loader
 from fkit.data.transform.formatting import PackInputs
 from fkit.data.transform.geometry import RandomFlip
 from fkit.data.transform.photometry import ToUnit

@@ -13,8 +13,9 @@ import torch
 from fkit.array.room import open as open_room
 from fkit.data.collate import collate
 from fkit.data.dataset import Digits
+from fkit.data.loader import Loader
 from fkit.data.sampler import DefaultSampler, InfiniteSampler
-from fkit.data.source import Loader, Source
+from fkit.data.source import Source
 from fkit.data.transform.formatting import PackInputs
 from fkit.data.transform.transform import Transform, replaced
 from fkit.structures.batch import Batch
@@ -128,7 +129,8 @@ def test_samples_draw_apart():
 LATE = """
 import sys
 import numpy as np
-from fkit.data.source import Loader, Source
+from fkit.data.loader import Loader
+from fkit.data.source import Source
 
 class Late:
     def __len__(self):

@@ -7,8 +7,9 @@ from typing import Any
 import numpy as np
 import pytest
 
+from fkit.data.loader import Loader
 from fkit.data.sampler import DefaultSampler
-from fkit.data.source import Loader, Source, epoch_of
+from fkit.data.source import Source, epoch_of
 from fkit.structures.batch import Batch
 from fkit.tree.error import FkitError
 

@@ -15,8 +15,9 @@ import fkit
 from fkit.array.room import open as open_room
 from fkit.data.dataset import Digits
 from fkit.data.job import Maker
+from fkit.data.loader import Loader, open_loader
 from fkit.data.sampler import DefaultSampler, InfiniteSampler
-from fkit.data.source import Loader, Source, open_loader
+from fkit.data.source import Source
 from fkit.data.transform.formatting import PackInputs
 from fkit.data.transform.geometry import ShiftScaleRotate
 from fkit.data.transform.photometry import ToUnit

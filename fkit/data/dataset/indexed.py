@@ -14,7 +14,7 @@ Pipeline = Annotated[Iterable[Any], Built("transforms")]
 
 
 class Indexed(Protocol):
-    """What `fkit.data.source.Loader` reads: a length, raw samples, and the pipeline that makes them ready; see `Dataset`.
+    """What `fkit.data.loader.Loader` reads: a length, raw samples, and the pipeline that makes them ready; see `Dataset`.
 
     What has a ``pipeline`` that is a `Compose` (see `compose`) gives raw samples. Any other gives them ready for
     `fkit.data.collate.collate`. Around each call of a dataset that is not the kit's the global generators (numpy's,

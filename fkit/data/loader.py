@@ -1,0 +1,329 @@
+"""The loader: a dataset as batches, and what a dataloader's config makes of it."""
+
+import itertools
+import warnings
+from collections.abc import Callable, Generator, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+from frozendict import frozendict
+from numpy.typing import NDArray
+
+from fkit.catalog.report import broken
+from fkit.data.collate import collate as default_collate
+from fkit.data.dataset.indexed import Indexed
+from fkit.data.dataset.own import check_dataset
+from fkit.data.job import Job, Maker, Workers
+from fkit.data.key import ON_ERROR, check_loader
+from fkit.data.sampler import DefaultSampler, Sampler, check_sampler, count_of, order_of
+from fkit.data.source import Source
+from fkit.structures.batch import Batch
+from fkit.tree.check import check_fields, expect_call
+from fkit.tree.contract import expect_fit, title
+from fkit.tree.error import FkitError, FkitIndexError, FkitTypeError, FkitValueError, quoted
+
+__all__ = ["Loader", "open_loader"]
+
+_KINDS = frozendict(datasets="dataset", data_samplers="sampler", functions="collate_fn")  # what is built for which key
+_COLLATE = "Return fkit.Batch(inputs, targets=..., meta=...) of a list of samples."
+_SHOWN = 3  # broken samples that a warning names
+_KEYS = frozendict(workers="num_workers", ahead="prefetch_factor", limit="num_batch_per_epoch")  # in a config
+
+
+@dataclass(frozen=True)
+class Loader(Source):
+    """A dataset as batches.
+
+    Args:
+        dataset: what is read; its ``pipeline`` is run on every sample.
+        batch_size: samples a batch.
+        sampler: the order.
+        drop_last: leave out a last batch that is not full.
+        seed: of the run.
+        collate: samples -> Batch.
+        workers: processes that make batches; 0 makes them in this one. Of no effect on the batches.
+        ahead: batches that each worker prepares in advance.
+        limit: batches an epoch at most; None for no limit.
+        spread: how jobs get to the workers: a room's ``workers`` (``fkit.array.room.open("torch").workers``).
+        told: gives an error of a batch the place in a config that it is of.
+        on_error: "raise", or "skip": another sample, which the key decides, takes the place of one that cannot be made;
+            how many were is said in a warning at the end of the first epoch that has some. A dataset whose attribute
+            ``on_error`` is "skip" says so too.
+
+    Raises:
+        FkitValueError: an empty dataset, no full batch to give, or a number out of range.
+
+    Example:
+        >>> class Squares:
+        ...     def __len__(self): return 5
+        ...     def __getitem__(self, index): return {"inputs": np.float32([index**2])}
+        >>> loader = Loader(Squares(), batch_size=2, sampler=DefaultSampler(shuffle=False))
+        >>> [batch.inputs.ravel().tolist() for batch in loader.batches(0, 1)]
+        [[4.0, 9.0], [16.0]]
+    """
+
+    dataset: Indexed
+    batch_size: int = 1
+    sampler: Sampler = DefaultSampler()  # noqa: RUF009  frozen
+    drop_last: bool = False
+    seed: int = 0
+    collate: Callable[[list[Any]], Batch] = default_collate
+    workers: int = 0
+    ahead: int = 2
+    limit: int | None = None
+    spread: Workers | None = field(default=None, repr=False)
+    told: Callable[[FkitError], FkitError] | None = field(default=None, repr=False, compare=False)
+    on_error: str = "raise"
+
+    samples: int = field(init=False, repr=False, compare=False)
+
+    def __post_init__(self) -> None:
+        check_fields(self)
+        name = type(self.dataset).__name__
+        with _of("dataset"):
+            count = _length(self.dataset)
+        with _of("sampler"):
+            check_sampler(self.sampler)
+            count_of(self.sampler, count)
+        with _of("collate_fn"):
+            expect_call(self.collate, "a collate_fn is a function of samples that gives a Batch")
+            if self.collate is not default_collate:
+                what = (
+                    f"a collate_fn is called with the samples of a batch, and {title(self.collate)} takes others: its"
+                )
+                expect_fit(self.collate, title(self.collate), "samples", what, _COLLATE)
+        if self.on_error not in ON_ERROR:
+            raise FkitValueError(
+                f"on_error = {quoted(self.on_error)} is unknown.", value=self.on_error, choices=ON_ERROR
+            )
+        for word, least in (("batch_size", 1), ("workers", 0), ("ahead", 1), ("limit", 1)):
+            number = getattr(self, word)
+            if number is not None and number < least:
+                raise FkitValueError(f"{_KEYS.get(word, word)} = {number}: at least {least}.")
+        object.__setattr__(self, "samples", count)
+        if self.length == 0:
+            raise FkitValueError(
+                f"the dataset {name} of {self.samples} samples gives no full batch of {self.batch_size}.",
+                repair="Lower batch_size, or set drop_last=False.",
+            )
+        if self.workers > 0 and self.spread is None:
+            raise FkitValueError(
+                f"num_workers = {self.workers}, and nothing that starts worker processes.",
+                repair='Give spread=fkit.array.room.open("torch").workers, which serves either backend, or num_workers=0.',
+            )
+
+    @property
+    def length(self) -> int | None:
+        if self.sampler.endless:
+            return self.limit
+        count = count_of(self.sampler, self.samples)
+        total = count // self.batch_size if self.drop_last else -(-count // self.batch_size)
+        return total if self.limit is None else min(total, self.limit)
+
+    @property
+    def skips(self) -> bool:
+        """Whether samples that cannot be made are passed over."""
+        return "skip" in (self.on_error, getattr(self.dataset, "on_error", None))
+
+    @property
+    def ambient(self) -> bool:
+        return self.workers == 0 and self.make.of_others
+
+    @property
+    def make(self) -> Maker:
+        """What makes a batch of a job; picklable where the dataset is."""
+        return Maker(self.dataset, self.seed, self.collate, self.skips)
+
+    def batch(self, epoch: int, number: int) -> Batch:
+        """Batch ``number`` of ``epoch``, made in this process.
+
+        Raises:
+            FkitIndexError: the epoch has fewer batches.
+        """
+        for job in self.jobs(epoch, number):
+            return self.make(job)
+        raise FkitIndexError(f"batch {number} of an epoch of {self.length} batches.")
+
+    def batches(self, epoch: int, start: int = 0) -> Iterator[Batch]:
+        return self._made(self.jobs(epoch, start))
+
+    def stream(self, epoch: int, start: int = 0) -> Iterator[Batch]:
+        epochs = (epoch,) if self.length is None else itertools.count(epoch)
+        return self._made(
+            itertools.chain.from_iterable(self.jobs(number, start if number == epoch else 0) for number in epochs)
+        )
+
+    def jobs(self, epoch: int, start: int = 0) -> Iterator[Job]:
+        """The jobs of ``epoch`` from number ``start`` on; no sample is read."""
+        if self.sampler.endless:
+            if epoch != 0 and self.limit is None:
+                raise FkitValueError(
+                    f"epoch {epoch} of an endless source: its one epoch is 0, and batches are counted."
+                )
+            first = start + epoch * (self.limit or 0)
+            return self._endless(first, None if self.limit is None else self.limit - start)
+        return self._epoch(epoch, start)
+
+    def _made(self, jobs: Iterator[Job]) -> Iterator[Batch]:
+        if self.spread is None or self.workers == 0:
+            batches = map(self.make, jobs)
+        else:
+            batches = self.spread(self.make, jobs, self.workers, self.ahead)
+        if self.skips:
+            batches = _counted(batches, self.length or -(-self.samples // self.batch_size), type(self.dataset).__name__)
+        return batches if self.told is None else _told(batches, self.told)
+
+    def _order(self, epoch: int) -> NDArray[np.int64]:
+        now = len(self.dataset)
+        if now != self.samples:  # the schedule and the end of the run were reckoned from it
+            raise FkitValueError(
+                f"the dataset {type(self.dataset).__name__} had {self.samples} samples, and has {now} in epoch {epoch}.",
+                repair="Let its length stay the same for a whole run.",
+            )
+        with _of("sampler"):
+            return order_of(self.sampler, epoch, self.samples, self.seed)
+
+    def _epoch(self, epoch: int, start: int) -> Iterator[Job]:
+        order, size = self._order(epoch), self.batch_size
+        for number in range(start, self.length or 0):
+            indices = tuple(order[number * size : (number + 1) * size].tolist())
+            first = number * size
+            yield Job((epoch,) * len(indices), tuple(range(first, first + len(indices))), indices)
+
+    def _endless(self, start: int, count: int | None) -> Iterator[Job]:
+        turn, place = divmod(start * self.batch_size, count_of(self.sampler, self.samples))
+
+        def stream() -> Iterator[tuple[int, int, int]]:
+            for number in itertools.count(turn):
+                first = place if number == turn else 0
+                for at, index in enumerate(self._order(number)[first:].tolist(), first):
+                    yield number, at, index
+
+        rows = stream()
+        for _ in itertools.count() if count is None else range(count):
+            yield Job(*zip(*itertools.islice(rows, self.batch_size), strict=True))
+
+
+def open_loader(
+    cfg: Mapping[str, Any],
+    build: Callable[[str, Any], Any],
+    seed: int,
+    *,
+    path: str = "dataloader",
+    spread: Workers | None = None,
+    told: Callable[[FkitError], FkitError] | None = None,
+) -> Loader:
+    """The source that a dataloader config describes.
+
+    Args:
+        cfg: mmengine's keys: ``batch_size`` (a device; ``global_batch_size`` in its place fixes the product over the
+            devices), ``dataset``, ``sampler`` (default: DefaultSampler, which ``shuffle`` may set), ``collate_fn``,
+            ``drop_last``, ``num_batch_per_epoch``, ``num_workers``, ``prefetch_factor``; ``persistent_workers`` and
+            ``pin_memory``, which change no batch; ``on_error``.
+        build: ``(kind, cfg) -> part``: builds datasets, data_samplers and functions. What is built already is taken.
+        seed: of the run.
+        path: where ``cfg`` stands in the whole config, for messages.
+        spread, told: as of `Loader`.
+
+    Raises:
+        FkitError: a key is unknown, of the wrong type, or excludes another; the dataset is empty.
+
+    Example:
+        >>> from fkit.data.dataset import Digits
+        >>> open_loader({"batch_size": 100, "dataset": Digits("test")}, lambda kind, cfg: cfg, seed=0).length
+        4
+    """
+    check_loader(cfg, path)
+    if cfg.get("batch_sampler") is not None:
+        raise FkitValueError(
+            f"{path}.batch_sampler: batches are cut from the sampler's order; no other way is offered yet.",
+            path=f"{path}.batch_sampler",
+            repair="Say batch_size and sampler.",
+        )
+    size = cfg.get("global_batch_size") or cfg.get("batch_size") or 1
+    dataset, sampler = (
+        _part(cfg.get(name), kind, build) for name, kind in (("dataset", "datasets"), ("sampler", "data_samplers"))
+    )
+    if sampler is None:
+        sampler = DefaultSampler(shuffle=cfg.get("shuffle") or False)
+    joined = _part(cfg.get("collate_fn"), "functions", build)
+    return Loader(
+        dataset,
+        batch_size=size,
+        sampler=sampler,
+        drop_last=cfg.get("drop_last") or False,
+        seed=seed,
+        collate=default_collate if joined is None else joined,
+        workers=cfg.get("num_workers") or 0,
+        ahead=cfg.get("prefetch_factor") or 2,
+        limit=cfg.get("num_batch_per_epoch"),
+        spread=spread,
+        told=told,
+        on_error=cfg.get("on_error") or "raise",
+    )
+
+
+def _part(cfg: Any, kind: str, build: Callable[[str, Any], Any]) -> Any:
+    """What a key of the dataloader stands for; None where it is not set."""
+    if not isinstance(cfg, Mapping):
+        return cfg
+    part = build(kind, cfg)
+    if part is None:
+        with _of(_KINDS[kind]):
+            raise FkitTypeError(f"{quoted(cfg.get('type'))} gave None, and no {_KINDS[kind]}.", repair="Return one.")
+    return part
+
+
+def _told(batches: Iterator[Batch], told: Callable[[FkitError], FkitError]) -> Generator[Batch]:
+    try:
+        yield from batches
+    except FkitError as error:
+        raise told(error) from error.__cause__
+
+
+def _counted(batches: Iterator[Batch], length: int, name: str) -> Generator[Batch]:
+    """The batches; a warning, at the end of the first epoch that has some, says which samples were passed over."""
+    skipped: list[str] = []
+    for number, batch in enumerate(batches, 1):
+        for meta in batch.meta:
+            skipped.extend(meta.get("skipped", ()))
+        if number >= length and skipped:
+            shown = "".join(f"\n  {line}" for line in skipped[:_SHOWN])
+            more = f"\n  and {len(skipped) - _SHOWN} more" if len(skipped) > _SHOWN else ""
+            many = f"{len(skipped)} broken samples were" if len(skipped) > 1 else "1 broken sample was"
+            warnings.warn(
+                f"{name}: {many} skipped (on_error='skip'), and others took their places:{shown}{more}", stacklevel=2
+            )
+            yield batch
+            yield from batches
+            return
+        yield batch
+
+
+def _length(dataset: Any) -> int:
+    """How many samples a dataset has.
+
+    Raises:
+        FkitError: it is no dataset, or has none, or cannot say.
+    """
+    check_dataset(dataset)
+    name = title(dataset)
+    try:
+        count = len(dataset)
+    except Exception as cause:
+        raise broken(f"{name}.__len__", cause) from cause
+    if count == 0:
+        raise FkitValueError(f"the dataset {name} is empty.", repair="Check its paths and its filters.")
+    return count
+
+
+@contextmanager
+def _of(key: str) -> Generator[None]:
+    """Errors inside the block are of this key of the dataloader."""
+    try:
+        yield
+    except FkitError as error:
+        error.path = error.path or key
+        raise
