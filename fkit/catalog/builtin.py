@@ -106,6 +106,20 @@ _CONSTRUCTORS = (
 )  # fmt: skip
 
 
+_TWINNED = (
+    "Constant",
+    "Linear",
+    "Step",
+    "MultiStep",
+    "Exponential",
+    "CosineAnnealing",
+    "Poly",
+    "QuadraticWarmup",
+    "CosineRestart",
+    "ReduceOnPlateau",
+)
+"""mmengine's schedulers that are there for the momentum and for any hyperparameter too, without their "LR"."""
+
 _SCHEDULES = (
     ("param_schedulers", "ConstantLR", "fkit.training.schedule.factor:PoseConstantLR", None, "mmpose"),
     *(
@@ -122,31 +136,12 @@ _SCHEDULES = (
             (
                 "twin",
                 (
-                    "ConstantMomentum",
-                    "ConstantParamScheduler",
-                    "CosineAnnealingMomentum",
                     "CosineAnnealingMomentumUpdater",
-                    "CosineAnnealingParamScheduler",
-                    "CosineRestartMomentum",
-                    "CosineRestartParamScheduler",
-                    "ExponentialMomentum",
-                    "ExponentialParamScheduler",
                     "LinearAnnealingMomentumUpdater",
-                    "LinearMomentum",
-                    "LinearParamScheduler",
-                    "MultiStepMomentum",
-                    "MultiStepParamScheduler",
-                    "OneCycleParamScheduler",
-                    "PolyMomentum",
-                    "PolyParamScheduler",
-                    "QuadraticWarmupMomentum",
-                    "QuadraticWarmupParamScheduler",
-                    "ReduceOnPlateauMomentum",
-                    "ReduceOnPlateauParamScheduler",
-                    "StepMomentum",
                     "StepMomentumUpdater",
-                    "StepParamScheduler",
                     "WarmupMomentum",
+                    "OneCycleParamScheduler",
+                    *(f"{name}{word}" for name in _TWINNED for word in ("Momentum", "ParamScheduler")),
                 ),
             ),
             (

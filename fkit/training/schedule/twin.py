@@ -1,7 +1,8 @@
 """The schedulers of each kind under mmengine's and mmcv's further names: of the momentum, and of any hyperparameter."""
 
-from dataclasses import dataclass
-from typing import Any
+from collections.abc import Iterable
+from dataclasses import dataclass, field, make_dataclass
+from typing import Any, TypeVar, cast
 
 from fkit.training.schedule.anneal import CosineAnnealingLR, PolyLR, QuadraticWarmupLR
 from fkit.training.schedule.cycle import CosineRestartLR, OneCycleLR
@@ -43,74 +44,7 @@ __all__ = [
 ]
 
 
-@dataclass(frozen=True, kw_only=True)
-class ConstantMomentum(ConstantLR):
-    """`ConstantLR` of the momentum."""
-
-    param: str = "momentum"
-
-
-@dataclass(frozen=True, kw_only=True)
-class LinearMomentum(LinearLR):
-    """`LinearLR` of the momentum."""
-
-    param: str = "momentum"
-
-
-@dataclass(frozen=True, kw_only=True)
-class StepMomentum(StepLR):
-    """`StepLR` of the momentum."""
-
-    param: str = "momentum"
-
-
-@dataclass(frozen=True, kw_only=True)
-class MultiStepMomentum(MultiStepLR):
-    """`MultiStepLR` of the momentum."""
-
-    param: str = "momentum"
-
-
-@dataclass(frozen=True, kw_only=True)
-class ExponentialMomentum(ExponentialLR):
-    """`ExponentialLR` of the momentum."""
-
-    param: str = "momentum"
-
-
-@dataclass(frozen=True, kw_only=True)
-class CosineAnnealingMomentum(CosineAnnealingLR):
-    """`CosineAnnealingLR` of the momentum."""
-
-    param: str = "momentum"
-
-
-@dataclass(frozen=True, kw_only=True)
-class PolyMomentum(PolyLR):
-    """`PolyLR` of the momentum."""
-
-    param: str = "momentum"
-
-
-@dataclass(frozen=True, kw_only=True)
-class QuadraticWarmupMomentum(QuadraticWarmupLR):
-    """`QuadraticWarmupLR` of the momentum."""
-
-    param: str = "momentum"
-
-
-@dataclass(frozen=True, kw_only=True)
-class CosineRestartMomentum(CosineRestartLR):
-    """`CosineRestartLR` of the momentum."""
-
-    param: str = "momentum"
-
-
-@dataclass(frozen=True, kw_only=True)
-class ReduceOnPlateauMomentum(ReduceOnPlateauLR):
-    """`ReduceOnPlateauLR` of the momentum."""
-
-    param: str = "momentum"
+P = TypeVar("P")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -127,59 +61,47 @@ class _Named:
         parent.__post_init__()
 
 
-@dataclass(frozen=True, kw_only=True)
-class ConstantParamScheduler(_Named, ConstantLR):
-    """`ConstantLR` of the hyperparameter ``param_name``."""
+def _momentum(base: type[P]) -> type[P]:
+    """A scheduler of the learning rate as one of the momentum, by mmengine's name of it."""
+    return _twin(base, "Momentum", (base,), (("param", str, field(default="momentum")),), "the momentum")
 
 
-@dataclass(frozen=True, kw_only=True)
-class LinearParamScheduler(_Named, LinearLR):
-    """`LinearLR` of the hyperparameter ``param_name``."""
+def _named(base: type[P]) -> type[P]:
+    """A scheduler of the learning rate as one of any hyperparameter, by mmengine's name of it."""
+    return _twin(base, "ParamScheduler", (_Named, base), (), "the hyperparameter ``param_name``")
 
 
-@dataclass(frozen=True, kw_only=True)
-class StepParamScheduler(_Named, StepLR):
-    """`StepLR` of the hyperparameter ``param_name``."""
+def _twin(
+    base: type[P], word: str, bases: tuple[type, ...], fields: Iterable[tuple[str, type, Any]], of: str
+) -> type[P]:
+    space = {"__doc__": f"`{base.__name__}` of {of}.", "__module__": __name__}
+    name = base.__name__.removesuffix("LR") + word
+    made = make_dataclass(name, fields, bases=bases, namespace=space, frozen=True, kw_only=True)
+    return cast("type[P]", made)
 
 
-@dataclass(frozen=True, kw_only=True)
-class MultiStepParamScheduler(_Named, MultiStepLR):
-    """`MultiStepLR` of the hyperparameter ``param_name``."""
+ConstantMomentum = _momentum(ConstantLR)
+LinearMomentum = _momentum(LinearLR)
+StepMomentum = _momentum(StepLR)
+MultiStepMomentum = _momentum(MultiStepLR)
+ExponentialMomentum = _momentum(ExponentialLR)
+CosineAnnealingMomentum = _momentum(CosineAnnealingLR)
+PolyMomentum = _momentum(PolyLR)
+QuadraticWarmupMomentum = _momentum(QuadraticWarmupLR)
+CosineRestartMomentum = _momentum(CosineRestartLR)
+ReduceOnPlateauMomentum = _momentum(ReduceOnPlateauLR)
 
-
-@dataclass(frozen=True, kw_only=True)
-class ExponentialParamScheduler(_Named, ExponentialLR):
-    """`ExponentialLR` of the hyperparameter ``param_name``."""
-
-
-@dataclass(frozen=True, kw_only=True)
-class CosineAnnealingParamScheduler(_Named, CosineAnnealingLR):
-    """`CosineAnnealingLR` of the hyperparameter ``param_name``."""
-
-
-@dataclass(frozen=True, kw_only=True)
-class PolyParamScheduler(_Named, PolyLR):
-    """`PolyLR` of the hyperparameter ``param_name``."""
-
-
-@dataclass(frozen=True, kw_only=True)
-class QuadraticWarmupParamScheduler(_Named, QuadraticWarmupLR):
-    """`QuadraticWarmupLR` of the hyperparameter ``param_name``."""
-
-
-@dataclass(frozen=True, kw_only=True)
-class OneCycleParamScheduler(_Named, OneCycleLR):
-    """`OneCycleLR` of the hyperparameter ``param_name``."""
-
-
-@dataclass(frozen=True, kw_only=True)
-class CosineRestartParamScheduler(_Named, CosineRestartLR):
-    """`CosineRestartLR` of the hyperparameter ``param_name``."""
-
-
-@dataclass(frozen=True, kw_only=True)
-class ReduceOnPlateauParamScheduler(_Named, ReduceOnPlateauLR):
-    """`ReduceOnPlateauLR` of the hyperparameter ``param_name``."""
+ConstantParamScheduler = _named(ConstantLR)
+LinearParamScheduler = _named(LinearLR)
+StepParamScheduler = _named(StepLR)
+MultiStepParamScheduler = _named(MultiStepLR)
+ExponentialParamScheduler = _named(ExponentialLR)
+CosineAnnealingParamScheduler = _named(CosineAnnealingLR)
+PolyParamScheduler = _named(PolyLR)
+QuadraticWarmupParamScheduler = _named(QuadraticWarmupLR)
+OneCycleParamScheduler = _named(OneCycleLR)
+CosineRestartParamScheduler = _named(CosineRestartLR)
+ReduceOnPlateauParamScheduler = _named(ReduceOnPlateauLR)
 
 
 @dataclass(frozen=True, kw_only=True)
