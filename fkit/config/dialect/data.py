@@ -2,6 +2,9 @@
 
 from typing import Any
 
+from fkit.config.dialect.dataset import dataset_of, package_of
+from fkit.config.dialect.measure import evaluators
+from fkit.config.dialect.row import Ledger
 from fkit.config.dialect.work import Table, Work
 from fkit.tree.error import quoted
 from fkit.tree.tree import thaw
@@ -9,8 +12,6 @@ from fkit.tree.tree import thaw
 __all__ = ["evaluation", "loaders"]
 
 _SPLITS = ("train", "val", "test")
-_SEGMENTATION = ("mIoU", "mDice", "mFscore")
-_DETECTION = ("bbox", "segm", "proposal", "proposal_fast", "keypoints")
 # how mmcv 1.x gathers results
 _GATHERING = ("gpu_collect", "tmpdir", "broadcast_bn_buffer", "pre_eval", "priority")
 
@@ -20,6 +21,7 @@ def loaders(work: Work) -> Work:
     work, table = work.take_table("data")
     if table is None:
         return work
+    work, package = _scoped(work, [table[split] for split in _SPLITS if split in table])
     batch, workers = table.pop("samples_per_gpu", None), table.pop("workers_per_gpu", None)
     shared = {"persistent_workers": table.pop("persistent_workers", None), "pin_memory": table.pop("pin_memory", None)}
     if batch is None and "imgs_per_gpu" in table:  # the name before samples_per_gpu
@@ -42,13 +44,39 @@ def loaders(work: Work) -> Work:
         loader["sampler"] = {"type": "InfiniteSampler" if endless else "DefaultSampler", "shuffle": shuffle}
         if "drop_last" in options:
             loader["drop_last"] = options.pop("drop_last")
-        test_mode = split != "train" and isinstance(dataset, dict) and "test_mode" not in dataset
-        loader["dataset"] = dataset | {"test_mode": True} if test_mode else dataset
+        ledger = Ledger(type(work.source), package, split == "train")
+        try:
+            dataset = dataset_of(ledger, dataset)
+        except (TypeError, ValueError, KeyError, IndexError, AttributeError) as cause:
+            text = f"data.{split} is not written as datasets and pipelines of mmcv 1.x are: {cause}."
+            raise work.fail(f"data.{split}", text, "Write it as train_dataloader = dict(dataset=...).") from cause
+        loader["dataset"] = dataset if split == "train" else _tested(dataset)
+        work = work._replace(notes=(*work.notes, *ledger.notes))
         work = work.put(f"{split}_dataloader", loader, f"data.{split}")
         if split != "train":
             work = work.put(f"{split}_cfg", {}, f"data.{split}")
         work = work.leave(path, options, "has no key of a data loader here, and is not translated.")
     return work.leave("data", table, "has no key of a run here, and is not translated.")
+
+
+def _scoped(work: Work, datasets: list[Any]) -> tuple[Work, str | None]:
+    """The package whose names the config has: its registry was of its own, as a default scope is today."""
+    scope = work.old.get("default_scope")
+    package = package_of(work.old.get("model"), datasets)
+    if package is not None and scope is None:
+        work = work.put("default_scope", package, "model.type" if package_of(work.old.get("model"), []) else "data")
+    return work, package
+
+
+def _tested(dataset: Any) -> Any:
+    """A dataset for validation or test, with those inside it."""
+    if not isinstance(dataset, dict):
+        return dataset
+    if isinstance(dataset.get("datasets"), (list, tuple)):
+        return dataset | {"datasets": [_tested(one) for one in dataset["datasets"]]}
+    if isinstance(dataset.get("dataset"), dict):
+        return dataset | {"dataset": _tested(dataset["dataset"])}
+    return dataset if "test_mode" in dataset else dataset | {"test_mode": True}
 
 
 def evaluation(work: Work) -> Work:
@@ -98,23 +126,10 @@ def _evaluators(work: Work, table: Table) -> Work:
 def _evaluator(work: Work, split: str, metric: Any, options: Table) -> Work:
     dataset = work.read(f"{split}_dataloader.dataset")
     dataset = dataset if isinstance(dataset, dict) else {}
-    kind = str(dataset.get("type", ""))
-    names: list[Any] = list(metric) if isinstance(metric, (list, tuple)) else [] if metric is None else [metric]
-    if names and all(name in _SEGMENTATION for name in names):
-        evaluator: Table = {"type": "IoUMetric", "iou_metrics": names}
-    elif names and all(name in _DETECTION for name in names):
-        evaluator = {"type": "CocoMetric", "ann_file": dataset.get("ann_file"), "metric": metric}
-    elif metric == "mAP" and "Coco" in kind:
-        evaluator = {"type": "CocoMetric", "ann_file": dataset.get("ann_file")}
-    elif metric == "mAP":
-        evaluator = {"type": "VOCMetric", "metric": "mAP"}
-    elif metric == "accuracy":
-        measured = options.get("metric_options")
-        topk = measured.get("topk") if isinstance(measured, dict) else None
-        evaluator = {"type": "Accuracy", **({"topk": topk} if topk is not None else {})}
-        options = {key: value for key, value in options.items() if key != "metric_options"}
-    else:
-        text = f"evaluation.metric = {quoted(thaw(metric))} of the dataset {kind or '?'} has no metric of mmengine's time by itself: "
+    scope = work.read("default_scope") or work.old.get("default_scope")
+    several, more = evaluators(scope, metric, options, dict(dataset))
+    if not several:
+        text = f"evaluation.metric = {quoted(thaw(metric))} of the dataset {dataset.get('type', '?')} has no metric of mmengine's time by itself: "
         return work.note(f"{text}write {split}_evaluator.", "evaluation.metric")
-    more = {key: value for key, value in options.items() if value is not None}
-    return work.put(f"{split}_evaluator", evaluator | more, "evaluation")
+    several[0] |= more
+    return work.put(f"{split}_evaluator", several[0] if len(several) == 1 else several, "evaluation")

@@ -1,0 +1,97 @@
+"""Pipelines of mmcv 1.x's time: mmdet 2.x and mmseg 0.x, and whichever package's rules they are handed to."""
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, cast
+
+from frozendict import frozendict
+
+from fkit.config.dialect import classification, detection, pose
+from fkit.config.dialect.row import Ledger, Row
+
+__all__ = ["pipeline_of"]
+
+Rule = Callable[[Ledger, Row], Any]
+
+_RULES: Mapping[str, Mapping[str, Rule]] = frozendict(
+    mmdet=detection.RULES,
+    mmseg=detection.RULES,
+    mmpretrain=classification.RULES,
+    mmpose=pose.RULES,
+)
+_NESTED = ("transforms", "policies")
+
+
+def pipeline_of(ledger: Ledger, steps: Any) -> Any:
+    """A pipeline in today's vocabulary; what is no list of mappings comes back as it is.
+
+    Args:
+        ledger: whose vocabulary it is; takes the warnings.
+        steps: the old steps.
+    """
+    if not isinstance(steps, (list, tuple)):
+        return steps
+    new: list[Any] = []
+    for step in cast("Sequence[Any]", steps):
+        done = _step(ledger, step)
+        new += done if isinstance(done, list) and not isinstance(step, (list, tuple)) else [done]
+    if ledger.package == "mmpose":
+        new = pose.normalized(ledger, new)
+    return tuple(new) if isinstance(steps, tuple) else new
+
+
+def _step(ledger: Ledger, step: Any) -> Any:
+    """One step: a mapping, or a list of them where several take its place."""
+    if isinstance(step, (list, tuple)):  # a policy of AutoAugment, a branch of a choice
+        return pipeline_of(ledger, step)
+    if not isinstance(step, dict) or not isinstance(step.get("type"), str):
+        return step
+    row = ledger.row(cast(Any, step))
+    if row.name == "MultiScaleFlipAug":
+        return _views(ledger, row)
+    for key in _NESTED:
+        if key in row.old and row.name not in ("Albu", "AlbumTransforms"):
+            row.put(key, pipeline_of(ledger, row.take(key)))
+    rule = _RULES.get(ledger.package or "", frozendict()).get(row.name)
+    return row.node() if rule is None else rule(ledger, row)
+
+
+def _views(ledger: Ledger, row: Row) -> Any:
+    """MultiScaleFlipAug: its steps for one view, or a TestTimeAug of all."""
+    flip, direction = row.take("flip", False), row.take("flip_direction", "horizontal")
+    key, sizes = _sizes(row)
+    several: list[list[Any]] = []
+    for step in row.take("transforms", ()):
+        inner = ledger.row(step)
+        if inner.name in ("Resize", "RResize") and sizes:
+            several.append([detection.resized(ledger.row(step), key, size) for size in sizes])
+        elif inner.name in ("RandomFlip", "RRandomFlip"):
+            flips = [ledger.new(inner, type="RandomFlip", prob=0.0)]
+            for word in (direction if isinstance(direction, (list, tuple)) else [direction]) if flip else ():
+                flips.append(ledger.new(inner, type="RandomFlip", prob=1.0, direction=word))
+            several.append(flips)
+        else:
+            done = _step(ledger, step)
+            several += [[one] for one in done] if isinstance(done, list) else [[done]]
+    row.drop(*row.old.keys() - {"type"}, why="has no counterpart in a pipeline of today.")
+    count = 1
+    for steps in several:
+        count *= len(steps)
+    if count == 1:
+        return [steps[0] for steps in several]
+    ledger.say(row, "type", f"MultiScaleFlipAug gives {count} views of an image: a model merges them by tta_model.")
+    return ledger.new(row, type="TestTimeAug", transforms=several)
+
+
+def _sizes(row: Row) -> tuple[str, list[Any]]:
+    """The sizes of the views, and the argument of Resize that takes them."""
+    scale, factor, ratios = row.take("img_scale"), row.take("scale_factor"), row.take("img_ratios")
+    several: list[Any] = [] if scale is None else [*scale] if isinstance(scale, list) else [scale]
+    if ratios is not None:
+        shares: list[Any] = list(ratios) if isinstance(ratios, (list, tuple)) else [ratios]
+        if len(several) == 1 and isinstance(several[0], tuple):
+            width, height = several[0]
+            return "scale", [(int(width * share), int(height * share)) for share in shares]
+        return ("scale_factor", shares) if not several else ("scale", several)
+    if several:
+        return "scale", several
+    return "scale_factor", [] if factor is None else list(factor) if isinstance(factor, (list, tuple)) else [factor]
