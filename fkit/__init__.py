@@ -85,7 +85,7 @@ _RUN = "fkit.run_config(cfg) trains a config, as `fkit train CONFIG` does; fkit.
 _REGISTRY = "A registry is a value: reg = fkit.registry(); reg.register(kind, maker) gives a new one, reg.build(kind, cfg) builds."
 _INSTEAD = (
     *((name, f"Write fkit.effect.{name}.") for name in ("Stop", "Validate", "SetHyperparams", "WriteText", "WriteScalars")),
-    ("BaseDataset", "Derive from fkit.Dataset: `load` is `load_data_list`."),
+    ("BaseDataset", "Derive from fkit.data.dataset.BaseDataset; or from fkit.Dataset, whose `load` is `load_data_list`."),
     ("BaseTransform", "Derive from fkit.Transform: `draw` and `apply` are `transform`."),
     ("BaseMetric", "Derive from fkit.Metric: `values` gives a number a sample."),
     ("ConfigDict", "Write fkit.Config: the mappings inside it are Configs too."),

@@ -165,9 +165,17 @@ _SCHEDULES = (
 )
 
 _DATA = (
+    ("datasets", "BaseDataset", "fkit.data.dataset.base:BaseDataset", None, None),
+    ("datasets", "BaseDetDataset", "fkit.data.dataset.detection:BaseDetDataset", None, None),
+    ("datasets", "ClassBalancedDataset", "fkit.data.dataset.wrapper:ClassBalancedDataset", None, None),
+    ("datasets", "CocoDataset", "fkit.data.dataset.detection:CocoDataset", None, None),
+    ("datasets", "ConcatDataset", "fkit.data.dataset.wrapper:ConcatDataset", None, None),
+    ("datasets", "ConcatDataset", "fkit.data.dataset.wrapper:DetConcatDataset", None, "mmdet"),
     ("datasets", "Digits", "fkit.data.dataset.digits:Digits", None, None),
     ("datasets", "ImageFiles", "fkit.data.dataset.files:ImageFiles", None, None),
     ("datasets", "ImageFolder", "fkit.data.folder:ImageFolder", None, None),
+    ("datasets", "RepeatDataset", "fkit.data.dataset.wrapper:RepeatDataset", None, None),
+    ("datasets", "Subset", "fkit.data.dataset.wrapper:Subset", None, None),
     ("data_samplers", "DefaultSampler", "fkit.data.sampler:DefaultSampler", None, None),
     ("data_samplers", "InfiniteSampler", "fkit.data.sampler:InfiniteSampler", None, None),
     ("transforms", "Compose", "fkit.data.transform.transform:Compose", None, None),

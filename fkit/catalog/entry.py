@@ -164,7 +164,7 @@ def _names(kind: str, name: str | Iterable[str]) -> tuple[str, ...]:
 def recipe_of(maker: Maker) -> Recipe:
     """Read a maker's signature: does it take ``build``, and which parameters are `Built`?"""
     try:
-        parameters = inspect.signature(maker).parameters
+        parameters = _parameters(maker)
     except (ValueError, TypeError):  # a builtin without a signature
         return Recipe(maker, False, ())
     build = parameters.get("build")
@@ -174,6 +174,19 @@ def recipe_of(maker: Maker) -> Recipe:
         build is not None and build.kind is inspect.Parameter.KEYWORD_ONLY,
         tuple((name, kind) for name, kind in built if kind is not None),
     )
+
+
+def _parameters(maker: Maker) -> dict[str, inspect.Parameter]:
+    """The parameters of a maker; of a class whose ``__init__`` hands ``**kwargs`` on, those of the classes it is derived
+    from too."""
+    parameters = dict(inspect.signature(maker).parameters)
+    for base in maker.__mro__[1:-1] if isinstance(maker, type) else ():
+        if not any(one.kind is one.VAR_KEYWORD for one in parameters.values()):
+            break
+        if "__init__" in vars(base):
+            mine = {name: one for name, one in parameters.items() if one.kind is not one.VAR_KEYWORD}
+            parameters = {**inspect.signature(base).parameters, **mine}
+    return parameters
 
 
 def built_kind(annotation: Any) -> str | None:

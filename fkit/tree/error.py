@@ -12,6 +12,7 @@ __all__ = [
     "FkitImportError",
     "FkitIndexError",
     "FkitKeyError",
+    "FkitNotImplementedError",
     "FkitOSError",
     "FkitRuntimeError",
     "FkitTypeError",
@@ -135,6 +136,10 @@ class FkitImportError(FkitError, ImportError):
 
 class FkitRuntimeError(FkitError, RuntimeError):
     """A call that the state of its object does not allow."""
+
+
+class FkitNotImplementedError(FkitRuntimeError, NotImplementedError):
+    """A method that a class was to write, and did not."""
 
 
 class RunError(FkitRuntimeError):

@@ -8,7 +8,7 @@ from fkit.data.transform.transform import Compose, Sample
 from fkit.tree.check import expect_number
 from fkit.tree.error import FkitIndexError
 
-__all__ = ["Indexed", "Pipeline", "checked", "compose"]
+__all__ = ["PIPELINE", "Indexed", "Pipeline", "checked", "compose"]
 
 Pipeline = Annotated[Iterable[Any], Built("transforms")]
 
@@ -52,3 +52,17 @@ def checked(index: int, count: int, name: str) -> int:
     if not -count <= index < count:
         raise FkitIndexError(f"{name}[{index}]: there are {count} samples.")
     return int(index) % count
+
+
+class _Pipeline:
+    """The field ``pipeline``: what is put in comes out as one transform, also of a class with a ``__post_init__``."""
+
+    def __get__(self, dataset: Any, kind: Any = None) -> Any:
+        return () if dataset is None else vars(dataset)["pipeline"]
+
+    def __set__(self, dataset: Any, pipeline: Any) -> None:
+        vars(dataset)["pipeline"] = compose(pipeline)
+
+
+PIPELINE: Any = _Pipeline()
+"""The default of a field ``pipeline``, which composes what is put in."""

@@ -7,7 +7,7 @@ from typing import Any, ClassVar, cast
 import numpy as np
 
 from fkit.data.ambient import repeatable, reseed
-from fkit.data.dataset.indexed import Pipeline, checked, compose
+from fkit.data.dataset.indexed import PIPELINE, Pipeline, checked
 from fkit.data.digest import digest_of_samples
 from fkit.data.transform.transform import Sample
 from fkit.tree.check import expect
@@ -28,16 +28,6 @@ _CONTRACT = (
 )
 
 
-class _Pipeline:
-    """The field ``pipeline``: what is put in comes out as one transform, also of a class with a ``__post_init__``."""
-
-    def __get__(self, dataset: Any, kind: Any = None) -> Any:
-        return () if dataset is None else vars(dataset)["pipeline"]
-
-    def __set__(self, dataset: Any, pipeline: Any) -> None:
-        vars(dataset)["pipeline"] = compose(pipeline)
-
-
 class _Metainfo:
     """The field ``metainfo``: what is put in, and the ``classes`` of the class or the value."""
 
@@ -53,7 +43,6 @@ class _Metainfo:
         vars(dataset)["metainfo"] = frozen(metainfo)
 
 
-_PIPELINE: Any = _Pipeline()
 _METAINFO: Any = _Metainfo()
 
 
@@ -88,7 +77,7 @@ class Dataset:
     classes: ClassVar[Sequence[str]] = ()
 
     _: KW_ONLY
-    pipeline: Pipeline = _PIPELINE
+    pipeline: Pipeline = PIPELINE
     metainfo: Mapping[str, Any] = _METAINFO
 
     @staticmethod
