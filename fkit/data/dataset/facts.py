@@ -97,10 +97,10 @@ def fixed(value: Any) -> Any:
 
 def _read(name: str) -> Mapping[str, Any]:
     kind, _, word = name.partition("/")
-    names = names_of_facts(kind)
-    if word not in names:
-        raise FkitFileNotFoundError(f"there are no facts of {name!r}.", value=word, choices=names, label="Known")
     file = importlib.resources.files("fkit.data") / "metainfo" / kind / f"{word}.yaml"
+    if "/" in word or not kind or not file.is_file():
+        names = names_of_facts(kind)
+        raise FkitFileNotFoundError(f"there are no facts of {name!r}.", value=word, choices=names, label="Known")
     read = cast("dict[str, Any]", read_yaml(file.read_text(encoding="utf-8")))
     if isinstance(read.get("palette"), str):
         read["palette"] = [_colour(text) for text in read["palette"].split()]
