@@ -59,6 +59,7 @@ SURFACE = {
     "fkit.data.identity": {},
     "fkit.data.path": {},
     "fkit.data.sampler": {"Sampler": "a protocol"},
+    "fkit.data.loader": {},
     "fkit.data.source": {},
     "fkit.data.job": {"Workers": "a protocol"},
     "fkit.data.ambient": {},

@@ -211,7 +211,7 @@ _DATA = (
     ("transforms", "ShiftScaleRotate", "fkit.data.transform.geometry:ShiftScaleRotate", None, None),
     ("transforms", "ToUnit", "fkit.data.transform.photometry:ToUnit", None, None),
     ("functions", "default_collate", "fkit.data.collate:stacking", None, None),
-    ("functions", "pseudo_collate", "fkit.data.collate:stacking", None, None),
+    ("functions", "pseudo_collate", "fkit.data.collate:padding", None, None),
 )  # fmt: skip
 
 _WRITERS = (

@@ -9,6 +9,7 @@ from frozendict import frozendict
 
 from fkit.array.random import generator, key
 from fkit.data.ambient import repeatable, reseed
+from fkit.data.collate import Collate
 from fkit.data.collate import collate as default_collate
 from fkit.data.dataset.indexed import Indexed
 from fkit.data.transform.transform import Compose, Fetch, Sample, of_others
@@ -160,10 +161,10 @@ class Maker:
         ) from last
 
     def _joined(self, samples: list[Any], job: Job) -> Batch:
-        if self.collate is not default_collate:
+        if self.collate is not default_collate and not isinstance(self.collate, Collate):
             return self._collated(samples)
         try:
-            return default_collate(samples)
+            return self.collate(samples)
         except FkitError as error:
             raise self._uncollated(samples, job, error) from error
 
@@ -174,7 +175,7 @@ class Maker:
         """The error of samples that make no batch, with the name of the first that makes none by itself."""
         for sample, index in zip(samples, job.indices, strict=True):
             try:
-                default_collate([sample])
+                self.collate([sample])
             except FkitError as cause:
                 return _failed(self._name(index), cause)
         return error

@@ -1,5 +1,6 @@
 """Floor 6: what is known of a sample, frozen; and batches."""
 
+from fkit.structures.apart import data_samples as data_samples
 from fkit.structures.batch import Batch as Batch
 from fkit.structures.batch import Samples as Samples
 from fkit.structures.element import DataElement as DataElement

@@ -1,0 +1,131 @@
+"""The way back: a batch and what a model says of it, as one DataSample an image."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any, TypeVar, cast
+
+import numpy as np
+from frozendict import frozendict
+
+from fkit.structures.batch import Batch
+from fkit.structures.content import is_array
+from fkit.structures.instance import InstanceData
+from fkit.structures.label import LabelData
+from fkit.structures.pixel import PixelData
+from fkit.structures.sample import DataSample, DetDataSample
+from fkit.tree.check import expect
+from fkit.tree.error import FkitTypeError, FkitValueError, quoted
+
+__all__ = ["data_samples"]
+
+S = TypeVar("S", bound=DataSample)
+
+_OBJECTS = ("instances", "instance_labels", "proposals")
+_MAPS = ("sem_seg", "edge_map", "depth_map", "seg_logits", "panoptic_seg")
+_LABELS = frozendict(gt_label=("gt_label", "label"), gt_score=("gt_label", "score"), pred_label=("pred_label", "label"), pred_score=("pred_label", "score"))  # fmt: skip
+
+
+def data_samples(batch: Batch, outputs: Any = None, kind: type[S] = DataSample) -> list[S]:
+    """A batch as its samples, for drawing and for metrics written for OpenMMLab's structures.
+
+    Args:
+        batch: its arrays are on the host. Objects that only pad it are left out, and maps and masks are cut to their
+            image where ``targets["input_shape"]`` says its size.
+        outputs: what the model predicts, on the host: a mapping of arrays, batch first, ``{"pred_instances": {"bboxes": (N,
+            K, 4), ...}, "valid": {"pred_instances": (N, K) bool}}``; or a list of one mapping a sample.
+        kind: the class of the samples.
+
+    Returns:
+        One sample an image: mappings of objects as `InstanceData`, maps as `PixelData`, ``gt_label``, ``gt_score``,
+        ``pred_label`` and ``pred_score`` as `LabelData`; meta and other numbers as metainfo.
+
+    Raises:
+        FkitError: the outputs are of another number of samples, or of another form.
+
+    Example:
+        >>> boxes = np.zeros((2, 4, 4), np.float32)
+        >>> real = np.array([[True, True, False, False], [True, False, False, False]])
+        >>> batch = Batch(np.zeros((2, 3, 8, 8)), {"gt_instances": {"bboxes": boxes}}, {"gt_instances": real}, ({"img_id": 7}, {}))
+        >>> samples = data_samples(batch, {"pred_score": np.ones((2, 3))})
+        >>> [len(sample.gt_instances) for sample in samples], samples[0].img_id, samples[1].pred_label.score.shape
+        ([2, 1], 7, (3,))
+    """
+    expect(batch, Batch, "`batch` is a Batch")
+    expect(kind, type, "`kind` is a class of samples")
+    if not issubclass(kind, DataSample):  # pyright: ignore[reportUnnecessaryIsInstance]
+        raise FkitTypeError(f"`kind` is a class of samples (fkit.structures.DataSample), not {quoted(kind)}.")
+    count = len(batch)
+    shape = tuple(getattr(batch.inputs, "shape", ()))[-2:]
+    said = _each(outputs, count)
+    return [
+        _sample(batch.meta[at] if at < len(batch.meta) else {}, _row(batch, at, shape), said[at], kind)
+        for at in range(count)
+    ]
+
+
+def _row(batch: Batch, at: int, shape: tuple[int, ...]) -> dict[str, Any]:
+    """One sample's targets, without what pads them."""
+    row = _at(batch.targets, batch.valid, at)
+    size: Any = row.pop("input_shape", None)
+    if size is None:
+        return row
+    height, width = (int(number) for number in size)
+
+    def cut(array: Any) -> Any:
+        return array[..., :height, :width] if tuple(array.shape[-2:]) == shape else array
+
+    for name, value in row.items():
+        if isinstance(value, Mapping) and "masks" in value:
+            group = cast("Mapping[str, Any]", value)
+            row[name] = {**group, "masks": cut(group["masks"])}
+        elif name.endswith(_MAPS) and is_array(value):
+            row[name] = cut(value)
+    return row
+
+
+def _at(fields: Mapping[str, Any], valid: Mapping[str, Any], at: int) -> dict[str, Any]:
+    row: dict[str, Any] = {}
+    for name, value in fields.items():
+        if isinstance(value, Mapping):
+            kept = valid.get(name)
+            group = {key: array[at] for key, array in cast("Mapping[str, Any]", value).items()}
+            row[name] = group if kept is None else {key: array[kept[at]] for key, array in group.items()}
+        else:
+            row[name] = value[at]
+    return row
+
+
+def _each(outputs: Any, count: int) -> list[Mapping[str, Any]]:
+    """What is predicted of each sample."""
+    if outputs is None:
+        return [{}] * count
+    if isinstance(outputs, Mapping):
+        fields = dict(cast("Mapping[str, Any]", outputs))
+        valid: Any = fields.pop("valid", {})
+        return [_at(fields, valid, at) for at in range(count)]
+    if not isinstance(outputs, (list, tuple)) or not all(isinstance(one, Mapping) for one in cast(Any, outputs)):
+        raise FkitTypeError(
+            f"`outputs` are a mapping of arrays or a list of one mapping a sample, not {quoted(outputs)}."
+        )
+    several = cast("Sequence[Mapping[str, Any]]", outputs)
+    if len(several) != count:
+        raise FkitValueError(f"the batch has {count} samples, and the outputs are of {len(several)}.")
+    return list(several)
+
+
+def _sample(meta: Mapping[str, Any], targets: Mapping[str, Any], said: Mapping[str, Any], kind: type[S]) -> S:
+    fields: dict[str, Any] = {}
+    labels: dict[str, dict[str, Any]] = {}
+    known: dict[str, Any] = dict(meta)
+    for name, value in (*targets.items(), *said.items()):
+        if name in _LABELS:
+            owner, part = _LABELS[name]
+            labels.setdefault(owner, {})[part] = np.atleast_1d(value)
+        elif isinstance(value, Mapping):
+            group = cast("Mapping[str, Any]", value)
+            fields[name] = InstanceData(**group) if name.endswith(_OBJECTS) else PixelData(**group)
+        elif name.endswith(_MAPS):
+            fields[name] = PixelData(**{name.partition("_")[2] if issubclass(kind, DetDataSample) else "data": value})
+        elif name not in known:
+            known[name] = tuple(np.asarray(value).tolist()) if np.ndim(value) == 1 else value
+    fields |= {name: LabelData(**parts) for name, parts in labels.items()}
+    return kind(metainfo=known, **fields)
