@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from fkit.edge.score import test_config as test_config
     from fkit.edge.score import validate_config as validate_config
     from fkit.edge.work import run_config as run_config
+    from fkit.metric.metric import Metric as Metric
     from fkit.run import effect as effect
     from fkit.run.course import Course as Course
     from fkit.run.event import Event as Event
@@ -38,7 +39,6 @@ if TYPE_CHECKING:
     from fkit.run.validation import test as test
     from fkit.run.validation import validate as validate
     from fkit.structures.batch import Batch as Batch
-    from fkit.training.metric import Metric as Metric
     from fkit.training.state import TrainState as TrainState
     from fkit.tree.error import FkitError as FkitError
 
@@ -72,7 +72,7 @@ _NAMES = (
     # what an experiment of one's own is made of
     ("Dataset", "fkit.data.dataset.own:Dataset"),
     ("Transform", "fkit.data.transform.transform:Transform"),
-    ("Metric", "fkit.training.metric:Metric"),
+    ("Metric", "fkit.metric.metric:Metric"),
     ("Hook", "fkit.run.hook.hook:Hook"),
     ("Memory", "fkit.run.state:Memory"),
     ("Event", "fkit.run.event:Event"),

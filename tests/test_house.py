@@ -19,7 +19,7 @@ FLOORS = (
     ("image",),
     ("structures",),
     ("data",),
-    ("training",),
+    ("training", "metric"),
     ("visualize", "recipe"),
     ("run",),
     ("edge",),

@@ -228,7 +228,7 @@ _WRITERS = (
 )  # fmt: skip
 
 _METRICS = (
-    ("metrics", "Accuracy", "fkit.training.metric:Accuracy", None, None),
+    ("metrics", "Accuracy", "fkit.metric.accuracy:Accuracy", None, None),
 )  # fmt: skip
 
 _FILES = (

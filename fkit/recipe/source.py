@@ -15,9 +15,9 @@ from fkit.catalog.report import is_reported, locate, parts_in, place, placed, re
 from fkit.config.config import Config
 from fkit.data.loader import open_loader
 from fkit.data.source import Source
+from fkit.metric.evaluator import Evaluator
 from fkit.recipe.settings import Part, Settings, line_of, missing, read
 from fkit.recipe.vocabulary import name_of
-from fkit.training.evaluator import Evaluator
 from fkit.tree.check import expect
 from fkit.tree.error import FkitError, FkitKeyError
 

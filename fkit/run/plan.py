@@ -11,6 +11,7 @@ from fkit.catalog.report import is_reported, placed
 from fkit.config.config import Config
 from fkit.config.schema import check, choice
 from fkit.data.source import Source
+from fkit.metric.evaluator import Evaluator
 from fkit.recipe.part import Part
 from fkit.recipe.settings import Settings, line_of, missing, read
 from fkit.recipe.source import build_part, evaluator_of, registry_of, said_at, source_of
@@ -21,7 +22,6 @@ from fkit.run.hook.hook import Handler, Hook, ask, handlers
 from fkit.run.lineup import hooks_of, wrapping
 from fkit.run.scoring import Scoring
 from fkit.training.backend import Backend
-from fkit.training.evaluator import Evaluator
 from fkit.training.group import remarks
 from fkit.training.phase import origins, parts_of
 from fkit.training.program import Program

@@ -6,10 +6,10 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from fkit.metric.evaluator import Evaluator, sample_ids
 from fkit.run.attempt import attempt
 from fkit.structures.batch import Batch
 from fkit.training.backend import Backend
-from fkit.training.evaluator import Evaluator, sample_ids
 from fkit.tree.frozen import frozen
 
 __all__ = ["Tally"]

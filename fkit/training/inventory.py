@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from typing import Any, NamedTuple
 
-from fkit.training.label import LabelRange
+from fkit.data.label import LabelRange
 from fkit.tree.frozen import EMPTY
 
 __all__ = ["Entry", "Inventory", "is_deformable", "kind_of"]
@@ -41,7 +41,7 @@ class Inventory(NamedTuple):
         entries: one an array; a tied weight once, under its first name.
         rules: (module path, its ``init_cfg``), parents before children; "" is the model itself.
         aliases: (other name, first name) of tied weights.
-        labels: what the model says of its targets' class numbers (`fkit.training.label.label_ranges`).
+        labels: what the model says of its targets' class numbers (`fkit.data.label.label_ranges`).
         repeats: paths of layers that their parent has under an earlier name too: a list with one layer twice.
     """
 

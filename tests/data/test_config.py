@@ -11,8 +11,8 @@ from fkit.data.dataset import Digits, ImageFiles
 from fkit.data.loader import Loader, open_loader
 from fkit.data.sampler import DefaultSampler
 from fkit.image.io import imwrite
-from fkit.training.evaluator import Evaluator
-from fkit.training.metric import Accuracy
+from fkit.metric.accuracy import Accuracy
+from fkit.metric.evaluator import Evaluator
 from fkit.visualize.visualizer import picture
 
 ROOT = Path(__file__).parents[2]

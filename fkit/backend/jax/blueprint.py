@@ -14,9 +14,9 @@ from numpy.typing import NDArray
 from fkit.array.random import key, tag
 from fkit.backend.jax.naming import kind_of, leaf_of, to_torch, torch_path
 from fkit.catalog.report import broken
+from fkit.data.label import label_ranges
 from fkit.training.inventory import Entry, Inventory, is_deformable
 from fkit.training.inventory import kind_of as group_kind
-from fkit.training.label import label_ranges
 from fkit.tree.contract import expect_fit, title
 from fkit.tree.error import FkitError, FkitTypeError, FkitValueError
 

@@ -26,9 +26,9 @@ from fkit.backend.jax.step import stepper
 from fkit.backend.jax.template import Template, template
 from fkit.backend.jax.train import TrainStep
 from fkit.backend.jax.watch import watch
+from fkit.data.label import check_targets
 from fkit.structures.batch import Batch, Samples
 from fkit.training.inventory import Inventory
-from fkit.training.label import check_targets
 from fkit.training.loss import total
 from fkit.training.phase import Part, first_slots, parts_of
 from fkit.training.program import Pieces, Program, assemble

@@ -15,9 +15,9 @@ from fkit.backend.jax.ops import JaxOps
 from fkit.backend.jax.step import Case, Moving, Step, cases
 from fkit.backend.jax.template import Template
 from fkit.backend.jax.watch import watch
+from fkit.data.label import check_targets
 from fkit.structures.batch import Batch, Samples
 from fkit.training.follower import Follower
-from fkit.training.label import check_targets
 from fkit.training.phase import Part
 from fkit.training.state import Hyperparams, TrainState, check_call
 from fkit.tree.check import expect

@@ -11,8 +11,8 @@ from frozendict import frozendict
 from torch import Tensor
 
 from fkit.backend.torch.interop import tensor_of, walk
+from fkit.data.label import LabelRange, check_targets
 from fkit.structures.batch import Batch, Samples
-from fkit.training.label import LabelRange, check_targets
 from fkit.tree.frozen import EMPTY
 
 __all__ = ["Feed", "ahead", "fed"]

@@ -18,8 +18,8 @@ from fkit.backend.torch.optimizer import Numbers, Slots, Update, update
 from fkit.backend.torch.place import collect, place
 from fkit.backend.torch.template import own_values
 from fkit.backend.torch.watch import marks_of, refuse_writes
+from fkit.data.label import check_targets
 from fkit.structures.batch import Batch
-from fkit.training.label import check_targets
 from fkit.training.loss import numbers_of, total
 from fkit.training.phase import Part, check_numbers, parts_of
 from fkit.training.program import Pieces, Program, assemble

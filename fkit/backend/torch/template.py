@@ -15,8 +15,8 @@ from fkit.array.ops import Numpy
 from fkit.array.random import fold, host_fold, tag
 from fkit.backend.torch.drop import RandomLayer
 from fkit.backend.torch.interop import to_numpy
+from fkit.data.label import label_ranges
 from fkit.training.inventory import Entry, Inventory, is_deformable, kind_of
-from fkit.training.label import label_ranges
 from fkit.tree.contract import expect_fit, title
 from fkit.tree.error import FkitTypeError
 

@@ -11,9 +11,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import fkit
+from fkit.metric.accuracy import Accuracy, ranks
+from fkit.metric.evaluator import Evaluator, sample_ids
 from fkit.structures.batch import Batch
-from fkit.training.evaluator import Evaluator, sample_ids
-from fkit.training.metric import Accuracy, ranks
 from fkit.tree.error import FkitError
 
 METRIC = Accuracy(topk=(1, 3))
@@ -114,7 +114,7 @@ MANY = """
 import pickle, resource
 resource.setrlimit(resource.RLIMIT_CPU, (40, 40))
 import numpy as np
-from fkit.training.metric import Accuracy
+from fkit.metric.accuracy import Accuracy
 
 metric, scores, label = Accuracy(), np.eye(2, dtype=np.float32)[:1], {"gt_label": np.array([0])}
 count = 100_000

@@ -9,8 +9,8 @@ from typing import Any, cast
 import numpy as np
 from numpy.typing import NDArray
 
+from fkit.metric.metric import Metric, Targets, check_metric
 from fkit.structures.batch import Batch
-from fkit.training.metric import Metric, Targets, check_metric
 from fkit.tree.check import expect
 from fkit.tree.contract import title
 from fkit.tree.error import FkitTypeError, FkitValueError, quoted
@@ -28,7 +28,7 @@ class Evaluator:
         metrics: each a `fkit.Metric`, or a value with its methods.
 
     Example:
-        >>> from fkit.training.metric import Accuracy
+        >>> from fkit.metric.accuracy import Accuracy
         >>> evaluator = Evaluator((Accuracy(),))
         >>> batch = Batch(np.zeros((2, 1)), {"gt_label": np.array([0, 1])})
         >>> outputs = {"pred_label": np.array([0, 0])}
@@ -61,7 +61,7 @@ class Evaluator:
             FkitTypeError: it is none of these.
 
         Example:
-            >>> from fkit.training.metric import Accuracy
+            >>> from fkit.metric.accuracy import Accuracy
             >>> Evaluator.of([{"topk": 5}], lambda kind, cfg: Accuracy(**cfg)).metrics[0].topk
             (5,)
         """

@@ -8,8 +8,8 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
-from fkit.training.label import LabelRange, check_labels, check_targets, label_ranges
-from fkit.training.metric import Accuracy
+from fkit.data.label import LabelRange, check_labels, check_targets, label_ranges
+from fkit.metric.accuracy import Accuracy
 from fkit.tree.error import FkitError
 
 KINDS = st.sampled_from([np.int8, np.int16, np.int32, np.int64, np.uint8, np.uint32])
