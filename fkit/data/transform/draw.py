@@ -1,12 +1,14 @@
 """What drawing needs: a generator and, for transforms that mix samples, other samples."""
 
+from collections.abc import Sequence
+
 import numpy as np
 
 from fkit.data.transform.transform import Fetch, Sample
 from fkit.tree.check import expect
 from fkit.tree.error import FkitRuntimeError
 
-__all__ = ["another", "needed"]
+__all__ = ["another", "between", "needed"]
 
 
 def needed(rng: np.random.Generator | None, of: object) -> np.random.Generator:
@@ -18,6 +20,19 @@ def needed(rng: np.random.Generator | None, of: object) -> np.random.Generator:
         )
     expect(rng, np.random.Generator, "`rng` is a numpy Generator")
     return rng
+
+
+def between(rng: np.random.Generator, limits: Sequence[float]) -> float:
+    """A number between two, drawn.
+
+    Example:
+        >>> between(np.random.default_rng(0), (2.0, 2.0))
+        2.0
+    """
+    expect(rng, np.random.Generator, "`rng` is a numpy Generator")
+    expect(limits, (list, tuple), "`limits` are two numbers")
+    low, high = limits
+    return float(rng.uniform(low, high))
 
 
 def another(rng: np.random.Generator | None, fetch: Fetch | None, of: object) -> Sample:

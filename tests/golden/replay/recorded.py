@@ -17,6 +17,7 @@ class Recorded:
         params: ``{"cls", "method", "value"}`` of each method that the reference calls its source of randomness, in order.
         others: the samples that a mixing transform was given (``mix_results``).
         seen: the samples that went in so far, for transforms with a cache.
+        popped: what such a cache forgot, drawn, in order.
     """
 
     def __init__(self, package: str, draws: list[Any], params: list[Any]) -> None:
@@ -25,6 +26,7 @@ class Recorded:
         self.params = list(params)
         self.others: list[Any] = []
         self.seen: list[Any] = []
+        self.popped: list[int] = []
 
     def draw(self, fn: str = "") -> Any:
         """The next random number, of this function where one is named."""
