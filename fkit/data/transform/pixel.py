@@ -259,6 +259,9 @@ class OneOf(PixelStep):
 
     def __post_init__(self) -> None:
         super().__post_init__()
+        expect(self.transforms, (list, tuple), "OneOf: transforms is a list of steps")
+        for one in self.transforms:
+            expect(one, PixelStep, "OneOf: transforms is a list of steps")
         if not self.transforms or not any(one.p for one in self.transforms):
             raise FkitValueError("OneOf: transforms hold no step that may be taken.")
 
