@@ -86,6 +86,8 @@ SURFACE = {
     "fkit.data.transform.segmentation.annotation": {},
     "fkit.data.transform.segmentation.formatting": {},
     "fkit.data.transform.views": {},
+    "fkit.data.transform.detection.text": {"Caption": "a tuple"},
+    "fkit.data.transform.detection.track": {"Frames": "a tuple"},
     "fkit.data.transform.formatting": {},
     "fkit.data.transform.geometry": {},
     "fkit.data.transform.loading": {},

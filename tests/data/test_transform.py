@@ -245,10 +245,13 @@ def test_a_foreign_transform_draws_from_the_key_and_leaves_the_globals():
     assert (np.random.rand(), random.random()) == want
 
 
-def test_a_foreign_transform_that_returns_nothing_is_named():
+def test_a_foreign_transform_drops_a_sample_by_none_and_is_named_for_anything_else():
     with pytest.warns(UserWarning):
         pipeline = Compose([Foreign(lambda results: None)])
-    with pytest.raises(FkitError, match="it returned None, not a dict"):
+    assert pipeline(sample(), rng()) is None
+    with pytest.warns(UserWarning):
+        pipeline = Compose([Foreign(lambda results: 3)])
+    with pytest.raises(FkitError, match="it returned 3, not a dict"):
         pipeline(sample(), rng())
 
 

@@ -253,7 +253,7 @@ class Foreign(Transform):
     sample's key around each call and put back afterwards. It is given a dict of its own with copies of the arrays.
 
     Args:
-        transform: ``transform(results) -> results``.
+        transform: ``transform(results) -> results``; None drops the sample.
 
     Warns:
         UserWarning: once, when the pipeline is made.
@@ -277,7 +277,7 @@ class Foreign(Transform):
         """The seed of the global generators."""
         return 0 if rng is None else int(rng.integers(2**32))
 
-    def apply(self, sample: Sample, params: int) -> Sample:
+    def apply(self, sample: Sample, params: int) -> Any:
         def call() -> Any:
             copy = {
                 key: cast(Any, value).copy() if isinstance(value, np.ndarray) else value
@@ -287,6 +287,8 @@ class Foreign(Transform):
             return self.transform(copy)
 
         answer = repeatable(call)
+        if answer is None:  # the sample is dropped
+            return None
         if not isinstance(answer, Mapping):
             raise FkitTypeError(
                 f"it returned {quoted(answer)}, not a dict.",

@@ -8,13 +8,15 @@ import numpy as np
 
 from fkit.data.transform.annotation import read_map, reduced, relabelled
 from fkit.data.transform.transform import Sample, Transform, replaced
+from fkit.fileio.io import load
 from fkit.fileio.part import backend_args_of
 from fkit.tree.check import check_fields
 from fkit.tree.error import FkitValueError
 
-__all__ = ["SegLoadAnnotations"]
+__all__ = ["LoadDepthAnnotation", "SegLoadAnnotations"]
 
 Options = Mapping[str, Any] | None
+_DEPTHS = ("cv2", "numpy")
 
 
 @dataclass(frozen=True)
@@ -63,4 +65,50 @@ class SegLoadAnnotations(Transform):
             gt_seg_map=relabelled(seg_map, sample.get("label_map")),
             seg_fields=(*fields, "gt_seg_map"),
             reduce_zero_label=bool(told if wanted is None else wanted),
+        )
+
+
+@dataclass(frozen=True)
+class LoadDepthAnnotation(Transform):
+    """The depth in ``depth_map_path`` -> ``gt_depth_map`` (H, W); mmseg's LoadDepthAnnotation.
+
+    Args:
+        decode_backend: "cv2" reads a picture as it is stored, "numpy" an .npy file.
+        to_float32: give float32 in place of the file's dtype.
+        depth_rescale_factor: what the stored numbers are multiplied by.
+        backend_args: options of the storage that holds the file.
+
+    The key is noted in ``seg_fields``, so that what moves the image moves the map.
+    """
+
+    decode_backend: str = "cv2"
+    to_float32: bool = True
+    depth_rescale_factor: float = 1.0
+    backend_args: Options = None
+
+    def __post_init__(self) -> None:
+        check_fields(self)
+        if self.decode_backend not in _DEPTHS:
+            raise FkitValueError(
+                f"LoadDepthAnnotation: decode_backend = {self.decode_backend!r} is unknown.",
+                value=self.decode_backend,
+                choices=_DEPTHS,
+            )
+        backend_args_of(self.backend_args, None)
+
+    def apply(self, sample: Sample, params: Any) -> Sample:
+        path, options = sample["depth_map_path"], self.backend_args or None
+        if self.decode_backend == "numpy":
+            depth = np.asarray(load(path, "npy", backend_args=options))
+        else:
+            depth = read_map(path, "cv2", options)
+        if self.to_float32:
+            depth = depth.astype(np.float32)
+        factor = self.depth_rescale_factor
+        fields = [name for name in sample.get("seg_fields", ()) if name != "gt_depth_map"]
+        return replaced(
+            sample,
+            gt_depth_map=(depth * np.asarray(factor)).astype(depth.dtype),
+            seg_fields=(*fields, "gt_depth_map"),
+            depth_rescale_factor=factor,
         )
