@@ -186,5 +186,7 @@ def test_a_slip_of_the_note_is_told():
     text = block(2, "tpye")
     assert "tpye='SGD'" in text
     cfg = fkit.Config({"optim_wrapper": {"optimizer": {"tpye": "SGD", "lr": 0.01}}, "model": {"type": "MLP"}})
-    with pytest.raises(fkit.FkitError, match="optim_wrapper.optimizer has no key 'type'.*\n.*'tpye' meant to be 'type'"):
+    with pytest.raises(
+        fkit.FkitError, match=r"optim_wrapper\.optimizer has no key 'type'.*\n.*'tpye' meant to be 'type'"
+    ):
         fkit.program(cfg)
