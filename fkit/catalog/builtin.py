@@ -2,6 +2,7 @@
 
 from typing import Final
 
+from fkit.catalog.datasets import DATASETS
 from fkit.catalog.entry import Entry, Lazy
 from fkit.catalog.registry import Registry
 from fkit.catalog.transform import LOADING
@@ -165,17 +166,6 @@ _SCHEDULES = (
 )
 
 _DATA = (
-    ("datasets", "BaseDataset", "fkit.data.dataset.base:BaseDataset", None, None),
-    ("datasets", "BaseDetDataset", "fkit.data.dataset.detection:BaseDetDataset", None, None),
-    ("datasets", "ClassBalancedDataset", "fkit.data.dataset.wrapper:ClassBalancedDataset", None, None),
-    ("datasets", "CocoDataset", "fkit.data.dataset.detection:CocoDataset", None, None),
-    ("datasets", "ConcatDataset", "fkit.data.dataset.wrapper:ConcatDataset", None, None),
-    ("datasets", "ConcatDataset", "fkit.data.dataset.wrapper:DetConcatDataset", None, "mmdet"),
-    ("datasets", "Digits", "fkit.data.dataset.digits:Digits", None, None),
-    ("datasets", "ImageFiles", "fkit.data.dataset.files:ImageFiles", None, None),
-    ("datasets", "ImageFolder", "fkit.data.folder:ImageFolder", None, None),
-    ("datasets", "RepeatDataset", "fkit.data.dataset.wrapper:RepeatDataset", None, None),
-    ("datasets", "Subset", "fkit.data.dataset.wrapper:Subset", None, None),
     ("data_samplers", "DefaultSampler", "fkit.data.sampler:DefaultSampler", None, None),
     ("data_samplers", "InfiniteSampler", "fkit.data.sampler:InfiniteSampler", None, None),
     ("transforms", "Compose", "fkit.data.transform.transform:Compose", None, None),
@@ -269,7 +259,7 @@ _FILES = (
 )  # fmt: skip
 
 _ROWS: tuple[tuple[str, str, str, str | None, str | None], ...] = (
-    *_MODELS_TORCH, *_MODELS_JAX, *_HOOKS, *_OTHER_HOOKS, *_CONSTRUCTORS, *_SCHEDULES, *_DATA, *LOADING, *_METRICS, *_FILES,
+    *_MODELS_TORCH, *_MODELS_JAX, *_HOOKS, *_OTHER_HOOKS, *_CONSTRUCTORS, *_SCHEDULES, *_DATA, *DATASETS, *LOADING, *_METRICS, *_FILES,
     *_WRITERS,
 )  # fmt: skip
 

@@ -26,6 +26,7 @@ __all__ = ["BaseDataset", "chosen", "labels_of"]
 
 _PREFIX = frozen({"img_path": ""})
 _LOOKED_AT = 256  # records, for the fingerprint
+_FILES = (("img_path", "an image file"), ("seg_map_path", "a segmentation map"))  # of a record
 _FORMAT = 'Let it be {"metainfo": {...}, "data_list": [{...}, ...]}, or write `load_data_list(self)`.'
 
 
@@ -92,7 +93,7 @@ class BaseDataset:
             expect(getattr(self, word), (Mapping, type(None)), f"{name}: {word} is a mapping")
         expect_number(self.max_refetch, f"{name}: max_refetch", whole=True)
         put["data_root"] = joined("", self.data_root or "", f"{name}: data_root")
-        put["ann_file"] = joined(self.data_root, self.ann_file or "", f"{name}: ann_file")
+        put["ann_file"] = joined(self.data_root if self.ann_file else "", self.ann_file or "", f"{name}: ann_file")
         put["data_prefix"] = prefixes_of(self.data_root, self.data_prefix, f"{name}: data_prefix")
         put["filter_cfg"] = None if self.filter_cfg is None else fixed(self.filter_cfg)
         put["indices"] = _indices(self.indices, name)
@@ -292,14 +293,17 @@ class BaseDataset:
         return rows
 
     def _readable(self, row: Mapping[str, Any]) -> bool:
-        """Whether a record's image is there; it is looked for where what is missing is skipped."""
-        path = row.get("img_path")
-        if self.on_error != "skip" or not isinstance(path, str) or "://" in path:
+        """Whether a record's files are there; they are looked for where what is missing is skipped."""
+        if self.on_error != "skip":
             return True
-        size = os.stat(path).st_size if os.path.isfile(path) else -1
-        if size <= 0:
-            self.faults.add("an image that is not there" if size < 0 else "an image file of no bytes", path)
-        return size > 0
+        for key, word in _FILES:
+            path = row.get(key)
+            if isinstance(path, str) and "://" not in path:
+                size = os.stat(path).st_size if os.path.isfile(path) else -1
+                if size <= 0:
+                    self.faults.add(f"{word} that is not there" if size < 0 else f"{word} of no bytes", path)
+                    return False
+        return True
 
 
 def labels_of(record: Mapping[str, Any], name: str) -> tuple[int, ...]:

@@ -23,7 +23,7 @@ class Joined(str):
 
 
 def joined(folder: str, path: Any, what: str) -> str:
-    """``path`` below ``folder``, unless it is absolute or an address, or empty.
+    """``path`` below ``folder``, unless it is absolute or an address.
 
     Raises:
         FkitTypeError: it is no path.

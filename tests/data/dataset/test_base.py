@@ -12,7 +12,7 @@ import fkit
 from fkit.data.dataset.base import BaseDataset
 from fkit.data.dataset.store import Store
 from fkit.data.identity import describe
-from fkit.data.source import Loader
+from fkit.data.loader import Loader
 from fkit.data.transform.formatting import PackInputs
 from fkit.tree.error import FkitError
 

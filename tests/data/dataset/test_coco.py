@@ -148,7 +148,7 @@ def test_image_files_that_are_not_there_or_empty_are_skipped_and_counted(tmp_pat
     here(tmp_path)
     (tmp_path / "a.png").write_bytes(b"")
     with pytest.warns(
-        UserWarning, match="left out: 1 x an image file of no bytes .*; 1 x an image that is not there"
+        UserWarning, match="left out: 1 x an image file of no bytes .*; 1 x an image file that is not there"
     ) as caught:
         dataset = CocoDataset(
             file, metainfo={"classes": ("cell",)}, data_prefix={"img": str(tmp_path)}, on_error="skip"

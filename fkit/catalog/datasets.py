@@ -1,0 +1,65 @@
+"""The datasets that the kit ships, as rows of the built-in registry."""
+
+__all__ = ["DATASETS"]
+
+_ROOM = "fkit.data.dataset"
+
+# file -> what it holds, with no scope of its own
+_FILES = (
+    ("base", ("BaseDataset",)),
+    (
+        "classification",
+        ("CustomDataset", "ImageNet", "ImageNet21k", "MultiLabelDataset"),
+    ),
+    (
+        "classification_sets",
+        ("CIFAR10", "CIFAR100", "CUB", "FashionMNIST", "InShop", "MNIST", "VOC"),
+    ),
+    ("detection", ("BaseDetDataset", "CocoDataset")),
+    ("digits", ("Digits",)),
+    ("files", ("ImageFiles",)),
+    ("segmentation", ("BaseCDDataset", "BaseSegDataset")),
+    (
+        "segmentation_sets",
+        (
+            "ADE20KDataset",
+            "BDD100KDataset",
+            "COCOStuffDataset",
+            "ChaseDB1Dataset",
+            "CityscapesDataset",
+            "DRIVEDataset",
+            "DarkZurichDataset",
+            "HRFDataset",
+            "ISPRSDataset",
+            "LEVIRCDDataset",
+            "LIPDataset",
+            "LoveDADataset",
+            "MapillaryDataset_v1",
+            "MapillaryDataset_v2",
+            "NYUDataset",
+            "NightDrivingDataset",
+            "PascalContextDataset",
+            "PascalContextDataset59",
+            "PascalVOCDataset",
+            "PotsdamDataset",
+            "REFUGEDataset",
+            "STAREDataset",
+            "SynapseDataset",
+            "iSAIDDataset",
+        ),
+    ),
+    ("wrapper", ("ClassBalancedDataset", "ConcatDataset", "RepeatDataset", "Subset")),
+)
+
+# a package's own part of a name
+_SCOPED = (
+    ("ConcatDataset", "wrapper:DetConcatDataset", "mmdet"),
+    ("BaseDataset", "classification:BaseClsDataset", "mmpretrain"),
+)
+
+DATASETS: tuple[tuple[str, str, str, str | None, str | None], ...] = (
+    ("datasets", "ImageFolder", "fkit.data.folder:ImageFolder", None, None),
+    *(("datasets", name, f"{_ROOM}.{file}:{name}", None, None) for file, names in _FILES for name in names),
+    *(("datasets", name, f"{_ROOM}.{target}", None, scope) for name, target, scope in _SCOPED),
+)
+"""Rows of (kind, name, "module:attribute", backend, scope)."""
