@@ -47,8 +47,7 @@ class _Whole(BaseClsDataset):
         prefix: Any = self.data_prefix
         if isinstance(prefix, str):
             vars(self)["data_prefix"] = {"root": prefix}
-        if not self.data_root and not self.data_prefix.get("root"):
-            raise FkitValueError(f"{type(self).__name__}: data_root says where its files are.", path="data_root")
+        _need_root(self.data_root or self.data_prefix.get("root"), type(self).__name__)
         super().__post_init__()
 
     def content(self, *names: str) -> bytes:
@@ -147,6 +146,7 @@ class CUB(BaseClsDataset):
 
     def __post_init__(self) -> None:
         check_split(self.split, ("train", "test"), type(self).__name__)
+        _need_root(self.data_root, type(self).__name__)
         super().__post_init__()
 
     def load_data_list(self) -> Iterable[Mapping[str, Any]]:
@@ -194,6 +194,7 @@ class VOC(BaseClsDataset):
     def __post_init__(self) -> None:
         if self.split:
             check_split(self.split, ("train", "val", "trainval", "test"), type(self).__name__)
+        _need_root(self.data_root, type(self).__name__)
         prefix: Any = self.data_prefix
         if not prefix:
             vars(self)["data_prefix"] = {"img_path": "JPEGImages", "ann_path": "Annotations"}
@@ -233,6 +234,7 @@ class InShop(BaseClsDataset):
 
     def __post_init__(self) -> None:
         check_split(self.split, ("train", "query", "gallery"), type(self).__name__)
+        _need_root(self.data_root, type(self).__name__)
         super().__post_init__()
 
     def load_data_list(self) -> Iterable[Mapping[str, Any]]:
@@ -252,6 +254,11 @@ class InShop(BaseClsDataset):
                 label = {"train": items, "query": gallery}.get(part, {}).get(item)
                 record = {"img_path": os.path.join(folder, image)}
                 yield record if part == "gallery" else {**record, "gt_label": label}
+
+
+def _need_root(root: Any, name: str) -> None:
+    if not root:
+        raise FkitValueError(f"{name}: data_root says where its files are.", path="data_root")
 
 
 def read_idx(data: bytes, name: str) -> NDArray[Any]:

@@ -94,10 +94,12 @@ class BaseSegDataset(BaseDataset):
         if self.ann_file and not os.path.isdir(self.ann_file):
             lines = list_from_file(self.ann_file, backend_args=self.backend_args)
             return [line.strip() for line in lines if line.strip()]
-        if not isdir(folder or ".", self.backend_args):
+        if not folder:
+            raise FkitValueError(f"{type(self).__name__}: data_prefix['img_path'] is no folder of images.")
+        if not isdir(folder, self.backend_args):
             raise FkitFileNotFoundError(f"{type(self).__name__}: the folder of images {folder!r} is not there.")
         ends, cut = self.img_suffix, len(self.img_suffix)
-        found = list_dir_or_file(folder or ".", False, True, ends, True, backend_args=self.backend_args)
+        found = list_dir_or_file(folder, False, True, ends, True, backend_args=self.backend_args)
         return sorted(name[: len(name) - cut] for name in found)
 
     def _merged(self, of_file: Mapping[str, Any]) -> Mapping[str, Any]:

@@ -13,8 +13,8 @@ import pytest
 from fkit.array.room import open as open_room
 from fkit.data.dataset.base import BaseDataset
 from fkit.data.dataset.store import Store
-from fkit.data.sampler import DefaultSampler
 from fkit.data.loader import Loader
+from fkit.data.sampler import DefaultSampler
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="reads /proc")
 
