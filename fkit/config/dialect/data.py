@@ -23,7 +23,7 @@ def loaders(work: Work) -> Work:
         return work
     work, package = _scoped(work, [table[split] for split in _SPLITS if split in table])
     batch, workers = table.pop("samples_per_gpu", None), table.pop("workers_per_gpu", None)
-    shared = {"persistent_workers": table.pop("persistent_workers", None), "pin_memory": table.pop("pin_memory", None)}
+    shared = {key: table.pop(key, None) for key in ("persistent_workers", "pin_memory", "drop_last")}
     if batch is None and "imgs_per_gpu" in table:  # the name before samples_per_gpu
         batch = table.pop("imgs_per_gpu")
     for split in _SPLITS:
@@ -42,8 +42,6 @@ def loaders(work: Work) -> Work:
         shuffle = bool(options.pop("shuffle", split == "train"))
         endless = split == "train" and not work.by_epoch
         loader["sampler"] = {"type": "InfiniteSampler" if endless else "DefaultSampler", "shuffle": shuffle}
-        if "drop_last" in options:
-            loader["drop_last"] = options.pop("drop_last")
         ledger = Ledger(type(work.source), package, split == "train")
         try:
             dataset = dataset_of(ledger, dataset)

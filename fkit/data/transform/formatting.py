@@ -14,6 +14,8 @@ from fkit.tree.frozen import frozen
 
 __all__ = ["ImageToTensor", "PackInputs", "ToTensor", "Transpose", "as_array", "channels_first", "meta_of", "names_of"]
 
+_TARGETS = ("gt_label", "gt_score", "mask")
+
 
 @dataclass(frozen=True)
 class PackInputs(Transform):
@@ -21,11 +23,11 @@ class PackInputs(Transform):
 
     Args:
         input_key: what the model gets: an image (H, W, C) or (H, W), packed as (C, H, W).
-        algorithm_keys: packed into ``targets`` beside ``gt_label``, as arrays.
+        algorithm_keys: packed into ``targets`` beside ``gt_label``, ``gt_score`` and ``mask``, as arrays.
         meta_keys: kept in ``meta`` where the sample has them.
 
-    Returns ``{"inputs": (C, H, W), "targets": {"gt_label": int, ...}, "meta": {...}}``; targets hold ``gt_label`` where
-    the sample does.
+    Returns ``{"inputs": (C, H, W), "targets": {"gt_label": int, ...}, "meta": {...}}``; targets hold those three where the
+    sample does.
 
     Example:
         >>> packed = PackInputs()({"img": np.zeros((8, 6, 3), np.float32), "gt_label": 4, "sample_idx": 0})
@@ -57,7 +59,7 @@ class PackInputs(Transform):
             raise FkitKeyError(
                 f"the sample has no {self.input_key!r}.", value=self.input_key, choices=sample, label="It has"
             )
-        targets: dict[str, Any] = {"gt_label": sample["gt_label"]} if "gt_label" in sample else {}
+        targets = {name: sample[name] for name in _TARGETS if name in sample}
         for name in self.algorithm_keys:
             targets[name] = sample[name]
         inputs = channels_first(sample[self.input_key])
