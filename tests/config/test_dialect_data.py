@@ -269,3 +269,29 @@ def test_what_has_no_counterpart_is_said() -> None:
     mixup = {"type": "MixUp", "img_scale": (8, 4), "skip_filter": False, "min_bbox_size": 5}
     new, notes = step(mixup)
     assert new == [{"type": "MixUp", "img_scale": (4, 8)}] and "min_bbox_size = 5 has no counterpart" in notes[0]
+
+
+OF_MMCLS: list[tuple[dict[str, Any], dict[str, Any]]] = [
+    ({"type": "CIFAR10", "data_prefix": "d"}, {"type": "CIFAR10", "data_prefix": "d", "split": "test"}),
+    ({"type": "StanfordCars", "data_prefix": "d"}, {"type": "StanfordCars", "data_root": "d", "split": "test"}),
+    ({"type": "VOC", "data_prefix": "d/V/", "ann_file": "d/V/Main/t.txt"}, {"type": "VOC", "data_root": "d/V/", "split": "", "image_set_path": "Main/t.txt"}),
+    ({"type": "CUB", "ann_file": "d/images.txt", "image_class_labels_file": "d/l.txt", "train_test_split_file": "d/s.txt", "data_prefix": "d/images"}, {"type": "CUB", "data_root": "d", "ann_file": "images.txt", "data_prefix": "images", "split": "test"}),
+    ({"type": "ImageNet", "data_prefix": "d", "classes": ["a"]}, {"type": "ImageNet", "data_prefix": "d", "metainfo": {"classes": ["a"]}}),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("old", "new"), OF_MMCLS)
+def test_datasets_of_mmcls(old: dict[str, Any], new: dict[str, Any]) -> None:
+    cfg, notes = translate(Config({"model": {"type": "ImageClassifier"}, "data": {"test": old}}))
+    assert cfg.test_dataloader.dataset == {**new, "test_mode": True} and notes == ()
+
+
+def test_several_files_of_mmdet_are_a_dataset_each() -> None:
+    old = {"type": "CocoDataset", "ann_file": ["a.json", "b.json"], "img_prefix": ["a", "b"], "pipeline": []}
+    cfg, _ = translate(Config({"data": {"train": [old, {**old, "ann_file": "c.json", "img_prefix": "c"}]}}))
+    outer = cfg.train_dataloader.dataset
+    assert outer.type == "ConcatDataset" and outer.datasets[1].ann_file == "c.json"
+    assert [(one.ann_file, one.data_prefix.img) for one in outer.datasets[0].datasets] == [
+        ("a.json", "a"),
+        ("b.json", "b"),
+    ]

@@ -1,5 +1,6 @@
 """Datasets of mmcv 1.x's time -> today's: prefixes, classes, filters, wrappers, and their pipelines."""
 
+import os
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, cast
 
@@ -175,8 +176,30 @@ def _segmentation(ledger: Ledger, row: Row) -> Any:
     return _parts(row, ("img_dir", "ann_dir", "split"), make, ledger)
 
 
+_BY_SPLIT = ("CIFAR10", "CIFAR100", "MNIST", "FashionMNIST", "StanfordCars", "CUB")
+
+
 def _classification(ledger: Ledger, row: Row) -> Any:
+    """mmcls: classes; where test_mode chose the half, ``split`` says it; files told from the folder of them all."""
     _classes(row)
+    name, test = row.name, row.old.get("test_mode", not ledger.train)
+    if name in _BY_SPLIT:
+        row.put("split", "test" if test else "train", "test_mode")
+    if name == "StanfordCars":
+        row.rename("data_prefix", "data_root")
+    elif name == "VOC":
+        root, path = row.take("data_prefix", ""), row.take("ann_file")
+        row.put("data_root", root, "data_prefix")
+        if path is not None:
+            row.put("split", "", "ann_file").put("image_set_path", os.path.relpath(path, root or "."), "ann_file")
+        row.drop("difficult_as_postive", why="has no counterpart: hard objects are in gt_label_difficult.")
+    elif name == "CUB" and isinstance(row.old.get("ann_file"), str):
+        root, path = os.path.split(row.take("ann_file"))
+        row.put("data_root", root, "ann_file").put("ann_file", path)
+        row.drop("image_class_labels_file", "train_test_split_file")  # they lie beside it
+        if isinstance(row.old.get("data_prefix"), str):
+            row.put("data_prefix", os.path.relpath(row.take("data_prefix"), root or "."))
+    row.drop("recursion_subdir")  # folders are read with those inside them
     return row.node()
 
 
