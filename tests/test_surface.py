@@ -89,6 +89,7 @@ SURFACE = {
     "fkit.data.transform.detection.formatting": {},
     "fkit.data.transform.segmentation.annotation": {},
     "fkit.data.transform.segmentation.formatting": {},
+    "fkit.data.transform.segmentation.loading": {},
     "fkit.data.transform.views": {},
     "fkit.data.transform.detection.text": {"Caption": "a tuple"},
     "fkit.data.transform.detection.track": {"Frames": "a tuple"},

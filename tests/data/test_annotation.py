@@ -26,6 +26,7 @@ from fkit.data.transform.loading import (
 )
 from fkit.data.transform.segmentation.annotation import SegLoadAnnotations
 from fkit.data.transform.segmentation.formatting import PackSegInputs
+from fkit.data.transform.segmentation.loading import LoadMultipleRSImageFromFile, LoadSingleRSImageFromFile
 from fkit.data.transform.transform import Compose
 from fkit.image.io import imwrite
 from fkit.tree.error import FkitError, FkitFileNotFoundError, FkitKeyError, FkitTypeError, FkitValueError
@@ -87,6 +88,17 @@ def test_one_file_a_channel(tmp_path: Path) -> None:
     imwrite(np.zeros((3, 3, 3), np.uint8), tmp_path / "small.png")
     with pytest.raises(FkitValueError, match="differ in size"):
         LoadMultiChannelImageFromFiles()({"img_path": [*paths, str(tmp_path / "small.png")]})
+
+
+def test_bands_are_in_the_order_of_the_file(tmp_path: Path) -> None:
+    path = picture(tmp_path)
+    single = LoadSingleRSImageFromFile(to_float32=False)({"img_path": path})
+    assert single["img"][0, 0].tolist() == [2, 1, 9]  # red first
+    double = LoadMultipleRSImageFromFile()({"img_path": path, "img_path2": picture(tmp_path, "b.png", 3)})
+    assert double["img2"].dtype == np.float32 and double["img2"][0, 0].tolist() == [2, 1, 3]
+    imwrite(np.zeros((3, 3, 3), np.uint8), tmp_path / "small.png")
+    with pytest.raises(FkitValueError, match="differ in shape"):
+        LoadMultipleRSImageFromFile()({"img_path": path, "img_path2": str(tmp_path / "small.png")})
 
 
 def test_boxes_labels_and_flags_of_the_records() -> None:
