@@ -206,13 +206,26 @@ _DATA = (
     ("transforms", "RandomOrder", "fkit.data.transform.composition:RandomOrder", None, None),
     ("transforms", "TransformBroadcaster", "fkit.data.transform.mapping:TransformBroadcaster", None, None),
     ("transforms", "Normalize", "fkit.data.transform.photometry:Normalize", None, None),
-    ("transforms", "RandomFlip", "fkit.data.transform.geometry:RandomFlip", None, None),
-    ("transforms", "Resize", "fkit.data.transform.geometry:Resize", None, None),
-    ("transforms", "ShiftScaleRotate", "fkit.data.transform.geometry:ShiftScaleRotate", None, None),
     ("transforms", "ToUnit", "fkit.data.transform.photometry:ToUnit", None, None),
     ("functions", "default_collate", "fkit.data.collate:stacking", None, None),
     ("functions", "pseudo_collate", "fkit.data.collate:padding", None, None),
 )  # fmt: skip
+
+_GEOMETRY = tuple(
+    ("transforms", name, f"fkit.data.transform.{file}:{name}", None, None)
+    for file, names in (
+        ("canvas", ("Expand", "RandomCenterCropPad", "RandomShift")),
+        ("crop", ("CenterCrop", "MinIoURandomCrop", "RandomCrop")),
+        ("erase", ("CutOut", "RandomErasing")),
+        ("flip", ("RandomFlip",)),
+        ("grey", ("RandomGrayscale",)),
+        ("pad", ("Pad",)),
+        ("resize", ("FixScaleResize", "FixShapeResize", "Resize", "SegRescale")),
+        ("scale", ("RandomChoiceResize", "RandomResize", "ResizeShortestEdge")),
+        ("turn", ("ShiftScaleRotate",)),
+    )
+    for name in names
+)
 
 _WRITERS = (
     ("vis_backends", "AimVisBackend", "fkit.edge.service:AimVisBackend", None, None),
@@ -259,7 +272,8 @@ _FILES = (
 )  # fmt: skip
 
 _ROWS: tuple[tuple[str, str, str, str | None, str | None], ...] = (
-    *_MODELS_TORCH, *_MODELS_JAX, *_HOOKS, *_OTHER_HOOKS, *_CONSTRUCTORS, *_SCHEDULES, *_DATA, *DATASETS, *LOADING, *_METRICS, *_FILES,
+    *_MODELS_TORCH, *_MODELS_JAX, *_HOOKS, *_OTHER_HOOKS, *_CONSTRUCTORS, *_SCHEDULES, *_DATA, *_GEOMETRY, *DATASETS, *LOADING,
+    *_METRICS, *_FILES,
     *_WRITERS,
 )  # fmt: skip
 

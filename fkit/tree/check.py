@@ -3,6 +3,7 @@
 import dataclasses
 import numbers
 import typing
+from collections.abc import Sequence
 from typing import Any
 
 from fkit.tree.error import FkitTypeError, quoted
@@ -92,7 +93,7 @@ def expect_stream(value: Any, what: str = "`file`") -> None:
 def check_fields(value: Any) -> None:
     """Refuse a dataclass whose fields of numbers hold something else: for its ``__post_init__``.
 
-    Looks at arguments annotated ``int``, ``float``, either of them ``| None``, or a tuple of either.
+    Looks at arguments annotated ``int``, ``float``, either of them ``| None``, or a tuple or Sequence of either.
 
     Raises:
         FkitTypeError: a field is no number, or no whole one.
@@ -121,7 +122,7 @@ def _check_field(field: Any, annotation: Any, what: str) -> None:
     if field is None and type(None) in kinds:
         return
     kinds = tuple(kind for kind in kinds if kind is not type(None))
-    if typing.get_origin(annotation) is tuple:
+    if typing.get_origin(annotation) in (tuple, Sequence):
         if kinds[0] in (int, float):
             expect(field, (list, tuple), f"{what} is a list of numbers")
             for item in typing.cast("tuple[Any, ...]", field):

@@ -13,7 +13,6 @@ from fkit.data.identity import changes, describe
 from fkit.data.loader import Loader
 from fkit.data.sampler import DefaultSampler
 from fkit.data.transform.formatting import PackInputs
-from fkit.data.transform.geometry import RandomFlip
 from fkit.data.transform.photometry import ToUnit
 from fkit.tree.error import FkitError
 

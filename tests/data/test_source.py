@@ -19,9 +19,9 @@ from fkit.data.loader import Loader, open_loader
 from fkit.data.sampler import DefaultSampler, InfiniteSampler
 from fkit.data.source import Source
 from fkit.data.transform.formatting import PackInputs
-from fkit.data.transform.geometry import ShiftScaleRotate
 from fkit.data.transform.photometry import ToUnit
 from fkit.data.transform.transform import Transform, replaced
+from fkit.data.transform.turn import ShiftScaleRotate
 from fkit.structures.batch import Batch
 from fkit.tree.error import FkitError
 

@@ -42,7 +42,7 @@ class RandomChoice(Holder):
     Params: a `Chosen`.
 
     Example:
-        >>> from fkit.data.transform.geometry import RandomFlip
+        >>> from fkit.data.transform.flip import RandomFlip
         >>> pick = RandomChoice([[RandomFlip(1.0)], [RandomFlip(1.0, "vertical")]], prob=[0.0, 1.0])
         >>> pick({"img": np.zeros((2, 2, 3), np.uint8)}, np.random.default_rng(0))["flip_direction"]
         'vertical'
@@ -93,7 +93,7 @@ class RandomApply(Holder):
     Params: what the pipeline drew; None where it is left out.
 
     Example:
-        >>> from fkit.data.transform.geometry import RandomFlip
+        >>> from fkit.data.transform.flip import RandomFlip
         >>> both = [RandomApply([RandomFlip(1.0)], prob)({"img": np.zeros((1, 1))}, np.random.default_rng(0)) for prob in (0.0, 1.0)]
         >>> ["flip" in one for one in both]
         [False, True]
@@ -143,7 +143,8 @@ class RandomOrder(Holder):
     Params: a `Chosen`, whose ``which`` is the order of the steps.
 
     Example:
-        >>> from fkit.data.transform.geometry import RandomFlip, Resize
+        >>> from fkit.data.transform.flip import RandomFlip
+        >>> from fkit.data.transform.resize import Resize
         >>> steps = RandomOrder([RandomFlip(1.0), Resize(4)])
         >>> sorted(steps.draw({"img": np.zeros((2, 2, 3), np.uint8)}, np.random.default_rng(0), None).which)
         [0, 1]

@@ -40,7 +40,7 @@ class KeyMapper(Holder):
         FkitKeyError: the pipeline gave no entry of a name of ``remapping``.
 
     Example:
-        >>> from fkit.data.transform.geometry import RandomFlip
+        >>> from fkit.data.transform.flip import RandomFlip
         >>> mapper = KeyMapper([RandomFlip(1.0)], mapping={"img": "depth"})
         >>> done = mapper({"img": 1, "depth": np.array([[1, 2]])}, np.random.default_rng(0))
         >>> done["img"], done["depth"].tolist()
@@ -153,7 +153,7 @@ class TransformBroadcaster(KeyMapper):
     Params: what the pipeline drew, for each member.
 
     Example:
-        >>> from fkit.data.transform.geometry import RandomFlip
+        >>> from fkit.data.transform.flip import RandomFlip
         >>> both = TransformBroadcaster([RandomFlip(0.5)], mapping={"img": ["a", "b"]}, share_random_params=True)
         >>> sorted(both({"a": np.eye(2), "b": np.eye(2)}, np.random.default_rng(0)))
         ['a', 'b']
@@ -219,7 +219,7 @@ class ProposalBroadcaster(Holder):
         FkitKeyError: the sample has no proposals.
 
     Example:
-        >>> from fkit.data.transform.geometry import Resize
+        >>> from fkit.data.transform.resize import Resize
         >>> ProposalBroadcaster([Resize(4)])({"img": np.zeros((2, 2, 3))})
         Traceback (most recent call last):
         ...

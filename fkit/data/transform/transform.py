@@ -70,7 +70,7 @@ class Transform:
     parts are apart so that a draw can be recorded, handed in by a test, or shared by several images.
 
     Example:
-        >>> from fkit.data.transform.geometry import RandomFlip
+        >>> from fkit.data.transform.flip import RandomFlip
         >>> flip = RandomFlip(prob=0.5)
         >>> sample = {"img": np.arange(2).reshape(1, 2, 1)}
         >>> flip.apply(sample, "horizontal")["img"].ravel().tolist()
@@ -131,7 +131,7 @@ class Compose(Holder):
         FkitError: a step failed: names the step and its place, of the same class as the cause.
 
     Example:
-        >>> from fkit.data.transform.geometry import RandomFlip
+        >>> from fkit.data.transform.flip import RandomFlip
         >>> len(Compose([RandomFlip(prob=1.0), RandomFlip(prob=1.0)]).transforms)
         2
     """
