@@ -98,3 +98,12 @@ def compare(actual: Any, expected: Any, levels: int) -> None:
         assert actual == pytest.approx(expected, rel=1e-12)
     else:
         assert actual == expected
+
+
+def corners(part: np.ndarray) -> np.ndarray:
+    """The corners (n, 2) of a polygon x y x y ..., from the first in order of x and y, towards the smaller neighbour: two
+    polygons are the same wherever they begin and whichever way they go round."""
+    points = part.reshape(-1, 2).astype(np.float64).round(9).tolist()
+    start = points.index(min(points))
+    points = points[start:] + points[:start]
+    return np.array(points if points[1] <= points[-1] else [points[0], *points[:0:-1]])

@@ -7,6 +7,7 @@ import pytest
 
 from fkit.structures.mask import BitmapMasks, PolygonMasks, bitmap_to_polygon, boxes_of, polygon_to_bitmap
 from fkit.tree.error import FkitError
+from tests.golden.decoding import corners
 
 BOOK = "boxes"
 
@@ -36,14 +37,6 @@ def decode(node: Any, arrays: dict[str, np.ndarray]) -> Any:
     return {key: decode(item, arrays) for key, item in node.items()}
 
 
-def turned(part: np.ndarray) -> list[list[float]]:
-    """The corners from the first in order of x and y, in the direction that goes to the smaller neighbour."""
-    points = part.reshape(-1, 2).round(9).tolist()
-    start = points.index(min(points))
-    points = points[start:] + points[:start]
-    return points if points[1] <= points[-1] else [points[0], *points[:0:-1]]
-
-
 def assert_same(actual: Any, expected: Any) -> None:
     if isinstance(expected, BitmapMasks):
         assert (actual.height, actual.width) == (expected.height, expected.width)
@@ -53,7 +46,7 @@ def assert_same(actual: Any, expected: Any) -> None:
         assert [len(parts) for parts in actual] == [len(parts) for parts in expected]
         for mine, theirs in zip(actual, expected, strict=True):
             for part, reference in zip(mine, theirs, strict=True):
-                np.testing.assert_allclose(turned(part), turned(reference), rtol=0, atol=1e-9)
+                np.testing.assert_allclose(corners(part), corners(reference), rtol=0, atol=1e-9)
     elif isinstance(expected, dict):
         assert actual["with_hole"] is expected["with_hole"]
         for mine, theirs in zip(actual["polygons"], expected["polygons"], strict=True):

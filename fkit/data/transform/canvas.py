@@ -244,7 +244,7 @@ class RandomCenterCropPad(Transform):
         expect_number(self.border, "RandomCenterCropPad: border", whole=True)
 
     def draw(self, sample: Sample, rng: np.random.Generator | None, fetch: Fetch | None) -> Piece:
-        height, width = image_of(sample).shape[:2]
+        height, width = self._image(sample).shape[:2]
         if self.test_mode:
             word, number = cast("tuple[str, int]", self.test_pad_mode)
             high, wide = (
@@ -266,6 +266,16 @@ class RandomCenterCropPad(Transform):
                 if boxes is None or not len(boxes) or centres_inside(boxes, _patch(piece, height, width)).any():
                     return piece
 
+    def _image(self, sample: Sample) -> NDArray[Any]:
+        img = image_of(sample)
+        if img.dtype != np.float32 or img.ndim != 3 or img.shape[2] != len(cast("Sequence[float]", self.mean)):
+            raise FkitTypeError(
+                f"RandomCenterCropPad takes a float32 image of {len(cast('Sequence[float]', self.mean))} channels;"
+                f" got {img.shape} {img.dtype}.",
+                repair="LoadImageFromFile(to_float32=True).",
+            )
+        return img
+
     def _margin(self, side: int) -> int:
         """How far the point stays away from the border of a side: ``border``, halved until it is less than the half."""
         border = cast(int, self.border)
@@ -275,13 +285,7 @@ class RandomCenterCropPad(Transform):
         return int(border // 2 ** (math.ceil(math.log2(math.ceil(part))) + (part == int(part))))
 
     def apply(self, sample: Sample, params: Piece) -> Sample:
-        img = image_of(sample)
-        if img.dtype != np.float32 or img.ndim != 3 or img.shape[2] != len(cast("Sequence[float]", self.mean)):
-            raise FkitTypeError(
-                f"RandomCenterCropPad takes a float32 image of {len(cast('Sequence[float]', self.mean))} channels;"
-                f" got {img.shape} {img.dtype}.",
-                repair="LoadImageFromFile(to_float32=True).",
-            )
+        img = self._image(sample)
         height, width = img.shape[:2]
         x1, y1, x2, y2 = _patch(params, height, width)
         left, top = params.width // 2 - (params.x - x1), params.height // 2 - (params.y - y1)

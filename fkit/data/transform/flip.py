@@ -93,8 +93,8 @@ class RandomFlip(Transform):
             changes["gt_keypoints"] = flip_points(sample["gt_keypoints"], (height, width), params)
         for name in maps_of(sample):
             changes[name] = flipped(sample[name], params)
-        if "gt_seg_map" in changes and self.swap_seg_labels is not None:
-            changes["gt_seg_map"] = _swapped(changes["gt_seg_map"], self.swap_seg_labels)
+        if "gt_seg_map" in changes:
+            changes["gt_seg_map"] = _swapped(changes["gt_seg_map"], self.swap_seg_labels or ())
             changes["swap_seg_labels"] = self.swap_seg_labels
         across, down = int(params != "vertical"), int(params != "horizontal")
         turn = ((1 - 2 * across, 0, across * width), (0, 1 - 2 * down, down * height), (0, 0, 1))
@@ -131,7 +131,7 @@ def flip_points(points: NDArray[Any], shape: Sequence[int], direction: str) -> N
 
 
 def _swapped(seg: NDArray[Any], pairs: Sequence[Sequence[int]]) -> NDArray[Any]:
-    done = seg.copy()
+    done = seg.copy() if pairs else seg
     for a, b in pairs:
         done[seg == a], done[seg == b] = b, a
     return done

@@ -4,10 +4,13 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from fkit.data.transform.content import image_of
 from fkit.data.transform.transform import Sample, Transform, replaced
+from fkit.image.photometry import imnormalize_, normal_table
 from fkit.tree.check import expect, expect_number
 from fkit.tree.error import FkitValueError
 from fkit.tree.frozen import frozen
@@ -39,10 +42,12 @@ class ToUnit(Transform):
 class Normalize(Transform):
     """``img`` as float32, ``(img - mean) / std`` a channel; mmcv 2.x's Normalize.
 
+    uint8 goes through a table of the 256 levels, made once.
+
     Args:
         mean: one number a channel, in the units and channel order of the answer.
         std: one number a channel.
-        to_rgb: turn three channels round (BGR to RGB) first.
+        to_rgb: turn three channels round (BGR to RGB) first; others stay.
 
     Sets ``img`` and ``img_norm_cfg``.
 
@@ -53,34 +58,37 @@ class Normalize(Transform):
 
     mean: Sequence[float] = (0.0,)
     std: Sequence[float] = (1.0,)
-    to_rgb: bool = False
-    offset: NDArray[np.float32] = field(init=False, repr=False, compare=False)
-    factor: NDArray[np.float32] = field(init=False, repr=False, compare=False)
+    to_rgb: bool = True
+    table: NDArray[np.float32] = field(init=False, repr=False, compare=False)
     note: Sample = field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
         mean, std = (_numbers(getattr(self, word), word) for word in ("mean", "std"))
+        expect(self.to_rgb, bool, "Normalize: to_rgb is True or False")
         if len(mean) != len(std) or not mean:
             raise FkitValueError(f"Normalize: mean has {len(mean)} numbers and std {len(std)}; both one a channel.")
         if min(std) <= 0:
             raise FkitValueError(f"Normalize: std = {list(std)}: each is above 0.")
         object.__setattr__(self, "mean", mean)
         object.__setattr__(self, "std", std)
-        object.__setattr__(self, "offset", np.array(mean, np.float32))
-        object.__setattr__(self, "factor", np.array([1 / one for one in std], np.float32))
-        object.__setattr__(self, "note", frozen({"mean": mean, "std": std, "to_rgb": self.to_rgb}))
+        # the reference keeps both in float32, and counts with them in float64
+        rows = {"mean": np.array(mean, np.float32), "std": np.array(std, np.float32)}
+        object.__setattr__(self, "table", normal_table(rows["mean"], rows["std"], len(mean)))
+        object.__setattr__(self, "note", frozen({**rows, "to_rgb": self.to_rgb}))
 
     def apply(self, sample: Sample, params: Any) -> Sample:
-        img: NDArray[Any] = sample["img"]
+        img = image_of(sample)
         channels = img.shape[2] if img.ndim == 3 else 1
         if channels != len(self.mean):
             raise FkitValueError(
                 f"the image has {channels} channels and mean {len(self.mean)} numbers.",
                 repair="Give one number a channel, or load with the color_type that has as many channels.",
             )
-        if self.to_rgb and channels == 3:
-            img = img[:, :, ::-1]
-        done = (img.astype(np.float32, copy=False) - self.offset) * self.factor
+        swap = self.to_rgb and channels == 3
+        if img.dtype == np.uint8 and img.size:
+            done = cv2.LUT(cv2.cvtColor(img, cv2.COLOR_BGR2RGB) if swap else img, self.table).reshape(img.shape)
+        else:
+            done = imnormalize_(img.astype(np.float32), self.note["mean"], self.note["std"], swap)
         return replaced(sample, img=done, img_norm_cfg=self.note)
 
 

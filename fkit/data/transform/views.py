@@ -31,7 +31,8 @@ class TestTimeAug(Holder):
         FkitValueError: a list is empty, or a step drops the sample.
 
     Example:
-        >>> from fkit.data.transform.geometry import RandomFlip, Resize
+        >>> from fkit.data.transform.flip import RandomFlip
+        >>> from fkit.data.transform.resize import Resize
         >>> several = TestTimeAug([[Resize(4), Resize(8)], [RandomFlip(0.0), RandomFlip(1.0)]])
         >>> views = several({"img": np.zeros((6, 6, 3), np.uint8)}, np.random.default_rng(0))["views"]
         >>> [(view["img_shape"], view["flip"]) for view in views]
