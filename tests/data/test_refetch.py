@@ -12,8 +12,8 @@ from fkit.data.dataset import Digits
 from fkit.data.loader import Loader, open_loader
 from fkit.data.sampler import DefaultSampler
 from fkit.data.transform.formatting import PackInputs
-from fkit.data.transform.geometry import ShiftScaleRotate
 from fkit.data.transform.photometry import ToUnit
+from fkit.data.transform.turn import ShiftScaleRotate
 from fkit.tree.error import FkitError, FkitOSError
 
 SPREAD = open_room("torch").workers
