@@ -12,6 +12,7 @@ from fkit.data.dataset import Digits
 from fkit.data.identity import changes, describe
 from fkit.data.loader import Loader
 from fkit.data.sampler import DefaultSampler
+from fkit.data.transform.flip import RandomFlip
 from fkit.data.transform.formatting import PackInputs
 from fkit.data.transform.photometry import ToUnit
 from fkit.tree.error import FkitError
