@@ -52,11 +52,11 @@ class _Chain(NamedTuple):
 
 
 def _above(points: NDArray[np.float64], axis: int, bound: float, sign: float) -> list[NDArray[np.float64]]:
-    """The pieces where ``sign * (coordinate - bound) > 0``: cut by one line."""
+    """The pieces where ``sign * (coordinate - bound) >= 0``: cut by one line."""
     depth = sign * (points[:, axis] - bound)
-    inside = depth > 0
-    if depth.min() >= 0 or not inside.any():
-        return [points] if inside.any() else []
+    inside = depth >= 0  # corners on the line are: a polygon that touches it from within is not cut there
+    if inside.all() or not inside.any():
+        return [points] if inside.all() else []
     first = int(np.flatnonzero(inside & ~np.roll(inside, 1))[0])  # begin where the polygon comes in
     points, depth, inside = np.roll(points, -first, 0), np.roll(depth, -first), np.roll(inside, -first)
     chains: list[_Chain] = []

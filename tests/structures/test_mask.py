@@ -2,7 +2,6 @@
 
 import pickle
 
-import cv2
 import numpy as np
 import pytest
 from hypothesis import given
@@ -114,24 +113,42 @@ def test_corners_in_whole_numbers_are_not_cut_to_whole_numbers():
     ]
 
 
-@given(st.lists(st.tuples(st.integers(0, 60), st.integers(0, 60)), min_size=3, max_size=9), st.data())
-def test_a_clipped_polygon_is_the_pixels_inside_the_box(corners, data):
-    """Pictures of a star-shaped polygon, cut before and after it is drawn, differ at the outline at most."""
+def halved(points, axis, bound, sign):
+    """What is above a line, in one piece whose parts hang together along it: Sutherland and Hodgman's way."""
+    done = []
+    for before, here in zip([points[-1], *points[:-1]] if points else [], points, strict=True):
+        a, b = sign * (before[axis] - bound), sign * (here[axis] - bound)
+        if (a >= 0) != (b >= 0):
+            done.append(tuple(p + a / (a - b) * (q - p) for p, q in zip(before, here, strict=True)))
+        if b >= 0:
+            done.append(here)
+    return done
+
+
+def area(points):
+    x, y = np.array(points).reshape(-1, 2).T
+    return abs(np.dot(x, np.roll(y, 1)) - np.dot(y, np.roll(x, 1))) / 2
+
+
+@given(st.lists(st.tuples(st.integers(0, 12), st.integers(0, 12)), min_size=3, max_size=9), st.data())
+def test_the_pieces_inside_a_box_have_the_area_that_is_inside(corners, data):
     points = np.array(corners, np.float64)
-    middle = points.mean(0)
-    points = points[np.argsort(np.arctan2(*(points - middle).T))]
-    x1, y1 = (data.draw(st.integers(0, 50)) for _ in "xy")
-    box = (x1, y1, x1 + data.draw(st.integers(5, 60)), y1 + data.draw(st.integers(5, 60)))
-    pieces = clip_polygon(points, box)
-    for piece in pieces:
-        assert (piece >= np.array(box[:2])).all() and (piece <= np.array(box[2:])).all()
-    area = sum(abs(cv2.contourArea(piece.astype(np.float32))) for piece in pieces)
-    scale = 8
-    canvas = np.zeros((130 * scale, 130 * scale), np.uint8)
-    cv2.fillPoly(canvas, [np.round(points * scale).astype(np.int32)], 1)
-    drawn = canvas[box[1] * scale : box[3] * scale, box[0] * scale : box[2] * scale].sum() / scale**2
-    outline = sum(np.hypot(*(points - np.roll(points, 1, axis=0)).T)) + 8
-    assert abs(area - drawn) <= outline / scale
+    points = points[
+        np.argsort(np.arctan2(*(points - points.mean(0)).T))
+    ]  # seen from the middle: it does not cross itself
+    x1, y1 = (data.draw(st.integers(0, 12)) for _ in "xy")
+    x2, y2 = x1 + data.draw(st.integers(1, 12)), y1 + data.draw(st.integers(1, 12))
+    inside = [tuple(point) for point in points.tolist()]
+    for axis, bound, sign in ((0, x1, 1), (0, x2, -1), (1, y1, 1), (1, y2, -1)):
+        inside = halved(inside, axis, bound, sign)
+    pieces = clip_polygon(points, (x1, y1, x2, y2))
+    assert all((piece >= (x1, y1)).all() and (piece <= (x2, y2)).all() for piece in pieces)
+    assert sum(area(piece) for piece in pieces) == pytest.approx(area(inside), abs=1e-9)
+
+
+def test_a_polygon_that_touches_the_line_from_within_is_cut_where_it_crosses_it():
+    pieces = clip_polygon(np.array([[0.0, 0], [7, 5], [5, 2], [7, 0]]), (5, 0, 10, 5))
+    assert sum(area(piece) for piece in pieces) == pytest.approx(0.5 * 2 * 2 + 0.5 * 2 * (25 / 7 - 2))
 
 
 @given(st.integers(1, 9), st.integers(1, 9), st.randoms(use_true_random=False))
