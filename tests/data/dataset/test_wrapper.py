@@ -10,8 +10,8 @@ from fkit.data.dataset import Digits
 from fkit.data.dataset.base import BaseDataset
 from fkit.data.dataset.wrapper import ClassBalancedDataset, ConcatDataset, DetConcatDataset, RepeatDataset, Subset
 from fkit.data.loader import Loader
+from fkit.data.transform.flip import RandomFlip
 from fkit.data.transform.formatting import PackInputs
-from fkit.data.transform.geometry import RandomFlip
 from fkit.data.transform.transform import Transform
 from fkit.tree.error import FkitError
 
