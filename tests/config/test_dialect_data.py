@@ -59,7 +59,7 @@ def test_a_config_of_mmdet_2() -> None:
             "keep_ratio": True,
         }
     ]
-    assert second[1]["crop_size"] == (600, 384)
+    assert second[1]["crop_size"] == (384, 600)  # the least and the greatest side
     assert second[2] == {"type": "Resize", "scale": (480, 1333), "keep_ratio": True}
     assert [step.type for step in inner.pipeline[4:]] == ["Normalize", "Pad", "DefaultFormatBundle", "Collect"]
     val = cfg.val_dataloader.dataset
@@ -99,6 +99,7 @@ def test_sizes(old: dict[str, Any], new: dict[str, Any]) -> None:
 STEPS: list[tuple[dict[str, Any], dict[str, Any]]] = [
     ({"type": "RandomFlip"}, {"type": "RandomFlip", "prob": 0.0}),
     ({"type": "RandomFlip", "flip_ratio": [0.3, 0.2], "direction": ["horizontal", "vertical"]}, {"type": "RandomFlip", "prob": [0.3, 0.2], "direction": ["horizontal", "vertical"]}),
+    ({"type": "RandomCrop", "crop_size": (10, 20)}, {"type": "RandomCrop", "crop_size": (20, 10)}),
     ({"type": "Pad", "size": (10, 20)}, {"type": "Pad", "size": (20, 10)}),
     ({"type": "Mosaic", "img_scale": (480, 640), "pad_val": 114.0}, {"type": "Mosaic", "img_scale": (640, 480), "pad_val": 114.0}),
     ({"type": "RandomShift", "shift_ratio": 0.5, "max_shift_px": 8}, {"type": "RandomShift", "prob": 0.5, "max_shift_px": 8}),

@@ -66,9 +66,9 @@ def _flip(ledger: Ledger, row: Row) -> Any:
 
 
 def _crop(ledger: Ledger, row: Row) -> Any:
-    """RandomCrop of mmdet 2.x had (height, width), today's has (width, height); mmseg's is as it was."""
-    size = row.old.get("crop_size")
-    if ledger.package == "mmdet" and isinstance(size, (list, tuple)):
+    """RandomCrop of mmdet 2.x had (height, width), today's has (width, height); mmseg's, and a range, are as they were."""
+    size, kind = row.old.get("crop_size"), row.old.get("crop_type", "absolute")
+    if ledger.package == "mmdet" and kind != "absolute_range" and isinstance(size, (list, tuple)):
         row.put("crop_size", _turned(size))
     return row.node()
 
