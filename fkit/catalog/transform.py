@@ -27,6 +27,7 @@ LOADING = (
     ("transforms", "LoadTextAnnotations", "fkit.data.transform.detection.text:LoadTextAnnotations", None, None),
     ("transforms", "LoadTrackAnnotations", "fkit.data.transform.detection.annotation:LoadTrackAnnotations", None, None),
     ("transforms", "MultiScaleFlipAug", "fkit.data.transform.views:multi_scale_flip_aug", None, None),
+    ("transforms", "OuterPad", "fkit.data.transform.bundle:OuterPad", None, None),
     ("transforms", "PackDetInputs", "fkit.data.transform.detection.formatting:PackDetInputs", None, None),
     ("transforms", "PackInputs", "fkit.data.transform.formatting:PackInputs", None, None),
     ("transforms", "PackReIDInputs", "fkit.data.transform.detection.formatting:PackReIDInputs", None, None),

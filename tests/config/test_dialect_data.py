@@ -61,7 +61,7 @@ def test_a_config_of_mmdet_2() -> None:
     ]
     assert second[1]["crop_size"] == (384, 600)  # the least and the greatest side
     assert second[2] == {"type": "Resize", "scale": (480, 1333), "keep_ratio": True}
-    assert [step.type for step in inner.pipeline[4:]] == ["Normalize", "Pad", "DefaultFormatBundle", "Collect"]
+    assert [step.type for step in inner.pipeline[4:]] == ["Normalize", "OuterPad", "DefaultFormatBundle", "Collect"]
     val = cfg.val_dataloader.dataset
     assert val.test_mode is True and "filter_cfg" not in val and val.data_prefix == {"img": "val/"}
     assert val.pipeline[:3] == [
@@ -69,7 +69,7 @@ def test_a_config_of_mmdet_2() -> None:
         {"type": "Resize", "scale": (1333, 800), "keep_ratio": True},
         {"type": "RandomFlip", "prob": 0.0},
     ]
-    assert [step.type for step in val.pipeline[3:]] == ["Normalize", "Pad", "ImageToTensor", "Collect"]
+    assert [step.type for step in val.pipeline[3:]] == ["Normalize", "OuterPad", "ImageToTensor", "Collect"]
     assert cfg.val_evaluator == {"type": "CocoMetric", "ann_file": "data/val.json", "metric": ["bbox", "segm"]}
     assert cfg.origin("train_dataloader.dataset.dataset.data_prefix") == "<string>.py:25"
     assert translate(cfg) == (cfg, ())
@@ -100,7 +100,7 @@ STEPS: list[tuple[dict[str, Any], dict[str, Any]]] = [
     ({"type": "RandomFlip"}, {"type": "RandomFlip", "prob": 0.0}),
     ({"type": "RandomFlip", "flip_ratio": [0.3, 0.2], "direction": ["horizontal", "vertical"]}, {"type": "RandomFlip", "prob": [0.3, 0.2], "direction": ["horizontal", "vertical"]}),
     ({"type": "RandomCrop", "crop_size": (10, 20)}, {"type": "RandomCrop", "crop_size": (20, 10)}),
-    ({"type": "Pad", "size": (10, 20)}, {"type": "Pad", "size": (20, 10)}),
+    ({"type": "Pad", "size": (10, 20)}, {"type": "OuterPad", "size": (20, 10)}),
     ({"type": "Mosaic", "img_scale": (480, 640), "pad_val": 114.0}, {"type": "Mosaic", "img_scale": (640, 480), "pad_val": 114.0}),
     ({"type": "RandomShift", "shift_ratio": 0.5, "max_shift_px": 8}, {"type": "RandomShift", "prob": 0.5, "max_shift_px": 8}),
     ({"type": "ColorTransform", "level": 5, "prob": 0.4}, {"type": "Color", "min_mag": 1.0, "max_mag": 1.0, "prob": 0.4}),
@@ -173,7 +173,7 @@ def test_a_config_of_mmseg_0() -> None:
     steps = one.pipeline
     assert steps[2] == {"type": "RandomResize", "scale": (2048, 1024), "ratio_range": (0.5, 2.0), "resize_type": "Resize", "keep_ratio": True}  # fmt: skip
     assert steps[3].crop_size == (512, 1024)
-    assert steps[7] == {"type": "Pad", "size": (1024, 512), "pad_val": {"img": 0, "seg": 255}}
+    assert steps[7] == {"type": "OuterPad", "size": (1024, 512), "pad_val": {"img": 0, "seg": 255}}
     assert cfg.val_dataloader.dataset.type == "BaseSegDataset" and cfg.val_dataloader.dataset.test_mode is True
     assert cfg.val_evaluator == {"type": "IoUMetric", "iou_metrics": ["mIoU"]}
 

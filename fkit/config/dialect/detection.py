@@ -74,8 +74,8 @@ def _crop(ledger: Ledger, row: Row) -> Any:
 
 
 def _pad(ledger: Ledger, row: Row) -> Any:
-    """Pad had (height, width), today's has (width, height); mmseg 0.x named the map's value apart."""
-    size = row.old.get("size")
+    """Pad left img_shape, and had (height, width) where today's has (width, height); mmseg 0.x named the map's value apart."""
+    size = row.put("type", "OuterPad").old.get("size")
     if isinstance(size, (list, tuple)):
         row.put("size", _turned(size))
     seg = row.take("seg_pad_val")

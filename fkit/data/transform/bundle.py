@@ -8,12 +8,13 @@ import numpy as np
 
 from fkit.data.transform.detection.formatting import detection_targets
 from fkit.data.transform.formatting import as_array, channels_first, names_of
-from fkit.data.transform.transform import Sample, Transform
+from fkit.data.transform.pad import Pad
+from fkit.data.transform.transform import Sample, Transform, replaced
 from fkit.tree.check import check_fields, expect
 from fkit.tree.error import FkitKeyError
 from fkit.tree.frozen import frozen
 
-__all__ = ["Collect", "DefaultFormatBundle", "ToDataContainer"]
+__all__ = ["Collect", "DefaultFormatBundle", "OuterPad", "ToDataContainer"]
 
 # old names of what a sample holds
 _OBJECTS = (("gt_bboxes", "bboxes"), ("gt_labels", "labels"), ("gt_masks", "masks"))
@@ -28,6 +29,22 @@ _HERE: Mapping[str, str] = frozen(
 )
 _MAPS = ("gt_semantic_seg", "gt_seg_map")
 _KEPT = ("sample_idx", "img_id", "img_path")
+
+
+@dataclass(frozen=True)
+class OuterPad(Pad):
+    """Pad of mmdet 2.x and mmseg 0.x: ``img_shape`` stays that of the picture inside, to which boxes are clipped.
+
+    Arguments as those of `fkit.data.transform.pad.Pad`, which says how it was padded in ``pad_shape`` too.
+
+    Example:
+        >>> padded = OuterPad(size_divisor=4)({"img": np.zeros((5, 6, 3), np.uint8), "img_shape": (5, 6)})
+        >>> padded["img_shape"], padded["pad_shape"]
+        ((5, 6), (8, 8, 3))
+    """
+
+    def apply(self, sample: Sample, params: Any) -> Sample:
+        return replaced(super().apply(sample, params), img_shape=sample.get("img_shape", sample["img"].shape[:2]))
 
 
 @dataclass(frozen=True)
