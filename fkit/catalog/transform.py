@@ -33,6 +33,7 @@ LOADING = (
     ("transforms", "PackReIDInputs", "fkit.data.transform.detection.formatting:PackReIDInputs", None, None),
     ("transforms", "PackSegInputs", "fkit.data.transform.segmentation.formatting:PackSegInputs", None, None),
     ("transforms", "PackTrackInputs", "fkit.data.transform.detection.track:PackTrackInputs", None, None),
+    ("transforms", "RandomFlip_GLIP", "fkit.data.transform.detection.text:RandomFlip_GLIP", None, None),
     ("transforms", "RandomSamplingNegPos", "fkit.data.transform.detection.text:RandomSamplingNegPos", None, None),
     ("transforms", "TestTimeAug", "fkit.data.transform.views:TestTimeAug", None, None),
     ("transforms", "ToDataContainer", "fkit.data.transform.bundle:ToDataContainer", None, None),
