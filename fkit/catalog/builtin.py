@@ -4,6 +4,7 @@ from typing import Final
 
 from fkit.catalog.datasets import DATASETS
 from fkit.catalog.entry import Entry, Lazy
+from fkit.catalog.pose import POSE
 from fkit.catalog.registry import Registry
 from fkit.catalog.transform import LOADING
 
@@ -275,6 +276,7 @@ _ROWS: tuple[tuple[str, str, str, str | None, str | None], ...] = (
     *_MODELS_TORCH, *_MODELS_JAX, *_HOOKS, *_OTHER_HOOKS, *_CONSTRUCTORS, *_SCHEDULES, *_DATA, *_GEOMETRY, *DATASETS, *LOADING,
     *_METRICS, *_FILES,
     *_WRITERS,
+    *POSE,
 )  # fmt: skip
 
 # OpenMMLab's packages are scopes below the root, open: `mmdet.ResNet` is the kit's ResNet, from mmdet too. So is torch:

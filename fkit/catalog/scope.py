@@ -13,9 +13,9 @@ from fkit.tree.error import FkitValueError
 
 __all__ = ["ALIASES", "KINDS", "Branch", "chain", "checked", "places"]
 
-# mmengine's root registries in lower case
+# mmengine's root registries in lower case, and MMPose's keypoint codecs
 KINDS = (
-    "checkpoint_schemes", "data_samplers", "datasets", "evaluators", "file_backends", "file_handlers", "functions", "hooks", "inferencers",
+    "checkpoint_schemes", "codecs", "data_samplers", "datasets", "evaluators", "file_backends", "file_handlers", "functions", "hooks", "inferencers",
     "log_processors", "loops", "metrics", "model_wrappers", "models", "optim_wrapper_constructors", "optim_wrappers",
     "optimizers", "param_schedulers", "runner_constructors", "runners", "strategies", "task_utils", "transforms",
     "vis_backends", "visualizers", "weight_initializers",
@@ -38,6 +38,7 @@ ALIASES: frozendict[str, str] = frozendict(
             ("runner_constructors", "runner_builders"),
             ("model_wrappers", "module_wrappers"),
             ("weight_initializers", "initializers"),
+            ("codecs", "keypoint_codec keypoint_codecs"),
             ("evaluators", "evaluator"),
             ("vis_backends", "visbackends"),
         )

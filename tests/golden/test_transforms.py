@@ -107,18 +107,11 @@ def packed(actual: Any, expected: dict[str, Any], grey: int) -> None:
     for name, value in sample.data.items():
         fields = value.data if isinstance(value, Packed) else {"": value}
         for field, content in fields.items():
-            target = (
-                actual["targets"][name]
-                if value.kind == "PixelData" and len(fields) == 1
-                else actual["targets"][name][field]
-            )
-            if (
-                value.kind == "PixelData"
-                and isinstance(content, np.ndarray)
-                and content.ndim == 3
-                and len(content) == 1
-            ):
-                content = content[0]
+            target = actual["targets"][name]
+            if isinstance(target, Mapping):
+                target = target[field]
+            elif isinstance(content, np.ndarray) and content.ndim == 3 and len(content) == 1:
+                content = content[0]  # a map is packed with no axis of channels
             same(target, content, grey, f"{name}.{field}")
 
 

@@ -10,7 +10,8 @@ def codec_case(cfg: Mapping[str, Any], given: Mapping[str, Any]) -> dict[str, An
     """What fkit's codec makes of a case: ``encoded`` of keypoints, ``decoded`` of that or of a given map."""
     codec = fkit.registry().build("codecs", cfg["codec"], scope="mmpose")
     if "decode" in given:
-        return {"decoded": codec.decode(given["decode"])}
+        encoded = given["decode"]
+        return {"decoded": codec.decode(*encoded) if isinstance(encoded, tuple) else codec.decode(encoded)}
     encoded = codec.encode(**given)
     out: dict[str, Any] = {"encoded": encoded}
     if cfg.get("roundtrip"):

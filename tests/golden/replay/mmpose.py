@@ -5,4 +5,36 @@ from typing import Any
 
 from frozendict import frozendict
 
-PARAMS: Mapping[str, Callable[..., Any]] = frozendict()
+from fkit.data.transform.pose.box import BoxChange
+from fkit.data.transform.pose.colour import Photo
+
+
+def flip(recorded: Any, transform: Any, sample: Any) -> Any:
+    return recorded.param("_choose_direction")
+
+
+def half_body(recorded: Any, transform: Any, sample: Any) -> Any:
+    return recorded.param("_random_select_half_body")
+
+
+def box_change(recorded: Any, transform: Any, sample: Any) -> BoxChange:
+    return BoxChange(*recorded.param("_get_transform_params"))
+
+
+def photo(recorded: Any, transform: Any, sample: Any) -> Photo:
+    twice, bright, contrast, mode, swap, *amounts, hue, order = recorded.param("_random_flags")
+    return Photo(
+        amounts[0] if bright else None,
+        amounts[1] if contrast and twice else None,
+        amounts[2] if mode in (1, 3) else None,
+        int(hue) if mode in (2, 3) else None,
+        tuple(order.tolist()) if swap else None,
+    )
+
+
+PARAMS: Mapping[str, Callable[..., Any]] = frozendict(
+    PhotometricDistortion=photo,
+    PoseFlip=flip,
+    RandomBBoxTransform=box_change,
+    RandomHalfBody=half_body,
+)

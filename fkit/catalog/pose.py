@@ -1,0 +1,29 @@
+"""Rows of the built-in registry: transforms and codecs of pose estimation."""
+
+__all__ = ["POSE"]
+
+POSE = (
+    ("transforms", "FilterAnnotations", "fkit.data.transform.pose.keypoint:PoseFilterAnnotations", None, "mmpose"),
+    ("transforms", "GenerateTarget", "fkit.data.transform.pose.target:GenerateTarget", None, None),
+    ("transforms", "GetBBoxCenterScale", "fkit.data.transform.pose.box:GetBBoxCenterScale", None, None),
+    ("transforms", "HandRandomFlip", "fkit.data.transform.pose.flip:HandRandomFlip", None, None),
+    ("transforms", "KeypointConverter", "fkit.data.transform.pose.keypoint:KeypointConverter", None, None),
+    ("transforms", "PackPoseInputs", "fkit.data.transform.pose.formatting:PackPoseInputs", None, None),
+    ("transforms", "PhotometricDistortion", "fkit.data.transform.pose.colour:PhotometricDistortion", None, None),
+    ("transforms", "RandomBBoxTransform", "fkit.data.transform.pose.box:RandomBBoxTransform", None, None),
+    ("transforms", "RandomFlip", "fkit.data.transform.pose.flip:PoseFlip", None, "mmpose"),
+    ("transforms", "RandomFlipAroundRoot", "fkit.data.transform.pose.flip:RandomFlipAroundRoot", None, None),
+    ("transforms", "RandomHalfBody", "fkit.data.transform.pose.box:RandomHalfBody", None, None),
+    ("transforms", "SingleHandConverter", "fkit.data.transform.pose.keypoint:SingleHandConverter", None, None),
+    ("transforms", "TopdownAffine", "fkit.data.transform.pose.box:TopdownAffine", None, None),
+    *(
+        ("codecs", name, f"fkit.data.codec.{file}:{name}", None, None)
+        for file, names in (
+            ("heatmap", ("MSRAHeatmap", "MegviiHeatmap", "UDPHeatmap")),
+            ("processor", ("EDPoseLabel", "YOLOXPoseAnnotationProcessor")),
+            ("regression", ("IntegralRegressionLabel", "RegressionLabel")),
+            ("simcc", ("SimCCLabel",)),
+        )
+        for name in names
+    ),
+)  # fmt: skip

@@ -1,0 +1,212 @@
+"""Codecs of heatmaps: MSRA's, UDP's, Megvii's."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import ClassVar
+
+import cv2
+import numpy as np
+
+from fkit.data.codec.codec import Codec, Floats, pair_of, points_of, seen_of
+from fkit.data.codec.gaussian import gaussian_maps, offset_maps
+from fkit.data.codec.peak import blurred, heatmap_maximum, refined, refined_dark, refined_dark_udp
+from fkit.tree.check import check_fields, expect
+from fkit.tree.error import FkitValueError
+from fkit.tree.frozen import frozen
+
+__all__ = ["HeatmapCodec", "MSRAHeatmap", "MegviiHeatmap", "UDPHeatmap"]
+
+
+@dataclass(frozen=True)
+class HeatmapCodec(Codec):
+    """What codecs of heatmaps share: their sizes.
+
+    Args:
+        input_size: (width, height) of the model's input.
+        heatmap_size: (width, height) of the maps.
+    """
+
+    input_size: tuple[int, int]
+    heatmap_size: tuple[int, int]
+
+    labels: ClassVar[Mapping[str, str]] = frozen({"keypoint_weights": "keypoint_weights"})
+    fields: ClassVar[Mapping[str, str]] = frozen({"heatmaps": "heatmaps"})
+    decoded_from: ClassVar[tuple[str, ...]] = ("heatmaps",)
+
+    def __post_init__(self) -> None:
+        check_fields(self)
+        for word in ("input_size", "heatmap_size"):
+            object.__setattr__(self, word, pair_of(getattr(self, word), f"{type(self).__name__}: {word}"))
+
+    @property
+    def factor(self) -> Floats:
+        """(2,) pixels of the input to a pixel of the maps."""
+        return (np.array(self.input_size) / self.heatmap_size).astype(np.float32)
+
+    def _maps(self, encoded: Floats) -> Floats:
+        expect(encoded, np.ndarray, f"{type(self).__name__}.decode takes maps, an array (K, H, W)")
+        if encoded.ndim != 3:
+            raise FkitValueError(f"{type(self).__name__}.decode takes maps (K, H, W), not {encoded.shape}.")
+        return encoded
+
+
+@dataclass(frozen=True)
+class MSRAHeatmap(HeatmapCodec):
+    """A Gaussian map a keypoint; mmpose's MSRAHeatmap.
+
+    Args:
+        input_size: (width, height) of the model's input.
+        heatmap_size: (width, height) of the maps.
+        sigma: of the Gaussian, in pixels of the maps.
+        unbiased: centres between pixels, and decoding by derivatives (DARK).
+        blur_kernel_size: of that decoding; odd. 11 goes with a sigma of 2, 17 with 3.
+
+    Gives ``heatmaps`` (K, H, W) float32 and ``keypoint_weights`` (1, K). Decodes maps (K, H, W).
+
+    Example:
+        >>> codec = MSRAHeatmap(input_size=(16, 16), heatmap_size=(8, 8), sigma=1)
+        >>> maps = codec.encode(np.array([[[8.0, 6.0]]]))["heatmaps"]
+        >>> codec.decode(maps)[0].tolist()
+        [[[8.0, 6.0]]]
+    """
+
+    sigma: float
+    unbiased: bool = False
+    blur_kernel_size: int = 11
+
+    def encode(self, keypoints: Floats, keypoints_visible: Floats | None = None) -> Mapping[str, Floats]:
+        points = points_of(keypoints, self, alone=True) / self.factor
+        place = "exact" if self.unbiased else "pixel"
+        maps, weights = gaussian_maps(
+            self.heatmap_size, points, seen_of(keypoints, keypoints_visible), self.sigma, place
+        )
+        return frozen({"heatmaps": maps, "keypoint_weights": weights})
+
+    def decode(self, encoded: Floats) -> tuple[Floats, Floats]:
+        maps = self._maps(encoded)
+        places, scores = heatmap_maximum(maps)
+        places = places[None]
+        done = refined_dark(places, maps, self.blur_kernel_size) if self.unbiased else refined(places, maps)
+        return done * self.factor, scores[None]
+
+
+@dataclass(frozen=True)
+class UDPHeatmap(HeatmapCodec):
+    """Maps whose pixels are points, not squares: the last column of the maps is the last of the input; mmpose's UDPHeatmap.
+
+    Args:
+        input_size: (width, height) of the model's input.
+        heatmap_size: (width, height) of the maps.
+        heatmap_type: "gaussian": a map a keypoint; "combined": a disc and two offsets.
+        sigma: of the Gaussian, in pixels of the maps.
+        radius_factor: of the disc, in parts of the maps' longer side.
+        blur_kernel_size: of decoding; odd.
+
+    Gives ``heatmaps`` (K, H, W), combined (K * 3, H, W), float32, and ``keypoint_weights`` (1, K). Decodes such maps; a
+    keypoint whose map is 0 everywhere is at nan.
+
+    Example:
+        >>> codec = UDPHeatmap(input_size=(33, 33), heatmap_size=(17, 17), sigma=2.0)
+        >>> codec.decode(codec.encode(np.array([[[16.0, 14.0]]]))["heatmaps"])[0].round(1).tolist()
+        [[[16.0, 14.0]]]
+    """
+
+    heatmap_type: str = "gaussian"
+    sigma: float = 2.0
+    radius_factor: float = 0.0546875
+    blur_kernel_size: int = 11
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if self.heatmap_type not in ("gaussian", "combined"):
+            raise FkitValueError(
+                f"UDPHeatmap: heatmap_type = {self.heatmap_type!r} is unknown.",
+                value=self.heatmap_type,
+                choices=("gaussian", "combined"),
+            )
+        if min(*self.input_size, *self.heatmap_size) < 2:
+            raise FkitValueError("UDPHeatmap: the sides of input_size and heatmap_size are 2 pixels or more.")
+
+    @property
+    def factor(self) -> Floats:
+        """(2,) pixels of the input to a pixel of the maps."""
+        return ((np.array(self.input_size) - 1) / (np.array(self.heatmap_size) - 1)).astype(np.float32)
+
+    def encode(self, keypoints: Floats, keypoints_visible: Floats | None = None) -> Mapping[str, Floats]:
+        points = points_of(keypoints, self, alone=True) / self.factor
+        visible = seen_of(keypoints, keypoints_visible)
+        if self.heatmap_type == "gaussian":
+            maps, weights = gaussian_maps(self.heatmap_size, points, visible, self.sigma, "near")
+        else:
+            maps, weights = offset_maps(self.heatmap_size, points, visible, self.radius_factor)
+        return frozen({"heatmaps": maps, "keypoint_weights": weights})
+
+    def decode(self, encoded: Floats) -> tuple[Floats, Floats]:
+        maps = self._maps(encoded)
+        if self.heatmap_type == "gaussian":
+            places, scores = heatmap_maximum(maps)
+            done = refined_dark_udp(places[None], maps, self.blur_kernel_size)
+        else:
+            done, scores = self._combined(maps)
+        last = np.array(self.heatmap_size) - 1
+        return (done / last * self.input_size).astype(np.float32), scores[None]
+
+    def _combined(self, maps: Floats) -> tuple[Floats, Floats]:
+        height, width = maps.shape[1:]
+        kernel = (2 * self.blur_kernel_size + 1,) * 2
+        discs = np.stack([cv2.GaussianBlur(one, kernel, 0) for one in maps[::3]])
+        places, scores = heatmap_maximum(discs)
+        radius = self.radius_factor * max(width, height)
+        flat = (places[:, 0] + places[:, 1] * width + width * height * np.arange(len(places))).astype(np.int64)
+        offsets = [maps[axis::3].ravel()[flat] * radius for axis in (1, 2)]
+        return (places + np.stack(offsets, axis=-1))[None].astype(np.float32), scores
+
+
+@dataclass(frozen=True)
+class MegviiHeatmap(HeatmapCodec):
+    """A blurred pixel a keypoint, 255 high; mmpose's MegviiHeatmap.
+
+    Args:
+        input_size: (width, height) of the model's input.
+        heatmap_size: (width, height) of the maps.
+        kernel_size: of the blur, in pixels of the maps; odd.
+
+    Gives ``heatmaps`` (K, H, W) float32 and ``keypoint_weights`` (1, K). Decodes maps (K, H, W).
+
+    Example:
+        >>> codec = MegviiHeatmap(input_size=(16, 16), heatmap_size=(8, 8), kernel_size=3)
+        >>> codec.encode(np.array([[[8.0, 6.0]]]))["heatmaps"][0, 3, 4].item()
+        255.0
+    """
+
+    kernel_size: int
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if self.kernel_size % 2 != 1 or self.kernel_size < 3:
+            raise FkitValueError(f"MegviiHeatmap: kernel_size = {self.kernel_size!r} is odd, and 3 or more.")
+
+    def encode(self, keypoints: Floats, keypoints_visible: Floats | None = None) -> Mapping[str, Floats]:
+        pixels = (points_of(keypoints, self, alone=True) / self.factor).astype(np.int64)[0]
+        weights = seen_of(keypoints, keypoints_visible)
+        width, height = self.heatmap_size
+        maps = np.zeros((len(pixels), height, width), np.float32)
+        for k, (x, y) in enumerate(pixels.tolist()):
+            if weights[0, k] < 0.5:
+                continue
+            if not (0 <= x < width and 0 <= y < height):
+                weights[0, k] = 0
+                continue
+            maps[k, y, x] = 1
+            maps[k] = cv2.GaussianBlur(maps[k], (self.kernel_size,) * 2, 0)
+            maps[k] *= 255 / maps[k, y, x]
+        return frozen({"heatmaps": maps, "keypoint_weights": weights})
+
+    def decode(self, encoded: Floats) -> tuple[Floats, Floats]:
+        maps = blurred(self._maps(encoded), self.kernel_size)
+        places, scores = heatmap_maximum(maps)
+        height, width = maps.shape[1:]
+        x, y = places[:, 0], places[:, 1]
+        inside = (x > 1) & (x < width - 1) & (y > 1) & (y < height - 1)
+        moved = refined(places[None], maps)[0] + np.float32(0.5)
+        return np.where(inside[:, None], moved, places)[None] * self.factor, scores[None] / 255 + 0.5
