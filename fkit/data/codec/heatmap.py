@@ -102,13 +102,14 @@ class UDPHeatmap(HeatmapCodec):
         radius_factor: of the disc, in parts of the maps' longer side.
         blur_kernel_size: of decoding; odd.
 
-    Gives ``heatmaps`` (K, H, W), combined (K * 3, H, W), float32, and ``keypoint_weights`` (1, K). Decodes such maps; a
-    keypoint whose map is 0 everywhere is at nan.
+    Gives ``heatmaps`` (K, H, W), combined (K * 3, H, W), float32, and ``keypoint_weights`` (1, K). Decodes such maps, the
+    maps' last column to ``input_size`` (not one less: so it is in the reference); a keypoint whose map is 0 everywhere is at
+    nan.
 
     Example:
         >>> codec = UDPHeatmap(input_size=(33, 33), heatmap_size=(17, 17), sigma=2.0)
-        >>> codec.decode(codec.encode(np.array([[[16.0, 14.0]]]))["heatmaps"])[0].round(1).tolist()
-        [[[16.0, 14.0]]]
+        >>> codec.decode(codec.encode(np.array([[[16.0, 14.0]]]))["heatmaps"])[0].astype(float).round(1).tolist()
+        [[[16.5, 14.4]]]
     """
 
     heatmap_type: str = "gaussian"
