@@ -8,7 +8,7 @@ import numpy as np
 
 from fkit.data.codec.codec import Floats
 from fkit.data.transform.draw import needed
-from fkit.data.transform.flip import RandomFlip
+from fkit.data.transform.flip import RandomFlip, flipped
 from fkit.data.transform.pose.box import chances_of
 from fkit.data.transform.transform import Fetch, Sample, Transform, replaced
 from fkit.tree.check import expect
@@ -220,6 +220,4 @@ def _axes(direction: str) -> tuple[int, ...]:
 def _flipped(img: Any, direction: str) -> Any:
     if isinstance(img, (list, tuple)):  # the frames of a clip
         return [_flipped(one, direction) for one in img]
-    rows = slice(None) if direction == "horizontal" else slice(None, None, -1)
-    columns = slice(None) if direction == "vertical" else slice(None, None, -1)
-    return np.ascontiguousarray(img[rows, columns])
+    return flipped(img, direction)
