@@ -270,6 +270,12 @@ def _same_keys(mappings: Sequence[Mapping[str, Any]], name: str, metas: _Metas) 
 def _packed(sample: Any) -> Mapping[str, Any]:
     if isinstance(sample, Mapping):
         fields = cast("Mapping[str, Any]", sample)
+        if "views" in fields and "inputs" not in fields:
+            raise FkitValueError(
+                f"a sample is {len(fields['views'])} views of one image (TestTimeAug), and nothing here merges what a model says"
+                " of them.",
+                repair="Give the pipeline one size and no flip, or call it yourself: dataset.pipeline(dataset[0])['views'].",
+            )
         if "inputs" not in fields:
             raise FkitKeyError(
                 "a sample has no 'inputs'.",

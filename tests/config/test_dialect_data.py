@@ -174,6 +174,7 @@ def test_a_config_of_mmseg_0() -> None:
     assert steps[2] == {"type": "RandomResize", "scale": (2048, 1024), "ratio_range": (0.5, 2.0), "resize_type": "Resize", "keep_ratio": True}  # fmt: skip
     assert steps[3].crop_size == (512, 1024)
     assert steps[7] == {"type": "OuterPad", "size": (1024, 512), "pad_val": {"img": 0, "seg": 255}}
+    assert cfg.train_dataloader.collate_fn == {"type": "pseudo_collate"}
     assert cfg.val_dataloader.dataset.type == "BaseSegDataset" and cfg.val_dataloader.dataset.test_mode is True
     assert cfg.val_evaluator == {"type": "IoUMetric", "iou_metrics": ["mIoU"]}
 

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 import fkit
+from fkit.data.collate import collate
 from fkit.data.transform.bundle import Collect, DefaultFormatBundle, ToDataContainer
 from fkit.data.transform.detection.formatting import PackDetInputs
 from fkit.data.transform.formatting import ImageToTensor, PackInputs, ToTensor, Transpose
@@ -105,6 +106,8 @@ def test_each_view_takes_one_of_each_list() -> None:
     views = several({"img": np.ones((2, 2, 3))})["views"]
     assert [int(view["inputs"].max()) for view in views] == [10, 100, 1000, 20, 200, 2000]
     assert not several.random and len(several.branches) == 6
+    with pytest.raises(FkitValueError, match=r"6 views of one image .* nothing here merges"):
+        collate([several({"img": np.ones((2, 2, 3))})])
     with pytest.raises(FkitValueError, match="a test image keeps all of its views"):
         TestTimeAug([[Nothing()]])({"img": IMG})
     with pytest.raises(FkitValueError, match="there would be no view"):

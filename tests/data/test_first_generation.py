@@ -11,6 +11,9 @@ import pytest
 import fkit
 from fkit.config.config import Config, load_config
 from fkit.config.dialect import translate
+from fkit.data.collate import padding
+from fkit.data.loader import Loader
+from fkit.data.sampler import DefaultSampler
 from fkit.image.io import imwrite
 
 NOTE = Path(__file__).parents[1] / "config" / "seeds" / "000_dc5aaa941a9e13cb.txt"
@@ -90,3 +93,14 @@ def test_its_data_are_read(cfg: Config) -> None:
     packed = val.pipeline(val[0], np.random.default_rng(0))
     assert packed["inputs"].shape == (3, 96, 128) and packed["meta"]["img_shape"] == (80, 120)
     assert packed["targets"].keys() == {"img_shape", "ori_shape", "scale_factor"} or not packed["targets"]
+
+
+def test_its_batches_are_padded_to_the_largest_image(cfg: Config) -> None:
+    loader = fkit.registry().build("datasets", translate(cfg)[0].train_dataloader.dataset, scope="mmdet")
+    source = Loader(loader, 3, DefaultSampler(shuffle=False), collate=padding())
+    batch = source.batch(0, 0)
+    packed = [loader.pipeline(loader[place], np.random.default_rng(place)) for place in range(3)]
+    assert batch.inputs.ndim == 4 and len({one["inputs"].shape for one in packed}) > 1
+    valid = batch.valid["gt_instances"]
+    masks = batch.targets["gt_instances"]["masks"]
+    assert masks.shape == (*valid.shape, *batch.inputs.shape[2:]) and not masks[~valid].any()

@@ -49,6 +49,8 @@ def loaders(work: Work) -> Work:
             text = f"data.{split} is not written as datasets and pipelines of mmcv 1.x are: {cause}."
             raise work.fail(f"data.{split}", text, "Write it as train_dataloader = dict(dataset=...).") from cause
         loader["dataset"] = dataset if split == "train" else _tested(dataset)
+        if package in ("mmdet", "mmseg"):  # images of several sizes were padded where a batch was made
+            loader["collate_fn"] = {"type": "pseudo_collate"}
         work = work._replace(notes=(*work.notes, *ledger.notes))
         work = work.put(f"{split}_dataloader", loader, f"data.{split}")
         if split != "train":

@@ -109,6 +109,14 @@ def _affine(ledger: Ledger, row: Row) -> Any:
     return row.node()
 
 
+def _bundle(ledger: Ledger, row: Row) -> Any:
+    """DefaultFormatBundle said what a batch is padded with, which the data loader's collate function does."""
+    fills: Any = row.old.get("pad_val")
+    if isinstance(fills, dict) and fills not in ({"img": 0, "masks": 0, "seg": 255}, {"img": 0, "seg": 255}):
+        row.drop("pad_val", why="is not translated: collate_fn pads images with 0 and maps with 255.")
+    return row.node()
+
+
 def _shift(ledger: Ledger, row: Row) -> Any:
     return row.rename("shift_ratio", "prob").node()
 
@@ -162,6 +170,7 @@ RULES: Mapping[str, Callable[[Ledger, Row], Any]] = frozendict(
     Mosaic=_mosaic,
     MixUp=_mosaic,
     RandomAffine=_affine,
+    DefaultFormatBundle=_bundle,
     RandomShift=_shift,
     Shear=_shear,
     Rotate=_rotate,
