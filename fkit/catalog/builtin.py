@@ -6,7 +6,7 @@ from fkit.catalog.datasets import DATASETS
 from fkit.catalog.entry import Entry, Lazy
 from fkit.catalog.pose import POSE
 from fkit.catalog.registry import Registry
-from fkit.catalog.transform import LOADING
+from fkit.catalog.transform import LOADING, OWN
 
 __all__ = ["registry"]
 
@@ -273,7 +273,7 @@ _FILES = (
 )  # fmt: skip
 
 _ROWS: tuple[tuple[str, str, str, str | None, str | None], ...] = (
-    *_MODELS_TORCH, *_MODELS_JAX, *_HOOKS, *_OTHER_HOOKS, *_CONSTRUCTORS, *_SCHEDULES, *_DATA, *_GEOMETRY, *DATASETS, *LOADING,
+    *_MODELS_TORCH, *_MODELS_JAX, *_HOOKS, *_OTHER_HOOKS, *_CONSTRUCTORS, *_SCHEDULES, *_DATA, *_GEOMETRY, *DATASETS, *LOADING, *OWN,
     *_METRICS, *_FILES,
     *_WRITERS,
     *POSE,

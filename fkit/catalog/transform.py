@@ -1,6 +1,6 @@
-"""Rows of the built-in registry: transforms that load, filter and pack."""
+"""Rows of the built-in registry: transforms that load, filter and pack, and those of mmseg's and mmpretrain's own."""
 
-__all__ = ["LOADING"]
+__all__ = ["LOADING", "OWN"]
 
 LOADING = (
     ("transforms", "BaseFrameSample", "fkit.data.transform.detection.track:BaseFrameSample", None, None),
@@ -41,3 +41,29 @@ LOADING = (
     ("transforms", "Transpose", "fkit.data.transform.formatting:Transpose", None, None),
     ("transforms", "UniformRefFrameSample", "fkit.data.transform.detection.track:UniformRefFrameSample", None, None),
 )  # fmt: skip
+
+# names that other packages have too, with other numbers, are found from their scope alone
+OWN = tuple(
+    ("transforms", name, f"fkit.data.transform.{file}:{name}", None, scope)
+    for scope, file, names in (
+        (None, "segmentation.erase", "RandomCutOut"),
+        (None, "segmentation.level", "AdjustGamma CLAHE RGB2Gray Rerange"),
+        (None, "segmentation.map", "ConcatCDInput GenerateEdge RandomDepthMix"),
+        (None, "segmentation.mosaic", "RandomMosaic"),
+        (None, "segmentation.turn", "RandomRotFlip RandomRotate"),
+        ("mmseg", "segmentation.crop", "RandomCrop"),
+        (None, "segmentation.resize", "ResizeToMultiple"),
+        ("mmseg", "segmentation.resize", "ResizeShortestEdge"),
+        ("mmseg", "segmentation.distortion", "PhotoMetricDistortion"),
+        (None, "classification.move", "Cutout GaussianBlur Shear Translate"),
+        ("mmpretrain", "classification.move", "Rotate"),
+        ("mmpretrain", "classification.policy", "AutoAugment RandAugment"),
+        (
+            "mmpretrain",
+            "classification.step",
+            "AutoContrast Brightness ColorTransform Contrast Equalize Invert Posterize",
+        ),
+        ("mmpretrain", "classification.step", "Sharpness Solarize SolarizeAdd"),
+    )
+    for name in names.split()
+)

@@ -14,7 +14,7 @@ from fkit.structures.mask import BitmapMasks
 from fkit.tree.check import check_fields, expect, expect_number
 from fkit.tree.error import FkitTypeError, FkitValueError
 
-__all__ = ["CutOut", "RandomErasing", "hidden"]
+__all__ = ["CutOut", "RandomErasing", "blanked", "hidden"]
 
 Patches = tuple[tuple[int, int, int, int], ...]
 
@@ -70,7 +70,7 @@ class CutOut(Transform):
     def apply(self, sample: Sample, params: Patches) -> Sample:
         img = image_of(sample)
         fill = self.fill_in if img.ndim == 3 and img.shape[2] == len(self.fill_in) else self.fill_in[:1]
-        return replaced(sample, img=_blanked(img, params, fill)) if params else sample
+        return replaced(sample, img=blanked(img, params, fill)) if params else sample
 
 
 @dataclass(frozen=True)
@@ -136,7 +136,7 @@ class RandomErasing(Transform):
         if not params:
             return sample
         img = image_of(sample)
-        changes: dict[str, Any] = {"img": _blanked(img, params, self.img_border_value)}
+        changes: dict[str, Any] = {"img": blanked(img, params, self.img_border_value)}
         boxes = as_boxes(sample)
         masks = sample.get("gt_masks")
         if boxes is not None:
@@ -154,7 +154,7 @@ class RandomErasing(Transform):
                 blank[:, y1:y2, x1:x2] = self.mask_border_value
             changes["gt_masks"] = BitmapMasks(blank, masks.height, masks.width)
         for name in maps_of(sample):
-            changes[name] = _blanked(sample[name], params, self.seg_ignore_label)
+            changes[name] = blanked(sample[name], params, self.seg_ignore_label)
         return replaced(sample, **changes)
 
 
@@ -171,7 +171,13 @@ def hidden(boxes: NDArray[Any], patches: Sequence[Sequence[int]]) -> NDArray[Any
     return (sides[..., 0] * sides[..., 1]).sum(-1) / (areas + 1e-7)
 
 
-def _blanked(img: NDArray[Any], patches: Patches, fill: Any) -> NDArray[Any]:
+def blanked(img: NDArray[Any], patches: Patches, fill: Any) -> NDArray[Any]:
+    """A copy of an image or a map with rectangles x1 y1 x2 y2 filled.
+
+    Example:
+        >>> blanked(np.ones((1, 3)), ((0, 0, 2, 1),), 0).tolist()
+        [[0.0, 0.0, 1.0]]
+    """
     done = img.copy()
     for x1, y1, x2, y2 in patches:
         done[y1:y2, x1:x2] = fill

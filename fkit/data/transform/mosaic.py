@@ -23,6 +23,7 @@ __all__ = [
     "canvas_of",
     "fitted",
     "joined",
+    "lay",
     "no_maps",
     "place_of",
     "size_of",
@@ -99,7 +100,7 @@ class Mosaic(Transform):
         for place, part in enumerate((sample, *params.others)):
             picture, factor = fitted(image_of(part), (width, height))
             right, down = place_of(picture, canvas, params.centre, place)
-            _lay(picture, canvas, right, down, place, params.centre)
+            lay(picture, canvas, right, down, place, params.centre)
             parts.append(_moved(part, factor, right, down, canvas.shape[:2]))
         whole = joined(sample, parts)
         if "gt_bboxes" in whole:
@@ -232,7 +233,7 @@ def joined(sample: Sample, parts: Iterable[Sample]) -> Sample:
     return replaced(sample, **changes)
 
 
-def _lay(
+def lay(
     picture: NDArray[Any], canvas: NDArray[Any], right: int, down: int, place: int, centre: tuple[int, int]
 ) -> None:
     """The picture on its quarter of the canvas, what is outside cut off."""

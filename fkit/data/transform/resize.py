@@ -152,7 +152,7 @@ class FixShapeResize(Transform):
 
 @dataclass(frozen=True)
 class SegRescale(Transform):
-    """Rescale ``gt_seg_map`` by the nearest pixel; mmdet's SegRescale.
+    """Rescale ``gt_seg_map`` and the maps of ``seg_fields`` by the nearest pixel; mmdet's and mmseg's SegRescale.
 
     Args:
         scale_factor: of both sides.
@@ -175,9 +175,9 @@ class SegRescale(Transform):
     def apply(self, sample: Sample, params: Any) -> Sample:
         if self.scale_factor == 1:
             return sample
-        seg: NDArray[Any] = sample["gt_seg_map"]
-        size = rescale_size((seg.shape[1], seg.shape[0]), self.scale_factor)
-        return replaced(sample, gt_seg_map=_map(seg, size, self.backend))
+        maps: dict[str, NDArray[Any]] = {name: sample[name] for name in maps_of(sample)}
+        sizes = {name: rescale_size((seg.shape[1], seg.shape[0]), self.scale_factor) for name, seg in maps.items()}
+        return replaced(sample, **{name: _map(seg, sizes[name], self.backend) for name, seg in maps.items()})
 
 
 def resized(

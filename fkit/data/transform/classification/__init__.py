@@ -1,0 +1,1 @@
+"""Transforms of mmpretrain's own."""
