@@ -9,7 +9,7 @@ import fkit
 from fkit.data.collate import collate
 from fkit.data.transform.bundle import Collect, DefaultFormatBundle, ToDataContainer
 from fkit.data.transform.detection.formatting import PackDetInputs
-from fkit.data.transform.formatting import ImageToTensor, PackInputs, ToTensor, Transpose
+from fkit.data.transform.formatting import ImageToTensor, PackInputs, ToTensor, Transpose, channels_first
 from fkit.data.transform.segmentation.formatting import PackSegInputs
 from fkit.data.transform.transform import Compose, Transform
 from fkit.data.transform.views import TestTimeAug
@@ -129,3 +129,15 @@ def test_views_draw_from_the_generator_and_can_be_drawn_first() -> None:
         np.testing.assert_array_equal(one["inputs"], other["inputs"])
     single = fkit.registry().build("transforms", {"type": "MultiScaleFlipAug", "transforms": []})
     assert len(single(SAMPLE)["views"]) == 1
+
+
+@pytest.mark.parametrize(
+    "dtype", ["uint8", "uint16", "int16", "int32", "int64", "float16", "float32", "float64", "bool"]
+)
+@pytest.mark.parametrize("channels", [1, 2, 3, 4, 5])
+def test_channels_come_first_whatever_the_image_is_made_of(dtype: str, channels: int) -> None:
+    img = np.random.default_rng(0).integers(0, 200, (7, 5, channels)).astype(dtype)
+    for view in (img, img[:, ::-1], img[..., ::-1], img[1:4, 1:3], img[:0]):
+        done = channels_first(view)
+        assert done.dtype == img.dtype and done.flags.c_contiguous
+        np.testing.assert_array_equal(done, view.transpose(2, 0, 1))

