@@ -6,6 +6,7 @@ from typing import Any, NamedTuple
 
 from fkit.fileio.weights import Content
 from fkit.training.optimizer import Optimizer
+from fkit.training.preprocess import Preprocess
 from fkit.training.transform import Transform
 from fkit.tree.error import FkitValueError
 
@@ -62,6 +63,7 @@ class Spec:
         recomputed: paths of parts of the model that the backward pass computes again, to save memory; torch's alone.
         weights: address -> content of a checkpoint, for modules whose ``init_cfg`` names one; None reads it by the built-in
             schemes.
+        preprocess: what a batch passes on the device before the model sees it; None: nothing.
     """
 
     model: Callable[[str], Any]
@@ -78,6 +80,7 @@ class Spec:
     weights: Callable[[str], Content] | None = None
     predict_dtype: str | None = None
     recomputed: tuple[str, ...] = ()
+    preprocess: Preprocess | None = None
 
 
 def check_spec(spec: Spec) -> None:

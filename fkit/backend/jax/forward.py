@@ -1,6 +1,6 @@
 """A flax module as pure functions of flat tuples of arrays: losses, predictions."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -10,15 +10,17 @@ import numpy as np
 from flax import linen as nn
 from flax import traverse_util
 
-from fkit.array.random import fold
+from fkit.array.random import fold, tag
 from fkit.backend.jax.blueprint import Blueprint, Site, cast_inputs
 from fkit.backend.jax.ops import JaxOps
 from fkit.training.loss import numbers_of
+from fkit.training.preprocess import Preprocess
 from fkit.tree.error import FkitValueError
 
-__all__ = ["Forward", "number"]
+__all__ = ["Forward", "Prepare", "number"]
 
 Words = tuple[Any, Any]
+Prepare = Callable[[Any, Any, Words | None, bool], tuple[Any, Any]]
 
 
 @dataclass(frozen=True)
@@ -64,6 +66,19 @@ class Forward:
         variables = self._variables(params, buffers, None)
         inputs, samples = cast_inputs(inputs, self.compute), self._targets(samples)
         return self.module.apply(variables, inputs, samples, mode="predict", train=False)
+
+    def preparing(self, preprocess: Preprocess | None) -> Prepare | None:
+        """``(inputs, samples, words, train)`` -> what the model takes; None where a batch passes nothing first."""
+        if preprocess is None:
+            return None
+        wide = jnp.promote_types(self.compute, jnp.float32)  # normalised in full precision
+
+        def prepare(inputs: Any, samples: Any, words: Words | None, train: bool) -> tuple[Any, Any]:
+            xp = JaxOps()
+            mine = None if words is None else fold(xp, words, xp.word(tag("preprocess")))
+            return preprocess(xp, cast_inputs(inputs, wide), self._targets(samples), mine, train)
+
+        return prepare
 
     def _targets(self, samples: Any) -> Any:
         """Targets of any float type in the type of the parameters."""

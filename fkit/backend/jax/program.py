@@ -17,7 +17,7 @@ from frozendict import frozendict
 from fkit.backend.jax.blueprint import blueprint, own_values
 from fkit.backend.jax.border import put_back, take_off
 from fkit.backend.jax.device import device_of
-from fkit.backend.jax.forward import Forward
+from fkit.backend.jax.forward import Forward, Prepare
 from fkit.backend.jax.gradient import functional
 from fkit.backend.jax.named import Named
 from fkit.backend.jax.optimizer import update
@@ -90,7 +90,8 @@ def program(spec: Spec) -> Program:
             {name: (updates[name], part.names) for name, part in firsts.items()},
             _slot_paths(parts, plan.inventory),
         )
-    step = stepper(parts, updates, functional(forward))
+    prepare = forward.preparing(spec.preprocess)
+    step = stepper(parts, updates, functional(forward), prepare)
     values = own_values(module, spec.example, plan)
 
     def own(seed: int) -> Arrays:
@@ -104,7 +105,7 @@ def program(spec: Spec) -> Program:
             return place(layout, arrays, device)
 
     train_step = TrainStep(parts, layout, step, width, spec.donate)
-    loss, predict = _passes(layout, _jitted(layout, forward, predicting), width, plan.inventory.labels)
+    loss, predict = _passes(layout, _jitted(layout, forward, predicting, prepare), width, plan.inventory.labels)
     return assemble(
         "jax",
         spec,
@@ -143,22 +144,25 @@ def _passes(
     return loss, predict
 
 
-def _jitted(layout: Template, forward: Forward, predicting: Forward) -> _Jitted:
+def _jitted(layout: Template, forward: Forward, predicting: Forward, prepare: Prepare | None) -> _Jitted:
     note_loss, note_predict = watch("loss"), watch("predict")
 
     def loss(params: Any, buffers: Any, key: Any, inputs: Any, targets: Any, valid: Any, train: bool) -> Any:
         note_loss(train, inputs=inputs, targets=targets, valid=valid)
+        samples = Samples(targets, valid)
+        if prepare is not None:
+            inputs, samples = prepare(inputs, samples, (key[0], key[1]) if train else None, train)
         losses, changed = forward.losses(
-            layout.params.tree(params), layout.buffers.tree(buffers), inputs, Samples(targets, valid),
-            (key[0], key[1]), train,
-        )  # fmt: skip
+            layout.params.tree(params), layout.buffers.tree(buffers), inputs, samples, (key[0], key[1]), train
+        )
         return {**losses, "loss": total(losses)}, layout.buffers.pick(changed)
 
     def predict(params: Any, buffers: Any, inputs: Any, targets: Any, valid: Any) -> Any:
         note_predict("", inputs=inputs, targets=targets, valid=valid)
-        return predicting.predict(
-            layout.params.tree(params), layout.buffers.tree(buffers), inputs, Samples(targets, valid)
-        )
+        samples = Samples(targets, valid)
+        if prepare is not None:
+            inputs, samples = prepare(inputs, samples, None, False)
+        return predicting.predict(layout.params.tree(params), layout.buffers.tree(buffers), inputs, samples)
 
     return _Jitted(jax.jit(loss, static_argnums=(6,)), jax.jit(predict))
 

@@ -8,6 +8,7 @@ import jax.numpy as jnp
 from jax.core import Tracer
 
 from fkit.array.random import fold
+from fkit.backend.jax.forward import Prepare
 from fkit.backend.jax.gradient import Gradient
 from fkit.backend.jax.number import unpacked
 from fkit.backend.jax.ops import JaxOps
@@ -68,11 +69,14 @@ def cases(parts: tuple[Part, ...]) -> Callable[[Any, bool], Case]:
     return case
 
 
-def stepper(parts: tuple[Part, ...], updates: Mapping[str, Update], gradient: Gradient) -> Step:
+def stepper(
+    parts: tuple[Part, ...], updates: Mapping[str, Update], gradient: Gradient, prepare: Prepare | None = None
+) -> Step:
     """A step of these phases.
 
     Args:
         updates: {optimizer: its update}.
+        prepare: what the batch passes first.
     """
     xp = JaxOps()
 
@@ -81,6 +85,8 @@ def stepper(parts: tuple[Part, ...], updates: Mapping[str, Update], gradient: Gr
     ) -> tuple[Moving, dict[str, Any]]:
         words = fold(xp, (key[0], key[1]), jnp.asarray(iteration).astype(jnp.uint32))
         values, logs = unpacked(parts, numbers), {}
+        if prepare is not None:
+            inputs, samples = prepare(inputs, samples, words, True)
         for part, now in zip(parts, case.due, strict=True):
 
             def run(moving: Moving, part: Part = part) -> tuple[Moving, dict[str, Any]]:

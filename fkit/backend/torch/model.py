@@ -72,7 +72,12 @@ class Model(NamedTuple):
     def draws(self) -> bool:
         """Whether a training step draws random numbers at all."""
         template = self.training.first
-        return template.random or bool(template.layers)
+        return template.random or bool(template.layers) or self.mixes
+
+    @property
+    def mixes(self) -> bool:
+        """Whether batches are mixed at random before the model sees them."""
+        return self.spec.preprocess is not None and self.spec.preprocess.random
 
     def cast(self, half: torch.dtype | None) -> Any:
         """The context of a compute type."""
@@ -115,7 +120,8 @@ def half_of(spec: Spec, device: torch.device, train: bool = True) -> torch.dtype
 def feed_of(spec: Spec, inventory: Inventory, train: bool = True) -> Feed:
     """How batches reach the device of a spec's model, in training or for a prediction."""
     device = device_of(spec.device)
-    return Feed(device, _params(spec), half_of(spec, device, train), channels_last(spec, inventory))
+    half = None if spec.preprocess is not None else half_of(spec, device, train)  # normalised in full precision
+    return Feed(device, _params(spec), half, channels_last(spec, inventory))
 
 
 def channels_last(spec: Spec, inventory: Inventory) -> bool:

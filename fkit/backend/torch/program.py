@@ -8,7 +8,7 @@ import torch
 from frozendict import frozendict
 from torch import Tensor
 
-from fkit.array.random import host_fold
+from fkit.array.random import host_fold, tag
 from fkit.backend.torch.gradient import Gradient, gradient_of
 from fkit.backend.torch.interop import to_numpy
 from fkit.backend.torch.loss import number
@@ -19,7 +19,7 @@ from fkit.backend.torch.place import collect, place
 from fkit.backend.torch.template import own_values
 from fkit.backend.torch.watch import marks_of, refuse_writes
 from fkit.data.label import check_targets
-from fkit.structures.batch import Batch
+from fkit.structures.batch import Batch, Samples
 from fkit.training.loss import numbers_of, total
 from fkit.training.phase import Part, check_numbers, parts_of
 from fkit.training.program import Pieces, Program, assemble
@@ -64,6 +64,8 @@ def program(spec: Spec) -> Program:
         check_call(state, batch)
         params, buffers, *_ = state.parts
         inputs, samples = model.predict_feed(batch)
+        if spec.preprocess is not None:
+            inputs, samples = spec.preprocess(Torch(model.device), inputs, samples)
         with torch.no_grad():
             return evaluated(model, params, buffers, inputs, samples, "predict")
 
@@ -84,6 +86,8 @@ def _step(
     params, buffers, opt, slots, iteration, moves, key = state.consume() if model.spec.donate else _copied(state)
     done, logs, moved = int(iteration), {}, False
     words = host_fold(_words(key), done & _WORD) if model.draws else None
+    if model.spec.preprocess is not None:
+        inputs, samples = _prepared(model, inputs, samples, words)
     for part, values in zip(parts, numbers, strict=True):
         if done % part.phase.every:
             continue
@@ -104,6 +108,17 @@ def _step(
     # a number of the host's, until whether something moved is known on the device alone
     moves = int(moves) + moved if isinstance(moved, Tensor) and not isinstance(moves, Tensor) else moves + moved
     return TrainState(params, buffers, opt, slots, iteration + 1, moves, key), logs
+
+
+def _prepared(
+    model: Model, inputs: Any, samples: Samples, words: tuple[int, int] | None, train: bool = True
+) -> tuple[Any, Samples]:
+    """The batch as the model takes it, through the spec's preprocessor."""
+    preprocess = model.spec.preprocess
+    if preprocess is None:
+        return inputs, samples
+    mine = None if words is None else host_fold(words, tag("preprocess"))
+    return preprocess(Torch(model.device), inputs, samples, mine, train)
 
 
 def _moved(
@@ -156,6 +171,8 @@ def _loss(
     params, buffers, *_ = state.parts
     check_targets(model.inventory.labels, batch.targets, batch.valid)
     inputs, samples = model.feed(batch)
+    if model.spec.preprocess is not None:
+        inputs, samples = _prepared(model, inputs, samples, _words(key) if train else None, train)
     if not train:
         outputs = evaluated(model, params, buffers, inputs, samples, "loss")
     else:

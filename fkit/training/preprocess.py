@@ -1,0 +1,455 @@
+"""Data preprocessors: what a model's step does to a batch first, on the device; written once for all backends.
+
+The host pads and stacks (`fkit.data.collate.Collate`, which `collate` gives); the device swaps channels, normalises, fills
+the border that was padded, and mixes samples.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any, Protocol
+
+from frozendict import frozendict
+
+from fkit.array.ops import Ops
+from fkit.data.collate import Collate, pair_of
+from fkit.structures.batch import Samples
+from fkit.structures.content import family, is_array, namespace
+from fkit.training.mix import Augments, Pads, augments_of, mixed, pads_of
+from fkit.tree.check import check_fields, expect, expect_number
+from fkit.tree.contract import title
+from fkit.tree.error import FkitTypeError, FkitValueError, quoted
+
+__all__ = [
+    "BaseDataPreprocessor",
+    "ClsDataPreprocessor",
+    "DetDataPreprocessor",
+    "ImgDataPreprocessor",
+    "PoseDataPreprocessor",
+    "Preprocess",
+    "SegDataPreProcessor",
+    "SelfSupDataPreprocessor",
+    "check_preprocess",
+]
+
+_IMAGES = 4  # axes of a batch of images
+_COLOURS = 3
+
+
+class Preprocess(Protocol):
+    """What stands between a batch and a model."""
+
+    @property
+    def random(self) -> bool:
+        """Whether it draws in training."""
+        ...
+
+    def collate(self, train: bool) -> Collate:
+        """How the host makes batches for it."""
+        ...
+
+    def __call__(
+        self, xp: Ops, inputs: Any, samples: Samples, words: Any = None, train: bool = False
+    ) -> tuple[Any, Samples]:
+        """A batch as the model takes it.
+
+        Args:
+            xp: the operations of the arrays' library.
+            inputs: (N, C, H, W) of a float type, or a mapping of such.
+            samples: their targets; ``input_shape`` (N, 2) is the height and width of each image that was padded.
+            words: the key of its draws, two words of ``xp``; None outside of training.
+        """
+        ...
+
+
+def check_preprocess(part: Any, what: str) -> None:
+    """Refuse what is no data preprocessor.
+
+    Raises:
+        FkitTypeError: with what one has.
+
+    Example:
+        >>> check_preprocess(BaseDataPreprocessor(), "data_preprocessor")
+    """
+    if isinstance(part, type) or not callable(part) or not hasattr(part, "collate"):
+        raise FkitTypeError(
+            f"{what} is {title(part)}, which is no data preprocessor.",
+            repair="Derive it from fkit.training.preprocess.ImgDataPreprocessor, and write __call__(self, xp, inputs, samples, words, train).",
+        )
+
+
+@dataclass(frozen=True)
+class BaseDataPreprocessor:
+    """Nothing but a place: mmengine's moves a batch to the device, which every batch is here.
+
+    Args:
+        non_blocking: accepted; copies wait for nothing where that can be.
+
+    Example:
+        >>> BaseDataPreprocessor().collate(train=True).pad
+        False
+    """
+
+    non_blocking: bool | None = False
+
+    random = False
+
+    def __post_init__(self) -> None:
+        check_fields(self)
+
+    def collate(self, train: bool) -> Collate:
+        """Images that agree in size."""
+        return Collate()
+
+    def __call__(
+        self, xp: Ops, inputs: Any, samples: Samples, words: Any = None, train: bool = False
+    ) -> tuple[Any, Samples]:
+        return inputs, samples
+
+
+@dataclass(frozen=True)
+class ImgDataPreprocessor:
+    """Channels swapped, ``(x - mean) / std``, and padding; mmengine's ImgDataPreprocessor.
+
+    Args:
+        mean, std: numbers in the order of the channels after the swap, one for each or one for all; None: neither.
+        pad_size_divisor: the padded height and width are multiples of it.
+        pad_value: of the border, after normalisation.
+        bgr_to_rgb, rgb_to_bgr: swap the channels of images that have three; either does.
+        non_blocking: accepted; copies wait for nothing where that can be.
+
+    Raises:
+        FkitValueError: one of mean and std alone, a std of 0, both swaps.
+
+    Example:
+        >>> import numpy as np
+        >>> from fkit.array.ops import Numpy
+        >>> pre = ImgDataPreprocessor(mean=[1, 2, 3], std=[1, 2, 4], bgr_to_rgb=True)
+        >>> image = np.float32([9, 4, 2]).reshape(1, 3, 1, 1)
+        >>> pre(Numpy(), image, Samples())[0].ravel().tolist()
+        [1.0, 1.0, 1.5]
+    """
+
+    mean: Sequence[float] | None = None
+    std: Sequence[float] | None = None
+    pad_size_divisor: int = 1
+    pad_value: float = 0
+    bgr_to_rgb: bool = False
+    rgb_to_bgr: bool = False
+    non_blocking: bool | None = False
+
+    random = False
+
+    def __post_init__(self) -> None:
+        _checked(self, self.pad_size_divisor)
+        if self.bgr_to_rgb and self.rgb_to_bgr:
+            raise FkitValueError(f"{type(self).__name__}: bgr_to_rgb and rgb_to_bgr exclude each other.")
+
+    @property
+    def swap(self) -> bool:
+        """Whether channels are swapped."""
+        return self.bgr_to_rgb or self.rgb_to_bgr
+
+    def collate(self, train: bool) -> Collate:
+        """Padded to the batch's greatest size, and the divisor."""
+        return Collate(pad=True, size_divisor=self.pad_size_divisor)
+
+    def __call__(
+        self, xp: Ops, inputs: Any, samples: Samples, words: Any = None, train: bool = False
+    ) -> tuple[Any, Samples]:
+        return _ready(self, xp, inputs, samples, self.pad_size_divisor, self.pad_value), samples
+
+
+@dataclass(frozen=True)
+class SelfSupDataPreprocessor(ImgDataPreprocessor):
+    """Of several views of an image, a mapping or a sequence of inputs; mmpretrain's SelfSupDataPreprocessor.
+
+    Args:
+        to_rgb: swap channels too.
+
+    Example:
+        >>> SelfSupDataPreprocessor(to_rgb=True).swap
+        True
+    """
+
+    to_rgb: bool = False
+
+    @property
+    def swap(self) -> bool:
+        """Whether channels are swapped."""
+        return self.to_rgb or self.bgr_to_rgb or self.rgb_to_bgr
+
+
+@dataclass(frozen=True)
+class ClsDataPreprocessor:
+    """For classification; mmpretrain's ClsDataPreprocessor.
+
+    Args:
+        mean, std, pad_size_divisor, pad_value: as of `ImgDataPreprocessor`.
+        to_rgb: swap the channels of images that have three.
+        to_onehot: ``targets["gt_score"]`` (N, K) is made of ``gt_label``.
+        num_classes: K.
+        batch_augments: ``{"augments": [...], "probs": [...]}``, of which one is drawn for each training batch, from the
+            run's key; nothing happens with the probability that is left. They make ``gt_score``.
+
+    Example:
+        >>> ClsDataPreprocessor(num_classes=10, batch_augments={"augments": {"type": "Mixup", "alpha": 0.2}}).random
+        True
+    """
+
+    mean: Sequence[float] | None = None
+    std: Sequence[float] | None = None
+    pad_size_divisor: int = 1
+    pad_value: float = 0
+    to_rgb: bool = False
+    to_onehot: bool = False
+    num_classes: int | None = None
+    batch_augments: Mapping[str, Any] | Augments | None = None
+
+    def __post_init__(self) -> None:
+        _checked(self, self.pad_size_divisor)
+        augments = augments_of(self.batch_augments, "ClsDataPreprocessor: batch_augments")
+        object.__setattr__(self, "batch_augments", augments)
+        if augments is not None:
+            object.__setattr__(self, "to_onehot", True)
+
+    @property
+    def swap(self) -> bool:
+        """Whether channels are swapped."""
+        return self.to_rgb
+
+    @property
+    def random(self) -> bool:
+        return self.batch_augments is not None
+
+    def collate(self, train: bool) -> Collate:
+        """Padded to the batch's greatest size, and the divisor."""
+        return Collate(pad=True, size_divisor=self.pad_size_divisor)
+
+    def __call__(
+        self, xp: Ops, inputs: Any, samples: Samples, words: Any = None, train: bool = False
+    ) -> tuple[Any, Samples]:
+        inputs = _ready(self, xp, inputs, samples, self.pad_size_divisor, self.pad_value)
+        if not self.to_onehot or not {"gt_label", "gt_score"} & samples.targets.keys():
+            return inputs, samples
+        scores = samples.targets["gt_score"] if "gt_score" in samples.targets else self._onehot(xp, inputs, samples)
+        if train and words is not None and isinstance(self.batch_augments, Augments):
+            inputs, scores = mixed(xp, self.batch_augments, inputs, scores, words)
+        return inputs, samples._replace(targets=frozendict({**samples.targets, "gt_score": scores}))
+
+    def _onehot(self, xp: Ops, inputs: Any, samples: Samples) -> Any:
+        if self.num_classes is None:
+            raise FkitValueError(
+                "ClsDataPreprocessor: one-hot labels, which batch_augments mix, need num_classes.",
+                path="data_preprocessor.num_classes",
+            )
+        labels = samples.targets["gt_label"]
+        return (labels[:, None] == xp.words(0, (self.num_classes,))) * namespace(inputs).ones_like(inputs[:1, 0, 0, :1])
+
+
+@dataclass(frozen=True)
+class DetDataPreprocessor(ImgDataPreprocessor):
+    """For detection; mmdet's DetDataPreprocessor.
+
+    Args:
+        pad_mask, pad_seg: accepted: masks and maps are padded as their images are, always, for a batch is arrays.
+        mask_pad_value, seg_pad_value: what they are padded with.
+        boxtype2tensor: accepted: boxes are arrays.
+        batch_augments: ``[{"type": "BatchFixedSizePad", "size": (h, w)}]``: training images are padded to that size.
+
+    Example:
+        >>> DetDataPreprocessor(pad_size_divisor=32).collate(train=True).size_divisor
+        32
+    """
+
+    pad_mask: bool = False
+    mask_pad_value: float = 0
+    pad_seg: bool = False
+    seg_pad_value: float = 255
+    boxtype2tensor: bool = True
+    batch_augments: Sequence[Mapping[str, Any]] | Pads | None = None
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        object.__setattr__(self, "batch_augments", pads_of(self.batch_augments, self.pad_value, type(self).__name__))
+
+    def collate(self, train: bool) -> Collate:
+        """Padded to the batch's greatest size and the divisor; in training to the fixed size."""
+        join = replace(super().collate(train), seg_pad_value=self.seg_pad_value, mask_pad_value=self.mask_pad_value)
+        return replace(join, size=self.batch_augments.size) if train and isinstance(self.batch_augments, Pads) else join
+
+
+@dataclass(frozen=True)
+class PoseDataPreprocessor(ImgDataPreprocessor):
+    """For poses; mmpose's PoseDataPreprocessor.
+
+    Args:
+        batch_augments: as of `DetDataPreprocessor`.
+
+    Example:
+        >>> PoseDataPreprocessor(bgr_to_rgb=True).swap
+        True
+    """
+
+    batch_augments: Sequence[Mapping[str, Any]] | Pads | None = None
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        object.__setattr__(self, "batch_augments", pads_of(self.batch_augments, self.pad_value, type(self).__name__))
+
+    def collate(self, train: bool) -> Collate:
+        """Padded to the batch's greatest size and the divisor; in training to the fixed size."""
+        join = super().collate(train)
+        return replace(join, size=self.batch_augments.size) if train and isinstance(self.batch_augments, Pads) else join
+
+
+@dataclass(frozen=True)
+class SegDataPreProcessor:
+    """For semantic segmentation; mmseg's SegDataPreProcessor.
+
+    Args:
+        mean, std, bgr_to_rgb, rgb_to_bgr: as of `ImgDataPreprocessor`.
+        size, size_divisor: what training images are padded to, one of them: (height, width), or multiples.
+        pad_val: of the border, after normalisation.
+        seg_pad_val: of maps.
+        batch_augments: None; mmseg knows none.
+        test_cfg: ``{"size": (h, w)}`` or ``{"size_divisor": 32}``, what images of a test are padded to; None: they are
+            not, and those of a batch agree in size.
+
+    Example:
+        >>> SegDataPreProcessor(size=(512, 1024)).collate(train=True).size, SegDataPreProcessor().collate(train=False).pad
+        ((512, 1024), False)
+    """
+
+    mean: Sequence[float] | None = None
+    std: Sequence[float] | None = None
+    size: Sequence[int] | None = None
+    size_divisor: int | None = None
+    pad_val: float = 0
+    seg_pad_val: float = 255
+    bgr_to_rgb: bool = False
+    rgb_to_bgr: bool = False
+    batch_augments: Sequence[Any] | None = None
+    test_cfg: Mapping[str, Any] | None = None
+
+    random = False
+
+    def __post_init__(self) -> None:
+        name = type(self).__name__
+        _checked(self, self.size_divisor)
+        if self.bgr_to_rgb and self.rgb_to_bgr:
+            raise FkitValueError(f"{name}: bgr_to_rgb and rgb_to_bgr exclude each other.")
+        if self.size is not None and self.size_divisor is not None:
+            raise FkitValueError(f"{name}: size and size_divisor exclude each other.")
+        if self.batch_augments:
+            raise FkitValueError(
+                f"{name}: batch_augments = {quoted(self.batch_augments)} is not known: mmseg has none."
+            )
+        if self.size is not None:
+            object.__setattr__(self, "size", pair_of(self.size, f"{name}: size"))
+        tests: dict[str, Any] = dict(self.test_cfg or {})
+        for key in tests:
+            if key not in ("size", "size_divisor"):
+                raise FkitValueError(
+                    f"{name}: test_cfg.{key} is unknown.", value=str(key), choices=("size", "size_divisor")
+                )
+        if tests.get("size") is not None:
+            tests["size"] = pair_of(tests["size"], f"{name}: test_cfg.size")
+        if tests.get("size_divisor") is not None:
+            _whole(tests["size_divisor"], f"{name}: test_cfg.size_divisor")
+        object.__setattr__(self, "test_cfg", frozendict(tests) if tests else None)
+
+    @property
+    def swap(self) -> bool:
+        """Whether channels are swapped."""
+        return self.bgr_to_rgb or self.rgb_to_bgr
+
+    def collate(self, train: bool) -> Collate:
+        """Padded in training, and in a test as ``test_cfg`` says."""
+        if train:
+            return self._padding(self.size, self.size_divisor)
+        if self.test_cfg is None:
+            return Collate(seg_pad_value=self.seg_pad_val)
+        return self._padding(self.test_cfg.get("size"), self.test_cfg.get("size_divisor"))
+
+    def _padding(self, size: Any, divisor: Any) -> Collate:
+        return Collate(pad=True, size=size, size_divisor=divisor or 1, seg_pad_value=self.seg_pad_val)
+
+    def __call__(
+        self, xp: Ops, inputs: Any, samples: Samples, words: Any = None, train: bool = False
+    ) -> tuple[Any, Samples]:
+        return _ready(self, xp, inputs, samples, 1, self.pad_val), samples
+
+
+def _checked(part: Any, divisor: Any) -> None:
+    """Refuse arguments that make no preprocessor; numbers become tuples."""
+    check_fields(part)
+    name = type(part).__name__
+    if divisor is not None:
+        _whole(divisor, f"{name}: the divisor of padded sizes")
+    if (part.mean is None) != (part.std is None):
+        raise FkitValueError(f"{name}: mean and std belong together: mean = {part.mean}, std = {part.std}.")
+    for key in ("mean", "std"):
+        numbers: Any = getattr(part, key)
+        if numbers is None:
+            continue
+        expect(numbers, (list, tuple), f"{name}: {key} is a list of numbers, one a channel")
+        for number in numbers:
+            expect_number(number, f"{name}: {key}")
+        object.__setattr__(part, key, tuple(float(number) for number in numbers))
+    if part.std is not None and (not part.std or len(part.std) != len(part.mean) or 0 in part.std):
+        raise FkitValueError(f"{name}: mean and std have as many numbers, and no std is 0: {part.mean}, {part.std}.")
+
+
+def _whole(number: Any, what: str) -> None:
+    expect_number(number, what, whole=True)
+    if number < 1:
+        raise FkitValueError(f"{what} = {number}: at least 1.")
+
+
+def _ready(part: Any, xp: Ops, inputs: Any, samples: Samples, divisor: int, fill: float) -> Any:
+    """Images, or several of them, swapped, normalised and padded."""
+    if isinstance(inputs, Mapping):
+        return frozendict({key: _ready(part, xp, value, samples, divisor, fill) for key, value in inputs.items()})
+    if isinstance(inputs, (list, tuple)):
+        return tuple(_ready(part, xp, value, samples, divisor, fill) for value in inputs)
+    if not is_array(inputs) or inputs.ndim != _IMAGES:
+        shape = tuple(inputs.shape) if is_array(inputs) else quoted(inputs)
+        raise FkitValueError(f"{type(part).__name__} takes images (N, C, H, W), not {shape}.", path="data_preprocessor")
+    images = _normalised(part, inputs)
+    sizes: Any = samples.targets.get("input_shape")
+    if sizes is not None:
+        rows, columns = xp.words(0, (images.shape[2],)), xp.words(0, (images.shape[3],))
+        inside = (rows < sizes[:, :1])[:, None, :, None] & (columns < sizes[:, 1:])[:, None, None, :]
+        images = namespace(images).where(inside, images, fill)
+    return _padded(images, divisor, fill)
+
+
+def _normalised(part: Any, images: Any) -> Any:
+    count, mean, std = images.shape[1], part.mean, part.std
+    order = (2, 1, 0) if part.swap and count == _COLOURS else tuple(range(count))
+    if mean is None:
+        if order == tuple(range(count)):
+            return images
+        mean, std = (0.0,) * count, (1.0,) * count
+    if len(mean) not in (1, count):
+        raise FkitValueError(
+            f"{type(part).__name__}: mean has {len(mean)} numbers, and the images have {count} channels.",
+            path="data_preprocessor.mean",
+        )
+    if len(mean) == 1:
+        mean, std = mean * count, std * count
+    # plain numbers, channel by channel: nothing is copied to the device, and the images keep their type
+    planes = [(images[:, at : at + 1] - mean[place]) / std[place] for place, at in enumerate(order)]
+    return planes[0] if count == 1 else namespace(images).concat(planes, 1)
+
+
+def _padded(images: Any, divisor: int, fill: float) -> Any:
+    """Images of a batch that was not padded for this, at the bottom and on the right."""
+    xp = namespace(images)
+    where = {"device": images.device} if family(images) == "torch" else {}
+    for axis in (2, 3):
+        more = -images.shape[axis] % divisor
+        if more:
+            shape = (*images.shape[:axis], more, *images.shape[axis + 1 :])
+            images = xp.concat((images, xp.full(shape, fill, dtype=images.dtype, **where)), axis)
+    return images
