@@ -4,6 +4,7 @@ from typing import Final
 
 from fkit.catalog.datasets import DATASETS
 from fkit.catalog.entry import Entry, Lazy
+from fkit.catalog.loader import LOADERS
 from fkit.catalog.pose import POSE
 from fkit.catalog.registry import Registry
 from fkit.catalog.transform import LOADING, OWN
@@ -167,8 +168,6 @@ _SCHEDULES = (
 )
 
 _DATA = (
-    ("data_samplers", "DefaultSampler", "fkit.data.sampler:DefaultSampler", None, None),
-    ("data_samplers", "InfiniteSampler", "fkit.data.sampler:InfiniteSampler", None, None),
     ("transforms", "Compose", "fkit.data.transform.transform:Compose", None, None),
     ("transforms", "Albu", "fkit.data.transform.albu:Albu", None, None),
     ("transforms", "Albumentation", "fkit.data.transform.albu:Albumentation", None, None),
@@ -208,8 +207,6 @@ _DATA = (
     ("transforms", "TransformBroadcaster", "fkit.data.transform.mapping:TransformBroadcaster", None, None),
     ("transforms", "Normalize", "fkit.data.transform.photometry:Normalize", None, None),
     ("transforms", "ToUnit", "fkit.data.transform.photometry:ToUnit", None, None),
-    ("functions", "default_collate", "fkit.data.collate:stacking", None, None),
-    ("functions", "pseudo_collate", "fkit.data.collate:padding", None, None),
 )  # fmt: skip
 
 _GEOMETRY = tuple(
@@ -277,6 +274,7 @@ _ROWS: tuple[tuple[str, str, str, str | None, str | None], ...] = (
     *_METRICS, *_FILES,
     *_WRITERS,
     *POSE,
+    *LOADERS,
 )  # fmt: skip
 
 # OpenMMLab's packages are scopes below the root, open: `mmdet.ResNet` is the kit's ResNet, from mmdet too. So is torch:

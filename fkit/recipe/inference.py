@@ -11,10 +11,11 @@ from fkit.catalog.registry import Registry
 from fkit.catalog.report import origin_of
 from fkit.config.schema import PART, check, listed
 from fkit.data.ambient import repeatable, reseed
-from fkit.data.collate import collate
+from fkit.data.collate import Collate, collate
 from fkit.data.dataset.indexed import checked
 from fkit.data.transform.transform import Sample, Streams, Transform, as_transform, is_random, of_others
 from fkit.recipe.label import datasets_of
+from fkit.recipe.preprocess import joined_by
 from fkit.recipe.settings import Part, Settings
 from fkit.recipe.source import build_part, said_at
 from fkit.recipe.vocabulary import name_of
@@ -110,7 +111,8 @@ class Pictures:
 
     def form(self, sample: Any) -> Any:
         """What samples of one batch have in common; a ``collate_fn`` of the user's may join any."""
-        return _form(sample) if self.join is collate else None
+        strict = self.join is collate or (isinstance(self.join, Collate) and not self.join.pad)
+        return _form(sample) if strict else None
 
     def _seeded(self, index: int, of: tuple[int, int]) -> Any:
         reseed(of[0])
@@ -194,6 +196,7 @@ def open_pictures(settings: Settings, registry: Registry, paths: Sequence[str]) 
     join: Any = loader.node.get("collate_fn")
     if isinstance(join, Mapping):
         join = build_part(Part(f"{loader.path}.collate_fn", join), settings, registry, "functions")
+    join = joined_by(join, settings, registry, train=False)
     return Pictures(tuple(paths), path, tuple(steps), tuple(skipped), settings, collate if join is None else join)
 
 

@@ -179,8 +179,8 @@ _WEIGHTS = either(TEXT, _SOURCE, words="text or a mapping with 'path'")
 KEYS: tuple[Key, ...] = (
     # what is trained, on what, how long
     Key("model", PART, doc="the model"),
-    Key("data_preprocessor", ANYTHING, doc="normalisation on the device",
-        refused=f"{_LATER}; normalise in the pipeline"),
+    Key("data_preprocessor", either(mapped(ANYTHING, "a mapping"), Shape("a data preprocessor", methods=("collate", "__call__"))),
+        doc="what a batch passes on the device first: channels, normalisation, padding; the model's own goes before it"),
     Key("train_dataloader", LOADER, doc="the data to train on"),
     Key("val_dataloader", LOADER, doc="the data of validation; its keys are those of `train_dataloader`"),
     Key("test_dataloader", LOADER, doc="the data of `fkit test`; likewise"),

@@ -16,6 +16,7 @@ from fkit.config.config import Config
 from fkit.data.loader import open_loader
 from fkit.data.source import Source
 from fkit.metric.evaluator import Evaluator
+from fkit.recipe.preprocess import joined_by
 from fkit.recipe.settings import Part, Settings, line_of, missing, read
 from fkit.recipe.vocabulary import name_of
 from fkit.tree.check import expect
@@ -67,6 +68,10 @@ def source_of(settings: Settings, registry: Registry, part: str, seed: int, **ch
     def make(kind: str, cfg: Any) -> Any:
         return build_part(Part(f"{path}.{_PARTS[kind]}", cfg), settings, registry, kind)
 
+    join: Any = table.get("collate_fn")
+    if isinstance(join, Mapping):
+        join = make("functions", join)
+    table["collate_fn"] = joined_by(join, settings, registry, part == "train")
     environment, spread = settings.environment, None
     if table.get("num_workers"):  # torch's serve either backend
         options = {"method": environment.start_method, "cv2_threads": environment.cv2_threads}

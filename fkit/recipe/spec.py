@@ -10,6 +10,7 @@ from fkit.catalog.build import maker_of
 from fkit.catalog.registry import Registry
 from fkit.catalog.report import placed
 from fkit.fileio.weights import read_content
+from fkit.recipe.preprocess import network_of
 from fkit.recipe.settings import Settings, line_of, missing
 from fkit.recipe.source import build_part, source_of
 from fkit.recipe.vocabulary import name_of, unsupported
@@ -39,8 +40,8 @@ def spec_of(
     Raises:
         FkitError: the config has no model, or a key that is not supported.
     """
-    unsupported(settings.tree, "data_preprocessor", "optim_wrapper")
-    network, tree, wrappers = settings.model, settings.tree, settings.wrappers
+    unsupported(settings.tree, "optim_wrapper")
+    (network, preprocess), tree, wrappers = network_of(settings, registry), settings.tree, settings.wrappers
     if network is None:
         raise missing(settings, "model", "a program")
 
@@ -57,7 +58,7 @@ def spec_of(
         model, optimizers, _phases(moving, dtype), dtype, settings.device,
         settings.memory_format, donate, settings.compile, settings.randomness.masks, first, total,
         partial(read_content, registry=registry), predicted,
-        _names(tree.get("activation_checkpointing")),
+        _names(tree.get("activation_checkpointing")), preprocess,
     )  # fmt: skip
 
 

@@ -440,7 +440,7 @@ def _normalised(part: Any, images: Any) -> Any:
         mean, std = mean * count, std * count
     # plain numbers, channel by channel: nothing is copied to the device, and the images keep their type
     planes = [(images[:, at : at + 1] - mean[place]) / std[place] for place, at in enumerate(order)]
-    return planes[0] if count == 1 else namespace(images).concat(planes, 1)
+    return planes[0] if count == 1 else namespace(images).concat(planes, axis=1)
 
 
 def _padded(images: Any, divisor: int, fill: float) -> Any:
@@ -451,5 +451,5 @@ def _padded(images: Any, divisor: int, fill: float) -> Any:
         more = -images.shape[axis] % divisor
         if more:
             shape = (*images.shape[:axis], more, *images.shape[axis + 1 :])
-            images = xp.concat((images, xp.full(shape, fill, dtype=images.dtype, **where)), axis)
+            images = xp.concat((images, xp.full(shape, fill, dtype=images.dtype, **where)), axis=axis)
     return images

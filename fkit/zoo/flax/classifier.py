@@ -100,7 +100,7 @@ class GlobalAveragePooling(nn.Module):
 
 
 class CrossEntropyLoss(nn.Module):
-    """Softmax cross entropy of logits (N, K) with labels (N,).
+    """Softmax cross entropy of logits (N, K) with labels (N,), or with scores (N, K) of each class.
 
     Attributes:
         loss_weight: what the loss is multiplied with.
@@ -119,6 +119,9 @@ class CrossEntropyLoss(nn.Module):
 
     def __call__(self, logits: Array, labels: Array) -> Array:
         logits = logits.astype(jnp.promote_types(logits.dtype, jnp.float32))
+        if labels.ndim == logits.ndim:
+            losses = -(labels * nn.log_softmax(logits)).sum(-1)
+            return (losses.mean() if self.reduction == "mean" else losses.sum()) * self.loss_weight
         kept = None if self.ignore_index is None else labels != self.ignore_index
         labels = (labels if kept is None else jnp.where(kept, labels, 0)).astype(jnp.int32)  # True and False too
         losses = -jnp.take_along_axis(nn.log_softmax(logits), labels[:, None], 1)[:, 0]
@@ -178,7 +181,12 @@ class LinearClsHead(nn.Module):
             )
         labels = targets["gt_label"]
         logits = self(features)
-        losses = {"loss": self.loss_module(logits, labels)}
+        scores = targets.get("gt_score")
+        if scores is not None and self.cal_acc:
+            raise FkitValueError(
+                "LinearClsHead: an accuracy of mixed labels says nothing.", repair="Set cal_acc=False."
+            )
+        losses = {"loss": self.loss_module(logits, labels if scores is None else scores)}
         if self.cal_acc:
             ranked = jax.lax.top_k(jax.lax.stop_gradient(logits), max(self.topk))[1] == labels[:, None]
             for k in self.topk:

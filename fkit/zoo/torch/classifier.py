@@ -104,7 +104,7 @@ class GlobalAveragePooling(nn.Module):
 
 
 class CrossEntropyLoss(nn.Module):
-    """Softmax cross entropy of logits (N, K) with labels (N,).
+    """Softmax cross entropy of logits (N, K) with labels (N,), or with scores (N, K) of each class.
 
     Args:
         loss_weight: what the loss is multiplied with.
@@ -121,7 +121,8 @@ class CrossEntropyLoss(nn.Module):
         self.ignore_index = ignore_index
 
     def forward(self, logits: Tensor, labels: Tensor) -> Tensor:
-        ignore = _NO_LABEL if self.ignore_index is None else self.ignore_index
+        # scores have no label to ignore, and torch takes none beside them
+        ignore = _NO_LABEL if self.ignore_index is None or labels.dim() == logits.dim() else self.ignore_index
         loss = F.cross_entropy(logits, labels, reduction=self.reduction, ignore_index=ignore)
         return loss if self.loss_weight == 1.0 else loss * self.loss_weight
 
@@ -173,7 +174,12 @@ class LinearClsHead(nn.Module):
             )
         labels = targets["gt_label"].long()
         logits = self(features)
-        losses = {"loss": self.loss_module(logits, labels)}
+        scores = targets.get("gt_score")
+        if scores is not None and self.cal_acc:
+            raise FkitValueError(
+                "LinearClsHead: an accuracy of mixed labels says nothing.", repair="Set cal_acc=False."
+            )
+        losses = {"loss": self.loss_module(logits, labels if scores is None else scores)}
         if self.cal_acc:
             ranked = logits.detach().topk(max(self.topk), 1).indices == labels[:, None]
             for k in self.topk:
