@@ -13,7 +13,8 @@ from frozendict import frozendict
 from fkit.array.ops import Ops
 from fkit.data.collate import Collate, pair_of
 from fkit.structures.batch import Samples
-from fkit.structures.content import family, is_array, namespace
+from fkit.structures.content import namespace
+from fkit.training.image import ready
 from fkit.training.mix import Augments, Pads, augments_of, mixed, pads_of
 from fkit.tree.check import check_fields, expect, expect_number
 from fkit.tree.contract import title
@@ -30,9 +31,6 @@ __all__ = [
     "SelfSupDataPreprocessor",
     "check_preprocess",
 ]
-
-_IMAGES = 4  # axes of a batch of images
-_COLOURS = 3
 
 
 class Preprocess(Protocol):
@@ -156,7 +154,7 @@ class ImgDataPreprocessor:
     def __call__(
         self, xp: Ops, inputs: Any, samples: Samples, words: Any = None, train: bool = False
     ) -> tuple[Any, Samples]:
-        return _ready(self, xp, inputs, samples, self.pad_size_divisor, self.pad_value), samples
+        return ready(self, xp, inputs, samples, self.pad_size_divisor, self.pad_value), samples
 
 
 @dataclass(frozen=True)
@@ -228,7 +226,7 @@ class ClsDataPreprocessor:
     def __call__(
         self, xp: Ops, inputs: Any, samples: Samples, words: Any = None, train: bool = False
     ) -> tuple[Any, Samples]:
-        inputs = _ready(self, xp, inputs, samples, self.pad_size_divisor, self.pad_value)
+        inputs = ready(self, xp, inputs, samples, self.pad_size_divisor, self.pad_value)
         if not self.to_onehot or not {"gt_label", "gt_score"} & samples.targets.keys():
             return inputs, samples
         scores = samples.targets["gt_score"] if "gt_score" in samples.targets else self._onehot(xp, inputs, samples)
@@ -377,7 +375,7 @@ class SegDataPreProcessor:
     def __call__(
         self, xp: Ops, inputs: Any, samples: Samples, words: Any = None, train: bool = False
     ) -> tuple[Any, Samples]:
-        return _ready(self, xp, inputs, samples, 1, self.pad_val), samples
+        return ready(self, xp, inputs, samples, 1, self.pad_val), samples
 
 
 def _checked(part: Any, divisor: Any) -> None:
@@ -404,52 +402,3 @@ def _whole(number: Any, what: str) -> None:
     expect_number(number, what, whole=True)
     if number < 1:
         raise FkitValueError(f"{what} = {number}: at least 1.")
-
-
-def _ready(part: Any, xp: Ops, inputs: Any, samples: Samples, divisor: int, fill: float) -> Any:
-    """Images, or several of them, swapped, normalised and padded."""
-    if isinstance(inputs, Mapping):
-        return frozendict({key: _ready(part, xp, value, samples, divisor, fill) for key, value in inputs.items()})
-    if isinstance(inputs, (list, tuple)):
-        return tuple(_ready(part, xp, value, samples, divisor, fill) for value in inputs)
-    if not is_array(inputs) or inputs.ndim != _IMAGES:
-        shape = tuple(inputs.shape) if is_array(inputs) else quoted(inputs)
-        raise FkitValueError(f"{type(part).__name__} takes images (N, C, H, W), not {shape}.", path="data_preprocessor")
-    images = _normalised(part, inputs)
-    sizes: Any = samples.targets.get("input_shape")
-    if sizes is not None:
-        rows, columns = xp.words(0, (images.shape[2],)), xp.words(0, (images.shape[3],))
-        inside = (rows < sizes[:, :1])[:, None, :, None] & (columns < sizes[:, 1:])[:, None, None, :]
-        images = namespace(images).where(inside, images, fill)
-    return _padded(images, divisor, fill)
-
-
-def _normalised(part: Any, images: Any) -> Any:
-    count, mean, std = images.shape[1], part.mean, part.std
-    order = (2, 1, 0) if part.swap and count == _COLOURS else tuple(range(count))
-    if mean is None:
-        if order == tuple(range(count)):
-            return images
-        mean, std = (0.0,) * count, (1.0,) * count
-    if len(mean) not in (1, count):
-        raise FkitValueError(
-            f"{type(part).__name__}: mean has {len(mean)} numbers, and the images have {count} channels.",
-            path="data_preprocessor.mean",
-        )
-    if len(mean) == 1:
-        mean, std = mean * count, std * count
-    # plain numbers, channel by channel: nothing is copied to the device, and the images keep their type
-    planes = [(images[:, at : at + 1] - mean[place]) / std[place] for place, at in enumerate(order)]
-    return planes[0] if count == 1 else namespace(images).concat(planes, axis=1)
-
-
-def _padded(images: Any, divisor: int, fill: float) -> Any:
-    """Images of a batch that was not padded for this, at the bottom and on the right."""
-    xp = namespace(images)
-    where = {"device": images.device} if family(images) == "torch" else {}
-    for axis in (2, 3):
-        more = -images.shape[axis] % divisor
-        if more:
-            shape = (*images.shape[:axis], more, *images.shape[axis + 1 :])
-            images = xp.concat((images, xp.full(shape, fill, dtype=images.dtype, **where)), axis=axis)
-    return images
