@@ -137,6 +137,8 @@ SURFACE = {
     "fkit.data.transform.loading": {},
     "fkit.data.transform.mapping": {},
     "fkit.data.transform.photometry": {},
+    "fkit.training.preprocess": {"Preprocess": "a protocol"},
+    "fkit.training.mix": {"mixed": "of the room: arrays of a step"},
     "fkit.training.load": {"LoadFrom": "a tuple", "Loaded": "a tuple"},
     "fkit.metric.accuracy": {},
     "fkit.metric.evaluator": {},

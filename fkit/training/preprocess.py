@@ -245,43 +245,11 @@ class ClsDataPreprocessor:
 
 
 @dataclass(frozen=True)
-class DetDataPreprocessor(ImgDataPreprocessor):
-    """For detection; mmdet's DetDataPreprocessor.
-
-    Args:
-        pad_mask, pad_seg: accepted: masks and maps are padded as their images are, always, for a batch is arrays.
-        mask_pad_value, seg_pad_value: what they are padded with.
-        boxtype2tensor: accepted: boxes are arrays.
-        batch_augments: ``[{"type": "BatchFixedSizePad", "size": (h, w)}]``: training images are padded to that size.
-
-    Example:
-        >>> DetDataPreprocessor(pad_size_divisor=32).collate(train=True).size_divisor
-        32
-    """
-
-    pad_mask: bool = False
-    mask_pad_value: float = 0
-    pad_seg: bool = False
-    seg_pad_value: float = 255
-    boxtype2tensor: bool = True
-    batch_augments: Sequence[Mapping[str, Any]] | Pads | None = None
-
-    def __post_init__(self) -> None:
-        super().__post_init__()
-        object.__setattr__(self, "batch_augments", pads_of(self.batch_augments, self.pad_value, type(self).__name__))
-
-    def collate(self, train: bool) -> Collate:
-        """Padded to the batch's greatest size and the divisor; in training to the fixed size."""
-        join = replace(super().collate(train), seg_pad_value=self.seg_pad_value, mask_pad_value=self.mask_pad_value)
-        return replace(join, size=self.batch_augments.size) if train and isinstance(self.batch_augments, Pads) else join
-
-
-@dataclass(frozen=True)
 class PoseDataPreprocessor(ImgDataPreprocessor):
     """For poses; mmpose's PoseDataPreprocessor.
 
     Args:
-        batch_augments: as of `DetDataPreprocessor`.
+        batch_augments: ``[{"type": "BatchFixedSizePad", "size": (h, w)}]``: training images are padded to that size.
 
     Example:
         >>> PoseDataPreprocessor(bgr_to_rgb=True).swap
@@ -298,6 +266,32 @@ class PoseDataPreprocessor(ImgDataPreprocessor):
         """Padded to the batch's greatest size and the divisor; in training to the fixed size."""
         join = super().collate(train)
         return replace(join, size=self.batch_augments.size) if train and isinstance(self.batch_augments, Pads) else join
+
+
+@dataclass(frozen=True)
+class DetDataPreprocessor(PoseDataPreprocessor):
+    """For detection; mmdet's DetDataPreprocessor.
+
+    Args:
+        pad_mask, pad_seg: accepted: masks and maps are padded as their images are, always, for a batch is arrays.
+        mask_pad_value, seg_pad_value: what they are padded with.
+        boxtype2tensor: accepted: boxes are arrays.
+        batch_augments: as of `PoseDataPreprocessor`.
+
+    Example:
+        >>> DetDataPreprocessor(pad_size_divisor=32).collate(train=True).size_divisor
+        32
+    """
+
+    pad_mask: bool = False
+    mask_pad_value: float = 0
+    pad_seg: bool = False
+    seg_pad_value: float = 255
+    boxtype2tensor: bool = True
+
+    def collate(self, train: bool) -> Collate:
+        """Padded to the batch's greatest size and the divisor; in training to the fixed size."""
+        return replace(super().collate(train), seg_pad_value=self.seg_pad_value, mask_pad_value=self.mask_pad_value)
 
 
 @dataclass(frozen=True)
