@@ -338,6 +338,7 @@ class SegDataPreProcessor:
             )
         if self.size is not None:
             object.__setattr__(self, "size", pair_of(self.size, f"{name}: size"))
+        expect({} if self.test_cfg is None else self.test_cfg, Mapping, f"{name}: test_cfg is a mapping")
         tests: dict[str, Any] = dict(self.test_cfg or {})
         for key in tests:
             if key not in ("size", "size_divisor"):
