@@ -146,7 +146,7 @@ def text_of(value: Any) -> str:
             "yes", "no", "on", "off", "true", "false", "null", "y", "n",
         )  # fmt: skip
         return value if plain else "'" + value.replace("'", "''") + "'"
-    if isinstance(value, list):
+    if isinstance(value, list | tuple):
         return "[" + ", ".join(map(text_of, value)) + "]"
     return "null" if value is None else repr(value)
 

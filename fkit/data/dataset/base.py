@@ -8,7 +8,7 @@ from typing import Any, ClassVar, cast
 
 import numpy as np
 
-from fkit.data.dataset.facts import fixed
+from fkit.data.dataset.facts import fixed, plain
 from fkit.data.dataset.fault import Faults
 from fkit.data.dataset.indexed import PIPELINE, Pipeline, checked
 from fkit.data.dataset.joined import joined, prefixes_of
@@ -97,6 +97,7 @@ class BaseDataset:
         put["data_prefix"] = prefixes_of(self.data_root, self.data_prefix, f"{name}: data_prefix")
         put["filter_cfg"] = None if self.filter_cfg is None else fixed(self.filter_cfg)
         put["indices"] = _indices(self.indices, name)
+        put["_told"] = self._lines(self.metainfo or EMPTY)
         put["said"] = self._said()
         put["metainfo"] = self._merged(EMPTY)
         put["faults"] = Faults(self.ann_file or name, self.on_error)
@@ -259,20 +260,20 @@ class BaseDataset:
 
     # how
 
+    @property
+    def told(self) -> Mapping[str, Any]:
+        """What the argument ``metainfo`` said."""
+        return vars(self)["_told"]
+
     def _said(self) -> Mapping[str, Any]:
-        """What the argument ``metainfo`` adds to the class's."""
-        known = fixed(self.METAINFO)
-        return frozen(
-            {
-                key: value
-                for key, value in fixed(self._lines(self.metainfo or EMPTY)).items()
-                if key not in known or known[key] != value
-            }
-        )
+        """What it adds to the class's, in values that can be compared."""
+        known = plain(self.METAINFO)
+        new = {key: plain(value) for key, value in self.told.items()}
+        return frozen({key: value for key, value in new.items() if key not in known or known[key] != value})
 
     def _merged(self, of_file: Mapping[str, Any]) -> Mapping[str, Any]:
         expect(of_file, Mapping, f"{self.ann_file}: metainfo is a mapping")
-        return frozen({**fixed(of_file), **fixed(self._lines(self.METAINFO)), **self.said})
+        return frozen({**fixed(of_file), **fixed(self._lines(self.METAINFO)), **fixed(self.told)})
 
     @staticmethod
     def _lines(metainfo: Mapping[str, Any]) -> dict[str, Any]:

@@ -11,7 +11,7 @@ from fkit.tree.check import expect
 from fkit.tree.error import FkitFileNotFoundError
 from fkit.tree.frozen import frozen
 
-__all__ = ["Facts", "fixed", "names_of_facts"]
+__all__ = ["Facts", "fixed", "names_of_facts", "plain"]
 
 
 class Facts(Mapping[str, Any]):
@@ -93,6 +93,19 @@ def fixed(value: Any) -> Any:
         copy.setflags(write=False)
         return copy
     return value
+
+
+def plain(value: Any) -> Any:
+    """A value of metainfo as one that can be compared: `fixed`, with tuples in place of arrays.
+
+    Example:
+        >>> plain({"sigmas": np.zeros(2)})
+        frozendict.frozendict({'sigmas': (0.0, 0.0)})
+    """
+    value = fixed(value.tolist() if isinstance(value, (np.ndarray, np.generic)) else value)
+    if isinstance(value, Mapping):
+        return frozen({key: plain(item) for key, item in cast("Mapping[Any, Any]", value).items()})
+    return tuple(plain(item) for item in cast("tuple[Any, ...]", value)) if isinstance(value, tuple) else value
 
 
 def _read(name: str) -> Mapping[str, Any]:

@@ -1,23 +1,25 @@
 """The pipeline of a dataset made of datasets: each sample goes through the pipeline of the one it is of."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
 from fkit.data.dataset.indexed import Indexed
+from fkit.data.dataset.own import check_dataset
 from fkit.data.transform.transform import Compose, Fetch, Holder, Sample, replaced
 from fkit.tree.check import expect
-from fkit.tree.error import FkitValueError
+from fkit.tree.error import FkitKeyError, FkitValueError
 
-__all__ = ["Routed"]
+__all__ = ["Others", "Routed", "inner_sample"]
 
 
-class _Others(Fetch):
+class Others(Fetch):
     """The raw samples of one part: what its pipeline mixes in is of the same part."""
 
     def __init__(self, dataset: Indexed) -> None:
+        check_dataset(dataset)
         self.dataset = dataset
 
     def __call__(self, index: int) -> Sample:
@@ -64,19 +66,22 @@ class Routed(Holder):
         return tuple(one if isinstance(one, Compose) else Compose() for one in pipelines)
 
     def draw(self, sample: Sample, rng: np.random.Generator | None, fetch: Fetch | None) -> Any:
-        place, inner = _inner(sample)
-        return self.parts[place].draw(inner, rng, _Others(self.datasets[place]))
+        place, inner = inner_sample(sample)
+        return self.parts[place].draw(inner, rng, Others(self.datasets[place]))
 
     def apply(self, sample: Sample, params: Any) -> Sample:
-        place, inner = _inner(sample)
+        place, inner = inner_sample(sample)
         return self.parts[place].apply(inner, params)
 
     def __call__(self, sample: Sample, rng: np.random.Generator | None = None, fetch: Fetch | None = None) -> Sample:
-        place, inner = _inner(sample)
-        return self.parts[place](inner, rng, _Others(self.datasets[place]))
+        place, inner = inner_sample(sample)
+        return self.parts[place](inner, rng, Others(self.datasets[place]))
 
 
-def _inner(sample: Sample) -> tuple[int, Sample]:
+def inner_sample(sample: Sample) -> tuple[int, Sample]:
     """Which part a sample is of, and the sample as that part gives it."""
-    source = sample["dataset_source"]
+    expect(sample, Mapping, "`sample` is a mapping")
+    source = sample.get("dataset_source")
+    if not isinstance(source, tuple) or not source:
+        raise FkitKeyError("the sample does not say of which dataset it is: it is of no dataset of datasets.")
     return source[0], replaced(sample, dataset_source=source[1:])

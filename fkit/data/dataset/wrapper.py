@@ -27,10 +27,12 @@ __all__ = [
     "ClassBalancedDataset",
     "ConcatDataset",
     "DetConcatDataset",
+    "Passing",
     "RepeatDataset",
     "Subset",
     "Wrapper",
     "cat_ids_of",
+    "parts_of",
 ]
 
 One = Annotated[Any, Built("datasets")]
@@ -57,26 +59,6 @@ class Wrapper:
 
     def __len__(self) -> int:
         raise NotImplementedError
-
-    @cached_property
-    def pipeline(self) -> Compose:
-        """The parts' pipeline, or where they differ one that sends each sample through its part's."""
-        return Routed.of(self.parts)
-
-    @property
-    def metainfo(self) -> Mapping[str, Any]:
-        """What is known of the whole: the first part's."""
-        return frozen(fixed(getattr(self.parts[0], "metainfo", EMPTY)))
-
-    @property
-    def test_mode(self) -> bool:
-        """Whether a sample that is dropped is an error."""
-        return any(getattr(part, "test_mode", False) for part in self.parts)
-
-    @property
-    def max_refetch(self) -> int:
-        """How many others the loader tries in place of a sample that is dropped."""
-        return max(int(getattr(part, "max_refetch", 1000)) for part in self.parts)
 
     @property
     def of_others(self) -> bool:
@@ -122,8 +104,32 @@ class Wrapper:
         return frozen(self.get_data_info(index))
 
 
+class Passing(Wrapper):
+    """A dataset of datasets that says what its parts say."""
+
+    @cached_property
+    def pipeline(self) -> Compose:
+        """The parts' pipeline, or where they differ one that sends each sample through its part's."""
+        return Routed.of(self.parts)
+
+    @property
+    def metainfo(self) -> Mapping[str, Any]:
+        """What is known of the whole: the first part's."""
+        return frozen(fixed(getattr(self.parts[0], "metainfo", EMPTY)))
+
+    @property
+    def test_mode(self) -> bool:
+        """Whether a sample that is dropped is an error."""
+        return any(getattr(part, "test_mode", False) for part in self.parts)
+
+    @property
+    def max_refetch(self) -> int:
+        """How many others the loader tries in place of a sample that is dropped."""
+        return max(int(getattr(part, "max_refetch", 1000)) for part in self.parts)
+
+
 @dataclass(frozen=True)
-class ConcatDataset(Wrapper):
+class ConcatDataset(Passing):
     """Datasets one after the other.
 
     Args:
@@ -147,17 +153,11 @@ class ConcatDataset(Wrapper):
 
     def __post_init__(self) -> None:
         name = type(self).__name__
-        several: Any = self.datasets
-        if isinstance(several, (str, Mapping)) or not isinstance(several, Sequence):
-            raise FkitTypeError(f"{name}: datasets is a list of datasets, not {quoted(several)}.")
-        if not several:
-            raise FkitValueError(f"{name}: datasets is empty.", repair="Name at least one.")
-        for part in cast("Sequence[Any]", several):
-            _check_part(part, name)
+        parts = parts_of(self.datasets, name)
         keys = self.ignore_keys
         expect(keys, (str, list, tuple, type(None)), f"{name}: ignore_keys is a list of keys of metainfo")
         expect(self.lazy_init, bool, f"{name}: lazy_init is True or False")
-        object.__setattr__(self, "datasets", tuple(cast("Sequence[Any]", several)))
+        object.__setattr__(self, "datasets", parts)
         object.__setattr__(self, "ignore_keys", (keys,) if isinstance(keys, str) else tuple(keys or ()))
         if not self.lazy_init:
             self.full_init()
@@ -212,7 +212,7 @@ class DetConcatDataset(ConcatDataset):
 
 
 @dataclass(frozen=True)
-class RepeatDataset(Wrapper):
+class RepeatDataset(Passing):
     """A dataset several times over: an epoch of a small one is over too soon.
 
     Args:
@@ -249,7 +249,7 @@ class RepeatDataset(Wrapper):
 
 
 @dataclass(frozen=True)
-class ClassBalancedDataset(Wrapper):
+class ClassBalancedDataset(Passing):
     """A dataset in which samples of rare classes come several times (Gupta et al. 2019, LVIS).
 
     With f(c) the share of samples that hold class c, a class is repeated r(c) = max(1, sqrt(oversample_thr / f(c))) times,
@@ -302,7 +302,7 @@ class ClassBalancedDataset(Wrapper):
 
 
 @dataclass(frozen=True)
-class Subset(Wrapper):
+class Subset(Passing):
     """Some samples of a dataset.
 
     Args:
@@ -332,6 +332,28 @@ class Subset(Wrapper):
 
     def __len__(self) -> int:
         return len(cast("tuple[int, ...]", self.indices))
+
+
+def parts_of(datasets: Any, name: str) -> tuple[Indexed, ...]:
+    """A list of datasets, looked at.
+
+    Raises:
+        FkitTypeError: it is no list, or one is no dataset. FkitValueError: it is empty.
+
+    Example:
+        >>> parts_of([], "ConcatDataset")
+        Traceback (most recent call last):
+        ...
+        fkit.tree.error.FkitValueError: ConcatDataset: datasets is empty.
+          Name at least one.
+    """
+    if isinstance(datasets, (str, Mapping)) or not isinstance(datasets, Sequence):
+        raise FkitTypeError(f"{name}: datasets is a list of datasets, not {quoted(datasets)}.")
+    if not datasets:
+        raise FkitValueError(f"{name}: datasets is empty.", repair="Name at least one.")
+    for part in cast("Sequence[Any]", datasets):
+        _check_part(part, name)
+    return tuple(cast("Sequence[Any]", datasets))
 
 
 def _check_part(part: Any, name: str) -> None:
