@@ -18,7 +18,15 @@ from fkit.data.transform.transform import Sample
 from fkit.fileio.io import load
 from fkit.fileio.line import list_from_file
 from fkit.tree.check import expect, expect_number
-from fkit.tree.error import FkitIndexError, FkitKeyError, FkitNotImplementedError, FkitTypeError, FkitValueError, quoted
+from fkit.tree.error import (
+    FkitFileNotFoundError,
+    FkitIndexError,
+    FkitKeyError,
+    FkitNotImplementedError,
+    FkitTypeError,
+    FkitValueError,
+    quoted,
+)
 from fkit.tree.facade import Instead
 from fkit.tree.frozen import EMPTY, frozen
 
@@ -194,6 +202,17 @@ class BaseDataset:
             self.full_init()
             return list(vars(self)["_store"])
         return vars(self)["_data_list"]
+
+    @property
+    def source_file(self) -> str:
+        """``ann_file``.
+
+        Raises:
+            FkitFileNotFoundError: none is named.
+        """
+        if not self.ann_file:
+            raise FkitFileNotFoundError(f"{type(self).__name__}: no annotation file is named.", repair="Set ann_file.")
+        return self.ann_file
 
     @property
     def scratch(self) -> dict[str, Any]:

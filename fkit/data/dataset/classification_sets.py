@@ -47,6 +47,7 @@ class _Whole(BaseClsDataset):
         prefix: Any = self.data_prefix
         if isinstance(prefix, str):
             vars(self)["data_prefix"] = {"root": prefix}
+        expect(self.data_prefix, Mapping, f"{type(self).__name__}: data_prefix is a mapping of folders")
         _need_root(self.data_root or self.data_prefix.get("root"), type(self).__name__)
         super().__post_init__()
 

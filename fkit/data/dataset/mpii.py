@@ -50,7 +50,7 @@ class MpiiDataset(BaseCocoStyleDataset):
         super().__post_init__()
 
     def read(self) -> tuple[list[Row], list[Row]]:
-        rows: Any = load(self.ann_file, "json", backend_args=self.backend_args)
+        rows: Any = load(self.source_file, "json", backend_args=self.backend_args)
         if not isinstance(rows, list):
             raise FkitTypeError(f"{self.ann_file}: MPII's annotations are a list.")
         heads = _heads(self.headbox_file) if self.headbox_file else None

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from fkit.data.dataset.facts import Facts
 from fkit.data.dataset.keypoints import box_of_center
 from fkit.data.dataset.pose import BaseCocoStyleDataset, Row, clipped_box, counted
+from fkit.tree.check import expect
 from fkit.tree.error import FkitKeyError, FkitValueError
 from fkit.tree.frozen import frozen
 
@@ -237,6 +238,7 @@ class DeepFashionPoseDataset(BaseCocoStyleDataset):
     subset: str = ""
 
     def __post_init__(self) -> None:
+        expect(self.subset, str, "DeepFashionDataset: subset is text")
         if self.subset not in self.KINDS:
             raise FkitValueError(
                 f"DeepFashionDataset: subset = {self.subset!r} is unknown.",

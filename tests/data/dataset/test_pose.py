@@ -174,7 +174,7 @@ def test_metainfo_of_files(tmp_path: Path):
         f"dataset_info = dict(dataset_name='own', keypoint_info={points}, skeleton_info={{0: dict(link=('a', 'b'))}}, joint_weights=[1, 2], sigmas=[])"
     )
     own = sets.CocoPoseDataset(written(tmp_path, [person(3, 4, 2)]), metainfo={"from_file": str(tmp_path / "own.py")})
-    assert own.metainfo["flip_pairs"] == ((1, 0),) and own[0]["dataset_keypoint_weights"].tolist() == [1, 2]
+    assert own.metainfo["flip_pairs"] == ((1, 0), (0, 1)) and own[0]["dataset_keypoint_weights"].tolist() == [1, 2]
     with pytest.raises(FkitError, match=r"the kit knows no keypoints of 'halpe27'.\n  Did you mean 'halpe26'"):
         sets.HalpeDataset(file, metainfo={"from_file": "configs/_base_/datasets/halpe27.py"})
     with pytest.raises(KeyError, match="metainfo of keypoints has no 'skeleton_info'"):
