@@ -10,12 +10,13 @@ from numpy.typing import NDArray
 
 from fkit.data.transform.content import image_of
 from fkit.data.transform.transform import Sample, Transform, replaced
-from fkit.image.photometry import imnormalize_, normal_table
 from fkit.tree.check import expect, expect_number
 from fkit.tree.error import FkitValueError
 from fkit.tree.frozen import frozen
 
 __all__ = ["Normalize", "ToUnit"]
+
+_CHANNELS = 4  # more go by numpy
 
 
 @dataclass(frozen=True)
@@ -42,7 +43,7 @@ class ToUnit(Transform):
 class Normalize(Transform):
     """``img`` as float32, ``(img - mean) / std`` a channel; mmcv 2.x's Normalize.
 
-    uint8 goes through a table of the 256 levels, made once.
+    All is one product of each pixel with a matrix: the turn of the channels, the factors, the shift.
 
     Args:
         mean: one number a channel, in the units and channel order of the answer.
@@ -59,7 +60,7 @@ class Normalize(Transform):
     mean: Sequence[float] = (0.0,)
     std: Sequence[float] = (1.0,)
     to_rgb: bool = True
-    table: NDArray[np.float32] = field(init=False, repr=False, compare=False)
+    matrix: NDArray[np.float32] = field(init=False, repr=False, compare=False)
     note: Sample = field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
@@ -71,10 +72,12 @@ class Normalize(Transform):
             raise FkitValueError(f"Normalize: std = {list(std)}: each is above 0.")
         object.__setattr__(self, "mean", mean)
         object.__setattr__(self, "std", std)
-        # the reference keeps both in float32, and counts with them in float64
-        rows = {"mean": np.array(mean, np.float32), "std": np.array(std, np.float32)}
-        object.__setattr__(self, "table", normal_table(rows["mean"], rows["std"], len(mean)))
-        object.__setattr__(self, "note", frozen({**rows, "to_rgb": self.to_rgb}))
+        factors = np.eye(len(mean)) / np.array(std)[:, None]
+        turned = factors[:, ::-1] if self.to_rgb and len(mean) == 3 else factors
+        shift = -(factors @ np.array(mean))[:, None]
+        object.__setattr__(self, "matrix", np.hstack((turned, shift)).astype(np.float32))
+        rows = {"mean": np.array(mean, np.float32), "std": np.array(std, np.float32), "to_rgb": self.to_rgb}
+        object.__setattr__(self, "note", frozen(rows))
 
     def apply(self, sample: Sample, params: Any) -> Sample:
         img = image_of(sample)
@@ -84,11 +87,11 @@ class Normalize(Transform):
                 f"the image has {channels} channels and mean {len(self.mean)} numbers.",
                 repair="Give one number a channel, or load with the color_type that has as many channels.",
             )
-        swap = self.to_rgb and channels == 3
-        if img.dtype == np.uint8 and img.size:
-            done = cv2.LUT(cv2.cvtColor(img, cv2.COLOR_BGR2RGB) if swap else img, self.table).reshape(img.shape)
+        wide = img.astype(np.float32)
+        if img.size and channels <= _CHANNELS:
+            done = cv2.transform(wide, self.matrix).reshape(img.shape)
         else:
-            done = imnormalize_(img.astype(np.float32), self.note["mean"], self.note["std"], swap)
+            done = wide * np.diagonal(self.matrix) + self.matrix[:, -1]
         return replaced(sample, img=done, img_norm_cfg=self.note)
 
 

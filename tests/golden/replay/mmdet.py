@@ -28,8 +28,8 @@ class Numbers(np.random.Generator):
         return self.recorded.draw()
 
     def integers(self, low: int, high: int | None = None, **more: Any) -> Any:
-        if self.recorded.draws[0]["fn"] == "np.random.choice":
-            return list(self.choices).index(self.recorded.draw())
+        if high is None:
+            return list(self.choices).index(self.recorded.draw("np.random.choice"))
         return self.recorded.draw("np.random.randint")
 
 
