@@ -90,6 +90,7 @@ SURFACE = {
     "fkit.data.sampler": {"Sampler": "a protocol"},
     "fkit.data.loader": {},
     "fkit.data.source": {},
+    "fkit.data.memory": {},
     "fkit.data.job": {"Workers": "a protocol"},
     "fkit.data.ambient": {},
     "fkit.data.transform.mixup": dict.fromkeys(("offset_of", "overlaid"), "of the room: what mix-up is made of"),

@@ -13,6 +13,8 @@ Four sides take turns in short blocks, each round in another order, one thread e
     fkit     the dataset's pipeline, drawn and applied, as a loader's worker runs it
     mmcv     mmcv-lite's transforms (2.1.0) in an interpreter of its own (``--peer``), beside a ``decode`` of its own
 
+All but mmcv run in a process that keeps its freed memory, as a loader's workers do (fkit.data.memory).
+
 Printed is CPU time, as medians over rounds with the quartiles in brackets: ms an image, images a second, and the ratio to the
 decoding of the same round; then how many times as fast as mmcv fkit is. At the end, what a worker's private memory grows by as the
 dataset does: annotations are shared, not copied.
@@ -110,7 +112,9 @@ def ours(rows: list[dict[str, Any]], scale: tuple[int, int]) -> Callable[[], Any
     import numpy as np
 
     import fkit
+    from fkit.data.memory import keep_memory
 
+    keep_memory()
     registry = fkit.registry()
     steps = fkit.build({"type": "Compose", "transforms": chain(scale)}, registry, "transforms", scope="mmdet")
     samples = [fkit.Config(row) for row in rows]

@@ -22,6 +22,7 @@ from torch.multiprocessing import get_all_start_methods, get_context
 from torch.utils.data import DataLoader, Dataset
 
 from fkit.backend.torch.interop import walk
+from fkit.data.memory import keep_memory
 from fkit.edge.output import Screened
 from fkit.structures.batch import Batch
 from fkit.tree.error import FkitError, FkitValueError, RunError
@@ -221,6 +222,7 @@ def _context(method: str) -> Any:
 
 
 def _settle(cv2_threads: int | None, _: int) -> None:
+    keep_memory()
     if cv2_threads is not None:
         import cv2
 

@@ -13,6 +13,7 @@ from fkit.tree.error import FkitKeyError, FkitTypeError, FkitValueError, quoted
 
 __all__ = [
     "OBJECTS",
+    "OPENCV",
     "as_boxes",
     "clip_boxes",
     "flip_boxes",
@@ -32,8 +33,8 @@ Boxes = NDArray[Any]
 OBJECTS = ("gt_bboxes", "gt_bboxes_labels", "gt_ignore_flags", "gt_masks", "gt_keypoints", "gt_instances_ids")
 """The keys of a sample that hold one row an object."""
 
-# what OpenCV resizes and turns; other whole numbers go by int32
-_OPENCV = frozenset(("uint8", "int8", "uint16", "int16", "float32", "float64"))
+# dtypes that OpenCV resizes, turns and splits; other whole numbers go by int32
+OPENCV = frozenset(("uint8", "int8", "uint16", "int16", "float32", "float64"))
 
 
 def image_of(sample: Sample) -> NDArray[Any]:
@@ -190,6 +191,6 @@ def resize_map(img: NDArray[Any], size: tuple[int, int], interpolation: int = cv
         >>> resize_map(np.array([[1, 9]]), (4, 1)).tolist()
         [[1, 1, 9, 9]]
     """
-    plain = img if img.dtype.name in _OPENCV else img.astype(np.int32)
+    plain = img if img.dtype.name in OPENCV else img.astype(np.int32)
     resized = cv2.resize(plain, size, interpolation=interpolation)
     return resized.reshape(size[1], size[0], *img.shape[2:]).astype(img.dtype, copy=False)

@@ -8,7 +8,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from fkit.data.transform.content import as_boxes, flip_boxes, homography, image_of, maps_of
+from fkit.data.transform.content import OPENCV, as_boxes, flip_boxes, homography, image_of, maps_of
 from fkit.data.transform.draw import needed
 from fkit.data.transform.transform import Fetch, Sample, Transform, replaced
 from fkit.image.warp import DIRECTIONS, imflip
@@ -17,8 +17,7 @@ from fkit.tree.error import FkitValueError
 
 __all__ = ["RandomFlip", "flip_points", "flipped"]
 
-# what OpenCV flips, in a fraction of the time that numpy takes to copy such a view
-_OPENCV = frozenset(("uint8", "int8", "uint16", "int16", "int32", "float32", "float64"))
+# of these OpenCV flips a picture in a fraction of the time that numpy takes to copy such a view
 _CHANNELS = 4
 
 
@@ -110,7 +109,7 @@ def flipped(img: NDArray[Any], direction: str) -> NDArray[Any]:
         [[4, 3], [2, 1]]
     """
     view = imflip(img, direction)
-    if img.dtype.name in _OPENCV and img.size and (img.ndim == 2 or img.shape[2] <= _CHANNELS):
+    if img.dtype.name in OPENCV and img.size and (img.ndim == 2 or img.shape[2] <= _CHANNELS):
         return cv2.flip(img, (1, 0, -1)[DIRECTIONS.index(direction)]).reshape(img.shape)
     return np.ascontiguousarray(view)
 

@@ -1,0 +1,32 @@
+"""A worker's memory: what is freed is kept, so that the next picture costs no fresh pages."""
+
+import subprocess
+import sys
+
+import pytest
+
+CHILD = """
+import resource, sys
+import numpy as np
+from fkit.data.memory import keep_memory
+
+if sys.argv[1] == "keep":
+    assert keep_memory()
+rows = [np.ones(3_000_000, np.uint8) for _ in range(3)]
+del rows
+before = resource.getrusage(resource.RUSAGE_SELF).ru_minflt
+for _ in range(10):
+    np.ones(3_000_000, np.uint8)
+    rows = [np.ones(3_000_000, np.uint8) for _ in range(3)]
+    del rows
+print(resource.getrusage(resource.RUSAGE_SELF).ru_minflt - before)
+"""
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="glibc's settings")
+def test_memory_that_is_kept_is_not_asked_for_anew():
+    kept, given_back = (
+        int(subprocess.run([sys.executable, "-c", CHILD, word], capture_output=True, text=True, check=True).stdout)
+        for word in ("keep", "default")
+    )
+    assert kept < 500 < given_back  # pages of 4 KB; an array has 733
