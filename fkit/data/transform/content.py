@@ -76,6 +76,7 @@ def as_boxes(sample: Sample, key: str = "gt_bboxes") -> Boxes | None:
         >>> as_boxes({"gt_bboxes": np.array([[1, 2, 3, 4]])}).dtype
         dtype('float32')
     """
+    expect(sample, Mapping, "`sample` is a mapping")
     boxes: Any = sample.get(key)
     if boxes is None:
         return None
