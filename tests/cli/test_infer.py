@@ -437,7 +437,7 @@ def own(photos):
 @pytest.mark.parametrize(
     ("answer", "code", "want"),
     [
-        ("boxes", 2, "the model predicts 'boxes'; what can be drawn are a classifier's predictions"),
+        ("boxes", 2, "the model predicts 'boxes'; what can be drawn is a mapping"),
         ("flat", 2, "pred_score is int64(3,): the scores of a classifier are (images, classes)"),
         ("few", 2, "the model was given 3 images, and predicted 1"),
         ("raise", 1, "image 1, batch of 3: the model raised ValueError: no answer"),
