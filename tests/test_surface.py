@@ -72,6 +72,7 @@ SURFACE = {
     "fkit.data.dataset.fault": {},
     "fkit.data.dataset.indexed": {"Indexed": "a protocol"},
     "fkit.data.dataset.joined": {},
+    "fkit.data.dataset.mix": {},
     "fkit.data.dataset.keypoints": {},
     "fkit.data.dataset.mpii": {},
     "fkit.data.dataset.pose": {"Row": "a type"},

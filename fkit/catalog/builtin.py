@@ -5,6 +5,7 @@ from typing import Final
 from fkit.catalog.datasets import DATASETS
 from fkit.catalog.entry import Entry, Lazy
 from fkit.catalog.loader import LOADERS
+from fkit.catalog.mixing import MIXING
 from fkit.catalog.pose import POSE
 from fkit.catalog.registry import Registry
 from fkit.catalog.transform import LOADING, OWN
@@ -169,42 +170,6 @@ _SCHEDULES = (
 
 _DATA = (
     ("transforms", "Compose", "fkit.data.transform.transform:Compose", None, None),
-    ("transforms", "Albu", "fkit.data.transform.albu:Albu", None, None),
-    ("transforms", "Albumentation", "fkit.data.transform.albu:Albumentation", None, None),
-    ("transforms", "AutoAugment", "fkit.data.transform.policy:AutoAugment", None, None),
-    ("transforms", "AutoContrast", "fkit.data.transform.colour:AutoContrast", None, None),
-    ("transforms", "Brightness", "fkit.data.transform.colour:Brightness", None, None),
-    ("transforms", "Color", "fkit.data.transform.colour:Color", None, None),
-    ("transforms", "ColorTransform", "fkit.data.transform.colour:ColorTransform", None, None),
-    ("transforms", "Contrast", "fkit.data.transform.colour:Contrast", None, None),
-    ("transforms", "Equalize", "fkit.data.transform.colour:Equalize", None, None),
-    ("transforms", "GeomTransform", "fkit.data.transform.warp:GeomTransform", None, None),
-    ("transforms", "Invert", "fkit.data.transform.colour:Invert", None, None),
-    ("transforms", "Posterize", "fkit.data.transform.colour:Posterize", None, None),
-    ("transforms", "RandAugment", "fkit.data.transform.policy:RandAugment", None, None),
-    ("transforms", "Rotate", "fkit.data.transform.warp:Rotate", None, None),
-    ("transforms", "Sharpness", "fkit.data.transform.colour:Sharpness", None, None),
-    ("transforms", "ShearX", "fkit.data.transform.warp:ShearX", None, None),
-    ("transforms", "ShearY", "fkit.data.transform.warp:ShearY", None, None),
-    ("transforms", "Solarize", "fkit.data.transform.colour:Solarize", None, None),
-    ("transforms", "SolarizeAdd", "fkit.data.transform.colour:SolarizeAdd", None, None),
-    ("transforms", "TranslateX", "fkit.data.transform.warp:TranslateX", None, None),
-    ("transforms", "TranslateY", "fkit.data.transform.warp:TranslateY", None, None),
-    ("transforms", "CachedMixUp", "fkit.data.transform.mixup:CachedMixUp", None, None),
-    ("transforms", "CachedMosaic", "fkit.data.transform.mosaic:CachedMosaic", None, None),
-    ("transforms", "CopyPaste", "fkit.data.transform.paste:CopyPaste", None, None),
-    ("transforms", "MixUp", "fkit.data.transform.mixup:MixUp", None, None),
-    ("transforms", "Mosaic", "fkit.data.transform.mosaic:Mosaic", None, None),
-    ("transforms", "PhotoMetricDistortion", "fkit.data.transform.distortion:PhotoMetricDistortion", None, None),
-    ("transforms", "RandomAffine", "fkit.data.transform.affine:RandomAffine", None, None),
-    ("transforms", "YOLOXHSVRandomAug", "fkit.data.transform.distortion:YOLOXHSVRandomAug", None, None),
-    ("transforms", "KeyMapper", "fkit.data.transform.mapping:KeyMapper", None, None),
-    ("transforms", "MultiBranch", "fkit.data.transform.composition:MultiBranch", None, None),
-    ("transforms", "ProposalBroadcaster", "fkit.data.transform.mapping:ProposalBroadcaster", None, None),
-    ("transforms", "RandomApply", "fkit.data.transform.composition:RandomApply", None, None),
-    ("transforms", "RandomChoice", "fkit.data.transform.composition:RandomChoice", None, None),
-    ("transforms", "RandomOrder", "fkit.data.transform.composition:RandomOrder", None, None),
-    ("transforms", "TransformBroadcaster", "fkit.data.transform.mapping:TransformBroadcaster", None, None),
     ("transforms", "Normalize", "fkit.data.transform.photometry:Normalize", None, None),
     ("transforms", "ToUnit", "fkit.data.transform.photometry:ToUnit", None, None),
 )  # fmt: skip
@@ -271,7 +236,7 @@ _FILES = (
 
 _ROWS: tuple[tuple[str, str, str, str | None, str | None], ...] = (
     *_MODELS_TORCH, *_MODELS_JAX, *_HOOKS, *_OTHER_HOOKS, *_CONSTRUCTORS, *_SCHEDULES, *_DATA, *_GEOMETRY, *DATASETS, *LOADING, *OWN,
-    *_METRICS, *_FILES,
+    *MIXING, *_METRICS, *_FILES,
     *_WRITERS,
     *POSE,
     *LOADERS,

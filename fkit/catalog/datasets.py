@@ -19,6 +19,7 @@ _FILES = (
     ("detection", ("BaseDetDataset", "CocoDataset")),
     ("digits", ("Digits",)),
     ("files", ("ImageFiles",)),
+    ("mix", ("MultiImageMixDataset",)),
     ("mpii", ("MpiiDataset", "MpiiTrbDataset")),
     ("pose", ("BaseCocoStyleDataset",)),
     (

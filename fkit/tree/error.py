@@ -198,9 +198,11 @@ def is_full(error: BaseException | None) -> bool:
         >>> is_full(OSError(errno.ENOSPC, "No space left on device")), is_full(FkitError("no such key"))
         (True, False)
     """
-    while error is not None:
+    seen: set[int] = set()  # an error that is raised again may be the cause of its own cause
+    while error is not None and id(error) not in seen:
         if isinstance(error, OSError) and error.errno in _FULL:
             return True
+        seen.add(id(error))
         error = error.__cause__
     return False
 

@@ -9,12 +9,12 @@ import numpy as np
 
 from fkit.catalog.entry import Built
 from fkit.data.transform.draw import needed
-from fkit.data.transform.transform import Compose, Fetch, Holder, Sample, Transform
+from fkit.data.transform.transform import Compose, Fetch, Holder, Sample, Streams, Transform
 from fkit.tree.check import expect, expect_number
 from fkit.tree.error import FkitTypeError, FkitValueError, quoted
 from fkit.tree.frozen import frozen
 
-__all__ = ["Chosen", "MultiBranch", "RandomApply", "RandomChoice", "RandomOrder", "chances", "pipelines_of"]
+__all__ = ["Chosen", "Mixed", "MultiBranch", "RandomApply", "RandomChoice", "RandomOrder", "chances", "pipelines_of"]
 
 Steps = Annotated[Iterable[Any], Built("transforms")]
 
@@ -29,6 +29,24 @@ class Chosen(NamedTuple):
 
     which: Any
     params: tuple[Any, ...]
+
+
+@dataclass(frozen=True)
+class Mixed(Compose):
+    """Transforms one after the other, whose ``fetch`` gives other samples as they come into the first of them.
+
+    In a `Compose` the samples that a step fetches went through the steps before it; in this one through none of its steps.
+
+    Args:
+        transforms: the steps.
+
+    Example:
+        >>> Mixed([]).steps
+        ()
+    """
+
+    def streams(self, rng: np.random.Generator | None, fetch: Fetch | None) -> Streams:
+        return Streams(self.steps, rng, fetch, earlier=False)
 
 
 @dataclass(frozen=True)
