@@ -168,7 +168,17 @@ SURFACE = {
     "fkit.training.preprocess": {"Preprocess": "a protocol"},
     "fkit.training.mix": {"mixed": "of the room: arrays of a step"},
     "fkit.training.load": {"LoadFrom": "a tuple", "Loaded": "a tuple"},
+    "fkit.array.box": {},
     "fkit.metric.accuracy": {},
+    "fkit.metric.coco": {},
+    "fkit.metric.detection": dict.fromkeys(("Detections", "Objects"), "a tuple")
+    | dict.fromkeys(("recalls", "run_lengths"), "of the room: arithmetic on what metrics have checked"),
+    "fkit.metric.gathered": {"ratio": "of the room: arithmetic"},
+    "fkit.metric.ground": {"Ground": "a tuple", "ground_of": "of the room: rows of CocoMetric's own"},
+    "fkit.metric.sample": {},
+    "fkit.metric.segmentation": dict.fromkeys(
+        ("areas", "map_scores"), "of the room: arithmetic on what metrics have checked"
+    ),
     "fkit.metric.evaluator": {},
     "fkit.metric.metric": {},
     "fkit.metric.row": {},

@@ -205,6 +205,8 @@ _WRITERS = (
 
 _METRICS = (
     ("metrics", "Accuracy", "fkit.metric.accuracy:Accuracy", None, None),
+    ("metrics", "CocoMetric", "fkit.metric.coco:CocoMetric", None, None),
+    ("metrics", "IoUMetric", "fkit.metric.segmentation:IoUMetric", None, None),
 )  # fmt: skip
 
 _FILES = (

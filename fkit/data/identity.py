@@ -10,7 +10,7 @@ from fkit.structures.content import is_array
 from fkit.tree.check import expect
 from fkit.tree.error import FkitTypeError, quoted
 
-__all__ = ["changes", "classes_of", "describe"]
+__all__ = ["changes", "classes_of", "describe", "metainfo_of"]
 
 _SHOWN = 5
 
@@ -101,6 +101,22 @@ def classes_of(part: Any) -> list[str] | None:
     if isinstance(said, str) or not isinstance(said, Sequence):
         return None
     return [str(name) for name in cast("Sequence[Any]", said)]
+
+
+def metainfo_of(source: Source) -> Mapping[str, Any]:
+    """What a source's dataset says of itself; where it has no metainfo, its ``classes`` alone.
+
+    Example:
+        >>> from fkit.data.dataset import Digits
+        >>> metainfo_of(Loader(Digits("test"), batch_size=100))["classes"][:2]
+        ('0', '1')
+    """
+    expect(source, Source, "`source` is a source (fkit.Source.of makes one of batches)")
+    part: Any = source.dataset if isinstance(source, Loader) else source
+    metainfo: Any = getattr(part, "metainfo", None)
+    known = dict(cast("Mapping[str, Any]", metainfo)) if isinstance(metainfo, Mapping) else {}
+    classes = classes_of(part)
+    return {**known, "classes": tuple(classes)} if classes is not None else known
 
 
 def _fingerprint(part: Any) -> str | None:

@@ -7,15 +7,18 @@ from operator import itemgetter
 from typing import Any, cast
 
 import numpy as np
+from frozendict import frozendict
 from numpy.typing import NDArray
 
+from fkit.metric.gathered import Gathered
 from fkit.metric.metric import Metric, Targets, check_metric
+from fkit.metric.sample import META
 from fkit.structures.batch import Batch
 from fkit.tree.check import expect
 from fkit.tree.contract import title
 from fkit.tree.error import FkitTypeError, FkitValueError, quoted
 
-__all__ = ["Evaluator", "sample_ids"]
+__all__ = ["Evaluator", "get_metric_value", "sample_ids", "truth"]
 
 _NUMBER = itemgetter("sample_idx")
 
@@ -77,6 +80,17 @@ class Evaluator:
         parts = cast("Sequence[Any]", cfg) if isinstance(cfg, Sequence) else (cast(Any, cfg),)
         return Evaluator(tuple(build("metrics", part) if isinstance(part, Mapping) else part for part in parts))
 
+    def informed(self, metainfo: Mapping[str, Any]) -> "Evaluator":
+        """The evaluator whose metrics know a dataset's metainfo (its ``classes``): those of the kit that were given none.
+
+        Example:
+            >>> from fkit.metric.segmentation import IoUMetric
+            >>> Evaluator((IoUMetric(),)).informed({"classes": ("cell",)}).metrics[0].classes
+            ('cell',)
+        """
+        expect(metainfo, Mapping, "`metainfo` is a mapping")
+        return Evaluator(tuple(one.informed(metainfo) if isinstance(one, Gathered) else one for one in self.metrics))
+
     def empty(self) -> tuple[Any, ...]:
         """The state that has seen nothing: one a metric."""
         return tuple(metric.empty() for metric in self.metrics)
@@ -88,7 +102,7 @@ class Evaluator:
 
         Args:
             outputs: what ``program.predict`` gave, as host arrays.
-            targets: the batch's.
+            targets: the batch's, with its meta where a metric asks for that; see `truth`.
             ids: (N,) int64, which samples they are; see `sample_ids`.
             valid: the batch's masks; None where all is real.
         """
@@ -137,6 +151,41 @@ def _scores(metric: Metric, state: Any) -> Iterable[tuple[str, Any]]:
         if isinstance(score, str | bytes) or not (isinstance(score, numbers.Real) or hasattr(score, "__float__")):
             raise FkitTypeError(f"{who}.compute gives {name} = {quoted(score)}, which is no number.")
     return cast("Mapping[str, Any]", scores).items()
+
+
+def truth(batch: Batch) -> Targets:
+    """A batch's targets with its meta among them, as ``targets["meta"]``: one mapping a sample (``img_id``, ``img_path``).
+
+    Example:
+        >>> truth(Batch(np.zeros((1, 1)), {"gt_label": np.array([3])}, meta=({"img_id": 7},)))["meta"][0]["img_id"]
+        7
+    """
+    expect(batch, Batch, "`batch` is a Batch")
+    return frozendict({**batch.targets, META: batch.meta}) if batch.meta else batch.targets
+
+
+def get_metric_value(indicator: str, metrics: Mapping[str, Any]) -> Any:
+    """The number that a name stands for.
+
+    Args:
+        indicator: with a ``/`` the whole name ("coco/bbox_mAP"), without one what comes after the last ``/``.
+        metrics: numbers by name.
+
+    Raises:
+        FkitValueError: no number is of that name, or several are.
+
+    Example:
+        >>> get_metric_value("bbox_mAP", {"coco/bbox_mAP": 0.4, "coco/bbox_mAP_50": 0.6})
+        0.4
+    """
+    expect(indicator, str, "`indicator` is a number's name")
+    expect(metrics, Mapping, "`metrics` are numbers by name")
+    names = [name for name in metrics if indicator == (name if "/" in indicator else str(name).rpartition("/")[2])]
+    if len(names) == 1:
+        return metrics[names[0]]
+    if names:
+        raise FkitValueError(f"{indicator!r} may be {' or '.join(map(repr, names))}.", repair="Write the whole name.")
+    raise FkitValueError(f"no metric is called {indicator!r}.", value=indicator, choices=metrics, label="Metrics")
 
 
 def sample_ids(batch: Batch, first: int) -> NDArray[np.int64]:

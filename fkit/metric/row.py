@@ -1,15 +1,18 @@
 """What metrics gather: one row a sample, kept in pieces that are joined once, when the number is asked for."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 from numpy.typing import NDArray
 
+from fkit.structures.content import content, is_array
+from fkit.tree.check import expect
 from fkit.tree.error import FkitValueError
+from fkit.tree.frozen import frozen
 
-__all__ = ["Rows"]
+__all__ = ["Rows", "records"]
 
 Piece = tuple[NDArray[np.int64], NDArray[Any]]
 
@@ -45,7 +48,7 @@ class Rows:
         return rows
 
     def add(self, ids: Any, values: Any) -> "Rows":
-        """These rows and more: (n,) ids and (n, ...) values, which are copied.
+        """These rows and more: (n,) ids and (n, ...) values, which are copied; or (n,) objects, see `records`.
 
         Raises:
             FkitValueError: not as many ids as values.
@@ -80,8 +83,11 @@ class Rows:
         ids, values = self._whole()
         if bool((ids[1:] > ids[:-1]).all()):
             return ids, values
-        columns = values.reshape(len(values), -1).T
-        order = np.lexsort((*columns[::-1], ids))
+        if values.dtype == object:
+            order = np.array(sorted(range(len(ids)), key=lambda at: (int(ids[at]), _key(values[at]))), np.int64)
+        else:
+            columns = values.reshape(len(values), -1).T
+            order = np.lexsort((*columns[::-1], ids))
         ids, values = ids[order], values[order]
         first = np.ones(len(ids), bool)
         first[1:] = ids[1:] != ids[:-1]
@@ -99,7 +105,7 @@ class Rows:
         if self is other:
             return True
         pairs = zip(self._whole(), other._whole(), strict=True)
-        return self.count == other.count and all(np.array_equal(a, b) for a, b in pairs)
+        return self.count == other.count and all(content(a) == content(b) for a, b in pairs)
 
     __hash__ = None  # pyright: ignore[reportAssignmentType]
 
@@ -109,3 +115,27 @@ class Rows:
     def __reduce__(self) -> tuple[Any, ...]:
         """Travels as one piece: what points at thousands of nodes in a row is too deep to be written node by node."""
         return Rows.of, ((self._whole(),) if self.count else (),)
+
+
+def records(samples: Iterable[Any]) -> NDArray[Any]:
+    """What samples say where that differs in size, as rows: (n,) frozen mappings of arrays, numbers and text.
+
+    Example:
+        >>> rows = Rows().add([4, 2], records([{"boxes": np.zeros((n, 4))} for n in (3, 1)]))
+        >>> [len(record["boxes"]) for record in rows.table()[1]]
+        [1, 3]
+    """
+    expect(samples, Iterable, "`samples` are what samples say, one after the other")
+    several = [frozen(sample) for sample in samples]
+    column = np.empty(len(several), object)
+    column[:] = several
+    return column
+
+
+def _key(value: Any) -> Any:
+    """By what records are ordered: their contents, so that of two of one id each process takes the same."""
+    if isinstance(value, Mapping):
+        return tuple((str(name), _key(part)) for name, part in sorted(cast("Mapping[str, Any]", value).items()))
+    if is_array(value):
+        return str(value.dtype), str(value.shape), value.tobytes()
+    return type(value).__name__, repr(value)

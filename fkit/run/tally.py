@@ -6,7 +6,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from fkit.metric.evaluator import Evaluator, sample_ids
+from fkit.metric.evaluator import Evaluator, sample_ids, truth
 from fkit.run.attempt import attempt
 from fkit.structures.batch import Batch
 from fkit.training.backend import Backend
@@ -57,10 +57,9 @@ class Tally:
         """
         if self._bytes > _BYTES or len(self._waiting) >= _BATCHES:
             self._score()
-        targets = batch.targets
-        self._waiting.append(_Batch(number, outputs, targets, sample_ids(batch, self._count), batch.valid))
+        self._waiting.append(_Batch(number, outputs, truth(batch), sample_ids(batch, self._count), batch.valid))
         self._count += len(batch)
-        self._bytes += _size(outputs) + _size(targets)
+        self._bytes += _size(outputs) + _size(batch.targets)
 
     def metrics(self) -> Mapping[str, float]:
         """The scores of all.

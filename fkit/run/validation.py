@@ -4,6 +4,7 @@ from collections.abc import Callable, Generator, Iterable, Iterator, Mapping
 from typing import Any
 
 from fkit.array.random import host_fold, key
+from fkit.data.identity import metainfo_of
 from fkit.data.source import Source
 from fkit.run.attempt import attempt
 from fkit.run.effect import WriteStatus
@@ -103,6 +104,7 @@ def validation(fold: Fold, run: RunState, after: Position, data: Mapping[str, So
     if evaluator is None:
         raise FkitValueError(f"{what} needs an evaluator.", repair=f"Set {mode}_evaluator=dict(type='Accuracy'), say.")
     begun, source = run, source_of(data, mode)
+    evaluator = evaluator.informed(metainfo_of(source))
     place = f"validation after iteration {run.iteration}, batch" if fold.saves else "batch"
     scoring, program = fold.plan.scoring, fold.plan.program
     programs = {"": program, **{name: program._replace(predict=predict) for name, predict in program.beside.items()}}
