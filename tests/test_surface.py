@@ -46,19 +46,25 @@ SURFACE = {
     "fkit.data.codec.gaussian": dict.fromkeys(
         ("displacement_maps", "gaussian_maps", "offset_maps"), "of the room: arrays that codecs have checked"
     ),
+    "fkit.data.codec.hand": {},
     "fkit.data.codec.heatmap": {},
+    "fkit.data.codec.lifting": {},
     "fkit.data.codec.peak": dict.fromkeys(
         ("refined_dark", "refined_dark_udp", "refined_line"), "of the room: arrays that codecs have checked"
     ),
+    "fkit.data.codec.person": {"Jitter": "a tuple"},
     "fkit.data.codec.processor": {},
     "fkit.data.codec.regression": {},
     "fkit.data.codec.simcc": {},
+    "fkit.data.transform.pose.bottomup": {"Whirl": "a tuple"},
     "fkit.data.transform.pose.box": {},
     "fkit.data.transform.pose.colour": {},
+    "fkit.data.transform.pose.crop": {"Window": "a tuple"},
     "fkit.data.transform.pose.flip": {},
     "fkit.data.transform.pose.formatting": {},
     "fkit.data.transform.pose.keypoint": {},
     "fkit.data.transform.pose.matrix": {},
+    "fkit.data.transform.pose.mix": {},
     "fkit.data.transform.pose.target": {},
     "fkit.data.collate": {},
     "fkit.data.dataset": {"Indexed": "a protocol"},

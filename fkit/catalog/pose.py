@@ -8,6 +8,7 @@ POSE = (
     ("transforms", "GetBBoxCenterScale", "fkit.data.transform.pose.box:GetBBoxCenterScale", None, None),
     ("transforms", "HandRandomFlip", "fkit.data.transform.pose.flip:HandRandomFlip", None, None),
     ("transforms", "KeypointConverter", "fkit.data.transform.pose.keypoint:KeypointConverter", None, None),
+    ("transforms", "Mosaic", "fkit.data.transform.pose.mix:PoseMosaic", None, "mmpose"),
     ("transforms", "PackPoseInputs", "fkit.data.transform.pose.formatting:PackPoseInputs", None, None),
     ("transforms", "PhotometricDistortion", "fkit.data.transform.pose.colour:PhotometricDistortion", None, None),
     ("transforms", "RandomBBoxTransform", "fkit.data.transform.pose.box:RandomBBoxTransform", None, None),
@@ -17,9 +18,21 @@ POSE = (
     ("transforms", "SingleHandConverter", "fkit.data.transform.pose.keypoint:SingleHandConverter", None, None),
     ("transforms", "TopdownAffine", "fkit.data.transform.pose.box:TopdownAffine", None, None),
     *(
+        ("transforms", name, f"fkit.data.transform.pose.{file}:{name}", None, None)
+        for file, names in (
+            ("bottomup", ("BottomupGetHeatmapMask", "BottomupRandomAffine", "BottomupResize")),
+            ("crop", ("BottomupRandomChoiceResize", "BottomupRandomCrop")),
+            ("mix", ("YOLOXMixUp",)),
+        )
+        for name in names
+    ),
+    *(
         ("codecs", name, f"fkit.data.codec.{file}:{name}", None, None)
         for file, names in (
+            ("hand", ("Hand3DHeatmap",)),
             ("heatmap", ("MSRAHeatmap", "MegviiHeatmap", "UDPHeatmap")),
+            ("lifting", ("ImagePoseLifting", "MotionBERTLabel", "VideoPoseLifting")),
+            ("person", ("SPR", "AssociativeEmbedding", "DecoupledHeatmap")),
             ("processor", ("EDPoseLabel", "YOLOXPoseAnnotationProcessor")),
             ("regression", ("IntegralRegressionLabel", "RegressionLabel")),
             ("simcc", ("SimCCLabel",)),

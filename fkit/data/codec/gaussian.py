@@ -46,7 +46,7 @@ def gaussian_maps(
     maps = np.zeros((count, height, width), np.float32)
     weights = visible.copy()
     for person in range(persons):
-        spread = float(sigmas[person])
+        spread = max(float(sigmas[person]), 1e-3)  # of a person of no size: one pixel
         centre, low, high = _window(keypoints[person], spread, place)
         seen = visible[person] >= 0.5
         outside = (low >= (width, height)).any(axis=1) | (high < 0).any(axis=1)

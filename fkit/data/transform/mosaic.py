@@ -236,7 +236,16 @@ def joined(sample: Sample, parts: Iterable[Sample]) -> Sample:
 def lay(
     picture: NDArray[Any], canvas: NDArray[Any], right: int, down: int, place: int, centre: tuple[int, int]
 ) -> None:
-    """The picture on its quarter of the canvas, what is outside cut off."""
+    """Put a picture on its quarter of the canvas, which is written to; what is outside is cut off.
+
+    Example:
+        >>> canvas = np.zeros((2, 2))
+        >>> lay(np.ones((3, 3)), canvas, -2, -2, 0, (1, 1))
+        >>> canvas.tolist()
+        [[1.0, 0.0], [0.0, 0.0]]
+    """
+    expect(picture, np.ndarray, "`picture` is an array")
+    expect(canvas, np.ndarray, "`canvas` is an array")
     height, width = canvas.shape[:2]
     x, y = (min(max(centre[0], 0), width), min(max(centre[1], 0), height))
     left, end = (x, width) if place % 2 else (0, x)

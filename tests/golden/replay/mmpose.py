@@ -5,6 +5,7 @@ from typing import Any
 
 from frozendict import frozendict
 
+from fkit.data.transform.pose.bottomup import Whirl
 from fkit.data.transform.pose.box import BoxChange
 from fkit.data.transform.pose.colour import Photo
 
@@ -21,6 +22,11 @@ def box_change(recorded: Any, transform: Any, sample: Any) -> BoxChange:
     return BoxChange(*recorded.param("_get_transform_params"))
 
 
+def whirl(recorded: Any, transform: Any, sample: Any) -> Whirl:
+    shift, factor, degrees, shear = recorded.param("_get_transform_params")
+    return Whirl(shift, float(factor[0]), degrees, shear)
+
+
 def photo(recorded: Any, transform: Any, sample: Any) -> Photo:
     twice, bright, contrast, mode, swap, *amounts, hue, order = recorded.param("_random_flags")
     return Photo(
@@ -33,6 +39,7 @@ def photo(recorded: Any, transform: Any, sample: Any) -> Photo:
 
 
 PARAMS: Mapping[str, Callable[..., Any]] = frozendict(
+    BottomupRandomAffine=whirl,
     PhotometricDistortion=photo,
     PoseFlip=flip,
     RandomBBoxTransform=box_change,

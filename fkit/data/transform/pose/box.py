@@ -220,7 +220,7 @@ class TopdownAffine(Transform):
         wider = np.concatenate((wide, wide / ratio), axis=1)
         sides = np.where(wide > high * ratio, wider, np.concatenate((high * ratio, high), axis=1))
         centre, scale = sample["bbox_center"][0], sides[0]
-        degrees = float(sample["bbox_rotation"][0]) if "bbox_rotation" in sample else 0.0
+        degrees = sample["bbox_rotation"][0] if "bbox_rotation" in sample else 0.0
         matrix: NDArray[Any] = (udp_matrix if self.use_udp else warp_matrix)(centre, scale, degrees, self.input_size)
         changes: dict[str, Any] = {}
         if sample.get("keypoints") is not None:

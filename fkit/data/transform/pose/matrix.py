@@ -34,9 +34,9 @@ def warp_matrix(
     """
     _pairs(centre=centre, scale=scale, size=size)
     expect_number(degrees, "`degrees`")
-    angle = math.radians(degrees)
+    angle = np.deg2rad(degrees)
     middle = np.asarray(centre, np.float64)
-    way = np.array((math.cos(angle), math.sin(angle))) * (scale[0] * -0.5)
+    way = np.array((np.cos(angle), np.sin(angle)), np.float64) * (float(scale[0]) * -0.5)
     source, target = np.zeros((3, 2), np.float32), np.zeros((3, 2), np.float32)
     source[0], source[1] = middle, middle + way
     target[0], target[1] = (size[0] * 0.5, size[1] * 0.5), (0, size[1] * 0.5)
