@@ -100,6 +100,8 @@ STEPS: list[tuple[dict[str, Any], dict[str, Any]]] = [
     ({"type": "RandomFlip"}, {"type": "RandomFlip", "prob": 0.0}),
     ({"type": "RandomFlip", "flip_ratio": [0.3, 0.2], "direction": ["horizontal", "vertical"]}, {"type": "RandomFlip", "prob": [0.3, 0.2], "direction": ["horizontal", "vertical"]}),
     ({"type": "RandomCrop", "crop_size": (10, 20)}, {"type": "RandomCrop", "crop_size": (20, 10)}),
+    ({"type": "RandomCrop", "crop_size": (0.3, 0.7), "crop_type": "relative_range"}, {"type": "RandomCrop", "crop_size": (0.3, 0.7), "crop_type": "relative_range"}),
+    ({"type": "RandomCenterCropPad", "crop_size": (10, 20)}, {"type": "RandomCenterCropPad", "crop_size": (20, 10)}),
     ({"type": "Pad", "size": (10, 20)}, {"type": "OuterPad", "size": (20, 10)}),
     ({"type": "Mosaic", "img_scale": (480, 640), "pad_val": 114.0}, {"type": "Mosaic", "img_scale": (640, 480), "pad_val": 114.0}),
     ({"type": "RandomShift", "shift_ratio": 0.5, "max_shift_px": 8}, {"type": "RandomShift", "prob": 0.5, "max_shift_px": 8}),
@@ -297,3 +299,38 @@ def test_several_files_of_mmdet_are_a_dataset_each() -> None:
         ("a.json", "a"),
         ("b.json", "b"),
     ]
+
+
+def test_what_moves_boxes_moves_proposals() -> None:
+    steps = [
+        {"type": "LoadProposals"}, {"type": "Resize", "img_scale": (8, 8)}, {"type": "RandomFlip", "flip_ratio": 0.5},
+        {"type": "Pad", "size_divisor": 4}, {"type": "Collect", "keys": ["img", "proposals"]},
+    ]  # fmt: skip
+    cfg, _ = translate(Config({"data": {"train": {"type": "A", "img_prefix": "x", "pipeline": steps}}}))
+    new = cfg.train_dataloader.dataset.pipeline
+    assert [one.type for one in new] == ["LoadProposals", "ProposalBroadcaster", "OuterPad", "Collect"]
+    assert [one.type for one in new[1].transforms] == ["Resize", "RandomFlip"]
+
+
+def measured(dataset: str, **evaluation: Any) -> Any:
+    old = {
+        "type": dataset,
+        "ann_file": "a.json",
+        "img_prefix": "x",
+        "seg_prefix": "s",
+        "data_root": "d",
+        "pipeline": [],
+    }
+    return translate(Config({"data": {"val": old}, "total_epochs": 10, "evaluation": evaluation}))
+
+
+def test_metrics_by_the_dataset_and_intervals_that_change() -> None:
+    cfg, notes = measured("LVISV1Dataset", metric="bbox", interval=2, dynamic_intervals=[[8, 1]])
+    assert notes == () and cfg.val_evaluator == {"type": "LVISMetric", "ann_file": "d/a.json", "metric": "bbox"}
+    assert cfg.train_cfg.dynamic_intervals == [(8, 1)]
+    cfg, _ = measured("CocoPanopticDataset", metric=["PQ", "bbox"])
+    assert cfg.val_evaluator == [
+        {"type": "CocoPanopticMetric", "ann_file": "d/a.json", "seg_prefix": "d/s"},
+        {"type": "CocoMetric", "ann_file": "d/a.json", "metric": ["bbox"]},
+    ]
+    assert "format of its own" in measured("CustomDataset", metric="bbox")[1][0]

@@ -94,6 +94,12 @@ def evaluation(work: Work) -> Work:
         work = work.put("default_hooks.evaluation", hook, "evaluation")
     elif work.read("train_cfg") is not None:
         work = work.put("train_cfg.val_interval", interval, "evaluation.interval")
+    spans = table.pop("dynamic_intervals", None)
+    if spans is not None and work.read("train_cfg") is not None:
+        path = "evaluation.dynamic_intervals"
+        if not isinstance(spans, (list, tuple)) or not all(isinstance(span, (list, tuple)) for span in spans):
+            raise work.fail(path, f"{path} = {quoted(thaw(spans))} is no list of pairs (from when, interval).")
+        work = work.put("train_cfg.dynamic_intervals", [tuple(span) for span in spans], path)
     for key in ("save_best", "rule", "greater_keys", "less_keys", "out_dir"):
         value = table.pop(key, None)
         if value is not None:

@@ -142,6 +142,8 @@ def _detection(ledger: Ledger, row: Row) -> Any:
                 prefix[new] = value
                 part.put("data_prefix", prefix, old)
         _classes(part, "palette")
+        if part.name == "CustomDataset":
+            ledger.say(part, "type", "CustomDataset of mmdet 2.x reads a format of its own, which nothing reads today.")
         empty, least = part.take("filter_empty_gt", True), part.take("min_size")
         if not part.old.get("test_mode", not ledger.train):
             cfg = {"filter_empty_gt": empty, "min_size": 32}

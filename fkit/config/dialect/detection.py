@@ -66,9 +66,9 @@ def _flip(ledger: Ledger, row: Row) -> Any:
 
 
 def _crop(ledger: Ledger, row: Row) -> Any:
-    """RandomCrop of mmdet 2.x had (height, width), today's has (width, height); mmseg's, and a range, are as they were."""
+    """Crops of mmdet 2.x had (height, width), today's have (width, height); mmseg's, and ranges, are as they were."""
     size, kind = row.old.get("crop_size"), row.old.get("crop_type", "absolute")
-    if ledger.package == "mmdet" and kind != "absolute_range" and isinstance(size, (list, tuple)):
+    if ledger.package == "mmdet" and kind in ("absolute", "relative") and isinstance(size, (list, tuple)):
         row.put("crop_size", _turned(size))
     return row.node()
 
@@ -166,6 +166,7 @@ RULES: Mapping[str, Callable[[Ledger, Row], Any]] = frozendict(
     Resize=_resize,
     RandomFlip=_flip,
     RandomCrop=_crop,
+    RandomCenterCropPad=_crop,
     Pad=_pad,
     Mosaic=_mosaic,
     MixUp=_mosaic,

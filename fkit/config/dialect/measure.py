@@ -44,6 +44,8 @@ def evaluators(package: str | None, metric: Any, options: Table, dataset: Table)
     if all(name in _DETECTION for name in names):
         return [_coco(dataset, options, metric=metric)], options
     kind = str(dataset.get("type", ""))
+    if "PQ" in names and all(name in ("PQ", *_DETECTION) for name in names):
+        return _panoptic([name for name in names if name != "PQ"], options, dataset)
     if package == "mmpretrain" or names == ["accuracy"]:
         return _classification(names, options)
     if names == ["mAP"] and "Coco" in kind:
@@ -65,7 +67,20 @@ def _coco(dataset: Table, options: Table, **more: Any) -> Table:
     for old, new in (("jsonfile_prefix", "outfile_prefix"),):
         if old in options:
             options[new] = options.pop(old)
-    return {"type": "CocoMetric", "ann_file": _path(dataset), **more}
+    kind = "LVISMetric" if str(dataset.get("type", "")).startswith("LVIS") else "CocoMetric"
+    return {"type": kind, "ann_file": _path(dataset), **more}
+
+
+def _panoptic(names: list[str], options: Table, dataset: Table) -> tuple[list[Table], Table]:
+    """Panoptic quality, and boxes and masks beside it, whose annotations were ``ins_ann_file``."""
+    prefix: Any = dataset.get("data_prefix") or {}
+    instances = options.pop("ins_ann_file", None)
+    folder = str(prefix.get("seg", "")) if isinstance(prefix, dict) else ""
+    seg = os.path.join(str(dataset.get("data_root") or ""), folder)
+    several: list[Table] = [{"type": "CocoPanopticMetric", "ann_file": _path(dataset), "seg_prefix": seg}]
+    if names:
+        several.append({"type": "CocoMetric", "ann_file": instances or _path(dataset), "metric": names})
+    return several, options
 
 
 def _voc(name: str, kind: str, options: Table, dataset: Table) -> Table:

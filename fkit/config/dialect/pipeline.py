@@ -19,6 +19,7 @@ _RULES: Mapping[str, Mapping[str, Rule]] = frozendict(
     mmpose=pose.RULES,
 )
 _NESTED = ("transforms", "policies")
+_MOVING = ("Resize", "RandomResize", "RandomChoiceResize", "RandomFlip")
 
 
 def pipeline_of(ledger: Ledger, steps: Any) -> Any:
@@ -36,7 +37,24 @@ def pipeline_of(ledger: Ledger, steps: Any) -> Any:
         new += done if isinstance(done, list) and not isinstance(step, (list, tuple)) else [done]
     if ledger.package == "mmpose":
         new = pose.normalized(ledger, new)
+    if any(isinstance(step, dict) and cast(Any, step).get("type") == "LoadProposals" for step in new):
+        new = _with_proposals(ledger, new)
     return tuple(new) if isinstance(steps, tuple) else new
+
+
+def _with_proposals(ledger: Ledger, steps: Sequence[Any]) -> list[Any]:
+    """What moves boxes moved proposals too, which today are moved inside a ProposalBroadcaster."""
+    new: list[Any] = []
+    for step in steps:
+        if not isinstance(step, dict) or cast(Any, step).get("type") not in _MOVING:
+            new.append(step)
+        elif new and new[-1].get("type") == "ProposalBroadcaster":
+            new[-1] = ledger.new(
+                ledger.row(step), type="ProposalBroadcaster", transforms=[*new[-1]["transforms"], step]
+            )
+        else:
+            new.append(ledger.new(ledger.row(step), type="ProposalBroadcaster", transforms=[step]))
+    return new
 
 
 def _step(ledger: Ledger, step: Any) -> Any:
