@@ -100,7 +100,9 @@ SURFACE = {
     "fkit.data.memory": {},
     "fkit.data.job": {"Workers": "a protocol"},
     "fkit.data.ambient": {},
-    "fkit.data.transform.mixup": dict.fromkeys(("offset_of", "overlaid"), "of the room: what mix-up is made of"),
+    "fkit.data.transform.mixup": dict.fromkeys(
+        ("colour", "offset_of", "overlaid"), "of the room: what mix-up is made of"
+    ),
     "fkit.data.transform.mosaic": dict.fromkeys(
         ("boxes_in", "canvas_of", "fitted", "joined", "lay", "no_maps", "place_of"),
         "of the room: what mosaics are made of",

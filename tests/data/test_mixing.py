@@ -256,3 +256,12 @@ def test_images_of_two_sizes_are_not_pasted():
 def test_configs_build_them():
     cfg = {"type": "mmdet.Mosaic", "img_scale": (640, 640), "pad_val": 114.0}
     assert fkit.build(cfg, fkit.registry(), "transforms") == Mosaic()
+
+
+def test_what_fills_may_be_one_number_a_channel():
+    other = Mixture({**sample(1), "img": np.full((9, 20, 3), 80, np.uint8)}, 1.0, False, (0, 0))
+    one, three = (
+        CachedMixUp((48, 36), pad_val=fill).apply(sample(), other)["img"] for fill in (114.0, [114, 114, 114])
+    )
+    assert (one == three).all()
+    assert (CachedMixUp((48, 36), pad_val=(0, 114, 0)).apply(sample(), other)["img"] != one).any()

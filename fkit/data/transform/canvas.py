@@ -108,7 +108,7 @@ class RandomShift(Transform):
         max_shift_px: the largest shift either way.
         filter_thr_px: objects stay that are wider and higher than this after the shift; where none would, nothing is done.
 
-    Params: (right, down) in pixels, or None. Changes ``img``, ``gt_bboxes``, ``gt_bboxes_labels``, ``gt_ignore_flags``.
+    Params: (right, down) in pixels, or None. Changes ``img`` and the objects; there is no rule for what would come into maps.
 
     Example:
         >>> sample = {"img": np.ones((4, 4, 3), np.uint8), "gt_bboxes": np.float32([[0, 0, 3, 3]])}
@@ -149,6 +149,14 @@ class RandomShift(Transform):
             if not rows.any():
                 return sample
             changes.update(kept(sample, rows), gt_bboxes=moved[rows])
+        if any(maps_of(sample)):
+            raise FkitTypeError("RandomShift moves boxes, masks and keypoints; it has no rule for gt_seg_map.")
+        masks, points = (changes.get(name, sample.get(name)) for name in ("gt_masks", "gt_keypoints"))
+        if masks is not None:
+            across = masks.translate((height, width), right, "horizontal")
+            changes["gt_masks"] = across.translate((height, width), down, "vertical")
+        if points is not None:
+            changes["gt_keypoints"] = points + np.array((right, down, *(0,) * (points.shape[-1] - 2)), points.dtype)
         done = np.zeros_like(img)
         new = slice(max(down, 0), height + min(down, 0)), slice(max(right, 0), width + min(right, 0))
         old = slice(max(-down, 0), height - max(down, 0)), slice(max(-right, 0), width - max(right, 0))

@@ -16,7 +16,7 @@ from fkit.image.resize import imresize
 from fkit.tree.check import expect, expect_number
 from fkit.tree.error import FkitValueError
 
-__all__ = ["CachedMixUp", "MixUp", "Mixture", "offset_of", "overlaid"]
+__all__ = ["CachedMixUp", "MixUp", "Mixture", "colour", "offset_of", "overlaid"]
 
 
 class Mixture(NamedTuple):
@@ -43,7 +43,7 @@ class MixUp(Transform):
         img_scale: (width, height) that the other image is fitted into, its ratio kept.
         ratio_range: the least and the greatest factor of its size after that.
         flip_ratio: the other image stays as it is with this probability; else it is mirrored.
-        pad_val: what fills the rest.
+        pad_val: what fills the rest: a number, or one a channel.
         max_iters: samples that are tried until one has boxes.
         bbox_clip_border: clip boxes to the image.
 
@@ -63,7 +63,7 @@ class MixUp(Transform):
     img_scale: Sequence[int] = (640, 640)
     ratio_range: Sequence[float] = (0.5, 1.5)
     flip_ratio: float = 0.5
-    pad_val: float = 114.0
+    pad_val: float | Sequence[float] = 114.0
     max_iters: int = 15
     bbox_clip_border: bool = True
 
@@ -71,8 +71,11 @@ class MixUp(Transform):
         name = type(self).__name__
         object.__setattr__(self, "img_scale", size_of(name, self.img_scale))
         object.__setattr__(self, "ratio_range", limits(name, "ratio_range", self.ratio_range))
-        for word in ("flip_ratio", "pad_val"):
-            expect_number(getattr(self, word), f"{name}: {word}")
+        fills: Any = self.pad_val
+        for one in fills if isinstance(fills, (list, tuple)) else (fills,):
+            expect_number(one, f"{name}: pad_val")
+        object.__setattr__(self, "pad_val", tuple(fills) if isinstance(fills, list) else fills)
+        expect_number(self.flip_ratio, f"{name}: flip_ratio")
         expect_number(self.max_iters, f"{name}: max_iters", whole=True)
         expect(self.bbox_clip_border, bool, f"{name}: bbox_clip_border is True or False")
         if self.ratio_range[0] <= 0:
@@ -113,7 +116,7 @@ class MixUp(Transform):
         width, height = self.img_scale
         small, scale = fitted(other, (width, height))
         # of the dtype of a product with pad_val, which in the reference is not the picture's
-        sheet = np.ones((height, width, *other.shape[2:]), other.dtype) * self.pad_val
+        sheet = np.ones((height, width, *other.shape[2:]), other.dtype) * colour(self.pad_val)
         sheet[: small.shape[0], : small.shape[1]] = small
         size = (int(width * params.factor), int(height * params.factor))
         sheet = imresize(sheet, size).reshape(size[1], size[0], *other.shape[2:])
@@ -187,7 +190,17 @@ def offset_of(rng: np.random.Generator, size: tuple[int, int], img: NDArray[Any]
     return right, down
 
 
-def overlaid(img: NDArray[Any], sheet: NDArray[Any], offset: tuple[int, int], fill: float) -> NDArray[np.uint8]:
+def colour(value: Any) -> Any:
+    """A number as it is, one a channel as an array.
+
+    Example:
+        >>> colour(114.0), colour((1, 2)).tolist()
+        (114.0, [1.0, 2.0])
+    """
+    return np.array(value, np.float64) if isinstance(value, (tuple, list)) else value
+
+
+def overlaid(img: NDArray[Any], sheet: NDArray[Any], offset: tuple[int, int], fill: Any) -> NDArray[np.uint8]:
     """The mean of an image and of the part of a sheet that lies under it; uint8.
 
     Example:
@@ -198,7 +211,7 @@ def overlaid(img: NDArray[Any], sheet: NDArray[Any], offset: tuple[int, int], fi
     expect(sheet, np.ndarray, "`sheet` is an array")
     height, width = img.shape[:2]
     high, wide = max(height, sheet.shape[0]), max(width, sheet.shape[1])
-    under = (np.ones((high, wide, *img.shape[2:])) * fill).astype(np.uint8)
+    under = (np.ones((high, wide, *img.shape[2:])) * colour(fill)).astype(np.uint8)
     under[: sheet.shape[0], : sheet.shape[1]] = sheet
     right, down = offset
     part = under[down : down + height, right : right + width]
