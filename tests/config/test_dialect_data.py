@@ -4,6 +4,7 @@ from typing import Any
 
 import pytest
 
+import fkit
 from fkit.config.config import Config, load_string
 from fkit.config.dialect import translate
 from fkit.tree.error import FkitValueError
@@ -120,8 +121,6 @@ def test_steps_of_mmdet(old: dict[str, Any], new: dict[str, Any]) -> None:
 def test_a_share_of_shear_is_the_same_shear_as_an_angle() -> None:
     import numpy as np
 
-    import fkit
-
     new = step({"type": "Shear", "level": 10, "prob": 1.0, "direction": "vertical", "random_negative_prob": 0.0})[0][0]
     assert new["type"] == "ShearY" and new["reversal_prob"] == 0.0
     assert float(np.tan(np.radians(new["max_mag"]))) == pytest.approx(0.3)
@@ -157,7 +156,7 @@ train_pipeline = [
     dict(type='DefaultFormatBundle'), dict(type='Collect', keys=['img', 'gt_semantic_seg'])]
 data = dict(
     samples_per_gpu=2, workers_per_gpu=2,
-    train=dict(type='ADE20KDataset', data_root='data/ade', img_dir=['a', 'b'], ann_dir=['c', 'd'], split='s.txt', classes=('x',), palette=[[1, 2, 3]], pipeline=train_pipeline),
+    train=dict(type='ADE20KDataset', data_root='data/ade', img_dir=['a', 'b'], ann_dir=['c', 'd'], split='s.txt', classes=('wall',), palette=[[1, 2, 3]], pipeline=train_pipeline),
     val=dict(type='CustomDataset', img_dir='a', ann_dir='b', pipeline=[]))
 runner = dict(type='IterBasedRunner', max_iters=80000)
 evaluation = dict(interval=8000, metric='mIoU', pre_eval=True)
@@ -171,7 +170,7 @@ def test_a_config_of_mmseg_0() -> None:
     assert outer.type == "ConcatDataset"
     one, other = outer.datasets
     assert one.data_prefix == {"img_path": "a", "seg_map_path": "c"} and other.data_prefix.img_path == "b"
-    assert one.ann_file == "s.txt" and one.metainfo == {"classes": ("x",), "palette": [[1, 2, 3]]}
+    assert one.ann_file == "s.txt" and one.metainfo == {"classes": ("wall",), "palette": [[1, 2, 3]]}
     steps = one.pipeline
     assert steps[2] == {"type": "RandomResize", "scale": (2048, 1024), "ratio_range": (0.5, 2.0), "resize_type": "Resize", "keep_ratio": True}  # fmt: skip
     assert steps[3].crop_size == (512, 1024)
@@ -334,3 +333,17 @@ def test_metrics_by_the_dataset_and_intervals_that_change() -> None:
         {"type": "CocoMetric", "ann_file": "d/a.json", "metric": ["bbox"]},
     ]
     assert "format of its own" in measured("CustomDataset", metric="bbox")[1][0]
+
+
+@pytest.mark.parametrize("text", [DETECTION, SEGMENTATION, POSE])
+def test_every_translated_step_and_dataset_can_be_built(text: str) -> None:
+    cfg, _ = translate(load_string(text))
+    registry = fkit.registry()
+    for split in ("train", "val"):
+        dataset = cfg[f"{split}_dataloader"].dataset
+        for one in dataset.get("datasets", [dataset.get("dataset", dataset)]):
+            steps = one.pipeline
+            bare = {key: value for key, value in one.items() if key != "pipeline"}
+            registry.build("datasets", bare, scope=cfg.default_scope, defaults={"lazy_init": True})
+            for step in steps:
+                assert registry.build("transforms", step, scope=cfg.default_scope) is not None
