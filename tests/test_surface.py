@@ -95,10 +95,12 @@ SURFACE = {
     "fkit.data.label": {},
     "fkit.data.path": {},
     "fkit.data.sampler": {"Sampler": "a protocol"},
+    "fkit.data.aspect": {"BatchSampler": "a protocol", "Row": "a row of an order"},
+    "fkit.data.balance": {},
     "fkit.data.loader": {},
     "fkit.data.source": {},
     "fkit.data.memory": {},
-    "fkit.data.job": {"Workers": "a protocol"},
+    "fkit.data.job": {"Workers": "a protocol", "counted": "of the room: a loader's batches"},
     "fkit.data.ambient": {},
     "fkit.data.transform.mixup": dict.fromkeys(
         ("colour", "offset_of", "overlaid"), "of the room: what mix-up is made of"

@@ -4,9 +4,27 @@ __all__ = ["LOADERS"]
 
 _SAMPLERS = tuple(
     ("data_samplers", name, f"fkit.data.{file}:{name}", None, None)
-    for file, names in (("sampler", ("DefaultSampler", "InfiniteSampler")),)
+    for file, names in (
+        ("aspect", ("AspectRatioBatchSampler", "GroupSampler")),
+        (
+            "balance",
+            (
+                "ClassAwareSampler",
+                "CustomSampleSizeSampler",
+                "GroupMultiSourceSampler",
+                "MultiDataSampler",
+                "MultiSourceSampler",
+            ),
+        ),
+        (
+            "sampler",
+            ("DefaultSampler", "DistributedSampler", "InfiniteSampler", "RepeatAugSampler", "SequentialSampler"),
+        ),
+    )
     for name in names
 )
+
+_OTHER_SAMPLERS = (("data_samplers", "DistributedGroupSampler", "fkit.data.aspect:GroupSampler", None, None),)
 
 _COLLATES = (
     ("functions", "default_collate", "fkit.data.collate:stacking", None, None),
@@ -26,4 +44,4 @@ _PREPROCESSORS = tuple(
     )
 )
 
-LOADERS = (*_SAMPLERS, *_COLLATES, *_PREPROCESSORS)
+LOADERS = (*_SAMPLERS, *_OTHER_SAMPLERS, *_COLLATES, *_PREPROCESSORS)

@@ -1,6 +1,7 @@
 """What one batch is made of, and what makes it: a value that worker processes are sent."""
 
-from collections.abc import Callable, Iterator, Mapping
+import warnings
+from collections.abc import Callable, Generator, Iterator, Mapping
 from dataclasses import dataclass
 from functools import partial
 from typing import Any, NamedTuple, Protocol
@@ -17,8 +18,9 @@ from fkit.structures.batch import Batch
 from fkit.tree.error import FkitError, FkitTypeError, FkitValueError, like, quoted
 from fkit.tree.trace import blamed, users_names
 
-__all__ = ["Job", "Maker", "Others", "Workers", "pipeline_of"]
+__all__ = ["Job", "Maker", "Others", "Workers", "counted", "pipeline_of"]
 
+_SHOWN = 3  # broken samples that a warning names
 _MOST = 1000  # other samples that are tried in the place of one: mmengine's max_refetch
 
 
@@ -205,6 +207,30 @@ def _marked(batch: Batch, skipped: Mapping[int, tuple[str, ...]]) -> Batch:
         if words:
             metas[at] = frozendict({**metas[at], "skipped": words})
     return Batch(batch.inputs, batch.targets, batch.valid, tuple(metas))
+
+
+def counted(batches: Iterator[Batch], length: int, name: str) -> Generator[Batch]:
+    """The batches; a warning, at the end of the first epoch that has some, says which samples were passed over.
+
+    Args:
+        length: batches of an epoch.
+        name: of the dataset.
+    """
+    skipped: list[str] = []
+    for number, batch in enumerate(batches, 1):
+        for meta in batch.meta:
+            skipped.extend(meta.get("skipped", ()))
+        if number >= length and skipped:
+            shown = "".join(f"\n  {line}" for line in skipped[:_SHOWN])
+            more = f"\n  and {len(skipped) - _SHOWN} more" if len(skipped) > _SHOWN else ""
+            many = f"{len(skipped)} broken samples were" if len(skipped) > 1 else "1 broken sample was"
+            warnings.warn(
+                f"{name}: {many} skipped (on_error='skip'), and others took their places:{shown}{more}", stacklevel=2
+            )
+            yield batch
+            yield from batches
+            return
+        yield batch
 
 
 def pipeline_of(dataset: Indexed) -> Compose | None:

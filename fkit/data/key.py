@@ -2,7 +2,9 @@
 
 from typing import Any
 
-from fkit.config.schema import ANYTHING, FLAG, PART, Key, Shape, check, choice, either, origin_at, table, whole
+from frozendict import frozendict
+
+from fkit.config.schema import FLAG, PART, Key, Shape, check, choice, either, origin_at, table, whole
 from fkit.tree.error import FkitValueError
 from fkit.tree.node import Node
 
@@ -11,6 +13,7 @@ __all__ = ["LOADER", "ON_ERROR", "check_loader"]
 _DATASET = Shape("an object with __len__ and __getitem__", but=(str, bytes), methods=("__len__", "__getitem__"))
 _SAMPLER = Shape("an object with endless, count and indices", methods=("endless", "count", "indices"))
 
+_UNSAID = frozendict({"drop_last": (False,)})  # the default says nothing
 ON_ERROR = ("raise", "skip")
 """What may become of a sample that cannot be made: the run ends, or another takes its place and is counted."""
 
@@ -22,9 +25,8 @@ LOADER = table(
     Key("shuffle", FLAG, doc="in place of a sampler: whether to shuffle"),
     Key(
         "batch_sampler",
-        ANYTHING,
-        doc="how batches are cut",
-        refused="is not supported yet: batches are cut from the sampler's order",
+        either(PART, Shape("an object with cut", methods=("cut",))),
+        doc="how batches are cut from the sampler's order",
     ),
     Key("collate_fn", either(PART, Shape("a function", methods=("__call__",))), doc="samples -> a batch"),
     Key("drop_last", FLAG, False, "leave out a last batch that is not full"),
@@ -48,8 +50,13 @@ def check_loader(cfg: Any, path: str, whole: Node | None = None) -> None:
         FkitError: as `fkit.config.schema.check`; two keys that exclude each other.
     """
     check(cfg, LOADER, (path,), whole)
-    for one, other in (("batch_size", "global_batch_size"), ("sampler", "shuffle")):
-        if cfg.get(one) is not None and cfg.get(other) is not None:
+    for one, other in (
+        ("batch_size", "global_batch_size"),
+        ("sampler", "shuffle"),
+        ("batch_sampler", "shuffle"),
+        ("batch_sampler", "drop_last"),
+    ):
+        if cfg.get(one) not in (None, False) and cfg.get(other) not in (None, *_UNSAID.get(other, ())):
             raise FkitValueError(
                 f"{path}: {one} and {other} exclude each other.", path=path, origin=origin_at(whole, (path, other))
             )

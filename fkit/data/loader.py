@@ -1,7 +1,6 @@
 """The loader: a dataset as batches, and what a dataloader's config makes of it."""
 
 import itertools
-import warnings
 from collections.abc import Callable, Generator, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -12,12 +11,13 @@ from frozendict import frozendict
 from numpy.typing import NDArray
 
 from fkit.catalog.report import broken
+from fkit.data.aspect import BatchSampler, Row, check_batch_sampler
 from fkit.data.collate import collate as default_collate
 from fkit.data.dataset.indexed import Indexed
 from fkit.data.dataset.own import check_dataset
-from fkit.data.job import Job, Maker, Workers
+from fkit.data.job import Job, Maker, Workers, counted
 from fkit.data.key import ON_ERROR, check_loader
-from fkit.data.sampler import DefaultSampler, Sampler, check_sampler, count_of, order_of
+from fkit.data.sampler import DefaultSampler, Sampler, check_sampler, count_of, order_of, share_of
 from fkit.data.source import Source
 from fkit.structures.batch import Batch
 from fkit.tree.check import check_fields, expect_call
@@ -28,7 +28,6 @@ __all__ = ["Loader", "open_loader"]
 
 _KINDS = frozendict(datasets="dataset", data_samplers="sampler", functions="collate_fn")  # what is built for which key
 _COLLATE = "Return fkit.Batch(inputs, targets=..., meta=...) of a list of samples."
-_SHOWN = 3  # broken samples that a warning names
 _KEYS = frozendict(workers="num_workers", ahead="prefetch_factor", limit="num_batch_per_epoch")  # in a config
 
 
@@ -48,6 +47,10 @@ class Loader(Source):
         limit: batches an epoch at most; None for no limit.
         spread: how jobs get to the workers: a room's ``workers`` (``fkit.array.room.open("torch").workers``).
         told: gives an error of a batch the place in a config that it is of.
+        batch_sampler: how the order is cut into batches; None: as it comes.
+        rank, world: with several processes, which of how many this is: global batch k of an epoch is the same for any
+            number, has ``batch_size * world`` samples, and rank r takes the r-th of its contiguous slices. Where the last
+            one has no equal slices, samples of the epoch's beginning fill it up, unless the sampler says ``round_up=False``.
         on_error: "raise", or "skip": another sample, which the key decides, takes the place of one that cannot be made;
             how many were is said in a warning at the end of the first epoch that has some. A dataset whose attribute
             ``on_error`` is "skip" says so too.
@@ -76,6 +79,9 @@ class Loader(Source):
     spread: Workers | None = field(default=None, repr=False)
     told: Callable[[FkitError], FkitError] | None = field(default=None, repr=False, compare=False)
     on_error: str = "raise"
+    batch_sampler: BatchSampler | None = None
+    rank: int = 0
+    world: int = 1
 
     samples: int = field(init=False, repr=False, compare=False)
 
@@ -86,7 +92,12 @@ class Loader(Source):
             count = _length(self.dataset)
         with _of("sampler"):
             check_sampler(self.sampler)
+            bind: Any = getattr(self.sampler, "bind", None)
+            if bind is not None:
+                object.__setattr__(self, "sampler", bind(self.dataset, self.batch_size * self.world))
             count_of(self.sampler, count)
+        with _of("batch_sampler"):
+            self._bind_batches()
         with _of("collate_fn"):
             expect_call(self.collate, "a collate_fn is a function of samples that gives a Batch")
             if self.collate is not default_collate:
@@ -98,7 +109,7 @@ class Loader(Source):
             raise FkitValueError(
                 f"on_error = {quoted(self.on_error)} is unknown.", value=self.on_error, choices=ON_ERROR
             )
-        for word, least in (("batch_size", 1), ("workers", 0), ("ahead", 1), ("limit", 1)):
+        for word, least in (("batch_size", 1), ("workers", 0), ("ahead", 1), ("limit", 1), ("world", 1), ("rank", 0)):
             number = getattr(self, word)
             if number is not None and number < least:
                 raise FkitValueError(f"{_KEYS.get(word, word)} = {number}: at least {least}.")
@@ -118,9 +129,18 @@ class Loader(Source):
     def length(self) -> int | None:
         if self.sampler.endless:
             return self.limit
-        count = count_of(self.sampler, self.samples)
-        total = count // self.batch_size if self.drop_last else -(-count // self.batch_size)
+        size, count = self.batch_size * self.world, self._count
+        drops = self.drop_last if self.batch_sampler is None else self.batch_sampler.drop_last
+        total = count // size if drops else -(-count // size)
+        if total * size > count and not range(count % size)[share_of(count % size, self.rank, self.world)]:
+            total -= 1  # of a last batch that has nothing for this rank
         return total if self.limit is None else min(total, self.limit)
+
+    @property
+    def _count(self) -> int:
+        """Samples of an epoch, on all ranks together."""
+        count = count_of(self.sampler, self.samples)
+        return -(-count // self.world) * self.world if getattr(self.sampler, "round_up", True) else count
 
     @property
     def skips(self) -> bool:
@@ -172,7 +192,7 @@ class Loader(Source):
         else:
             batches = self.spread(self.make, jobs, self.workers, self.ahead)
         if self.skips:
-            batches = _counted(batches, self.length or -(-self.samples // self.batch_size), type(self.dataset).__name__)
+            batches = counted(batches, self.length or -(-self.samples // self.batch_size), type(self.dataset).__name__)
         return batches if self.told is None else _told(batches, self.told)
 
     def _order(self, epoch: int) -> NDArray[np.int64]:
@@ -186,24 +206,52 @@ class Loader(Source):
             return order_of(self.sampler, epoch, self.samples, self.seed)
 
     def _epoch(self, epoch: int, start: int) -> Iterator[Job]:
-        order, size = self._order(epoch), self.batch_size
+        order, size = self._order(epoch), self.batch_size * self.world
+        order = order if len(order) == self._count else np.resize(order, self._count)
+        if self.batch_sampler is not None:
+            rows = map(Row, itertools.repeat(epoch), itertools.count(), order.tolist())
+            yield from self._jobs(self.batch_sampler.cut(rows, size), start, self.length or 0)
+            return
         for number in range(start, self.length or 0):
-            indices = tuple(order[number * size : (number + 1) * size].tolist())
             first = number * size
-            yield Job((epoch,) * len(indices), tuple(range(first, first + len(indices))), indices)
+            whole = range(first, min(first + size, len(order)))
+            places = whole[share_of(len(whole), self.rank, self.world)]
+            yield Job((epoch,) * len(places), tuple(places), tuple(order[places.start : places.stop].tolist()))
+
+    def _jobs(self, batches: Iterator[list[Row]], start: int, stop: int | None) -> Iterator[Job]:
+        for rows in itertools.islice(batches, start, stop):
+            yield Job(*zip(*rows[share_of(len(rows), self.rank, self.world)], strict=True))
+
+    def _bind_batches(self) -> None:
+        cutter: Any = self.batch_sampler
+        if cutter is None:
+            return
+        check_batch_sampler(cutter)
+        if self.drop_last:
+            raise FkitValueError("batch_sampler and drop_last exclude each other: the batch sampler says it.")
+        asked = getattr(cutter, "batch_size", None)
+        if asked is not None and asked != self.batch_size:
+            raise FkitValueError(f"batch_sampler.batch_size = {asked}, and the dataloader's is {self.batch_size}.")
+        if hasattr(cutter, "bind"):
+            object.__setattr__(self, "batch_sampler", cutter.bind(self.dataset))
 
     def _endless(self, start: int, count: int | None) -> Iterator[Job]:
-        turn, place = divmod(start * self.batch_size, count_of(self.sampler, self.samples))
+        size = self.batch_size * self.world
+        cutter = self.batch_sampler
+        # batches that are cut otherwise are gone over from the first
+        turn, place = divmod(0 if cutter else start * size, count_of(self.sampler, self.samples))
 
-        def stream() -> Iterator[tuple[int, int, int]]:
+        def stream() -> Iterator[Row]:
             for number in itertools.count(turn):
                 first = place if number == turn else 0
                 for at, index in enumerate(self._order(number)[first:].tolist(), first):
-                    yield number, at, index
+                    yield Row(number, at, index)
 
         rows = stream()
-        for _ in itertools.count() if count is None else range(count):
-            yield Job(*zip(*itertools.islice(rows, self.batch_size), strict=True))
+        if cutter is not None:
+            return self._jobs(cutter.cut(rows, size), start, None if count is None else start + count)
+        batches = iter(lambda: list(itertools.islice(rows, size)), [])
+        return self._jobs(batches, 0, count)
 
 
 def open_loader(
@@ -214,6 +262,8 @@ def open_loader(
     path: str = "dataloader",
     spread: Workers | None = None,
     told: Callable[[FkitError], FkitError] | None = None,
+    rank: int = 0,
+    world: int = 1,
 ) -> Loader:
     """The source that a dataloader config describes.
 
@@ -225,7 +275,7 @@ def open_loader(
         build: ``(kind, cfg) -> part``: builds datasets, data_samplers and functions. What is built already is taken.
         seed: of the run.
         path: where ``cfg`` stands in the whole config, for messages.
-        spread, told: as of `Loader`.
+        spread, told, rank, world: as of `Loader`.
 
     Raises:
         FkitError: a key is unknown, of the wrong type, or excludes another; the dataset is empty.
@@ -236,15 +286,18 @@ def open_loader(
         4
     """
     check_loader(cfg, path)
-    if cfg.get("batch_sampler") is not None:
-        raise FkitValueError(
-            f"{path}.batch_sampler: batches are cut from the sampler's order; no other way is offered yet.",
-            path=f"{path}.batch_sampler",
-            repair="Say batch_size and sampler.",
-        )
-    size = cfg.get("global_batch_size") or cfg.get("batch_size") or 1
-    dataset, sampler = (
-        _part(cfg.get(name), kind, build) for name, kind in (("dataset", "datasets"), ("sampler", "data_samplers"))
+    size = cfg.get("batch_size") or 1
+    whole = cfg.get("global_batch_size")
+    if whole is not None:
+        size = whole // world
+        if whole % world:
+            raise FkitValueError(
+                f"{path}.global_batch_size = {whole} has no equal parts for {world} processes.",
+                path=f"{path}.global_batch_size",
+            )
+    dataset, sampler, cutter = (
+        _part(cfg.get(name), kind, build)
+        for name, kind in (("dataset", "datasets"), ("sampler", "data_samplers"), ("batch_sampler", "data_samplers"))
     )
     if sampler is None:
         sampler = DefaultSampler(shuffle=cfg.get("shuffle") or False)
@@ -262,6 +315,9 @@ def open_loader(
         spread=spread,
         told=told,
         on_error=cfg.get("on_error") or "raise",
+        batch_sampler=cutter,
+        rank=rank,
+        world=world,
     )
 
 
@@ -281,25 +337,6 @@ def _told(batches: Iterator[Batch], told: Callable[[FkitError], FkitError]) -> G
         yield from batches
     except FkitError as error:
         raise told(error) from error.__cause__
-
-
-def _counted(batches: Iterator[Batch], length: int, name: str) -> Generator[Batch]:
-    """The batches; a warning, at the end of the first epoch that has some, says which samples were passed over."""
-    skipped: list[str] = []
-    for number, batch in enumerate(batches, 1):
-        for meta in batch.meta:
-            skipped.extend(meta.get("skipped", ()))
-        if number >= length and skipped:
-            shown = "".join(f"\n  {line}" for line in skipped[:_SHOWN])
-            more = f"\n  and {len(skipped) - _SHOWN} more" if len(skipped) > _SHOWN else ""
-            many = f"{len(skipped)} broken samples were" if len(skipped) > 1 else "1 broken sample was"
-            warnings.warn(
-                f"{name}: {many} skipped (on_error='skip'), and others took their places:{shown}{more}", stacklevel=2
-            )
-            yield batch
-            yield from batches
-            return
-        yield batch
 
 
 def _length(dataset: Any) -> int:

@@ -13,7 +13,18 @@ from fkit.tree.check import check_fields, expect, expect_number
 from fkit.tree.contract import Contract, expect_contract, title
 from fkit.tree.error import FkitError, FkitTypeError, FkitValueError, quoted
 
-__all__ = ["DefaultSampler", "InfiniteSampler", "Sampler", "check_sampler", "count_of", "order_of"]
+__all__ = [
+    "DefaultSampler",
+    "DistributedSampler",
+    "InfiniteSampler",
+    "RepeatAugSampler",
+    "Sampler",
+    "SequentialSampler",
+    "check_sampler",
+    "count_of",
+    "order_of",
+    "share_of",
+]
 
 
 T = TypeVar("T")
@@ -31,7 +42,11 @@ and `endless`, whether its epochs are one stream. For example, every second samp
 
 
 class Sampler(Protocol):
-    """The order of an epoch."""
+    """The order of an epoch.
+
+    One that has a method ``bind(dataset, size)`` is asked for the sampler of a dataset in batches of ``size``, on all ranks
+    together, before it is used.
+    """
 
     @property
     def endless(self) -> bool:
@@ -117,6 +132,74 @@ class InfiniteSampler:
         return _order(self.shuffle, self.seed, epoch, length, seed)
 
 
+@dataclass(frozen=True)
+class DistributedSampler(DefaultSampler):
+    """mmdet 2.x's DistributedSampler: `DefaultSampler`, whose shares of an order every process takes.
+
+    Example:
+        >>> DistributedSampler(shuffle=False).indices(0, 3, 7).tolist()
+        [0, 1, 2]
+    """
+
+
+@dataclass(frozen=True)
+class SequentialSampler(DefaultSampler):
+    """mmpretrain's SequentialSampler: by number.
+
+    Args:
+        subsample_type: accepted: "default" or "sequential"; a rank's share of each batch is in a row in any case.
+
+    Example:
+        >>> SequentialSampler().indices(0, 3, 7).tolist()
+        [0, 1, 2]
+    """
+
+    shuffle: bool = False
+    subsample_type: str = "default"
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        known = ("default", "sequential")
+        if self.subsample_type not in known:
+            value = self.subsample_type
+            raise FkitValueError(f"SequentialSampler: subsample_type = {value!r}.", value=value, choices=known)
+
+
+@dataclass(frozen=True)
+class RepeatAugSampler:
+    """Each sample several times in a row, each time with other draws; as many samples an epoch as the dataset has, so that an
+    epoch shows a part of it. mmpretrain's RepeatAugSampler (Hoffer et al. 2020).
+
+    Args:
+        shuffle: in a new order every epoch; else always the same part.
+        num_repeats: how often.
+        seed: in place of the run's.
+
+    Example:
+        >>> RepeatAugSampler(shuffle=False).indices(0, 7, 0).tolist()
+        [0, 0, 0, 1, 1, 1, 2]
+    """
+
+    shuffle: bool = True
+    num_repeats: int = 3
+    seed: int | None = None
+
+    def __post_init__(self) -> None:
+        check_fields(self)
+        if self.num_repeats < 1:
+            raise FkitValueError(f"RepeatAugSampler: num_repeats = {self.num_repeats}: at least 1.")
+
+    @property
+    def endless(self) -> bool:
+        return False
+
+    def count(self, length: int) -> int:
+        return length
+
+    def indices(self, epoch: int, length: int, seed: int) -> NDArray[np.int64]:
+        return _order(self.shuffle, self.seed, epoch, length, seed).repeat(self.num_repeats)[:length]
+
+
 def count_of(sampler: Sampler, length: int) -> int:
     """How many samples an epoch has, as the sampler says.
 
@@ -178,6 +261,22 @@ def order_of(sampler: Sampler, epoch: int, length: int, seed: int) -> NDArray[np
             f"{name}.indices gave the sample {int(outside[0])} for epoch {epoch}, of a dataset of {length}."
         )
     return order
+
+
+def share_of(count: int, rank: int, world: int) -> slice:
+    """A rank's contiguous slice of a batch of ``count``; where it has no equal ones, the first ranks' have one sample more.
+
+    Example:
+        >>> [list(range(5))[share_of(5, rank, 2)] for rank in (0, 1)]
+        [[0, 1, 2], [3, 4]]
+    """
+    for word, number in (("count", count), ("rank", rank), ("world", world)):
+        expect_number(number, f"`{word}`", whole=True)
+    if world < 1:
+        raise FkitValueError(f"`world` = {world}: at least 1.")
+    least, more = divmod(count, world)
+    first = rank * least + min(rank, more)
+    return slice(first, first + least + (rank < more))
 
 
 def _asked(what: str, method: Callable[..., T], *arguments: int) -> T:

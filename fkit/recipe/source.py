@@ -66,7 +66,8 @@ def source_of(settings: Settings, registry: Registry, part: str, seed: int, **ch
     table = {**node, **changes}
 
     def make(kind: str, cfg: Any) -> Any:
-        return build_part(Part(f"{path}.{_PARTS[kind]}", cfg), settings, registry, kind)
+        key = "batch_sampler" if cfg is table.get("batch_sampler") else _PARTS[kind]
+        return build_part(Part(f"{path}.{key}", cfg), settings, registry, kind)
 
     join: Any = table.get("collate_fn")
     if isinstance(join, Mapping):
@@ -91,7 +92,7 @@ def _said_in(path: str, settings: Settings, error: FkitError) -> FkitError:
         path: of the dataloader.
         error: its ``path`` is where in a dataset it arose, its ``parts`` say in what.
     """
-    if error.path in _PARTS.values():
+    if error.path in (*_PARTS.values(), "batch_sampler"):
         at = place(path, error.path)
     else:
         whole = f"{path}.dataset"

@@ -256,7 +256,10 @@ def test_a_config_opens():
         ({"num_workers": 2}, "num_workers = 2, and nothing that starts worker processes.\n  Give spread="),
         ({"global_batch_size": 8}, "batch_size and global_batch_size exclude each other"),
         ({"sampler": {"type": "DefaultSampler"}, "shuffle": True}, "sampler and shuffle exclude each other"),
-        ({"batch_sampler": {"type": "AspectRatioBatchSampler"}}, "no other way is offered yet"),
+        (
+            {"batch_sampler": {"type": "AspectRatioBatchSampler"}, "drop_last": True},
+            "batch_sampler and drop_last exclude",
+        ),
         ({"dataset": Numbers(0)}, "the dataset Numbers is empty"),
         ({"batch_size": 361, "drop_last": True}, "gives no full batch of 361"),
     ],

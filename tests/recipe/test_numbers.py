@@ -42,7 +42,7 @@ WRONG = [
     ("optim_wrapper=dict(clip_grad=dict(norm_type=2))", "either max_norm (and norm_type), or clip_value"),
     ("optim_wrapper=dict(clip_grad=dict(norm=2))", "optim_wrapper.clip_grad.norm is unknown"),
     ("optim_wrapper=dict(clip_grad=dict(max_norm=1, foreach=False))", "clip_grad.foreach = False"),
-    ("train_dataloader=dict(batch_sampler=dict(type='A'))", "train_dataloader.batch_sampler = {'type': 'A'} is not supported yet"),
+    ("train_dataloader=dict(batch_sampler=dict(type='A'))", "'A' is not in the registry 'data_samplers'"),
     ("optim_wrapper=dict(accumulative_counts=0)", "optim_wrapper.accumulative_counts = 0 is not a whole number of at least 1"),
     ("train_cfg=dict(max_epochs='5')", f"train_cfg.max_epochs = '5' {TEXT} a whole number"),
     ("train_cfg=dict(max_epochs=5.5)", "train_cfg.max_epochs = 5.5 is not a whole number of at least 1"),
