@@ -157,7 +157,7 @@ train_pipeline = [
 data = dict(
     samples_per_gpu=2, workers_per_gpu=2,
     train=dict(type='ADE20KDataset', data_root='data/ade', img_dir=['a', 'b'], ann_dir=['c', 'd'], split='s.txt', classes=('wall',), palette=[[1, 2, 3]], pipeline=train_pipeline),
-    val=dict(type='CustomDataset', img_dir='a', ann_dir='b', pipeline=[]))
+    val=dict(type='CustomDataset', img_dir='a', ann_dir='b', classes=('wall',), pipeline=[]))
 runner = dict(type='IterBasedRunner', max_iters=80000)
 evaluation = dict(interval=8000, metric='mIoU', pre_eval=True)
 """
