@@ -17,10 +17,25 @@ _FILES = (
     ),
     ("combined", ("CombinedDataset",)),
     ("detection", ("BaseDetDataset", "CocoDataset")),
+    (
+        "detection_sets",
+        (
+            "CrowdHumanDataset",
+            "DeepFashionDataset",
+            "LVISV05Dataset",
+            "LVISV1Dataset",
+            "Objects365V1Dataset",
+            "Objects365V2Dataset",
+            "V3DetDataset",
+        ),
+    ),
+    ("digit_boxes", ("DigitBoxes",)),
     ("digits", ("Digits",)),
     ("files", ("ImageFiles",)),
+    ("grounding", ("Flickr30kDataset", "MDETRStyleRefCocoDataset", "ODVGDataset")),
     ("mix", ("MultiImageMixDataset",)),
     ("mpii", ("MpiiDataset", "MpiiTrbDataset")),
+    ("panoptic", ("ADE20KPanopticDataset", "CocoPanopticDataset")),
     ("pose", ("BaseCocoStyleDataset",)),
     (
         "pose_forms",
@@ -97,11 +112,15 @@ _FILES = (
             "iSAIDDataset",
         ),
     ),
+    ("xml", ("VOCDataset", "WIDERFaceDataset", "XMLDataset")),
     ("wrapper", ("ClassBalancedDataset", "ConcatDataset", "RepeatDataset", "Subset")),
 )
 
 # a package's own part of a name
 _SCOPED = (
+    ("CityscapesDataset", "detection_sets:DetCityscapesDataset", "mmdet"),
+    ("LVISDataset", "detection_sets:LVISV05Dataset", None),
+    ("iSAIDDataset", "detection_sets:DetiSAIDDataset", "mmdet"),
     ("CocoDataset", "pose_sets:CocoPoseDataset", "mmpose"),
     ("DeepFashionDataset", "pose_forms:DeepFashionPoseDataset", "mmpose"),
     ("ConcatDataset", "wrapper:DetConcatDataset", "mmdet"),

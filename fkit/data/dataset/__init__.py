@@ -3,6 +3,7 @@
 from fkit.data.dataset.base import BaseDataset as BaseDataset
 from fkit.data.dataset.detection import BaseDetDataset as BaseDetDataset
 from fkit.data.dataset.detection import CocoDataset as CocoDataset
+from fkit.data.dataset.digit_boxes import DigitBoxes as DigitBoxes
 from fkit.data.dataset.digits import Digits as Digits
 from fkit.data.dataset.digits import read_digits as read_digits
 from fkit.data.dataset.files import ImageFiles as ImageFiles

@@ -145,10 +145,10 @@ class CocoDataset(BaseDetDataset):
         file = read_coco(self.ann_file, self.faults, self.backend_args, self.ANN_ID_UNIQUE)
         classes: Any = self.metainfo.get("classes")
         expect(classes, (list, tuple), f"{type(self).__name__}: metainfo['classes'] is a list of names")
-        named = "classes" in self.said
         if not file.categories and any(file.annotations.values()):
             raise FkitValueError(f"{self.ann_file}: it has annotations, and no 'categories' that name their classes.")
-        vars(self)["_cat_ids"] = ids = file.category_ids(classes, named) if file.categories else (None,) * len(classes)
+        file = self.prepare(file)
+        vars(self)["_cat_ids"] = ids = self.category_ids(file) if file.categories else (None,) * len(classes)
         wanted = frozenset(number for number in ids if number is not None)
         self.scratch["peopled"] = frozenset(
             key for key, rows in file.annotations.items() if any(row.get("category_id") in wanted for row in rows)
@@ -162,7 +162,7 @@ class CocoDataset(BaseDetDataset):
         return {
             "img_path": os.path.join(self.prefix("img", "img_path"), name),
             "img_id": image["img_id"],
-            "seg_map_path": os.path.join(maps, name.rsplit(".", 1)[0] + self.seg_map_suffix) if maps else None,
+            "seg_map_path": os.path.join(maps, self.map_of(name)) if maps else None,
             "height": image["height"],
             "width": image["width"],
             **self.text_of(),
@@ -184,6 +184,18 @@ class CocoDataset(BaseDetDataset):
     def holds_objects(self, record: Mapping[str, Any]) -> bool:
         """An annotation of any of the classes counts, be it a crowd or one that was left out, as in MMDetection."""
         return record["img_id"] in self.scratch["peopled"]
+
+    def prepare(self, file: CocoFile) -> CocoFile:
+        """What the file holds, in COCO's form of detection."""
+        return file
+
+    def category_ids(self, file: CocoFile) -> tuple[Any, ...]:
+        """The category id of each label; None for a class that the file does not have."""
+        return file.category_ids(tuple(self.metainfo["classes"]), "classes" in self.said)
+
+    def map_of(self, name: str) -> str:
+        """The name of the segmentation map of an image's file, below ``data_prefix["seg"]``."""
+        return name.rsplit(".", 1)[0] + self.seg_map_suffix
 
     def file_of(self, image: Mapping[str, Any]) -> str | None:
         """The name of an image's file below ``data_prefix["img"]``; None leaves the image out."""
