@@ -126,7 +126,7 @@ class V3DetDataset(CocoDataset):
     def __post_init__(self) -> None:
         expect(self.label_file, str, "V3DetDataset: label_file is a path")
         expect(self.metainfo, (Mapping, type(None)), "V3DetDataset: metainfo is a mapping")
-        if not self.metainfo:
+        if not self.metainfo and self.ann_file:
             names = list_from_file(joined(self.data_root or "", self.label_file, "V3DetDataset: label_file"))
             vars(self)["metainfo"] = {"classes": tuple(names)}
         super().__post_init__()
