@@ -17,6 +17,7 @@ COMMANDS: Mapping[str, str] = frozendict(
     train="train a model from a config",
     test="score a checkpoint on held-out data",
     infer="predict on images, and write them annotated",
+    browse="draw what a config's pipeline gives, step by step",
     new="write an experiment of one's own to start from",
     config="show, explain and compare configs",
     configs="list the configs that come with fkit",

@@ -1,0 +1,100 @@
+"""``fkit browse``: sheets of what a pipeline gives, and an overview; what is wrong in the data is said on the pictures."""
+
+from pathlib import Path
+from typing import Any
+
+import cv2
+import numpy as np
+import pytest
+
+import fkit
+from fkit.cli.main import main
+from fkit.data.transform.flip import RandomFlip
+from fkit.data.transform.photometry import ToUnit
+from fkit.visualize.stage import Stage, class_counts, draw_stage, stages
+
+IMAGE = np.full((60, 80, 3), 200, np.uint8)
+
+
+def boxed(boxes: list[list[float]]) -> dict[str, Any]:
+    labels = np.zeros(len(boxes), np.int64)
+    return {"img": IMAGE, "gt_bboxes": np.array(boxes, np.float32), "gt_bboxes_labels": labels}
+
+
+def test_a_sheet_a_sample_and_an_overview(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    words = ["browse", "configs/digits/convnet.py", "--out", str(tmp_path / "a"), "--part", "val", "--number", "2"]
+    assert main(words) == 0
+    said = capsys.readouterr()
+    assert sorted(path.name for path in (tmp_path / "a").iterdir()) == [
+        "val_000000.png",
+        "val_000359.png",
+        "val_overview.png",
+    ]
+    assert said.out.startswith(f"{tmp_path}/a/val_overview.png: 24 of 360 samples")
+    assert sum(int(line.split()[0]) for line in said.out.splitlines()[1:]) == 24
+    assert main(words) == 0  # nothing is written over
+    assert len(list((tmp_path / "a").iterdir())) == 6
+
+
+def test_it_shows_what_a_run_of_that_seed_sees() -> None:
+    dataset = fkit.Dataset.of([{"img": IMAGE, "gt_label": 0}] * 4, pipeline=[RandomFlip(prob=0.5), ToUnit()])
+    first, again, other = (stages(dataset, 1, seed) for seed in (3, 3, 4))
+    assert [stage.name for stage in first] == ["as it lies", "RandomFlip", "ToUnit"]
+    assert first[1].note == again[1].note
+    draws = {stages(dataset, place, 3)[1].note for place in range(4)} | {other[1].note}
+    assert draws == {"", "horizontal"}
+
+
+def test_a_step_that_drops_the_sample_is_the_last() -> None:
+    def nothing(results: dict[str, Any]) -> None:
+        return None
+
+    with pytest.warns(UserWarning, match="no draw and apply"):
+        dataset = fkit.Dataset.of([{"img": IMAGE}], pipeline=[nothing, ToUnit()])
+    steps = stages(dataset, 0)
+    assert [stage.sample is None for stage in steps] == [False, True]
+    assert draw_stage(steps[1], {}).shape[2] == 3
+
+
+@pytest.mark.parametrize(
+    ("boxes", "red"),
+    [([[10, 10, 40, 40]], False), ([[10, 10, 140, 40]], True), ([[30, 10, 10, 40]], True)],
+    ids=["whole", "outside", "inside out"],
+)
+def test_boxes_that_are_none_of_the_image_are_counted_in_red(boxes: list[list[float]], red: bool) -> None:
+    drawn = draw_stage(Stage("as it lies", "", boxed(boxes)), {"palette": [(0, 0, 255)]})
+    found = ((drawn == (200, 30, 30)) | (np.abs(drawn.astype(int) - (200, 30, 30)) < 40)).all(axis=2)
+    assert bool(found.any()) is red
+
+
+def test_maps_points_and_labels_are_drawn() -> None:
+    meta = {"classes": ("a", "b"), "palette": [(255, 0, 0), (0, 255, 0)]}
+    of_map = draw_stage(Stage("s", "", {"img": IMAGE, "gt_seg_map": np.ones((60, 80), np.uint8)}), meta)
+    assert of_map[60, 110].argmax() == 1
+    points = {"img": IMAGE, "keypoints": np.array([[[10, 10], [60, 50]]]), "keypoints_visible": np.ones((1, 2))}
+    assert (
+        draw_stage(Stage("s", "", points), {"skeleton_links": [(0, 1)]})
+        != draw_stage(Stage("s", "", {"img": IMAGE}), {})
+    ).any()
+    assert class_counts([{"gt_label": 1}, {"gt_label": 1}, {"gt_label": 0}], meta["classes"]) == [("b", 2), ("a", 1)]
+
+
+def test_the_colours_of_a_picture_are_those_of_the_file(tmp_path: Path) -> None:
+    path = str(tmp_path / "red.png")
+    cv2.imwrite(path, np.full((60, 80, 3), (0, 0, 255), np.uint8))
+    drawn = draw_stage(Stage("as it lies", "", {"img_path": path}), {})
+    assert drawn[-5, 5].tolist() == [255, 0, 0]
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [(["--number", "0"], "--number 0: at least 1"), (["--part", "tset"], "--part"), ([], "--out")],
+    ids=["number", "part", "out"],
+)
+def test_wrong_words_end_with_2(
+    words: list[str], said: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    out = [] if not words else ["--out", str(tmp_path / "b")]
+    assert main(["browse", "configs/digits/convnet.py", *out, *words]) == 2
+    assert said in capsys.readouterr().err
+    assert not (tmp_path / "b").exists()
