@@ -255,6 +255,40 @@ def test_a_config_of_mmpose_0() -> None:
     assert cfg.val_evaluator == {"type": "CocoMetric", "ann_file": "v.json"}
 
 
+BOTTOM_UP = """
+data_cfg = dict(image_size=512, base_size=256, heatmap_size=[128], num_joints=17)
+normal = [dict(type='ToTensor'), dict(type='NormalizeTensor', mean=[0.5, 0.4, 0.2], std=[0.2, 0.4, 0.5])]
+train_pipeline = [
+    dict(type='LoadImageFromFile'),
+    dict(type='BottomUpRandomAffine', rot_factor=30, scale_factor=[0.75, 1.5], scale_type='short', trans_factor=40),
+    dict(type='BottomUpRandomFlip', flip_prob=0.5), dict(type='ToTensor'), normal[1],
+    dict(type='BottomUpGenerateTarget', sigma=2, max_num_people=30), dict(type='Collect', keys=['img', 'joints', 'targets', 'masks'])]
+val_pipeline = [
+    dict(type='LoadImageFromFile'), dict(type='BottomUpGetImgSize', test_scale_factor=[1]),
+    dict(type='BottomUpResizeAlign', transforms=normal), dict(type='Collect', keys=['img'], meta_keys=['image_file'])]
+data = dict(samples_per_gpu=24, train=dict(type='BottomUpCocoDataset', ann_file='t.json', img_prefix='t/', data_cfg=data_cfg, pipeline=train_pipeline),
+    val=dict(type='BottomUpCocoDataset', ann_file='v.json', img_prefix='v/', data_cfg=data_cfg, pipeline=val_pipeline))
+"""
+
+
+def test_bottom_up_of_mmpose_0() -> None:
+    cfg, notes = translate(load_string(BOTTOM_UP))
+    train, val = cfg.train_dataloader.dataset, cfg.val_dataloader.dataset
+    assert notes == () and train.data_mode == "bottomup"
+    normal = {"type": "Normalize", "mean": [127.5, 102.0, 51.0], "std": [51.0, 102.0, 127.5], "to_rgb": True}
+    assert train.pipeline[1] == {
+        "type": "BottomupRandomAffine", "input_size": (512, 512), "shift_factor": 0.2, "shear_prob": 0.0, "rotate_factor": 30.0,
+        "scale_factor": [0.75, 1.5], "scale_type": "short",
+    }  # fmt: skip
+    assert train.pipeline[4].encoder.heatmap_size == (128, 128)
+    assert val.pipeline == [
+        {"type": "LoadImage"},
+        {"type": "BottomupResize", "input_size": (512, 512), "size_factor": 64, "resize_mode": "expand"},
+        normal,
+        {"type": "PackPoseInputs"},
+    ]
+
+
 def test_voc_of_2007_is_measured_on_eleven_points() -> None:
     dataset = {"type": "VOCDataset", "ann_file": "a.txt", "img_prefix": "d/VOC2007/", "pipeline": []}
     cfg, _ = translate(Config({"data": {"train": dataset, "val": dataset}, "evaluation": {"metric": "mAP"}}))
@@ -335,7 +369,7 @@ def test_metrics_by_the_dataset_and_intervals_that_change() -> None:
     assert "format of its own" in measured("CustomDataset", metric="bbox")[1][0]
 
 
-@pytest.mark.parametrize("text", [DETECTION, SEGMENTATION, POSE])
+@pytest.mark.parametrize("text", [DETECTION, SEGMENTATION, POSE, BOTTOM_UP])
 def test_every_translated_step_and_dataset_can_be_built(text: str) -> None:
     cfg, _ = translate(load_string(text))
     registry = fkit.registry()

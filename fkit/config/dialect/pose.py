@@ -1,4 +1,4 @@
-"""Top-down transforms of mmpose 0.x in the vocabulary of mmpose 1.x."""
+"""Transforms of mmpose 0.x in the vocabulary of mmpose 1.x."""
 
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, cast
@@ -89,6 +89,43 @@ def _regression(ledger: Ledger, row: Row) -> Any:
     return row.put("type", "GenerateTarget").put("encoder", codec).node()
 
 
+def _bottom_affine(ledger: Ledger, row: Row) -> Any:
+    """Shifts were told in pixels of a figure 200 high; nothing was sheared."""
+    row.put("type", "BottomupRandomAffine").put("input_size", _size(ledger, "image_size"))
+    row.put("shift_factor", float(row.take("trans_factor", 40)) / 200, "trans_factor").put("shear_prob", 0.0)
+    return row.put("rotate_factor", float(row.take("rot_factor", 30)), "rot_factor").node()
+
+
+def _bottom_size(ledger: Ledger, row: Row) -> Any:
+    """BottomUpGetImgSize: BottomupResize finds the size itself."""
+    scales = row.take("test_scale_factor", [1])
+    if list(scales) != [1]:
+        ledger.say(
+            row, "test_scale_factor", f"test_scale_factor = {list(scales)} is not translated: images have one size."
+        )
+    return []
+
+
+def _bottom_resize(ledger: Ledger, row: Row) -> Any:
+    """BottomUpResizeAlign: the resizing, and the steps inside of it after it."""
+    inner: Any = row.items.pop("transforms", [])
+    row.put("type", "BottomupResize").put("input_size", _size(ledger, "image_size")).put("size_factor", 64)
+    return [row.put("resize_mode", "expand").node(), *inner]
+
+
+def _bottom_target(ledger: Ledger, row: Row) -> Any:
+    """The targets of associative embedding, at the first of the map's sizes."""
+    cfg: Any = ledger.data_cfg if isinstance(ledger.data_cfg, dict) else {}
+    size: Any = cfg.get("heatmap_size")
+    first = size[0] if isinstance(size, (list, tuple)) and size else size
+    if isinstance(size, (list, tuple)) and len(cast("Sequence[Any]", size)) > 1:
+        ledger.say(row, "type", f"heatmap_size = {list(size)}: targets are made at the first size alone.")
+    sizes = {"input_size": _size(ledger, "image_size"), "heatmap_size": (first, first)}
+    most = row.take("max_num_people", 30)
+    codec = {"type": "AssociativeEmbedding", **sizes, "sigma": row.take("sigma", 2), "decode_max_instances": most}
+    return row.put("type", "GenerateTarget").put("encoder", codec, "sigma").node()
+
+
 def _collect(ledger: Ledger, row: Row) -> Any:
     """What was collected by name is what PackPoseInputs takes of itself."""
     return row.put("type", "PackPoseInputs").drop("keys", "meta_keys", "meta_name").node()
@@ -121,6 +158,10 @@ RULES: Mapping[str, Callable[[Ledger, Row], Any]] = frozendict(
     TopDownGetBboxCenterScale=_center_scale,
     TopDownRandomFlip=_flip,
     BottomUpRandomFlip=_flip,
+    BottomUpRandomAffine=_bottom_affine,
+    BottomUpGetImgSize=_bottom_size,
+    BottomUpResizeAlign=_bottom_resize,
+    BottomUpGenerateTarget=_bottom_target,
     TopDownHalfBodyTransform=_half_body,
     TopDownRandomShiftBboxCenter=_shift,
     TopDownGetRandomScaleRotation=_scale_rotation,
