@@ -185,11 +185,15 @@ SURFACE = {
     "fkit.training.load": {"LoadFrom": "a tuple", "Loaded": "a tuple"},
     "fkit.array.box": {},
     "fkit.metric.accuracy": {},
+    "fkit.metric.classification": dict.fromkeys(
+        ("by_average", "named", "suffix_of"), "of the room: what metrics have checked"
+    ),
     "fkit.metric.coco": {},
     "fkit.metric.detection": dict.fromkeys(("Detections", "Objects"), "a tuple")
     | dict.fromkeys(("recalls", "run_lengths"), "of the room: arithmetic on what metrics have checked"),
     "fkit.metric.gathered": {"ratio": "of the room: arithmetic"},
     "fkit.metric.ground": {"Ground": "a tuple", "ground_of": "of the room: rows of CocoMetric's own"},
+    "fkit.metric.multilabel": {"average_precision": "of the room: arithmetic on what metrics have checked"},
     "fkit.metric.sample": {},
     "fkit.metric.segmentation": dict.fromkeys(
         ("areas", "map_scores"), "of the room: arithmetic on what metrics have checked"

@@ -205,8 +205,16 @@ _WRITERS = (
 
 _METRICS = (
     ("metrics", "Accuracy", "fkit.metric.accuracy:Accuracy", None, None),
+    ("metrics", "AveragePrecision", "fkit.metric.multilabel:AveragePrecision", None, None),
     ("metrics", "CocoMetric", "fkit.metric.coco:CocoMetric", None, None),
+    ("metrics", "ConfusionMatrix", "fkit.metric.classification:ConfusionMatrix", None, None),
     ("metrics", "IoUMetric", "fkit.metric.segmentation:IoUMetric", None, None),
+    ("metrics", "MultiLabelMetric", "fkit.metric.multilabel:MultiLabelMetric", None, None),
+    ("metrics", "RetrievalAveragePrecision", "fkit.metric.multilabel:RetrievalAveragePrecision", None, None),
+    ("metrics", "RetrievalRecall", "fkit.metric.multilabel:RetrievalRecall", None, None),
+    ("metrics", "SingleLabelMetric", "fkit.metric.classification:SingleLabelMetric", None, None),
+    ("metrics", "VOCAveragePrecision", "fkit.metric.multilabel:VOCAveragePrecision", None, None),
+    ("metrics", "VOCMultiLabelMetric", "fkit.metric.multilabel:VOCMultiLabelMetric", None, None),
 )  # fmt: skip
 
 _FILES = (

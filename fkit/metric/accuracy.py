@@ -8,21 +8,27 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fkit.data.label import check_labels
-from fkit.metric.metric import Metric, Targets
+from fkit.metric.classification import suffix_of, thresholds
+from fkit.metric.gathered import Gathered
+from fkit.metric.metric import Targets
 from fkit.metric.row import Rows
-from fkit.tree.check import check_fields, expect, expect_number
+from fkit.metric.sample import Sample, field, samples
+from fkit.structures.element import DataElement
+from fkit.tree.check import expect, expect_number
 from fkit.tree.error import FkitKeyError, FkitTypeError, FkitValueError
 
 __all__ = ["Accuracy", "ranks"]
 
 
 @dataclass(frozen=True)
-class Accuracy(Metric):
+class Accuracy(Gathered):
     """The fraction of samples whose label is among the k best scored; mmpretrain's Accuracy, as a fraction.
 
     Args:
         topk: the k's.
         ignore_index: a label that stands for no class: its samples do not count.
+        thrs: a label is found only where its score is above the threshold; of several, names end in ``_thr-0.50`` or
+            ``_no-thr``. None, the default: no threshold (mmpretrain's is 0, which scores that are no probabilities fail).
 
     Its numbers are ``accuracy/top1``, ``accuracy/top5``, ...; ``prefix`` stands for the first word.
 
@@ -40,9 +46,11 @@ class Accuracy(Metric):
 
     topk: int | Sequence[int] = (1,)
     ignore_index: int | None = None
+    thrs: float | Sequence[float | None] | None = None
 
     def __post_init__(self) -> None:
-        check_fields(self)
+        object.__setattr__(self, "thrs", thresholds(self.thrs, "Accuracy"))
+        super().__post_init__()
         expect(self.topk, (int, list, tuple), "Accuracy: topk is a number or a list of numbers")
         chosen = (self.topk,) if isinstance(self.topk, int) else tuple(self.topk)
         for k in chosen:
@@ -51,10 +59,11 @@ class Accuracy(Metric):
             raise FkitValueError(f"Accuracy: topk = {self.topk!r}: numbers from 1 on.")
         object.__setattr__(self, "topk", chosen)
 
-    def empty(self) -> Rows:
-        return Rows()
-
     def observe(self, state: Rows, outputs: Any, targets: Targets, ids: Any, valid: Targets | None = None) -> Rows:
+        if isinstance(outputs, (list, tuple)) and any(
+            isinstance(one, (Mapping, DataElement)) for one in cast(Any, outputs)
+        ):
+            outputs, targets = _stacked(samples(outputs, targets, ids))
         if "gt_label" not in targets:
             raise FkitKeyError(
                 "Accuracy needs the target 'gt_label'.", value="gt_label", choices=targets, label="Targets"
@@ -74,17 +83,20 @@ class Accuracy(Metric):
             labels, scores, ids = labels[mask], scores[mask], np.asarray(ids)[mask]
         if name == "pred_label":
             return state.add(ids, scores != labels)
+        if self.thrs != (None,):
+            ranked = ranks(scores, labels)  # which refuses labels that are no class
+            return state.add(ids, np.stack((ranked, scores[np.arange(len(labels)), labels]), axis=1))
         return state.add(ids, _missed(scores, labels) if self.topk == (1,) else ranks(scores, labels))
 
-    def merge(self, a: Rows, b: Rows) -> Rows:
-        return a.join(b)
-
-    def compute(self, state: Rows) -> dict[str, float]:
-        if not state.count:
-            raise FkitValueError("Accuracy: no sample was observed.", repair="Check the validation data.")
-        _, ranks = state.table()
-        assert isinstance(self.topk, tuple)
-        return {f"{self.title}/top{k}": float(np.count_nonzero(ranks < k) / len(ranks)) for k in self.topk}
+    def score(self, rows: NDArray[Any]) -> Mapping[str, float]:
+        ranks, score = (rows, None) if rows.ndim == 1 else (rows[:, 0], rows[:, 1])
+        several = (None,) if score is None else cast("tuple[float | None, ...]", self.thrs)
+        numbers: dict[str, float] = {}
+        for k in cast("tuple[int, ...]", self.topk):
+            for threshold in several:
+                right = ranks < k if threshold is None or score is None else (ranks < k) & (score > threshold)
+                numbers[f"top{k}{suffix_of(threshold, several)}"] = float(np.count_nonzero(right) / len(ranks))
+        return numbers
 
     def _scores(self, outputs: Any) -> tuple[str, NDArray[Any]]:
         """What the outputs are judged by, and its name."""
@@ -128,3 +140,13 @@ def _missed(scores: NDArray[Any], labels: NDArray[Any]) -> NDArray[np.bool_]:
     places = scores.argmax(axis=1)  # of nan where one is nan: then no label is found
     best = scores[np.arange(len(labels)), places]
     return np.logical_or(places != labels, best != best)
+
+
+def _stacked(several: Sequence[Sample]) -> tuple[Mapping[str, Any], Mapping[str, Any]]:
+    """Outputs and targets of samples by themselves, as arrays of a batch."""
+    name = "pred_score" if all("pred_score" in sample for sample in several) else "pred_label"
+    said = np.stack([np.asarray(field(sample, name, "Accuracy")) for sample in several])
+    labels = np.array([np.asarray(field(sample, "gt_label", "Accuracy")).reshape(-1)[:1] for sample in several])
+    return {name: said.reshape(len(said), -1) if name == "pred_score" else said.reshape(-1)}, {
+        "gt_label": labels.reshape(-1)
+    }

@@ -138,7 +138,7 @@ def expect_choice(value: Any, choices: Sequence[Any], what: str) -> None:
     several = cast("Sequence[Any]", value) if isinstance(value, (list, tuple)) else (value,)
     for one in several:
         if one not in tuple(choices):
-            raise FkitValueError(f"{what} = {one!r}.", value=one, choices=tuple(choices))
+            raise FkitValueError(f"{what} = {one!r}.", value=one, choices=tuple(map(str, choices)))
 
 
 def ratio(part: Any, whole: Any) -> NDArray[np.float64]:
