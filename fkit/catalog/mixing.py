@@ -27,7 +27,7 @@ _MIXING = (
     ("mapping", ("KeyMapper", "ProposalBroadcaster", "TransformBroadcaster")),
     ("mixup", ("CachedMixUp", "MixUp")),
     ("mosaic", ("CachedMosaic", "Mosaic")),
-    ("paste", ("CopyPaste",)),
+    ("paste", ("CopyPaste", "InstaBoost")),
     ("policy", ("AutoAugment", "RandAugment")),
     ("warp", ("GeomTransform", "Rotate", "ShearX", "ShearY", "TranslateX", "TranslateY")),
 )

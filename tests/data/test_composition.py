@@ -266,3 +266,30 @@ def test_configs_build_them():
     assert built == MultiBranch(["a", "b"], a=[RandomFlip(0.5), PackInputs()], b=Resize(4))
     cfg = {"type": "RandomApply", "transforms": flip, "prob": 0.2}
     assert fkit.build(cfg, fkit.registry(), "transforms") == RandomApply([RandomFlip(0.5)], 0.2)
+
+
+class Ported:
+    """As OpenMMLab's users write them, of its base class: ``transform`` is theirs, ``__call__`` was the base's."""
+
+    def transform(self, results: dict[str, Any]) -> dict[str, Any]:
+        results["noise"] = np.random.rand()
+        return results
+
+
+class OfTheKit(Ported, Transform):
+    pass
+
+
+@pytest.mark.parametrize("kind", [Ported, OfTheKit])
+def test_a_transform_of_openmmlabs_may_say_transform(kind: Any):
+    with pytest.warns(UserWarning, match=f"{kind.__name__} has no draw and apply"):
+        pipeline = Compose([kind()])
+    assert (
+        pipeline(sample(), rng(1))["noise"]
+        == pipeline(sample(), rng(1))["noise"]
+        != pipeline(sample(), rng(2))["noise"]
+    )
+    with pytest.warns(UserWarning, match="has no draw and apply"):
+        both = TransformBroadcaster([kind()], mapping={"noise": ["a", "b"]}, share_random_params=True)
+    done = both({"a": 0, "b": 0}, rng())
+    assert done["a"] == done["b"] != 0

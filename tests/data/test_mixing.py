@@ -236,6 +236,10 @@ def test_a_mosaic_then_mixup_chain_is_made_of_mosaics():
         (lambda: RandomAffine(border=(-24, 0)).draw(sample(), rng(), None), "leaves nothing of an image of 36 x 48"),
         (lambda: CopyPaste(max_num_pasted=0), "max_num_pasted = 0: at least 1"),
         (lambda: CopyPaste().apply(sample(masks=False), Pasted(sample(), (0,))), "has no 'gt_masks'"),
+        (
+            lambda: fkit.build({"type": "InstaBoost", "hflag": True}, fkit.registry(), "transforms"),
+            "InstaBoost needs the package",
+        ),
         (lambda: PhotoMetricDistortion(hue_delta=-1), "hue_delta = -1 is below 0"),
         (lambda: YOLOXHSVRandomAug().apply({"img": np.zeros((2, 2, 3), np.float32)}, (0, 0, 0)), "is float32 of shape"),
         (lambda: Mosaic()(sample(), rng()), "Mosaic mixes samples, and was given no fetch"),

@@ -12,9 +12,9 @@ from fkit.data.transform.mosaic import no_maps
 from fkit.data.transform.transform import Fetch, Sample, Transform, replaced
 from fkit.structures.mask import BitmapMasks
 from fkit.tree.check import check_fields, expect
-from fkit.tree.error import FkitKeyError, FkitValueError
+from fkit.tree.error import FkitKeyError, FkitNotImplementedError, FkitValueError
 
-__all__ = ["CopyPaste", "Pasted"]
+__all__ = ["CopyPaste", "InstaBoost", "Pasted"]
 
 
 class Pasted(NamedTuple):
@@ -124,3 +124,20 @@ class CopyPaste(Transform):
             x1, y1, x2, y2 = box
             mask[y1:y2, x1:x2] = 1
         return BitmapMasks(masks, height, width)
+
+
+class InstaBoost(Transform):
+    """mmdet's InstaBoost (Fang et al. 2019): refused, with the reason.
+
+    It inpaints pictures by a package, instaboostfast, that draws from global generators and is no longer kept. `CopyPaste`
+    is the kit's way of laying objects elsewhere.
+
+    Raises:
+        FkitNotImplementedError: always.
+    """
+
+    def __init__(self, **arguments: Any) -> None:
+        raise FkitNotImplementedError(
+            "InstaBoost needs the package instaboostfast, which is no longer kept and is not supported.",
+            repair="Leave it out, or take CopyPaste, which lays objects of other samples over this one.",
+        )

@@ -298,17 +298,18 @@ class Foreign(Transform):
 
 
 def as_transform(step: Any) -> Transform:
-    """``step`` as a `Transform`: itself where it has ``draw`` and ``apply``, else wrapped in `Foreign`.
+    """``step`` as a `Transform`: itself where it has ``draw`` and ``apply``, else wrapped in `Foreign`, as is what has
+    OpenMMLab's ``transform(results)``.
 
     Raises:
         FkitTypeError: it cannot be called, is a config that was not built, or a `Transform` with no ``apply``.
     """
-    if (
-        isinstance(step, Transform)
-        and type(step).apply is Transform.apply
-        and type(step).__call__ is Transform.__call__
-    ):
-        step.apply({}, None)
+    kind, ported = cast(Any, type(step)), getattr(step, "transform", None)
+    bare = isinstance(step, Transform) and (kind.apply, kind.__call__) == (Transform.apply, Transform.__call__)
+    if (bare or not callable(step)) and callable(ported) and not isinstance(step, type):
+        step = ported
+    elif bare:
+        Transform.apply(cast(Any, step), {}, None)
     if not isinstance(step, type) and hasattr(step, "draw") and hasattr(step, "apply") and callable(step):
         if type(step).__module__.partition(".")[0] != "fkit":
             expect_contract(step, _TRANSFORM)
@@ -374,6 +375,7 @@ def _mapping(sample: Any) -> Sample:
 
 
 def _name(step: Any) -> str:
+    step = getattr(step, "__self__", step) if getattr(step, "__name__", "") == "transform" else step
     return getattr(step, "__name__", None) or type(step).__name__
 
 
