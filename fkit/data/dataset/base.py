@@ -12,7 +12,7 @@ from fkit.data.dataset.facts import fixed, plain
 from fkit.data.dataset.fault import Faults
 from fkit.data.dataset.indexed import PIPELINE, Pipeline, checked
 from fkit.data.dataset.joined import joined, prefixes_of
-from fkit.data.dataset.store import Store
+from fkit.data.dataset.store import Store, uncollected
 from fkit.data.digest import digest_of_samples
 from fkit.data.transform.transform import Sample
 from fkit.fileio.io import load
@@ -182,10 +182,12 @@ class BaseDataset:
 
     def full_init(self) -> None:
         """Load the records, filter them, keep those of ``indices``; nothing where that was done."""
-        put = vars(self)
-        if "_store" in put:
-            return
-        name = type(self).__name__
+        if "_store" not in vars(self):
+            with uncollected():
+                self._load()
+
+    def _load(self) -> None:
+        put, name = vars(self), type(self).__name__
         put["_data_list"] = self._records(self.load_data_list(), "load_data_list")
         put["_data_list"] = self._records(self.filter_data(), "filter_data")
         rows = [row for row in put.pop("_data_list") if self._readable(row)]

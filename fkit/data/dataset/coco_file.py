@@ -98,15 +98,15 @@ def read_coco(
     by_image: dict[Any, list[Row]] = {image["id"]: [] for image in images}
     seen: set[Any] = set()
     for place, row in enumerate(content.get("annotations", ())):
-        name = _name("annotation", place, row)
         if not isinstance(row, Mapping) or "image_id" not in row:
-            faults.add("an annotation without an image_id", name)
+            faults.add("an annotation without an image_id", _name("annotation", place, row))
         elif row["image_id"] not in by_image:
-            faults.add("an annotation of an image that the file does not have", name, f"image_id {row['image_id']!r}")
+            what = "an annotation of an image that the file does not have"
+            faults.add(what, _name("annotation", place, row), f"image_id {row['image_id']!r}")
         elif unique and row.get("id") in seen and row.get("id") is not None:
-            faults.add("an annotation's id that came before", name)
+            faults.add("an annotation's id that came before", _name("annotation", place, row))
         elif ids and "category_id" in row and row["category_id"] not in ids:
-            faults.add("an unknown category", name, f"category_id {row['category_id']!r}")
+            faults.add("an unknown category", _name("annotation", place, row), f"category_id {row['category_id']!r}")
         else:
             seen.add(row.get("id"))
             by_image[row["image_id"]].append(cast(Row, row))

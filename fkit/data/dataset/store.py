@@ -1,11 +1,13 @@
 """Many records in one block of bytes, which worker processes share."""
 
+import gc
 import mmap
 import os
 import pickle
 import tempfile
 import weakref
-from collections.abc import Iterable, Sequence
+from collections.abc import Generator, Iterable, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from multiprocessing import reduction
 from multiprocessing.context import get_spawning_popen
@@ -18,7 +20,7 @@ from fkit.data.dataset.indexed import checked
 from fkit.tree.check import expect
 from fkit.tree.error import FkitTypeError
 
-__all__ = ["Store"]
+__all__ = ["Store", "uncollected"]
 
 _ITEM = np.dtype(np.int64).itemsize
 
@@ -109,6 +111,24 @@ class Store(Sequence[Any]):
             ends, data = _mapped(file.fileno(), len(self))
             vars(self).update(_file=file, data=data, ends=ends)
         return cast(int, file.fileno())
+
+
+@contextmanager
+def uncollected() -> Generator[None]:
+    """Python's collector of circles rests in the block: among millions of new records it finds none, and takes half the time.
+
+    Example:
+        >>> with uncollected():
+        ...     gc.isenabled()
+        False
+    """
+    ran = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if ran:
+            gc.enable()
 
 
 def _mapped(descriptor: int, count: int) -> tuple[NDArray[np.int64], NDArray[np.uint8]]:
