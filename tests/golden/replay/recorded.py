@@ -4,9 +4,9 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from fkit.data.transform.transform import Compose, is_random
-from tests.golden.replay import mix, mmcv, mmdet, mmpose, mmseg
+from tests.golden.replay import mix, mmcv, mmdet, mmpose, mmpretrain, mmseg
 
-TABLES = {"mmcv": (mmcv.PARAMS, mix.PARAMS), "mmdet": (mmdet.PARAMS, mmcv.PARAMS, mix.PARAMS), "mmpose": (mmpose.PARAMS, mmdet.PARAMS, mmcv.PARAMS, mix.PARAMS), "mmseg": (mmseg.PARAMS, mmdet.PARAMS, mmcv.PARAMS, mix.PARAMS)}  # fmt: skip
+TABLES = {"mmcv": (mmcv.PARAMS, mix.PARAMS), "mmpretrain": (mmpretrain.PARAMS, mmcv.PARAMS, mix.PARAMS), "mmdet": (mmdet.PARAMS, mmcv.PARAMS, mix.PARAMS), "mmpose": (mmpose.PARAMS, mmdet.PARAMS, mmcv.PARAMS, mix.PARAMS), "mmseg": (mmseg.PARAMS, mmdet.PARAMS, mmcv.PARAMS, mix.PARAMS)}  # fmt: skip
 
 
 class Recorded:
