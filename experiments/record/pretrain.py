@@ -119,7 +119,9 @@ class Listener:
     def _drawing(self, name: str, function: Any) -> Any:
         def draw(*args: Any, **kwargs: Any) -> Any:
             value = function(*args, **kwargs)
-            self.draws.append({"fn": f"np.random.{name}", "args": list(args), "kwargs": kwargs, "value": copy.deepcopy(value)})
+            self.draws.append(
+                {"fn": f"np.random.{name}", "args": list(args), "kwargs": kwargs, "value": copy.deepcopy(value)}
+            )
             return value
 
         return draw
@@ -190,7 +192,10 @@ def main() -> None:
             for name, case in recorded.items()
         ]
         versions = {"mmpretrain": "1.2.0", "mmcv": mmcv.__version__, "mmengine": mmengine.__version__, "numpy": np.__version__, "opencv": cv2.__version__, "pillow": PIL.__version__}  # fmt: skip
-        book = {"meta": {"what": "mmpretrain's transforms, in the form of the book transforms", **versions}, "cases": cases}
+        book = {
+            "meta": {"what": "mmpretrain's transforms, in the form of the book transforms", **versions},
+            "cases": cases,
+        }
     np.savez_compressed(BOOKS / "pretrain.npz", **write.arrays)
     lines = ",\n".join(json.dumps(case) for case in book["cases"])
     path.write_text(f'{{"meta": {json.dumps(book["meta"])},\n"cases": [\n{lines}\n]}}\n')

@@ -24,7 +24,7 @@ class PackInputs(Transform):
     """Pack a sample for `fkit.data.collate`; mmpretrain's PackInputs.
 
     Args:
-        input_key: what the model gets: an image (H, W, C) or (H, W), packed as (C, H, W).
+        input_key: what the model gets: an image (H, W, C) or (H, W), packed as (C, H, W); or several, packed as a tuple.
         algorithm_keys: packed into ``targets`` beside ``gt_label``, ``gt_score`` and ``mask``, as arrays.
         meta_keys: kept in ``meta`` where the sample has them.
 
@@ -64,7 +64,9 @@ class PackInputs(Transform):
         targets = {name: sample[name] for name in _TARGETS if name in sample}
         for name in self.algorithm_keys:
             targets[name] = sample[name]
-        inputs = channels_first(sample[self.input_key])
+        img: Any = sample[self.input_key]
+        several = isinstance(img, (list, tuple))  # of MultiView, of BEiT's two pictures
+        inputs = tuple(channels_first(one) for one in cast("Sequence[Any]", img)) if several else channels_first(img)
         return frozen({"inputs": inputs, "targets": frozen(targets), "meta": meta_of(sample, self.meta_keys)})
 
 

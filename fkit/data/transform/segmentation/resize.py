@@ -27,6 +27,7 @@ class ResizeShortestEdge(scale.ResizeShortestEdge):
     Changes what `fkit.data.transform.resize.Resize` does.
 
     Example:
+        >>> import numpy as np
         >>> ResizeShortestEdge(6, max_size=10)({"img": np.zeros((4, 8, 3), np.uint8)})["img"].shape
         (5, 10, 3)
     """
@@ -46,6 +47,7 @@ class ResizeToMultiple(Transform):
     Sets ``img_shape`` and ``pad_shape`` (height, width).
 
     Example:
+        >>> import numpy as np
         >>> ResizeToMultiple(4)({"img": np.zeros((6, 8, 3), np.uint8)})["img"].shape
         (8, 8, 3)
     """
