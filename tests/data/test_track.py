@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 import fkit
+from fkit.data.collate import collate
 from fkit.data.transform.detection.text import RandomSamplingNegPos
 from fkit.data.transform.detection.track import Frames, PackTrackInputs, UniformRefFrameSample
 from fkit.data.transform.segmentation.annotation import LoadDepthAnnotation
@@ -54,9 +55,12 @@ def test_frames_are_packed() -> None:
     }  # fmt: skip
     packed = PackTrackInputs()(sample)
     assert packed["inputs"].shape == (2, 3, 4, 6) and packed["inputs"][1].min() == 1
-    assert packed["targets"]["frame_0"]["gt_instances"]["instances_ids"].tolist() == [4]
-    assert packed["targets"]["frame_1"]["gt_instances"]["bboxes"].shape == (1, 4)
+    assert packed["targets"]["frame_0_gt_instances"]["instances_ids"].tolist() == [4]
+    assert packed["targets"]["frame_1_gt_instances"]["bboxes"].shape == (1, 4)
     assert packed["meta"]["key_frames_inds"] == [1] and packed["meta"]["img_id"] == [7, 8]
+    batch = collate([packed, PackTrackInputs()({**sample, "gt_ignore_flags": [np.zeros(2, bool), np.zeros(1, bool)]})])
+    assert batch.inputs.shape == (2, 2, 3, 4, 6)
+    assert batch.valid["frame_0_gt_instances"].tolist() == [[True, False], [True, True]]
     with pytest.raises(FkitKeyError, match="TransformBroadcaster"):
         PackTrackInputs()({"img": np.zeros((4, 6, 3))})
 

@@ -150,9 +150,10 @@ class PackTrackInputs(Transform):
         meta_keys: kept in ``meta`` beside ``default_meta_keys``.
         default_meta_keys: kept in ``meta`` where the sample has them: a list each, one value a frame.
 
-    Every value of the sample is a list, one a frame. Returns ``inputs`` (T, C, H, W); ``targets`` ``{"frame_0": {...}, ...}``,
-    each as `fkit.data.transform.detection.formatting.detection_targets` gives it, with ``instances_ids`` among the
-    instances; ``meta``, with ``key_frames_inds`` and ``ref_frames_inds`` where key frames are marked.
+    Every value of the sample is a list, one a frame. Returns ``inputs`` (T, C, H, W); ``targets``
+    ``{"frame_0_gt_instances": {...}, ...}``, of each frame what
+    `fkit.data.transform.detection.formatting.detection_targets` gives, with ``instances_ids`` among the instances;
+    ``meta``, with ``key_frames_inds`` and ``ref_frames_inds`` where key frames are marked.
     """
 
     meta_keys: str | Sequence[str] | None = None
@@ -185,7 +186,7 @@ class PackTrackInputs(Transform):
                 for key, value in sample.items()
                 if isinstance(value, (list, tuple)) and len(cast("Sequence[Any]", value)) == count
             }
-            targets[f"frame_{place}"] = detection_targets(frame, _FIELDS)
+            targets |= {f"frame_{place}_{name}": value for name, value in detection_targets(frame, _FIELDS).items()}
         meta = {key: sample[key] for key in cast("tuple[str, ...]", self.meta_keys) if key in sample}
         flags: Sequence[bool] | None = sample.get("key_frame_flags")
         if flags is not None:
