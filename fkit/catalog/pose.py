@@ -1,4 +1,4 @@
-"""Rows of the built-in registry: transforms and codecs of pose estimation."""
+"""Rows of the built-in registry: transforms, codecs and metrics of pose estimation."""
 
 __all__ = ["POSE"]
 
@@ -25,6 +25,12 @@ POSE = (
             ("mix", ("YOLOXMixUp",)),
         )
         for name in names
+    ),
+    ("metrics", "CocoMetric", "fkit.metric.pose_coco:PoseCocoMetric", None, "mmpose"),
+    ("metrics", "CocoWholeBodyMetric", "fkit.metric.pose_coco:CocoWholeBodyMetric", None, None),
+    *(
+        ("metrics", name, f"fkit.metric.keypoint:{name}", None, None)
+        for name in ("AUC", "EPE", "JhmdbPCKAccuracy", "MPJPE", "MpiiPCKAccuracy", "NME", "PCKAccuracy")
     ),
     *(
         ("codecs", name, f"fkit.data.codec.{file}:{name}", None, None)

@@ -12,7 +12,7 @@ from fkit.structures.coco import coco_mask
 from fkit.tree.check import expect
 from fkit.tree.error import FkitImportError, FkitTypeError, FkitValueError
 
-__all__ = ["Ground", "coco_of", "evaluated", "ground_file", "ground_of"]
+__all__ = ["Ground", "coco_of", "coco_tools", "evaluated", "ground_file", "ground_of"]
 
 Row = Mapping[str, Any]
 
@@ -123,7 +123,7 @@ def coco_of(ground: Ground, lines: Sequence[Row] | None = None, kind: str = "bbo
         kind: "bbox", or "segm": the area is the mask's.
     """
     expect(ground, Ground, "`ground` is the truth")
-    COCO, _ = _tools()
+    COCO, _ = coco_tools()
     coco = COCO()
     images = [{**row} for row in ground.rows.values()]
     categories = [{"id": number, "name": name} for number, name in ground.names.items()]
@@ -152,7 +152,7 @@ def evaluated(
     Raises:
         FkitError: pycocotools is not installed, or cannot read a mask.
     """
-    _, COCOeval = _tools()
+    _, COCOeval = coco_tools()
     masks = kind == "segm"
     evaluation: Any = COCOeval(coco_of(ground), coco_of(ground, lines, kind), "segm" if masks else "bbox")
     evaluation.params.imgIds = list(ground.images)
@@ -172,7 +172,13 @@ def evaluated(
     return cast("Mapping[str, Any]", evaluation.eval)
 
 
-def _tools() -> tuple[Any, Any]:
+def coco_tools() -> tuple[Any, Any]:
+    """The classes COCO and COCOeval of pycocotools, or an error that says how to get it.
+
+    Example:
+        >>> [one.__name__ for one in coco_tools()]
+        ['COCO', 'COCOeval']
+    """
     try:
         from pycocotools.coco import COCO
         from pycocotools.cocoeval import COCOeval

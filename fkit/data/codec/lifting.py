@@ -366,7 +366,7 @@ def _projected(target: Floats, root_index: int, camera: Mapping[str, Any]) -> tu
     done = np.empty_like(target)
     done[..., :2] = target[..., :2] / target[..., 2:] * focus + middle
     done[..., 2] = (side / width)[:, None] * (target[..., 2] - target[..., root_index : root_index + 1, 2])
-    return done, width / side
+    return done, (width / side).astype(done.dtype)
 
 
 def _camera(camera: Mapping[str, Any] | None, who: Codec, names: Sequence[str]) -> Mapping[str, Any]:

@@ -111,7 +111,9 @@ class SPR(HeatmapCodec):
         places = ways[:, :, best].transpose(2, 0, 1) + pixels[:, None]
         scores = None
         if self.generate_keypoint_heatmaps and len(heatmaps) == 1 + len(ways):
-            scores = np.stack([_between(one, places[:, k]) for k, one in enumerate(heatmaps[:-1])], axis=-1)
+            scores = np.stack([_between(one, places[:, k]) for k, one in enumerate(heatmaps[:-1])], axis=-1).astype(
+                np.float32
+            )
         return (places * self.factor).astype(np.float32), (peaks[best], scores)
 
 
