@@ -201,10 +201,10 @@ SURFACE = {
     "fkit.metric.gathered": {"ratio": "of the room: arithmetic"},
     "fkit.metric.ground": {"Ground": "a tuple", "ground_of": "of the room: rows of CocoMetric's own"},
     "fkit.metric.multilabel": {"average_precision": "of the room: arithmetic on what metrics have checked"},
+    "fkit.metric.joint": {},
     "fkit.metric.keypoint": {"Distances": "a tuple"},
-    "fkit.metric.pose_coco": dict.fromkeys(
-        ("oks", "oks_nms", "soft_oks_nms"), "of the room: arrays of CocoMetric's own"
-    ),
+    "fkit.metric.pose_coco": {},
+    "fkit.metric.oks": dict.fromkeys(("oks", "oks_nms", "soft_oks_nms"), "of the room: arrays of CocoMetric's own"),
     "fkit.metric.sample": {},
     "fkit.metric.segmentation": dict.fromkeys(
         ("areas", "map_scores"), "of the room: arithmetic on what metrics have checked"

@@ -27,10 +27,11 @@ POSE = (
         for name in names
     ),
     ("metrics", "CocoMetric", "fkit.metric.pose_coco:PoseCocoMetric", None, "mmpose"),
+    ("metrics", "MPJPE", "fkit.metric.joint:MPJPE", None, None),
     ("metrics", "CocoWholeBodyMetric", "fkit.metric.pose_coco:CocoWholeBodyMetric", None, None),
     *(
         ("metrics", name, f"fkit.metric.keypoint:{name}", None, None)
-        for name in ("AUC", "EPE", "JhmdbPCKAccuracy", "MPJPE", "MpiiPCKAccuracy", "NME", "PCKAccuracy")
+        for name in ("AUC", "EPE", "JhmdbPCKAccuracy", "MpiiPCKAccuracy", "NME", "PCKAccuracy")
     ),
     *(
         ("codecs", name, f"fkit.data.codec.{file}:{name}", None, None)
