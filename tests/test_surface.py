@@ -206,10 +206,12 @@ SURFACE = {
     "fkit.metric.pose_coco": {},
     "fkit.metric.oks": dict.fromkeys(("oks", "oks_nms", "soft_oks_nms"), "of the room: arrays of CocoMetric's own"),
     "fkit.metric.sample": {},
+    "fkit.metric.voc": {"area_below": "of the room: arithmetic on what metrics have checked"},
     "fkit.metric.segmentation": dict.fromkeys(
         ("areas", "map_scores"), "of the room: arithmetic on what metrics have checked"
     ),
     "fkit.metric.evaluator": {},
+    "fkit.metric.lvis": {},
     "fkit.metric.metric": {},
     "fkit.metric.row": {},
     "fkit.recipe.inference": {"Pictures": "of the room: open_pictures makes one", "Step": "a tuple"},

@@ -209,11 +209,15 @@ _METRICS = (
     ("metrics", "CocoMetric", "fkit.metric.coco:CocoMetric", None, None),
     ("metrics", "ConfusionMatrix", "fkit.metric.classification:ConfusionMatrix", None, None),
     ("metrics", "IoUMetric", "fkit.metric.segmentation:IoUMetric", None, None),
+    ("metrics", "LVISFixedAPMetric", "fkit.metric.lvis:LVISFixedAPMetric", None, None),
+    ("metrics", "LVISMetric", "fkit.metric.lvis:LVISMetric", None, None),
     ("metrics", "MultiLabelMetric", "fkit.metric.multilabel:MultiLabelMetric", None, None),
+    ("metrics", "OpenImagesMetric", "fkit.metric.voc:OpenImagesMetric", None, None),
     ("metrics", "RetrievalAveragePrecision", "fkit.metric.multilabel:RetrievalAveragePrecision", None, None),
     ("metrics", "RetrievalRecall", "fkit.metric.multilabel:RetrievalRecall", None, None),
     ("metrics", "SingleLabelMetric", "fkit.metric.classification:SingleLabelMetric", None, None),
     ("metrics", "VOCAveragePrecision", "fkit.metric.multilabel:VOCAveragePrecision", None, None),
+    ("metrics", "VOCMetric", "fkit.metric.voc:VOCMetric", None, None),
     ("metrics", "VOCMultiLabelMetric", "fkit.metric.multilabel:VOCMultiLabelMetric", None, None),
 )  # fmt: skip
 

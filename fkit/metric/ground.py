@@ -11,6 +11,7 @@ from fkit.fileio.io import load
 from fkit.structures.coco import coco_mask
 from fkit.tree.check import expect
 from fkit.tree.error import FkitImportError, FkitTypeError, FkitValueError
+from fkit.tree.frozen import EMPTY
 
 __all__ = ["Ground", "coco_of", "coco_tools", "evaluated", "ground_file", "ground_of"]
 
@@ -27,6 +28,7 @@ class Ground(NamedTuple):
         annotations: image id -> its annotations, with "bbox" x y w h, "category_id", "area", "iscrowd".
         categories: label -> category id; None for a class that the file does not have.
         names: category id -> name.
+        groups: category id -> "r", "c" or "f", how frequent LVIS says it is.
     """
 
     name: str
@@ -35,6 +37,7 @@ class Ground(NamedTuple):
     annotations: Mapping[Any, tuple[Row, ...]]
     categories: tuple[Any, ...]
     names: Mapping[Any, str]
+    groups: Mapping[Any, str] = EMPTY
 
     @property
     def used(self) -> tuple[Any, ...]:
@@ -67,6 +70,7 @@ def ground_file(
         raise FkitTypeError(f'{who}: {file} is no annotation file of COCO\'s: it has no "images".')
     content = cast("Mapping[str, Any]", whole)
     names = {row["id"]: row["name"] for row in content.get("categories", ())}
+    groups = {row["id"]: row["frequency"] for row in content.get("categories", ()) if "frequency" in row}
     if classes is None:
         categories = tuple(sorted(names)) if ordered else tuple(names)
     else:
@@ -83,9 +87,8 @@ def ground_file(
         box = row.get("bbox", (0, 0, 0, 0))
         if row["image_id"] in by_image:
             by_image[row["image_id"]].append({"iscrowd": 0, "area": box[2] * box[3], **row})
-    return Ground(
-        file, tuple(rows), rows, {key: tuple(several) for key, several in by_image.items()}, categories, names
-    )
+    annotated = {key: tuple(several) for key, several in by_image.items()}
+    return Ground(file, tuple(rows), rows, annotated, categories, names, groups)
 
 
 def ground_of(rows: Sequence[Any], classes: Sequence[str] | None = None) -> Ground:
@@ -138,7 +141,12 @@ def coco_of(ground: Ground, lines: Sequence[Row] | None = None, kind: str = "bbo
 
 
 def evaluated(
-    ground: Ground, lines: Sequence[Row], kind: str, counts: Sequence[int], thresholds: Sequence[float]
+    ground: Ground,
+    lines: Sequence[Row],
+    kind: str,
+    counts: Sequence[int],
+    thresholds: Sequence[float],
+    partial: Mapping[Any, Sequence[Any]] = EMPTY,
 ) -> Mapping[str, Any]:
     """What pycocotools' COCOeval accumulates: precisions (T, R, K, A, M) and recalls (T, K, A, M).
 
@@ -148,6 +156,8 @@ def evaluated(
         kind: "bbox", "segm", or "proposal": boxes of no class.
         counts: how many results of an image count.
         thresholds: of the overlap.
+        partial: image id -> categories of which it shows more objects than are annotated: results that match none of these
+            do not count.
 
     Raises:
         FkitError: pycocotools is not installed, or cannot read a mask.
@@ -163,6 +173,9 @@ def evaluated(
     try:
         with contextlib.redirect_stdout(io.StringIO()):
             evaluation.evaluate()
+            for one in evaluation.evalImgs if partial else ():
+                if one is not None and one["category_id"] in partial.get(one["image_id"], ()):
+                    one["dtIgnore"] = np.logical_or(one["dtIgnore"], one["dtMatches"] == 0)
             evaluation.accumulate()
     except KeyError as cause:
         raise FkitValueError(

@@ -17,6 +17,7 @@ import fkit
 from fkit.array.box import rescale
 from fkit.metric.coco import CocoMetric
 from fkit.metric.evaluator import Evaluator
+from fkit.metric.lvis import LVISFixedAPMetric, LVISMetric
 from fkit.structures import DataSample, InstanceData
 from fkit.tree.error import FkitError, FkitValueError
 
@@ -293,3 +294,59 @@ def test_a_config_names_it_and_the_evaluator_hands_on_the_meta(tmp_path):
     outputs, targets, ids = next(batches(content))
     state = evaluator.observe(evaluator.empty(), outputs, targets, ids)
     assert next(iter(evaluator.compute(state))) == "val/bbox_mAP"
+
+
+LVIS = ("AP", "AP50", "AP75", "APs", "APm", "APl", "APr", "APc", "APf", "AR@300", "ARs@300", "ARm@300", "ARl@300")
+# figures of the package lvis 0.5.3 on the same made-up annotations and predictions
+RECORDED = {
+    "bbox": (0.313178239086, 0.526472152351, 0.360962810298, 0.361483628655, 0.362746545674, 1.0, 0.398410885045, 0.36352337111, 0.177600461103, 0.705384615385, 0.557602339181, 0.927777777778, 1.0),
+    "segm": (0.25993738516, 0.455568409962, 0.20108808403, 0.27558513054, 0.341628984411, 0.95, 0.316179332865, 0.287505422246, 0.17612740037, 0.670512820513, 0.487134502924, 0.944444444444, 1.0),
+    "fixed": (0.231447326893, 0.412904623796, 0.267027728414, 0.292616085784, 0.220380746866, 1.0, 0.353156744246, 0.226613375623, 0.114571860811),
+}  # fmt: skip
+
+
+@pytest.fixture
+def lvis():
+    """Annotations of LVIS's form: no crowds, categories that are not in an image, and some that are not all annotated."""
+    content = annotations(images=14)
+    rng = np.random.default_rng(5)
+    for category, frequency in zip(content["categories"], "rcf", strict=True):
+        category["frequency"] = frequency
+    for one in content["annotations"]:
+        one["iscrowd"] = 0
+        one.pop("ignore")
+        if isinstance(one["segmentation"], dict):
+            x, y, w, h = one["bbox"]
+            one["segmentation"] = [[x, y, x + w, y, x + w, y + h, x, y + h]]
+    for image in content["images"]:
+        mine = {one["category_id"] for one in content["annotations"] if one["image_id"] == image["id"]}
+        image["neg_category_ids"] = [c for c in (7, 2, 90) if c not in mine and rng.random() < 0.5]
+        image["not_exhaustive_category_ids"] = [c for c in mine if rng.random() < 0.3]
+    return content
+
+
+@pytest.fixture
+def file(lvis, tmp_path):
+    (tmp_path / "lvis.json").write_text(json.dumps(lvis))
+    return str(tmp_path / "lvis.json")
+
+
+@pytest.mark.parametrize("kind", ["bbox", "segm"])
+def test_lvis_equal_to_its_package(kind, lvis, file):
+    metric = LVISMetric(ann_file=file, metric=kind, metric_items=LVIS)
+    numbers = metric.compute(observed(metric, batches(lvis)))
+    assert numbers == pytest.approx({f"lvis/{kind}_{name}": value for name, value in zip(LVIS, RECORDED[kind], strict=True)}, abs=1e-11)  # fmt: skip
+
+
+def test_the_best_of_each_category_over_all_images(lvis, file):
+    metric = LVISFixedAPMetric(ann_file=file, topk=40)
+    numbers = metric.compute(observed(metric, batches(lvis)))
+    assert numbers == pytest.approx({f"lvis_fixed_ap/{name}": value for name, value in zip(LVIS, RECORDED["fixed"], strict=False)}, abs=1e-11)  # fmt: skip
+    parts = [observed(metric, [part]) for part in batches(lvis)]
+    assert metric.compute(metric.merge(parts[3], metric.merge(metric.merge(parts[4], parts[1]), metric.merge(parts[2], parts[0])))) == numbers  # fmt: skip
+
+
+def test_lvis_needs_its_file():
+    for make in (LVISFixedAPMetric, lambda: LVISMetric(metric_items=["mAP"])):
+        with pytest.raises(FkitError, match=r"ann_file|AP50"):
+            make()
