@@ -92,6 +92,7 @@ SURFACE = {
     "fkit.data.dataset.segmentation": {},
     "fkit.data.dataset.segmentation_sets": {},
     "fkit.data.dataset.store": {},
+    "fkit.data.dataset.video": {},
     "fkit.data.dataset.wrapper": {},
     "fkit.data.dataset.xml": {},
     "fkit.data.digest": {},

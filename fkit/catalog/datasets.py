@@ -113,6 +113,7 @@ _FILES = (
         ),
     ),
     ("xml", ("VOCDataset", "WIDERFaceDataset", "XMLDataset")),
+    ("video", ("BaseVideoDataset", "MOTChallengeDataset", "YouTubeVISDataset")),
     ("wrapper", ("ClassBalancedDataset", "ConcatDataset", "RepeatDataset", "Subset")),
 )
 
