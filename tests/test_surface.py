@@ -190,6 +190,7 @@ SURFACE = {
     "fkit.data.transform.photometry": {},
     "fkit.training.preprocess": {"Preprocess": "a protocol"},
     "fkit.training.mix": {"mixed": "of the room: arrays of a step"},
+    "fkit.training.resize": {"resized": "of the room: arrays of a step"},
     "fkit.training.load": {"LoadFrom": "a tuple", "Loaded": "a tuple"},
     "fkit.array.box": {},
     "fkit.metric.accuracy": {},

@@ -105,6 +105,11 @@ class Ops(WordOps, Protocol):
         """Whether both conditions hold, each a bool or a 0-d array."""
         ...
 
+    def resized(self, images: Any, size: tuple[int, int]) -> Any:
+        """Images (N, C, H, W) in another (height, width): bilinear between the centres of pixels, no antialiasing, as
+        torch's ``interpolate`` with ``align_corners=False``."""
+        ...
+
 
 class Host:
     """Python ints: the keys of a run, before any array exists."""
@@ -195,3 +200,18 @@ class Numpy:
 
     def both(self, a: Any, b: Any) -> Any:
         return bool(a) and bool(b)
+
+    def resized(self, images: Any, size: tuple[int, int]) -> Any:
+        rows, columns = (_linear(images.shape[2 + axis], size[axis], images.dtype) for axis in (0, 1))
+        return rows @ images @ columns.T
+
+
+def _linear(length: int, new: int, dtype: Any) -> Any:
+    """(new, length): of what each new pixel of a line is made."""
+    place = np.clip((np.arange(new) + 0.5) * length / new - 0.5, 0, length - 1)
+    low = np.floor(place).astype(np.int64)
+    high, part = np.minimum(low + 1, length - 1), place - low
+    out = np.zeros((new, length), dtype)
+    np.add.at(out, (np.arange(new), low), 1 - part)
+    np.add.at(out, (np.arange(new), high), part)
+    return out

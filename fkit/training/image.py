@@ -8,9 +8,10 @@ from frozendict import frozendict
 from fkit.array.ops import Ops
 from fkit.structures.batch import Samples
 from fkit.structures.content import family, is_array, namespace
+from fkit.tree.check import check_fields, expect, expect_number
 from fkit.tree.error import FkitValueError, quoted
 
-__all__ = ["ready"]
+__all__ = ["check_images", "check_whole", "ready"]
 
 _IMAGES = 4  # axes of a batch of images
 _COLOURS = 3
@@ -82,3 +83,45 @@ def _padded(images: Any, divisor: int, fill: float) -> Any:
             shape = (*images.shape[:axis], more, *images.shape[axis + 1 :])
             images = xp.concat((images, xp.full(shape, fill, dtype=images.dtype, **where)), axis=axis)
     return images
+
+
+def check_images(part: Any, divisor: Any) -> None:
+    """Refuse arguments that make no preprocessor; lists of numbers become tuples.
+
+    Args:
+        part: a preprocessor, with ``mean`` and ``std``, which is changed.
+        divisor: of padded sizes, or None.
+
+    Raises:
+        FkitError: with what is wrong.
+    """
+    check_fields(part)
+    name = type(part).__name__
+    if divisor is not None:
+        check_whole(divisor, f"{name}: the divisor of padded sizes")
+    if (part.mean is None) != (part.std is None):
+        raise FkitValueError(f"{name}: mean and std belong together: mean = {part.mean}, std = {part.std}.")
+    for key in ("mean", "std"):
+        numbers: Any = getattr(part, key)
+        if numbers is None:
+            continue
+        expect(numbers, (list, tuple), f"{name}: {key} is a list of numbers, one a channel")
+        for number in numbers:
+            expect_number(number, f"{name}: {key}")
+        object.__setattr__(part, key, tuple(float(number) for number in numbers))
+    if part.std is not None and (not part.std or len(part.std) != len(part.mean) or 0 in part.std):
+        raise FkitValueError(f"{name}: mean and std have as many numbers, and no std is 0: {part.mean}, {part.std}.")
+
+
+def check_whole(number: Any, what: str) -> None:
+    """Refuse what is no whole number of at least 1.
+
+    Raises:
+        FkitError: with what it is.
+
+    Example:
+        >>> check_whole(32, "pad_size_divisor")
+    """
+    expect_number(number, what, whole=True)
+    if number < 1:
+        raise FkitValueError(f"{what} = {number}: at least 1.")

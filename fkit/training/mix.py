@@ -9,6 +9,7 @@ from fkit.array.ops import Ops
 from fkit.array.random import uniform
 from fkit.data.collate import pair_of
 from fkit.structures.content import family, namespace
+from fkit.training.resize import BatchSyncRandomResize
 from fkit.tree.check import check_fields, expect, expect_number
 from fkit.tree.error import FkitKeyError, FkitValueError, quoted
 
@@ -79,9 +80,15 @@ class Augments(NamedTuple):
 
 
 class Pads(NamedTuple):
-    """``BatchFixedSizePad``: the (height, width) that training images are padded to."""
+    """mmdet's and mmpose's ``batch_augments``.
 
-    size: tuple[int, int]
+    Attributes:
+        size: of ``BatchFixedSizePad``: the (height, width) that training images are padded to.
+        resize: ``BatchSyncRandomResize``.
+    """
+
+    size: tuple[int, int] | None = None
+    resize: BatchSyncRandomResize | None = None
 
 
 def augments_of(value: Any, what: str) -> Augments | None:
@@ -136,15 +143,23 @@ def pads_of(value: Any, pad_value: float, name: str) -> Pads | None:
 
     Example:
         >>> pads_of([{"type": "BatchFixedSizePad", "size": (64, 32)}], 0, "DetDataPreprocessor")
-        Pads(size=(64, 32))
+        Pads(size=(64, 32), resize=None)
     """
     if not value or isinstance(value, Pads):
         return value or None
     what = f"{name}: batch_augments"
     expect(value, (list, tuple), f"{what} is a list of mappings with 'type'")
     size: tuple[int, int] | None = None
+    resize: BatchSyncRandomResize | None = None
     for node in value:
-        table = _table(node, what, ("BatchFixedSizePad",))
+        if isinstance(node, BatchSyncRandomResize):
+            resize = node
+            continue
+        table = _table(node, what, ("BatchFixedSizePad", "BatchSyncRandomResize"))
+        if table["type"] == "BatchSyncRandomResize":
+            _only(table, ("type", "random_size_range", "interval", "size_divisor"), what)
+            resize = BatchSyncRandomResize(**{key: item for key, item in table.items() if key != "type"})
+            continue
         _only(table, ("type", "size", "img_pad_value", "pad_mask", "mask_pad_value", "pad_seg", "seg_pad_value"), what)
         size = pair_of(table.get("size"), f"{what}: size")
         if table.get("img_pad_value", 0) != pad_value:
@@ -152,7 +167,7 @@ def pads_of(value: Any, pad_value: float, name: str) -> Pads | None:
                 f"{what}: img_pad_value = {quoted(table.get('img_pad_value', 0))} and pad_value = {pad_value}: one border has one value.",
                 repair="Let both be the same.",
             )
-    return None if size is None else Pads(size)
+    return Pads(size, resize)
 
 
 def mixed(xp: Ops, augments: Augments, inputs: Any, scores: Any, words: Any) -> tuple[Any, Any]:

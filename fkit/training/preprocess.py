@@ -14,9 +14,10 @@ from fkit.array.ops import Ops
 from fkit.data.collate import Collate, pair_of
 from fkit.structures.batch import Samples
 from fkit.structures.content import namespace
-from fkit.training.image import ready
+from fkit.training.image import check_images, check_whole, ready
 from fkit.training.mix import Augments, Pads, augments_of, mixed, pads_of
-from fkit.tree.check import check_fields, expect, expect_number
+from fkit.training.resize import BatchSyncRandomResize
+from fkit.tree.check import check_fields, expect
 from fkit.tree.contract import title
 from fkit.tree.error import FkitTypeError, FkitValueError, quoted
 
@@ -41,6 +42,11 @@ class Preprocess(Protocol):
         """Whether it draws in training."""
         ...
 
+    @property
+    def resize(self) -> BatchSyncRandomResize | None:
+        """What gives training batches other sizes; None where they keep theirs."""
+        ...
+
     def collate(self, train: bool) -> Collate:
         """How the host makes batches for it."""
         ...
@@ -48,7 +54,7 @@ class Preprocess(Protocol):
     def __call__(
         self, xp: Ops, inputs: Any, samples: Samples, words: Any = None, train: bool = False
     ) -> tuple[Any, Samples]:
-        """A batch as the model takes it.
+        """A batch as the model takes it, but for its size.
 
         Args:
             xp: the operations of the arrays' library.
@@ -89,7 +95,7 @@ class BaseDataPreprocessor:
 
     non_blocking: bool | None = False
 
-    random = False
+    random, resize = False, None
 
     def __post_init__(self) -> None:
         check_fields(self)
@@ -135,10 +141,10 @@ class ImgDataPreprocessor:
     rgb_to_bgr: bool = False
     non_blocking: bool | None = False
 
-    random = False
+    random, resize = False, None
 
     def __post_init__(self) -> None:
-        _checked(self, self.pad_size_divisor)
+        check_images(self, self.pad_size_divisor)
         if self.bgr_to_rgb and self.rgb_to_bgr:
             raise FkitValueError(f"{type(self).__name__}: bgr_to_rgb and rgb_to_bgr exclude each other.")
 
@@ -204,7 +210,7 @@ class ClsDataPreprocessor:
     batch_augments: Mapping[str, Any] | Augments | None = None
 
     def __post_init__(self) -> None:
-        _checked(self, self.pad_size_divisor)
+        check_images(self, self.pad_size_divisor)
         augments = augments_of(self.batch_augments, "ClsDataPreprocessor: batch_augments")
         object.__setattr__(self, "batch_augments", augments)
         if augments is not None:
@@ -214,6 +220,8 @@ class ClsDataPreprocessor:
     def swap(self) -> bool:
         """Whether channels are swapped."""
         return self.to_rgb
+
+    resize = None
 
     @property
     def random(self) -> bool:
@@ -249,7 +257,8 @@ class PoseDataPreprocessor(ImgDataPreprocessor):
     """For poses; mmpose's PoseDataPreprocessor.
 
     Args:
-        batch_augments: ``[{"type": "BatchFixedSizePad", "size": (h, w)}]``: training images are padded to that size.
+        batch_augments: of ``{"type": "BatchFixedSizePad", "size": (h, w)}``, the size that training images are padded to,
+            and `fkit.training.resize.BatchSyncRandomResize`.
 
     Example:
         >>> PoseDataPreprocessor(bgr_to_rgb=True).swap
@@ -266,6 +275,10 @@ class PoseDataPreprocessor(ImgDataPreprocessor):
         """Padded to the batch's greatest size and the divisor; in training to the fixed size."""
         join = super().collate(train)
         return replace(join, size=self.batch_augments.size) if train and isinstance(self.batch_augments, Pads) else join
+
+    @property
+    def resize(self) -> BatchSyncRandomResize | None:
+        return self.batch_augments.resize if isinstance(self.batch_augments, Pads) else None
 
 
 @dataclass(frozen=True)
@@ -323,11 +336,11 @@ class SegDataPreProcessor:
     batch_augments: Sequence[Any] | None = None
     test_cfg: Mapping[str, Any] | None = None
 
-    random = False
+    random, resize = False, None
 
     def __post_init__(self) -> None:
         name = type(self).__name__
-        _checked(self, self.size_divisor)
+        check_images(self, self.size_divisor)
         if self.bgr_to_rgb and self.rgb_to_bgr:
             raise FkitValueError(f"{name}: bgr_to_rgb and rgb_to_bgr exclude each other.")
         if self.size is not None and self.size_divisor is not None:
@@ -348,7 +361,7 @@ class SegDataPreProcessor:
         if tests.get("size") is not None:
             tests["size"] = pair_of(tests["size"], f"{name}: test_cfg.size")
         if tests.get("size_divisor") is not None:
-            _whole(tests["size_divisor"], f"{name}: test_cfg.size_divisor")
+            check_whole(tests["size_divisor"], f"{name}: test_cfg.size_divisor")
         object.__setattr__(self, "test_cfg", frozendict(tests) if tests else None)
 
     @property
@@ -371,29 +384,3 @@ class SegDataPreProcessor:
         self, xp: Ops, inputs: Any, samples: Samples, words: Any = None, train: bool = False
     ) -> tuple[Any, Samples]:
         return ready(self, xp, inputs, samples, 1, self.pad_val), samples
-
-
-def _checked(part: Any, divisor: Any) -> None:
-    """Refuse arguments that make no preprocessor; numbers become tuples."""
-    check_fields(part)
-    name = type(part).__name__
-    if divisor is not None:
-        _whole(divisor, f"{name}: the divisor of padded sizes")
-    if (part.mean is None) != (part.std is None):
-        raise FkitValueError(f"{name}: mean and std belong together: mean = {part.mean}, std = {part.std}.")
-    for key in ("mean", "std"):
-        numbers: Any = getattr(part, key)
-        if numbers is None:
-            continue
-        expect(numbers, (list, tuple), f"{name}: {key} is a list of numbers, one a channel")
-        for number in numbers:
-            expect_number(number, f"{name}: {key}")
-        object.__setattr__(part, key, tuple(float(number) for number in numbers))
-    if part.std is not None and (not part.std or len(part.std) != len(part.mean) or 0 in part.std):
-        raise FkitValueError(f"{name}: mean and std have as many numbers, and no std is 0: {part.mean}, {part.std}.")
-
-
-def _whole(number: Any, what: str) -> None:
-    expect_number(number, what, whole=True)
-    if number < 1:
-        raise FkitValueError(f"{what} = {number}: at least 1.")

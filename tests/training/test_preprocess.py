@@ -2,6 +2,7 @@
 
 from typing import Any
 
+import jax
 import numpy as np
 import pytest
 import torch
@@ -21,6 +22,7 @@ from fkit.training.preprocess import (
     PoseDataPreprocessor,
     SegDataPreProcessor,
 )
+from fkit.training.resize import BatchSyncRandomResize, resized
 from fkit.tree.error import FkitError
 
 MEAN, STD = [123.675, 116.28, 103.53], [58.395, 57.12, 57.375]
@@ -299,3 +301,48 @@ def test_the_collate_function_that_pads_keeps_its_bucket():
         fkit.plan(cfg.merge({"train_cfg": {"max_epochs": 1}, "val_cfg": {}}), registry, backend="torch")
     )
     assert data["train"].collate == Collate(pad=True, size_divisor=16, bucket=4) and data["val"].collate is collate
+
+
+def test_bilinear_sizes_are_the_same_on_all_libraries():
+    images = np.random.default_rng(3).normal(size=(2, 3, 7, 10))
+    for size in ((14, 5), (3, 20), (7, 10)):
+        want = Numpy().resized(images, size)
+        plain = F.interpolate(torch.from_numpy(images), size=size, mode="bilinear", align_corners=False).numpy()
+        assert np.abs(want - plain).max() < 1e-12
+        with jax.enable_x64(True):
+            there = np.asarray(open_room("jax").ops.resized(open_room("jax").asarray(images), size))
+        assert np.abs(want - there).max() < 1e-12
+
+
+def test_a_batch_of_another_size_takes_its_boxes_and_points_along():
+    boxes = np.float64([[[1, 2, 3, 4], [0, 0, 8, 8]]])
+    points = np.float64([[[[2, 4]]]])
+    targets = {
+        "gt_instances": {"bboxes": boxes, "labels": np.array([[1, 2]])},
+        "gt_instance_labels": {"keypoints": points, "areas": np.float64([[5]])},
+        "img_shape": np.array([[7, 8]]),
+    }
+    images, samples = resized(Numpy(), np.zeros((1, 3, 8, 8)), Samples(targets), (16, 24))
+    group = samples.targets["gt_instances"]
+    assert images.shape == (1, 3, 16, 24) and group["bboxes"].tolist() == [[[3, 4, 9, 8], [0, 0, 24, 16]]]
+    assert group["labels"] is targets["gt_instances"]["labels"]
+    assert samples.targets["img_shape"].tolist() == [[14, 24]] and samples.targets["img_shape"].dtype == np.int64
+    labels = samples.targets["gt_instance_labels"]
+    assert labels["keypoints"].tolist() == [[[[6, 8]]]] and labels["areas"].tolist() == [[30]]
+
+
+def test_sizes_change_with_the_run_the_same_on_both_backends():
+    resize = BatchSyncRandomResize((8, 40), interval=2, size_divisor=8)
+    sizes = [resize.size((5, 6), number, (8, 8)) for number in range(60)]
+    assert sizes[:2] == [(8, 8)] * 2 and set(sizes) == {(8 * n, 8 * n) for n in range(1, 6)}
+    assert all(sizes[at] == sizes[at + 1] for at in range(0, 60, 2))
+    augments = [{"type": "BatchSyncRandomResize", "random_size_range": (8, 40), "interval": 2, "size_divisor": 8}]
+    pre = {"type": "PoseDataPreprocessor", "mean": MEAN, "std": STD, "batch_augments": augments}
+    one, two = (steps(small(data_preprocessor=pre), backend, 7) for backend in ("torch", "jax"))
+    for a, b in zip(one, two, strict=True):
+        assert np.abs(np.array(a) - np.array(b)).max() < 1e-9
+    plain = steps(small(data_preprocessor={**pre, "batch_augments": None}), "torch", 7)
+    assert one[0][:2] == plain[0][:2] and one[0][3:] != plain[0][3:]
+    for wrong in ({"interval": 0}, {"random_size_range": (40, 8)}, {"random_size_range": 3}, {"intervall": 3}):
+        with pytest.raises(FkitError, match=r"BatchSyncRandomResize|intervall"):
+            DetDataPreprocessor(batch_augments=[{**augments[0], **wrong}])

@@ -85,6 +85,9 @@ class JaxOps:
     def both(self, a: Any, b: Any) -> Any:
         return jnp.logical_and(a, b)
 
+    def resized(self, images: Any, size: tuple[int, int]) -> Any:
+        return jax.image.resize(images, (*images.shape[:2], *size), "linear", antialias=False)
+
 
 def _mix(arrays: Sequence[Any], others: Sequence[Any], weight: Any) -> list[Any]:
     """Of a weight that changes without compiling anew; the selections are part of the one loop over an array."""

@@ -104,7 +104,9 @@ def program(spec: Spec) -> Program:
         with width():
             return place(layout, arrays, device)
 
-    train_step = TrainStep(parts, layout, step, width, spec.donate)
+    train_step = TrainStep(
+        parts, layout, step, width, spec.donate, resize=None if spec.preprocess is None else spec.preprocess.resize
+    )
     loss, predict = _passes(layout, _jitted(layout, forward, predicting, prepare), width, plan.inventory.labels)
     return assemble(
         "jax",

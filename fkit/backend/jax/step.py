@@ -14,6 +14,7 @@ from fkit.backend.jax.number import unpacked
 from fkit.backend.jax.ops import JaxOps
 from fkit.backend.jax.optimizer import Update
 from fkit.training.phase import Part
+from fkit.training.resize import resized
 from fkit.training.transform import Context, apply
 
 __all__ = ["Case", "Moving", "Step", "cases", "stepper"]
@@ -26,11 +27,13 @@ class Case(NamedTuple):
         due: which phases it runs; None is decided on the device, where the iteration is traced.
         moves: of each phase, whether the number of its turn lets the optimizer move; None likewise.
         resting: whether a momentum may be 0, see `fkit.backend.jax.optimizer.Update`.
+        size: (height, width) that its batch is resized to; None where batches keep theirs.
     """
 
     due: tuple[bool | None, ...]
     moves: tuple[bool | None, ...]
     resting: bool
+    size: tuple[int, int] | None = None
 
 
 class Moving(NamedTuple):
@@ -87,6 +90,8 @@ def stepper(
         values, logs = unpacked(parts, numbers), {}
         if prepare is not None:
             inputs, samples = prepare(inputs, samples, words, True)
+        if case.size is not None:
+            inputs, samples = resized(xp, inputs, samples, case.size)
         for part, now in zip(parts, case.due, strict=True):
 
             def run(moving: Moving, part: Part = part) -> tuple[Moving, dict[str, Any]]:

@@ -7,6 +7,8 @@ from typing import Any
 
 import jax
 import jax.numpy as jnp
+import numpy as np
+from jax.core import Tracer
 
 from fkit.backend.jax.border import take_off
 from fkit.backend.jax.named import Named, Names
@@ -19,6 +21,7 @@ from fkit.data.label import check_targets
 from fkit.structures.batch import Batch, Samples
 from fkit.training.follower import Follower
 from fkit.training.phase import Part
+from fkit.training.resize import BatchSyncRandomResize
 from fkit.training.state import Hyperparams, TrainState, check_call
 from fkit.tree.check import expect
 from fkit.tree.error import FkitValueError
@@ -36,17 +39,29 @@ class TrainStep:
         width: ``() -> context`` in which the program's arrays keep their type.
         donate: whether a step uses up its state.
         followers: what follows the weights, in order; their slots are in the layout.
+        resize: gives batches other sizes; None where they keep theirs.
     """
 
     __slots__ = (
-        "__weakref__", "_case_of", "_donate", "_followers", "_jitted", "_layout", "_pack", "_parts", "_ranges", "_step",
+        "__weakref__",
+        "_case_of",
+        "_donate",
+        "_followers",
+        "_jitted",
+        "_layout",
+        "_pack",
+        "_parts",
+        "_ranges",
+        "_resize",
+        "_step",
         "_width",
     )  # fmt: skip
 
     def __init__(
         self, parts: tuple[Part, ...], layout: Template, step: Step, width: Callable[[], AbstractContextManager[Any]],
-        donate: bool, followers: tuple[Follower, ...] = (),
+        donate: bool, followers: tuple[Follower, ...] = (), resize: BatchSyncRandomResize | None = None,
     ) -> None:  # fmt: skip
+        self._resize = resize
         self._parts, self._layout, self._step, self._width = parts, layout, step, width
         self._donate, self._followers = donate, followers
         self._pack, self._case_of, self._ranges = packer(parts), cases(parts), layout.inventory.labels
@@ -73,6 +88,8 @@ class TrainStep:
                 mine, reach(layout.buffers, buffers), layout.flat_opt(opt, reach, params, hyperparams), flat, updates,
             )  # fmt: skip
             case = self._case_of(iteration, resting)
+            if self._resize is not None:
+                case = case._replace(size=_size(self._resize, key, iteration, inputs))
             params, buffers, opt, changed, updates, logs = self._jitted(
                 *moving, iteration, key, numbers, weights, inputs, targets, valid, case
             )
@@ -95,7 +112,9 @@ class TrainStep:
         if follower.slot in [name for name, _ in slots]:
             raise FkitValueError(f"the program has a slot {follower.slot!r} already.", repair="Give another name.")
         layout = replace(self._layout, slots=(*slots, (follower.slot, Names(follower.paths))))
-        return TrainStep(self._parts, layout, self._step, self._width, self._donate, (*self._followers, follower))
+        return TrainStep(
+            self._parts, layout, self._step, self._width, self._donate, (*self._followers, follower), self._resize
+        )
 
 
 def _jitted(layout: Template, step: Step, donate: bool, followers: tuple[Follower, ...]) -> Callable[..., Any]:
@@ -121,6 +140,16 @@ def _jitted(layout: Template, step: Step, donate: bool, followers: tuple[Followe
         )  # fmt: skip
 
     return jax.jit(train, donate_argnums=(0, 1, 2, 3) if donate else (), static_argnums=(12,))
+
+
+def _size(resize: BatchSyncRandomResize, key: Any, iteration: Any, inputs: Any) -> tuple[int, int]:
+    """The size of a step's batch, which is known when it is compiled."""
+    if isinstance(iteration, Tracer):
+        raise FkitValueError(
+            "BatchSyncRandomResize gives batches sizes by the number of the step, which is not known inside jit."
+        )
+    first, second = np.asarray(key).tolist()
+    return resize.size((first, second), int(iteration), tuple(inputs.shape[-2:]))
 
 
 def _copies(arrays: tuple[Any, ...]) -> tuple[Any, ...]:

@@ -102,3 +102,6 @@ class Torch:
 
     def both(self, a: Any, b: Any) -> Any:
         return a & b if isinstance(a, torch.Tensor) or isinstance(b, torch.Tensor) else bool(a and b)
+
+    def resized(self, images: Any, size: tuple[int, int]) -> Any:
+        return torch.nn.functional.interpolate(images, size=size, mode="bilinear", align_corners=False)

@@ -23,6 +23,7 @@ from fkit.structures.batch import Batch, Samples
 from fkit.training.loss import numbers_of, total
 from fkit.training.phase import Part, check_numbers, parts_of
 from fkit.training.program import Pieces, Program, assemble
+from fkit.training.resize import resized
 from fkit.training.spec import Spec
 from fkit.training.state import Arrays, Hyperparams, TrainState, check_call, check_key
 from fkit.training.transform import Context, apply
@@ -88,6 +89,10 @@ def _step(
     words = host_fold(_words(key), done & _WORD) if model.draws else None
     if model.spec.preprocess is not None:
         inputs, samples = _prepared(model, inputs, samples, words)
+        resize = model.spec.preprocess.resize
+        if resize is not None:
+            size = resize.size(_words(key), done, tuple(inputs.shape[-2:]))
+            inputs, samples = resized(Torch(model.device), inputs, samples, size)
     for part, values in zip(parts, numbers, strict=True):
         if done % part.phase.every:
             continue
