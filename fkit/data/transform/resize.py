@@ -71,7 +71,7 @@ class Resize(Transform):
         if self.scale is not None:
             return cast("tuple[int, int]", self.scale)
         across, down = cast("tuple[float, float]", self.scale_factor)  # one of the two is there: checked when made
-        return int(width * across + 0.5), int(height * down + 0.5)
+        return max(int(width * across + 0.5), 1), max(int(height * down + 0.5), 1)
 
     def size(self, height: int, width: int) -> tuple[int, int]:
         """(width, height) of the answer for an image of ``height`` x ``width``."""
