@@ -84,14 +84,14 @@ class PolygonMasks:
         """Some of the masks: an int (one, the axis is kept), a slice, a list or array of ints, or a mask of bools."""
         rows = parse_index(index, len(self))
         if isinstance(rows, slice):
-            return _made(self.masks[rows], self.height, self.width)
-        return _made(tuple(self.masks[at] for at in rows.positions().tolist()), self.height, self.width)
+            return _of_parts(self.masks[rows], self.height, self.width)
+        return _of_parts(tuple(self.masks[at] for at in rows.positions().tolist()), self.height, self.width)
 
     @classmethod
     def cat(cls, masks: Sequence["PolygonMasks"]) -> "PolygonMasks":
         """The masks of several, one after the other; all of one size."""
         parts = joined(cls, masks)
-        return _made(tuple(one for part in parts for one in part.masks), parts[0].height, parts[0].width)
+        return _of_parts(tuple(one for part in parts for one in part.masks), parts[0].height, parts[0].width)
 
     @property
     def areas(self) -> NDArray[np.float64]:
@@ -140,7 +140,7 @@ class PolygonMasks:
 
     def pad(self, out_shape: tuple[int, int], pad_val: float = 0) -> "PolygonMasks":
         """On a picture of ``out_shape`` (height, width): the corners stay."""
-        return _made(self.masks, *sides("pad", out_shape))
+        return _of_parts(self.masks, *sides("pad", out_shape))
 
     def expand(self, expanded_h: int, expanded_w: int, top: int, left: int) -> "PolygonMasks":
         """On a larger picture, ``top`` and ``left`` pixels from its corner. (mmdet has it for bitmaps only.)"""
@@ -164,7 +164,7 @@ class PolygonMasks:
                 for points in clip_polygon(part.reshape(-1, 2), (left, top, left + wide, top + high))
             ]
             cropped.append(tuple(inside) or nothing)
-        return _made(tuple(cropped), high, wide)
+        return _of_parts(tuple(cropped), high, wide)
 
     def crop_and_resize(
         self,
@@ -189,7 +189,7 @@ class PolygonMasks:
             size = np.maximum(box[2:] - box[:2], 1)
             factors = (width / size[0], height / size[1])
             cut.append(tuple(((part.reshape(-1, 2) - box[:2]) * factors).reshape(-1) for part in parts))
-        return _made(tuple(cut), height, width)
+        return _of_parts(tuple(cut), height, width)
 
     def translate(
         self,
@@ -254,19 +254,19 @@ class PolygonMasks:
         """Each corner where ``move``, a function of (n, 2) points, puts it: all at once."""
         parts = self._parts()
         if not parts:
-            return _made(self.masks, *out_shape)
+            return _of_parts(self.masks, *out_shape)
         moved = move(np.concatenate(parts).reshape(-1, 2)).reshape(-1)
         split = iter(np.split(moved, np.cumsum([len(part) for part in parts[:-1]])))
-        return _made(tuple(tuple(next(split) for _ in parts) for parts in self.masks), *out_shape)
+        return _of_parts(tuple(tuple(next(split) for _ in parts) for parts in self.masks), *out_shape)
 
 
-def _made(masks: tuple[tuple[Part, ...], ...], height: int, width: int) -> PolygonMasks:
+def _of_parts(masks: tuple[tuple[Part, ...], ...], height: int, width: int) -> PolygonMasks:
     """Polygons of parts that were checked before."""
-    made = object.__new__(PolygonMasks)
+    polygons = object.__new__(PolygonMasks)
     kept = tuple(tuple(read_only(part) for part in parts) for parts in masks)
     for name, value in (("masks", kept), ("height", height), ("width", width)):
-        object.__setattr__(made, name, value)
-    return made
+        object.__setattr__(polygons, name, value)
+    return polygons
 
 
 def _object(parts: Any) -> tuple[Part, ...]:

@@ -53,13 +53,13 @@ class RandomFlip(Transform):
                 raise FkitValueError(
                     f"RandomFlip: direction = {word!r} is unknown.", value=str(word), choices=DIRECTIONS
                 )
-        given: Any = self.prob
-        for one in given if isinstance(given, (list, tuple)) else (given,):
+        prob: Any = self.prob
+        for one in prob if isinstance(prob, (list, tuple)) else (prob,):
             expect_number(one, "RandomFlip: prob")
-        if isinstance(given, (list, tuple)):
-            probs = tuple(float(one) for one in given)
+        if isinstance(prob, (list, tuple)):
+            probs = tuple(float(one) for one in prob)
         else:
-            probs = (float(given) / len(directions),) * len(directions)
+            probs = (float(prob) / len(directions),) * len(directions)
         if len(probs) != len(directions):
             raise FkitValueError(f"RandomFlip: {len(probs)} probabilities for {len(directions)} directions.")
         if not all(0 <= one <= 1 for one in probs) or sum(probs) > 1 + 1e-9:

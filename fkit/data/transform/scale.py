@@ -215,8 +215,8 @@ def _resize(name: str, kind: Any, arguments: Mapping[str, Any], build: Build | N
         for word in arguments:
             if word not in allowed:
                 raise FkitTypeError(f"{name}: Resize takes no argument {word!r}.", value=word, choices=allowed)
-    made: Any = kind(**arguments, scale=scale)
-    return as_transform(made)
+    resize: Any = kind(**arguments, scale=scale)
+    return as_transform(resize)
 
 
 def _row(scale: Any) -> Any:
