@@ -8,7 +8,7 @@ from fkit.catalog.loader import LOADERS
 from fkit.catalog.mixing import MIXING
 from fkit.catalog.pose import POSE
 from fkit.catalog.registry import Registry
-from fkit.catalog.transform import LOADING, OWN
+from fkit.catalog.transform import LOADING, OWN, TORCHVISION
 
 __all__ = ["registry"]
 
@@ -249,7 +249,7 @@ _FILES = (
 )  # fmt: skip
 
 _ROWS: tuple[tuple[str, str, str, str | None, str | None], ...] = (
-    *_MODELS_TORCH, *_MODELS_JAX, *_HOOKS, *_OTHER_HOOKS, *_CONSTRUCTORS, *_SCHEDULES, *_DATA, *_GEOMETRY, *DATASETS, *LOADING, *OWN,
+    *_MODELS_TORCH, *_MODELS_JAX, *_HOOKS, *_OTHER_HOOKS, *_CONSTRUCTORS, *_SCHEDULES, *_DATA, *_GEOMETRY, *DATASETS, *LOADING, *OWN, *TORCHVISION,
     *MIXING, *_METRICS, *_FILES,
     *_WRITERS,
     *POSE,

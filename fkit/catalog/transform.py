@@ -1,6 +1,6 @@
 """Rows of the built-in registry: transforms that load, filter and pack, and those of mmseg's and mmpretrain's own."""
 
-__all__ = ["LOADING", "OWN"]
+__all__ = ["LOADING", "OWN", "TORCHVISION"]
 
 LOADING = (
     ("transforms", "BaseFrameSample", "fkit.data.transform.detection.track:BaseFrameSample", None, None),
@@ -79,3 +79,12 @@ OWN = tuple(
     )
     for name in names.split()
 )
+
+TORCHVISION = tuple(
+    ("transforms", f"torchvision/{name}", "fkit.data.transform.classification.picture:TorchVision", None, None)
+    for name in (
+        "AutoAugment", "CenterCrop", "ColorJitter", "Compose", "GaussianBlur", "Grayscale", "Normalize", "Pad", "RandAugment",
+        "RandomApply", "RandomCrop", "RandomErasing", "RandomGrayscale", "RandomHorizontalFlip", "RandomResizedCrop",
+        "RandomRotation", "RandomVerticalFlip", "Resize", "ToTensor", "TrivialAugmentWide",
+    )
+)  # fmt: skip

@@ -81,7 +81,9 @@ class Collate:
         images = [sample["inputs"] for sample in packed]
         targets = [sample.get("targets", {}) for sample in packed]
         sizes = [np.shape(image)[-2:] for image in images] if self.pad and all(map(_is_image, images)) else None
-        if sizes is None:
+        if isinstance(images[0], tuple):  # several pictures a sample: a batch of each
+            inputs: Any = _views(cast("list[tuple[Any, ...]]", images), metas)
+        elif sizes is None:
             inputs = _joined(images, "inputs", metas)
         else:
             whole = padded_size(sizes, self.size_divisor, self.size)
@@ -289,6 +291,13 @@ def _packed(sample: Any) -> Mapping[str, Any]:
         inputs, label = cast("tuple[Any, Any]", sample)
         return {"inputs": inputs, "targets": {"gt_label": label}}
     raise FkitTypeError(f"a sample is {quoted(sample)}; expected a mapping with 'inputs', or a pair (inputs, label).")
+
+
+def _views(several: list[tuple[Any, ...]], metas: _Metas) -> tuple[Any, ...]:
+    counts = {len(one) for one in several}
+    if len(counts) > 1:
+        raise FkitValueError(f"samples of one batch differ in how many pictures they have: {sorted(counts)}.")
+    return tuple(_joined(list(row), f"inputs[{at}]", metas) for at, row in enumerate(zip(*several, strict=True)))
 
 
 def _joined(values: list[Any], name: str, metas: tuple[Mapping[str, Any], ...]) -> Any:

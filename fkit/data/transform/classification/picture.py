@@ -17,11 +17,11 @@ from fkit.data.transform.transform import Fetch, Sample, Transform, replaced
 from fkit.image.colour import bgr2rgb
 from fkit.image.refuse import one_of, optional
 from fkit.tree.check import expect
-from fkit.tree.error import FkitTypeError, FkitValueError, quoted
+from fkit.tree.error import FkitNotImplementedError, FkitTypeError, FkitValueError, quoted
 
-__all__ = ["MAERandomResizedCrop", "NumpyToPIL", "PILToNumpy"]
+__all__ = ["MAERandomResizedCrop", "NumpyToPIL", "PILToNumpy", "TorchVision"]
 
-_WAYS = ("nearest", "bilinear", "bicubic", "box", "hamming", "lanczos")
+_WAYS = ("nearest", "lanczos", "bilinear", "bicubic", "box", "hamming")  # in the order of Pillow's numbers
 
 
 @dataclass(frozen=True)
@@ -85,7 +85,7 @@ class MAERandomResizedCrop(Transform):
         size: (height, width) of the answer in pixels; one int makes a square.
         scale: the least and the largest part of the picture's area.
         ratio: the least and the largest width by height.
-        interpolation: nearest, bilinear, bicubic, box, hamming or lanczos, of Pillow's.
+        interpolation: nearest, bilinear, bicubic, box, hamming or lanczos, of Pillow's; or its number there.
 
     Params: a `fkit.data.transform.crop.Crop`.
 
@@ -98,7 +98,7 @@ class MAERandomResizedCrop(Transform):
     size: int | Sequence[int]
     scale: Sequence[float] = (0.08, 1.0)
     ratio: Sequence[float] = (3 / 4, 4 / 3)
-    interpolation: str = "bilinear"
+    interpolation: str | int = "bilinear"
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "size", scale_pair(self.size, "MAERandomResizedCrop: size"))
@@ -106,7 +106,11 @@ class MAERandomResizedCrop(Transform):
             object.__setattr__(self, word, limits("MAERandomResizedCrop", word, getattr(self, word)))
             if getattr(self, word)[0] <= 0:
                 raise FkitValueError(f"MAERandomResizedCrop: {word} = {getattr(self, word)!r} is not above 0.")
-        one_of("MAERandomResizedCrop", "interpolation", self.interpolation, _WAYS)
+        way: Any = self.interpolation
+        if isinstance(way, int) and 0 <= way < len(_WAYS):
+            way = _WAYS[way]
+        one_of("MAERandomResizedCrop", "interpolation", way, _WAYS)
+        object.__setattr__(self, "interpolation", way)
 
     def draw(self, sample: Sample, rng: np.random.Generator | None, fetch: Fetch | None) -> Crop:
         source = needed(rng, self)
@@ -119,8 +123,24 @@ class MAERandomResizedCrop(Transform):
     def apply(self, sample: Sample, params: Crop) -> Sample:
         top, left, high, wide = params
         piece = _picture(self, sample).crop((left, top, left + wide, top + high))
-        way = optional("PIL.Image", "MAERandomResizedCrop").Resampling[self.interpolation.upper()]
+        way = optional("PIL.Image", "MAERandomResizedCrop").Resampling[str(self.interpolation).upper()]
         return replaced(sample, img=piece.resize(cast("tuple[int, int]", self.size)[::-1], way))
+
+
+@dataclass(frozen=True, init=False)
+class TorchVision(Transform):
+    """mmpretrain's ``torchvision/NAME``, which passes the picture to torchvision: refused, with the reason.
+
+    Raises:
+        FkitNotImplementedError: always.
+    """
+
+    def __init__(self, *positional: Any, **arguments: Any) -> None:
+        raise FkitNotImplementedError(
+            "transforms of torchvision are not built by name: they draw from torch's global generator, on pictures of Pillow's.",
+            repair="Take the kit's own (RandomFlip, ResizeEdge, RandomCrop, RandomResizedCrop, ColorJitter, RandAugment); or, in"
+            " Python, pass a function of a sample that calls torchvision.",
+        )
 
 
 def _picture(of: Transform, sample: Sample) -> Any:
