@@ -5,6 +5,7 @@ from typing import Any, NamedTuple
 
 from fkit.recipe.inference import Pictures
 from fkit.run.attempt import attempt
+from fkit.structures.apart import unpadded
 from fkit.training.backend import Backend
 from fkit.training.program import Program
 from fkit.training.state import TrainState
@@ -60,6 +61,7 @@ def predict_images(
         if samples:
             batch, place = pictures.batch(samples), f"image {indices[0] + 1}, batch of"
             outputs = room.host(attempt("the model", place, len(samples), program.predict, state, batch))
+            outputs = unpadded(outputs, batch)
         one = Prediction(tuple(indices), dict(errors), outputs)
         indices.clear()
         samples.clear()

@@ -15,7 +15,7 @@ from fkit.structures.sample import DataSample, DetDataSample
 from fkit.tree.check import expect
 from fkit.tree.error import FkitTypeError, FkitValueError, quoted
 
-__all__ = ["data_samples"]
+__all__ = ["data_samples", "outputs_of", "size_of", "unpadded"]
 
 S = TypeVar("S", bound=DataSample)
 
@@ -60,6 +60,59 @@ def data_samples(batch: Batch, outputs: Any = None, kind: type[S] = DataSample) 
         _sample(batch.meta[at] if at < len(batch.meta) else {}, _row(batch, at, shape), said[at], kind)
         for at in range(count)
     ]
+
+
+def size_of(batch: Batch, at: int) -> tuple[int, int] | None:
+    """(height, width) of an image of the batch without what pads it, as its meta's ``img_shape`` says; None where that is unknown.
+
+    Example:
+        >>> size_of(Batch(np.zeros((1, 3, 8, 8)), meta=({"img_shape": (5, 8)},)), 0)
+        (5, 8)
+    """
+    expect(batch, Batch, "`batch` is a Batch")
+    shape: Any = batch.meta[at].get("img_shape") if at < len(batch.meta) else None
+    return (int(shape[0]), int(shape[1])) if isinstance(shape, Sequence) and len(cast(Any, shape)) >= 2 else None
+
+
+def outputs_of(outputs: Any, batch: Batch, at: int) -> Any:
+    """What is predicted of one image of a batch, batch axis kept (1), maps without what pads them.
+
+    Args:
+        outputs: a mapping of arrays on the host, batch first; anything else comes back as it is.
+
+    Example:
+        >>> batch = Batch(np.zeros((2, 3, 8, 8)), meta=({"img_shape": (5, 8)}, {"img_shape": (8, 6)}))
+        >>> outputs_of({"pred_sem_seg": np.zeros((2, 8, 8))}, batch, 1)["pred_sem_seg"].shape
+        (1, 8, 6)
+    """
+    return _rows(outputs, batch, slice(at, at + 1), size_of(batch, at))
+
+
+def unpadded(outputs: Any, batch: Batch) -> Any:
+    """What is predicted of images that are all of one size, maps without what pads them; as `outputs_of`.
+
+    Example:
+        >>> batch = Batch(np.zeros((1, 3, 8, 8)), meta=({"img_shape": (5, 8)},))
+        >>> unpadded({"pred_sem_seg": np.zeros((1, 8, 8))}, batch)["pred_sem_seg"].shape
+        (1, 5, 8)
+    """
+    return _rows(outputs, batch, slice(None), size_of(batch, 0))
+
+
+def _rows(outputs: Any, batch: Batch, rows: slice, size: tuple[int, int] | None) -> Any:
+    padded = tuple(getattr(batch.inputs, "shape", ()))[-2:]
+
+    def part(name: str, value: Any) -> Any:
+        if isinstance(value, Mapping):
+            return {key: part(key, inner) for key, inner in cast("Mapping[str, Any]", value).items()}
+        row = np.asarray(value)[rows]
+        if size is None or not name.endswith(_MAPS) or row.shape[-2:] != padded:
+            return row
+        return row[..., : size[0], : size[1]]
+
+    if not isinstance(outputs, Mapping):
+        return outputs
+    return {name: part(name, value) for name, value in cast("Mapping[str, Any]", outputs).items()}
 
 
 def _row(batch: Batch, at: int, shape: tuple[int, ...]) -> dict[str, Any]:

@@ -1,7 +1,7 @@
 """Hooks that draw what the model predicts of held-out images: off unless a config turns them on."""
 
 import math
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import PurePath
 from typing import Any, ClassVar, Self, cast
@@ -14,6 +14,7 @@ from fkit.run.effect import Effect, WriteImage, WriteText
 from fkit.run.event import Event
 from fkit.run.hook.hook import Answer, Hook, Offer
 from fkit.run.state import Memory, RunState
+from fkit.structures.apart import outputs_of, size_of
 from fkit.tree.check import check_fields
 from fkit.tree.error import FkitError, FkitTypeError, FkitValueError, quoted
 from fkit.tree.name import open_name
@@ -122,16 +123,15 @@ class _Drawing(Hook):
         chosen = tuple(self.chosen(run, event, count, seen))
         if not chosen:
             return memory, ()
-        answers: Sequence[Any] = open_name("fkit.visualize.prediction:answers_of")(
-            self.host(event.outputs), self.names, self.threshold
-        )
-        inputs, effects = np.asarray(self.host(batch.inputs)), list[Effect]()
+        read: Any = open_name("fkit.visualize.prediction:answers_of")
+        outputs, inputs, effects = self.host(event.outputs), np.asarray(self.host(batch.inputs)), list[Effect]()
         for place, name, step in chosen:
-            answer = answers[place]
+            answer, size = read(outputs_of(outputs, batch, place), self.names, self.threshold)[0], size_of(batch, place)
             if isinstance(answer, FkitError):
                 effects.append(WriteText(f"{name}: not drawn: {answer.what}", "WARNING"))
-            else:
-                effects.append(WriteImage(self._place(name), answer.draw(seen_image(inputs[place])), step))
+                continue
+            shown = inputs[place] if size is None else inputs[place][..., : size[0], : size[1]]
+            effects.append(WriteImage(self._place(name), answer.draw(seen_image(shown)), step))
         return memory, tuple(effects)
 
     def _place(self, name: str) -> str:
