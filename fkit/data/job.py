@@ -15,10 +15,11 @@ from fkit.data.collate import collate as default_collate
 from fkit.data.dataset.indexed import Indexed
 from fkit.data.transform.transform import Compose, Fetch, Sample, of_others
 from fkit.structures.batch import Batch
+from fkit.tree.check import expect
 from fkit.tree.error import FkitError, FkitTypeError, FkitValueError, like, quoted
 from fkit.tree.trace import blamed, users_names
 
-__all__ = ["Job", "Maker", "Others", "Workers", "counted", "pipeline_of"]
+__all__ = ["Job", "Maker", "Others", "Workers", "counted", "pipeline_of", "said_by"]
 
 _SHOWN = 3  # broken samples that a warning names
 _MOST = 1000  # other samples that are tried in the place of one: mmengine's max_refetch
@@ -138,7 +139,7 @@ class Maker:
         """The sample in the place of one that was dropped or is broken, and what the broken ones said."""
         dataset: Any = self.dataset
         epoch, place, index = at
-        if first is None and getattr(dataset, "test_mode", False):
+        if first is None and True in said_by(dataset, "test_mode"):
             raise FkitValueError(
                 f"{self._name(index)}: its pipeline drops the sample (gives None), and a dataset in test_mode has none to spare.",
                 repair="Take the step that drops samples out of this pipeline, or set test_mode=False.",
@@ -231,6 +232,23 @@ def counted(batches: Iterator[Batch], length: int, name: str) -> Generator[Batch
             yield from batches
             return
         yield batch
+
+
+def said_by(dataset: Any, name: str) -> Iterator[Any]:
+    """What a dataset, and those that it is made of, have under a name.
+
+    Example:
+        >>> from fkit.data.dataset import Digits
+        >>> list(said_by(Digits("test"), "split"))
+        ['test']
+    """
+    expect(name, str, "`name` is a name")
+    value = getattr(dataset, name, None)
+    if value is not None:
+        yield value
+    parts: Any = getattr(dataset, "parts", ())
+    for part in parts if isinstance(parts, tuple) else ():
+        yield from said_by(part, name)
 
 
 def pipeline_of(dataset: Indexed) -> Compose | None:

@@ -15,7 +15,7 @@ from fkit.data.aspect import BatchSampler, Row, check_batch_sampler
 from fkit.data.collate import collate as default_collate
 from fkit.data.dataset.indexed import Indexed
 from fkit.data.dataset.own import check_dataset
-from fkit.data.job import Job, Maker, Workers, counted
+from fkit.data.job import Job, Maker, Workers, counted, said_by
 from fkit.data.key import ON_ERROR, check_loader
 from fkit.data.sampler import DefaultSampler, Sampler, check_sampler, count_of, order_of, share_of
 from fkit.data.source import Source
@@ -145,7 +145,7 @@ class Loader(Source):
     @property
     def skips(self) -> bool:
         """Whether samples that cannot be made are passed over."""
-        return "skip" in (self.on_error, getattr(self.dataset, "on_error", None))
+        return self.on_error == "skip" or "skip" in said_by(self.dataset, "on_error")
 
     @property
     def ambient(self) -> bool:

@@ -53,6 +53,9 @@ def network_of(settings: Settings, registry: Registry) -> Network:
             table = with_value(table, "type", _PLAIN)
         if augments is not None and table.get("batch_augments") is None:
             table = with_value(table, "batch_augments", augments)
+            classes = _classes(augments["augments"])
+            if classes is not None and table.get("num_classes") is None:
+                table = with_value(table, "num_classes", classes)
         node = build(table, registry, "models", scope=settings.default_scope, path=path)
     try:
         check_preprocess(node, path)
@@ -77,6 +80,13 @@ def joined_by(join: Any, settings: Settings, registry: Registry, train: bool) ->
         return join
     asked = preprocess.collate(train)
     return asked if join is None else replace(asked, pad=True, bucket=join.bucket)
+
+
+def _classes(augments: Any) -> Any:
+    """The number of classes that mmcls 0.x's augmentations have with them; None where they have none."""
+    several: Any = augments if isinstance(augments, (list, tuple)) else [augments]
+    known = [node.get("num_classes") for node in several if isinstance(node, Mapping)]
+    return next((number for number in known if number is not None), None)
 
 
 def _taken(node: Any) -> tuple[Any, Any, Any]:

@@ -109,6 +109,7 @@ def augments_of(value: Any, what: str) -> Augments | None:
         raise FkitKeyError(f"{what} has 'augments' and may have 'probs'.", choices=table, label="It has")
     several: Any = table["augments"]
     several = list(several) if isinstance(several, (list, tuple)) else [several]
+    several, table = _renamed(several, table)
     augments = tuple(_augment(one, what) for one in several)
     probs: Any = table.get("probs")
     if probs is None:
@@ -121,6 +122,21 @@ def augments_of(value: Any, what: str) -> Augments | None:
             f"{what}: probs = {quoted(probs)} for {len(augments)} augmentations: one each, from 0, at most 1 together."
         )
     return Augments(augments, tuple(float(prob) for prob in probs))
+
+
+def _renamed(several: list[Any], table: dict[str, Any]) -> tuple[list[Any], dict[str, Any]]:
+    """mmcls 0.x's BatchMixup and BatchCutMix, which have their probability and the number of classes with them, as today's."""
+    probs: list[Any] = []
+    today: list[Any] = []
+    for node in several:
+        kind = str(node.get("type")).rpartition(".")[2] if isinstance(node, Mapping) else ""
+        if kind not in ("BatchMixup", "BatchCutMix"):
+            return several, table
+        one: dict[str, Any] = dict(cast("Mapping[str, Any]", node))
+        probs.append(one.pop("prob", 1.0))
+        one.pop("num_classes", None)
+        today.append({**one, "type": "Mixup" if kind == "BatchMixup" else "CutMix"})
+    return today, {**table, "probs": probs}
 
 
 def _augment(node: Any, what: str) -> Mixup | CutMix:

@@ -8,11 +8,12 @@ import numpy as np
 import pytest
 
 from fkit.array.room import open as open_room
-from fkit.data.dataset import Digits
+from fkit.data.dataset import ConcatDataset, Digits
 from fkit.data.loader import Loader, open_loader
 from fkit.data.sampler import DefaultSampler
 from fkit.data.transform.formatting import PackInputs
 from fkit.data.transform.photometry import ToUnit
+from fkit.data.transform.transform import Transform
 from fkit.data.transform.turn import ShiftScaleRotate
 from fkit.tree.error import FkitError, FkitOSError
 
@@ -122,6 +123,8 @@ def test_a_dataset_may_say_so_too():
 
     with pytest.warns(UserWarning, match="skipped"):
         assert 0 not in numbers(Loader(Patient(drops=0, breaks=7), 5))
+    with pytest.warns(UserWarning, match="ConcatDataset: .*skipped"):
+        numbers(Loader(ConcatDataset([Holes(drops=0), Patient(drops=0, breaks=7)]), 5))
 
 
 def test_where_all_are_broken_the_last_is_told():
@@ -142,3 +145,22 @@ def test_the_key_of_a_dataloader():
         open_loader({**cfg, "on_error": "ignore"}, lambda kind, part: part, 0)
     with pytest.raises(FkitError, match=r"on_error = 'ignore' is unknown"):
         Loader(Holes(), on_error="ignore")
+
+
+@dataclass(frozen=True)
+class OddOnly(Transform):
+    """Drops samples of an even class, as OpenMMLab's filters do."""
+
+    def apply(self, sample: Any, params: Any) -> Any:
+        return sample if sample["gt_label"] % 2 else None
+
+
+def test_a_step_of_the_pipeline_drops_a_sample():
+    digits = Digits("test", [ToUnit(), ShiftScaleRotate(0.1, 0.1, 10), OddOnly(), PackInputs()])
+    loader = Loader(digits, 40, DefaultSampler(shuffle=False), seed=1)
+    kept = Loader(AUGMENTED, 40, DefaultSampler(shuffle=False), seed=1)
+    for one, two, again in zip(loader.batches(0), kept.batches(0), loader.batches(0), strict=True):
+        odd = two.targets["gt_label"] % 2 == 1
+        assert (one.targets["gt_label"] % 2 == 1).all() and 0 < odd.sum() < len(odd)
+        assert np.array_equal(one.inputs[odd], two.inputs[odd]), "the others are what they were"
+        assert np.array_equal(one.inputs, again.inputs)

@@ -258,6 +258,14 @@ def test_train_cfg_of_mmpretrain_is_its_augments():
     assert one[0] == two[0]
 
 
+def test_mmcls_0_has_classes_and_probabilities_in_the_augmentation():
+    old = {"augments": [{"type": "BatchMixup", "alpha": 0.8, "num_classes": 4, "prob": 0.5}]}
+    new = {"augments": [{"type": "Mixup", "alpha": 0.8}], "probs": [0.5]}
+    one = steps(small(**{"model.train_cfg": old}), "torch")
+    two = steps(small(data_preprocessor={"num_classes": 4, "batch_augments": new}), "torch")
+    assert one[0] == two[0] != steps(small(), "torch")[0]
+
+
 def test_what_is_no_preprocessor_is_refused():
     with pytest.raises(FkitError, match=r"data_preprocessor is .*no data preprocessor"):
         registry = fkit.registry().register("models", Nothing, name="Nothing")
