@@ -117,6 +117,7 @@ SURFACE = {
     ),
     "fkit.data.transform.paste": {},
     "fkit.data.transform.pixel": {},
+    "fkit.data.transform.placing": {},
     "fkit.data.transform.policy": {},
     "fkit.data.transform.warp": {},
     "fkit.data.transform.transform": {"Fetch": "a protocol"} | dict.fromkeys(("Earlier", "Streams"), "of the room"),

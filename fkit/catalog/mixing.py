@@ -32,6 +32,11 @@ _MIXING = (
     ("warp", ("GeomTransform", "Rotate", "ShearX", "ShearY", "TranslateX", "TranslateY")),
 )
 
-MIXING: tuple[tuple[str, str, str, str | None, str | None], ...] = tuple(
-    ("transforms", name, f"fkit.data.transform.{file}:{name}", None, None) for file, names in _MIXING for name in names
+MIXING: tuple[tuple[str, str, str, str | None, str | None], ...] = (
+    *(
+        ("transforms", name, f"fkit.data.transform.{file}:{name}", None, None)
+        for file, names in _MIXING
+        for name in names
+    ),
+    ("transforms", "Albu", "fkit.data.transform.albu:SegAlbu", None, "mmseg"),
 )

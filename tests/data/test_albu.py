@@ -131,10 +131,77 @@ def test_wrong_arguments_are_refused(make: Any, said: str):
         make()
 
 
+EXAMPLE = {
+    "transforms": [
+        {"type": "ShiftScaleRotate", "shift_limit": 0.0625, "scale_limit": 0.0, "rotate_limit": 0, "interpolation": 1, "p": 0.5},
+        {"type": "ChannelShuffle", "p": 0.1},
+    ],
+    "bbox_params": {
+        "type": "BboxParams",
+        "format": "pascal_voc",
+        "label_fields": ["gt_bboxes_labels", "gt_ignore_flags"],
+        "min_visibility": 0.0,
+        "filter_lost_elements": True,
+    },
+    "skip_img_without_anno": True,
+}  # fmt: skip
+
+
+def blocks() -> Any:
+    """Two bright blocks with their boxes, masks and map."""
+    bitmaps = np.zeros((2, 40, 60), np.uint8)
+    bitmaps[0, 5:15, 0:6] = bitmaps[1, 20:35, 30:50] = 1
+    return frozendict(
+        img=np.repeat(bitmaps.max(0)[..., None] * np.uint8(200), 3, -1),
+        img_shape=(40, 60),
+        gt_bboxes=np.array([[0, 5, 6, 15], [30, 20, 50, 35]], np.float32),
+        gt_bboxes_labels=np.array([1, 2]),
+        gt_ignore_flags=np.array([False, True]),
+        gt_masks=BitmapMasks(bitmaps, 40, 60),
+    )
+
+
+def test_boxes_masks_and_labels_go_with_the_pixels():
+    albu = Albu(**EXAMPLE)
+    still = albu.apply(blocks(), (None, None))
+    assert (still["img"] == blocks()["img"]).all()
+    moved = albu.apply(blocks(), ((0.1, -0.05, 1.0, 0.0), None))
+    assert moved["gt_bboxes"].tolist() == [[6, 3, 12, 13], [36, 18, 56, 33]]
+    assert (moved["gt_masks"].masks.max(0) * 200 == moved["img"][..., 0])[:, 6:].all()
+    gone = albu.apply(blocks(), ((-0.1, 0.0, 1.0, 0.0), None))
+    assert gone["gt_bboxes"].tolist() == [[24, 20, 44, 35]] and len(gone["gt_masks"]) == 1
+    assert gone["gt_bboxes_labels"].tolist() == [2] and gone["gt_ignore_flags"].tolist() == [True]
+    assert albu.apply(blocks(), ((-0.9, 0.0, 1.0, 0.0), None)) is None
+    turned = Albu([{"type": "ShiftScaleRotate"}], bbox_params=EXAMPLE["bbox_params"]).apply(
+        blocks(), ((0, 0, 1, 90.0),)
+    )
+    seen = np.nonzero(turned["img"][..., 0] > 100)
+    assert len(turned["gt_bboxes"]) and seen[0].size
+    flips = Albu([{"type": "HorizontalFlip"}, {"type": "VerticalFlip"}], bbox_params=EXAMPLE["bbox_params"])
+    both = flips.apply(blocks(), (True, True))
+    assert both["gt_bboxes"].tolist() == [[54, 25, 60, 35], [10, 5, 30, 20]]
+    assert (both["img"] == blocks()["img"][::-1, ::-1]).all()
+    with pytest.raises(FkitError, match="the sample has boxes, and no bbox_params"):
+        Albu([{"type": "HorizontalFlip"}]).apply(blocks(), (True,))
+
+
+def test_segmentations_steps_see_rgb_and_maps_go_along():
+    steps = [{"type": "HorizontalFlip", "p": 1.0}, {"type": "RGBShift", "p": 1.0}]
+    albu = fkit.build(
+        {"type": "Albu", "transforms": steps, "update_pad_shape": True}, fkit.registry(), "transforms", scope="mmseg"
+    )
+    given = frozendict(img=IMAGE, gt_seg_map=IMAGE[..., 0])
+    done = albu.apply(given, (True, (10.0, 0.0, 0.0)))
+    red = (IMAGE[:, ::-1, 2].astype(int) + 10).clip(0, 255)
+    assert (done["img"][..., 2] == red).all() and (done["img"][..., :2] == IMAGE[:, ::-1, :2]).all()
+    assert (done["gt_seg_map"] == IMAGE[:, ::-1, 0]).all() and done["pad_shape"] == (40, 60, 3)
+    assert (albu(given, rng())["gt_seg_map"] == IMAGE[:, ::-1, 0]).all()
+
+
 @pytest.mark.skipif(INSTALLED, reason="albumentations is installed")
 def test_what_needs_the_package_says_so():
-    with pytest.raises(FkitImportError, match=r"Albu, for HorizontalFlip, needs the package 'albumentations'"):
-        Albu([{"type": "HorizontalFlip"}, {"type": "Blur"}])
+    with pytest.raises(FkitImportError, match=r"Albu, for GaussNoise, needs the package 'albumentations'"):
+        Albu([{"type": "GaussNoise"}, {"type": "Blur"}])
 
 
 @pytest.mark.skipif(not INSTALLED, reason="needs albumentations")
@@ -153,13 +220,16 @@ def test_boxes_labels_and_masks_go_with_the_package():
         "label_fields": ["gt_bboxes_labels"],
         "filter_lost_elements": True,
     }
-    flip = Albu([{"type": "HorizontalFlip", "p": 1.0}], bbox_params=known)(given, rng())
+    flip = Albu([{"type": "HorizontalFlip", "p": 1.0}, {"type": "NoOp"}], bbox_params=known)(given, rng())
     assert np.abs(flip["gt_bboxes"] - [[40, 5, 55, 15], [10, 20, 30, 35]]).max() < 1e-3
     assert (flip["gt_masks"].masks == bitmaps[..., ::-1]).all() and (flip["img"] == IMAGE[:, ::-1]).all()
     cut = {"type": "Crop", "x_min": 0, "y_min": 0, "x_max": 25, "y_max": 20, "p": 1.0}
     left = Albu([cut], bbox_params=known)(given, rng())
     assert left["gt_bboxes_labels"].tolist() == [1] and len(left["gt_masks"]) == 1 and left["img_shape"] == (20, 25)
     noise = Albu([{"type": "GaussNoise", "p": 1.0}])
+    with pytest.raises(FkitError, match="the sample has boxes, and no bbox_params"):
+        noise(given, rng())
+    given = frozendict(img=IMAGE)
     assert (noise(given, rng(1))["img"] == noise(given, rng(1))["img"]).all()
     assert (noise(given, rng(1))["img"] != noise(given, rng(2))["img"]).any()
     with pytest.raises(FkitError, match=r"albumentations .* has no 'Blurr'"):

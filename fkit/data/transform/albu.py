@@ -8,9 +8,10 @@ from typing import Any, cast
 import numpy as np
 
 from fkit.data.ambient import repeatable, reseed
-from fkit.data.transform.content import image_of
+from fkit.data.transform.content import clip_boxes, image_of
 from fkit.data.transform.draw import needed
 from fkit.data.transform.pixel import PIXEL_STEPS, OneOf, PixelStep
+from fkit.data.transform.placing import PLACING_STEPS, PlacingStep
 from fkit.data.transform.transform import Fetch, Sample, Transform, replaced
 from fkit.image.refuse import optional
 from fkit.structures.mask import BitmapMasks
@@ -18,17 +19,17 @@ from fkit.tree.check import expect
 from fkit.tree.error import FkitTypeError, FkitValueError, quoted
 from fkit.tree.frozen import frozen
 
-__all__ = ["Albu", "Albumentation"]
+__all__ = ["Albu", "Albumentation", "SegAlbu"]
 
 _NAMES = frozen({"img": "image", "gt_masks": "masks", "gt_bboxes": "bboxes"})
 
 
 @dataclass(frozen=True)
 class Albu(Transform):
-    """Steps of albumentations; mmdet's and mmsegmentation's Albu.
+    """Steps of albumentations; mmdet's Albu.
 
-    Steps that change pixels alone and that released configs name (see `fkit.data.transform.pixel`) are the kit's own, with
-    albumentations 1.3's arguments, and need no package. Where a list names any other, the whole of it is the package's.
+    Steps that released configs name (see `fkit.data.transform.pixel` and `fkit.data.transform.placing`) are the kit's own,
+    with albumentations 1.3's arguments, and need no package. Where a list names any other, the whole of it is the package's.
 
     Args:
         transforms: configs of the steps: ``type`` and arguments, ``OneOf`` with ``transforms``.
@@ -90,10 +91,16 @@ class Albu(Transform):
         if self.steps is None:
             return self._by_package(sample, params)
         key = self._key("image")
-        img = sample[key]
+        done = sample
         for step, drawn in zip(self.steps, params, strict=True):
-            img = img if drawn is None else step.changed(img, drawn)
-        return replaced(sample, **{key: img, **({"img_shape": img.shape[:2]} if "img_shape" in sample else {})})
+            if drawn is None:
+                continue
+            if isinstance(step, PlacingStep):
+                done = self._placed(done, step, drawn)
+            done = replaced(done, **{key: step.changed(done[key], drawn)})
+        if self.lost and self.skip_img_without_anno and not len(done.get(self._key("bboxes"), (0,))):
+            return None
+        return replaced(done, img_shape=done[key].shape[:2]) if "img_shape" in sample else done
 
     def package(self) -> Any:
         """albumentations' Compose of the steps.
@@ -117,6 +124,37 @@ class Albu(Transform):
         """Whether labels, flags and masks go with boxes that are lost."""
         return self.bbox_params is not None and "filter_lost_elements" in self.bbox_params
 
+    def _placed(self, sample: Sample, step: PlacingStep, drawn: Any) -> Sample:
+        """The sample's boxes, masks and map moved as its image will be; without boxes of which nothing is left."""
+        shape = sample[self._key("image")].shape[:2]
+        changes: dict[str, Any] = {}
+        masks: Any = sample.get(self._key("masks"))
+        if masks is not None:
+            moved = [step.labels(mask, drawn) for mask in _bitmaps(masks)]
+            masks = changes[self._key("masks")] = BitmapMasks(cast(Any, moved), *shape)
+        if sample.get(self._key("mask")) is not None:
+            changes[self._key("mask")] = step.labels(sample[self._key("mask")], drawn)
+        if sample.get(self._key("bboxes")) is None:
+            return replaced(sample, **changes)
+        known = self._boxes_known()
+        whole = step.boxes(sample[self._key("bboxes")], drawn, shape)
+        boxes = clip_boxes(whole, shape)
+        area, left = ((one[:, 2] - one[:, 0]) * (one[:, 3] - one[:, 1]) for one in (whole, boxes))
+        stays = (left > known.get("min_visibility", 0) * area) & (left >= known.get("min_area", 0))
+        changes[self._key("bboxes")] = boxes[stays]
+        if masks is not None and self.lost:
+            changes[self._key("masks")] = masks[stays]
+        labels = {label: sample[label][stays] for label in known.get("label_fields", ())}
+        return replaced(sample, **changes, **labels)
+
+    def _boxes_known(self) -> Mapping[str, Any]:
+        if self.bbox_params is None:
+            raise FkitValueError(
+                "Albu: the sample has boxes, and no bbox_params says how they go along.",
+                repair="bbox_params=dict(type='BboxParams', format='pascal_voc', label_fields=['gt_bboxes_labels', 'gt_ignore_flags']).",
+            )
+        return self.bbox_params
+
     def _key(self, name: str) -> str:
         keymap = cast("Mapping[str, str]", self.keymap)
         return next((key for key, other in keymap.items() if other == name), name)
@@ -126,20 +164,18 @@ class Albu(Transform):
 
     def _by_package(self, sample: Sample, seed: int) -> Any:
         keys = {
-            name: self._key(name) for name in ("image", "bboxes", "masks") if sample.get(self._key(name)) is not None
+            name: self._key(name)
+            for name in ("image", "bboxes", "masks", "mask")
+            if sample.get(self._key(name)) is not None
         }
         given: dict[str, Any] = {name: sample[key] for name, key in keys.items()}
         masks: Any = given.get("masks")
         if masks is not None:
-            if not isinstance(masks, BitmapMasks):
-                raise FkitTypeError("Albu takes bitmaps, and no polygons.", repair="Load them with poly2mask=True.")
-            given["masks"] = [mask.copy() for mask in masks]
-        if "bboxes" in given and self.bbox_params is not None:
+            given["masks"] = [mask.copy() for mask in _bitmaps(masks)]
+        if "bboxes" in given:
             given["idx_mapper"] = np.arange(len(given["bboxes"]))
-            for label in () if self.lost else self.bbox_params.get("label_fields", ()):
+            for label in () if self.lost else self._boxes_known().get("label_fields", ()):
                 given[label] = sample[label]
-        elif "bboxes" in given:
-            del given["bboxes"]
 
         def call() -> Any:
             steps = self.package()
@@ -153,6 +189,8 @@ class Albu(Transform):
     def _back(self, sample: Sample, keys: Mapping[str, str], done: Mapping[str, Any]) -> Any:
         """The sample with what came back."""
         changes: dict[str, Any] = {keys["image"]: done["image"], "img_shape": done["image"].shape[:2]}
+        if "mask" in done:
+            changes[keys["mask"]] = done["mask"]
         masks: Any = list(done["masks"]) if "masks" in done else None
         if "bboxes" in done:
             changes[keys["bboxes"]] = np.array(done["bboxes"], np.float32).reshape(-1, 4)
@@ -179,6 +217,47 @@ class Albumentation(Albu):
         return frozen({"img": "image"})
 
 
+@dataclass(frozen=True)
+class SegAlbu(Albu):
+    """Steps of albumentations; mmsegmentation's Albu: they see the image as RGB, ``gt_seg_map`` goes along.
+
+    Args:
+        transforms: configs of the steps, as of `Albu`.
+        keymap: ``dict(img="image", gt_seg_map="mask")``.
+        update_pad_shape: note the image's shape as ``pad_shape``.
+
+    Example:
+        >>> steps = SegAlbu([{"type": "RGBShift", "p": 1.0}])
+        >>> steps.apply({"img": np.zeros((1, 1, 3), np.uint8)}, ((1.0, 2.0, 3.0),))["img"].tolist()
+        [[[3, 2, 1]]]
+    """
+
+    bbox_params: None = field(init=False, default=None, repr=False)
+    skip_img_without_anno: bool = field(init=False, default=False, repr=False)
+    update_pad_shape: bool = False
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        expect(self.update_pad_shape, bool, "Albu: update_pad_shape is True or False")
+
+    @property
+    def names(self) -> Mapping[str, str]:
+        return frozen({"img": "image", "gt_seg_map": "mask"})
+
+    def apply(self, sample: Sample, params: Any) -> Any:
+        key = self._key("image")
+        turned = replaced(sample, **{key: np.ascontiguousarray(sample[key][..., ::-1])})
+        done = super().apply(turned, params)
+        img = np.ascontiguousarray(done[key][..., ::-1])
+        return replaced(done, **{key: img, **({"pad_shape": img.shape} if self.update_pad_shape else {})})
+
+
+def _bitmaps(masks: Any) -> BitmapMasks:
+    if not isinstance(masks, BitmapMasks):
+        raise FkitTypeError("Albu takes bitmaps, and no polygons.", repair="Load them with poly2mask=True.")
+    return masks
+
+
 def _checked(cfg: Any, name: str) -> None:
     if not isinstance(cfg, Mapping) or not isinstance(cast("Mapping[str, Any]", cfg).get("type"), str):
         raise FkitTypeError(f"{name}: a step is a config with 'type', a name of albumentations, not {quoted(cfg)}.")
@@ -196,13 +275,13 @@ def _frozen(value: Any) -> Any:
 
 def _step(cfg: Mapping[str, Any]) -> PixelStep | None:
     """The kit's step of a config; None where it has none of that name or of those arguments."""
-    kind: Any = PIXEL_STEPS.get(cfg["type"])
+    kind: Any = PIXEL_STEPS.get(cfg["type"]) or PLACING_STEPS.get(cfg["type"])
     arguments = {key: value for key, value in cfg.items() if key != "type"}
     if kind is None or not set(arguments) <= set(kind.__dataclass_fields__):
         return None
     if kind is OneOf:
         inner = tuple(_step(one) for one in arguments.get("transforms", ()))
-        if any(step is None for step in inner):
+        if any(step is None or isinstance(step, PlacingStep) for step in inner):
             return None
         arguments["transforms"] = inner
     return kind(**arguments)
