@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from fkit.edge.score import test_config as test_config
     from fkit.edge.score import validate_config as validate_config
     from fkit.edge.work import run_config as run_config
+    from fkit.metric.dump import evaluate as evaluate
     from fkit.metric.metric import Metric as Metric
     from fkit.run import effect as effect
     from fkit.run.course import Course as Course
@@ -73,6 +74,7 @@ _NAMES = (
     ("Dataset", "fkit.data.dataset.own:Dataset"),
     ("Transform", "fkit.data.transform.transform:Transform"),
     ("Metric", "fkit.metric.metric:Metric"),
+    ("evaluate", "fkit.metric.dump:evaluate"),
     ("Hook", "fkit.run.hook.hook:Hook"),
     ("Memory", "fkit.run.state:Memory"),
     ("Event", "fkit.run.event:Event"),

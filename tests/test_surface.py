@@ -209,10 +209,12 @@ SURFACE = {
     "fkit.metric.pose_coco": {},
     "fkit.metric.oks": dict.fromkeys(("oks", "oks_nms", "soft_oks_nms"), "of the room: arrays of CocoMetric's own"),
     "fkit.metric.sample": {},
+    "fkit.metric.panoptic": {},
     "fkit.metric.voc": {"area_below": "of the room: arithmetic on what metrics have checked"},
     "fkit.metric.segmentation": dict.fromkeys(
         ("areas", "map_scores"), "of the room: arithmetic on what metrics have checked"
     ),
+    "fkit.metric.dump": {},
     "fkit.metric.evaluator": {},
     "fkit.metric.lvis": {},
     "fkit.metric.metric": {},

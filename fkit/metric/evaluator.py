@@ -12,13 +12,13 @@ from numpy.typing import NDArray
 
 from fkit.metric.gathered import Gathered
 from fkit.metric.metric import Metric, Targets, check_metric
-from fkit.metric.sample import META
+from fkit.metric.sample import META, samples
 from fkit.structures.batch import Batch
 from fkit.tree.check import expect
 from fkit.tree.contract import title
 from fkit.tree.error import FkitTypeError, FkitValueError, quoted
 
-__all__ = ["Evaluator", "get_metric_value", "sample_ids", "truth"]
+__all__ = ["Evaluator", "MultiDatasetsEvaluator", "get_metric_value", "sample_ids", "truth"]
 
 _NUMBER = itemgetter("sample_idx")
 
@@ -72,9 +72,13 @@ class Evaluator:
             return cfg
         if isinstance(cfg, Mapping) and "metrics" in cfg:
             node = cast("Mapping[str, Any]", cfg)
-            if node.get("type", "Evaluator") != "Evaluator" or any(word not in ("type", "metrics") for word in node):
+            kind, metrics = str(node.get("type", "Evaluator")).rpartition(".")[2], Evaluator.of(node["metrics"], build)
+            words = {word: node[word] for word in node if word not in ("type", "metrics")}
+            if kind == "MultiDatasetsEvaluator" and words.keys() <= {"dataset_prefixes"}:
+                return MultiDatasetsEvaluator(metrics.metrics, **words)
+            if kind != "Evaluator" or words:
                 raise FkitTypeError(f"an evaluator is dict(type='Evaluator', metrics=...), not {quoted(cfg)}.")
-            return Evaluator.of(node["metrics"], build)
+            return metrics
         if isinstance(cfg, str) or not (isinstance(cfg, Mapping | Sequence) or hasattr(cfg, "observe")):
             raise FkitTypeError(f"an evaluator is a metric's config or a list of them, not {quoted(cfg)}.")
         parts = cast("Sequence[Any]", cfg) if isinstance(cfg, Sequence) else (cast(Any, cfg),)
@@ -129,6 +133,63 @@ class Evaluator:
                         repair="Set the prefix of one of them: dict(type=..., prefix='b').",
                     )
                 scores[name] = value
+        return scores
+
+
+@dataclass(frozen=True)
+class MultiDatasetsEvaluator(Evaluator):
+    """One metric for each of the data sets that were concatenated; mmdet's MultiDatasetsEvaluator.
+
+    Args:
+        metrics: one a data set.
+        dataset_prefixes: what each one's numbers begin with, before the metric's own prefix.
+        cumulative_sizes: how many samples there are up to the end of each; told by the data's metainfo.
+
+    Example:
+        >>> from fkit.metric.accuracy import Accuracy
+        >>> evaluator = MultiDatasetsEvaluator((Accuracy(), Accuracy()), ("a", "b"), cumulative_sizes=(2, 3))
+        >>> outputs, targets = {"pred_label": np.array([0, 0, 1])}, {"gt_label": np.array([0, 1, 1])}
+        >>> evaluator.compute(evaluator.observe(evaluator.empty(), outputs, targets, np.arange(3)))
+        {'a/accuracy/top1': 0.5, 'b/accuracy/top1': 1.0}
+    """
+
+    dataset_prefixes: Sequence[str] = ()
+    cumulative_sizes: Sequence[int] = ()
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        for name in ("dataset_prefixes", "cumulative_sizes"):
+            expect(getattr(self, name), (list, tuple), f"MultiDatasetsEvaluator: {name} is a list")
+            object.__setattr__(self, name, tuple(getattr(self, name)))
+        if len(self.dataset_prefixes) != len(self.metrics):
+            raise FkitValueError(
+                f"MultiDatasetsEvaluator: {len(self.dataset_prefixes)} dataset_prefixes for {len(self.metrics)} metrics."
+            )
+
+    def informed(self, metainfo: Mapping[str, Any]) -> "MultiDatasetsEvaluator":
+        metrics, sizes = super().informed(metainfo).metrics, metainfo.get("cumulative_sizes", self.cumulative_sizes)
+        return MultiDatasetsEvaluator(metrics, self.dataset_prefixes, self.cumulative_sizes or tuple(sizes))
+
+    def observe(
+        self, state: tuple[Any, ...], outputs: Any, targets: Targets, ids: Any, valid: Targets | None = None
+    ) -> tuple[Any, ...]:
+        if len(self.cumulative_sizes) != len(self.metrics):
+            raise FkitValueError(
+                f"MultiDatasetsEvaluator: {len(self.metrics)} metrics for {len(self.cumulative_sizes)} data sets.",
+                repair="Concatenate as many data sets as there are metrics: dict(type='ConcatDataset', datasets=[...]).",
+            )
+        several = samples(outputs, targets, ids, valid)
+        places = np.searchsorted(np.asarray(self.cumulative_sizes), np.asarray(ids), side="right")
+        states: list[Any] = []
+        for at, (metric, one) in enumerate(zip(self.metrics, state, strict=True)):
+            mine = [sample for sample, place in zip(several, places, strict=True) if place == at]
+            states.append(metric.observe(one, mine, {}, [row["sample_idx"] for row in mine]) if mine else one)
+        return tuple(states)
+
+    def compute(self, state: tuple[Any, ...]) -> dict[str, float]:
+        scores: dict[str, float] = {}
+        for prefix, metric, one in zip(self.dataset_prefixes, self.metrics, state, strict=True):
+            scores |= {f"{prefix}/{name}": value for name, value in _scores(metric, one)}
         return scores
 
 
