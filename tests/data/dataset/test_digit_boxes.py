@@ -75,6 +75,7 @@ def test_they_are_values():
 
 
 def test_cocos_form_and_the_pipeline_agree(tmp_path: Path):
+    pytest.importorskip("pycocotools")
     boxes = DigitBoxes("test", count=6)
     file = tmp_path / "a.json"
     file.write_text(json.dumps(boxes.coco()))
