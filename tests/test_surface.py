@@ -69,6 +69,7 @@ SURFACE = {
     "fkit.data.collate": {},
     "fkit.data.dataset": {"Indexed": "a protocol"},
     "fkit.data.dataset.base": {},
+    "fkit.data.dataset.caption": {},
     "fkit.data.dataset.classification": {},
     "fkit.data.dataset.classification_sets": {},
     "fkit.data.dataset.coco_file": {},

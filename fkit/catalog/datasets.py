@@ -7,6 +7,7 @@ _ROOM = "fkit.data.dataset"
 # file -> what it holds, with no scope of its own
 _FILES = (
     ("base", ("BaseDataset",)),
+    ("caption", ("COCOCaption", "COCORetrieval", "COCOVQA", "Flickr30kCaption", "NoCaps")),
     (
         "classification",
         ("CustomDataset", "ImageNet", "ImageNet21k", "MultiLabelDataset"),

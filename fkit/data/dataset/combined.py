@@ -132,8 +132,8 @@ class CombinedDataset(Wrapper):
                 )
             put["sample_ratio_factor"] = tuple(factors)
         steps = cast(Compose, self.pipeline).steps
-        own = steps[1:] if steps and isinstance(steps[0], Gathered) else steps
-        put["pipeline"] = Compose([self.gathered, *own])
+        later = steps[1:] if steps and isinstance(steps[0], Gathered) else steps
+        put["pipeline"] = Compose([self.gathered, *later])
 
     @property
     def parts(self) -> tuple[Indexed, ...]:

@@ -152,7 +152,7 @@ class DigitBoxes:
             )
             for one in sample["instances"]:
                 x1, y1, x2, y2 = one["bbox"]
-                rest = {
+                head = {
                     "id": len(annotations) + 1,
                     "image_id": number,
                     "category_id": one["bbox_label"] + 1,
@@ -160,7 +160,7 @@ class DigitBoxes:
                 }
                 area = sum(one["mask"]["counts"][1::2])
                 mask = {"size": list(one["mask"]["size"]), "counts": list(one["mask"]["counts"])}
-                annotations.append({**rest, "bbox": [x1, y1, x2 - x1, y2 - y1], "area": area, "segmentation": mask})
+                annotations.append({**head, "bbox": [x1, y1, x2 - x1, y2 - y1], "area": area, "segmentation": mask})
         categories = [{"id": label + 1, "name": name} for label, name in enumerate(self.metainfo["classes"])]
         return {"images": images, "annotations": annotations, "categories": categories}
 

@@ -250,11 +250,10 @@ class BaseCocoStyleDataset(BaseDataset):
     def _merged(self, of_file: Mapping[str, Any]) -> Mapping[str, Any]:
         """Keypoints of the argument where it has some, else of the class; and what else the argument says."""
         told = self.told
-        own = says_keypoints(told)
-        parsed = pose_metainfo(told if own else self.facts())
+        parsed = pose_metainfo(told if says_keypoints(told) else self.facts())
         said = ("from_file", "keypoint_info", "skeleton_info", "joint_weights", "sigmas", "stats_info")
-        rest = {key: fixed(value) for key, value in told.items() if key not in parsed and key not in said}
-        return frozen({**parsed, **rest})
+        more = {key: fixed(value) for key, value in told.items() if key not in parsed and key not in said}
+        return frozen({**parsed, **more})
 
 
 def clipped_box(box: Any, image: Mapping[str, Any]) -> NDArray[np.float32] | None:

@@ -69,7 +69,7 @@ class BaseSegDataset(BaseDataset):
 
     def load_data_list(self) -> Iterable[Mapping[str, Any]]:
         folders = {key: self.data_prefix.get(key) for key in ("img_path", *self.pairs)}
-        rest = {"label_map": self.label_map, "reduce_zero_label": self.reduce_zero_label, "seg_fields": []}
+        same = {"label_map": self.label_map, "reduce_zero_label": self.reduce_zero_label, "seg_fields": []}
         return [
             {
                 "img_path": os.path.join(folders["img_path"] or "", name + self.img_suffix),
@@ -78,7 +78,7 @@ class BaseSegDataset(BaseDataset):
                     for key, suffix in self.pairs.items()
                     if (folder := folders[key]) is not None
                 },
-                **rest,
+                **same,
             }
             for name in self.names()
         ]
@@ -99,8 +99,8 @@ class BaseSegDataset(BaseDataset):
         if not isdir(folder, self.backend_args):
             raise FkitFileNotFoundError(f"{type(self).__name__}: the folder of images {folder!r} is not there.")
         ends, cut = self.img_suffix, len(self.img_suffix)
-        found = list_dir_or_file(folder, False, True, ends, True, backend_args=self.backend_args)
-        return sorted(name[: len(name) - cut] for name in found)
+        files = list_dir_or_file(folder, False, True, ends, True, backend_args=self.backend_args)
+        return sorted(name[: len(name) - cut] for name in files)
 
     def _merged(self, of_file: Mapping[str, Any]) -> Mapping[str, Any]:
         known = super()._merged(of_file)

@@ -47,8 +47,8 @@ class BaseVideoDataset(CocoDataset):
     def parse_data_info(self, raw_data_info: dict[str, Any]) -> Any:
         image, rows = raw_data_info["raw_img_info"], raw_data_info["raw_ann_info"]
         path = os.path.join(self.prefix("img_path", "img"), image["file_name"])
-        found = chain.from_iterable(self.numbered(place, row) for place, row in enumerate(rows))
-        return {**image, "img_path": path, "instances": list(found)}
+        instances = chain.from_iterable(self.numbered(place, row) for place, row in enumerate(rows))
+        return {**image, "img_path": path, "instances": list(instances)}
 
     def numbered(self, place: int, row: Mapping[str, Any]) -> Iterable[dict[str, Any]]:
         """The instance of annotation ``place`` of a frame, with its ``instance_id``; or none."""
