@@ -369,7 +369,7 @@ def test_metrics_by_the_dataset_and_intervals_that_change() -> None:
     assert "format of its own" in measured("CustomDataset", metric="bbox")[1][0]
 
 
-@pytest.mark.parametrize("text", [DETECTION, SEGMENTATION, POSE, BOTTOM_UP])
+@pytest.mark.parametrize("text", [DETECTION, SEGMENTATION, CLASSIFICATION, POSE, BOTTOM_UP])
 def test_every_translated_step_and_dataset_can_be_built(text: str) -> None:
     cfg, _ = translate(load_string(text))
     registry = fkit.registry()
