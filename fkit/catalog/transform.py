@@ -39,6 +39,7 @@ LOADING = (
     ("transforms", "ToNumpy", "fkit.data.transform.classification.picture:PILToNumpy", None, None),
     ("transforms", "ToPIL", "fkit.data.transform.classification.picture:NumpyToPIL", None, None),
     ("transforms", "ToDataContainer", "fkit.data.transform.bundle:ToDataContainer", None, None),
+    ("transforms", "ToHalf", "fkit.data.transform.bundle:ToHalf", None, None),
     ("transforms", "ToTensor", "fkit.data.transform.formatting:ToTensor", None, None),
     ("transforms", "Transpose", "fkit.data.transform.formatting:Transpose", None, None),
     ("transforms", "UniformRefFrameSample", "fkit.data.transform.detection.track:UniformRefFrameSample", None, None),

@@ -381,3 +381,22 @@ def test_every_translated_step_and_dataset_can_be_built(text: str) -> None:
             registry.build("datasets", bare, scope=cfg.default_scope, defaults={"lazy_init": True})
             for step in steps:
                 assert registry.build("transforms", step, scope=cfg.default_scope) is not None
+
+
+LAST = [{"type": "ImageToTensor", "keys": ["img"]}, {"type": "Collect", "keys": ["img"]}]
+TESTED: list[tuple[dict[str, Any], dict[str, Any], list[Any]]] = [
+    ({"type": "EncoderDecoder"}, {"type": "ADE20KDataset"}, [{"type": "LoadAnnotations"}, LAST[0], {**LAST[1], "optional_keys": ["gt_semantic_seg"]}]),
+    ({"type": "ImageClassifier"}, {"type": "ImageNet"}, [LAST[0], {**LAST[1], "optional_keys": ["gt_label"]}]),
+    ({"type": "FasterRCNN"}, {"type": "VOCDataset", "img_prefix": "a"}, [{"type": "LoadAnnotations", "with_bbox": True}, LAST[0], {**LAST[1], "optional_keys": ["gt_bboxes", "gt_labels"]}]),
+    ({"type": "FasterRCNN"}, {"type": "CocoDataset", "img_prefix": "a"}, LAST),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("model", "dataset", "last"), TESTED)
+def test_what_test_images_are_measured_against_is_loaded(model: Any, dataset: Any, last: Any) -> None:
+    cfg, _ = translate(Config({"model": model, "data": {"test": {**dataset, "pipeline": LAST}}}))
+    assert cfg.test_dataloader.dataset.pipeline == last
+    views = {"type": "MultiScaleFlipAug", "img_scale": [(4, 4), (8, 8)], "transforms": [{"type": "Resize"}, *LAST]}
+    cfg, _ = translate(Config({"model": model, "data": {"test": {**dataset, "pipeline": [views]}}}))
+    if model["type"] != "ImageClassifier":  # which had no such step
+        assert cfg.test_dataloader.dataset.pipeline[0].transforms[1:] == [[one] for one in last]

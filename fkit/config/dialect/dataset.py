@@ -6,7 +6,7 @@ from typing import Any, cast
 
 from frozendict import frozendict
 
-from fkit.config.dialect.pipeline import pipeline_of
+from fkit.config.dialect.pipeline import measured, pipeline_of
 from fkit.config.dialect.row import Ledger, Row
 
 __all__ = ["dataset_of", "package_of"]
@@ -14,6 +14,7 @@ __all__ = ["dataset_of", "package_of"]
 _SEGMENTORS = ("EncoderDecoder", "CascadeEncoderDecoder")
 _POSES = ("TopDown", "BottomUp", "AssociativeEmbedding")
 _WRAPPERS = ("RepeatDataset", "ClassBalancedDataset", "ConcatDataset", "MultiImageMixDataset")
+_MEASURED_HERE = ("VOC", "XML", "WIDER", "OpenImages")  # others' metrics read the annotation file
 # mmpose 0.x told how a dataset is read by its name
 _MODES = (("TopDown", "topdown"), ("BottomUp", "bottomup"))
 
@@ -78,9 +79,23 @@ def dataset_of(ledger: Ledger, dataset: Any) -> Any:
     if row.old.get("data_cfg") is not None:
         ledger = ledger.of(row.old["data_cfg"])
     if "pipeline" in row.old:
-        row.put("pipeline", pipeline_of(ledger, row.take("pipeline")))
+        row.put("pipeline", _pipeline(ledger, row))
     rule = _RULES.get(ledger.package or "")
     return row.node() if rule is None else rule(ledger, row)
+
+
+def _pipeline(ledger: Ledger, row: Row) -> Any:
+    """The dataset's pipeline; of test images, with what they are measured against."""
+    steps = pipeline_of(ledger, row.take("pipeline"))
+    if ledger.train:
+        return steps
+    if ledger.package == "mmpretrain":
+        return measured(ledger, steps, None, ["gt_label"])
+    if ledger.package == "mmseg":
+        return measured(ledger, steps, {"type": "LoadAnnotations"}, ["gt_semantic_seg"])
+    if ledger.package == "mmdet" and row.name.startswith(_MEASURED_HERE):
+        return measured(ledger, steps, {"type": "LoadAnnotations", "with_bbox": True}, ["gt_bboxes", "gt_labels"])
+    return steps
 
 
 def _wrapped(ledger: Ledger, row: Row) -> Any:

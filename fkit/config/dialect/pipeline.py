@@ -8,7 +8,7 @@ from frozendict import frozendict
 from fkit.config.dialect import classification, detection, pose
 from fkit.config.dialect.row import Ledger, Row
 
-__all__ = ["pipeline_of"]
+__all__ = ["measured", "pipeline_of"]
 
 Rule = Callable[[Ledger, Row], Any]
 
@@ -19,6 +19,7 @@ _RULES: Mapping[str, Mapping[str, Rule]] = frozendict(
     mmpose=pose.RULES,
 )
 _NESTED = ("transforms", "policies")
+_LAST = ("ImageToTensor", "ToTensor", "DefaultFormatBundle", "Collect")
 _MOVING = ("Resize", "RandomResize", "RandomChoiceResize", "RandomFlip")
 
 
@@ -40,6 +41,37 @@ def pipeline_of(ledger: Ledger, steps: Any) -> Any:
     if any(isinstance(step, dict) and cast(Any, step).get("type") == "LoadProposals" for step in new):
         new = _with_proposals(ledger, new)
     return tuple(new) if isinstance(steps, tuple) else new
+
+
+def measured(ledger: Ledger, steps: Any, load: Mapping[str, Any] | None, keys: Sequence[str]) -> Any:
+    """A pipeline for test images, which gives what they are measured against: datasets once looked it up by themselves.
+
+    Args:
+        ledger: see `pipeline_of`.
+        steps: in today's vocabulary.
+        load: the step that reads it, put behind what changes the image: it is measured at the image's own size.
+        keys: that Collect packs, where a sample has them.
+    """
+    if not isinstance(steps, (list, tuple)):
+        return steps
+    new: list[Any] = []
+    loaded = load is None
+    for step in cast("Sequence[Any]", steps):
+        several = isinstance(step, (list, tuple)) and len(cast("Sequence[Any]", step)) == 1  # of a TestTimeAug
+        one: Any = step[0] if several else step
+        name = one.get("type") if isinstance(one, dict) else None
+        if name == "LoadAnnotations":
+            loaded = True
+        if name in _LAST and not loaded:
+            new.append([load] if several else load)
+            loaded = True
+        if name == "TestTimeAug":
+            row = ledger.row(one)
+            one = row.put("transforms", measured(ledger, row.take("transforms"), load, keys)).node()
+        elif name == "Collect":
+            one = ledger.row(one).put("optional_keys", [key for key in keys if key not in one["keys"]], "keys").node()
+        new.append([one] if several else one)
+    return new
 
 
 def _with_proposals(ledger: Ledger, steps: Sequence[Any]) -> list[Any]:

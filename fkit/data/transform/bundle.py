@@ -14,7 +14,7 @@ from fkit.tree.check import check_fields, expect
 from fkit.tree.error import FkitKeyError
 from fkit.tree.frozen import frozen
 
-__all__ = ["Collect", "DefaultFormatBundle", "OuterPad", "ToDataContainer"]
+__all__ = ["Collect", "DefaultFormatBundle", "OuterPad", "ToDataContainer", "ToHalf"]
 
 # old names of what a sample holds
 _OBJECTS = (("gt_bboxes", "bboxes"), ("gt_labels", "labels"), ("gt_masks", "masks"))
@@ -97,6 +97,7 @@ class Collect(Transform):
             under the names of that time or of today: gt_bboxes, gt_labels, gt_masks, gt_bboxes_ignore, gt_semantic_seg,
             proposals, gt_label, ...
         meta_keys: kept in ``meta`` where the sample has them, with the sample's number, ``img_id`` and ``img_path``.
+        optional_keys: packed like ``keys`` where the sample has them: what test images are measured against.
 
     Returns ``{"inputs", "targets", "meta"}`` with targets as PackDetInputs, PackSegInputs and PackInputs nest them.
 
@@ -122,14 +123,16 @@ class Collect(Transform):
         "flip_direction",
         "img_norm_cfg",
     )
+    optional_keys: Sequence[str] = ()
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, "keys", names_of(self.keys, "Collect: keys"))
-        object.__setattr__(self, "meta_keys", names_of(self.meta_keys, "Collect: meta_keys"))
+        for word in ("keys", "meta_keys", "optional_keys"):
+            object.__setattr__(self, word, names_of(getattr(self, word), f"Collect: {word}"))
 
     def apply(self, sample: Sample, params: Any) -> Sample:
+        keys = (*self.keys, *(key for key in self.optional_keys if _HERE.get(key, key) in sample))
         packed: dict[str, Any] = {}
-        if "img" in self.keys:
+        if "img" in keys:
             packed["inputs"] = _there(sample, "img")
         targets: dict[str, Any] = {}
         objects = tuple(
@@ -141,7 +144,7 @@ class Collect(Transform):
             sized = {"img_shape": np.shape(_there(sample, "img"))[-2:], **sample}
             sized.pop("proposals", None)  # named among the keys, or not packed
             targets |= detection_targets(sized, objects, maps=False)
-        for key in self.keys:
+        for key in dict.fromkeys(keys):
             name = _HERE.get(key, key)
             if key == "proposals":
                 targets[key] = frozen({"bboxes": _there(sample, key), "scores": _scores(sample)})
@@ -162,6 +165,27 @@ class Collect(Transform):
             if here in sample:
                 meta[name] = sample[here]
         return frozen(meta)
+
+
+@dataclass(frozen=True)
+class ToHalf(Transform):
+    """Arrays as float16; ToHalf of mmcls.
+
+    Args:
+        keys: of the sample.
+
+    Example:
+        >>> ToHalf(["img"])({"img": np.zeros((8, 6, 3))})["img"].dtype
+        dtype('float16')
+    """
+
+    keys: Sequence[str]
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "keys", names_of(self.keys, "ToHalf: keys"))
+
+    def apply(self, sample: Sample, params: Any) -> Sample:
+        return replaced(sample, **{key: as_array(_there(sample, key), key).astype(np.float16) for key in self.keys})
 
 
 @dataclass(frozen=True)
