@@ -4,6 +4,7 @@ import contextlib
 import io
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from itertools import count
 from pathlib import Path
 from typing import Any, ClassVar, Self, cast
 
@@ -226,7 +227,11 @@ class PoseCocoMetric(Gathered):
             ground = ground_file(self.ann_file, who=type(self).__name__)
         else:
             ground = _given(rows)
-        annotations = {key: tuple(self._person(one) for one in several) for key, several in ground.annotations.items()}
+        number = count(1)  # pycocotools takes a match with an annotation of the id 0 for none
+        annotations = {
+            key: tuple({**self._person(one), "id": next(number)} for one in several)
+            for key, several in ground.annotations.items()
+        }
         return ground._replace(annotations=annotations)
 
     def _person(self, annotation: Row) -> Row:
@@ -236,8 +241,8 @@ class PoseCocoMetric(Gathered):
             points = _converted(points.reshape(-1, 3), self.gt_converter).ravel()
         box = annotation["bbox"]
         area = annotation["area"] if self.use_area and "area" in annotation else box[2] * box[3] * 0.53
-        count = annotation["num_keypoints"] if self.iou_type == "keypoints_crowd" else int((points[2::3] > 0).sum())
-        return {**annotation, "keypoints": points.tolist(), "num_keypoints": count, "area": area}
+        seen = annotation["num_keypoints"] if self.iou_type == "keypoints_crowd" else int((points[2::3] > 0).sum())
+        return {**annotation, "keypoints": points.tolist(), "num_keypoints": seen, "area": area}
 
     def _points(self, annotation: Row) -> NDArray[Any]:
         return np.asarray(annotation["keypoints"], np.float64)
