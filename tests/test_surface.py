@@ -81,6 +81,7 @@ SURFACE = {
     "fkit.data.dataset.fault": {},
     "fkit.data.dataset.indexed": {"Indexed": "a protocol"},
     "fkit.data.dataset.grounding": {},
+    "fkit.data.dataset.interhand": {},
     "fkit.data.dataset.joined": {},
     "fkit.data.dataset.mix": {},
     "fkit.data.dataset.keypoints": {},

@@ -35,6 +35,7 @@ _FILES = (
     ("files", ("ImageFiles",)),
     ("grounding", ("Flickr30kDataset", "MDETRStyleRefCocoDataset", "ODVGDataset")),
     ("mix", ("MultiImageMixDataset",)),
+    ("interhand", ("InterHand2DDoubleDataset",)),
     ("mpii", ("MpiiDataset", "MpiiTrbDataset")),
     ("panoptic", ("ADE20KPanopticDataset", "CocoPanopticDataset")),
     ("pose", ("BaseCocoStyleDataset",)),
