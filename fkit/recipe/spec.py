@@ -65,6 +65,7 @@ def spec_of(
 def _example(settings: Settings, registry: Registry) -> Any:
     for part in settings.loaders:
         small: dict[str, Any] = dict(num_workers=0, batch_size=1, global_batch_size=None, drop_last=False)
+        small |= dict(sampler=None, batch_sampler=None, shuffle=False)  # the shape hangs on no order
         return next(iter(source_of(settings, registry, part, 0, **small).batches(0, 0))).inputs
     raise FkitValueError(
         "this backend learns the model's shapes from an example, and the config has no data to take one from.",

@@ -296,6 +296,18 @@ class Two(fkit.Dataset):
         return [{"img": np.zeros((h, 6, 3), np.uint8), "gt_label": 1} for h in (5, 8)]
 
 
+def test_jax_learns_its_shapes_whatever_the_order_of_the_data_asks_of_a_batch():
+    cfg = small(
+        train_dataloader={
+            "batch_size": 2,
+            "batch_sampler": {"type": "AspectRatioBatchSampler", "batch_size": 2},
+            "dataset": {"type": "Two", "pipeline": [{"type": "PackInputs"}]},
+        }
+    )
+    registry = fkit.registry().register("datasets", Two, name="Two")
+    assert fkit.program(cfg, registry, backend="jax").inventory.entries
+
+
 def test_the_collate_function_that_pads_keeps_its_bucket():
     dataset = {"type": "Two", "pipeline": [{"type": "PackInputs"}]}
     cfg = small(

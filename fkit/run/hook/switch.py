@@ -250,7 +250,7 @@ class SwitchRecipeHook(_Switch):
 
     Args:
         schedule: ``dict(action_epoch=N, train_pipeline=[...])`` each: the pipeline from the N-th epoch on. A stage's
-            ``batch_augments`` or ``loss`` is an error: they are the model's, whose data_preprocessor is not there yet.
+            ``batch_augments`` or ``loss`` is an error: they are the model's, which is made once.
 
     Example:
         >>> hook = SwitchRecipeHook([{"action_epoch": 3, "train_pipeline": [{"type": "Resize"}]}])
