@@ -206,6 +206,7 @@ SURFACE = {
     "fkit.metric.gathered": {"ratio": "of the room: arithmetic"},
     "fkit.metric.ground": {"Ground": "a tuple", "ground_of": "of the room: rows of CocoMetric's own"},
     "fkit.metric.multilabel": {"average_precision": "of the room: arithmetic on what metrics have checked"},
+    "fkit.metric.hand": {},
     "fkit.metric.joint": {},
     "fkit.metric.keypoint": {"Distances": "a tuple"},
     "fkit.metric.pose_coco": {},

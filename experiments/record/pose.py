@@ -428,7 +428,34 @@ def metrics():
     for mode in ("mpjpe", "p-mpjpe", "n-mpjpe"):
         metric({"type": "MPJPE", "mode": mode}, rows)
     metric({"type": "MPJPE", "skip_list": ["S9_Greeting"]}, rows)
+    hands()
     coco()
+
+
+def hands():
+    rows = []
+    for hand in ([[1, 0]], [[1, 1]], [[1, 1]]):
+        truth = (RNG.normal(0, 60, (1, 42, 3)) + np.array([0, 0, 900])).round(1)
+        rows.append(
+            {
+                "pred_instances": {
+                    "keypoints": (RNG.random((1, 42, 3)) * (200, 200, 80)).round(1),
+                    "hand_type": np.array([[1, 1]]),
+                    "rel_root_depth": np.array([20.0]),
+                },
+                "gt_instances": {
+                    "keypoints_cam": truth,
+                    "keypoints_visible": ((RNG.random((1, 42)) > 0.2) | (np.arange(42) % 21 == 20)).astype(np.float32),
+                },
+                "hand_type": np.array(hand),
+                "hand_type_valid": np.array([1]),
+                "abs_depth": [880.0, 910.0],
+                "focal": np.array([300.0, 310.0]),
+                "principal_pt": np.array([100.0, 110.0]),
+            }
+        )
+    metric({"type": "InterHandMetric"}, rows)
+    metric({"type": "InterHandMetric", "modes": ["MPJPE"]}, rows)
 
 
 def coco():

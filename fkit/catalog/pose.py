@@ -27,6 +27,7 @@ POSE = (
         for name in names
     ),
     ("metrics", "CocoMetric", "fkit.metric.pose_coco:PoseCocoMetric", None, "mmpose"),
+    ("metrics", "InterHandMetric", "fkit.metric.hand:InterHandMetric", None, None),
     ("metrics", "MPJPE", "fkit.metric.joint:MPJPE", None, None),
     ("metrics", "CocoWholeBodyMetric", "fkit.metric.pose_coco:CocoWholeBodyMetric", None, None),
     *(
