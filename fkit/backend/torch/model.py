@@ -71,13 +71,8 @@ class Model(NamedTuple):
     @property
     def draws(self) -> bool:
         """Whether a training step draws random numbers at all."""
-        template = self.training.first
-        return template.random or bool(template.layers) or self.mixes
-
-    @property
-    def mixes(self) -> bool:
-        """Whether batches are mixed at random before the model sees them."""
-        return self.spec.preprocess is not None and self.spec.preprocess.random
+        template, preprocess = self.training.first, self.spec.preprocess
+        return template.random or bool(template.layers) or (preprocess is not None and preprocess.random)
 
     def cast(self, half: torch.dtype | None) -> Any:
         """The context of a compute type."""
