@@ -17,6 +17,7 @@ from fkit.data.transform.mosaic import Tiles
 from fkit.data.transform.pose.bottomup import Whirl
 from fkit.data.transform.pose.crop import Window
 from fkit.tree.frozen import frozen
+from tests.golden.decoding import CV2_MAJOR
 from tests.golden.test_transforms import Values, same
 
 BOOK = "pose"
@@ -36,6 +37,8 @@ PARAMS: Mapping[str, Callable[..., Any]] = frozendict(
 
 
 def test_case(case: dict[str, Any], book_arrays: dict[str, np.ndarray]) -> None:
+    if case["cfg"]["type"].startswith(("Coco", "BottomupGetHeatmapMask")):
+        pytest.importorskip("pycocotools")
     whole = Values(book_arrays, (), absent=False)(case)
     {"codec": a_codec, "transform": a_transform, "metric": a_metric}[case["kind"]](whole)
 
@@ -71,6 +74,10 @@ def a_transform(case: dict[str, Any]) -> None:
         return
     assert set(done) == set(case["out"])
     for name, value in case["out"].items():
+        if name == "img" and CV2_MAJOR == 4 and "Affine" in case["cfg"]["type"]:
+            # recorded with OpenCV 5, which warps by other weights between pixels
+            assert abs(done[name].astype(int) - value.astype(int)).mean() < 1
+            continue
         # the reference gives the image's whole shape after it mixed images
         same(done[name], tuple(value[:2]) if name == "img_shape" else value, 1, name)
 

@@ -59,6 +59,7 @@ def scored(metrics: Any, dataset: Any, off: float = 0.0) -> dict[str, float]:
 
 
 def test_top_down_predictions_that_are_right(tmp_path: Path) -> None:
+    pytest.importorskip("pycocotools")
     dataset = dataset_of(tmp_path, TOPDOWN, "topdown")
     metrics = (PCKAccuracy(thr=0.05), PoseCocoMetric(str(tmp_path / "a.json"), score_mode="bbox"))
     numbers = scored(metrics, dataset)
@@ -71,6 +72,7 @@ def test_top_down_predictions_that_are_right(tmp_path: Path) -> None:
 
 
 def test_bottom_up_predictions_that_are_right(tmp_path: Path) -> None:
+    pytest.importorskip("pycocotools")
     dataset = dataset_of(tmp_path, BOTTOMUP, "bottomup")
     for file in (None, str(tmp_path / "a.json")):
         numbers = scored((PoseCocoMetric(file, score_mode="bbox", nms_mode="none"),), dataset)
