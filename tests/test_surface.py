@@ -147,6 +147,7 @@ SURFACE = {
     "fkit.data.transform.classification.move": {},
     "fkit.data.transform.classification.picture": {},
     "fkit.data.transform.classification.resize": {},
+    "fkit.data.transform.classification.tasks": {},
     "fkit.data.transform.classification.text": {},
     "fkit.data.transform.classification.tone": dict.fromkeys(("Hole", "Jitter"), "a tuple"),
     "fkit.data.transform.classification.views": {},

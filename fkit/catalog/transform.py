@@ -67,6 +67,7 @@ OWN = tuple(
         (None, "classification.picture", "MAERandomResizedCrop NumpyToPIL PILToNumpy"),
         ("mmpretrain", "classification.policy", "AutoAugment RandAugment"),
         (None, "classification.resize", "RandomTranslatePad ResizeEdge"),
+        (None, "classification.tasks", "PackMultiTaskInputs"),
         (None, "classification.text", "CleanCaption OFAAddObjects"),
         (None, "classification.tone", "ColorJitter Lighting"),
         ("mmpretrain", "classification.tone", "RandomErasing"),

@@ -179,6 +179,28 @@ def test_several_pictures_of_a_sample_are_a_batch_each():
         Collate()([packed[0], {**packed[1], "inputs": packed[1]["inputs"][:2]}])
 
 
+def test_several_tasks_are_packed_and_collated_each():
+    cfg = {
+        "type": "PackMultiTaskInputs",
+        "multi_task_fields": ["gt_label", "gt_score"],
+        "task_handlers": {"age": {"type": "PackInputs", "algorithm_keys": ["weight"]}},
+    }
+    pack = fkit.registry().build("transforms", cfg, scope="mmpretrain")
+    rows = [
+        {"img": sample(at)["img"], "sample_idx": at, "weight": 0.5, "gt_label": {"kind": at, "age": 7}, "gt_score": {"kind": np.float32([at, 1])}}
+        for at in range(2)
+    ]  # fmt: skip
+    batch = Collate()([pack(row) for row in rows])
+    assert batch.inputs.shape == (2, 3, 40, 60) and [one["sample_idx"] for one in batch.meta] == [0, 1]
+    assert batch.targets["kind"]["gt_label"].tolist() == [0, 1] and batch.targets["age"]["weight"].tolist() == [
+        0.5,
+        0.5,
+    ]
+    assert batch.targets["kind"]["gt_score"].tolist() == [[0, 1], [1, 1]] and "gt_score" not in batch.targets["age"]
+    with pytest.raises(FkitError, match="gt_label is a mapping of tasks"):
+        pack({**rows[0], "gt_label": 3})
+
+
 def test_pictures_of_pillow_are_cut_and_resized_by_pillow():
     picture_of = Image.fromarray(sample()["img"])
     for way in ("bicubic", 3):
