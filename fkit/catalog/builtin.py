@@ -191,6 +191,11 @@ _GEOMETRY = tuple(
 )
 
 _WRITERS = (
+    ("visualizers", "DetLocalVisualizer", "fkit.visualize.task:DetLocalVisualizer", None, None),
+    ("visualizers", "PoseLocalVisualizer", "fkit.visualize.task:PoseLocalVisualizer", None, None),
+    ("visualizers", "SegLocalVisualizer", "fkit.visualize.task:SegLocalVisualizer", None, None),
+    ("visualizers", "UniversalVisualizer", "fkit.visualize.canvas:Visualizer", None, None),
+    ("visualizers", "Visualizer", "fkit.visualize.canvas:Visualizer", None, None),
     ("vis_backends", "AimVisBackend", "fkit.edge.service:AimVisBackend", None, None),
     ("vis_backends", "ClearMLVisBackend", "fkit.edge.service:ClearMLVisBackend", None, None),
     ("vis_backends", "DVCLiveVisBackend", "fkit.edge.service:DVCLiveVisBackend", None, None),

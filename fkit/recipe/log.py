@@ -10,6 +10,8 @@ from fkit.tree.check import expect
 
 __all__ = ["Log", "log_of"]
 
+_WRITING = ("vis_backends", "save_dir", "name")
+
 
 class Log(NamedTuple):
     """What is logged.
@@ -19,12 +21,14 @@ class Log(NamedTuple):
         level: the least level that the terminal and log.txt show.
         writers: ``visualizer.vis_backends``, or ``vis_backends``.
         name: of the run; None is its work folder's.
+        visualizer: what draws predictions; None leaves it to what they are.
     """
 
     processor: Part | None
     level: str | int
     writers: tuple[Part, ...]
     name: str | None
+    visualizer: Part | None = None
 
 
 def log_of(tree: Config) -> Log:
@@ -32,7 +36,15 @@ def log_of(tree: Config) -> Log:
     expect(tree, Config, "`tree` is a config")
     node = tree.get("log_processor")
     processor = None if node is None else Part("log_processor", node)
-    return Log(processor, tree.get("log_level", "INFO"), _writers(tree), tree.get("experiment_name"))
+    return Log(processor, tree.get("log_level", "INFO"), _writers(tree), tree.get("experiment_name"), _visualizer(tree))
+
+
+def _visualizer(tree: Config) -> Part | None:
+    """What draws, without what writes; a plain Visualizer leaves how to what is predicted."""
+    node: Mapping[str, Any] = tree.get("visualizer") or {}
+    if node.get("type") in (None, "Visualizer"):
+        return None
+    return Part("visualizer", Config({key: value for key, value in node.items() if key not in _WRITING}))
 
 
 def _writers(tree: Config) -> tuple[Part, ...]:

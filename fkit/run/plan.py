@@ -232,6 +232,9 @@ that gives a Writer. For example, one that prints:
 
 def _writers(settings: Settings, registry: Registry) -> tuple[tuple[str, Any], ...]:
     """What ``vis_backends`` describes; nothing is opened."""
+    drawn = settings.log.visualizer
+    if drawn is not None and registry.look("visualizers", str(drawn.node["type"]), settings.default_scope) is None:
+        build_part(drawn, settings, registry, "visualizers")  # says which there are
     writers = tuple((part.path, build_part(part, settings, registry, "vis_backends")) for part in settings.log.writers)
     for path, writer in writers:
         try:

@@ -1,7 +1,8 @@
 """Predictions as a person reads them: words, a row of values, and a picture; one function for each kind of prediction."""
 
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any, NamedTuple, TypeAlias, cast
+from dataclasses import replace
+from typing import Any, NamedTuple, TypeAlias, TypeVar, cast
 
 import cv2
 import numpy as np
@@ -10,6 +11,7 @@ from numpy.typing import NDArray
 
 from fkit.tree.check import expect
 from fkit.tree.error import FkitError, FkitTypeError, FkitValueError, quoted
+from fkit.visualize.canvas import Visualizer
 from fkit.visualize.task import DetLocalVisualizer, PoseLocalVisualizer, SegLocalVisualizer
 from fkit.visualize.visualizer import Picture, draw_label
 
@@ -17,6 +19,8 @@ __all__ = ["KINDS", "Answer", "Kind", "answers_of", "class_answers", "map_answer
 
 _SHOWN = 3  # classes in a picture
 _UNSURE = "unsure"
+
+B = TypeVar("B", bound=Visualizer)
 
 
 class Answer(NamedTuple):
@@ -33,12 +37,12 @@ class Answer(NamedTuple):
     draw: Callable[[NDArray[Any]], Picture]
 
 
-Kind: TypeAlias = Callable[[Mapping[str, Any], Callable[[int], str], float], Sequence["Answer | FkitError"]]
-"""``kind(outputs, name_of, threshold)``: an answer for each image of a batch, or the error where there is none to give."""
+Kind: TypeAlias = Callable[..., Sequence["Answer | FkitError"]]
+"""``kind(outputs, name_of, threshold, board)``: an answer for each image of a batch, or the error where there is none to give."""
 
 
 def class_answers(
-    outputs: Mapping[str, Any], name_of: Callable[[int], str], threshold: float = 0.0
+    outputs: Mapping[str, Any], name_of: Callable[[int], str], threshold: float = 0.0, board: Any = None
 ) -> list[Answer | FkitError]:
     """The answers of a classifier.
 
@@ -84,7 +88,7 @@ def _of_classes(scores: NDArray[np.float64], name_of: Callable[[int], str], thre
 
 
 def map_answers(
-    outputs: Mapping[str, Any], name_of: Callable[[int], str], threshold: float = 0.0
+    outputs: Mapping[str, Any], name_of: Callable[[int], str], threshold: float = 0.0, board: Any = None
 ) -> list[Answer | FkitError]:
     """The answers of a segmenter.
 
@@ -102,21 +106,17 @@ def map_answers(
         raise FkitTypeError(
             f"pred_sem_seg is {maps.dtype}{maps.shape}: a segmenter's maps are whole numbers (images, H, W)."
         )
-    return [_of_map(one, name_of) for one in maps]
+    return [_of_map(one, name_of, _drawn_by(SegLocalVisualizer, board)) for one in maps]
 
 
-def _of_map(labels: NDArray[Any], name_of: Callable[[int], str]) -> Answer:
+def _of_map(labels: NDArray[Any], name_of: Callable[[int], str], board: SegLocalVisualizer) -> Answer:
     present, counts = np.unique(labels, return_counts=True)
     order = np.argsort(-counts, kind="stable").tolist()
     parts = {name_of(int(present[place])): float(counts[place] / labels.size) for place in order}
     names = _names(present, name_of)
 
     def draw(image: NDArray[Any]) -> Picture:
-        return (
-            SegLocalVisualizer(dataset_meta={"classes": names})
-            .add_datasample("", image, {"pred_sem_seg": _fitted(labels, image)})
-            .get_image()
-        )
+        return _knowing(board, names).add_datasample("", image, {"pred_sem_seg": _fitted(labels, image)}).get_image()
 
     said = ", ".join(f"{name} {100 * part:.1f}%" for name, part in list(parts.items())[:_SHOWN])
     return Answer(frozendict(parts=frozendict(parts)), said, draw)
@@ -131,7 +131,7 @@ def _fitted(labels: NDArray[Any], image: NDArray[Any]) -> NDArray[Any]:
 
 
 def object_answers(
-    outputs: Mapping[str, Any], name_of: Callable[[int], str], threshold: float = 0.0
+    outputs: Mapping[str, Any], name_of: Callable[[int], str], threshold: float = 0.0, board: Any = None
 ) -> list[Answer | FkitError]:
     """The answers of a detector, or of a model of poses.
 
@@ -157,11 +157,18 @@ def object_answers(
         one = {name: np.asarray(value)[place] for name, value in named.items()}
         if valid is not None:
             one = {name: value[np.asarray(valid)[place]] for name, value in one.items()}
-        answers.append(_of_poses(one, threshold) if "keypoints" in one else _of_objects(one, name_of, threshold))
+        posed = "keypoints" in one
+        answers.append(
+            _of_poses(one, threshold, _drawn_by(PoseLocalVisualizer, board))
+            if posed
+            else _of_objects(one, name_of, threshold, _drawn_by(DetLocalVisualizer, board))
+        )
     return answers
 
 
-def _of_objects(fields: Mapping[str, NDArray[Any]], name_of: Callable[[int], str], threshold: float) -> Answer:
+def _of_objects(
+    fields: Mapping[str, NDArray[Any]], name_of: Callable[[int], str], threshold: float, board: DetLocalVisualizer
+) -> Answer:
     scores = fields["scores"].astype(np.float64)
     order = [place for place in np.argsort(-scores, kind="stable").tolist() if scores[place] >= threshold]
     labels = fields["labels"].astype(np.int64)
@@ -176,15 +183,18 @@ def _of_objects(fields: Mapping[str, NDArray[Any]], name_of: Callable[[int], str
     names = _names(labels, name_of)
 
     def draw(image: NDArray[Any]) -> Picture:
-        board = DetLocalVisualizer(dataset_meta={"classes": names})
-        return board.add_datasample("", image, {"pred_instances": fields}, pred_score_thr=threshold).get_image()
+        return (
+            _knowing(board, names)
+            .add_datasample("", image, {"pred_instances": fields}, pred_score_thr=threshold)
+            .get_image()
+        )
 
     first = ", ".join(f"{one['label']} {100 * one['score']:.0f}" for one in objects[:_SHOWN])
     said = f"{len(objects)} object{'s' * (len(objects) != 1)}" + (f": {first}" if objects else "")
     return Answer(frozendict(objects=objects), said, draw)
 
 
-def _of_poses(fields: Mapping[str, NDArray[Any]], threshold: float) -> Answer:
+def _of_poses(fields: Mapping[str, NDArray[Any]], threshold: float, board: PoseLocalVisualizer) -> Answer:
     points = fields["keypoints"].astype(np.float64)
     scores = fields.get("keypoint_scores", np.ones(points.shape[:2])).astype(np.float64)
     poses = tuple(
@@ -195,12 +205,19 @@ def _of_poses(fields: Mapping[str, NDArray[Any]], threshold: float) -> Answer:
     )
 
     def draw(image: NDArray[Any]) -> Picture:
-        return (
-            PoseLocalVisualizer().add_datasample("", image, {"pred_instances": fields}, kpt_thr=threshold).get_image()
-        )
+        return board.add_datasample("", image, {"pred_instances": fields}, kpt_thr=threshold).get_image()
 
     sure = float(scores.mean()) if scores.size else 0.0
     return Answer(frozendict(poses=poses), f"{len(poses)} pose{'s' * (len(poses) != 1)}, mean score {sure:.2f}", draw)
+
+
+def _drawn_by(kind: type[B], board: Any) -> B:
+    """The visualizer that was chosen, where it is one of this kind of prediction; else the kit's own."""
+    return board if isinstance(board, kind) else kind()
+
+
+def _knowing(board: B, names: tuple[str, ...]) -> B:
+    return replace(board, dataset_meta={**board.dataset_meta, "classes": names})
 
 
 def _names(labels: NDArray[Any], name_of: Callable[[int], str]) -> tuple[str, ...]:
@@ -215,9 +232,16 @@ KINDS: Mapping[str, Kind] = frozendict(
 
 
 def answers_of(
-    outputs: Any, name_of: Callable[[int], str], threshold: float = 0.0, kinds: Mapping[str, Kind] = KINDS
+    outputs: Any,
+    name_of: Callable[[int], str],
+    threshold: float = 0.0,
+    kinds: Mapping[str, Kind] = KINDS,
+    board: Any = None,
 ) -> Sequence[Answer | FkitError]:
     """The answers of any model whose kind of prediction is known.
+
+    Args:
+        board: a visualizer that draws them, where it is one for this kind of prediction.
 
     Raises:
         FkitTypeError: it is of none of these kinds.
@@ -233,7 +257,7 @@ def answers_of(
     named = cast("Mapping[str, Any]", outputs) if isinstance(outputs, Mapping) else {}
     kind = next((kinds[name] for name in kinds if name in named), None)
     if kind is not None:
-        return kind(named, name_of, threshold)
+        return kind(named, name_of, threshold) if board is None else kind(named, name_of, threshold, board)
     given = ", ".join(map(repr, named)) if named else f"{quoted(type(outputs).__name__)}"
     raise FkitTypeError(
         f"the model predicts {given}; what can be drawn is a mapping with 'pred_score' (images, classes), 'pred_sem_seg' (images, H, W),"

@@ -20,6 +20,7 @@ from fkit.run.hook.visualise import (
 from fkit.run.state import Memory, Position, RunState
 from fkit.structures.batch import Batch
 from fkit.tree.error import FkitError, FkitValueError
+from fkit.visualize.task import SegLocalVisualizer
 from tests.run.small import config, registry
 
 INPUTS = np.arange(3 * 64, dtype=np.float32).reshape(3, 1, 8, 8)
@@ -122,3 +123,26 @@ def test_a_run_draws_with_the_names_of_its_classes(backend):
     assert [(one.name, one.step) for one in asked if type(one) is WriteImage] == [
         ("0", 1), ("30", 1), ("0", 2), ("30", 2), ("0", 3), ("30", 3)]  # fmt: skip
     assert dict(plan.hooks)["custom_hooks.0"].names(3) == "3"
+
+
+def test_the_configs_visualizer_draws_and_an_unknown_one_is_an_error():
+    hooks = [{"type": "SegVisualizationHook", "draw": True}]
+    cfg = config(custom_hooks=hooks, visualizer={"type": "SegLocalVisualizer", "alpha": 1.0, "vis_backends": []})
+    hook = dict(fkit.plan(cfg, registry()).hooks)["custom_hooks.0"]
+    assert hook.board == SegLocalVisualizer(alpha=1.0)
+    maps = {"pred_sem_seg": np.ones((3, 8, 8), np.int64)}
+    pictures = [told(one, "test", outputs=maps)[1][0].image for one in (hook, SegVisualizationHook(draw=True))]
+    assert (
+        pictures[0][:8, :8].std(axis=(0, 1)).max() == 0 < pictures[1][:8, :8].std(axis=(0, 1)).max()
+    )  # the image shines through
+    with pytest.raises(FkitError, match="Did you mean 'SegLocalVisualizer'"):
+        fkit.plan(config(visualizer={"type": "SegLocalVisualiser"}), registry())
+
+
+def test_what_pads_an_image_is_not_drawn():
+    meta = tuple({"img_path": f"{name}.jpg", "img_shape": (6, 8)} for name in "abc")
+    maps = {"pred_sem_seg": np.zeros((3, 8, 8), np.int64)}
+    hook = SegVisualizationHook(draw=True)
+    event = Event("after_test_iter", "test", batch=Batch(INPUTS, {}, {}, meta), outputs=maps)
+    plain = told(hook, "test", outputs=maps)[1][0].image
+    assert hook.after_test_iter(Memory(), RUN, event)[1][0].image.shape[0] == plain.shape[0] - 2

@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fkit.recipe.label import class_names
+from fkit.recipe.source import build_part
 from fkit.run.effect import Effect, WriteImage, WriteText
 from fkit.run.event import Event
 from fkit.run.hook.hook import Answer, Hook, Offer
@@ -60,13 +61,14 @@ def _as_is(outputs: Any) -> Any:
 class _Drawing(Hook):
     """Pictures of predictions, on the images as the model was shown them.
 
-    What fkit/visualize can draw are a classifier's predictions today; of a model that predicts something else a hook that
-    is on fails at its first picture, and says so.
+    What fkit/visualize can draw are classes, boxes, masks, maps and poses; of a model that predicts something else a hook that
+    is on fails at its first picture, and says so. How they are drawn is the config's ``visualizer``.
     """
 
     priority: ClassVar[str | int] = "NORMAL"
     names: Callable[[int], str] = field(init=False, default_factory=lambda: str, compare=False)
     host: Callable[[Any], Any] = field(init=False, default_factory=lambda: _as_is, compare=False)
+    board: Any = field(init=False, default=None, compare=False)
 
     @property
     def on(self) -> bool:
@@ -98,6 +100,9 @@ class _Drawing(Hook):
         bound = replace(self)
         object.__setattr__(bound, "names", class_names(offer.settings, offer.registry).of)
         object.__setattr__(bound, "host", offer.host)
+        part = offer.settings.log.visualizer
+        board = None if part is None else build_part(part, offer.settings, offer.registry, "visualizers")
+        object.__setattr__(bound, "board", board)
         return bound
 
     def answers(self, event: str) -> bool:
@@ -126,7 +131,10 @@ class _Drawing(Hook):
         read: Any = open_name("fkit.visualize.prediction:answers_of")
         outputs, inputs, effects = self.host(event.outputs), np.asarray(self.host(batch.inputs)), list[Effect]()
         for place, name, step in chosen:
-            answer, size = read(outputs_of(outputs, batch, place), self.names, self.threshold)[0], size_of(batch, place)
+            answer, size = (
+                read(outputs_of(outputs, batch, place), self.names, self.threshold, board=self.board)[0],
+                size_of(batch, place),
+            )
             if isinstance(answer, FkitError):
                 effects.append(WriteText(f"{name}: not drawn: {answer.what}", "WARNING"))
                 continue
