@@ -1,6 +1,7 @@
 """Images a second through Faster R-CNN's training pipeline, beside mmcv's transforms in the same chain and beside decoding alone.
 
-    python experiments/bench/data.py FOLDER [--peer PYTHON] [--seconds S] [--scale 1333 800] [--json FILE]
+    python experiments/bench/data.py FOLDER [--peer PYTHON] [--seconds S] [--scale 1333 800] [--keep]
+        [--json FILE]
 
 FOLDER holds annotations/train.json and images/, a COCO set (bccd_coco, say). The chain is load, annotations, resize (1333x800,
 the ratio kept), flip (0.5), normalise, pad to a multiple of 32: what mmdet's faster-rcnn configs of the first generation do in
@@ -11,7 +12,10 @@ Four sides take turns in short blocks, each round in another order, one thread e
     decode   bare cv2.imdecode of the same files, which are in memory: nobody can be faster
     hand     the same numbers by a few lines of cv2 and numpy
     fkit     the dataset's pipeline, drawn and applied, as a loader's worker runs it
-    mmcv     mmcv-lite's transforms (2.1.0) in an interpreter of its own (``--peer``), beside a ``decode`` of its own
+    mmcv     mmcv-lite's transforms in an interpreter of its own (``--peer``), beside a ``decode`` of its own
+
+fkit's loader workers keep the memory that a picture leaves behind for the next one, which glibc would give back to the system; so
+does this process. mmcv's does as glibc does, unless ``--keep`` gives it the same setting.
 
 All but mmcv run in a process that keeps its freed memory, as a loader's workers do (fkit.data.memory).
 
@@ -130,9 +134,11 @@ def ours(rows: list[dict[str, Any]], scale: tuple[int, int]) -> Callable[[], Any
 class Peer:
     """mmcv's transforms in an interpreter of their own: "block" is answered with CPU seconds of each of its sides."""
 
-    def __init__(self, python: str, rows: list[dict[str, Any]], scale: tuple[int, int]) -> None:
+    def __init__(self, python: str, rows: list[dict[str, Any]], scale: tuple[int, int], keep: bool) -> None:
         command = [python, str(HERE / "peer_mmcv.py")]
-        self.process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+        kept = {"MALLOC_MMAP_THRESHOLD_": str(32 << 20), "MALLOC_TRIM_THRESHOLD_": str(256 << 20)}  # as keep_memory
+        env = {**os.environ, **(kept if keep else {})}
+        self.process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, env=env)
         self.ask({"rows": rows, "scale": scale})
 
     def ask(self, what: Any) -> dict[str, float]:
@@ -185,6 +191,49 @@ def table(found: list[dict[str, float]]) -> list[str]:
     return rows
 
 
+def worker_memory(counts: tuple[int, ...]) -> list[str]:
+    """What a process that was sent a CocoDataset has for itself, after it has read every record, by the number of images."""
+    import multiprocessing
+    import tempfile
+
+    from fkit.data.dataset import CocoDataset
+
+    rows = ["|  | own memory of a worker, MB | shared, MB |", "|---|---:|---:|"]
+    context = multiprocessing.get_context("spawn")
+    for count in counts:
+        with tempfile.NamedTemporaryFile("w", suffix=".json") as file:
+            json.dump(made_up(count), file)
+            file.flush()
+            dataset = CocoDataset(ann_file=file.name, data_prefix={"img": "images"}, metainfo={"classes": ["cell"]})
+            here, there = context.Pipe()
+            process = context.Process(target=read_all, args=(dataset, there))
+            process.start()
+            own, shared = here.recv()
+            process.join()
+        rows.append(f"| {count:,} images, {7 * count:,} boxes | {own / 1e6:,.1f} | {shared / 1e6:,.1f} |")
+    return rows
+
+
+def made_up(count: int) -> dict[str, Any]:
+    """An annotation file of so many images, seven boxes each."""
+    images = [{"id": n, "file_name": f"{n:012d}.jpg", "width": 640, "height": 480} for n in range(count)]
+    boxes = [
+        {"id": 7 * n + k, "image_id": n, "category_id": 1, "bbox": [10 * k, 10, 50, 60], "area": 3000, "iscrowd": 0}
+        for n in range(count)
+        for k in range(7)
+    ]
+    return {"images": images, "annotations": boxes, "categories": [{"id": 1, "name": "cell"}]}
+
+
+def read_all(dataset: Any, pipe: Any) -> None:
+    """Send (bytes that are this process's alone, bytes of files that it maps), after every record was read."""
+    for place in range(len(dataset)):
+        dataset.get_data_info(place)
+    lines = Path("/proc/self/smaps_rollup").read_text().splitlines()
+    sizes = {line.split(":")[0]: int(line.split()[1]) * 1024 for line in lines if line.endswith("kB")}
+    pipe.send((sizes["Anonymous"], sizes["Rss"] - sizes["Anonymous"]))
+
+
 def spread(values: list[float], digits: int) -> str:
     """The median, and the quartiles in brackets."""
     low, _, high = quantiles(values, n=4, method="inclusive")
@@ -195,6 +244,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("folder", type=Path, help="a COCO set: annotations/train.json and images/")
     parser.add_argument("--peer", metavar="PYTHON", help="an interpreter with mmcv-lite 2.1.0 and mmengine")
+    parser.add_argument("--keep", action="store_true", help="let mmcv's process keep freed memory too")
     parser.add_argument("--seconds", type=float, default=60.0)
     parser.add_argument("--scale", type=int, nargs=2, default=(1333, 800), metavar=("W", "H"))
     parser.add_argument("--json", metavar="FILE", help="write the times of every round too")
@@ -205,10 +255,11 @@ def main() -> None:
 
     cv2.setNumThreads(1)
     rows, scale = records(args.folder.resolve()), (args.scale[0], args.scale[1])
-    peer = None if args.peer is None else Peer(args.peer, rows, scale)
+    peer = None if args.peer is None else Peer(args.peer, rows, scale, args.keep)
     ways = {"decode": decoding(rows), "hand": by_hand(rows, scale), "fkit": ours(rows, scale)}
     found = rounds(ways, peer, args.seconds)
     print("\n".join(table(found)))
+    print("\n" + "\n".join(worker_memory((1_000, 20_000))))
     if args.json:
         Path(args.json).write_text(json.dumps(found))
 
