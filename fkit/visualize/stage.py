@@ -124,6 +124,14 @@ def _truth(sample: Sample) -> dict[str, Any]:
     }  # fmt: skip
     truth = {name: sample[key] for name, keys in names.items() for key in keys if sample.get(key) is not None}
     truth |= {name: packed[name] for name in ("bboxes", "labels", "masks", "keypoints") if packed.get(name) is not None}
+    moved: Any = sample.get("transformed_keypoints", packed.get("transformed_keypoints"))
+    if moved is not None:  # those of the image that a top-down step cut out; the boxes are of the one before
+        truth["keypoints"] = moved
+        truth.pop("bboxes", None)
+        visible: Any = packed.get("keypoints_visible")
+        truth |= {} if visible is None else {"visible": visible}
+    if "map" not in truth and "img" not in sample and isinstance(sample.get("seg_map_path"), str):
+        truth["map"] = imread(sample["seg_map_path"], "unchanged")
     truth |= {"map": targets["gt_sem_seg"]} if "gt_sem_seg" in targets else {}
     truth |= {"label": targets["gt_label"]} if "gt_label" in targets else {}
     instances = [one for one in sample.get("instances") or () if "bbox" in one]

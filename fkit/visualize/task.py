@@ -268,7 +268,9 @@ class PoseLocalVisualizer(Visualizer):
         if boxes is not None and len(host(boxes)):
             board = board.draw_bboxes(boxes, self.bbox_color)
         scores = _field(fields, "keypoint_scores", _field(fields, "keypoints_visible", None))
-        return board.draw_poses(_field(fields, "keypoints", np.zeros((0, 0, 2))), scores, threshold).get_image()
+        return board.draw_poses(
+            _field(fields, "keypoints", np.zeros((0, 0, 2))), scores, max(threshold, 1e-6)
+        ).get_image()  # a point that was not labelled has visibility 0
 
     def _colours(self, chosen: Any, word: str, count: int) -> tuple[Colour, ...]:
         if chosen is not None:
