@@ -130,6 +130,8 @@ def _truth(sample: Sample) -> dict[str, Any]:
         truth.pop("bboxes", None)
         visible: Any = packed.get("keypoints_visible")
         truth |= {} if visible is None else {"visible": visible}
+    elif "input_center" in (sample.get("meta") or ()):  # packed are those of the whole image
+        truth = {name: value for name, value in truth.items() if name not in ("keypoints", "bboxes")}
     if "map" not in truth and "img" not in sample and isinstance(sample.get("seg_map_path"), str):
         truth["map"] = imread(sample["seg_map_path"], "unchanged")
     truth |= {"map": targets["gt_sem_seg"]} if "gt_sem_seg" in targets else {}

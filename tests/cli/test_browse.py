@@ -98,3 +98,32 @@ def test_wrong_words_end_with_2(
     assert main(["browse", "configs/digits/convnet.py", *out, *words]) == 2
     assert said in capsys.readouterr().err
     assert not (tmp_path / "b").exists()
+
+
+def test_points_follow_the_image_that_a_step_cut_out() -> None:
+    points = {
+        "img": IMAGE,
+        "keypoints": np.array([[[70.0, 50.0]]]),
+        "keypoints_visible": np.ones((1, 1)),
+        "bbox": np.array([[0, 0, 9, 9]]),
+    }
+    cut = {**points, "transformed_keypoints": np.array([[[20.0, 20.0]]])}
+    whole, moved = (draw_stage(Stage("s", "", one), {}) for one in (points, cut))
+    plain = draw_stage(Stage("s", "", {"img": IMAGE}), {})
+    places = [np.argwhere((one != plain).any(axis=2)).mean(axis=0) for one in (whole, moved)]
+    assert places[1][0] < places[0][0] + 40
+    assert places[1][1] < 80
+    unseen = {**points, "keypoints_visible": np.zeros((1, 1))}
+    unseen.pop("bbox")
+    assert (draw_stage(Stage("s", "", unseen), {}) == plain).all()
+    packed = {"inputs": IMAGE.transpose(2, 0, 1), "targets": {"gt_instances": {"keypoints": points["keypoints"]}}}
+    shown = draw_stage(Stage("s", "", {**packed, "meta": {"input_center": (1, 1)}}), {})
+    assert (shown[-60:] == plain[-60:]).all()
+
+
+def test_a_raw_samples_map_is_read(tmp_path: Path) -> None:
+    for name, value in (("a.png", 200), ("m.png", 1)):
+        cv2.imwrite(str(tmp_path / name), np.full((60, 80), value, np.uint8))
+    sample = {"img_path": str(tmp_path / "a.png"), "seg_map_path": str(tmp_path / "m.png")}
+    drawn = draw_stage(Stage("as it lies", "", sample), {"palette": [(255, 0, 0), (0, 255, 0)]})
+    assert drawn[60, 40].argmax() == 1
