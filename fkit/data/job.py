@@ -157,8 +157,9 @@ class Maker:
                 continue
             if sample is not None:
                 return sample, tuple(str(error) for error in errors)
+        how = "it was dropped or is broken" if errors else "the dataset or a step of its pipeline gave None"
         raise FkitValueError(
-            f"{self._name(index)}: it was dropped or is broken, and so were {most} others in its place"
+            f"{self._name(index)}: {how}, and so {'were' if errors else 'did'} {most} others in its place"
             f"{'' if last is None else f'; the last that is broken: {last}'}.",
             repair="Look at what the pipeline drops, or let the dataset's max_refetch be greater.",
         ) from last

@@ -87,7 +87,8 @@ def test_another_takes_the_place_of_a_dropped_one(workers: int):
 
 def test_none_is_left_after_so_many_tries():
     with pytest.raises(
-        FkitError, match=r"Holes\[0\]: it was dropped or is broken, and so were 5 others in its place\."
+        FkitError,
+        match=r"Holes\[0\]: the dataset or a step of its pipeline gave None, and so did 5 others in its place\.",
     ):
         numbers(Loader(Holes(drops=1, max_refetch=5), 4, DefaultSampler(shuffle=False)))
 
