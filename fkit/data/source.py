@@ -17,6 +17,7 @@ class Source(ABC):
     step may still read them (JAX does, and copies to CUDA) while the next batch is made.
 
     Example:
+        >>> import numpy as np
         >>> batch = Batch(np.zeros((2, 1, 8, 8), np.float32))
         >>> source = Source.of([batch, batch])
         >>> source.length, len(list(source.batches(0, 1)))
@@ -63,6 +64,7 @@ def epoch_of(source: Source, epoch: int, start: int = 0) -> Iterator[Batch]:
         FkitTypeError: it gave something that is no batch.
 
     Example:
+        >>> import numpy as np
         >>> batch = Batch(np.zeros((2, 1)))
         >>> len(list(epoch_of(Source.of([batch, batch]), 0, start=1)))
         1
