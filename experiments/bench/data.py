@@ -27,6 +27,7 @@ dataset does: annotations are shared, not copied.
 import argparse
 import json
 import os
+import pickle
 import subprocess
 import sys
 from collections.abc import Callable
@@ -117,16 +118,17 @@ def ours(rows: list[dict[str, Any]], scale: tuple[int, int]) -> Callable[[], Any
 
     import fkit
     from fkit.data.memory import keep_memory
+    from fkit.tree.frozen import frozen
 
     keep_memory()
     registry = fkit.registry()
     steps = fkit.build({"type": "Compose", "transforms": chain(scale)}, registry, "transforms", scope="mmdet")
-    samples = [fkit.Config(row) for row in rows]
+    stored = [pickle.dumps(row) for row in rows]
     rng = np.random.default_rng(0)
 
     def block() -> None:
-        for sample in samples:
-            steps(sample, rng)
+        for record in stored:
+            steps(frozen(pickle.loads(record)), rng)
 
     return block
 

@@ -1,12 +1,12 @@
 """Predictions as they come: a line of results, a picture and a row for each image, and a bar for how far it is."""
 
-import io
 import os
 import sys
 import time
 from collections.abc import Sequence
 from typing import Any
 
+from fkit.edge.board import png
 from fkit.edge.gallery import ROWS, Gallery
 from fkit.edge.output import OutputError
 from fkit.edge.progress import Screen
@@ -93,7 +93,7 @@ class Report:
             except FkitError as error:  # the pipeline's reader can read it, and the one of pictures cannot
                 answer = error
             else:
-                place = self._gallery.hang(path, _png(answer.draw(image)))
+                place = self._gallery.hang(path, png(answer.draw(image)))
                 row["picture"], line = str(place), f"{path}: {answer.words} -> {place}\n"
         if isinstance(answer, FkitError):
             self._failed += 1
@@ -137,11 +137,3 @@ def _one_terminal() -> bool:
         return os.isatty(one) and os.isatty(other) and os.fstat(one).st_rdev == os.fstat(other).st_rdev
     except (OSError, ValueError, AttributeError):  # a stream that is closed, or is none of the system's
         return False
-
-
-def _png(image: Any) -> bytes:
-    from PIL import Image
-
-    buffer = io.BytesIO()
-    Image.fromarray(image).save(buffer, "PNG", compress_level=3)  # of large pictures, twice as fast as 6
-    return buffer.getvalue()

@@ -2,21 +2,18 @@
 
 import math
 from collections.abc import Iterable, Sequence
-from pathlib import Path
 from typing import Any
 
 import cv2
-import matplotlib
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageDraw, ImageFont
 
 from fkit.tree.check import expect
 from fkit.tree.error import FkitTypeError, FkitValueError
+from fkit.visualize.shape import Picture, font
 
 __all__ = ["draw_label", "picture", "sheet"]
-
-Picture = NDArray[np.uint8]  # (H, W, 3) RGB
 
 _PAPER, _INK, _SOFT, _TRACK = (255, 255, 255), (31, 41, 51), (123, 135, 148), (228, 231, 235)
 _LONGEST = 500  # letters of a name that are looked at
@@ -68,12 +65,10 @@ def draw_label(
     pen.line((0, top, width, top), fill=_TRACK)
     colour = _BLUE if truth is None else _RED if note else _GREEN
 
-    _line(
-        pen, (pad, right, top + round(25 * unit)), label, score, (_font(big, bold=True), _font(round(18 * unit))), _INK
-    )
+    _line(pen, (pad, right, top + round(25 * unit)), label, score, (font(big, bold=True), font(round(18 * unit))), _INK)
     if score is not None:
         _bar(pen, (pad, top + round(48 * unit)), room=right - pad, thick=round(7 * unit), score=score, colour=colour)
-    middle, fonts = top + round(57 * unit) + bar, (_font(small), _font(small))
+    middle, fonts = top + round(57 * unit) + bar, (font(small), font(small))
     if note:
         _line(pen, (pad, right, middle), f"true class: {truth}", None, fonts, _RED)
         middle += row
@@ -184,12 +179,6 @@ def _bar(
     length = round(room * score)
     if length > 0:
         pen.rounded_rectangle((x, y, x + length, y + thick), min(thick, length) // 2, fill=colour)
-
-
-def _font(size: int, bold: bool = False) -> ImageFont.FreeTypeFont:
-    """DejaVu Sans, which comes with matplotlib: the same letters on every machine."""
-    name = "DejaVuSans-Bold.ttf" if bold else "DejaVuSans.ttf"
-    return ImageFont.truetype(str(Path(matplotlib.get_data_path()) / "fonts" / "ttf" / name), size)
 
 
 def _cut(pen: ImageDraw.ImageDraw, text: str, font: ImageFont.FreeTypeFont, room: float) -> str:
