@@ -1,7 +1,8 @@
 """The sources of a run, checked: that there is one, how long it says it is, and that it gives as many batches."""
 
 import itertools
-from collections.abc import Generator, Iterator, Mapping
+from collections import deque
+from collections.abc import Callable, Generator, Iterator, Mapping
 from typing import Any
 
 from fkit.data.source import Source, epoch_of
@@ -11,7 +12,11 @@ from fkit.structures.batch import Batch
 from fkit.tree.check import expect
 from fkit.tree.error import FkitKeyError, FkitTypeError, FkitValueError, quoted
 
-__all__ = ["close", "length_of", "one_pass", "onward", "source_of"]
+__all__ = ["Passing", "close", "length_of", "one_pass", "onward", "source_of"]
+
+Passing = tuple[int, Batch, Batch]
+"""A batch's number, the batch on the host, and as the device has it."""
+Feed = Callable[[Iterator[Batch]], Iterator[Batch]]
 
 
 def source_of(data: Mapping[str, Source], part: str) -> Source:
@@ -48,28 +53,42 @@ def length_of(source: Source, part: str) -> int | None:
     return length
 
 
-def one_pass(source: Source, place: str, start: int = 0) -> Generator[tuple[int, Batch]]:
+def one_pass(source: Source, place: str, start: int = 0, feed: Feed = iter) -> Generator[Passing]:
     """The batches of held-out data from number ``start`` on, counted from 1.
 
     Args:
         place: where the run is, for messages.
+        feed: gives the batches on their way to the device (`fkit.training.backend.Backend.feed`).
+
+    Yields:
+        (number, batch, batch): the second one is as ``feed`` gives it.
 
     Raises:
         RunError: the source raised.
         FkitValueError: there are fewer or more batches than its length says.
     """
-    batches = epoch_of(source, 0, start)
+    hosts: deque[Batch] = deque()  # those that were read early
+    batches = feed(_kept(epoch_of(source, 0, start), hosts))
     try:
         for number in itertools.count(start + 1):
             batch = attempt("the data", place, number, following, batches)
             if batch is None:
                 return
-            yield number, batch
+            yield number, hosts.popleft(), batch
     finally:
         close(batches)
 
 
-def onward(source: Source, at: Position) -> Generator[tuple[int, Batch]]:
+def _kept(batches: Iterator[Batch], hosts: deque[Batch]) -> Generator[Batch]:
+    try:
+        for batch in batches:
+            hosts.append(batch)
+            yield batch
+    finally:
+        close(batches)
+
+
+def onward(source: Source, at: Position) -> Generator[Passing]:
     """Held-out data again and again, from where an iteration-based run left it: for mmcv's "val" phase."""
     length = length_of(source, "val")
     start = at.val_done % length if length else at.val_done

@@ -7,7 +7,7 @@ from fkit.data.source import Source
 from fkit.run.attempt import attempt, failure, following
 from fkit.run.effect import Effect, WriteStatus
 from fkit.run.event import Observed, Step, look
-from fkit.run.held import close, length_of, onward, source_of
+from fkit.run.held import Passing, close, length_of, onward, source_of
 from fkit.run.plan import Plan
 from fkit.run.state import Position, RunState
 from fkit.run.tell import Fold, Item
@@ -63,7 +63,7 @@ def standard(
     fold = _opened(plan, run, data, inbox)
     run = yield from _start(fold, run)
     batches: Iterator[Batch] | None = None
-    held: Iterator[tuple[int, Batch]] | None = None
+    held: Iterator[Passing] | None = None
     let_go = close  # a run that is left in the middle ends with the interpreter, whose modules are empty by then
     try:
         while True:

@@ -9,8 +9,9 @@ from fkit.data.source import Source
 from fkit.run.attempt import attempt
 from fkit.run.effect import WriteStatus
 from fkit.run.event import Observed, Step, look
-from fkit.run.held import close, length_of, one_pass, source_of
+from fkit.run.held import Passing, close, length_of, one_pass, source_of
 from fkit.run.plan import Plan
+from fkit.run.scoring import Scoring
 from fkit.run.state import Position, RunState
 from fkit.run.tally import Tally
 from fkit.run.tell import Fold, Item
@@ -22,7 +23,8 @@ from fkit.tree.frozen import EMPTY, frozen
 __all__ = ["held_out", "losses_of", "test", "validate", "validation"]
 
 Pass = Generator[Item, None, tuple[RunState, str]]
-Act = Callable[[RunState, int, Batch], tuple[Mapping[str, Any], Any]]
+Act = Callable[[RunState, int, Batch, Batch], tuple[Mapping[str, Any], Any]]
+"""``(run, number, batch, batch as the device has it) -> (logs, outputs)``."""
 
 
 def validate(
@@ -112,18 +114,22 @@ def validation(fold: Fold, run: RunState, after: Position, data: Mapping[str, So
     others = [(one, tallies[suffix]) for suffix, one in programs.items() if suffix]
     predict, add = scoring.predict, tallies[""].add
 
-    def act(run: RunState, number: int, batch: Batch) -> tuple[Mapping[str, Any], Any]:
-        outputs = attempt("the model", place, number, predict, program, run.train, batch)
+    def act(run: RunState, number: int, batch: Batch, sent: Batch) -> tuple[Mapping[str, Any], Any]:
+        outputs = attempt("the model", place, number, predict, program, run.train, sent)
         add(number, batch, outputs)
         for one, tally in others:
-            tally.add(number, batch, attempt("the model", place, number, predict, one, run.train, batch))
+            tally.add(number, batch, attempt("the model", place, number, predict, one, run.train, sent))
         return EMPTY, outputs
+
+    def feed(batches: Iterator[Batch]) -> Iterator[Batch]:
+        # a `predict` of the user's own is given host arrays
+        return fold.plan.room.feed(batches, program, False) if type(scoring).predict is Scoring.predict else batches
 
     run = run._replace(position=after)
     length = _all_of(source, f"data[{mode!r}] (of {mode}_dataloader)", what)
     for name in (f"before_{mode}", f"before_{mode}_epoch"):
         run = yield from _say(fold, run, name, length, begun)
-    run, signal = yield from _through(fold, run, one_pass(source, place), length, begun, act, mode)
+    run, signal = yield from _through(fold, run, one_pass(source, place, 0, feed), length, begun, act, mode)
     if signal:
         return begun, signal
     try:
@@ -141,7 +147,7 @@ def losses_of(
     run: RunState,
     after: Position,
     data: Mapping[str, Source],
-    held: Iterator[tuple[int, Batch]] | None,
+    held: Iterator[Passing] | None,
 ) -> Pass:
     """mmcv's "val" phase: losses on held-out data, no update: all of it, or of an iteration-based run's stream ``held``
     the next batch.
@@ -153,12 +159,15 @@ def losses_of(
     length = length_of(source, "val") or 0
     drawn, loss = key(fold.plan.seed, "val", run.iteration), fold.plan.program.loss
 
-    def act(run: RunState, number: int, batch: Batch) -> tuple[Mapping[str, Any], Any]:
-        return attempt("the model", place, number, loss, run.train, batch, host_fold(drawn, number))[0], None
+    def act(run: RunState, number: int, batch: Batch, sent: Batch) -> tuple[Mapping[str, Any], Any]:
+        return attempt("the model", place, number, loss, run.train, sent, host_fold(drawn, number))[0], None
+
+    def feed(batches: Iterator[Batch]) -> Iterator[Batch]:
+        return fold.plan.room.feed(batches, fold.plan.program)
 
     run = run._replace(position=after)
     run = yield from _say(fold, run, "before_val_epoch", length, begun)
-    batches = one_pass(source, place) if held is None else iter([next(held)])
+    batches = one_pass(source, place, 0, feed) if held is None else iter([next(held)])
     run, signal = yield from _through(fold, run, batches, length, begun, act)
     if signal:
         return begun, signal
@@ -180,7 +189,7 @@ def _all_of(source: Source, name: str, what: str) -> int:
 def _through(
     fold: Fold,
     run: RunState,
-    batches: Iterator[tuple[int, Batch]],
+    batches: Iterator[Passing],
     length: int,
     begun: RunState,
     act: Act,
@@ -191,7 +200,7 @@ def _through(
     window = fold.windows[mode]
     first = True
     try:
-        for number, batch in batches:
+        for number, batch, sent in batches:
             if first:
                 first = False
                 window.clear()
@@ -202,7 +211,7 @@ def _through(
                 run, effects = fold.tell(run, event, run.position._replace(inner=number))
                 yield from fold.shown(_middle(run, begun), effects)
             try:
-                logs, outputs = act(run, number, batch)
+                logs, outputs = act(run, number, batch, sent)
             except FkitError as error:
                 raise fold.said(error, part=mode) from error.__cause__
             issued, signal = look(fold.seen)

@@ -81,9 +81,10 @@ def take_off(batch: Batch) -> tuple[Any, dict[str, Any], dict[str, Any], Metas]:
         (<'path' of element 0, on the host>, [{'path': 'a.jpg'}])
     """
     inputs, targets = batch.inputs, dict(batch.targets)
-    if type(inputs) is np.ndarray:
+    kind = type(inputs)
+    if kind is np.ndarray or isinstance(inputs, jax.Array):
         for value in targets.values():
-            if type(value) is not np.ndarray:
+            if type(value) is not kind:
                 break
         else:
             return inputs, targets, dict(batch.valid), ()

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from fkit.backend.jax.determinism import repeat, undetermined
 from fkit.backend.jax.device import device_of
+from fkit.backend.jax.feed import sent
 from fkit.backend.jax.ops import JaxOps
 from fkit.backend.jax.program import program
 from fkit.backend.jax.thread import threads
@@ -20,6 +21,7 @@ from fkit.structures.batch import Batch
 from fkit.training.program import Program
 from fkit.training.spec import Spec
 from fkit.training.state import TrainState
+from fkit.tree.frozen import EMPTY
 
 __all__ = ["Jax"]
 
@@ -75,9 +77,18 @@ class Jax:
         return jax.device_put(array, device_of(device))
 
     def feed(self, batches: Iterator[Batch], program: Program, train: bool = True) -> Iterator[Batch]:
-        """The batches as they are: a step's arrays travel when it is dispatched, and its dispatch waits for nothing."""
-        del program, train
-        return batches
+        """Batches for a program's steps: sent to the device ahead, beside the steps before; of the CPU as they are.
+
+        Args:
+            batches: host batches; where they are sent read one early, and closed with what this gives.
+            train: check the labels, as a step does.
+        """
+        device = device_of(program.spec.device)
+        (where,) = jnp.zeros(()).devices() if device is None else (device,)
+        if where.platform == "cpu":
+            return batches
+        labels = program.inventory.labels if train else EMPTY
+        return sent(batches, device, program.spec.dtype == "float64", labels)
 
     def repeat(self, device: str | None, deterministic: bool, benchmark: bool = False) -> tuple[dict[str, str], str]:
         """Have CUDA repeat to the bit; see `fkit.backend.jax.determinism.repeat`. XLA times algorithms wherever it need

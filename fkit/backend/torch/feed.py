@@ -1,8 +1,6 @@
 """Batches to a device: types, layouts, and on CUDA ahead of the step, beside the one before."""
 
-from collections import deque
-from collections.abc import Callable, Generator, Iterator, Mapping
-from concurrent.futures import Future, ThreadPoolExecutor
+from collections.abc import Generator, Iterator, Mapping
 from typing import Any
 
 import numpy as np
@@ -11,14 +9,14 @@ from frozendict import frozendict
 from torch import Tensor
 
 from fkit.backend.torch.interop import tensor_of, walk
+from fkit.data.ahead import ahead
 from fkit.data.label import LabelRange, check_targets
 from fkit.structures.batch import Batch, Samples
 from fkit.tree.frozen import EMPTY
 
-__all__ = ["Feed", "ahead", "fed"]
+__all__ = ["Feed", "fed"]
 
 _IMAGES = 4  # axes of a batch of images
-_AT_ONCE = 2  # the batch of this step, and that of the next
 
 
 class Feed:
@@ -118,45 +116,3 @@ def _lend(batch: Batch, stream: torch.cuda.Stream) -> None:
 
     for tree in (batch.inputs, batch.targets, batch.valid):
         walk(tree, record)
-
-
-def ahead(items: Iterator[Any], put: Callable[[Any], Any]) -> Generator[Any]:
-    """``put(item)`` for each item, in order, computed by a thread for one item more than was asked for.
-
-    The items are made by the caller's thread: making them may touch what is the process's, random generators say. When
-    the generator ends or is closed, the thread has ended, and so has the items' iterator, if it can be closed.
-
-    Raises:
-        Exception: what the items' iterator or ``put`` raised, where its item would be.
-    """
-    waiting: deque[Future[Any]] = deque()
-    more = True
-    try:
-        with ThreadPoolExecutor(1, "fkit feed") as thread:
-            while True:
-                while more and len(waiting) < _AT_ONCE:
-                    more = _pull(items, put, thread, waiting)
-                if not waiting:
-                    return
-                yield waiting.popleft().result()
-    finally:
-        close = getattr(items, "close", None)
-        if close is not None:
-            close()
-
-
-def _pull(
-    items: Iterator[Any], put: Callable[[Any], Any], thread: ThreadPoolExecutor, waiting: deque[Future[Any]]
-) -> bool:
-    """Hand one more item to the thread; False after the last one, or one that failed."""
-    try:
-        item = next(items)
-    except StopIteration:
-        return False
-    except Exception as error:  # told where the item would be
-        failed: Future[Any] = Future()
-        failed.set_exception(error)
-        waiting.append(failed)
-        return False
-    waiting.append(thread.submit(put, item))
-    return True

@@ -1,7 +1,5 @@
-"""Batches on their way to the device: types, layouts, ahead of the step."""
+"""Batches on their way to the device: types and layouts."""
 
-import threading
-from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
@@ -11,7 +9,7 @@ from torch.utils import _pytree as pytree
 
 import fkit
 from fkit.array.room import open as open_room
-from fkit.backend.torch.feed import Feed, ahead
+from fkit.backend.torch.feed import Feed
 from fkit.backend.torch.model import channels_last
 from fkit.structures import InstanceData
 from fkit.training.inventory import Entry, Inventory
@@ -115,60 +113,3 @@ def test_auto_is_for_convolutions_in_half_precision_on_cuda() -> None:
 def test_the_room_gives_batches_as_they_are_on_the_cpu() -> None:
     room, batches = open_room("torch"), [batch(0), batch(1)]
     assert list(room.feed(iter(batches), room.program(spec()))) == batches
-
-
-def test_items_are_put_ahead_in_order() -> None:
-    seen: list[Any] = []
-    put, hold = threading.Event(), threading.Event()
-
-    def source() -> Iterator[int]:
-        for i in range(6):
-            seen.append(threading.current_thread())
-            yield i
-
-    def work(i: int) -> tuple[int, str]:
-        if i == 1:
-            put.set()
-            assert hold.wait(5)
-        return i * 10, threading.current_thread().name
-
-    ready = ahead(source(), work)
-    first, name = next(ready)
-    # the next item is worked on meanwhile, and no further one was made; items are made here
-    assert first == 0 and name.startswith("fkit feed") and put.wait(5)
-    assert seen == [threading.current_thread()] * 2
-    hold.set()
-    assert [value for value, _ in ready] == [10, 20, 30, 40, 50]
-
-
-def test_what_a_source_raises_comes_where_it_was() -> None:
-    def source() -> Iterator[int]:
-        yield 1
-        yield 2
-        raise ZeroDivisionError("no more")
-
-    ready = ahead(source(), lambda i: i)
-    assert [next(ready), next(ready)] == [1, 2]
-    with pytest.raises(ZeroDivisionError, match="no more"):
-        next(ready)
-    broken = ahead(iter([1, 0]), lambda i: 1 // i)
-    assert next(broken) == 1
-    with pytest.raises(ZeroDivisionError):
-        next(broken)
-
-
-def test_a_reader_that_leaves_ends_the_thread() -> None:
-    closed: list[bool] = []
-
-    def source() -> Iterator[int]:
-        try:
-            yield from range(1000)
-        finally:
-            closed.append(True)
-
-    ready = ahead(source(), lambda i: i)
-    next(ready)
-    assert any(thread.name.startswith("fkit feed") for thread in threading.enumerate())
-    ready.close()
-    assert not any(thread.name.startswith("fkit feed") for thread in threading.enumerate())
-    assert closed == [True]
