@@ -68,6 +68,14 @@ class Ops(WordOps, Protocol):
         """The lesser of each element and ``limit``."""
         ...
 
+    def greatest(self, a: Any, b: Any) -> Any:
+        """The greater of each pair of elements; not a number, where one is none."""
+        ...
+
+    def sign(self, a: Any) -> Any:
+        """-1, 0 or 1 of each element."""
+        ...
+
     def scaled(self, arrays: Sequence[Any], factor: Any) -> list[Any]:
         """Each array times a number."""
         ...
@@ -172,6 +180,12 @@ class Numpy:
 
     def at_most(self, a: Any, limit: float) -> Any:
         return np.minimum(a, limit)
+
+    def greatest(self, a: Any, b: Any) -> Any:
+        return np.maximum(a, b)
+
+    def sign(self, a: Any) -> Any:
+        return np.sign(a)
 
     def scaled(self, arrays: Sequence[Any], factor: Any) -> list[Any]:
         return [array * factor for array in arrays]

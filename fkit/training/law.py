@@ -1,4 +1,5 @@
-"""Updates of optimizers, written once for both backends: of one parameter, its gradient and its slots, pure.
+"""Updates of optimizers, written once for both backends: of one parameter, its gradient and its slots, pure; or of many
+at once, where what stands for them in the arithmetic is many arrays.
 
 torch's own, by its documented formulae, with its arguments, defaults and slots; and those that released configs of OpenMMLab name
 beside them: LARS (You, Gitman and Ginsburg 2017, algorithm 1), Lamb (You et al. 2020, algorithm 2, with a gradient that is clipped
@@ -73,17 +74,16 @@ def _where(xp: Ops, condition: Any, one: Any, other: Any) -> Any:
     return xp.select(condition, [one], [other])[0]
 
 
-def _greater(xp: Ops, one: Any, other: Any) -> Any:
-    return _where(xp, one > other, one, other)
+def _share(xp: Ops, move: Move, step: Any) -> Any:
+    """Of a gradient, what the buffer takes: the first whole, and later ones less the dampening."""
+    return _where(xp, step < 2, step / step, (1 - move.numbers["dampening"]) * (step / step))
 
 
 def _sgd(xp: Ops, move: Move) -> tuple[Any, dict[str, Any]]:
-    """The buffer takes the first gradient whole, and later ones less the dampening."""
     n, step = move.numbers, move.slots["step"] + 1
     grad = _decayed(move)
-    share = _where(xp, step == 1, step / step, (1 - n["dampening"]) * (step / step))
-    buffer = n["momentum"] * move.slots["momentum_buffer"] + share * grad
-    change = _where(xp, (n["momentum"] + 0 * step) != 0, buffer, grad)
+    buffer = n["momentum"] * move.slots["momentum_buffer"] + _share(xp, move, step) * grad
+    change = _where(xp, n["momentum"] != 0, buffer, grad)
     return move.param - n["lr"] * change, {"momentum_buffer": buffer, "step": step}
 
 
@@ -93,19 +93,18 @@ def _lars(xp: Ops, move: Move) -> tuple[Any, dict[str, Any]]:
     weight, slope = xp.norm([move.param], 2.0), xp.norm([move.grad], 2.0)
     ratio = n["eta"] * weight / (slope + n["weight_decay"] * weight + n["eps"])
     one = weight * 0 + 1
-    rate = one if move.settings["lars_exclude"] else _where(xp, (weight != 0) & (slope != 0), ratio, one)
+    rate = one if move.settings["lars_exclude"] else _where(xp, (weight > 0) & (slope > 0), ratio, one)
     change = rate * n["lr"] * _decayed(move)
-    share = _where(xp, step == 1, step / step, (1 - n["dampening"]) * (step / step))
-    buffer = n["momentum"] * move.slots["momentum_buffer"] + share * change
+    buffer = n["momentum"] * move.slots["momentum_buffer"] + _share(xp, move, step) * change
     ahead = change + n["momentum"] * buffer if move.settings["nesterov"] else buffer
-    moved = _where(xp, (n["momentum"] + 0 * step) != 0, ahead, change)
+    moved = _where(xp, n["momentum"] != 0, ahead, change)
     return move.param - moved, {"momentum_buffer": buffer, "step": step}
 
 
 def _lamb(xp: Ops, move: Move) -> tuple[Any, dict[str, Any]]:
     """Adam's direction with a rate a layer, |w| / |direction|, where it is decayed, or ``always_adapt``."""
     n, set_, step = move.numbers, move.settings, move.slots["step"] + 1
-    grad = move.grad / _greater(xp, move.norm / n["max_grad_norm"], move.norm * 0 + 1)
+    grad = move.grad / xp.greatest(move.norm / n["max_grad_norm"], move.norm * 0 + 1)
     first = n["beta1"] * move.slots["exp_avg"] + ((1 - n["beta1"]) if set_["grad_averaging"] else 1.0) * grad
     second = n["beta2"] * move.slots["exp_avg_sq"] + (1 - n["beta2"]) * grad * grad
     one, two = (1 - n["beta1"] ** step, 1 - n["beta2"] ** step) if set_["bias_correction"] else (1.0, 1.0)
@@ -115,7 +114,7 @@ def _lamb(xp: Ops, move: Move) -> tuple[Any, dict[str, Any]]:
     safe = _where(xp, length > 0, length, plain)
     trust = _where(xp, (weight > 0) & (length > 0), weight / safe, plain)
     trust = xp.at_most(trust, 1.0) if set_["trust_clip"] else trust
-    adapts = True if set_["always_adapt"] else (n["weight_decay"] + 0 * weight) != 0
+    adapts = True if set_["always_adapt"] else n["weight_decay"] != 0
     return move.param - n["lr"] * (_where(xp, adapts, trust, plain) * change), {
         "step": step, "exp_avg": first, "exp_avg_sq": second,
     }  # fmt: skip
@@ -124,9 +123,8 @@ def _lamb(xp: Ops, move: Move) -> tuple[Any, dict[str, Any]]:
 def _lion(xp: Ops, move: Move) -> tuple[Any, dict[str, Any]]:
     n, average = move.numbers, move.slots["exp_avg"]
     ahead = n["beta1"] * average + (1 - n["beta1"]) * move.grad
-    sign = _where(xp, ahead > 0, ahead * 0 + 1, _where(xp, ahead < 0, ahead * 0 - 1, ahead * 0))
     kept = move.param * (1 - n["lr"] * n["weight_decay"])
-    return kept - n["lr"] * sign, {"exp_avg": n["beta2"] * average + (1 - n["beta2"]) * move.grad}
+    return kept - n["lr"] * xp.sign(ahead), {"exp_avg": n["beta2"] * average + (1 - n["beta2"]) * move.grad}
 
 
 def _rmsprop(xp: Ops, move: Move) -> tuple[Any, dict[str, Any]]:
@@ -152,7 +150,7 @@ def _adagrad(xp: Ops, move: Move) -> tuple[Any, dict[str, Any]]:
 def _adamax(xp: Ops, move: Move) -> tuple[Any, dict[str, Any]]:
     n, grad, step = move.numbers, _decayed(move), move.slots["step"] + 1
     first = move.slots["exp_avg"] + (1 - n["beta1"]) * (grad - move.slots["exp_avg"])
-    greatest = _greater(xp, n["beta2"] * move.slots["exp_inf"], abs(grad) + n["eps"])
+    greatest = xp.greatest(n["beta2"] * move.slots["exp_inf"], abs(grad) + n["eps"])
     rate = n["lr"] / (1 - n["beta1"] ** step)
     return move.param - rate * (first / greatest), {"step": step, "exp_avg": first, "exp_inf": greatest}
 

@@ -1,12 +1,13 @@
 """Optimizers whose update is written once for both backends, as jit traces them."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
 import jax.numpy as jnp
 
 from fkit.backend.jax.ops import JaxOps
-from fkit.training.law import Law, Move
+from fkit.training.law import Law
+from fkit.training.lawful import Lawful
 from fkit.training.optimizer import Optimizer
 
 __all__ = ["lawful"]
@@ -23,32 +24,33 @@ def lawful(
     Args:
         groups: the parameters of each setting.
     """
-    order, xp = optimizer.slots(), JaxOps()
-    settings = tuple(optimizer.settings(i) for i in range(len(groups)))
-    rows = tuple((i, name) for i, group in enumerate(groups) for name in group)
-
-    def fresh(slot: str, param: Any, options: Mapping[str, Any]) -> Any:
-        value = law.start(slot, options)
-        return jnp.full((), value, jnp.float32) if slot == "step" else jnp.full_like(param, value)
+    xp, rule = JaxOps(), Lawful.of(law, optimizer, groups)
 
     def init(params: Params) -> Slots:
-        return {slot: {name: fresh(slot, params[name], settings[i]) for i, name in rows} for slot in order}
+        return rule.fresh(params, jnp.full_like, lambda _, value: jnp.full((), value, jnp.float32))
 
     def step(
         grads: Params, slots: Mapping[str, Params], params: Params, numbers: Any, resting: bool = True
     ) -> tuple[dict[str, Any], Slots]:
         del resting
-        norm = xp.norm(list(grads.values()), 2.0) if law.whole else None
-        moved, slots_out = dict(params), {slot: dict(slots[slot]) for slot in order}
-        widest = jnp.result_type(float)
-        for i, name in rows:
-            if name not in grads:
-                continue
-            wide = {slot: slots[slot][name].astype(widest) if slot == "step" else slots[slot][name] for slot in order}
-            param, after = law.move(xp, Move(params[name], grads[name], wide, numbers[i], settings[i], norm))
+        moved, slots_out = dict(params), {slot: dict(slots[slot]) for slot in rule.order}
+        for [name], param, after in rule.moves(xp, _alone, _one, _wide, params, grads, slots, numbers):
             moved[name] = param.astype(params[name].dtype)
             for slot, value in after.items():
                 slots_out[slot][name] = value.astype(slots[slot][name].dtype)
         return moved, slots_out
 
     return init, step
+
+
+def _alone(names: Sequence[str], params: Params) -> Iterator[Sequence[str]]:
+    """A call each: what is compiled has no calls."""
+    return ([name] for name in names)
+
+
+def _one(arrays: Sequence[Any]) -> Any:
+    return arrays[0]
+
+
+def _wide(step: Any) -> Any:
+    return step.astype(jnp.result_type(float))

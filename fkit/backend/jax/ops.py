@@ -55,6 +55,12 @@ class JaxOps:
     def at_most(self, a: Any, limit: float) -> Any:
         return jnp.minimum(a, limit)
 
+    def greatest(self, a: Any, b: Any) -> Any:
+        return jnp.maximum(a, b)
+
+    def sign(self, a: Any) -> Any:
+        return jnp.sign(a)
+
     def scaled(self, arrays: Sequence[Any], factor: Any) -> list[Any]:
         return [array * factor for array in arrays]
 

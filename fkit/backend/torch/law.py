@@ -1,20 +1,25 @@
-"""Optimizers whose update is written once for both backends, on a state's own tensors."""
+"""Optimizers whose update is written once for both backends, on a state's own tensors, those of a group in one call."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
 import torch
 from frozendict import frozendict
 from torch import Tensor
 
-from fkit.backend.torch.ops import Torch
-from fkit.training.law import Law, Move
+from fkit.backend.torch.many import Many, ManyOps
+from fkit.training.law import Law
+from fkit.training.lawful import Lawful
 from fkit.training.optimizer import Optimizer
 
 __all__ = ["lawful"]
 
 Tensors = Mapping[str, Tensor]
 Slots = Mapping[str, Tensors]
+
+# one kernel for many tensors; torch's stubs do not list these
+_all: Any = torch
+_ROW = 1 << 14  # elements
 
 
 def lawful(
@@ -25,33 +30,42 @@ def lawful(
     Args:
         groups: the parameters of each setting.
     """
-    order, xp = optimizer.slots(), Torch()
-    settings = tuple(optimizer.settings(i) for i in range(len(groups)))
-    rows = tuple((i, name) for i, group in enumerate(groups) for name in group)
-
-    def fresh(slot: str, param: Tensor, options: Mapping[str, Any]) -> Tensor:
-        value = law.start(slot, options)
-        if slot == "step":
-            return torch.full((), value, dtype=torch.float32, device=param.device)
-        return torch.full_like(param, value, memory_format=torch.preserve_format)
+    xp, rule = ManyOps(), Lawful.of(law, optimizer, groups)
 
     def init(params: Tensors) -> Slots:
-        return frozendict(
-            {slot: frozendict({name: fresh(slot, params[name], settings[i]) for i, name in rows}) for slot in order}
-        )
+        return frozendict({slot: frozendict(row) for slot, row in rule.fresh(params, _full, _number).items()})
 
     def step(params: Tensors, grads: Tensors, slots: Slots, numbers: Any, found: Tensor | None = None) -> Slots:
-        norm = xp.norm(list(grads.values()), 2.0) if law.whole else None
-        for i, name in rows:
-            if name not in grads:
-                continue
-            tensors = {slot: slots[slot][name] for slot in order}
-            # in double: 1 - 0.999 ** step has few digits in single
-            wide = {slot: one.double() if slot == "step" else one for slot, one in tensors.items()}
-            param, after = law.move(xp, Move(params[name], grads[name], wide, numbers[i], settings[i], norm))
-            params[name].copy_(param)
+        for names, moved, after in rule.moves(xp, _rows, Many, _wide, params, grads, slots, numbers):
+            _all._foreach_copy_([params[name] for name in names], moved.tensors)
             for slot, value in after.items():
-                tensors[slot].copy_(value)
+                _all._foreach_copy_([slots[slot][name] for name in names], value.tensors)
         return slots
 
     return init, step
+
+
+def _rows(names: Sequence[str], params: Tensors) -> Iterator[Sequence[str]]:
+    """On a CPU small parameters together: those of a row fit its cache, all operations of the law over. Else all of them."""
+    row, size = list[str](), 0
+    for name in names:
+        param = params[name]
+        if row and size + param.numel() > _ROW and not param.is_cuda:
+            yield row
+            row, size = [], 0
+        row.append(name)
+        size += param.numel()
+    if row:
+        yield row
+
+
+def _full(param: Tensor, value: float) -> Tensor:
+    return torch.full_like(param, value, memory_format=torch.preserve_format)
+
+
+def _number(param: Tensor, value: float) -> Tensor:
+    return torch.full((), value, dtype=torch.float32, device=param.device)
+
+
+def _wide(steps: Many) -> Many:
+    return steps.at_once(Tensor.double)

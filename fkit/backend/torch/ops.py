@@ -72,6 +72,12 @@ class Torch:
     def at_most(self, a: Any, limit: float) -> Any:
         return torch.clamp(a, max=limit)
 
+    def greatest(self, a: Any, b: Any) -> Any:
+        return torch.maximum(a, b)
+
+    def sign(self, a: Any) -> Any:
+        return torch.sign(a)
+
     def scaled(self, arrays: Sequence[Any], factor: Any) -> list[Any]:
         return list(_all._foreach_mul(list(arrays), factor))
 
