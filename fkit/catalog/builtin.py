@@ -169,7 +169,7 @@ _SCHEDULES = (
 )
 
 _DATA = (
-    ("transforms", "Compose", "fkit.data.transform.transform:Compose", None, None),
+    ("transforms", "Compose", "fkit.data.transform.compose:Compose", None, None),
     ("transforms", "Normalize", "fkit.data.transform.photometry:Normalize", None, None),
     ("transforms", "ToUnit", "fkit.data.transform.photometry:ToUnit", None, None),
 )  # fmt: skip

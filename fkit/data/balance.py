@@ -288,6 +288,8 @@ class GroupMultiSourceSampler(MultiSourceSampler):
         rows: list[np.int64] = []
         for group in draws.choice(names, self.count(length) // self.size, p=counts / counts.sum()).tolist():
             for place, share in enumerate(self.shares):
+                if not share:
+                    continue
                 stream = streams.get((place, group))
                 if stream is None:
                     raise FkitValueError(f"{name}: dataset {place} has no image of the orientation {group}.")

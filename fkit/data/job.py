@@ -13,7 +13,8 @@ from fkit.data.ambient import repeatable, reseed
 from fkit.data.collate import Collate
 from fkit.data.collate import collate as default_collate
 from fkit.data.dataset.indexed import Indexed
-from fkit.data.transform.transform import Compose, Fetch, Sample, of_others
+from fkit.data.transform.compose import Compose
+from fkit.data.transform.transform import Fetch, Sample, of_others
 from fkit.structures.batch import Batch
 from fkit.tree.check import expect
 from fkit.tree.error import FkitError, FkitTypeError, FkitValueError, like, quoted

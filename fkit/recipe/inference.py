@@ -13,7 +13,9 @@ from fkit.config.schema import PART, check, listed
 from fkit.data.ambient import repeatable, reseed
 from fkit.data.collate import Collate, collate
 from fkit.data.dataset.indexed import checked
-from fkit.data.transform.transform import Sample, Streams, Transform, as_transform, is_random, of_others
+from fkit.data.transform.compose import Streams
+from fkit.data.transform.foreign import as_transform
+from fkit.data.transform.transform import Sample, Transform, is_random, of_others
 from fkit.recipe.label import datasets_of
 from fkit.recipe.preprocess import joined_by
 from fkit.recipe.settings import Part, Settings

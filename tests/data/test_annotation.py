@@ -8,6 +8,7 @@ import pytest
 
 import fkit
 from fkit.data.transform.annotation import LoadAnnotations
+from fkit.data.transform.compose import Compose
 from fkit.data.transform.detection.annotation import (
     DetLoadAnnotations,
     FilterAnnotations,
@@ -27,7 +28,6 @@ from fkit.data.transform.loading import (
 from fkit.data.transform.segmentation.annotation import SegLoadAnnotations
 from fkit.data.transform.segmentation.formatting import PackSegInputs
 from fkit.data.transform.segmentation.loading import LoadMultipleRSImageFromFile, LoadSingleRSImageFromFile
-from fkit.data.transform.transform import Compose
 from fkit.image.io import imwrite
 from fkit.tree.error import FkitError, FkitFileNotFoundError, FkitKeyError, FkitTypeError, FkitValueError
 

@@ -8,10 +8,11 @@ import pytest
 import fkit
 from fkit.data.collate import collate
 from fkit.data.transform.bundle import Collect, DefaultFormatBundle, ToDataContainer
+from fkit.data.transform.compose import Compose
 from fkit.data.transform.detection.formatting import PackDetInputs
 from fkit.data.transform.formatting import ImageToTensor, PackInputs, ToTensor, Transpose, channels_first
 from fkit.data.transform.segmentation.formatting import PackSegInputs
-from fkit.data.transform.transform import Compose, Transform
+from fkit.data.transform.transform import Transform
 from fkit.data.transform.views import TestTimeAug
 from fkit.structures.mask import BitmapMasks
 from fkit.tree.error import FkitKeyError, FkitTypeError, FkitValueError

@@ -12,12 +12,13 @@ from fkit.array.random import generator, key
 from fkit.data.collate import Collate
 from fkit.data.transform.classification import crop, mask, picture, step, tone, views
 from fkit.data.transform.classification.policy import AutoAugment, RandAugment
+from fkit.data.transform.compose import Compose
 from fkit.data.transform.crop import Crop
 from fkit.data.transform.flip import RandomFlip
 from fkit.data.transform.segmentation import distortion, erase, level, mosaic, turn
 from fkit.data.transform.segmentation import map as maps
 from fkit.data.transform.segmentation.crop import RandomCrop, largest_share
-from fkit.data.transform.transform import Compose, Fetch, Transform
+from fkit.data.transform.transform import Fetch, Transform
 from fkit.tree.error import FkitError
 
 EVERY = (

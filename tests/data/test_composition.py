@@ -12,13 +12,14 @@ from fkit.array.random import generator, key
 from fkit.array.room import open as open_room
 from fkit.data.dataset import Dataset
 from fkit.data.loader import open_loader
+from fkit.data.transform.compose import Compose
 from fkit.data.transform.composition import Chosen, MultiBranch, RandomApply, RandomChoice, RandomOrder
 from fkit.data.transform.draw import another, needed
 from fkit.data.transform.flip import RandomFlip
 from fkit.data.transform.formatting import PackInputs
 from fkit.data.transform.mapping import KeyMapper, ProposalBroadcaster, TransformBroadcaster
 from fkit.data.transform.resize import Resize
-from fkit.data.transform.transform import Compose, Transform, is_random, replaced
+from fkit.data.transform.transform import Transform, is_random, replaced
 from fkit.tree.error import FkitError
 
 IMAGE = np.arange(8 * 6 * 3, dtype=np.uint8).reshape(8, 6, 3)

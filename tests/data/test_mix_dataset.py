@@ -10,12 +10,13 @@ from fkit.array.room import open as open_room
 from fkit.data.dataset import Dataset
 from fkit.data.dataset.mix import MultiImageMixDataset
 from fkit.data.loader import open_loader
+from fkit.data.transform.compose import Compose
 from fkit.data.transform.composition import Mixed
 from fkit.data.transform.distortion import YOLOXHSVRandomAug
 from fkit.data.transform.formatting import PackInputs
 from fkit.data.transform.mixup import MixUp
 from fkit.data.transform.mosaic import Mosaic
-from fkit.data.transform.transform import Compose, Transform, replaced
+from fkit.data.transform.transform import Transform, replaced
 from fkit.tree.error import FkitError
 
 

@@ -10,11 +10,12 @@ from frozendict import frozendict
 import fkit
 from fkit.array.random import generator, key
 from fkit.data.transform.affine import RandomAffine
+from fkit.data.transform.compose import Compose
 from fkit.data.transform.distortion import Distortion, PhotoMetricDistortion, YOLOXHSVRandomAug
 from fkit.data.transform.mixup import CachedMixUp, Mixture, MixUp
 from fkit.data.transform.mosaic import CachedMosaic, Mosaic, Tiles
 from fkit.data.transform.paste import CopyPaste, Pasted
-from fkit.data.transform.transform import Compose, Transform, is_random
+from fkit.data.transform.transform import Transform, is_random
 from fkit.structures.mask import BitmapMasks, PolygonMasks
 from fkit.tree.error import FkitError
 

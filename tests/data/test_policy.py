@@ -10,8 +10,9 @@ from frozendict import frozendict
 import fkit
 from fkit.array.random import generator, key
 from fkit.data.transform import colour, warp
+from fkit.data.transform.compose import Compose
 from fkit.data.transform.policy import AutoAugment, RandAugment
-from fkit.data.transform.transform import Compose, Transform
+from fkit.data.transform.transform import Transform
 from fkit.structures.mask import BitmapMasks, PolygonMasks
 from fkit.tree.error import FkitError
 

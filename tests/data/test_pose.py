@@ -14,6 +14,7 @@ from fkit.data.codec.person import DecoupledHeatmap
 from fkit.data.codec.regression import RegressionLabel
 from fkit.data.codec.simcc import SimCCLabel
 from fkit.data.collate import collate
+from fkit.data.transform.compose import Compose
 from fkit.data.transform.pose.bottomup import BottomupRandomAffine, BottomupResize, Whirl
 from fkit.data.transform.pose.box import GetBBoxCenterScale, RandomBBoxTransform, RandomHalfBody, TopdownAffine
 from fkit.data.transform.pose.colour import PhotometricDistortion
@@ -23,7 +24,7 @@ from fkit.data.transform.pose.keypoint import KeypointConverter
 from fkit.data.transform.pose.matrix import moved, truncated_normal, warp_matrix
 from fkit.data.transform.pose.mix import PoseMosaic, YOLOXMixUp
 from fkit.data.transform.pose.target import GenerateTarget
-from fkit.data.transform.transform import Compose, Fetch, is_random
+from fkit.data.transform.transform import Fetch, is_random
 from fkit.tree.error import FkitError, FkitTypeError, FkitValueError
 from fkit.tree.frozen import frozen
 

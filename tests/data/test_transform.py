@@ -14,12 +14,14 @@ from hypothesis import strategies as st
 
 import fkit
 from fkit.array.random import generator, key
+from fkit.data.transform.compose import Compose
 from fkit.data.transform.flip import RandomFlip
+from fkit.data.transform.foreign import Foreign, as_transform
 from fkit.data.transform.formatting import PackInputs
 from fkit.data.transform.loading import LoadImageFromFile
 from fkit.data.transform.photometry import Normalize, ToUnit
 from fkit.data.transform.resize import Resize
-from fkit.data.transform.transform import Compose, Foreign, Transform, as_transform, is_random
+from fkit.data.transform.transform import Transform, is_random
 from fkit.data.transform.turn import ShiftScaleRotate, Turn
 from fkit.image.io import imwrite
 from fkit.tree.error import FkitError, FkitKeyError

@@ -7,7 +7,8 @@ from functools import reduce
 import pytest
 
 from fkit.cli.main import message_of
-from fkit.data.transform.transform import Compose, Transform
+from fkit.data.transform.compose import Compose
+from fkit.data.transform.transform import Transform
 from fkit.run.attempt import failure, located, raised, told
 from fkit.tree.error import FkitError, FkitKeyError, FkitValueError, RunError
 from fkit.tree.trace import blamed, users_line, users_names

@@ -4,6 +4,7 @@ from collections.abc import Generator, Iterator, Mapping
 from typing import Any
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 
 from fkit.data.ahead import ahead
@@ -35,7 +36,7 @@ def sent(
         >>> one.inputs.dtype, one.meta[0]["img_id"]
         (dtype('float32'), 7)
     """
-    default = jax.config.jax_default_device  # the caller's, not the thread's
+    (default,) = jnp.zeros(()).devices()  # the caller's, not the thread's
 
     def put(batch: Batch) -> Batch:
         check_targets(labels, batch.targets, batch.valid)

@@ -13,7 +13,8 @@ from fkit.data.dataset.indexed import PIPELINE, Indexed, Pipeline
 from fkit.data.dataset.keypoints import pose_metainfo
 from fkit.data.dataset.route import Others, inner_sample
 from fkit.data.dataset.wrapper import Several, Wrapper, parts_of
-from fkit.data.transform.transform import Compose, Fetch, Holder, Sample
+from fkit.data.transform.compose import Compose
+from fkit.data.transform.transform import Fetch, Holder, Sample
 from fkit.tree.check import expect, expect_number
 from fkit.tree.error import FkitValueError
 from fkit.tree.frozen import frozen

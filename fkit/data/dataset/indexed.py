@@ -4,7 +4,8 @@ from collections.abc import Iterable, Mapping
 from typing import Annotated, Any, Protocol, cast
 
 from fkit.catalog.entry import Built
-from fkit.data.transform.transform import Compose, Sample
+from fkit.data.transform.compose import Compose
+from fkit.data.transform.transform import Sample
 from fkit.tree.check import expect_number
 from fkit.tree.error import FkitIndexError
 

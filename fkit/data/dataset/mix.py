@@ -7,8 +7,9 @@ from typing import Any
 from fkit.data.dataset.indexed import Indexed
 from fkit.data.dataset.wrapper import One, Passing, parts_of
 from fkit.data.job import pipeline_of
+from fkit.data.transform.compose import Compose
 from fkit.data.transform.composition import Mixed, Steps
-from fkit.data.transform.transform import Compose, Sample
+from fkit.data.transform.transform import Sample
 from fkit.tree.check import expect, expect_number
 from fkit.tree.error import FkitValueError
 

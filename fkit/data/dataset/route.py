@@ -8,7 +8,8 @@ import numpy as np
 
 from fkit.data.dataset.indexed import Indexed
 from fkit.data.dataset.own import check_dataset
-from fkit.data.transform.transform import Compose, Fetch, Holder, Sample, replaced
+from fkit.data.transform.compose import Compose
+from fkit.data.transform.transform import Fetch, Holder, Sample, replaced
 from fkit.tree.check import expect
 from fkit.tree.error import FkitKeyError, FkitValueError
 

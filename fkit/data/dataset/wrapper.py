@@ -18,7 +18,8 @@ from fkit.data.dataset.indexed import Indexed, checked
 from fkit.data.dataset.own import check_dataset
 from fkit.data.dataset.route import Routed
 from fkit.data.digest import digest_of_samples
-from fkit.data.transform.transform import Compose, Sample, of_others
+from fkit.data.transform.compose import Compose
+from fkit.data.transform.transform import Sample, of_others
 from fkit.tree.check import expect, expect_number
 from fkit.tree.error import FkitTypeError, FkitValueError, quoted
 from fkit.tree.frozen import EMPTY, frozen

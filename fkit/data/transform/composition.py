@@ -8,8 +8,9 @@ from typing import Annotated, Any, NamedTuple, cast
 import numpy as np
 
 from fkit.catalog.entry import Built
+from fkit.data.transform.compose import Compose, Streams
 from fkit.data.transform.draw import needed
-from fkit.data.transform.transform import Compose, Fetch, Holder, Sample, Streams, Transform
+from fkit.data.transform.transform import Fetch, Holder, Sample, Transform
 from fkit.tree.check import expect, expect_number
 from fkit.tree.error import FkitTypeError, FkitValueError, quoted
 from fkit.tree.frozen import frozen

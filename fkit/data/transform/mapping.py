@@ -6,8 +6,9 @@ from typing import Any, cast
 
 import numpy as np
 
+from fkit.data.transform.compose import Compose
 from fkit.data.transform.composition import Steps
-from fkit.data.transform.transform import Compose, Fetch, Holder, Sample, Transform, replaced
+from fkit.data.transform.transform import Fetch, Holder, Sample, Transform, replaced
 from fkit.tree.check import expect
 from fkit.tree.error import FkitKeyError, FkitTypeError, FkitValueError, quoted
 from fkit.tree.frozen import frozen

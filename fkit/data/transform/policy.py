@@ -6,9 +6,10 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from fkit.data.transform import colour, warp
+from fkit.data.transform.compose import Compose
 from fkit.data.transform.composition import RandomChoice, Steps, chances, pipelines_of
 from fkit.data.transform.draw import needed
-from fkit.data.transform.transform import Compose, Fetch, Holder, Sample, Transform
+from fkit.data.transform.transform import Fetch, Holder, Sample, Transform
 from fkit.tree.check import expect_number
 from fkit.tree.error import FkitValueError
 

@@ -9,8 +9,9 @@ import numpy as np
 
 from fkit.data.transform.content import image_of
 from fkit.data.transform.draw import needed
+from fkit.data.transform.foreign import Foreign, as_transform
 from fkit.data.transform.resize import Resize, scale_pair
-from fkit.data.transform.transform import Fetch, Foreign, Sample, Transform, as_transform, replaced
+from fkit.data.transform.transform import Fetch, Sample, Transform, replaced
 from fkit.tree.check import expect, expect_number
 from fkit.tree.error import FkitKeyError, FkitTypeError, FkitValueError
 

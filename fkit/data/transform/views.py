@@ -8,7 +8,8 @@ from typing import Annotated, Any, cast
 import numpy as np
 
 from fkit.catalog.entry import Built
-from fkit.data.transform.transform import Compose, Fetch, Holder, Sample, Transform, replaced
+from fkit.data.transform.compose import Compose
+from fkit.data.transform.transform import Fetch, Holder, Sample, Transform, replaced
 from fkit.tree.check import expect, expect_call
 from fkit.tree.error import FkitTypeError, FkitValueError, quoted
 from fkit.tree.frozen import frozen

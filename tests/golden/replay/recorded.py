@@ -3,7 +3,8 @@
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from fkit.data.transform.transform import Compose, is_random
+from fkit.data.transform.compose import Compose
+from fkit.data.transform.transform import is_random
 from tests.golden.replay import mix, mmcv, mmdet, mmpose, mmpretrain, mmseg
 
 TABLES = {"mmcv": (mmcv.PARAMS, mix.PARAMS), "mmpretrain": (mmpretrain.PARAMS, mmcv.PARAMS, mix.PARAMS), "mmdet": (mmdet.PARAMS, mmcv.PARAMS, mix.PARAMS), "mmpose": (mmpose.PARAMS, mmdet.PARAMS, mmcv.PARAMS, mix.PARAMS), "mmseg": (mmseg.PARAMS, mmdet.PARAMS, mmcv.PARAMS, mix.PARAMS)}  # fmt: skip

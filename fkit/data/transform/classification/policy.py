@@ -7,10 +7,11 @@ from typing import Any, cast
 import numpy as np
 
 from fkit.data.transform.classification import move, step
+from fkit.data.transform.compose import Compose
 from fkit.data.transform.composition import RandomChoice, pipelines_of
 from fkit.data.transform.draw import needed
 from fkit.data.transform.policy import RandAugment as SomeOnce
-from fkit.data.transform.transform import Compose, Transform
+from fkit.data.transform.transform import Transform
 from fkit.tree.check import expect, expect_number
 from fkit.tree.error import FkitKeyError, FkitTypeError, FkitValueError, quoted
 from fkit.tree.frozen import frozen

@@ -4,8 +4,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, cast
 
+from fkit.data.transform.foreign import as_transform
 from fkit.data.transform.formatting import PackInputs, names_of
-from fkit.data.transform.transform import Sample, Transform, as_transform
+from fkit.data.transform.transform import Sample, Transform
 from fkit.tree.check import expect
 from fkit.tree.error import FkitTypeError, quoted
 from fkit.tree.frozen import frozen

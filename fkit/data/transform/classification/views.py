@@ -6,9 +6,10 @@ from typing import Any, cast
 
 import numpy as np
 
+from fkit.data.transform.compose import Compose
 from fkit.data.transform.composition import Steps, pipelines_of
 from fkit.data.transform.formatting import names_of
-from fkit.data.transform.transform import Compose, Fetch, Holder, Sample, Transform, replaced
+from fkit.data.transform.transform import Fetch, Holder, Sample, Transform, replaced
 from fkit.tree.check import expect, expect_number
 from fkit.tree.error import FkitKeyError, FkitValueError
 from fkit.tree.frozen import frozen

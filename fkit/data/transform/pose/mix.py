@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 
 from fkit.catalog.entry import Built
 from fkit.data.codec.codec import Floats
+from fkit.data.transform.compose import Compose, Earlier
 from fkit.data.transform.distortion import limits
 from fkit.data.transform.draw import another, between, needed
 from fkit.data.transform.mixup import Mixture, MixUp, overlaid
@@ -16,7 +17,7 @@ from fkit.data.transform.mosaic import Tiles, canvas_of, fitted, lay, place_of, 
 from fkit.data.transform.pose.bottomup import clip_box, unseen_outside
 from fkit.data.transform.pose.box import chances_of
 from fkit.data.transform.pose.flip import flip_box, flip_keypoints
-from fkit.data.transform.transform import Compose, Earlier, Fetch, Sample, Transform, replaced
+from fkit.data.transform.transform import Fetch, Sample, Transform, replaced
 from fkit.tree.check import expect, expect_number
 from fkit.tree.error import FkitKeyError
 
