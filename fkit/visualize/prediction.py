@@ -12,8 +12,9 @@ from numpy.typing import NDArray
 from fkit.tree.check import expect
 from fkit.tree.error import FkitError, FkitTypeError, FkitValueError, quoted
 from fkit.visualize.canvas import Visualizer
+from fkit.visualize.pose import PoseLocalVisualizer
 from fkit.visualize.shape import Picture
-from fkit.visualize.task import DetLocalVisualizer, PoseLocalVisualizer, SegLocalVisualizer
+from fkit.visualize.task import DetLocalVisualizer, SegLocalVisualizer
 from fkit.visualize.visualizer import draw_label
 
 __all__ = ["KINDS", "Answer", "Kind", "answers_of", "class_answers", "map_answers", "object_answers"]

@@ -4,8 +4,9 @@ import numpy as np
 
 from fkit.structures import InstanceData, PixelData
 from fkit.structures.sample import DetDataSample
+from fkit.visualize.pose import PoseLocalVisualizer
 from fkit.visualize.prediction import answers_of
-from fkit.visualize.task import DetLocalVisualizer, PoseLocalVisualizer, SegLocalVisualizer
+from fkit.visualize.task import DetLocalVisualizer, SegLocalVisualizer
 
 PAPER = np.full((80, 120, 3), 255, np.uint8)
 META = {"classes": ("cell", "debris"), "palette": [(200, 0, 0), (0, 0, 200)]}
