@@ -8,8 +8,10 @@ import numpy as np
 
 from fkit.array.random import generator, key
 from fkit.data.job import Others, pipeline_of
+from fkit.data.transform.compose import Compose, Streams
 from fkit.data.transform.composition import Mixed
-from fkit.data.transform.transform import Compose, Foreign, Sample, Streams, Transform
+from fkit.data.transform.foreign import Foreign
+from fkit.data.transform.transform import Sample, Transform
 from fkit.image.io import imread
 from fkit.tree.check import expect
 from fkit.tree.contract import title
