@@ -13,6 +13,7 @@ from fkit.image.argument import bytes_of, local, whole
 from fkit.image.decode import BACKENDS, Undecodable, decode
 from fkit.image.refuse import Image, form, image, is_a, refusing
 from fkit.tree.error import FkitFileNotFoundError, FkitOSError, FkitTypeError, FkitValueError
+from fkit.tree.write import atomic_write
 
 __all__ = ["imfrombytes", "imread", "imwrite", "supported_backends"]
 
@@ -118,7 +119,7 @@ def imwrite(
     *,
     backend_args: Mapping[str, Any] | None = None,
 ) -> bool:
-    """Write a picture; the suffix names the format.
+    """Write a picture, whole or not at all; the suffix names the format.
 
     Args:
         img: (H, W), (H, W, 3) BGR or (H, W, 4) BGRA; uint8, uint16 (PNG, TIFF), float32 (TIFF, HDR, EXR; rounded and
@@ -157,7 +158,7 @@ def imwrite(
     try:
         if auto_mkdir is not False:
             path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_bytes(content.data)
+        atomic_write(path, content.tobytes(), sync=False)
     except OSError as cause:
         raise FkitOSError(f"imwrite cannot write {path}: {cause}.") from cause
     return True
