@@ -10,6 +10,7 @@ from fkit.cli.option import add_config, add_place, add_weights
 from fkit.cli.reach import open_registry, read_config
 from fkit.edge.checkpoint import locate
 from fkit.edge.folder import is_file
+from fkit.edge.predictions import predictions_target, score_predictions
 from fkit.edge.progress import Screen
 from fkit.edge.score import score
 from fkit.edge.target import file_target
@@ -18,35 +19,57 @@ from fkit.tree.write import atomic_write
 
 __all__ = ["add"]
 
+_CHECKPOINT = "a step_... folder, `latest`, or a work folder; a .pth or .safetensors, or an address"
+_FROM = (
+    "score predictions that were made: a file of --predictions; a .pkl of mmengine's DumpResults or of MMDetection 2's "
+    "--out; COCO's results (.json)"
+)
+_EVAL = "what is measured, in place of the config's: bbox segm, mIoU mDice"
+
 
 def add(commands: Any) -> None:
     """Add the command to the command line."""
     command = add_command(
         commands,
         "test",
-        "Score a checkpoint on the config's test data.",
-        ["fkit test configs/digits/convnet.py work_dirs/convnet --out scores.json"],
+        "Score a checkpoint on the config's test data; or predictions that are in a file, without a model.",
+        [
+            "fkit test configs/digits/convnet.py work_dirs/convnet --out scores.json",
+            ("fkit test cfg.py work_dirs/cfg --predictions said.jsonl", "keep what is predicted"),
+            ("fkit test cfg.py --from said.jsonl --eval bbox segm", "score them, by other measures"),
+        ],
     )
     add_config(command)
-    command.add_argument(
-        "checkpoint",
-        metavar="CHECKPOINT",
-        help="a step_... folder, `latest`, or a work folder; a .pth or .safetensors, or an address",
-    )
+    command.add_argument("checkpoint", metavar="CHECKPOINT", nargs="?", help=_CHECKPOINT)
     add_place(command)
     add_weights(command)
     command.add_argument("--out", metavar="FILE", help="write the scores as JSON")
+    command.add_argument(
+        "--predictions", metavar="FILE", help="write what is predicted, a line of JSON a sample (.jsonl)"
+    )
+    command.add_argument("--from", dest="source", metavar="FILE", help=_FROM)
+    command.add_argument("--eval", nargs="+", default=[], metavar="NAME", help=_EVAL)
     command.set_defaults(run=_run)
 
 
 def _run(arguments: argparse.Namespace) -> int:
-    place, address = None, arguments.checkpoint
-    read = [Path(address)] if is_file(address) else list(locate(address).iterdir())
+    _expect_one(arguments)
+    place, kept, address = None, None, arguments.checkpoint
+    read = [Path(arguments.source)] if address is None else [Path(address)]
+    if address is not None and not is_file(address):
+        read = list(locate(address).iterdir())
     if arguments.out is not None:
         place = file_target(arguments.out, "--out", (arguments.config, *read))
+    if arguments.predictions is not None:
+        kept = predictions_target(arguments.predictions, (arguments.config, *read))
     cfg, registry, screen = read_config(arguments), open_registry(arguments), Screen()
+    measures = tuple(arguments.eval)
     try:
-        scores = dict(score(cfg, address, registry, screen, weights=arguments.weights).metrics)
+        if address is None:
+            scores = dict(score_predictions(cfg, arguments.source, registry, screen, measures=measures))
+        else:
+            options: Any = {"weights": arguments.weights, "predictions": kept, "measures": measures}
+            scores = dict(score(cfg, address, registry, screen, **options).metrics)
     finally:
         screen.close()
     if place is not None:  # before they are shown: the reader of what is shown may have gone
@@ -54,3 +77,20 @@ def _run(arguments: argparse.Namespace) -> int:
     for name, value in scores.items():
         sys.stdout.write(f"{name} {value:.4f}\n")
     return 0
+
+
+def _expect_one(arguments: argparse.Namespace) -> None:
+    """Refuse a checkpoint together with a file of predictions, and neither."""
+    refuse = arguments.parser.refuse
+    if arguments.source is None:
+        if arguments.checkpoint is None:
+            refuse("`fkit test` needs CHECKPOINT, or --from FILE of predictions.")
+        return
+    others = {
+        "CHECKPOINT": arguments.checkpoint,
+        "--weights": arguments.weights,
+        "--predictions": arguments.predictions,
+    }
+    for name, value in others.items():
+        if value is not None:
+            refuse(f"--from scores predictions that were made, so there is no {name}.", f"Leave out {value}.")

@@ -1,7 +1,9 @@
 """A checkpoint scored on held-out data, by one call: what ``fkit test`` does."""
 
 import os
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
+from contextlib import ExitStack
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -11,13 +13,24 @@ from fkit.edge.checkpoint import Found, locate, read_checkpoint
 from fkit.edge.folder import is_file
 from fkit.edge.limit import open_files
 from fkit.edge.perform import Edge
+from fkit.edge.predictions import Target, keeping
 from fkit.edge.progress import Screen
 from fkit.edge.repeat import repeat, telling
 from fkit.edge.signal import ending
 from fkit.edge.thread import chosen, threads
 from fkit.fileio.weights import read_content
 from fkit.recipe.settings import Settings, read
-from fkit.run.effect import CopyLogs, DrawCurves, Fail, WriteConfig, WriteScalars, WriteStatus, WriteTags, WriteText
+from fkit.run.effect import (
+    CopyLogs,
+    DrawCurves,
+    Fail,
+    WriteConfig,
+    WritePredictions,
+    WriteScalars,
+    WriteStatus,
+    WriteTags,
+    WriteText,
+)
 from fkit.run.plan import Plan, held_out, open_data, plan
 from fkit.run.start import Saved, opened
 from fkit.run.state import RunState
@@ -73,6 +86,8 @@ def score(
     allow: str | Iterable[str] = (),
     part: str = "test",
     weights: str | None = None,
+    predictions: Path | None = None,
+    measures: Sequence[str] = (),
 ) -> RunState:
     """`test_config` or `validate_config`, with its screen.
 
@@ -81,6 +96,8 @@ def score(
         screen: what a person watches; closed at the end.
         part: "test" or "val".
         weights: "own" or "ema", of a checkpoint that has both; None: those with which the run validated.
+        predictions: a file that takes what is predicted, a line a sample: see `fkit.metric.kept`.
+        measures: what is measured, in place of what the config says: `fkit.metric.evaluator.Evaluator.measuring`.
     """
     expect(cfg, Config, "`cfg` is a Config", "fkit.load_config(path) reads one, fkit.Config(mapping) makes one.")
     address = os.fspath(checkpoint)
@@ -91,6 +108,10 @@ def score(
     count = threads(settings)
     open_files(settings)
     made = plan(cfg, registry, allow=allow, part=part)
+    if made.evaluator is not None:
+        made = replace(made, evaluator=made.evaluator.measuring(measures))
+    if predictions is not None:
+        made = keeping(made)
     state, words = load_state(made.program, found_at(address, made.program, made.registry), weights)
     run = opened(made, state)
     data = open_data(made)
@@ -103,7 +124,9 @@ def score(
     sheet = Sheet(_folder(settings, found, part), made, screen=screen)
     fold = test if part == "test" else validate
     try:
-        with ending(), telling(made.room):
+        with ending(), telling(made.room), ExitStack() as stack:
+            if predictions is not None:
+                sheet.keep(stack.enter_context(Target(predictions, data[part])))
             for run, effects in fold(made, run, sheet.watched(data)):
                 for effect in effects:
                     sheet.perform(effect, run)
@@ -177,6 +200,10 @@ class Sheet(Edge):
         super().__init__(folder, plan, {}, screen=screen)
         silent = (CopyLogs, WriteConfig, WriteScalars, WriteStatus, WriteTags, DrawCurves, Fail)
         self._performers |= {WriteText: self._shown, **{kind: self._nothing for kind in silent}}
+
+    def keep(self, target: Target) -> None:
+        """Write what is predicted into a file."""
+        self._performers[WritePredictions] = target.perform
 
     def _shown(self, effect: WriteText, run: RunState) -> None:
         if self.screen is not None:

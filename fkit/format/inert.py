@@ -136,6 +136,15 @@ def _object(reader: Any) -> None:
     reader.append(_made(kind, tuple(args)))
 
 
+def _bytes(reader: Any) -> None:
+    """Python's own sets memory aside before it looks how many bytes there are."""
+    count = int.from_bytes(reader.read(8), "little")
+    data = reader.read(count)
+    if len(data) < count:
+        raise EOFError("it ends too early")
+    reader.append(data)
+
+
 def _strange(reader: Any) -> None:
     raise FkitValueError("the pickle uses an instruction that no checkpoint needs.")
 
@@ -151,7 +160,7 @@ def _text(value: Any) -> str:
 
 
 _RENAMED: Mapping[str, str] = frozendict(__builtin__="builtins", copy_reg="copyreg")  # since Python 2
-_STRANGE = (pickle.EXT1, pickle.EXT2, pickle.EXT4, pickle.BYTEARRAY8, pickle.NEXT_BUFFER, pickle.READONLY_BUFFER)
+_STRANGE = (pickle.EXT1, pickle.EXT2, pickle.EXT4, pickle.NEXT_BUFFER, pickle.READONLY_BUFFER)
 _INSTEAD: Mapping[int, Callable[[Any], None]] = frozendict(
     {
         pickle.REDUCE[0]: _called,
@@ -160,6 +169,7 @@ _INSTEAD: Mapping[int, Callable[[Any], None]] = frozendict(
         pickle.BUILD[0]: _told,
         pickle.INST[0]: _instance,
         pickle.OBJ[0]: _object,
+        pickle.BYTEARRAY8[0]: _bytes,
         **{code[0]: _strange for code in _STRANGE},
     }
 )

@@ -79,10 +79,14 @@ class Meaning:
     Args:
         stored: of a key outside of the pickle, the numbers.
         size: of the file, in bytes: what it unfolds to is bounded by that.
+        packed: of the bytes in which Python's pickle keeps a tensor's numbers, the numbers.
     """
 
-    def __init__(self, stored: Callable[[tuple[Any, ...]], Storage], size: int) -> None:
+    def __init__(
+        self, stored: Callable[[tuple[Any, ...]], Storage], size: int, packed: Callable[[bytes], Storage]
+    ) -> None:
         self._stored = stored
+        self._packed = packed
         self._left = max(_FACTOR * size, _LEAST)
         self._known: dict[int, tuple[Any, int, Any]] = {}
         self._open: set[int] = set()
@@ -154,11 +158,19 @@ class Meaning:
             return _PLAIN[maker](args, state), 1
         raise _needs(made.maker)
 
+    def _storage(self, stored: Any) -> Storage:
+        if isinstance(stored, Stored):
+            return self._stored(stored.key)
+        if not isinstance(stored, Made) or str(stored.maker) != "torch.storage._load_from_bytes":
+            raise FkitValueError("a tensor of the file has no numbers.")
+        if id(stored) not in self._known:
+            (data,) = self.of(stored.args)
+            self._known[id(stored)] = (stored, 1, self._packed(data))
+        return self._known[id(stored)][2]
+
     def _tensor(self, made: Made) -> NDArray[Any]:
         stored, offset, shape, strides = made.args[:4]
-        if not isinstance(stored, Stored):
-            raise FkitValueError("a tensor of the file has no numbers.")
-        storage = self._stored(stored.key)
+        storage = self._storage(stored)
         if made.maker.name == "_rebuild_tensor_v3":  # the type stands beside a storage of bytes
             kind = _named(made.args[6]).removeprefix("torch.")
             storage = Storage(storage.numbers.view("uint16" if kind == "bfloat16" else kind), kind)
@@ -225,6 +237,13 @@ def _encoded(args: tuple[Any, ...], state: Any) -> bytes:
     return text.encode("latin-1")
 
 
+def _no_bytes(args: tuple[Any, ...], state: Any) -> bytes:
+    """``bytes()``, as the older pickles write those of an array without elements."""
+    if args:
+        raise FkitValueError("bytes of the file are written in a way that no checkpoint needs.")
+    return b""
+
+
 def _dtype(args: tuple[Any, ...], state: Any) -> np.dtype[Any]:
     """A type of numbers; what has fields, or objects in it, is none."""
     name, order = args[0], "=" if state is None else state[1]
@@ -248,6 +267,12 @@ def _array(args: tuple[Any, ...], state: Any) -> NDArray[Any]:
         raise FkitValueError("an array of the file holds objects, not numbers.")
     numbers = np.frombuffer(data, cast("np.dtype[Any]", dtype))
     return numbers.reshape(cast("tuple[int, ...]", shape), order="F" if by_column else "C")
+
+
+def _buffer(args: tuple[Any, ...], state: Any) -> NDArray[Any]:
+    """An array as Python 3.8 and later write it."""
+    data, dtype, shape, order = args
+    return _array((), (1, shape, dtype, order == "F", data))
 
 
 def _history(state: Any) -> History:
@@ -280,6 +305,7 @@ _SEQUENCES: Mapping[str, Callable[[Any], Any]] = frozendict(
 _PLAIN: Mapping[str, Callable[[tuple[Any, ...], Any], Any]] = frozendict(
     {
         "_codecs.encode": _encoded,
+        "builtins.bytes": _no_bytes,
         "builtins.complex": lambda args, state: complex(*args),
         "builtins.getattr": _attribute,
         "numpy.dtype": _dtype,
@@ -287,5 +313,6 @@ _PLAIN: Mapping[str, Callable[[tuple[Any, ...], Any], Any]] = frozendict(
         "torch.serialization._get_layout": lambda args, state: args[0],
         **{f"numpy.{room}.multiarray.{name}": maker
            for room in ("core", "_core") for name, maker in (("scalar", _scalar), ("_reconstruct", _array))},
+        **{f"numpy.{room}.numeric._frombuffer": _buffer for room in ("core", "_core")},
     }
 )  # fmt: skip

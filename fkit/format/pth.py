@@ -6,6 +6,7 @@ torchvision's older weights are.
 
 import io
 import zipfile
+from collections.abc import Callable
 from typing import Any, cast
 
 import numpy as np
@@ -16,7 +17,7 @@ from fkit.format.meaning import Meaning, Storage, storage_type
 from fkit.tree.check import expect
 from fkit.tree.error import FkitError, FkitValueError, quoted
 
-__all__ = ["read_pth"]
+__all__ = ["read_pickled", "read_pth"]
 
 _MAGIC = 0x1950A86A20F9469CFC6C  # with which the older form begins
 _PROTOCOL = 1001
@@ -51,16 +52,49 @@ def read_pth(data: bytes, name: str = "the file") -> Any:
     """
     expect(data, (bytes, bytearray, memoryview), "`data` are the bytes of a file")
     expect(name, str, "`name` is that of the file")
-    try:
+
+    def read() -> Any:
         if not data:
             raise FkitValueError("is empty: it has 0 bytes.")
         return _archive(bytes(data)) if bytes(data[:2]) == b"PK" else _row(bytes(data))
+
+    return _telling(read, name)
+
+
+def _telling(read: Callable[[], Any], name: str) -> Any:
+    """What ``read`` gives; its errors name the file."""
+    try:
+        return read()
     except RecursionError as cause:
         raise FkitValueError(f"{name}: its values are nested too deeply.") from cause
     except FkitError as error:
         raise FkitValueError(f"{name}: {error.what}", repair=error.repair) from error
     except (TypeError, ValueError, KeyError, IndexError, AttributeError, MemoryError) as cause:
         raise FkitValueError(f"{name}: is damaged ({type(cause).__name__}: {quoted(str(cause))}).") from cause
+
+
+def read_pickled(data: bytes, name: str = "the file") -> Any:
+    """What a pickle holds in which tensors stand as Python pickles them, such as mmengine's of predictions; as `read_pth`.
+
+    Example:
+        >>> import pickle
+        >>> read_pickled(pickle.dumps([{"pred_label": np.array([3]), "img_id": 7}]))
+        (frozendict.frozendict({'pred_label': array([3]), 'img_id': 7}),)
+    """
+    expect(data, (bytes, bytearray, memoryview), "`data` are the bytes of a file")
+    if bytes(data[:2]) == b"PK" or not data:
+        return read_pth(data, name)
+
+    def read() -> Any:
+        file = io.BytesIO(bytes(data))
+        content = read_pickle(file)
+        if content == _MAGIC:
+            return _row(bytes(data))
+        if file.tell() != len(data):
+            raise FkitValueError("has more in it than one pickle.")
+        return Meaning(_nowhere, len(data), _packed).of(content)
+
+    return _telling(read, name)
 
 
 def _archive(data: bytes) -> Any:
@@ -93,7 +127,8 @@ def _archive(data: bytes) -> Any:
             raise FkitValueError(f"has {numbers.size} numbers where {quoted(count)} are to be.")
         return Storage(numbers[:count] if order == "<" else numbers[:count].astype(dtype), kind)
 
-    return Meaning(stored, len(data)).of(read_pickle(io.BytesIO(_content(archive, pickles[0], len(data)))))
+    content = read_pickle(io.BytesIO(_content(archive, pickles[0], len(data))))
+    return Meaning(stored, len(data), _packed).of(content)
 
 
 def _content(archive: zipfile.ZipFile, name: str, most: int) -> bytes:
@@ -112,8 +147,30 @@ def _content(archive: zipfile.ZipFile, name: str, most: int) -> bytes:
         raise FkitValueError(f"is truncated or was changed: {cause}.") from cause
 
 
+def _nowhere(key: tuple[Any, ...]) -> Storage:
+    raise FkitValueError("keeps numbers outside of itself, and they are not there.")
+
+
+def _packed(data: bytes) -> Storage:
+    """The storage that a pickle of Python's holds, as torch saved it, in bytes."""
+    content, stored = _parts(data)
+    if not isinstance(content, Stored):
+        raise FkitValueError("has a tensor that is none.")
+    return stored(content.key)
+
+
 def _row(data: bytes) -> Any:
-    """The older form: four pickles, the keys of the storages, and the storages one after the other."""
+    """The older form."""
+    content, stored = _parts(data)
+    return Meaning(stored, len(data), _packed).of(content)
+
+
+def _parts(data: bytes) -> tuple[Any, Callable[[tuple[Any, ...]], Storage]]:
+    """The older form: four pickles, the keys of the storages, and the storages one after the other.
+
+    Returns:
+        the content, and what gives the numbers that it names.
+    """
     file = io.BytesIO(data)
     try:
         magic = read_pickle(file)
@@ -145,7 +202,7 @@ def _row(data: bytes) -> Any:
             return Storage(shown[place].numbers[offset : offset + size].astype(dtype, copy=False), kind)
         return Storage(shown[place].numbers.astype(dtype, copy=False), kind)
 
-    return Meaning(stored, len(data)).of(content)
+    return content, stored
 
 
 def _types(content: Any) -> dict[str, Any]:

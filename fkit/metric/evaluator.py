@@ -2,9 +2,9 @@
 
 import numbers
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, fields, is_dataclass, replace
 from operator import itemgetter
-from typing import Any, cast
+from typing import Any, Self, cast
 
 import numpy as np
 from frozendict import frozendict
@@ -16,7 +16,7 @@ from fkit.metric.sample import META, samples
 from fkit.structures.batch import Batch
 from fkit.tree.check import expect
 from fkit.tree.contract import title
-from fkit.tree.error import FkitTypeError, FkitValueError, quoted
+from fkit.tree.error import FkitError, FkitTypeError, FkitValueError, quoted
 
 __all__ = ["Evaluator", "MultiDatasetsEvaluator", "get_metric_value", "sample_ids", "truth"]
 
@@ -94,6 +94,39 @@ class Evaluator:
         """
         expect(metainfo, Mapping, "`metainfo` is a mapping")
         return Evaluator(tuple(one.informed(metainfo) if isinstance(one, Gathered) else one for one in self.metrics))
+
+    def measuring(self, names: Sequence[str]) -> Self:
+        """The evaluator that measures something else: ``metric`` (mmdet), ``iou_metrics`` (mmseg) or ``items`` (mmpretrain) of
+        that metric which knows the names.
+
+        Args:
+            names: none leave it as it is.
+
+        Raises:
+            FkitValueError: no metric knows them.
+
+        Example:
+            >>> from fkit.metric.segmentation import IoUMetric
+            >>> Evaluator((IoUMetric(),)).measuring(["mDice"]).metrics[0].iou_metrics
+            ('mDice',)
+        """
+        expect(names, (list, tuple), "`names` are what is measured")
+        refused: list[FkitError] = []
+        for at, metric in enumerate(self.metrics if names else ()):
+            known = [one.name for one in fields(metric)] if is_dataclass(metric) else []
+            for word in ("metric", "iou_metrics", "items"):
+                if word not in known:
+                    continue
+                try:
+                    other: Any = replace(metric, **{word: names[0] if len(names) == 1 else tuple(names)})
+                except FkitError as error:
+                    refused.append(error)
+                else:
+                    return replace(self, metrics=(*self.metrics[:at], other, *self.metrics[at + 1 :]))
+        if not names:
+            return self
+        whole = ", ".join(title(metric) for metric in self.metrics)
+        raise refused[0] if refused else FkitValueError(f"none of the metrics can be told what to measure: {whole}.")
 
     def empty(self) -> tuple[Any, ...]:
         """The state that has seen nothing: one a metric."""

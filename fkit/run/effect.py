@@ -26,6 +26,7 @@ __all__ = [
     "Validate",
     "WriteConfig",
     "WriteImage",
+    "WritePredictions",
     "WriteScalars",
     "WriteStatus",
     "WriteTags",
@@ -133,6 +134,16 @@ class WriteImage(NamedTuple):
     name: str
     image: Any
     step: int
+
+
+class WritePredictions(NamedTuple):
+    """Add what was predicted to the file of a test's predictions; asked for where there is one.
+
+    Attributes:
+        rows: one mapping a sample, with its ``sample_idx``.
+    """
+
+    rows: tuple[Mapping[str, Any], ...]
 
 
 class WriteText(NamedTuple):
