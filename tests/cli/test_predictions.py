@@ -215,7 +215,7 @@ def test_a_pickle_that_is_wrong_is_one_clear_error(name, cells, tmp_path):
     with pytest.raises(FkitError, match=words):
         score_predictions(cfg, file)
     file.write_bytes(file.read_bytes()[:-9])
-    with pytest.raises(FkitError, match="truncated|damaged|empty"):
+    with pytest.raises(FkitError, match=r"truncated|damaged|empty"):
         score_predictions(cfg, file)
 
 
