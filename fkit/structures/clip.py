@@ -11,6 +11,8 @@ from fkit.tree.error import FkitValueError
 
 __all__ = ["clip_polygon"]
 
+_NOTHING = 1e-9  # square pixels: what rounding leaves of a polygon that is a line
+
 
 def clip_polygon(points: NDArray[Any], box: Sequence[float]) -> list[NDArray[np.float64]]:
     """The pieces of a polygon inside a box.
@@ -40,7 +42,7 @@ def clip_polygon(points: NDArray[Any], box: Sequence[float]) -> list[NDArray[np.
         for axis in (0, 1):
             for bound, sign in ((low[axis], 1.0), (high[axis], -1.0)):
                 pieces = [part for piece in pieces for part in _above(piece, axis, float(bound), sign)]
-    return [piece for piece in pieces if len(piece) > 2 and _area(piece) > 0]
+    return [piece for piece in pieces if len(piece) > 2 and _area(piece) > _NOTHING]
 
 
 class _Chain(NamedTuple):

@@ -140,6 +140,7 @@ def same(actual: Any, expected: Any, grey: int, where: str) -> None:
                 array, expected = array.astype(narrow), expected.astype(narrow)
             compare(array, expected, grey)
         elif isinstance(expected, (list, tuple)):
+            actual = list(actual) if isinstance(actual, np.ndarray) else actual  # levels of one shape are stacked
             assert isinstance(actual, (list, tuple)) and len(actual) == len(expected), f"{actual!r} for {expected!r}"
             for place, (one, other) in enumerate(zip(actual, expected, strict=True)):
                 same(one, other, grey, f"{where}[{place}]")

@@ -179,6 +179,9 @@ def blanked(img: NDArray[Any], patches: Patches, fill: Any) -> NDArray[Any]:
         [[0.0, 0.0, 1.0]]
     """
     done = img.copy()
+    colours = np.size(fill)
+    if colours > 1 and (img.ndim != 3 or img.shape[2] != colours):
+        raise FkitValueError(f"{colours} numbers fill a patch of an image of shape {img.shape}: one a channel, or one.")
     for x1, y1, x2, y2 in patches:
         done[y1:y2, x1:x2] = fill
     return done

@@ -132,8 +132,8 @@ def pasted(recorded: Any, transform: Any, sample: Any) -> Any:
 
 
 MAGNITUDES = (
-    "AutoContrast", "Brightness", "Color", "Contrast", "Equalize", "Invert", "Posterize", "Rotate", "Sharpness", "ShearX",
-    "ShearY", "Solarize", "SolarizeAdd", "TranslateX", "TranslateY",
+    "AutoContrast", "Brightness", "Color", "ColorTransform", "Contrast", "Equalize", "Invert", "Posterize", "Rotate", "Sharpness",
+    "ShearX", "ShearY", "Solarize", "SolarizeAdd", "TranslateX", "TranslateY",
 )  # fmt: skip
 
 PARAMS: Mapping[str, Callable[..., Any]] = frozendict(

@@ -8,6 +8,7 @@ from frozendict import frozendict
 from fkit.data.transform.pose.bottomup import Whirl
 from fkit.data.transform.pose.box import BoxChange
 from fkit.data.transform.pose.colour import Photo
+from fkit.data.transform.pose.crop import Window
 
 
 def flip(recorded: Any, transform: Any, sample: Any) -> Any:
@@ -38,8 +39,13 @@ def photo(recorded: Any, transform: Any, sample: Any) -> Photo:
     )
 
 
+def window(recorded: Any, transform: Any, sample: Any) -> Window:
+    return Window(recorded.param("_get_crop_size"), recorded.param("_rand_offset"))
+
+
 PARAMS: Mapping[str, Callable[..., Any]] = frozendict(
     BottomupRandomAffine=whirl,
+    BottomupRandomCrop=window,
     PhotometricDistortion=photo,
     PoseFlip=flip,
     RandomBBoxTransform=box_change,

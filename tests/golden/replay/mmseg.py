@@ -8,6 +8,7 @@ from frozendict import frozendict
 from fkit.data.transform.crop import Crop
 from fkit.data.transform.distortion import Distortion
 from fkit.data.transform.mosaic import Tiles
+from fkit.data.transform.segmentation.map import Strip
 from fkit.data.transform.segmentation.turn import Spin
 
 
@@ -20,10 +21,13 @@ def distortion(recorded: Any, transform: Any, sample: Mapping[str, Any]) -> Dist
     """The reference asks for a part's number right after the coin that says whether there is one."""
 
     def part(fn: str = "np.random.uniform") -> Any:
-        return recorded.draw(fn) if recorded.draw("np.random.randint") else None
+        return recorded.draw(fn) if coin() else None
+
+    def coin() -> Any:
+        return recorded.draw("np.random.randint", [2])
 
     brightness = part()
-    last = not recorded.draw("np.random.randint")
+    last = not coin()
     contrast = None if last else part()
     saturation, hue = part(), part("np.random.randint")
     return Distortion(brightness, part() if last else contrast, last, saturation, hue, None)
@@ -59,10 +63,19 @@ def mosaic(recorded: Any, transform: Any, sample: Mapping[str, Any]) -> Any:
     return Tiles(tuple(recorded.others), recorded.param("generate_mosaic_center"))
 
 
+def strip(recorded: Any, transform: Any, sample: Mapping[str, Any]) -> Any:
+    if recorded.draw() > transform.prob:
+        return None
+    width = sample["img"].shape[1]
+    left = int(width * recorded.draw())
+    return Strip(left, int(max(1, (width - left) * (transform.mix_scale_ratio * recorded.draw()))))
+
+
 PARAMS: Mapping[str, Callable[..., Any]] = frozendict(
     PhotoMetricDistortion=distortion,
     RandomCrop=crop,
     RandomCutOut=holes,
+    RandomDepthMix=strip,
     RandomMosaic=mosaic,
     RandomRotFlip=spin,
     RandomRotate=angle,

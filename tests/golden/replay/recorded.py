@@ -29,8 +29,11 @@ class Recorded:
         self.seen: list[Any] = []
         self.popped: list[int] = []
 
-    def draw(self, fn: str = "") -> Any:
-        """The next random number, of this function where one is named."""
+    def draw(self, fn: str = "", args: list[Any] | None = None) -> Any:
+        """The next random number, of this function, asked for with these arguments, where they are named."""
+        if args is not None:
+            while self.draws and (self.draws[0]["fn"], self.draws[0]["args"]) != (fn, args):
+                del self.draws[0]  # of steps before, whose params tell what they drew
         return self._next(self.draws, "fn", fn)
 
     def param(self, method: str = "") -> Any:

@@ -16,6 +16,7 @@ from fkit.image.refuse import one_of, optional
 from fkit.image.resize import interpolation_code
 from fkit.image.warp import imrotate, imshear, imtranslate
 from fkit.tree.check import expect, expect_number
+from fkit.tree.error import FkitValueError
 
 __all__ = ["Cutout", "GaussianBlur", "Rotate", "Shear", "Translate"]
 
@@ -165,6 +166,8 @@ class GaussianBlur(Step):
     own = "radius"
 
     def changed(self, img: NDArray[Any], strength: float) -> NDArray[Any]:
+        if img.dtype != np.uint8:
+            raise FkitValueError(f"GaussianBlur: the image is {img.dtype}; Pillow blurs uint8.")
         picture = optional("PIL.Image", "GaussianBlur").fromarray(img)
         blur = optional("PIL.ImageFilter", "GaussianBlur").GaussianBlur(radius=strength)
         return np.array(picture.filter(blur), img.dtype)

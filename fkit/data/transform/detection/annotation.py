@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fkit.data.transform.annotation import LoadAnnotations, instances_of, listed, size_of
+from fkit.data.transform.content import as_boxes
 from fkit.data.transform.transform import Sample, Transform, replaced
 from fkit.fileio.part import backend_args_of
 from fkit.image.io import imread
@@ -218,7 +219,9 @@ class FilterAnnotations(Transform):
         object.__setattr__(self, "min_gt_bbox_wh", tuple(self.min_gt_bbox_wh))
 
     def apply(self, sample: Sample, params: Any) -> Any:
-        boxes: NDArray[np.floating[Any]] = sample["gt_bboxes"]
+        boxes = as_boxes(sample)
+        if boxes is None:
+            raise FkitKeyError("the sample has no 'gt_bboxes' to judge.", choices=sample, label="It has")
         if not len(boxes):
             return sample
         kept = np.ones(len(boxes), bool)

@@ -180,7 +180,7 @@ def flip_box(box: Floats, size: tuple[float, float], direction: str) -> Floats:
     expect(box, np.ndarray, "`box` is an array (..., 4) or (..., 2)")
     done = box.copy()
     for axis in _axes(direction):
-        done[..., axis::2] = size[axis] - 1 - box[..., axis::2][..., ::-1]
+        done[..., axis::2] = size[axis] - box[..., axis::2][..., ::-1] - 1
     return done
 
 

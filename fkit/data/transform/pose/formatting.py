@@ -10,7 +10,7 @@ from fkit.data.codec.codec import Floats
 from fkit.data.transform.formatting import channels_first, meta_of, names_of
 from fkit.data.transform.transform import Sample, Transform
 from fkit.tree.check import expect
-from fkit.tree.error import FkitKeyError
+from fkit.tree.error import FkitKeyError, FkitValueError
 from fkit.tree.frozen import frozen
 
 __all__ = ["PackPoseInputs"]
@@ -103,8 +103,16 @@ def _stacked(value: Any) -> Any:
 def _inputs(sample: Sample) -> Floats:
     if "img" in sample:
         img: Any = sample["img"]
-        several = isinstance(img, (list, tuple))
-        return np.stack([channels_first(one) for one in img]) if several else channels_first(img)
+        if not isinstance(img, (list, tuple)):
+            return channels_first(img)
+        several = [channels_first(one) for one in cast("Sequence[Any]", img)]
+        if len({one.shape for one in several}) > 1:
+            sizes = ", ".join(f"{one.shape[1]} x {one.shape[2]}" for one in several)
+            raise FkitValueError(
+                f"the images of a sample differ in size ({sizes}), and are packed as one array.",
+                repair="BottomupResize(aug_scales=...) is for models that take a list; leave it out, or pack without it.",
+            )
+        return np.stack(several)
     for key in ("keypoint_labels", "keypoints"):
         if "lifting_target" in sample and key in sample:
             return np.ascontiguousarray(sample[key])

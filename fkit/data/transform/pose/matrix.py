@@ -57,12 +57,15 @@ def udp_matrix(
     """
     _pairs(centre=centre, scale=scale, size=size)
     expect_number(degrees, "`degrees`")
-    cos, sin = math.cos(math.radians(degrees)), math.sin(math.radians(degrees))
-    x, y = float(centre[0]), float(centre[1])
-    across, down = ((size[axis] - 1) / float(scale[axis]) for axis in range(2))
+    kind = np.result_type(np.asarray(centre), np.asarray(scale), np.float32).type  # float32 stays, as in the reference
+    angle = float(np.deg2rad(degrees))
+    cos, sin = kind(math.cos(angle)), kind(math.sin(angle))
+    (x, y), (wide, high) = np.asarray(centre, kind), np.asarray(scale, kind)
+    across, down = kind(size[0] - 1) / wide, kind(size[1] - 1) / high
+    half = kind(0.5)
     rows = (
-        (cos * across, -sin * across, across * (-x * cos + y * sin + 0.5 * float(scale[0]))),
-        (sin * down, cos * down, down * (-x * sin - y * cos + 0.5 * float(scale[1]))),
+        (cos * across, -sin * across, across * (-x * cos + y * sin + half * wide)),
+        (sin * down, cos * down, down * (-x * sin - y * cos + half * high)),
     )
     return np.array(rows, np.float32)
 
