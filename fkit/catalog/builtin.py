@@ -5,6 +5,7 @@ from typing import Final
 from fkit.catalog.datasets import DATASETS
 from fkit.catalog.entry import Entry, Lazy
 from fkit.catalog.loader import LOADERS
+from fkit.catalog.metric import METRICS
 from fkit.catalog.mixing import MIXING
 from fkit.catalog.pose import POSE
 from fkit.catalog.registry import Registry
@@ -209,27 +210,6 @@ _WRITERS = (
     ("vis_backends", "WandbVisBackend", "fkit.edge.service:WandbVisBackend", None, None),
 )  # fmt: skip
 
-_METRICS = (
-    ("metrics", "Accuracy", "fkit.metric.accuracy:Accuracy", None, None),
-    ("metrics", "AveragePrecision", "fkit.metric.multilabel:AveragePrecision", None, None),
-    ("metrics", "CocoMetric", "fkit.metric.coco:CocoMetric", None, None),
-    ("metrics", "CocoPanopticMetric", "fkit.metric.panoptic:CocoPanopticMetric", None, None),
-    ("metrics", "ConfusionMatrix", "fkit.metric.classification:ConfusionMatrix", None, None),
-    ("metrics", "DumpDetResults", "fkit.metric.dump:DumpDetResults", None, None),
-    ("metrics", "DumpResults", "fkit.metric.dump:DumpResults", None, None),
-    ("metrics", "IoUMetric", "fkit.metric.segmentation:IoUMetric", None, None),
-    ("metrics", "LVISFixedAPMetric", "fkit.metric.lvis:LVISFixedAPMetric", None, None),
-    ("metrics", "LVISMetric", "fkit.metric.lvis:LVISMetric", None, None),
-    ("metrics", "MultiLabelMetric", "fkit.metric.multilabel:MultiLabelMetric", None, None),
-    ("metrics", "OpenImagesMetric", "fkit.metric.voc:OpenImagesMetric", None, None),
-    ("metrics", "RetrievalAveragePrecision", "fkit.metric.multilabel:RetrievalAveragePrecision", None, None),
-    ("metrics", "RetrievalRecall", "fkit.metric.multilabel:RetrievalRecall", None, None),
-    ("metrics", "SingleLabelMetric", "fkit.metric.classification:SingleLabelMetric", None, None),
-    ("metrics", "VOCAveragePrecision", "fkit.metric.multilabel:VOCAveragePrecision", None, None),
-    ("metrics", "VOCMetric", "fkit.metric.voc:VOCMetric", None, None),
-    ("metrics", "VOCMultiLabelMetric", "fkit.metric.multilabel:VOCMultiLabelMetric", None, None),
-)  # fmt: skip
-
 _FILES = (
     ("file_handlers", "json", "fkit.fileio.handler:json_handler", None, None),
     ("file_handlers", "npy", "fkit.fileio.handler:npy_handler", None, None),
@@ -259,7 +239,7 @@ _FILES = (
 
 _ROWS: tuple[tuple[str, str, str, str | None, str | None], ...] = (
     *_MODELS_TORCH, *_MODELS_JAX, *_HOOKS, *_OTHER_HOOKS, *_CONSTRUCTORS, *_SCHEDULES, *_DATA, *_GEOMETRY, *DATASETS, *LOADING, *OWN, *TORCHVISION,
-    *MIXING, *_METRICS, *_FILES,
+    *MIXING, *METRICS, *_FILES,
     *_WRITERS,
     *POSE,
     *LOADERS,

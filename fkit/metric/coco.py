@@ -124,7 +124,7 @@ class CocoMetric(Gathered):
             ground = ground_file(self.ann_file, self.backend_args, self.classes, self.sort_categories, who)
         else:
             ground = ground_of(tuple(rows), self.classes)
-        found = {kind: results(rows, ground, kind, who) for kind in ("bbox", "segm") if kind == "bbox" or _masked(rows)}
+        found = {kind: self._lines(rows, ground, kind) for kind in ("bbox", "segm") if kind == "bbox" or _masked(rows)}
         if self.outfile_prefix is not None:
             for kind, lines in found.items():
                 path = Path(f"{self.outfile_prefix}.{kind}.json")
@@ -138,6 +138,9 @@ class CocoMetric(Gathered):
                 numbers |= self._counted(kind, found.get("segm" if kind == "segm" else "bbox", []), ground)
         return numbers
 
+    def _lines(self, rows: NDArray[Any], ground: Ground, kind: str) -> list[dict[str, Any]]:
+        return results(rows, ground, kind, type(self).__name__)
+
     def _counted(self, kind: str, lines: list[dict[str, Any]], ground: Ground) -> dict[str, float]:
         counts, thresholds = cast("tuple[int, ...]", self.proposal_nums), cast("tuple[float, ...]", self.iou_thrs)
         table = evaluated(ground, lines, kind, counts, thresholds)
@@ -145,15 +148,25 @@ class CocoMetric(Gathered):
         if kind == "proposal":
             return {name: numbers[name] for name in self.metric_items or self.items[6:]}
         chosen = {f"{kind}_{name}": numbers[name] for name in self.metric_items or self.items[:6]}
+        chosen |= self._more(kind, table, ground)
         if not self.classwise:
             return chosen
         places = {number: at for at, number in enumerate(np.unique(ground.used))}
         for number in ground.used:
             precision = table["precision"][:, :, places[number], 0, -1]
             there = precision[precision > -1]
-            name = ground.names[number] + ("_precision" if len(self.metric) == 1 else f"_{kind}_precision")
+            name = ground.names[number] + (f"_{kind}_precision" if self.twofold else "_precision")
             chosen[name] = float(there.mean()) if there.size else float("nan")
         return chosen
+
+    def _more(self, kind: str, table: Mapping[str, Any], ground: Ground) -> dict[str, float]:
+        """Numbers that are given besides COCO's."""
+        return {}
+
+    @property
+    def twofold(self) -> bool:
+        """Whether both boxes and masks are counted by class, so that names say which."""
+        return "bbox" in self.metric and "segm" in self.metric
 
     def _fast(self, rows: NDArray[Any], ground: Ground) -> dict[str, float]:
         by_image = {row["img_id"]: row for row in rows}

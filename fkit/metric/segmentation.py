@@ -11,9 +11,10 @@ from numpy.typing import NDArray
 from fkit.image.io import imwrite
 from fkit.metric.gathered import Gathered, expect_choice, ratio
 from fkit.metric.sample import Sample, field
+from fkit.tree.check import expect
 from fkit.tree.error import FkitTypeError, FkitValueError
 
-__all__ = ["IoUMetric", "areas", "map_of", "map_scores"]
+__all__ = ["IoUMetric", "SemSegMetric", "areas", "map_of", "map_scores", "write_map"]
 
 _FAMILY = ("mIoU", "mDice", "mFscore")
 
@@ -67,7 +68,8 @@ class IoUMetric(Gathered):
     def record(self, sample: Sample) -> Any:
         predicted = map_of(sample, "pred_sem_seg", "IoUMetric")
         if self.output_dir is not None:
-            _write(self.output_dir, predicted + int(bool(sample.get("reduce_zero_label", False))), sample)
+            shift = int(bool(sample.get("reduce_zero_label", False)))
+            write_map(self.output_dir, (predicted + shift).astype(np.uint8), sample, "IoUMetric")
         if self.format_only:
             return {"areas": np.zeros((4, 0), np.int64)}
         label = map_of(sample, "gt_sem_seg", "IoUMetric")
@@ -85,13 +87,10 @@ class IoUMetric(Gathered):
         total = np.zeros((4, max(row["areas"].shape[1] for row in rows)), np.int64)
         for row in rows:
             total[:, : row["areas"].shape[1]] += row["areas"]
-        accuracy, table = map_scores(total, self.iou_metrics, self.beta)
+        table = {"aAcc": np.array([self.accuracy(total)]), **map_scores(total, self.iou_metrics, self.beta)}
         if self.nan_to_num is not None:
-            accuracy, table = (
-                np.nan_to_num(accuracy, nan=self.nan_to_num),
-                {name: np.nan_to_num(one, nan=self.nan_to_num) for name, one in table.items()},
-            )
-        numbers = {"aAcc": float(accuracy)}
+            table = {name: np.nan_to_num(one, nan=self.nan_to_num) for name, one in table.items()}
+        numbers = {"aAcc": float(table.pop("aAcc")[0])}
         for name, one in table.items():
             there = one[~np.isnan(one)]
             numbers[f"m{name}"] = float(there.mean()) if len(there) else float("nan")
@@ -101,6 +100,26 @@ class IoUMetric(Gathered):
                 f"{name}/{label}": float(x) for name, one in table.items() for label, x in zip(names, one, strict=False)
             }
         return numbers
+
+    def accuracy(self, total: NDArray[Any]) -> float:
+        """aAcc, of pixels by class (4, K): the part of all pixels that is right."""
+        return float(ratio(total[0].sum(), total[3].sum()))
+
+
+@dataclass(frozen=True)
+class SemSegMetric(IoUMetric):
+    """`IoUMetric` by mmdet's name, and with its ``aAcc``: the mean of the classes' accuracies, which is mAcc.
+
+    Args:
+        ignore_index, iou_metrics, nan_to_num, beta, output_dir, format_only, classwise, num_classes: as of `IoUMetric`.
+        backend_args: mmdet's word for where ``output_dir`` is; it is a folder here.
+    """
+
+    backend_args: Mapping[str, Any] | None = None
+
+    def accuracy(self, total: NDArray[Any]) -> float:
+        there = ratio(total[0], total[3])
+        return float(there[~np.isnan(there)].mean()) if (total[3] > 0).any() else float("nan")
 
 
 def map_of(sample: Sample, name: str, who: str) -> NDArray[Any]:
@@ -115,7 +134,7 @@ def map_of(sample: Sample, name: str, who: str) -> NDArray[Any]:
     """
     value = field(sample, name, who)
     if isinstance(value, Mapping):
-        value = field(sample, name, who, "data")
+        value = field(sample, name, who, "sem_seg" if "sem_seg" in value else "data")
     array: NDArray[Any] = np.asarray(value)
     if array.ndim == 3 and array.shape[0] == 1:
         array = array[0]
@@ -148,9 +167,7 @@ def areas(
     return np.stack((intersection, mine + real - intersection, mine, real)).astype(np.int64)
 
 
-def map_scores(
-    total: NDArray[Any], family: Sequence[str], beta: float = 1
-) -> tuple[NDArray[np.float64], dict[str, NDArray[np.float64]]]:
+def map_scores(total: NDArray[Any], family: Sequence[str], beta: float = 1) -> dict[str, NDArray[np.float64]]:
     """What pixels by class say.
 
     Args:
@@ -159,12 +176,11 @@ def map_scores(
         beta: of the F-score.
 
     Returns:
-        The accuracy over all pixels; and the numbers (K,) of the classes by name, nan where a class is nowhere.
+        The numbers (K,) of the classes by name, nan where a class is nowhere.
 
     Example:
-        >>> accuracy, table = map_scores(np.array([[1, 0], [2, 1], [1, 1], [2, 0]]), ["mIoU"])
-        >>> float(accuracy), table["IoU"].tolist()
-        (0.5, [0.5, 0.0])
+        >>> map_scores(np.array([[1, 0], [2, 1], [1, 1], [2, 0]]), ["mIoU"])["IoU"].tolist()
+        [0.5, 0.0]
     """
     intersection, union, mine, real = np.asarray(total)
     table: dict[str, NDArray[np.float64]] = {}
@@ -177,10 +193,15 @@ def map_scores(
             precision, recall = ratio(intersection, mine), ratio(intersection, real)
             score = ratio((1 + beta**2) * precision * recall, beta**2 * precision + recall)
             table |= {"Fscore": score, "Precision": precision, "Recall": recall}
-    return ratio(intersection.sum(), real.sum()), table
+    return table
 
 
-def _write(folder: str, pixels: NDArray[Any], sample: Sample) -> None:
-    """One prediction as PNG, under its image's name."""
-    name = Path(str(field(sample, "img_path", "IoUMetric: output_dir"))).stem
-    imwrite(pixels.astype(np.uint8), Path(folder) / f"{name}.png")
+def write_map(folder: str, pixels: NDArray[Any], sample: Sample, who: str) -> None:
+    """Write a map of one number a pixel, uint8 or uint16, as PNG under its image's name.
+
+    Raises:
+        FkitError: the sample does not say its ``img_path``.
+    """
+    name = Path(str(field(sample, "img_path", f"{who}: output_dir"))).stem
+    expect(folder, str, f"{who}: output_dir is a folder's path")
+    imwrite(pixels, Path(folder) / f"{name}.png")
