@@ -142,7 +142,7 @@ def assigned(tree: ast.AST) -> Iterator[tuple[str, ast.expr]]:
 def text_of(value: Any) -> str:
     """A value on one line of YAML."""
     if isinstance(value, str):
-        plain = value.replace(" ", "").replace("_", "").isalpha() and value.lower() not in (
+        plain = value.replace(" ", "").replace("_", "").isalpha() and value == value.strip() and value.lower() not in (
             "yes", "no", "on", "off", "true", "false", "null", "y", "n",
         )  # fmt: skip
         return value if plain else "'" + value.replace("'", "''") + "'"
@@ -172,8 +172,9 @@ def classes_text(facts: Mapping[str, Any]) -> str:
     parts: list[str] = []
     for key, value in facts.items():
         if key == "palette":
-            if isinstance(value, list):
-                parts.append(wrapped("palette", colours(value), ">-", "", " "))
+            parts.append(
+                wrapped("palette", colours(value), ">-", "", " ") if isinstance(value, list) else "palette: null\n"
+            )
         elif isinstance(value, list) and value:
             parts.append(wrapped(key, [text_of(item) for item in value]))
         elif value:

@@ -16,7 +16,7 @@ from fkit.fileio.operation import exists
 from fkit.image.io import imread
 from fkit.tree.check import expect
 from fkit.tree.error import FkitValueError, quoted
-from fkit.tree.frozen import EMPTY, frozen
+from fkit.tree.frozen import frozen
 
 __all__ = [
     "CrowdHumanDataset",
@@ -119,17 +119,20 @@ class V3DetDataset(CocoDataset):
         label_file: a class's name a line, below ``data_root``.
     """
 
-    METAINFO: ClassVar[Mapping[str, Any]] = EMPTY
+    METAINFO: ClassVar[Mapping[str, Any]] = frozen({"classes": None, "palette": None})
 
     label_file: str = "annotations/category_name_13204_v3det_2023_v1.txt"
 
     def __post_init__(self) -> None:
         expect(self.label_file, str, "V3DetDataset: label_file is a path")
         expect(self.metainfo, (Mapping, type(None)), "V3DetDataset: metainfo is a mapping")
-        if not self.metainfo and self.ann_file:
-            names = list_from_file(joined(self.data_root or "", self.label_file, "V3DetDataset: label_file"))
-            vars(self)["metainfo"] = {"classes": tuple(names)}
         super().__post_init__()
+
+    def load_data_list(self) -> Iterable[Mapping[str, Any]]:
+        if "classes" not in self.told:
+            names = list_from_file(joined(self.data_root, self.label_file, "V3DetDataset: label_file"))
+            vars(self)["metainfo"] = frozen({**self.metainfo, "classes": tuple(names)})
+        return super().load_data_list()
 
 
 @dataclass(frozen=True)

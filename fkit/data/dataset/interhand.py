@@ -1,6 +1,6 @@
 """InterHand2.6M: two hands by cameras and joints in the world."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
@@ -47,6 +47,9 @@ class InterHand2DDoubleDataset(BaseCocoStyleDataset):
         if not self.use_gt_root_depth and not self.rootnet_result_file:
             raise FkitValueError("InterHand2DDoubleDataset: use_gt_root_depth=False wants rootnet_result_file.")
         super().__post_init__()
+
+    def chosen(self, images: Sequence[Row]) -> Iterable[Row]:
+        return images[:: self.sample_interval]
 
     def read(self) -> tuple[list[Row], list[Row]]:
         _ = self.source_file

@@ -105,6 +105,7 @@ class MpiiTrbDataset(BaseCocoStyleDataset):
     """MPII-TRB, 40 keypoints of skeletons and outlines of people."""
 
     METAINFO: ClassVar[Mapping[str, Any]] = Facts("pose/mpii_trb")
+    UNSAID: ClassVar[frozenset[str]] = frozenset(("area", "category_id", "crowd_index", "raw_ann_info", "segmentation"))
 
     def read(self) -> tuple[list[Row], list[Row]]:
         instances, images = super().read()
@@ -121,7 +122,7 @@ class MpiiTrbDataset(BaseCocoStyleDataset):
         box = {"bbox": box_of_center(center, scale), "bbox_center": center, "bbox_scale": scale}
         record = self.record_of({**row, "num_keypoints": row["num_joints"]}, image, box, points)
         head = {"headbox": np.array(row["headbox"], np.float32)} if "headbox" in row else {}
-        return {**record, "raw_ann_info": row, **head}
+        return {**record, **head}
 
 
 def _heads(file: str) -> NDArray[Any]:

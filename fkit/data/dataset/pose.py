@@ -4,7 +4,7 @@ import os
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import chain, groupby
-from typing import Any, cast
+from typing import Any, ClassVar, cast
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,11 +15,12 @@ from fkit.data.dataset.facts import fixed
 from fkit.data.dataset.joined import joined
 from fkit.data.dataset.keypoints import pose_metainfo, says_keypoints
 from fkit.fileio.io import load
+from fkit.fileio.operation import exists
 from fkit.tree.check import expect, expect_number
 from fkit.tree.error import FkitTypeError, FkitValueError, quoted
 from fkit.tree.frozen import EMPTY, frozen
 
-__all__ = ["BaseCocoStyleDataset", "Row", "clipped_box", "counted"]
+__all__ = ["BaseCocoStyleDataset", "Row", "area_of", "clipped_box", "counted"]
 
 Row = dict[str, Any]
 
@@ -38,13 +39,16 @@ class BaseCocoStyleDataset(BaseDataset):
     Instances of a crowd, without keypoints or without a box's extent are no records in top-down mode.
 
     Args:
-        bbox_file: detections (COCO's results form) in place of the annotated boxes; for top-down tests.
+        bbox_file: detections (COCO's results form) in place of the annotated boxes; for top-down tests. It is told from the
+            working folder, as in MMPose; where it is not there, from ``data_root``.
         data_mode: "topdown" or "bottomup".
         sample_interval: images whose id is no multiple of it are left out.
         backend_args: the storage of the annotation file.
 
     Of ``filter_cfg``, ``bbox_score_thr`` leaves out detections below it.
     """
+
+    UNSAID: ClassVar[frozenset[str]] = frozenset()  # what records of this data set do not have
 
     metainfo: Mapping[str, Any] = EMPTY
     data_prefix: Mapping[str, str] = frozen({"img": ""})
@@ -66,7 +70,6 @@ class BaseCocoStyleDataset(BaseDataset):
         expect(self.backend_args, (Mapping, type(None)), f"{name}: backend_args is a mapping")
         if self.bbox_file and (self.data_mode != "topdown" or not self.test_mode):
             raise FkitValueError(f"{name}: bbox_file is for data_mode='topdown' and test_mode=True.", path="bbox_file")
-        vars(self)["bbox_file"] = joined(self.data_root or "", self.bbox_file, "bbox_file") if self.bbox_file else None
         super().__post_init__()
 
     def get_data_info(self, idx: int) -> dict[str, Any]:
@@ -81,7 +84,8 @@ class BaseCocoStyleDataset(BaseDataset):
 
     def load_data_list(self) -> Iterable[Mapping[str, Any]]:
         if self.bbox_file:
-            return self._detected(self.bbox_file)
+            beside = joined(self.data_root or "", self.bbox_file, "bbox_file")
+            return self._detected(self.bbox_file if exists(self.bbox_file) else beside)
         instances, images = self.read()
         if self.data_mode == "topdown":
             return [one for one in instances if self._is_valid(one)]
@@ -97,6 +101,10 @@ class BaseCocoStyleDataset(BaseDataset):
 
     # what a data set of another form writes
 
+    def chosen(self, images: Sequence[Row]) -> Iterable[Row]:
+        """The images that are read, by ``sample_interval``."""
+        return (one for one in images if not isinstance(one["id"], int) or one["id"] % self.sample_interval == 0)
+
     def read(self) -> tuple[list[Row], list[Row]]:
         """The annotation file's instances, and its images ({"img_id", "img_path", ...})."""
         file = read_coco(self.ann_file, self.faults, self.backend_args)
@@ -104,10 +112,8 @@ class BaseCocoStyleDataset(BaseDataset):
             vars(self)["metainfo"] = frozen({**self.metainfo, "CLASSES": fixed(file.categories)})
         instances: list[Row] = []
         images: list[Row] = []
-        for image in file.images:
+        for image in self.chosen(file.images):
             number = image["id"]
-            if isinstance(number, int) and number % self.sample_interval:
-                continue
             images.append({**image, "img_id": number, "img_path": self.path_of(image)})
             for row in file.annotations[number]:
                 one = self.parse_data_info({"raw_ann_info": row, "raw_img_info": images[-1]})
@@ -149,7 +155,6 @@ class BaseCocoStyleDataset(BaseDataset):
 
     def record_of(self, row: Row, image: Row, box: Mapping[str, Any], points: NDArray[np.float32]) -> Row:
         """The record of an annotation, its box and its keypoints (1, K, 3)."""
-        x1, y1, x2, y2 = box["bbox"][0]
         record: Row = {
             "img_id": row["image_id"],
             "img_path": image["img_path"],
@@ -158,14 +163,16 @@ class BaseCocoStyleDataset(BaseDataset):
             "num_keypoints": row["num_keypoints"] if "num_keypoints" in row else counted(points),
             "keypoints": points[..., :2],
             "keypoints_visible": np.minimum(1, points[..., 2]),
-            "area": np.array(row["area"] if "area" in row else max((x2 - x1) * (y2 - y1) * 0.53, 1.0), np.float32),
+            "area": np.array(row["area"] if "area" in row else area_of(row["bbox"], image), np.float32),
             "iscrowd": row.get("iscrowd", 0),
             "segmentation": row.get("segmentation"),
             "id": row["id"],
             "category_id": np.array(row.get("category_id", 1)),
             "raw_ann_info": row,
         }
-        return {**record, "crowd_index": image["crowdIndex"]} if "crowdIndex" in image else record
+        if "crowdIndex" in image:
+            record["crowd_index"] = image["crowdIndex"]
+        return {key: value for key, value in record.items() if key not in self.UNSAID}
 
     def facts(self) -> Mapping[str, Any]:
         """The keypoints of the data set, where the argument ``metainfo`` does not say them."""
@@ -264,6 +271,25 @@ def clipped_box(box: Any, image: Mapping[str, Any]) -> NDArray[np.float32] | Non
         >>> clipped_box([-2, 3, 6, 90], {"width": 8, "height": 10}).tolist()
         [[0.0, 3.0, 4.0, 9.0]]
     """
+    corners = _corners(box, image)
+    return None if corners is None else corners.astype(np.float32)
+
+
+def area_of(box: Any, image: Mapping[str, Any]) -> float:
+    """The area that a body is guessed to cover of its box x, y, w, h within an image: 0.53 of it, at least a pixel.
+
+    Example:
+        >>> area_of([0, 0, 10, 10], {"width": 100, "height": 100}), area_of([0, 0, -1, 1], {})
+        (53.0, 1.0)
+    """
+    corners = _corners(box, image)
+    if corners is None:
+        return 1.0
+    x1, y1, x2, y2 = corners[0].tolist()
+    return max((x2 - x1) * (y2 - y1) * 0.53, 1.0)
+
+
+def _corners(box: Any, image: Mapping[str, Any]) -> NDArray[np.float64] | None:
     expect(image, Mapping, "`image` has a width and a height")
     try:
         x, y, w, h = (float(part) for part in box)
@@ -272,7 +298,7 @@ def clipped_box(box: Any, image: Mapping[str, Any]) -> NDArray[np.float32] | Non
     if not np.isfinite([x, y, w, h]).all() or w < 0 or h < 0:
         return None
     limit = np.array([image.get("width", np.inf), image.get("height", np.inf)] * 2) - 1
-    return np.clip([[x, y, x + w, y + h]], 0, limit).astype(np.float32)
+    return np.clip([[x, y, x + w, y + h]], 0, limit)
 
 
 def counted(points: Any) -> int:

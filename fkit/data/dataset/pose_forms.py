@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from fkit.data.dataset.facts import Facts
 from fkit.data.dataset.keypoints import box_of_center
-from fkit.data.dataset.pose import BaseCocoStyleDataset, Row, clipped_box, counted
+from fkit.data.dataset.pose import BaseCocoStyleDataset, Row, area_of, clipped_box, counted
 from fkit.tree.check import expect
 from fkit.tree.error import FkitKeyError, FkitValueError
 from fkit.tree.frozen import frozen
@@ -33,6 +33,8 @@ __all__ = [
 ]
 
 _STEP = 200.0  # pixels of a scale of 1, since MPII
+_BARE = frozenset(("area", "category_id", "crowd_index", "raw_ann_info"))
+_BARER = _BARE | {"segmentation"}
 
 
 @dataclass(frozen=True)
@@ -40,6 +42,7 @@ class CocoWholeBodyDataset(BaseCocoStyleDataset):
     """COCO-WholeBody, 133 keypoints: of the body (17), the feet (6), the face (68), the left and the right hand (21 each)."""
 
     METAINFO: ClassVar[Mapping[str, Any]] = Facts("pose/coco_wholebody")
+    UNSAID: ClassVar[frozenset[str]] = frozenset(("crowd_index",))
     PARTS: ClassVar[tuple[str, ...]] = ("keypoints", "foot_kpts", "face_kpts", "lefthand_kpts", "righthand_kpts")
 
     def parse_data_info(self, raw_data_info: dict[str, Any]) -> Any:
@@ -49,7 +52,8 @@ class CocoWholeBodyDataset(BaseCocoStyleDataset):
         if box is None or points is None:
             return None
         points[..., 2] = points[..., 2] > 0  # how sure a detector was
-        return self.record_of(row, image, box, points)
+        record = self.record_of(row, image, box, points)
+        return {**record, "keypoints_3d": None, "category_id": row.get("category_id", 1)}
 
 
 @dataclass(frozen=True)
@@ -64,6 +68,7 @@ class CocoWholeBodyFaceDataset(BaseCocoStyleDataset):
     """The faces of COCO-WholeBody, 68 keypoints, where they are valid."""
 
     METAINFO: ClassVar[Mapping[str, Any]] = Facts("pose/coco_wholebody_face")
+    UNSAID: ClassVar[frozenset[str]] = _BARER
 
     def parse_data_info(self, raw_data_info: dict[str, Any]) -> Any:
         row, image = raw_data_info["raw_ann_info"], raw_data_info["raw_img_info"]
@@ -77,9 +82,12 @@ class CocoWholeBodyHandDataset(BaseCocoStyleDataset):
     """The hands of COCO-WholeBody, 21 keypoints: an instance a valid hand of people who are no crowd."""
 
     METAINFO: ClassVar[Mapping[str, Any]] = Facts("pose/coco_wholebody_hand")
+    UNSAID: ClassVar[frozenset[str]] = _BARE
 
     def read(self) -> tuple[list[Row], list[Row]]:
+        known = self.metainfo
         hands, images = super().read()
+        vars(self)["metainfo"] = known  # the file's categories are of whole people
         return [{**hand, "id": number} for number, hand in enumerate(hands)], images
 
     def parse_data_info(self, raw_data_info: dict[str, Any]) -> Any:
@@ -97,6 +105,10 @@ class HumanArt21Dataset(BaseCocoStyleDataset):
     """Human-Art with 21 keypoints: COCO's and the middles of fingers and toes."""
 
     METAINFO: ClassVar[Mapping[str, Any]] = Facts("pose/humanart21")
+    UNSAID: ClassVar[frozenset[str]] = frozenset(("area",))
+
+    def record_of(self, row: Row, image: Row, box: Mapping[str, Any], points: NDArray[np.float32]) -> Row:
+        return {**super().record_of(row, image, box, points), "category_id": row.get("category_id", 1)}
 
     def points_of(self, row: Row, numbers: Any) -> NDArray[np.float32] | None:
         return super().points_of(row, row.get("keypoints_21"))
@@ -107,6 +119,7 @@ class JhmdbDataset(BaseCocoStyleDataset):
     """JHMDB, 15 keypoints of people in frames of videos; its files count pixels from 1."""
 
     METAINFO: ClassVar[Mapping[str, Any]] = Facts("pose/jhmdb")
+    UNSAID: ClassVar[frozenset[str]] = frozenset(("crowd_index", "raw_ann_info"))
 
     def box_of(self, row: Row, image: Row) -> dict[str, Any] | None:
         x, y, *size = row["bbox"]
@@ -119,9 +132,10 @@ class JhmdbDataset(BaseCocoStyleDataset):
         return points
 
     def record_of(self, row: Row, image: Row, box: Mapping[str, Any], points: NDArray[np.float32]) -> Row:
-        x1, y1, x2, y2 = box["bbox"][0]
-        counts = {"num_keypoints": counted(points), "area": max((x2 - x1) * (y2 - y1) * 0.53, 1.0)}
-        return {**super().record_of({**row, **counts}, image, box, points), "raw_ann_info": row}
+        x, y, *size = row["bbox"]
+        counts = {"num_keypoints": counted(points), "area": area_of([x - 1, y - 1, *size], image)}
+        record = super().record_of({**row, **counts}, image, box, points)
+        return {**record, "category_id": row.get("category_id", [1])}
 
 
 @dataclass(frozen=True)
@@ -129,14 +143,18 @@ class PanopticHand2DDataset(BaseCocoStyleDataset):
     """CMU Panoptic HandDB, 21 keypoints of hands, and the size of the head by which errors are measured."""
 
     METAINFO: ClassVar[Mapping[str, Any]] = Facts("pose/panoptic_hand2d")
+    UNSAID: ClassVar[frozenset[str]] = _BARE
 
     def record_of(self, row: Row, image: Row, box: Mapping[str, Any], points: NDArray[np.float32]) -> Row:
-        return {**super().record_of(row, image, box, points), "head_size": row["head_size"]}
+        record = super().record_of({**row, "num_keypoints": counted(points)}, image, box, points)
+        return {**record, "head_size": row["head_size"]}
 
 
 @dataclass(frozen=True)
 class _Centred(BaseCocoStyleDataset):
     """Boxes are said by a ``center`` and a ``scale``, of which 1 is 200 pixels."""
+
+    UNSAID: ClassVar[frozenset[str]] = _BARER
 
     def parse_data_info(self, raw_data_info: dict[str, Any]) -> Any:
         row, image = raw_data_info["raw_ann_info"], raw_data_info["raw_img_info"]
@@ -190,6 +208,7 @@ class WFLWDataset(_Centred):
 class _Square(BaseCocoStyleDataset):
     """The box is the whole image, a square of ``SIDE`` pixels."""
 
+    UNSAID: ClassVar[frozenset[str]] = _BARER
     SIDE: ClassVar[int] = 0
 
     def parse_data_info(self, raw_data_info: dict[str, Any]) -> Any:
@@ -204,7 +223,11 @@ class FreiHandDataset(_Square):
     """FreiHAND, 21 keypoints of hands, in images of 224 x 224 pixels."""
 
     METAINFO: ClassVar[Mapping[str, Any]] = Facts("pose/freihand2d")
+    UNSAID: ClassVar[frozenset[str]] = _BARE
     SIDE: ClassVar[int] = 224
+
+    def record_of(self, row: Row, image: Row, box: Mapping[str, Any], points: NDArray[np.float32]) -> Row:
+        return super().record_of({**row, "num_keypoints": counted(points)}, image, box, points)
 
 
 @dataclass(frozen=True)
@@ -261,5 +284,4 @@ def _part(dataset: BaseCocoStyleDataset, row: Row, image: Row, numbers: Any, box
         dataset.box_of(said, image)  # which tells what is wrong
     if corners is None or points is None:
         return None
-    record = dataset.record_of({**said, "num_keypoints": counted(points)}, image, {"bbox": corners}, points)
-    return {**record, "raw_ann_info": row}
+    return dataset.record_of({**said, "num_keypoints": counted(points)}, image, {"bbox": corners}, points)

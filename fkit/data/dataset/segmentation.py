@@ -100,7 +100,7 @@ class BaseSegDataset(BaseDataset):
             raise FkitFileNotFoundError(f"{type(self).__name__}: the folder of images {folder!r} is not there.")
         ends, cut = self.img_suffix, len(self.img_suffix)
         files = list_dir_or_file(folder, False, True, ends, True, backend_args=self.backend_args)
-        return sorted(name[: len(name) - cut] for name in files)
+        return [name[: len(name) - cut] for name in sorted(files)]
 
     def _merged(self, of_file: Mapping[str, Any]) -> Mapping[str, Any]:
         known = super()._merged(of_file)

@@ -105,6 +105,8 @@ def test_detections_in_place_of_boxes(tmp_path: Path):
     ] == (50, 50)
     assert dataset[0]["keypoints"].shape == (1, 17, 2) and dataset[1]["id"] == 1 and file
     assert len(sets.CocoPoseDataset("a.json", filter_cfg={"bbox_score_thr": 0.3}, **given)) == 1
+    whole = {**given, "bbox_file": str(tmp_path / "boxes.json")}  # as released configs say it, with data_root before it
+    assert sets.CocoPoseDataset("a.json", **whole)[1]["bbox"].tolist() == [[0, 0, 5, 5]]
     with pytest.raises(FkitError, match="bbox_file is for data_mode='topdown' and test_mode=True"):
         sets.CocoPoseDataset("a.json", **{**given, "test_mode": False})
     (tmp_path / "boxes.json").write_text(json.dumps([{**found[0], "image_id": 99}]))
@@ -203,7 +205,7 @@ def test_whole_bodies(tmp_path: Path):
     assert (
         len(hands) == 1 and hands[0]["bbox"].tolist() == [[1, 2, 4, 402]] and hands[0]["id"] == 0
     )  # not cut to the image
-    assert hands[0]["num_keypoints"] == 21 and hands[0]["raw_ann_info"]["id"] == 3
+    assert hands[0]["num_keypoints"] == 21 and hands[0]["img_id"] == 4
 
 
 @pytest.mark.parametrize(
@@ -231,12 +233,7 @@ def test_other_forms(tmp_path: Path):
     jhmdb = forms.JhmdbDataset(written(tmp_path, [person(3, 4, 15)]))
     plain = np.array(person(3, 4, 15)["keypoints"]).reshape(15, 3)
     assert jhmdb[0]["bbox"].tolist() == [[9, 19, 39, 79]] and (jhmdb[0]["keypoints"][0] == plain[:, :2] - 1).all()
-    assert float(jhmdb[0]["area"]) == pytest.approx(30 * 60 * 0.53) and jhmdb[0]["raw_ann_info"]["bbox"] == [
-        10,
-        20,
-        30,
-        200,
-    ]
+    assert float(jhmdb[0]["area"]) == pytest.approx(30 * 60 * 0.53)
     art = forms.HumanArt21Dataset(written(tmp_path, [person(3, 4, keypoints_21=person(1, 1, 21)["keypoints"])]))
     assert art[0]["keypoints"].shape == (1, 21, 2)
     hand = forms.PanopticHand2DDataset(written(tmp_path, [person(3, 4, 21, head_size=62.1)]))

@@ -68,7 +68,8 @@ class KeypointConverter(Transform):
             visible = visible[..., 0]
         first, second, there = ([pair[0] for pair in self.pairs], [pair[1] for pair in self.pairs], list(self.places))
         middles = first != second
-        source: Floats = sample.get("keypoints_3d", points)
+        space: Any = sample.get("keypoints_3d")
+        source: Floats = space if isinstance(space, np.ndarray) else points
         taken = 0.5 * (source[:, first] + source[:, second]) if middles else source[:, first]
         seen = visible[:, first] * visible[:, second] if middles else visible[:, first]
         converted = np.zeros((len(source), self.num_keypoints, max(3, source.shape[-1])))
@@ -78,7 +79,7 @@ class KeypointConverter(Transform):
         changes: dict[str, Any] = {
             "flip_indices": self._partners(sample.get("flip_indices")) if middles else sample.get("flip_indices")
         }
-        if "keypoints_3d" in sample:
+        if source is space:
             wanted = sample["target_idx"]
             changes |= {"keypoints_3d": converted, "lifting_target": converted[wanted]}
             changes["lifting_target_visible"] = shown[wanted]
