@@ -22,7 +22,7 @@ class Segmenter(nn.Module):
         ignore_index: the label of pixels that count in no loss.
 
     ``forward(inputs, samples, mode)`` with inputs (N, 3, H, W), H and W multiples of ``2 ** len(widths)``: "tensor" gives logits
-    (N, K, H, W); "loss" a mapping of losses; "predict" ``pred_sem_seg`` (N, H, W).
+    (N, K, H, W); "loss" a mapping of losses; "predict" these as ``seg_logits``, and ``pred_sem_seg`` (N, H, W).
     """
 
     def __init__(self, num_classes=2, widths=(16, 32, 48, 64), ignore_index=255):
@@ -49,7 +49,7 @@ class Segmenter(nn.Module):
         if mode == "tensor":
             return logits
         if mode == "predict":
-            return {"pred_sem_seg": logits.argmax(1)}
+            return {"seg_logits": logits, "pred_sem_seg": logits.argmax(1)}
         labels = samples.targets["gt_sem_seg"]
         return {"loss_ce": F.cross_entropy(logits, labels, ignore_index=self.ignore_index)}
 

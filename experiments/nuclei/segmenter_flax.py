@@ -52,7 +52,7 @@ class Segmenter(nn.Module):
         if mode == "tensor":
             return jnp.moveaxis(logits, -1, 1)
         if mode == "predict":
-            return {"pred_sem_seg": logits.argmax(-1)}
+            return {"seg_logits": jnp.moveaxis(logits, -1, 1), "pred_sem_seg": logits.argmax(-1)}
         labels = samples.targets["gt_sem_seg"]
         real = labels != self.ignore_index
         log_p = nn.log_softmax(logits)

@@ -7,6 +7,7 @@ uint32) as int32 of the same bits, Python as an int below 2**32; `Words` is whic
 """
 
 from collections.abc import Sequence
+from contextlib import AbstractContextManager, nullcontext
 from typing import Any, Protocol
 
 import numpy as np
@@ -118,6 +119,26 @@ class Ops(WordOps, Protocol):
         torch's ``interpolate`` with ``align_corners=False``."""
         ...
 
+    def flipped(self, a: Any, axes: Sequence[int]) -> Any:
+        """An array in the reverse order along some axes."""
+        ...
+
+    def softmax(self, a: Any, axis: int) -> Any:
+        """``exp(a)`` over its sum along an axis."""
+        ...
+
+    def sigmoid(self, a: Any) -> Any:
+        """``1 / (1 + exp(-a))``."""
+        ...
+
+    def argmax(self, a: Any, axis: int) -> Any:
+        """Where along an axis the greatest is, the first of equal ones; whole numbers."""
+        ...
+
+    def width(self, arrays: Sequence[Any]) -> AbstractContextManager[Any]:
+        """The context in which what is computed of arrays keeps their precision: JAX makes float32 of float64 outside."""
+        ...
+
 
 class Host:
     """Python ints: the keys of a run, before any array exists."""
@@ -218,6 +239,23 @@ class Numpy:
     def resized(self, images: Any, size: tuple[int, int]) -> Any:
         rows, columns = (_linear(images.shape[2 + axis], size[axis], images.dtype) for axis in (0, 1))
         return rows @ images @ columns.T
+
+    def flipped(self, a: Any, axes: Sequence[int]) -> Any:
+        return np.flip(a, tuple(axes))
+
+    def softmax(self, a: Any, axis: int) -> Any:
+        raised = np.exp(a - a.max(axis, keepdims=True))
+        return raised / raised.sum(axis, keepdims=True)
+
+    def sigmoid(self, a: Any) -> Any:
+        small = np.exp(-np.abs(a))  # no number is too great for it
+        return np.where(a >= 0, 1, small) / (1 + small)
+
+    def argmax(self, a: Any, axis: int) -> Any:
+        return a.argmax(axis)
+
+    def width(self, arrays: Sequence[Any]) -> AbstractContextManager[Any]:
+        return nullcontext()
 
 
 def _linear(length: int, new: int, dtype: Any) -> Any:

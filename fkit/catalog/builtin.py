@@ -40,6 +40,13 @@ _MODELS_JAX = (
     ("models", "ResNet_CIFAR", "fkit.zoo.flax.resnet:ResNetCifar", "jax", None),
 )  # fmt: skip
 
+_MERGERS = (
+    ("models", "AverageClsScoreTTA", "fkit.training.merge:AverageClsScoreTTA", None, None),
+    ("models", "BaseTTAModel", "fkit.training.merge:BaseTTAModel", None, None),
+    ("models", "DetTTAModel", "fkit.training.merge:DetTTAModel", None, None),
+    ("models", "SegTTAModel", "fkit.training.merge:SegTTAModel", None, None),
+)
+
 _HOOKS = (
     ("hooks", "CheckpointHook", "fkit.run.hook.checkpoint:CheckpointHook", None, None),
     ("hooks", "DistEvalHook", "fkit.run.hook.evaluation:DistEvalHook", None, None),
@@ -53,6 +60,7 @@ _HOOKS = (
     ("hooks", "IterTimerHook", "fkit.run.hook.timer:IterTimerHook", None, None),
     ("hooks", "LoggerHook", "fkit.run.hook.log:LoggerHook", None, None),
     ("hooks", "ParamSchedulerHook", "fkit.run.hook.schedule:ParamSchedulerHook", None, None),
+    ("hooks", "PrepareTTAHook", "fkit.run.hook.tta:PrepareTTAHook", None, None),
     ("hooks", "RuntimeInfoHook", "fkit.run.hook.log:RuntimeInfoHook", None, None),
     ("hooks", "TextLoggerHook", "fkit.run.hook.text:TextLoggerHook", None, None),
     ("log_processors", "LogProcessor", "fkit.run.hook.processor:LogProcessor", None, None),
@@ -238,7 +246,7 @@ _FILES = (
 )  # fmt: skip
 
 _ROWS: tuple[tuple[str, str, str, str | None, str | None], ...] = (
-    *_MODELS_TORCH, *_MODELS_JAX, *_HOOKS, *_OTHER_HOOKS, *_CONSTRUCTORS, *_SCHEDULES, *_DATA, *_GEOMETRY, *DATASETS, *LOADING, *OWN, *TORCHVISION,
+    *_MODELS_TORCH, *_MODELS_JAX, *_MERGERS, *_HOOKS, *_OTHER_HOOKS, *_CONSTRUCTORS, *_SCHEDULES, *_DATA, *_GEOMETRY, *DATASETS, *LOADING, *OWN, *TORCHVISION,
     *MIXING, *METRICS, *_FILES,
     *_WRITERS,
     *POSE,

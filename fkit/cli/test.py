@@ -37,12 +37,19 @@ def add(commands: Any) -> None:
             "fkit test configs/digits/convnet.py work_dirs/convnet --out scores.json",
             ("fkit test cfg.py work_dirs/cfg --predictions said.jsonl", "keep what is predicted"),
             ("fkit test cfg.py --from said.jsonl --eval bbox segm", "score them, by other measures"),
+            ("fkit test segment.py work_dirs/segment --tta", "of images flipped and in several sizes"),
         ],
     )
     add_config(command)
     command.add_argument("checkpoint", metavar="CHECKPOINT", nargs="?", help=_CHECKPOINT)
     add_place(command)
     add_weights(command)
+    command.add_argument(
+        "--tta",
+        action="store_true",
+        help="test-time augmentation: predict each image in the views of the config's tta_pipeline (flipped, in several "
+        "sizes), which its tta_model merges",
+    )
     command.add_argument("--out", metavar="FILE", help="write the scores as JSON")
     command.add_argument(
         "--predictions", metavar="FILE", help="write what is predicted, a line of JSON a sample (.jsonl)"
@@ -68,7 +75,12 @@ def _run(arguments: argparse.Namespace) -> int:
         if address is None:
             scores = dict(score_predictions(cfg, arguments.source, registry, screen, measures=measures))
         else:
-            options: Any = {"weights": arguments.weights, "predictions": kept, "measures": measures}
+            options: Any = {
+                "weights": arguments.weights,
+                "predictions": kept,
+                "measures": measures,
+                "tta": arguments.tta,
+            }
             scores = dict(score(cfg, address, registry, screen, **options).metrics)
     finally:
         screen.close()

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from fkit.structures.batch import Batch
 from fkit.structures.instance import bucket
+from fkit.structures.views import Views
 from fkit.tree.check import check_fields, expect, expect_number
 from fkit.tree.error import FkitKeyError, FkitTypeError, FkitValueError, quoted
 from fkit.tree.frozen import frozen
@@ -77,6 +78,8 @@ class Collate:
         packed = [_packed(sample) for sample in samples]
         if not packed:
             raise FkitValueError("a batch of no samples cannot be made.")
+        if not all("inputs" in sample for sample in packed):
+            return self._several(packed)
         metas = tuple(frozen(sample.get("meta", {})) for sample in packed)
         images = [sample["inputs"] for sample in packed]
         targets = [sample.get("targets", {}) for sample in packed]
@@ -90,6 +93,17 @@ class Collate:
             inputs = _stacked(images, "inputs", metas, whole, self.pad_value)
         grouped, valid = self._targets(targets, metas, sizes, None if sizes is None else inputs.shape[-2:])
         return Batch(inputs, grouped, frozen(valid), metas)
+
+    def _several(self, samples: list[Mapping[str, Any]]) -> Batch:
+        """Samples of several views each (TestTimeAug): a batch of each view, padded by itself."""
+        rows = [(sample,) if "inputs" in sample else sample["views"] for sample in samples]
+        for row in rows:
+            expect(row, (list, tuple), "a sample's 'views' are samples, as TestTimeAug gives them")
+        counts = sorted({len(row) for row in rows})
+        if len(counts) > 1 or 0 in counts:
+            raise FkitValueError(f"samples of one batch have as many views each, and at least one, not {counts}.")
+        batches = [self(row) for row in zip(*rows, strict=True)]
+        return Views.of(batches) if len(batches) > 1 else batches[0]
 
     def _targets(
         self, targets: list[Mapping[str, Any]], metas: _Metas, sizes: Any, whole: Any
@@ -272,13 +286,7 @@ def _same_keys(mappings: Sequence[Mapping[str, Any]], name: str, metas: _Metas) 
 def _packed(sample: Any) -> Mapping[str, Any]:
     if isinstance(sample, Mapping):
         fields = cast("Mapping[str, Any]", sample)
-        if "views" in fields and "inputs" not in fields:
-            raise FkitValueError(
-                f"a sample is {len(fields['views'])} views of one image (TestTimeAug), and nothing here merges what a model says"
-                " of them.",
-                repair="Give the pipeline one size and no flip, or call it yourself: dataset.pipeline(dataset[0])['views'].",
-            )
-        if "inputs" not in fields:
+        if "inputs" not in fields and "views" not in fields:
             raise FkitKeyError(
                 "a sample has no 'inputs'.",
                 value="inputs",

@@ -2,7 +2,7 @@
 
 import warnings
 from collections.abc import Callable, Generator, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any, NamedTuple, Protocol
 
@@ -209,7 +209,7 @@ def _marked(batch: Batch, skipped: Mapping[int, tuple[str, ...]]) -> Batch:
     for at, words in skipped.items():
         if words:
             metas[at] = frozendict({**metas[at], "skipped": words})
-    return Batch(batch.inputs, batch.targets, batch.valid, tuple(metas))
+    return replace(batch, meta=tuple(metas))
 
 
 def counted(batches: Iterator[Batch], length: int, name: str) -> Generator[Batch]:

@@ -20,6 +20,7 @@ from fkit.edge.signal import ending
 from fkit.edge.thread import chosen, threads
 from fkit.fileio.weights import read_content
 from fkit.recipe.settings import Settings, read
+from fkit.recipe.vocabulary import name_of
 from fkit.run.effect import (
     CopyLogs,
     DrawCurves,
@@ -47,7 +48,12 @@ __all__ = ["Sheet", "found_at", "load_state", "score", "test_config", "validate_
 
 
 def test_config(
-    cfg: Config, checkpoint: str | Path, registry: Registry | None = None, *, allow: str | Iterable[str] = ()
+    cfg: Config,
+    checkpoint: str | Path,
+    registry: Registry | None = None,
+    *,
+    allow: str | Iterable[str] = (),
+    tta: bool = False,
 ) -> Mapping[str, float]:
     """Score a checkpoint on a config's test data: ``fkit test``, as a call.
 
@@ -56,6 +62,7 @@ def test_config(
         checkpoint: a step_... folder, ``latest``, or a work folder; a .pth or .safetensors, or an address.
         registry: where the config's parts come from; by default the built-in one.
         allow: modules that the config may import and name: see `fkit.catalog.allow`.
+        tta: test-time augmentation: each image is predicted in the views of ``tta_pipeline``, which ``tta_model`` merges.
 
     Returns:
         {metric: score}.
@@ -67,7 +74,7 @@ def test_config(
 
         fkit.test_config(fkit.load_config("configs/digits/mlp.py"), "work_dirs/mlp")["accuracy/top1"]
     """
-    return score(cfg, checkpoint, registry, Screen(), allow=allow).metrics
+    return score(cfg, checkpoint, registry, Screen(), allow=allow, tta=tta).metrics
 
 
 def validate_config(
@@ -88,11 +95,12 @@ def score(
     weights: str | None = None,
     predictions: Path | None = None,
     measures: Sequence[str] = (),
+    tta: bool = False,
 ) -> RunState:
     """`test_config` or `validate_config`, with its screen.
 
     Args:
-        cfg, checkpoint, registry, allow: as of `test_config`.
+        cfg, checkpoint, registry, allow, tta: as of `test_config`.
         screen: what a person watches; closed at the end.
         part: "test" or "val".
         weights: "own" or "ema", of a checkpoint that has both; None: those with which the run validated.
@@ -107,7 +115,7 @@ def score(
     repeat(settings)
     count = threads(settings)
     open_files(settings)
-    made = plan(cfg, registry, allow=allow, part=part)
+    made = plan(cfg, registry, allow=allow, part=part, tta=tta)
     if made.evaluator is not None:
         made = replace(made, evaluator=made.evaluator.measuring(measures))
     if predictions is not None:
@@ -119,6 +127,9 @@ def score(
     for kind, name in whose.items():
         if name != part:
             screen.say(f"the config has no {part}_{kind}: {name}_{kind} is taken")
+    if tta:
+        merger = name_of(settings.tree["tta_model"]["type"])
+        screen.say(f"each image is predicted in the views of tta_pipeline, merged by {merger}")
     if words:
         screen.say(words)
     sheet = Sheet(_folder(settings, found, part), made, screen=screen)

@@ -16,10 +16,12 @@ from fkit.recipe.part import Part
 from fkit.recipe.settings import Settings, line_of, missing, read
 from fkit.recipe.source import build_part, evaluator_of, registry_of, said_at, source_of
 from fkit.recipe.spec import spec_of
+from fkit.recipe.tta import augmented, merge_of
 from fkit.recipe.vocabulary import name_of, unsupported
 from fkit.run.course import Course
 from fkit.run.hook.hook import Handler, Hook, ask, handlers
 from fkit.run.lineup import hooks_of, wrapping
+from fkit.run.runner import runner_of
 from fkit.run.scoring import Scoring
 from fkit.training.backend import Backend
 from fkit.training.group import remarks
@@ -27,8 +29,9 @@ from fkit.training.phase import origins, parts_of
 from fkit.training.program import Program
 from fkit.training.spec import Spec
 from fkit.training.state import Hyperparams
-from fkit.tree.check import expect, expect_call
-from fkit.tree.contract import Contract, expect_contract, expect_fit, title
+from fkit.training.tta import with_tta
+from fkit.tree.check import expect
+from fkit.tree.contract import Contract, expect_contract
 from fkit.tree.error import FkitError, FkitKeyError, FkitTypeError, FkitValueError, quoted
 from fkit.tree.frozen import frozen
 
@@ -110,11 +113,14 @@ def plan(
     donate: bool = True,
     allow: str | Iterable[str] = (),
     part: str = "train",
+    tta: bool = False,
 ) -> Plan:
     """All that a config says of a run, checked: program, hooks, loop, schedules, evaluator.
 
     Args:
         part: "train"; or "val" or "test", for `fkit.validate` and `fkit.test`: the config need not say how to train then.
+        tta: test-time augmentation: the held-out data are read by ``tta_pipeline``, and what is predicted of an image's views is
+            merged by ``tta_model``.
         cfg, registry, backend, donate, allow: as those of `program`.
 
     Raises:
@@ -122,12 +128,16 @@ def plan(
             its dataloader or evaluator.
     """
     check(part, choice("train", "val", "test"), lead="plan(cfg, part=...): ")
+    expect(tta, bool, "plan(cfg, tta=...) is True or False")
+    if tta and part == "train":
+        raise FkitValueError("plan(cfg, tta=True): test-time augmentation is of part='test' or 'val'.")
     settings = read(cfg)
     unsupported(settings.tree)
     if part == "train":
         _check_training(settings)
     else:
-        held_out(settings, part, "dataloader")
+        whose = held_out(settings, part, "dataloader")
+        settings = augmented(settings, whose) if tta else settings
     reg = registry_of(settings, registry, allow)
     name = settings.backend if backend is None else backend
     room, course, trains = _room(name, settings), course_of(settings, reg, part), part == "train"
@@ -136,12 +146,14 @@ def plan(
     functions = _program(room, spec, settings)
     hooks = hooks_of(settings, reg, name, course, partial(_started, functions), room.host, part)
     functions = _wrapped(functions, hooks, settings)
+    if tta:
+        functions = with_tta(functions, None, merge_of(settings, reg, name))
     evaluator = evaluator_of(settings, reg, "val" if part == "train" else held_out(settings, part, "evaluator"))
     noted = replace(settings, notes=(*settings.notes, *remarks(functions)))
     return Plan(
         cfg, noted, reg, name, room, functions, hooks, handlers(hooks), course, evaluator, settings.seed or 0,
         _writers(settings, reg), part, _scoring(settings, reg, part),
-        _runner(settings, reg),
+        runner_of(settings, reg),
     )  # fmt: skip
 
 
@@ -363,31 +375,6 @@ def _scoring(settings: Settings, registry: Registry, part: str) -> Scoring:
     scoring = build_part(Part(path, node), settings, registry, "loops")
     _expect_made(scoring, Scoring, path, settings, "fkit.run.scoring.Scoring shows one of one's own")
     return scoring
-
-
-_RUNNER = """A runner is a function (plan, run, data, inbox) that yields (run, effects), as fkit.train does. For example:
-    def my_runner(plan, run, data, inbox):
-        for run, effects in fkit.run.loop.standard(plan, run, data, inbox):
-            yield run, (*effects, WriteText(f"step {run.iteration}"))"""
-
-
-def _runner(settings: Settings, registry: Registry) -> Callable[..., Any] | None:
-    """What ``runner_type`` names; None where it names none."""
-    node = settings.tree.get("runner_type")
-    if node is None:
-        return None
-    kind, options = (node.get("type"), dict(node)) if isinstance(node, Mapping) else (node, {})
-    options.pop("type", None)
-    try:
-        named = isinstance(kind, str)
-        maker: Any = registry.find("runners", kind, settings.default_scope).recipe.call if named else kind
-        expect_call(maker, "runner_type is the name of a runner, or a function")
-        function = partial(maker, **options)
-        word = str(kind) if named else title(kind)
-        expect_fit(function, word, "plan, run, data, inbox", f"{word} is no runner: its", _RUNNER)
-    except FkitError as error:
-        raise said_at(error, "runner_type", settings) from error.__cause__
-    return function
 
 
 def _expect_made(value: Any, kind: type, path: str, settings: Settings, repair: str) -> None:

@@ -9,8 +9,10 @@ from numpy.typing import NDArray
 from fkit.array.random import seed_of
 from fkit.array.room import open as open_room
 from fkit.structures.batch import Batch
+from fkit.structures.views import Views
 from fkit.training.initialise import initial
 from fkit.training.inventory import Inventory
+from fkit.training.merge import Merged, merged
 from fkit.training.phase import Part, check_transforms, first_slots
 from fkit.training.spec import Spec
 from fkit.training.state import Arrays, Hyperparams, TrainState
@@ -38,7 +40,8 @@ class Program(NamedTuple):
             are lazy 0-d arrays: every loss, and "loss", the sum that was differentiated; with several phases,
             ``phase/loss`` for each. Where a backend compiles it, it has ``followed_by``: see `fkit.training.follower`.
         loss: ``(state, batch, key, train=False) -> (losses, buffers)``; no update. Key: two words.
-        predict: ``(state, batch) -> outputs``, mode="predict".
+        predict: ``(state, batch) -> outputs``, mode="predict"; of a batch of views (TestTimeAug), merged: see
+            `fkit.training.tta.with_tta`.
         collect: ``(state) -> {path: host array}``, whole, in torch's names and layout; a copy.
         restore: ``(arrays) -> state``, the inverse of ``collect``; without optimizer state, that begins. FkitError where an array is missing, unknown, or of
             another shape than the model's.
@@ -127,6 +130,9 @@ def assemble(backend: str, spec: Spec, pieces: Pieces) -> Program:
         return open_room(to).program(spec).restore(collect(state))
 
     def predict(state: TrainState, batch: Batch) -> Any:
+        if isinstance(batch, Views):
+            outputs = [predict(state, view) for view in batch.views]
+            return merged(open_room(backend).ops, Merged().merge, outputs, batch.views)
         outputs = pieces.predict(state, batch)
         if outputs is None:
             raise FkitTypeError(

@@ -7,6 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fkit.structures.batch import Batch
+from fkit.structures.views import Views
 from fkit.tree.check import expect
 from fkit.tree.error import FkitRuntimeError, FkitTypeError, FkitValueError, quoted
 
@@ -120,6 +121,11 @@ def check_call(state: Any, batch: Any) -> None:
         )
     if type(batch) is not Batch:
         expect(batch, Batch, "`batch` is a Batch", "Batch(inputs, {'gt_label': labels}) makes one.")
+        if isinstance(batch, Views):
+            raise FkitValueError(
+                f"a batch of {len(batch.views)} views of each image (TestTimeAug) is there to be predicted: no loss is had of it.",
+                repair="Take TestTimeAug out of the pipeline of the data that give losses.",
+            )
 
 
 def check_key(key: Any) -> None:

@@ -15,6 +15,7 @@ from fkit.data.transform.segmentation.formatting import PackSegInputs
 from fkit.data.transform.transform import Transform
 from fkit.data.transform.views import TestTimeAug
 from fkit.structures.mask import BitmapMasks
+from fkit.structures.views import views_of
 from fkit.tree.error import FkitKeyError, FkitTypeError, FkitValueError
 
 IMG = np.arange(240, dtype=np.uint8).reshape(8, 10, 3)
@@ -107,8 +108,10 @@ def test_each_view_takes_one_of_each_list() -> None:
     views = several({"img": np.ones((2, 2, 3))})["views"]
     assert [int(view["inputs"].max()) for view in views] == [10, 100, 1000, 20, 200, 2000]
     assert not several.random and len(several.branches) == 6
-    with pytest.raises(FkitValueError, match=r"6 views of one image .* nothing here merges"):
-        collate([several({"img": np.ones((2, 2, 3))})])
+    batch = collate([several({"img": np.ones((2, 2, 3))})] * 2)
+    assert [view.inputs.shape for view in views_of(batch)] == [(2, 3, 2, 2)] * 6
+    with pytest.raises(FkitValueError, match=r"as many views each, and at least one, not \[1, 6\]"):
+        collate([several({"img": np.ones((2, 2, 3))}), {"inputs": np.ones((3, 2, 2))}])
     with pytest.raises(FkitValueError, match="a test image keeps all of its views"):
         TestTimeAug([[Nothing()]])({"img": IMG})
     with pytest.raises(FkitValueError, match="there would be no view"):

@@ -10,6 +10,7 @@ import numpy as np
 from fkit.data.ahead import ahead
 from fkit.data.label import LabelRange, check_targets
 from fkit.structures.batch import Batch
+from fkit.structures.views import Views
 from fkit.tree.frozen import EMPTY
 
 __all__ = ["sent"]
@@ -39,6 +40,8 @@ def sent(
     (default,) = jnp.zeros(()).devices()  # the caller's, not the thread's
 
     def put(batch: Batch) -> Batch:
+        if isinstance(batch, Views):
+            return Views.of(map(put, batch.views))
         check_targets(labels, batch.targets, batch.valid)
         leaves, structure = jax.tree.flatten((batch.inputs, batch.targets, batch.valid))
         places = [place for place, leaf in enumerate(leaves) if _travels(leaf)]

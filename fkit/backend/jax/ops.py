@@ -1,7 +1,7 @@
 """jax.numpy's instance of the protocol `fkit.array.ops.Ops`; words are uint32."""
 
 from collections.abc import Sequence
-from contextlib import nullcontext
+from contextlib import AbstractContextManager, nullcontext
 from typing import Any
 
 import jax
@@ -73,8 +73,7 @@ class JaxOps:
     def mixed(self, arrays: Sequence[Any], others: Sequence[Any], weight: Any, reuse: bool = False) -> list[Any]:
         if isinstance(weight, Tracer):
             return _mix(arrays, others, weight)
-        wide = any(array.dtype == jnp.float64 for array in arrays)
-        with jax.enable_x64(True) if wide else nullcontext():  # a float64 program's arrays stay what they are
+        with self.width(arrays):  # a float64 program's arrays stay what they are
             return (_mixed_in if reuse else _mixed)(list(arrays), list(others), weight)
 
     def zeros(self, arrays: Sequence[Any]) -> list[Any]:
@@ -93,6 +92,22 @@ class JaxOps:
 
     def resized(self, images: Any, size: tuple[int, int]) -> Any:
         return jax.image.resize(images, (*images.shape[:2], *size), "linear", antialias=False)
+
+    def flipped(self, a: Any, axes: Sequence[int]) -> Any:
+        return jnp.flip(a, tuple(axes))
+
+    def softmax(self, a: Any, axis: int) -> Any:
+        return jax.nn.softmax(a, axis)
+
+    def sigmoid(self, a: Any) -> Any:
+        return jax.nn.sigmoid(a)
+
+    def argmax(self, a: Any, axis: int) -> Any:
+        return jnp.argmax(a, axis)
+
+    def width(self, arrays: Sequence[Any]) -> AbstractContextManager[Any]:
+        wide = any(array.dtype == jnp.float64 for array in arrays)
+        return jax.enable_x64(True) if wide else nullcontext()
 
 
 def _mix(arrays: Sequence[Any], others: Sequence[Any], weight: Any) -> list[Any]:

@@ -12,6 +12,7 @@ from fkit.backend.torch.interop import tensor_of, walk
 from fkit.data.ahead import ahead
 from fkit.data.label import LabelRange, check_targets
 from fkit.structures.batch import Batch, Samples
+from fkit.structures.views import Views
 from fkit.tree.frozen import EMPTY
 
 __all__ = ["Feed", "fed"]
@@ -95,6 +96,9 @@ def fed(batches: Iterator[Batch], feed: Feed, labels: Mapping[str, LabelRange] =
     stream = torch.cuda.Stream(device)
 
     def put(batch: Batch) -> tuple[Batch, Any]:
+        if isinstance(batch, Views):
+            views = [put(view) for view in batch.views]  # the last event comes after the others, on one stream
+            return Views.of(view for view, _ in views), views[-1][1]
         check_targets(labels, batch.targets, batch.valid)
         with torch.cuda.device(device), torch.cuda.stream(stream):
             inputs, samples = feed(batch)
@@ -114,5 +118,6 @@ def _lend(batch: Batch, stream: torch.cuda.Stream) -> None:
         tensor.record_stream(stream)
         return tensor
 
-    for tree in (batch.inputs, batch.targets, batch.valid):
-        walk(tree, record)
+    for view in batch.views if isinstance(batch, Views) else (batch,):
+        for tree in (view.inputs, view.targets, view.valid):
+            walk(tree, record)

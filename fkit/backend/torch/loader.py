@@ -25,6 +25,7 @@ from fkit.backend.torch.interop import walk
 from fkit.data.memory import keep_memory
 from fkit.edge.output import Screened
 from fkit.structures.batch import Batch
+from fkit.structures.views import Views, views_of
 from fkit.tree.error import FkitError, FkitValueError, RunError
 
 __all__ = ["workers"]
@@ -56,7 +57,7 @@ class _Made(Dataset[Any]):
     def __getitem__(self, job: Any) -> Any:
         try:
             batch = self.make(job)
-            return batch.meta, _fields(batch, _share)
+            return [(view.meta, _fields(view, _share)) for view in views_of(batch)]
         except Exception as error:
             known = error if isinstance(error, FkitError) else None
             return _Failure(known, f"{type(error).__name__}: {error}", traceback.format_exc())
@@ -151,8 +152,8 @@ def _remote(
                 ) from error
             if isinstance(batch, _Failure):
                 raise batch.error if batch.error is not None else _told(batch)
-            meta, (inputs, targets, valid) = batch
-            yield Batch(walk(inputs, _plain), walk(targets, _plain), walk(valid, _plain), meta)
+            views = [Batch(*(walk(part, _plain) for part in fields), meta=meta) for meta, fields in batch]
+            yield Views.of(views) if len(views) > 1 else views[0]
     finally:
         if not ending() and last.still_active():  # else the process is at its end, and so are the workers
             last.cancel()

@@ -1,6 +1,7 @@
 """The array operations of `fkit.array.ops`, on torch tensors."""
 
 from collections.abc import Sequence
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from math import prod
 from typing import Any
@@ -111,3 +112,18 @@ class Torch:
 
     def resized(self, images: Any, size: tuple[int, int]) -> Any:
         return torch.nn.functional.interpolate(images, size=size, mode="bilinear", align_corners=False)
+
+    def flipped(self, a: Any, axes: Sequence[int]) -> Any:
+        return torch.flip(a, tuple(axes))
+
+    def softmax(self, a: Any, axis: int) -> Any:
+        return torch.softmax(a, axis)
+
+    def sigmoid(self, a: Any) -> Any:
+        return torch.sigmoid(a)
+
+    def argmax(self, a: Any, axis: int) -> Any:
+        return torch.argmax(a, axis)
+
+    def width(self, arrays: Sequence[Any]) -> AbstractContextManager[Any]:
+        return nullcontext()
