@@ -102,6 +102,7 @@ def _expect_one(arguments: argparse.Namespace) -> None:
         "CHECKPOINT": arguments.checkpoint,
         "--weights": arguments.weights,
         "--predictions": arguments.predictions,
+        "--tta": "--tta" if arguments.tta else None,
     }
     for name, value in others.items():
         if value is not None:

@@ -156,7 +156,7 @@ def _matched(
     """Each batch with what the file says of its samples; that it says of no others is looked at last."""
     used: set[Any] = set()
     count = 0
-    for number, batch in one_pass(source, "batch"):
+    for number, batch, _ in one_pass(source, "batch"):
         ids = sample_ids(batch, count)
         rows: list[Mapping[str, Any]] = []
         for at, idx in enumerate(ids.tolist()):
