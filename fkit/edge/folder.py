@@ -33,7 +33,7 @@ FREE = (
 
 _FOLDER = "`folder` is the path of a work folder"
 _NAMES = frozenset(
-    ("config.py", "metrics.jsonl", "log.txt", "curves.png", "checkpoints", "vis", "vis_data")
+    ("config.py", "metrics.jsonl", "log.txt", "curves.png", "confusion_matrix.png", "checkpoints", "vis", "vis_data")
 )  # that a run writes
 _ENDS = (".pth", ".pt", ".safetensors")
 _LOADER = ("num_workers", "prefetch_factor", "persistent_workers", "pin_memory")

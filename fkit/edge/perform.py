@@ -23,6 +23,7 @@ from fkit.run.effect import (
     CopyLogs,
     DeleteCheckpoint,
     DrawCurves,
+    DrawMatrix,
     EmptyCache,
     ExportWeights,
     Fail,
@@ -45,7 +46,7 @@ from fkit.tree.contract import expect_fit, title
 from fkit.tree.error import FkitError, FkitTypeError, FkitValueError
 from fkit.tree.name import open_name
 
-__all__ = ["PERFORMERS", "Edge"]
+__all__ = ["PERFORMERS", "Edge", "matrix_name"]
 
 PERFORMERS = "performers"
 """The kind under which a registry has the functions that perform effects of one's own, by the name of their class."""
@@ -112,6 +113,7 @@ class Edge:
             DeleteCheckpoint: lambda effect, run: self._keeper.delete(effect),
             ExportWeights: lambda effect, run: self._keeper.export(effect),
             DrawCurves: self._draw,
+            DrawMatrix: self._matrix,
             WriteConfig: self._config,
             WriteStatus: self._stand,
             Fail: self._fail,
@@ -308,6 +310,24 @@ class Edge:
             curves = open_name("fkit.visualize.curves:curves")  # matplotlib takes half a second: at the end only
             title = f"{printable(self.folder.name)} · {self.plan.backend} · seed {self.plan.seed}"
             self.files.replace(self.folder / "curves.png", png(curves(rows, title)))
+
+    def _matrix(self, effect: DrawMatrix, run: RunState) -> None:
+        draw = open_name("fkit.visualize.confusion:confusion")
+        image = draw(effect.matrix, effect.classes, f"{printable(self.folder.name)} · {effect.name.replace('_', ' ')}")
+        self.files.make_folder(self.folder)
+        self.files.replace(self.folder / matrix_name(effect.name), png(image))
+        self._writers.image(effect.name, image, effect.step)
+
+
+def matrix_name(name: str) -> str:
+    """The name of the picture of a confusion matrix in a work folder.
+
+    Example:
+        >>> matrix_name("confusion_matrix"), matrix_name("a/b")
+        ('confusion_matrix.png', 'a_b.png')
+    """
+    expect(name, str, "`name` is that of a metric")
+    return picture_place(name.replace("/", "_"), 0).name.removesuffix("_0.png") + ".png"
 
 
 def _names(registry: Any) -> tuple[str, ...]:

@@ -12,7 +12,7 @@ from fkit.config.config import Config
 from fkit.edge.checkpoint import Found, locate, read_checkpoint
 from fkit.edge.folder import is_file
 from fkit.edge.limit import open_files
-from fkit.edge.perform import Edge
+from fkit.edge.perform import Edge, matrix_name
 from fkit.edge.predictions import Target, keeping
 from fkit.edge.progress import Screen
 from fkit.edge.repeat import repeat, telling
@@ -24,6 +24,7 @@ from fkit.recipe.vocabulary import name_of
 from fkit.run.effect import (
     CopyLogs,
     DrawCurves,
+    DrawMatrix,
     Fail,
     WriteConfig,
     WritePredictions,
@@ -210,7 +211,11 @@ class Sheet(Edge):
     def __init__(self, folder: Path, plan: Plan, screen: Screen | None = None) -> None:
         super().__init__(folder, plan, {}, screen=screen)
         silent = (CopyLogs, WriteConfig, WriteScalars, WriteStatus, WriteTags, DrawCurves, Fail)
-        self._performers |= {WriteText: self._shown, **{kind: self._nothing for kind in silent}}
+        self._performers |= {
+            WriteText: self._shown,
+            DrawMatrix: self._counted,
+            **{kind: self._nothing for kind in silent},
+        }
 
     def keep(self, target: Target) -> None:
         """Write what is predicted into a file."""
@@ -219,6 +224,10 @@ class Sheet(Edge):
     def _shown(self, effect: WriteText, run: RunState) -> None:
         if self.screen is not None:
             self.screen.say(effect.text, effect.level)
+
+    def _counted(self, effect: DrawMatrix, run: RunState) -> None:
+        self._matrix(effect, run)
+        self._shown(WriteText(f"{self.folder / matrix_name(effect.name)}: which class is taken for which"), run)
 
     def _nothing(self, effect: Any, run: RunState) -> None:
         """The scores, and an error, are what the caller gets."""

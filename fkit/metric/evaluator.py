@@ -151,6 +151,28 @@ class Evaluator:
         """The state that has seen what both saw."""
         return tuple(metric.merge(x, y) for metric, x, y in zip(self.metrics, a, b, strict=True))
 
+    def matrices(self, state: tuple[Any, ...]) -> tuple[tuple[str, NDArray[Any], tuple[str, ...] | None], ...]:
+        """What the metrics with a method ``matrix`` counted, for a picture: (name, (K, K) true by predicted, names of classes).
+
+        Example:
+            >>> from fkit.metric.classification import ConfusionMatrix
+            >>> evaluator = Evaluator((ConfusionMatrix(num_classes=2),))
+            >>> state = evaluator.observe(evaluator.empty(), {"pred_label": [1]}, {"gt_label": [0]}, [0])
+            >>> [(name, matrix.tolist(), classes) for name, matrix, classes in evaluator.matrices(state)]
+            [('confusion_matrix', [[0, 1], [0, 0]], None)]
+        """
+        rows: list[tuple[str, NDArray[Any], tuple[str, ...] | None]] = []
+        for metric, one, name in zip(self.metrics, state, self._titles(), strict=True):
+            count: Any = getattr(metric, "matrix", None)
+            if callable(count):
+                matrix: NDArray[Any] = np.asarray(count(one))
+                classes: Any = getattr(metric, "classes", None)
+                rows.append((name, matrix, classes if classes is not None and len(classes) == len(matrix) else None))
+        return tuple(rows)
+
+    def _titles(self) -> tuple[str, ...]:
+        return tuple(str(getattr(metric, "title", "")) or title(metric) for metric in self.metrics)
+
     def compute(self, state: tuple[Any, ...]) -> dict[str, float]:
         """All numbers by name.
 
@@ -218,6 +240,9 @@ class MultiDatasetsEvaluator(Evaluator):
             mine = [sample for sample, place in zip(several, places, strict=True) if place == at]
             states.append(metric.observe(one, mine, {}, [row["sample_idx"] for row in mine]) if mine else one)
         return tuple(states)
+
+    def _titles(self) -> tuple[str, ...]:
+        return tuple(f"{prefix} {name}" for prefix, name in zip(self.dataset_prefixes, super()._titles(), strict=True))
 
     def compute(self, state: tuple[Any, ...]) -> dict[str, float]:
         scores: dict[str, float] = {}

@@ -10,6 +10,7 @@ __all__ = [
     "CopyLogs",
     "DeleteCheckpoint",
     "DrawCurves",
+    "DrawMatrix",
     "Effect",
     "EmptyCache",
     "ExportWeights",
@@ -151,6 +152,22 @@ class WriteText(NamedTuple):
 
     text: str
     level: str = "INFO"
+
+
+class DrawMatrix(NamedTuple):
+    """Draw which class is taken for which: NAME.png in the work folder, that of the last pass over held-out data.
+
+    Attributes:
+        name: of the picture, the metric's.
+        matrix: (K, K) int64: samples of true class (row) by predicted class (column).
+        classes: their names; None where no data said them.
+        step: training iterations done.
+    """
+
+    name: str
+    matrix: Any
+    classes: Sequence[str] | None
+    step: int
 
 
 class WriteConfig(NamedTuple):

@@ -72,6 +72,10 @@ class Tally:
         scores = attempt("the metric", self._place, self._seen, self._evaluator.compute, self._scores)
         return frozen({name: float(score) for name, score in scores.items()})
 
+    def matrices(self) -> Any:
+        """What the metrics that have a matrix counted: see `fkit.metric.evaluator.Evaluator.matrices`."""
+        return attempt("the metric", self._place, self._seen, self._evaluator.matrices, self._scores)
+
     def _score(self) -> None:
         """Score what waits."""
         for one in self._waiting:

@@ -7,7 +7,7 @@ from fkit.array.random import host_fold, key
 from fkit.data.identity import metainfo_of
 from fkit.data.source import Source
 from fkit.run.attempt import attempt
-from fkit.run.effect import WriteStatus
+from fkit.run.effect import DrawMatrix, WriteStatus
 from fkit.run.event import Observed, Step, look
 from fkit.run.held import Passing, close, length_of, one_pass, source_of
 from fkit.run.plan import Plan
@@ -135,8 +135,14 @@ def validation(fold: Fold, run: RunState, after: Position, data: Mapping[str, So
     try:
         scores = {name + suffix: score for suffix, tally in tallies.items() for name, score in tally.metrics().items()}
         run = run._replace(metrics=frozen(scores))
+        counted = [
+            DrawMatrix(name + suffix, matrix, classes, run.iteration)
+            for suffix, tally in tallies.items()
+            for name, matrix, classes in tally.matrices()
+        ]
     except FkitError as error:
         raise fold.said(error, part=mode) from error.__cause__
+    yield from fold.shown(run, tuple(counted))
     for name in (f"after_{mode}_epoch", f"after_{mode}"):
         run = yield from _say(fold, run, name, length)
     return run, ""

@@ -19,6 +19,7 @@ __all__ = ["Series", "curves", "series_of", "smooth"]
 
 Row = Mapping[str, Any]
 
+_TOLD_APART = 8  # lines of a panel
 _NOT_CURVES = frozenset(("step", "epoch", "mode", "wall_time", "time", "data_time", "eta", "memory", "iter"))
 
 
@@ -62,7 +63,7 @@ def curves(rows: Iterable[Row], title: str = "") -> NDArray[np.uint8]:
         raise FkitValueError("there is nothing to draw: no row holds a number.", repair="Log at least one step.")
     losses = [one for one in series if "loss" in one.name]
     rates = [one for one in series if one.mode == "train" and (one.name == "lr" or one.name.endswith((".lr", "/lr")))]
-    scores = [one for one in series if one.mode == "val" and "loss" not in one.name]
+    scores = _chief([one for one in series if one.mode == "val" and "loss" not in one.name])
     others = [one for one in series if one.mode == "train" and one not in losses and one not in rates]
     figure: Any = Figure(figsize=(11, 6.2), dpi=DPI, facecolor=PAPER)
     for axes, kind, lines in _panels(figure, losses, scores, rates, others):
@@ -121,6 +122,14 @@ def smooth(values: NDArray[np.float64], window: int) -> NDArray[np.float64]:
     low, high = np.maximum(places - window // 2, 0), np.minimum(places + window // 2 + 1, len(values))
     number = counts[high] - counts[low]
     return np.where(number > 0, (sums[high] - sums[low]) / np.maximum(number, 1), np.nan)
+
+
+def _chief(scores: Sequence[Series]) -> list[Series]:
+    """Of scores that are more than can be told apart: the first whose names say what is better, as those of single classes do
+    not."""
+    if len(scores) <= _TOLD_APART:
+        return list(scores)
+    return ([one for one in scores if rule_of(one.name) is not None] or list(scores))[:_TOLD_APART]
 
 
 def _panels(

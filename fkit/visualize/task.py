@@ -136,7 +136,7 @@ class DetLocalVisualizer(Visualizer):
             return self._with(image)
         said = order if instances.scores is None else np.argsort(-instances.scores, kind="stable").tolist()
         tags = [Tag(looks[place][0], boxes[place], edges[place]) for place in said]
-        return self._with(tagged(image, tags, self.font_size or max(12 * scale, 9.0), self.text_color))
+        return self._with(tagged(image, tags, self.font_size or self._letters(boxes), self.text_color))
 
     def looks(self, instances: Instances) -> list[tuple[str, Colour]]:
         """What is said of each object, and its colour."""
@@ -144,6 +144,11 @@ class DetLocalVisualizer(Visualizer):
         if instances.scores is not None:
             names = [f"{name} {100 * float(score):.0f}" for name, score in zip(names, instances.scores, strict=True)]
         return list(zip(names, colours, strict=True))
+
+    def _letters(self, boxes: NDArray[Any]) -> float:
+        """How large tags are: as the picture, and smaller where most objects are small."""
+        sides = np.nan_to_num(np.sqrt(np.maximum((boxes[:, 2:] - boxes[:, :2]).prod(axis=1), 0)))
+        return max(min(12 * self.scale, float(np.median(sides)) / 4 if len(sides) else np.inf), 9.0)
 
     def drawn(self, image: Picture, fields: Any, threshold: float) -> Picture:
         """An image with the objects of a field of a sample."""

@@ -109,3 +109,9 @@ def test_matplotlib_is_left_as_it_was():
     assert dict(matplotlib.rcParams) == before
     code = "import sys, fkit.visualize.curves as c; c.curves([{'step': 1, 'loss': 1.0}]); assert 'matplotlib.pyplot' not in sys.modules"
     subprocess.run([sys.executable, "-c", code], check=True, timeout=60)
+
+
+def test_of_many_scores_those_are_drawn_whose_names_say_what_is_better():
+    few = [{"step": step, "mode": "val", "accuracy/top1": step / 9, "loss_val": 1.0} for step in range(1, 9)]
+    many = [row | {f"confusion_matrix/{place}/{place}": 30.0 + place for place in range(12)} for row in few]
+    assert (curves(many, "a") == curves(few, "a")).all()
