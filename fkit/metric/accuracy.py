@@ -145,8 +145,14 @@ def _missed(scores: NDArray[Any], labels: NDArray[Any]) -> NDArray[np.bool_]:
 def _stacked(several: Sequence[Sample]) -> tuple[Mapping[str, Any], Mapping[str, Any]]:
     """Outputs and targets of samples by themselves, as arrays of a batch."""
     name = "pred_score" if all("pred_score" in sample for sample in several) else "pred_label"
-    said = np.stack([np.asarray(field(sample, name, "Accuracy")) for sample in several])
-    labels = np.array([np.asarray(field(sample, "gt_label", "Accuracy")).reshape(-1)[:1] for sample in several])
-    return {name: said.reshape(len(said), -1) if name == "pred_score" else said.reshape(-1)}, {
-        "gt_label": labels.reshape(-1)
+    said = [np.asarray(field(sample, name, "Accuracy")) for sample in several]
+    labels = [np.asarray(field(sample, "gt_label", "Accuracy")) for sample in several]
+    for parts, what in ((labels, "gt_label"), *(((said, name),) if name == "pred_label" else ())):
+        if any(part.size != 1 for part in parts):
+            raise FkitTypeError(f"Accuracy: {what} of a sample is one class.", repair="MultiLabelMetric takes several.")
+    forms = {(part.ndim == 1 and part.dtype.kind in "biuf", part.shape) for part in said}
+    if name == "pred_score" and (len(forms) != 1 or not next(iter(forms))[0]):
+        raise FkitTypeError("Accuracy: pred_score of a sample is (K,) numbers, K the same of all.")
+    return {name: np.stack(said) if name == "pred_score" else np.concatenate([part.reshape(-1) for part in said])}, {
+        "gt_label": np.concatenate([part.reshape(-1) for part in labels])
     }

@@ -11,7 +11,7 @@ from fkit.data.label import check_labels
 from fkit.metric.gathered import Gathered, expect_choice
 from fkit.metric.metric import Targets
 from fkit.metric.row import Rows
-from fkit.metric.sample import field, samples
+from fkit.metric.sample import column, field, samples
 from fkit.tree.check import expect, expect_number
 from fkit.tree.error import FkitTypeError, FkitValueError
 
@@ -46,9 +46,9 @@ class _Single(Gathered):
             label = _one(field(sample, "gt_label", who), who) if real is None or bool(real[at]) else -1
             classes = self.num_classes or (0 if self.classes is None else len(self.classes))
             if "pred_score" in sample:
-                scores: NDArray[Any] = np.asarray(sample["pred_score"])
-                if scores.ndim != 1 or not scores.size:
-                    raise FkitTypeError(f"{who}: pred_score of a sample is (K,), not {scores.shape}.")
+                scores = column(sample["pred_score"], f"{who}: pred_score of a sample")
+                if not scores.size:
+                    raise FkitTypeError(f"{who}: pred_score of a sample is empty.")
                 said = int(scores.argmax())
                 classes, score = len(scores), float(scores[said])
             else:
@@ -61,6 +61,8 @@ class _Single(Gathered):
     def pairs(self, rows: NDArray[Any]) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.float64], int]:
         """Of the samples that have a class: the predicted and the true one, the score, and how many classes there are."""
         rows = rows[rows[:, 1] >= 0]
+        if not len(rows):
+            raise FkitValueError(f"{type(self).__name__}: no sample that was observed has a class.")
         most = int(rows[:, :2].max(initial=-1)) + 1
         return (
             rows[:, 0].astype(np.int64),

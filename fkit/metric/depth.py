@@ -23,7 +23,8 @@ _CROPS = {"nyu_crop": (slice(45, 471), slice(41, 601))}.items()  # of NYU's pict
 class DepthMetric(Gathered):
     """Errors of depths, the mean over the images; mmseg's DepthMetric.
 
-    A sample has ``pred_depth_map`` and ``gt_depth_map``, (H, W) or (1, H, W) each. An image in which no pixel counts is left out.
+    A sample has ``pred_depth_map`` and ``gt_depth_map``, (H, W) or (1, H, W) each. A truth of nan
+    does not count; an image in which no pixel counts is left out.
 
     Args:
         depth_metrics: of "d1", "d2", "d3" (the part of the pixels that is less than 1.25, 1.25^2, 1.25^3 times off), "abs_rel",

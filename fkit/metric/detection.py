@@ -6,12 +6,22 @@ from typing import Any, NamedTuple, cast
 import numpy as np
 from numpy.typing import NDArray
 
-from fkit.metric.sample import Sample, field
+from fkit.metric.sample import Sample, column, field
 from fkit.structures.coco import bitmap_to_rle
 from fkit.tree.check import expect
 from fkit.tree.error import FkitTypeError, FkitValueError, quoted
 
-__all__ = ["Detections", "Objects", "detections", "image_size", "objects", "overlaps", "recalls", "run_lengths"]
+__all__ = [
+    "Detections",
+    "Objects",
+    "boxes_of",
+    "detections",
+    "image_size",
+    "objects",
+    "overlaps",
+    "recalls",
+    "run_lengths",
+]
 
 Boxes = NDArray[np.floating[Any]]
 
@@ -44,17 +54,16 @@ def detections(sample: Sample, who: str, name: str = "pred_instances") -> Detect
         >>> detections({"pred_instances": pred}, "CocoMetric").labels.tolist()
         [3, 1]
     """
-    boxes = _boxes(field(sample, name, who, "bboxes"), f"{who}: {name}.bboxes")
-    scores: NDArray[Any] = np.asarray(field(sample, name, who, "scores"))
+    whose = f"of sample {sample.get('sample_idx')}" if "sample_idx" in sample else "of a sample"
+    boxes = boxes_of(field(sample, name, who, "bboxes"), f"{who}: {name}.bboxes {whose}")
+    scores = column(field(sample, name, who, "scores"), f"{who}: {name}.scores {whose}")
     group = cast("Mapping[str, Any]", sample[name])
-    labels = np.asarray(group.get("labels", np.zeros(len(boxes), np.int64)))
-    if not len(boxes) == len(scores) == len(labels) or scores.ndim != 1 or labels.ndim != 1:
+    labels = column(group.get("labels", np.zeros(len(boxes), np.int64)), f"{who}: {name}.labels {whose}", whole=True)
+    if not len(boxes) == len(scores) == len(labels):
         raise FkitTypeError(
             f"{who}: {name} has bboxes {boxes.shape}, scores {scores.shape} and labels {labels.shape}: (K, 4), (K,), (K,)."
         )
-    if not np.isfinite(boxes).all() or np.isnan(scores).any():
-        raise FkitValueError(f"{who}: a predicted box or score of sample {sample.get('sample_idx')} is not finite.")
-    return Detections(boxes, scores, labels.astype(np.int64))
+    return Detections(boxes, scores, labels)
 
 
 def objects(sample: Sample, who: str, masks: bool = False) -> Objects:
@@ -77,8 +86,10 @@ def objects(sample: Sample, who: str, masks: bool = False) -> Objects:
     for name, ignored in (("gt_instances", False), ("ignored_instances", True)):
         if ignored and name not in sample:
             continue
-        boxes = _boxes(field(sample, name, who, "bboxes"), f"{who}: {name}.bboxes")
-        labels = np.asarray(field(sample, name, who, "labels")).astype(np.int64)
+        boxes = boxes_of(field(sample, name, who, "bboxes"), f"{who}: {name}.bboxes")
+        labels = column(field(sample, name, who, "labels"), f"{who}: {name}.labels", whole=True)
+        if len(labels) != len(boxes):
+            raise FkitValueError(f"{who}: {name} has {len(boxes)} bboxes and {len(labels)} labels: one each.")
         there = cast("Mapping[str, Any]", sample[name]).get("masks") if masks else None
         parts.append(Objects(boxes, labels, np.full(len(boxes), ignored), there))
     lines = [part.masks for part in parts]
@@ -140,7 +151,7 @@ def overlaps(a: Any, b: Any, mode: str = "iou", extra: float = 0) -> NDArray[np.
         >>> overlaps(np.array([[0, 0, 2, 2]]), np.array([[1, 0, 3, 2]])).tolist()
         [[0.3333333432674408]]
     """
-    a, b = (_boxes(boxes, "overlaps: boxes").astype(np.float32) for boxes in (a, b))
+    a, b = (boxes_of(boxes, "overlaps: boxes").astype(np.float32) for boxes in (a, b))
     left, right = np.maximum(a[:, None, :2], b[None, :, :2]), np.minimum(a[:, None, 2:], b[None, :, 2:])
     shared = np.prod(np.maximum(right - left + np.float32(extra), 0), axis=-1, dtype=np.float32)
     area = [np.prod(boxes[:, 2:] - boxes[:, :2] + np.float32(extra), axis=-1, dtype=np.float32) for boxes in (a, b)]
@@ -188,12 +199,26 @@ def recalls(
     return np.stack([(each >= threshold).mean(axis=1) for threshold in thresholds], axis=1)
 
 
-def _boxes(value: Any, what: str) -> Boxes:
-    array: NDArray[Any] = np.asarray(value)
+def boxes_of(value: Any, what: str) -> Boxes:
+    """Boxes (K, 4), checked.
+
+    Raises:
+        FkitError: they are something else, or a number is not finite.
+
+    Example:
+        >>> boxes_of([], "VOCMetric: gt_instances.bboxes").shape
+        (0, 4)
+    """
+    try:
+        array: NDArray[Any] = np.asarray(value)
+    except (TypeError, ValueError):
+        raise FkitTypeError(f"{what} are (K, 4) numbers, not {quoted(value, 60)}.") from None
     if array.size == 0:
         return np.zeros((0, 4), np.float32)
     if array.ndim != 2 or array.shape[1] != 4 or array.dtype.kind not in "iuf":
         raise FkitTypeError(f"{what} are (K, 4) numbers, not {array.shape} {array.dtype}.")
+    if not np.isfinite(array).all():
+        raise FkitValueError(f"{what}: a box is not finite.")
     return array if array.dtype.kind == "f" else array.astype(np.float32)
 
 
@@ -205,8 +230,8 @@ def _listed(instances: Any, who: str) -> Objects:
             raise FkitTypeError(f"{who}: an instance has a bbox and a bbox_label, not {quoted(row, 80)}.")
     masks = [row.get("mask") for row in rows]
     return Objects(
-        _boxes([row["bbox"] for row in rows], f"{who}: the boxes of instances"),
-        np.array([row["bbox_label"] for row in rows], np.int64),
+        boxes_of([row["bbox"] for row in rows], f"{who}: the boxes of instances"),
+        column([row["bbox_label"] for row in rows], f"{who}: the bbox_label of instances", whole=True),
         np.array([bool(row.get("ignore_flag", 0)) for row in rows], np.bool_),
         None if any(mask is None for mask in masks) else masks,
     )

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from fkit.metric.classification import ITEMS, by_average, checked_items, named
 from fkit.metric.gathered import Gathered, expect_choice
 from fkit.metric.metric import Targets
-from fkit.metric.sample import Sample, field, samples
+from fkit.metric.sample import Sample, column, field, samples
 from fkit.tree.check import expect_number
 from fkit.tree.error import FkitTypeError, FkitValueError
 
@@ -28,11 +28,9 @@ class _Several(Gathered):
 
     def _row(self, sample: Sample) -> NDArray[Any]:
         who = type(self).__name__
-        scores: NDArray[Any] = np.asarray(field(sample, "pred_score", who), np.float64)
-        if scores.ndim != 1:
-            raise FkitTypeError(f"{who}: pred_score of a sample is (K,), not {scores.shape}.")
+        scores = column(field(sample, "pred_score", who), f"{who}: pred_score of a sample").astype(np.float64)
         if "gt_score" in sample:
-            real = np.asarray(sample["gt_score"], np.float64)
+            real = column(sample["gt_score"], f"{who}: gt_score of a sample").astype(np.float64)
             if real.shape != scores.shape:
                 raise FkitTypeError(f"{who}: gt_score of shape {real.shape} for pred_score of shape {scores.shape}.")
         else:
@@ -137,7 +135,10 @@ class _Difficult(_Several):
     difficult_as_positive: bool | None = None
 
     def _counted(self, real: NDArray[np.float64], sample: Sample) -> NDArray[np.float64]:
-        difficult = np.asarray(field(sample, "gt_label_difficult", type(self).__name__), np.int64).reshape(-1)
+        who = type(self).__name__
+        difficult = column(field(sample, "gt_label_difficult", who), f"{who}: gt_label_difficult", whole=True)
+        if difficult.size and not 0 <= difficult.min() <= difficult.max() < len(real):
+            raise FkitValueError(f"{who}: gt_label_difficult {difficult.tolist()} are no classes among {len(real)}.")
         alone = [label for label in difficult.tolist() if real[label] != 1]
         if self.difficult_as_positive is not False:
             real[alone] = 1 if self.difficult_as_positive else -1

@@ -78,6 +78,12 @@ class CocoPanopticMetric(Gathered):
         names, things, segments = self._file() if self.ann_file is not None else self._samples(rows)
         table = np.zeros((len(names), 4))  # overlaps' sum, hits, false results, missed segments
         for row in rows:
+            wrong = row["pairs"][row["pairs"][:, 1] % _OFFSET > len(names), 1]
+            if wrong.size:
+                raise FkitValueError(
+                    f"CocoPanopticMetric: pred_panoptic_seg of image {row['img_id']!r} has {wrong[0]}, whose label"
+                    f" {wrong[0] % _OFFSET} is none of {len(names)} classes, nor {len(names)}, which stands for nothing."
+                )
             if row["img_id"] not in segments:
                 raise FkitValueError(f"CocoPanopticMetric: the image {row['img_id']!r} is not in {self.ann_file}.")
             _count(table, row, segments[row["img_id"]], len(names))

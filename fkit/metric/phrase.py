@@ -7,10 +7,10 @@ from typing import Any, ClassVar
 import numpy as np
 from numpy.typing import NDArray
 
-from fkit.metric.detection import detections, overlaps
+from fkit.metric.detection import boxes_of, detections, overlaps
 from fkit.metric.gathered import Gathered, expect_choice
 from fkit.metric.ground import Ground, ground_file
-from fkit.metric.sample import Sample, field
+from fkit.metric.sample import Sample, column, field
 from fkit.tree.check import expect, expect_number
 from fkit.tree.error import FkitKeyError, FkitTypeError, FkitValueError
 
@@ -170,10 +170,12 @@ class Flickr30kMetric(Gathered):
 
     def record(self, sample: Sample) -> Any:
         who = "Flickr30kMetric"
-        boxes = np.asarray(field(sample, "pred_instances", who, "bboxes"), np.float32).reshape(-1, 4)
-        labels = np.asarray(field(sample, "pred_instances", who, "labels")).reshape(-1)
-        real = np.asarray(field(sample, "gt_instances", who, "bboxes"), np.float32).reshape(-1, 4)
-        places = np.asarray(field(sample, "phrase_ids", who)).reshape(-1)
+        boxes, real = (
+            boxes_of(field(sample, name, who, "bboxes"), f"{who}: {name}.bboxes")
+            for name in ("pred_instances", "gt_instances")
+        )
+        labels = column(field(sample, "pred_instances", who, "labels"), f"{who}: pred_instances.labels", whole=True)
+        places = column(field(sample, "phrase_ids", who), f"{who}: phrase_ids", whole=True)
         if len(boxes) != len(labels) or len(real) != len(places):
             raise FkitValueError(
                 f"{who}: {len(boxes)} boxes have {len(labels)} labels, {len(real)} true boxes {len(places)} phrase_ids."

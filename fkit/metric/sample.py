@@ -13,7 +13,7 @@ from fkit.tree.check import expect
 from fkit.tree.error import FkitKeyError, FkitTypeError, FkitValueError, quoted
 from fkit.tree.frozen import EMPTY
 
-__all__ = ["META", "field", "samples"]
+__all__ = ["META", "column", "field", "samples"]
 
 META = "meta"
 """Under what the evaluator puts a batch's meta among the targets: one mapping a sample."""
@@ -90,6 +90,37 @@ def field(sample: Sample, name: str, who: str, part: str = "") -> Any:
     if part not in group:
         raise FkitKeyError(f"{who} needs {part!r} of {name!r}.", value=part, choices=group, label=f"{name} has")
     return group[part]
+
+
+def column(value: Any, what: str, whole: bool = False) -> NDArray[Any]:
+    """One number an object, (K,), or a class, none of them nan.
+
+    Args:
+        value: a list or an array.
+        what: for messages: "CocoMetric: pred_instances.scores".
+        whole: whole numbers: int64.
+
+    Raises:
+        FkitError: it is something else.
+
+    Example:
+        >>> column([0.5, float("nan")], "CocoMetric: pred_instances.scores")
+        Traceback (most recent call last):
+        ...
+        fkit.tree.error.FkitValueError: CocoMetric: pred_instances.scores has a nan.
+    """
+    kind = "whole numbers" if whole else "numbers"
+    try:
+        array: NDArray[Any] = np.asarray(value)
+    except (TypeError, ValueError):
+        raise FkitTypeError(f"{what} are (K,) {kind}, not {quoted(value, 60)}.") from None
+    if array.shape == (0,):
+        return np.zeros(0, np.int64 if whole else np.float32)
+    if array.ndim != 1 or array.dtype.kind not in ("iub" if whole else "biuf"):
+        raise FkitTypeError(f"{what} are (K,) {kind}, not {array.shape} {array.dtype}.")
+    if np.isnan(array).any():
+        raise FkitValueError(f"{what} has a nan.")
+    return array.astype(np.int64) if whole else array
 
 
 def _each(whole: Any, count: int, what: str, valid: Mapping[str, Any]) -> list[Sample]:

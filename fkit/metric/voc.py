@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from fkit.metric.detection import detections, objects, overlaps, recalls
 from fkit.metric.gathered import Gathered, expect_choice
-from fkit.metric.sample import Sample, field
+from fkit.metric.sample import Sample, column, field
 from fkit.tree.check import expect, expect_number
 from fkit.tree.error import FkitTypeError, FkitValueError
 
@@ -53,9 +53,14 @@ class _Mean(Gathered):
 
     def count(self, rows: NDArray[Any]) -> int:
         """How many classes there are."""
-        if self.classes is not None:
-            return len(self.classes)
-        return max(int(max(row["labels"].max(initial=-1), row["true_labels"].max(initial=-1))) for row in rows) + 1
+        pairs = [(row["labels"], row["true_labels"]) for row in rows]
+        most = max(int(part.max(initial=-1)) for pair in pairs for part in pair)
+        least = min(int(part.min(initial=0)) for pair in pairs for part in pair)
+        classes = most + 1 if self.classes is None else len(self.classes)
+        if least < 0 or most >= classes:
+            wrong = least if least < 0 else most
+            raise FkitValueError(f"{type(self).__name__}: label {wrong} is none of {classes} classes.")
+        return classes
 
     def images(self, rows: NDArray[Any], label: int) -> list[_Image]:
         """What the rows say of a class."""
@@ -197,7 +202,7 @@ class OpenImagesMetric(_Mean):
         return {
             **said._asdict(), "true_boxes": truth.boxes, "true_labels": truth.labels, "ignored": np.zeros(len(rows), bool),
             "groups": np.array([bool(row.get("is_group_of", 0)) for row in rows], bool),
-            "looked": np.zeros(0, np.int64) if looked is None else np.asarray(looked, np.int64).reshape(-1),
+            "looked": column(() if looked is None else looked, "OpenImagesMetric: image_level_labels", whole=True),
         }  # fmt: skip
 
     def score(self, rows: NDArray[Any]) -> Mapping[str, float]:
