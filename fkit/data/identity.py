@@ -104,7 +104,8 @@ def classes_of(part: Any) -> list[str] | None:
 
 
 def metainfo_of(source: Source) -> Mapping[str, Any]:
-    """What a source's dataset says of itself; where it has no metainfo, its ``classes`` alone.
+    """What a source's dataset says of itself; where it has no metainfo, its ``classes`` alone. Of datasets one after the
+    other also ``cumulative_sizes``: how many samples there are up to the end of each.
 
     Example:
         >>> from fkit.data.dataset import Digits
@@ -115,7 +116,9 @@ def metainfo_of(source: Source) -> Mapping[str, Any]:
     part: Any = source.dataset if isinstance(source, Loader) else source
     metainfo: Any = getattr(part, "metainfo", None)
     known = dict(cast("Mapping[str, Any]", metainfo)) if isinstance(metainfo, Mapping) else {}
-    classes = classes_of(part)
+    classes, sizes = classes_of(part), getattr(part, "cumulative_sizes", None)
+    if isinstance(sizes, (list, tuple)):
+        known = {"cumulative_sizes": tuple(cast("tuple[int, ...]", sizes)), **known}
     return {**known, "classes": tuple(classes)} if classes is not None else known
 
 
@@ -153,5 +156,8 @@ def _arrays(part: Any) -> Iterable[Any]:
         named = cast("Mapping[str, Any]", part)
         for name in sorted(named):
             yield from _arrays(named[name])
+    elif isinstance(part, (list, tuple)):
+        for one in cast("Iterable[Any]", part):
+            yield from _arrays(one)
     else:
         yield part

@@ -182,12 +182,7 @@ class Evaluator:
         scores: dict[str, float] = {}
         for metric, one in zip(self.metrics, state, strict=True):
             for name, value in _scores(metric, one):
-                if name in scores:
-                    raise FkitValueError(
-                        f"two metrics give {name!r}.",
-                        repair="Set the prefix of one of them: dict(type=..., prefix='b').",
-                    )
-                scores[name] = value
+                _enter(scores, name, value, "Set the prefix of one of them: dict(type=..., prefix='b').")
         return scores
 
 
@@ -222,8 +217,15 @@ class MultiDatasetsEvaluator(Evaluator):
             )
 
     def informed(self, metainfo: Mapping[str, Any]) -> "MultiDatasetsEvaluator":
-        metrics, sizes = super().informed(metainfo).metrics, metainfo.get("cumulative_sizes", self.cumulative_sizes)
-        return MultiDatasetsEvaluator(metrics, self.dataset_prefixes, self.cumulative_sizes or tuple(sizes))
+        """That whose metrics know each its dataset's metainfo, where the datasets differ in it."""
+        expect(metainfo, Mapping, "`metainfo` is a mapping")
+        sizes = self.cumulative_sizes or tuple(metainfo.get("cumulative_sizes", ()))
+        each = tuple(metainfo.get("datasets", ()))
+        if len(each) != len(self.metrics):
+            each = (metainfo,) * len(self.metrics)
+        pairs = zip(self.metrics, each, strict=True)
+        metrics = tuple(one for metric, known in pairs for one in Evaluator((metric,)).informed(known).metrics)
+        return MultiDatasetsEvaluator(metrics, self.dataset_prefixes, sizes)
 
     def observe(
         self, state: tuple[Any, ...], outputs: Any, targets: Targets, ids: Any, valid: Targets | None = None
@@ -247,8 +249,15 @@ class MultiDatasetsEvaluator(Evaluator):
     def compute(self, state: tuple[Any, ...]) -> dict[str, float]:
         scores: dict[str, float] = {}
         for prefix, metric, one in zip(self.dataset_prefixes, self.metrics, state, strict=True):
-            scores |= {f"{prefix}/{name}": value for name, value in _scores(metric, one)}
+            for name, value in _scores(metric, one):
+                _enter(scores, f"{prefix}/{name}", value, "Let the dataset_prefixes differ.")
         return scores
+
+
+def _enter(scores: dict[str, float], name: str, value: Any, repair: str) -> None:
+    if name in scores:
+        raise FkitValueError(f"two metrics give {name!r}.", repair=repair)
+    scores[name] = value
 
 
 def _scores(metric: Metric, state: Any) -> Iterable[tuple[str, Any]]:

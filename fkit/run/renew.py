@@ -43,7 +43,7 @@ def renewed(plan: Plan, run: RunState, source: Source, samples: int) -> TrainSta
     batches = epoch_of(source, run.position.epoch)
     try:
         for batch in itertools.islice(batches, most):
-            size = len(batch.inputs)
+            size = len(batch)
             if count and seen + size > samples:
                 break
             once = _moved(program, state, batch, host_fold(drawn, count), run)

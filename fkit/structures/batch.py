@@ -10,7 +10,7 @@ from fkit.structures.content import content, is_array
 from fkit.tree.error import FkitTypeError, FkitValueError, quoted
 from fkit.tree.frozen import EMPTY
 
-__all__ = ["Batch", "Samples", "batch_of"]
+__all__ = ["Batch", "Samples", "batch_of", "first_array"]
 
 
 class Samples(NamedTuple):
@@ -33,7 +33,7 @@ class Batch:
     afterwards changes the batch. Two batches are equal by the contents of all four.
 
     Attributes:
-        inputs: (N, C, H, W) images, or any array or mapping of arrays that the model takes.
+        inputs: (N, C, H, W) images, or any array, mapping or sequence of arrays that the model takes.
         targets: {name: array}; numbers that arithmetic needs (image shape, scale factor) are arrays here.
         valid: {name: (N, ...) bool}, where objects are padded to a declared bucket.
         meta: one mapping a sample (``sample_idx``, ``img_path``, ...), neither leaf nor auxiliary data.
@@ -75,7 +75,7 @@ class Batch:
         return Samples(self.targets, self.valid)
 
     def __len__(self) -> int:
-        return _count(self.inputs)
+        return int(first_array(self.inputs).shape[0])
 
     def __eq__(self, other: object) -> bool:
         if not isinstance(other, Batch):
@@ -120,16 +120,25 @@ def _metas(metas: Any) -> tuple[Mapping[str, Any], ...]:
     return tuple(frozendict(meta) for meta in metas)
 
 
-def _count(inputs: Any) -> int:
-    if isinstance(inputs, Mapping):
-        arrays = cast("Mapping[str, Any]", inputs)
-        if not arrays:
+def first_array(inputs: Any) -> Any:
+    """The first array of a batch's inputs: they may be a mapping or a sequence, of several views of a sample, say.
+
+    Raises:
+        FkitError: there is none.
+
+    Example:
+        >>> import numpy as np
+        >>> first_array((np.zeros((2, 1)), np.zeros((2, 5)))).shape
+        (2, 1)
+    """
+    if isinstance(inputs, (Mapping, list, tuple)):
+        several = cast("Mapping[str, Any] | Sequence[Any]", inputs)
+        if not several:
             raise FkitValueError("the batch has no inputs: how many samples it holds cannot be told.")
-        return _count(next(iter(arrays.values())))
-    shape = getattr(inputs, "shape", None)
-    if not shape:
+        return first_array(next(iter(several.values() if isinstance(several, Mapping) else several)))
+    if not getattr(inputs, "shape", None):
         raise FkitTypeError(
             f"the inputs of the batch are {quoted(inputs)}, which has no first axis to count.",
-            repair="A batch's inputs are an array (N, ...), or a mapping of them.",
+            repair="A batch's inputs are an array (N, ...), or a mapping or a sequence of them.",
         )
-    return int(shape[0])
+    return inputs

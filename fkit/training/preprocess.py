@@ -12,7 +12,7 @@ from frozendict import frozendict
 
 from fkit.array.ops import Ops
 from fkit.data.collate import Collate, pair_of
-from fkit.structures.batch import Samples
+from fkit.structures.batch import Samples, first_array
 from fkit.structures.content import namespace
 from fkit.training.image import check_images, check_whole, ready
 from fkit.training.mix import Augments, Pads, augments_of, mixed, pads_of
@@ -239,6 +239,11 @@ class ClsDataPreprocessor:
             return inputs, samples
         scores = samples.targets["gt_score"] if "gt_score" in samples.targets else self._onehot(xp, inputs, samples)
         if train and words is not None and isinstance(self.batch_augments, Augments):
+            if isinstance(inputs, (Mapping, tuple)):
+                raise FkitValueError(
+                    "ClsDataPreprocessor: batch_augments mix images (N, C, H, W), and this batch has several inputs a sample.",
+                    path="data_preprocessor.batch_augments",
+                )
             inputs, scores = mixed(xp, self.batch_augments, inputs, scores, words)
         return inputs, samples._replace(targets=frozendict({**samples.targets, "gt_score": scores}))
 
@@ -248,8 +253,8 @@ class ClsDataPreprocessor:
                 "ClsDataPreprocessor: one-hot labels, which batch_augments mix, need num_classes.",
                 path="data_preprocessor.num_classes",
             )
-        labels = samples.targets["gt_label"]
-        return (labels[:, None] == xp.words(0, (self.num_classes,))) * namespace(inputs).ones_like(inputs[:1, 0, 0, :1])
+        labels, first = samples.targets["gt_label"], first_array(inputs)
+        return (labels[:, None] == xp.words(0, (self.num_classes,))) * namespace(first).ones_like(first[:1, 0, 0, :1])
 
 
 @dataclass(frozen=True)

@@ -7,7 +7,7 @@ from torch import Tensor, nn
 from torch.nn.modules.conv import _ConvNd, _ConvTransposeNd  # pyright: ignore[reportPrivateUsage]
 from torch.nn.modules.module import register_module_forward_hook
 
-from fkit.structures.batch import Batch
+from fkit.structures.batch import Batch, first_array
 from fkit.training.program import Program
 from fkit.training.state import TrainState
 
@@ -53,7 +53,7 @@ def work(program: Program, state: TrainState, batch: Batch) -> float | None:
         program.predict(state, batch)
     finally:
         handle.remove()
-    shape = batch.inputs.shape
-    pixels = batch.inputs.size // (shape[1] if len(shape) > 1 else 1)
+    first = first_array(batch.inputs)
+    pixels = first.size // (first.shape[1] if first.ndim > 1 else 1)
     others = [w.numel() for w in state.params.values() if w.ndim > 1 and w.data_ptr() not in counts]
     return float(sum(counts.values()) + sum(others) * pixels)

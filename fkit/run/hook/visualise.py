@@ -16,6 +16,7 @@ from fkit.run.event import Event
 from fkit.run.hook.hook import Answer, Hook, Offer
 from fkit.run.state import Memory, RunState
 from fkit.structures.apart import outputs_of, size_of
+from fkit.structures.batch import first_array
 from fkit.tree.check import check_fields
 from fkit.tree.error import FkitError, FkitTypeError, FkitValueError, quoted
 from fkit.tree.name import open_name
@@ -122,14 +123,15 @@ class _Drawing(Hook):
         batch = event.batch
         if batch is None or event.outputs is None:
             return memory, ()
-        count = len(batch.meta) or len(batch.inputs)
+        count = len(batch)
         seen = 0 if event.inner <= 1 or not isinstance(memory.observed, int) else memory.observed
         memory = Memory(observed=seen + count)
         chosen = tuple(self.chosen(run, event, count, seen))
         if not chosen:
             return memory, ()
         read: Any = open_name("fkit.visualize.prediction:answers_of")
-        outputs, inputs, effects = self.host(event.outputs), np.asarray(self.host(batch.inputs)), list[Effect]()
+        inputs = np.asarray(self.host(first_array(batch.inputs)))  # of several views the first
+        outputs, effects = self.host(event.outputs), list[Effect]()
         for place, name, step in chosen:
             answer, size = (
                 read(outputs_of(outputs, batch, place), self.names, self.threshold, board=self.board)[0],
