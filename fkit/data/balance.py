@@ -1,5 +1,6 @@
 """Orders in which classes, or datasets of a ConcatDataset, have shares of their own."""
 
+import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from itertools import chain, islice
@@ -349,6 +350,6 @@ def _numbers(values: Any, what: str) -> tuple[float, ...]:
 
 def _ratios(values: Any, what: str) -> tuple[float, ...]:
     numbers = _numbers(values, what)
-    if not numbers or min(numbers) < 0 or sum(numbers) <= 0:
-        raise FkitValueError(f"{what} = {quoted(list(numbers))}: from 0, and not all 0.")
+    if not numbers or not all(0 <= number < math.inf for number in numbers) or sum(numbers) <= 0:
+        raise FkitValueError(f"{what} = {quoted(list(numbers))}: numbers from 0, and not all 0.")
     return numbers

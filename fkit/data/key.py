@@ -13,7 +13,7 @@ __all__ = ["LOADER", "ON_ERROR", "check_loader"]
 _DATASET = Shape("an object with __len__ and __getitem__", but=(str, bytes), methods=("__len__", "__getitem__"))
 _SAMPLER = Shape("an object with endless, count and indices", methods=("endless", "count", "indices"))
 
-_UNSAID = frozendict({"drop_last": (False,)})  # the default says nothing
+_UNSAID = frozendict({"drop_last": (False,), "shuffle": (False,)})  # torch's defaults, which say nothing
 ON_ERROR = ("raise", "skip")
 """What may become of a sample that cannot be made: the run ends, or another takes its place and is counted."""
 

@@ -1,7 +1,7 @@
 """The loader: a dataset as batches, and what a dataloader's config makes of it."""
 
 import itertools
-from collections.abc import Callable, Generator, Iterator, Mapping
+from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
@@ -115,10 +115,7 @@ class Loader(Source):
                 raise FkitValueError(f"{_KEYS.get(word, word)} = {number}: at least {least}.")
         object.__setattr__(self, "samples", count)
         if self.length == 0:
-            raise FkitValueError(
-                f"the dataset {name} of {self.samples} samples gives no full batch of {self.batch_size}.",
-                repair="Lower batch_size, or set drop_last=False.",
-            )
+            raise self._without(name)
         if self.workers > 0 and self.spread is None:
             raise FkitValueError(
                 f"num_workers = {self.workers}, and nothing that starts worker processes.",
@@ -129,18 +126,17 @@ class Loader(Source):
     def length(self) -> int | None:
         if self.sampler.endless:
             return self.limit
-        size, count = self.batch_size * self.world, self._count
+        size, count = self.batch_size * self.world, count_of(self.sampler, self.samples)
         drops = self.drop_last if self.batch_sampler is None else self.batch_sampler.drop_last
-        total = count // size if drops else -(-count // size)
-        if total * size > count and not range(count % size)[share_of(count % size, self.rank, self.world)]:
-            total -= 1  # of a last batch that has nothing for this rank
+        total, left = divmod(count, size)  # of drop_last, too, by the samples that there are: the same for any world
+        if left and not drops and (self._fills or range(left)[share_of(left, self.rank, self.world)]):
+            total += 1  # else the last batch has nothing for this rank
         return total if self.limit is None else min(total, self.limit)
 
     @property
-    def _count(self) -> int:
-        """Samples of an epoch, on all ranks together."""
-        count = count_of(self.sampler, self.samples)
-        return -(-count // self.world) * self.world if getattr(self.sampler, "round_up", True) else count
+    def _fills(self) -> bool:
+        """Whether samples of the epoch's beginning give all ranks the same share of the last batch."""
+        return bool(getattr(self.sampler, "round_up", True))
 
     @property
     def skips(self) -> bool:
@@ -206,21 +202,42 @@ class Loader(Source):
             return order_of(self.sampler, epoch, self.samples, self.seed)
 
     def _epoch(self, epoch: int, start: int) -> Iterator[Job]:
-        order, size = self._order(epoch), self.batch_size * self.world
-        order = order if len(order) == self._count else np.resize(order, self._count)
+        order, size, stop = self._order(epoch), self.batch_size * self.world, self.length or 0
+        count = len(order)
+        if self._fills and count % self.world:
+            order = np.resize(order, -(-count // self.world) * self.world)
         if self.batch_sampler is not None:
-            rows = map(Row, itertools.repeat(epoch), itertools.count(), order.tolist())
-            yield from self._jobs(self.batch_sampler.cut(rows, size), start, self.length or 0)
+            rows = [Row(epoch, place, sample) for place, sample in enumerate(order.tolist())]
+            yield from self._jobs(self.batch_sampler.cut(rows[:count], size), start, stop, rows[count:])
             return
-        for number in range(start, self.length or 0):
+        for number in range(start, stop):
             first = number * size
             whole = range(first, min(first + size, len(order)))
             places = whole[share_of(len(whole), self.rank, self.world)]
             yield Job((epoch,) * len(places), tuple(places), tuple(order[places.start : places.stop].tolist()))
 
-    def _jobs(self, batches: Iterator[list[Row]], start: int, stop: int | None) -> Iterator[Job]:
+    def _jobs(
+        self, batches: Iterator[list[Row]], start: int, stop: int | None, more: Sequence[Row] = ()
+    ) -> Iterator[Job]:
+        """This rank's jobs; ``more`` fills up the last batch, the only one that may not be full."""
         for rows in itertools.islice(batches, start, stop):
-            yield Job(*zip(*rows[share_of(len(rows), self.rank, self.world)], strict=True))
+            several = rows if len(rows) % self.world == 0 else [*rows, *more]
+            yield Job(*zip(*several[share_of(len(several), self.rank, self.world)], strict=True))
+
+    def _without(self, name: str) -> FkitError:
+        """The error of an epoch that has no batch, here."""
+        what = f"the dataset {name} of {self.samples} samples gives"
+        if self.drop_last or getattr(self.batch_sampler, "drop_last", False):
+            several = (
+                f" of {self.batch_size} on each of {self.world} processes"
+                if self.world > 1
+                else f" of {self.batch_size}"
+            )
+            return FkitValueError(f"{what} no full batch{several}.", repair="Lower batch_size, or set drop_last=False.")
+        return FkitValueError(
+            f"{what} process {self.rank} of {self.world} no sample.",
+            repair="Start fewer processes, or set round_up=True.",
+        )
 
     def _bind_batches(self) -> None:
         cutter: Any = self.batch_sampler
@@ -299,6 +316,8 @@ def open_loader(
         _part(cfg.get(name), kind, build)
         for name, kind in (("dataset", "datasets"), ("sampler", "data_samplers"), ("batch_sampler", "data_samplers"))
     )
+    if cfg.get("batch_size") is None and whole is None:  # torch's way: the batch sampler says it
+        size = getattr(cutter, "batch_size", None) or 1
     if sampler is None:
         sampler = DefaultSampler(shuffle=cfg.get("shuffle") or False)
     joined = _part(cfg.get("collate_fn"), "functions", build)

@@ -138,6 +138,21 @@ def test_two_processes_see_the_same_global_batches(name: str):
         assert (one[number] + two[number])[: len(batch)] == batch
 
 
+@pytest.mark.parametrize("count", [33, 34, 35, 37])
+@pytest.mark.parametrize("drop", [False, True])
+def test_three_ranks_see_the_batches_of_one_whatever_is_left(count: int, drop: bool):
+    """What fills up the last batch neither joins a batch of another group nor makes one more."""
+    pictures = Pictures(count, pipeline=PIPELINE)
+    for options in ({"drop_last": drop}, {"batch_sampler": AspectRatioBatchSampler(drop_last=drop)}):
+        whole = Loader(pictures, 12, seed=4, **options)
+        ranks = [replace(whole, batch_size=4, rank=rank, world=3) for rank in range(3)]
+        assert {loader.length for loader in ranks} == {whole.length, count // 12 + (not drop)}
+        parts = [images(loader) for loader in ranks]
+        for number, batch in enumerate(images(whole)):
+            assert same(list(batch), list(np.concatenate([part[number] for part in parts]))[: len(batch)])
+            assert len({len(part[number]) for part in parts}) == 1
+
+
 def test_an_order_that_is_not_rounded_up_gives_each_sample_once():
     whole = Loader(PICTURES, 8, DefaultSampler(round_up=False), seed=4)
     ranks = [replace(whole, batch_size=2, rank=rank, world=4) for rank in range(4)]
@@ -219,6 +234,11 @@ def test_a_config_names_them():
     assert made.batch_sampler.groups is not None and made.length == 6
     assert configured(sampler={"type": "ClassAwareSampler"}).sampler.members is not None
     assert configured(sampler={"type": "DistributedGroupSampler"}).sampler.size == 8
+    # torch's ways: a batch sampler may say the size, and shuffle=False says nothing
+    said = configured(
+        batch_size=None, batch_sampler={"type": "AspectRatioBatchSampler", "batch_size": 5}, shuffle=False
+    )
+    assert said.batch_size == 5 and configured(sampler={"type": "DefaultSampler"}, shuffle=False).sampler.shuffle
     half = open_loader({"global_batch_size": 8, "dataset": PICTURES}, lambda kind, cfg: cfg, 0, rank=1, world=2)
     assert half.batch_size == 4
 
@@ -235,6 +255,7 @@ def test_a_config_names_them():
         ({"sampler": {"type": "MultiSourceSampler", "batch_size": 8, "source_ratio": [1, 2, 3]}, "dataset": BOTH}, "3 numbers, and there are 2 datasets"),
         ({"sampler": {"type": "MultiSourceSampler", "batch_size": 3, "source_ratio": [1, 2]}, "dataset": BOTH}, "batch_size = 3, and the dataloader's batches have 8"),
         ({"sampler": {"type": "CustomSampleSizeSampler", "dataset_size": [-1, 99]}, "dataset": BOTH}, r"dataset_size\[1\] = 99 of a dataset of 50"),
+        ({"sampler": {"type": "MultiDataSampler", "dataset_ratio": [float("nan"), 1]}, "dataset": BOTH}, "numbers from 0, and not all 0"),
         ({"batch_sampler": {"type": "AspectRatioBatchSampler"}, "dataset": [1, 2]}, "needs the width and height of each sample"),
     ],
 )  # fmt: skip
