@@ -33,7 +33,7 @@ class Batch:
     afterwards changes the batch. Two batches are equal by the contents of all four.
 
     Attributes:
-        inputs: (N, C, H, W) images, or any array, mapping or sequence of arrays that the model takes.
+        inputs: (N, C, H, W) images, or any array, mapping or tuple of arrays that the model takes.
         targets: {name: array}; numbers that arithmetic needs (image shape, scale factor) are arrays here.
         valid: {name: (N, ...) bool}, where objects are padded to a declared bucket.
         meta: one mapping a sample (``sample_idx``, ``img_path``, ...), neither leaf nor auxiliary data.
@@ -121,7 +121,7 @@ def _metas(metas: Any) -> tuple[Mapping[str, Any], ...]:
 
 
 def first_array(inputs: Any) -> Any:
-    """The first array of a batch's inputs: they may be a mapping or a sequence, of several views of a sample, say.
+    """The first array of a batch's inputs: they may be a mapping, or a tuple: several views of each sample.
 
     Raises:
         FkitError: there is none.
@@ -131,14 +131,14 @@ def first_array(inputs: Any) -> Any:
         >>> first_array((np.zeros((2, 1)), np.zeros((2, 5)))).shape
         (2, 1)
     """
-    if isinstance(inputs, (Mapping, list, tuple)):
-        several = cast("Mapping[str, Any] | Sequence[Any]", inputs)
+    if isinstance(inputs, (Mapping, tuple)):
+        several = cast("Mapping[str, Any] | tuple[Any, ...]", inputs)
         if not several:
             raise FkitValueError("the batch has no inputs: how many samples it holds cannot be told.")
         return first_array(next(iter(several.values() if isinstance(several, Mapping) else several)))
     if not getattr(inputs, "shape", None):
         raise FkitTypeError(
             f"the inputs of the batch are {quoted(inputs)}, which has no first axis to count.",
-            repair="A batch's inputs are an array (N, ...), or a mapping or a sequence of them.",
+            repair="A batch's inputs are an array (N, ...), or a mapping or a tuple of them.",
         )
     return inputs
