@@ -54,6 +54,7 @@ def detections(sample: Sample, who: str, name: str = "pred_instances") -> Detect
         >>> detections({"pred_instances": pred}, "CocoMetric").labels.tolist()
         [3, 1]
     """
+    expect(sample, Mapping, "`sample` is a mapping")
     whose = f"of sample {sample.get('sample_idx')}" if "sample_idx" in sample else "of a sample"
     boxes = boxes_of(field(sample, name, who, "bboxes"), f"{who}: {name}.bboxes {whose}")
     scores = column(field(sample, name, who, "scores"), f"{who}: {name}.scores {whose}")
