@@ -202,9 +202,10 @@ _GEOMETRY = tuple(
 _WRITERS = (
     ("visualizers", "DetLocalVisualizer", "fkit.visualize.task:DetLocalVisualizer", None, None),
     ("visualizers", "PoseLocalVisualizer", "fkit.visualize.pose:PoseLocalVisualizer", None, None),
+    ("visualizers", "Pose3dLocalVisualizer", "fkit.visualize.space:Pose3dLocalVisualizer", None, None),
     ("visualizers", "SegLocalVisualizer", "fkit.visualize.task:SegLocalVisualizer", None, None),
     ("visualizers", "TrackLocalVisualizer", "fkit.visualize.task:TrackLocalVisualizer", None, None),
-    ("visualizers", "UniversalVisualizer", "fkit.visualize.canvas:Visualizer", None, None),
+    ("visualizers", "UniversalVisualizer", "fkit.visualize.universal:UniversalVisualizer", None, None),
     ("visualizers", "Visualizer", "fkit.visualize.canvas:Visualizer", None, None),
     ("vis_backends", "AimVisBackend", "fkit.edge.service:AimVisBackend", None, None),
     ("vis_backends", "ClearMLVisBackend", "fkit.edge.service:ClearMLVisBackend", None, None),

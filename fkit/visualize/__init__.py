@@ -6,23 +6,29 @@ from fkit.tree.facade import attribute
 
 if TYPE_CHECKING:
     from fkit.visualize.canvas import Visualizer as Visualizer
+    from fkit.visualize.confusion import confusion as confusion
     from fkit.visualize.curves import curves as curves
     from fkit.visualize.featmap import draw_featmap as draw_featmap
     from fkit.visualize.pose import PoseLocalVisualizer as PoseLocalVisualizer
     from fkit.visualize.result import show_result as show_result
+    from fkit.visualize.space import Pose3dLocalVisualizer as Pose3dLocalVisualizer
     from fkit.visualize.task import DetLocalVisualizer as DetLocalVisualizer
     from fkit.visualize.task import SegLocalVisualizer as SegLocalVisualizer
     from fkit.visualize.task import TrackLocalVisualizer as TrackLocalVisualizer
+    from fkit.visualize.universal import UniversalVisualizer as UniversalVisualizer
     from fkit.visualize.visualizer import draw_label as draw_label
     from fkit.visualize.visualizer import sheet as sheet
 
 _FILES = (
     ("canvas", "Visualizer"),
+    ("confusion", "confusion"),
     ("curves", "curves"),
     ("featmap", "draw_featmap"),
     ("pose", "PoseLocalVisualizer"),
     ("result", "show_result"),
+    ("space", "Pose3dLocalVisualizer"),
     ("task", "DetLocalVisualizer SegLocalVisualizer TrackLocalVisualizer"),
+    ("universal", "UniversalVisualizer"),
     ("visualizer", "draw_label sheet"),
 )
 

@@ -14,7 +14,7 @@ from fkit.structures.content import host, is_array
 from fkit.tree.check import expect, expect_number
 from fkit.tree.error import FkitTypeError, FkitValueError, quoted
 from fkit.visualize.pose import PoseLocalVisualizer
-from fkit.visualize.sample import field_of
+from fkit.visualize.sample import class_of, field_of
 from fkit.visualize.shape import Picture
 from fkit.visualize.task import DetLocalVisualizer, SegLocalVisualizer
 from fkit.visualize.visualizer import draw_label, picture
@@ -182,7 +182,10 @@ def _of_sample(image: Picture, sample: Any, boards: _Boards) -> Picture:
         return boards.objects.drawn(image, fields, boards.score)
     if seen is not None:
         return image
-    return _of_class(image, sample, boards.objects.dataset_meta.get("classes") or ())
+    said = class_of(sample, "pred", boards.objects.dataset_meta.get("classes") or ())
+    if said is None:
+        raise _unknown(sample)
+    return draw_label(image, *said)
 
 
 def _one(objects: Any, valid: Any) -> dict[str, Any]:
@@ -197,19 +200,6 @@ def _one(objects: Any, valid: Any) -> dict[str, Any]:
         raise FkitValueError(f"show_result: these are the predictions of {len(host(first))} images, and one is drawn.")
     kept = slice(None) if valid is None else np.asarray(host(valid), bool)[0]
     return {word: np.asarray(host(value))[0][kept] for word, value in fields.items()}
-
-
-def _of_class(image: Picture, sample: Any, classes: Sequence[Any]) -> Picture:
-    """The image above its class and score."""
-    label, score = field_of(sample, "pred_label"), field_of(sample, "pred_score")
-    label, score = field_of(label, "label", label) if not is_array(label) else label, field_of(label, "score", score)
-    scores = None if score is None else np.asarray(host(score), np.float64).ravel()
-    if label is None and (scores is None or not scores.size):
-        raise _unknown(sample)
-    number = int(np.argmax(cast(Any, scores))) if label is None else int(np.ravel(host(label))[0])
-    name = field_of(sample, "pred_class") or (classes[number] if 0 <= number < len(classes) else number)
-    sure = None if scores is None else float(scores[number] if scores.size > max(number, 1) else scores[0])
-    return draw_label(image, str(name), sure)
 
 
 def _unknown(result: Any) -> FkitTypeError:

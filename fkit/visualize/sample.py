@@ -6,12 +6,12 @@ from typing import Any, cast
 import numpy as np
 from numpy.typing import NDArray
 
-from fkit.structures.content import host
+from fkit.structures.content import host, is_array
 from fkit.tree.check import expect
 from fkit.visualize.shape import Colour, Picture, colour_of, palette
 from fkit.visualize.visualizer import picture, sheet
 
-__all__ = ["beside", "classes_of", "field_of"]
+__all__ = ["beside", "class_of", "classes_of", "field_of"]
 
 
 def beside(
@@ -78,3 +78,27 @@ def classes_of(meta: Mapping[str, Any], labels: NDArray[Any]) -> tuple[list[str]
         colours = (*own, *colours[len(own) :])
     said = [str(names[label]) if 0 <= label < len(names) else str(label) for label in labels.tolist()]
     return said, [colours[label % len(colours)] for label in labels.tolist()]
+
+
+def class_of(sample: Any, word: str, classes: Sequence[Any]) -> tuple[str, float | None] | None:
+    """The class of an image and its score; None where the sample has none.
+
+    Args:
+        sample: with ``pred_label`` or ``pred_score`` (K,), LabelData or plain; ``pred_class`` is a name.
+        word: "pred" or "gt".
+        classes: the names of the classes.
+
+    Example:
+        >>> class_of({"pred_score": np.array([0.25, 0.75])}, "pred", ("cat", "dog"))
+        ('dog', 0.75)
+    """
+    label, score = field_of(sample, f"{word}_label"), field_of(sample, f"{word}_score")
+    if label is not None and not is_array(label):
+        label, score = field_of(label, "label", label), field_of(label, "score", score)
+    scores: NDArray[Any] = np.zeros(0) if score is None else np.asarray(host(score), np.float64).ravel()
+    if label is None and not scores.size:
+        return None
+    number = int(scores.argmax()) if label is None else int(np.ravel(host(label))[0])
+    known = str(classes[number]) if 0 <= number < len(classes) else str(number)
+    place = number if scores.size > max(number, 1) else 0  # of all classes, or of the one
+    return str(field_of(sample, f"{word}_class") or known), float(scores[place]) if scores.size else None
