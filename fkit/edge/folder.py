@@ -27,7 +27,7 @@ __all__ = ["FREE", "Opened", "comparable", "expect_folder", "is_file", "open_fol
 
 FREE = (
     "work_dir", "backend", "device", "launcher", "parallel", "compile", "threads", "resume", "load_from", "log_level",
-    "log_processor", "visualizer", "vis_backends", "experiment_name", "env_cfg",
+    "log_processor", "visualizer", "vis_backends", "experiment_name", "env_cfg", "tta_model", "tta_pipeline",
 )  # fmt: skip
 """Keys that may differ when a run goes on; so may workers, prefetching, logging, and the length, which may grow."""
 

@@ -254,7 +254,10 @@ def _said(step: Step, path: str, cause: Exception) -> FkitError:
 
 def _form(sample: Any) -> Any:
     """The shapes of a sample's inputs."""
-    inputs: Any = cast("Mapping[str, Any]", sample).get("inputs") if isinstance(sample, Mapping) else None
+    fields: Any = sample if isinstance(sample, Mapping) else {}
+    inputs: Any = fields.get("inputs")
+    if inputs is None and isinstance(fields.get("views"), (list, tuple)):
+        return tuple(map(_form, fields["views"]))
     if isinstance(inputs, Mapping):
         return tuple((name, getattr(value, "shape", None)) for name, value in cast("Mapping[str, Any]", inputs).items())
     return getattr(inputs, "shape", None)

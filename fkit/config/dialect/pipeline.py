@@ -128,7 +128,7 @@ def _views(ledger: Ledger, row: Row) -> Any:
         count *= len(steps)
     if count == 1:
         return [steps[0] for steps in several]
-    ledger.say(row, "type", f"MultiScaleFlipAug gives {count} views of an image: a model merges them by tta_model.")
+    ledger.say(row, "type", f"MultiScaleFlipAug gives {count} views of an image, whose predictions are merged.")
     return ledger.new(row, type="TestTimeAug", transforms=several)
 
 
