@@ -203,7 +203,7 @@ SURFACE = {
         ("by_average", "named", "suffix_of"), "of the room: what metrics have checked"
     ),
     "fkit.metric.coco": {},
-    **{f"fkit.metric.{room}": {} for room in ("answer", "crowd", "depth", "phrase", "reid", "vocabulary")},
+    **{f"fkit.metric.{room}": {} for room in ("answer", "crowd", "depth", "phrase", "reid", "video", "vocabulary")},
     "fkit.metric.detection": dict.fromkeys(("Detections", "Objects"), "a tuple")
     | dict.fromkeys(("recalls", "run_lengths"), "of the room: arithmetic on what metrics have checked"),
     "fkit.metric.gathered": {"ratio": "of the room: arithmetic"},

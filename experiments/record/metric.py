@@ -96,6 +96,13 @@ def prepare():
             super().summarize()
             self.stats = [Whole(one) for one in self.stats]
 
+    class Tubes(sys.modules["mmdet.evaluation.metrics.youtube_vis_metric"].YTVISeval):
+        def summarize(self):
+            super().summarize()
+            self.stats = [Whole(one) for one in self.stats]
+
+    sys.modules["mmdet.evaluation.metrics.youtube_vis_metric"].YTVISeval = Tubes
+
     class Results(lvis.LVISEval):
         def get_results(self):
             return {name: Whole(one) for name, one in super().get_results().items()}
@@ -169,7 +176,7 @@ def laid(files, folder):
     return paths
 
 
-def record(package, cfg, samples, meta=None, files=None, size=3, change=tensors):
+def record(package, cfg, samples, meta=None, files=None, size=3, change=tensors, batch=list):
     """One case: the samples in batches of ``size`` through the package's own metric."""
     from importlib import import_module
 
@@ -182,7 +189,7 @@ def record(package, cfg, samples, meta=None, files=None, size=3, change=tensors)
         if isinstance(getattr(metric, "iou_thrs", None), list) and "Coco" in cfg["type"]:
             metric.iou_thrs = np.array(metric.iou_thrs)  # numpy 2 compares no list with a number
         for start in range(0, len(samples), size):
-            metric.process({}, [change(one) for one in samples[start : start + size]])
+            metric.process({}, batch([change(one) for one in samples[start : start + size]]))
         out = metric.evaluate(len(samples))
     parts = {
         "package": package,
@@ -280,12 +287,12 @@ def masked(samples, scored=False):
     return several
 
 
-def bitmaps(sample):
+def bitmaps(sample, part="pred_instances"):
     from pycocotools import mask
 
     whole = tensors(sample)
-    several = [mask.decode(one) for one in sample["pred_instances"]["masks"]]
-    whole["pred_instances"]["masks"] = torch.from_numpy(np.array(several, np.uint8).reshape(-1, SIDE, SIDE))
+    several = [mask.decode(one) for one in sample[part]["masks"]]
+    whole[part]["masks"] = torch.from_numpy(np.array(several, np.uint8).reshape(-1, SIDE, SIDE))
     return whole
 
 
@@ -592,6 +599,72 @@ def described():
     record("mmdet", {"type": "DODCocoMetric"}, plain, {"classes": names}, {"ann_file": json.dumps(content)})
 
 
+class Frame:
+    """One of a video's, as mmdet has it."""
+
+    def __init__(self, sample, length):
+        self.sample, self.ori_video_length = sample, length
+
+    def to_dict(self):
+        return self.sample
+
+
+def videos(samples):
+    """The frames of one video, as mmdet has them."""
+    return [{"video_data_samples": [Frame(sample, len(samples)) for sample in samples]}]
+
+
+def tracked():
+    samples = []
+    for video in range(3):
+        real, labels = boxes(3, (60, 150)), RNG.integers(0, 3, 3)
+        for frame in range(4):
+            real = real + RNG.normal(0, 5, (3, 2))[:, [0, 1, 0, 1]]
+            seen = [at for at in range(3) if (at + frame) % 6]
+            instances = [
+                {
+                    "bbox": real[at].clip(0, SIDE).round(1).tolist(),
+                    "bbox_label": int(labels[at]),
+                    "instance_id": 10 * video + at + 1,
+                    "ignore_flag": int(video == 1 and at == 2),
+                    "mask": [polygon(real[at].clip(0, SIDE).round(1).tolist())],
+                }
+                for at in seen
+            ]
+            said = (np.concatenate((real, real[:1])) + RNG.normal(0, 3, (4, 4))).clip(0, SIDE).astype(np.float32)
+            said[:, 2:] = np.maximum(said[:, 2:], said[:, :2] + 1)
+            kept = [at for at in range(4) if RNG.random() < 0.9]
+            guess = np.where(RNG.random(4) < 0.8, labels[[0, 1, 2, 0]], RNG.integers(0, 3, 4))
+            masks = [run_length(box) for box in said[kept].tolist()]
+            part = {
+                "bboxes": said[kept],
+                "scores": RNG.random(len(kept)).astype(np.float32),
+                "labels": guess[kept],
+                "instances_id": np.array(kept, np.int64),
+                "masks": masks,
+            }
+            samples.append(
+                {
+                    "img_id": len(samples),
+                    "video_id": video + 1,
+                    "frame_id": frame,
+                    "ori_shape": [SIDE, SIDE],
+                    "instances": instances,
+                    "pred_track_instances": part,
+                }
+            )
+    for more in ({}, {"metric_items": ["mAP_50", "AR@1", "AR_m@100"]}):
+        record(
+            "mmdet",
+            {"type": "YouTubeVISMetric", **more},
+            samples,
+            {"classes": CLASSES[:3]},
+            size=4,
+            change=lambda one: bitmaps(one, "pred_track_instances"),
+            batch=videos,
+        )
+
+
 def others():
     features = RNG.normal(size=(30, 6)).astype(np.float32)
     people = RNG.integers(0, 7, 30)
@@ -781,6 +854,7 @@ def main(folder):
         phrases,
         described,
         others,
+        tracked,
         segmentation,
         classification,
         words,

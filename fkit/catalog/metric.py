@@ -26,6 +26,7 @@ _BY_FILE = (
     ("phrase", ("Flickr30kMetric", "RefExpMetric", "RefSegMetric", "VisualGroundingMetric")),
     ("reid", ("ReIDMetrics",)),
     ("segmentation", ("IoUMetric", "SemSegMetric")),
+    ("video", ("YouTubeVISMetric",)),
     ("voc", ("OpenImagesMetric", "VOCMetric")),
     ("vocabulary", ("DODCocoMetric", "OVCocoMetric")),
 )

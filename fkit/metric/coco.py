@@ -48,6 +48,8 @@ class CocoMetric(Gathered):
         use_mp_eval: mmdet's word; one process counts.
 
     Numbers: ``coco/bbox_mAP``, ...; -1 where there is nothing to be found.
+    pycocotools takes a match with an annotation of the id 0 for none, and so do mmdet and this, to give equal numbers: number a
+    file's annotations from 1 on.
 
     Example:
         >>> box = {"bboxes": np.array([[[0, 0, 9, 9.0]]]), "labels": np.array([[0]])}
