@@ -1,5 +1,6 @@
 """Visualizers of tasks, with OpenMMLab's names: what is known and what is predicted of an image, drawn on it."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, ClassVar, NamedTuple, Self
 
@@ -17,7 +18,9 @@ from fkit.visualize.shape import Colour, Picture, colour_of, palette, stroke, ti
 __all__ = ["DetLocalVisualizer", "Instances", "SegLocalVisualizer", "TrackLocalVisualizer"]
 
 _TRACKS = 60  # colours of what is followed; then they come again
-_HALO = 0.35  # how strong the seam is that parts a box from what is as dark or as bright as it
+_HALO = 0.6  # how strong the seam is that parts a box from what is as dark or as bright as it
+_NEAR = 45.0  # of 255: a line that is no farther from what is below it is lost there
+_BRIGHT = (0.299, 0.587, 0.114)
 
 
 class Instances(NamedTuple):
@@ -126,10 +129,11 @@ class DetLocalVisualizer(Visualizer):
                 image = _masked(image, masks[place], colour, self.alpha, max(1.0, scale))
         width = self.line_width or 2 * scale
         edges = [self._colour(self.bbox_color, colour) for _, colour in looks]
+        lost = _lost(self._picture(), boxes, edges)
         for place in order:
             x1, y1, x2, y2 = boxes[place].tolist()
             corners = np.array([[x1, y1], [x2, y1], [x2, y2], [x1, y2]])
-            if masks is None:
+            if edges[place] in lost:
                 image = stroke(image, corners, readable(edges[place]), width + 2, alpha=_HALO, closed=True)
             image = stroke(image, corners, edges[place], width, closed=True)
         if not self.with_labels:
@@ -248,6 +252,19 @@ class SegLocalVisualizer(Visualizer):
             )
         )
         return labels.reshape(labels.shape[-2:]).astype(np.int64)
+
+
+def _lost(image: Picture, boxes: NDArray[np.float64], colours: Sequence[Colour]) -> frozenset[Colour]:
+    """The colours that are about as bright as most of what the boxes of that colour run over."""
+    x1, y1, x2, y2 = np.nan_to_num(boxes).T
+    x = np.stack((x1, (x1 + x2) / 2, x2, (x1 + x2) / 2)).clip(0, image.shape[1] - 1).astype(int)
+    y = np.stack(((y1 + y2) / 2, y1, (y1 + y2) / 2, y2)).clip(0, image.shape[0] - 1).astype(int)
+    bright = image[y, x] @ _BRIGHT
+    lost: set[Colour] = set()
+    for colour in set(colours):
+        below = float(np.median(bright[:, [one == colour for one in colours]]))
+        lost |= {colour} if abs(below - float(np.array(colour) @ _BRIGHT)) < _NEAR else set()
+    return frozenset(lost)
 
 
 def _masked(image: Picture, mask: NDArray[np.bool_], colour: Colour, alpha: float, width: float) -> Picture:

@@ -73,3 +73,15 @@ def test_what_is_followed_keeps_its_colour_whatever_its_place() -> None:
     scored = Instances(np.array([a]), np.array([0]), np.array([0.876]), None, np.array([12]))
     assert board.looks(scored)[0][0] == "cell #12 88"
     assert DetLocalVisualizer(dataset_meta={"classes": ("cell",)}).looks(scored)[0][0] == "cell 88"
+
+
+def test_a_box_as_dark_as_the_image_is_seen_by_a_pale_seam() -> None:
+    navy, box = {"classes": ("car",), "palette": [(0, 0, 142)]}, {"bboxes": np.array([[40.0, 20, 160, 80]])}
+    board = DetLocalVisualizer(dataset_meta=navy, with_labels=False, line_width=2)
+    dark, bright = (
+        board.add_datasample("a", np.full_like(PAPER, level), {"gt_instances": box}).get_image() for level in (0, 255)
+    )
+    assert dark[17:24, 100].max() > 100
+    assert bright[17:24, 100, 2].min() > 100
+    assert bright[17:24, 100, 0].max() == 255
+    assert (bright[:, :, 2] >= 142).all()  # no seam where it is seen well
