@@ -336,6 +336,8 @@ def coco():
         {**meta, "base_classes": CLASSES[:2], "novel_classes": CLASSES[2:]},
         files,
     )
+    for more, classes in (({}, CLASSES[::-1]), ({"metric": ["bbox", "segm"], "classwise": True}, CLASSES)):
+        record("mmdet", {"type": "CocoMetric", **more}, masked(few(plain)), {"classes": classes}, files)
     zero = {**content, "annotations": [{**row, "id": row["id"] - 1} for row in content["annotations"]]}
     record("mmdet", {"type": "CocoMetric"}, few(plain), meta, {"ann_file": json.dumps(zero)})
 
@@ -368,6 +370,7 @@ def lvis():
         files,
         change=bitmaps,
     )
+    record("mmdet", {"type": "LVISMetric", "metric": "segm"}, masked(plain), meta, files, change=bitmaps)
     record("mmdet", {"type": "LVISMetric", "metric": "proposal_fast"}, plain, meta, files)
     record(
         "mmdet",
