@@ -110,7 +110,7 @@ def detection() -> list[Case]:
         of("video", "YouTubeVISDataset", "vis.json", dataset_version="2021", **videos), of("video", "YouTubeVISDataset", "vis.json", dataset_version="2019", **videos, test_mode=True),
         of("video", "YouTubeVISDataset", "vis.json", dataset_version="2019", **videos, filter_cfg={"filter_empty_gt": False, "min_size": 10}), of("video", "BaseVideoDataset", "vis.json", **videos, filter_cfg=EMPTY), of("video", "BaseVideoDataset", "emptied.json", **videos),
         of("video", "MOTChallengeDataset", "mot.json", data_prefix=WORDS, metainfo={"classes": ("pedestrian",)}), of("video", "MOTChallengeDataset", "mot.json", data_prefix=WORDS, metainfo={"classes": ("pedestrian",)}, visibility_thr=0.25),
-        of("video", "MOTChallengeDataset", "mot.json", data_prefix=WORDS, metainfo={"classes": ("pedestrian",)}, visibility_thr=0.25, test_mode=True), of("video", "ReIDDataset", "reid.txt", data_prefix=WORDS, triplet_sampler={"num_ids": 2, "ins_per_id": 2}),
+        of("video", "MOTChallengeDataset", "mot.json", data_prefix=WORDS, metainfo={"classes": ("pedestrian",)}, visibility_thr=0.25, test_mode=True), of("video", "ReIDDataset", "reid.txt", data_prefix=WORDS),
     ]  # fmt: skip
 
 

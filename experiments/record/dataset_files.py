@@ -215,7 +215,7 @@ OPEN_TREE = {
     "names.csv": "/m/011k07,Tortoise\n/m/011q46kg,Container\n/m/012074,Magpie\n/m/0120dh,Sea turtle\n",
     "boxes.csv": OPEN_HEAD
     + "\n000a,x,/m/012074,1,0.25,0.5,0.125,0.75,0,1,0,0,0\n000a,x,/m/011k07,1,0,1,0,0.5,1,0,1,0,0"
-    "\n00b2,x,/m/0120dh,1,0.1,0.3,0.2,0.9,0,0,0,1,1\n",
+    "\n00b2,x,/m/0120dh,1,0.1,0.3,0.2,0.9,0,0,0,1,1\n00b2,x,/m/0120dh,1,0.5,0.75,0,1,0,0,0,0,1\n",
     "labels.csv": "ImageID,Source,LabelName,Confidence\n000a,verification,/m/012074,1\n000a,machine,/m/0120dh,0\n"
     "00b2,verification,/m/0120dh,1\n",
     "tree.json": {

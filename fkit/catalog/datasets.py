@@ -7,7 +7,7 @@ _ROOM = "fkit.data.dataset"
 # file -> what it holds, with no scope of its own
 _FILES = (
     ("base", ("BaseDataset",)),
-    ("caption", ("COCOCaption", "COCORetrieval", "COCOVQA", "Flickr30kCaption", "NoCaps")),
+    ("caption", ("COCOCaption", "COCORetrieval", "COCOVQA", "Flickr30kCaption", "Flickr30kRetrieval", "NoCaps")),
     (
         "classification",
         ("CustomDataset", "ImageNet", "ImageNet21k", "MultiLabelDataset"),
@@ -35,9 +35,11 @@ _FILES = (
     ("files", ("ImageFiles",)),
     ("grounding", ("Flickr30kDataset", "MDETRStyleRefCocoDataset", "ODVGDataset")),
     ("mix", ("MultiImageMixDataset",)),
+    ("mocap", ("Human36mDataset",)),
     ("interhand", ("InterHand2DDoubleDataset",)),
     ("mpii", ("MpiiDataset", "MpiiTrbDataset")),
-    ("panoptic", ("ADE20KPanopticDataset", "CocoPanopticDataset")),
+    ("openimages", ("OpenImagesChallengeDataset", "OpenImagesDataset")),
+    ("panoptic", ("ADE20KInstanceDataset", "ADE20KPanopticDataset", "CocoPanopticDataset")),
     ("pose", ("BaseCocoStyleDataset",)),
     (
         "pose_forms",
@@ -84,6 +86,21 @@ _FILES = (
             "Rhd2DDataset",
         ),
     ),
+    (
+        "question",
+        (
+            "GQA",
+            "InfographicVQA",
+            "MiniGPT4Dataset",
+            "NLVR2",
+            "OCRVQA",
+            "RefCOCO",
+            "TextVQA",
+            "VSR",
+            "VisualGenomeQA",
+            "VizWiz",
+        ),
+    ),
     ("segmentation", ("BaseCDDataset", "BaseSegDataset")),
     (
         "segmentation_sets",
@@ -115,7 +132,7 @@ _FILES = (
         ),
     ),
     ("xml", ("VOCDataset", "WIDERFaceDataset", "XMLDataset")),
-    ("video", ("BaseVideoDataset", "MOTChallengeDataset", "YouTubeVISDataset")),
+    ("video", ("BaseVideoDataset", "MOTChallengeDataset", "ReIDDataset", "YouTubeVISDataset")),
     ("wrapper", ("ClassBalancedDataset", "ConcatDataset", "RepeatDataset", "Subset")),
 )
 

@@ -3,7 +3,7 @@
 import os
 import re
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -14,13 +14,22 @@ from fkit.fileio.operation import list_dir_or_file
 from fkit.tree.check import expect
 from fkit.tree.error import FkitTypeError, FkitValueError
 
-__all__ = ["COCOVQA", "COCOCaption", "COCORetrieval", "Flickr30kCaption", "NoCaps"]
+__all__ = [
+    "COCOVQA",
+    "COCOCaption",
+    "COCORetrieval",
+    "Flickr30kCaption",
+    "Flickr30kRetrieval",
+    "NoCaps",
+    "Texts",
+    "weighed",
+]
 
 _NUMBER = re.compile(r"([0-9]+)\.[a-zA-Z]+$")
 
 
 @dataclass(frozen=True)
-class _Texts(BaseClsDataset):
+class Texts(BaseClsDataset):
     """A JSON of texts about images below ``data_prefix["img_path"]``."""
 
     def content(self, kind: type[Any], file: str = "") -> Any:
@@ -41,7 +50,7 @@ class _Texts(BaseClsDataset):
 
 
 @dataclass(frozen=True)
-class COCOCaption(_Texts):
+class COCOCaption(Texts):
     """COCO's captions, of a list of {"image", "caption"}: a record has ``image_id``, ``img_path`` and ``gt_caption``."""
 
     def load_data_list(self) -> Iterable[Mapping[str, Any]]:
@@ -54,7 +63,7 @@ class COCOCaption(_Texts):
 
 
 @dataclass(frozen=True)
-class NoCaps(_Texts):
+class NoCaps(Texts):
     """NoCaps, in COCO's form: images to be described; a record an annotation, ``gt_caption`` None."""
 
     def load_data_list(self) -> Iterable[Mapping[str, Any]]:
@@ -71,7 +80,7 @@ class NoCaps(_Texts):
 
 
 @dataclass(frozen=True)
-class Flickr30kCaption(_Texts):
+class Flickr30kCaption(Texts):
     """Flickr30k's captions, of Karpathy's JSON: a record a sentence.
 
     Args:
@@ -81,7 +90,7 @@ class Flickr30kCaption(_Texts):
     split: str = ""
 
     def __post_init__(self) -> None:
-        check_split(self.split, ("train", "val", "test"), "Flickr30kCaption")
+        check_split(self.split, ("train", "val", "test"), type(self).__name__)
         super().__post_init__()
 
     def load_data_list(self) -> Iterable[Mapping[str, Any]]:
@@ -92,7 +101,33 @@ class Flickr30kCaption(_Texts):
 
 
 @dataclass(frozen=True)
-class COCORetrieval(_Texts):
+class Flickr30kRetrieval(Flickr30kCaption):
+    """Flickr30k's captions for retrieval: in training a record a caption, in tests a record an image with all its captions.
+
+    Images and captions of the split are numbered from 0 in the file's order, as in `COCORetrieval`.
+    """
+
+    def load_data_list(self) -> Iterable[Mapping[str, Any]]:
+        images: list[dict[str, Any]] = []
+        captions: list[dict[str, Any]] = []
+        for row in self.content(dict)["images"]:
+            if row["split"] != self.split:
+                continue
+            number, path = len(images), self.path(row["filename"])
+            texts = {len(captions) + place: sentence for place, sentence in enumerate(row["sentences"])}
+            head = {"ori_id": row["imgid"], "image_id": number, "img_path": path}
+            raw = {"text": [sentence["raw"] for sentence in texts.values()], "gt_text_id": list(texts)}
+            images.append({**head, **raw, "gt_image_id": [number] * len(texts)})
+            same = {"image_ori_id": row["imgid"], "image_id": number, "img_path": path, "is_matched": True}
+            captions += [
+                {"text": sentence["raw"], "ori_id": sentence["sentid"], "text_id": place, **same}
+                for place, sentence in texts.items()
+            ]
+        return images if self.test_mode else captions
+
+
+@dataclass(frozen=True)
+class COCORetrieval(Texts):
     """COCO's captions for retrieval: in training a record a caption, in tests a record an image with all its captions.
 
     Images and captions are numbered from 0 in the file's order: ``image_id``, ``text_id``; a record of an image lists
@@ -130,7 +165,7 @@ class COCORetrieval(_Texts):
 
 
 @dataclass(frozen=True)
-class COCOVQA(_Texts):
+class COCOVQA(Texts):
     """VQA on COCO's images: a record a question, with ``gt_answer``, the different answers, and ``gt_answer_weight``, their
     shares; without ``ann_file`` there are none.
 
@@ -162,7 +197,8 @@ class COCOVQA(_Texts):
                 if answer["question_id"] != question["question_id"]:
                     self.faults.add("an answer to another question", name)
                     continue
-                record |= _weighed(answer)
+                record |= weighed([row["answer"] for row in answer["answers"]])
+                record |= {key: value for key, value in answer.items() if key != "answers"}
             yield record
 
     def _paths(self) -> dict[int, str]:
@@ -173,8 +209,13 @@ class COCOVQA(_Texts):
         return {int(match.group(1)): os.path.join(folder, name) for match, name in numbered if match}
 
 
-def _weighed(answer: Mapping[str, Any]) -> dict[str, Any]:
-    counts = Counter(row["answer"] for row in answer["answers"])
-    weights = [count / len(answer["answers"]) for count in counts.values()]
-    more = {key: value for key, value in answer.items() if key != "answers"}
-    return {"gt_answer": list(counts), "gt_answer_weight": weights, **more}
+def weighed(answers: Sequence[str]) -> dict[str, Any]:
+    """The different answers, and their shares.
+
+    Example:
+        >>> weighed(["dog", "cat", "dog", "dog"])
+        {'gt_answer': ['dog', 'cat'], 'gt_answer_weight': [0.75, 0.25]}
+    """
+    expect(answers, (list, tuple), "`answers` is a list of texts")
+    counts = Counter(answers)
+    return {"gt_answer": list(counts), "gt_answer_weight": [count / len(answers) for count in counts.values()]}

@@ -1,12 +1,10 @@
 """Public classification data sets whose files have a form of their own: CIFAR, MNIST, CUB, PASCAL VOC, In-Shop."""
 
 import gzip
-import io
 import os
-import pickle
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from typing import Any, ClassVar, NoReturn
+from typing import Any, ClassVar
 from xml.etree import ElementTree
 
 import numpy as np
@@ -14,6 +12,7 @@ from numpy.typing import NDArray
 
 from fkit.data.dataset.classification import BaseClsDataset, check_split
 from fkit.data.dataset.facts import Facts
+from fkit.data.dataset.pickled import unpickled
 from fkit.fileio.line import list_from_file
 from fkit.fileio.operation import exists, get
 from fkit.tree.check import expect
@@ -23,7 +22,6 @@ from fkit.tree.frozen import frozen
 __all__ = ["CIFAR10", "CIFAR100", "CUB", "MNIST", "VOC", "FashionMNIST", "InShop", "read_idx"]
 
 _ROOT = frozen({"root": ""})
-_NUMPY = ("_reconstruct", "ndarray", "dtype", "_frombuffer", "scalar")
 _IDX = frozen({8: "u1", 9: "i1", 11: ">i2", 12: ">i4", 13: ">f4", 14: ">f8"})
 
 
@@ -90,7 +88,8 @@ class CIFAR10(_Whole):
         images: list[NDArray[Any]] = []
         labels: list[int] = []
         for name in self.FILES[self.split]:
-            entry = _unpickled(self.content(os.path.join(self.FOLDER, name)), name)
+            entry: Any = unpickled(self.content(os.path.join(self.FOLDER, name)), name, "latin1")
+            expect(entry, Mapping, f"{name}: a file of CIFAR holds a mapping")
             images.append(np.asarray(entry["data"], np.uint8).reshape(-1, 3, 32, 32).transpose(0, 2, 3, 1))
             labels += entry[self.LABELS]
         return self.records(np.ascontiguousarray(np.concatenate(images)), labels)
@@ -282,27 +281,3 @@ def read_idx(data: bytes, name: str) -> NDArray[Any]:
     if len(data) < 4 + 4 * rank + count * kind.itemsize:
         raise FkitValueError(f"{name}: it is cut off: {shape} numbers are announced.")
     return np.frombuffer(data, kind, count, 4 + 4 * rank).reshape(shape)
-
-
-class _Plain(pickle.Unpickler):
-    """Reads pickles of dicts, lists and numpy's arrays; anything else is refused, for a pickle may run code."""
-
-    def find_class(self, module_name: str, global_name: str, /) -> Any:
-        if module_name.partition(".")[0] == "numpy" and global_name in _NUMPY:
-            return super().find_class(module_name.replace("numpy.core", "numpy._core"), global_name)
-        if (module_name, global_name) == ("_codecs", "encode"):  # how Python 3 writes bytes for Python 2
-            return super().find_class(module_name, global_name)
-        _refuse(f"{module_name}.{global_name}")
-
-
-def _refuse(what: str) -> NoReturn:
-    raise FkitValueError(f"it names {what}, which no file of CIFAR does.")
-
-
-def _unpickled(data: bytes, name: str) -> dict[str, Any]:
-    try:
-        entry: Any = _Plain(io.BytesIO(data), encoding="latin1").load()
-    except Exception as cause:
-        raise FkitValueError(f"{name}: it is no file of CIFAR: {cause}") from cause
-    expect(entry, Mapping, f"{name}: a file of CIFAR holds a mapping")
-    return entry

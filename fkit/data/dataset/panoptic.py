@@ -10,7 +10,7 @@ from fkit.data.dataset.detection import CocoDataset
 from fkit.data.dataset.facts import Facts
 from fkit.tree.frozen import frozen
 
-__all__ = ["ADE20KPanopticDataset", "CocoPanopticDataset"]
+__all__ = ["ADE20KInstanceDataset", "ADE20KPanopticDataset", "CocoPanopticDataset"]
 
 
 @dataclass(frozen=True)
@@ -79,3 +79,10 @@ class ADE20KPanopticDataset(CocoPanopticDataset):
     """ADE20K in COCO's panoptic form: 100 things and 50 kinds of stuff."""
 
     METAINFO: ClassVar[Mapping[str, Any]] = Facts("detection/ade20k_panoptic")
+
+
+@dataclass(frozen=True)
+class ADE20KInstanceDataset(CocoDataset):
+    """ADE20K's instances of 100 classes, in COCO's form."""
+
+    METAINFO: ClassVar[Mapping[str, Any]] = Facts("detection/ade20k_instance")

@@ -6,15 +6,19 @@ from dataclasses import dataclass
 from itertools import chain
 from typing import Any, ClassVar, cast
 
+import numpy as np
+
+from fkit.data.dataset.base import BaseDataset
 from fkit.data.dataset.detection import CocoDataset
 from fkit.data.dataset.facts import Facts
 from fkit.data.dataset.indexed import checked
 from fkit.data.transform.transform import Sample
+from fkit.fileio.line import list_from_file
 from fkit.tree.check import expect, expect_number
-from fkit.tree.error import FkitTypeError, FkitValueError
+from fkit.tree.error import FkitNotImplementedError, FkitTypeError, FkitValueError, quoted
 from fkit.tree.frozen import EMPTY, frozen
 
-__all__ = ["BaseVideoDataset", "MOTChallengeDataset", "YouTubeVISDataset"]
+__all__ = ["BaseVideoDataset", "MOTChallengeDataset", "ReIDDataset", "YouTubeVISDataset"]
 
 _ALONE = 100000  # a video's number where images say none: they are videos of one frame
 
@@ -158,3 +162,38 @@ class YouTubeVISDataset(BaseVideoDataset):
 
     def _merged(self, of_file: Mapping[str, Any]) -> Mapping[str, Any]:
         return frozen({**self.VERSIONS[self.dataset_version].content, **super()._merged(of_file)})
+
+
+@dataclass(frozen=True)
+class ReIDDataset(BaseDataset):
+    """Pictures of people and who they are, of a text file, "NAME NUMBER" a line, for models that know people again.
+
+    A record: ``img_path``, ``img_prefix`` (``data_prefix``) and ``gt_label``, an int64 without an axis.
+
+    Args:
+        triplet_sampler: not offered.
+
+    Raises:
+        FkitNotImplementedError: triplet_sampler is said.
+    """
+
+    triplet_sampler: Mapping[str, Any] | None = None
+
+    def __post_init__(self) -> None:
+        if self.triplet_sampler is not None:
+            raise FkitNotImplementedError(
+                "ReIDDataset: triplet_sampler is not offered: a sample is one picture.",
+                repair="Leave it out, and draw people by a sampler of your own.",
+                path="triplet_sampler",
+            )
+        super().__post_init__()
+
+    def load_data_list(self) -> Iterable[Mapping[str, Any]]:
+        folder = self.data_prefix.get("img_path", "")
+        for number, line in enumerate(list_from_file(self.source_file), 1):
+            name, _, label = line.strip().rpartition(" ")
+            if not name or not label.isdecimal():
+                self.faults.add("a line that is no name and number", f"line {number}", quoted(line))
+                continue
+            path = os.path.join(folder, name)
+            yield {"img_prefix": dict(self.data_prefix), "img_path": path, "gt_label": np.array(int(label), np.int64)}
