@@ -10,7 +10,7 @@ _FILES = (
     ("caption", ("COCOCaption", "COCORetrieval", "COCOVQA", "Flickr30kCaption", "Flickr30kRetrieval", "NoCaps")),
     (
         "classification",
-        ("CustomDataset", "ImageNet", "ImageNet21k", "MultiLabelDataset"),
+        ("CustomDataset", "ImageNet", "ImageNet21k", "MultiLabelDataset", "Places205"),
     ),
     (
         "classification_sets",
@@ -34,9 +34,11 @@ _FILES = (
     ("digits", ("Digits",)),
     ("files", ("ImageFiles",)),
     ("grounding", ("Flickr30kDataset", "MDETRStyleRefCocoDataset", "ODVGDataset")),
+    ("listed", ("FGVCAircraft", "Food101", "OxfordIIITPet", "SUN397")),
     ("mix", ("MultiImageMixDataset",)),
     ("mocap", ("Human36mDataset",)),
-    ("interhand", ("InterHand2DDoubleDataset",)),
+    ("fold", ("KFoldDataset",)),
+    ("interhand", ("InterHand2DDoubleDataset", "InterHand3DDataset")),
     ("mpii", ("MpiiDataset", "MpiiTrbDataset")),
     ("openimages", ("OpenImagesChallengeDataset", "OpenImagesDataset")),
     ("panoptic", ("ADE20KInstanceDataset", "ADE20KPanopticDataset", "CocoPanopticDataset")),

@@ -13,7 +13,15 @@ from fkit.tree.check import expect
 from fkit.tree.error import FkitFileNotFoundError, FkitTypeError, FkitValueError, quoted
 from fkit.tree.frozen import frozen
 
-__all__ = ["BaseClsDataset", "CustomDataset", "ImageNet", "ImageNet21k", "MultiLabelDataset", "check_split"]
+__all__ = [
+    "BaseClsDataset",
+    "CustomDataset",
+    "ImageNet",
+    "ImageNet21k",
+    "MultiLabelDataset",
+    "Places205",
+    "check_split",
+]
 
 _EXTENSIONS = (".jpg", ".jpeg", ".png", ".ppm", ".bmp", ".pgm", ".tif")
 
@@ -178,6 +186,13 @@ class ImageNet(CustomDataset):
             if self.split == "test":
                 put["with_label"] = False
         super().__post_init__()
+
+
+@dataclass(frozen=True)
+class Places205(CustomDataset):
+    """Places, 205 kinds of scenes."""
+
+    METAINFO: ClassVar[Mapping[str, Any]] = Facts("classification/places205")
 
 
 @dataclass(frozen=True)

@@ -6,6 +6,7 @@ from typing import Any, ClassVar
 
 import numpy as np
 from frozendict import frozendict
+from numpy.typing import NDArray
 
 from fkit.data.dataset.facts import Facts
 from fkit.data.dataset.joined import joined
@@ -13,8 +14,9 @@ from fkit.data.dataset.pose import BaseCocoStyleDataset, Row
 from fkit.fileio.io import load
 from fkit.tree.check import expect
 from fkit.tree.error import FkitValueError
+from fkit.tree.frozen import EMPTY
 
-__all__ = ["InterHand2DDoubleDataset"]
+__all__ = ["InterHand2DDoubleDataset", "InterHand3DDataset"]
 
 _HANDS = frozendict(right=(1, 0), left=(0, 1), interacting=(1, 1))
 _WRISTS = (20, 41)  # of the right hand and of the left one; without it the hand's joints are not known
@@ -58,7 +60,7 @@ class InterHand2DDoubleDataset(BaseCocoStyleDataset):
                 raise FkitValueError(f"InterHand2DDoubleDataset: {word} is not said.", path=word)
             self.scratch[word] = load(getattr(self, word), "json")
         rows: Any = load(self.rootnet_result_file, "json") if not self.use_gt_root_depth else ()
-        self.scratch["boxes"] = {str(row["annot_id"]): row["bbox"] for row in rows}
+        self.scratch["found"] = {str(row["annot_id"]): row for row in rows}
         return super().read()
 
     def parse_data_info(self, raw_data_info: dict[str, Any]) -> Any:
@@ -77,8 +79,8 @@ class InterHand2DDoubleDataset(BaseCocoStyleDataset):
         valid = np.array(row["joint_valid"], np.float32).ravel()
         for start, wrist in zip((0, _WRISTS[0] + 1), _WRISTS, strict=True):
             valid[start:wrist] *= valid[wrist]
-        x, y, w, h = row["bbox"] if self.use_gt_root_depth else self.scratch["boxes"][str(row["id"])]
-        return {
+        x, y, w, h = (row if self.use_gt_root_depth else self.scratch["found"][str(row["id"])])["bbox"]
+        record = {
             "img_id": row["image_id"],
             "img_path": image["img_path"],
             "keypoints": points[None].astype(np.float32),
@@ -92,4 +94,39 @@ class InterHand2DDoubleDataset(BaseCocoStyleDataset):
             "iscrowd": row.get("iscrowd", False),
             "id": row["id"],
             "raw_ann_info": row,
+        }
+        return {**record, **self.in_space(row, camera, joints, record["keypoints"])}
+
+    def in_space(
+        self, row: Row, camera: Mapping[str, Any], joints: NDArray[Any], points: NDArray[np.float32]
+    ) -> Mapping[str, Any]:
+        """What a record has more: of the joints (42, 3) as the camera sees them, and in the picture, (1, 42, 2)."""
+        return EMPTY
+
+
+@dataclass(frozen=True)
+class InterHand3DDataset(InterHand2DDoubleDataset):
+    """InterHand2.6M in space: ``keypoints`` (1, 42, 3), whose third number is the depth from the hand's wrist.
+
+    A record has also ``keypoints_cam`` (1, 42, 3), ``abs_depth``, the depths of the two wrists, ``rel_root_depth``, the left
+    one's from the right one, ``rel_root_valid``, ``focal`` (2,), ``principal_pt`` (2,) and ``rotation`` 0.
+    """
+
+    def in_space(
+        self, row: Row, camera: Mapping[str, Any], joints: NDArray[Any], points: NDArray[np.float32]
+    ) -> Mapping[str, Any]:
+        right, left = (joints[wrist, 2] for wrist in _WRISTS)
+        depth = joints[:, 2] - np.repeat([right, left], (_WRISTS[0] + 1, len(joints) - _WRISTS[0] - 1))
+        valid = np.array(row["joint_valid"], np.float32).ravel()
+        return {
+            "rotation": 0,
+            "keypoints": np.concatenate([points, depth[None, :, None]], axis=2, dtype=np.float32),
+            "keypoints_cam": joints[None],
+            "rel_root_depth": left - right,
+            "rel_root_valid": valid[_WRISTS[0]] * valid[_WRISTS[1]],
+            "abs_depth": [right, left]
+            if self.use_gt_root_depth
+            else self.scratch["found"][str(row["id"])]["abs_depth"],
+            "focal": camera["focal"],
+            "principal_pt": camera["princpt"],
         }

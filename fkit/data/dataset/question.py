@@ -122,7 +122,7 @@ class OCRVQA(Texts):
 
 @dataclass(frozen=True)
 class VisualGenomeQA(Texts):
-    """Visual Genome's questions: ``gt_answer`` is a list of one, ``gt_answer_weight`` [1.0]."""
+    """Visual Genome's questions: ``gt_answer`` is a list of one."""
 
     data_prefix: Mapping[str, str] = frozen({"img_path": "image"})
     ann_file: str = "question_answers.json"
@@ -138,7 +138,11 @@ class VisualGenomeQA(Texts):
                 continue
             word = "quesiton" if "quesiton" in row else "question"  # MMPretrain reads the first
             said = {word: row[word], "question_id": row["question_id"], "image_id": number}
-            yield {"img_path": paths[number], **said, "gt_answer": [row["answer"]], "gt_answer_weight": [1.0]}
+            yield {
+                "img_path": paths[number],
+                **said,
+                "gt_answer": [row["answer"]],
+            }
 
 
 @dataclass(frozen=True)
