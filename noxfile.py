@@ -106,9 +106,14 @@ def types(session: nox.Session) -> None:
 
 @nox.session
 def coverage(session: nox.Session) -> None:
-    """Which lines the suite runs, child processes counted in: ``nox -s coverage``; a page a file in .nox/coverage/tmp/html."""
+    """Which lines the suite runs, child processes counted in: ``nox -s coverage``; a page a file in .nox/coverage/lines/html.
+
+    Tests that count the seconds of a child process fail where each of its lines is counted; the figure is of the lines.
+    """
     session.install(*PINNED, "-e", ".[jax,test]", "coverage", "pytest-cov")
-    folder = Path(session.create_tmp()).resolve()
+    folder = Path(session.virtualenv.location, "lines").resolve()  # no temporary folder of nox: those become the tests' too
+    shutil.rmtree(folder, ignore_errors=True)
+    folder.mkdir()
     env = {**ONE_THREAD, "COVERAGE_FILE": str(folder / "data")}
     words = ("--cov=fkit", "--cov-report=", *session.posargs)
     session.run("python", "-m", "pytest", "-n", "2", *words, env=env, success_codes=(0, 1))

@@ -123,10 +123,16 @@ def get_git_hash(
         digits: how many digits; None gives all 40.
         cwd: a folder in it; None is the current one.
 
+    Raises:
+        FkitTypeError: ``fallback`` is no text, ``digits`` no whole number, ``cwd`` no path.
+
     Example:
         >>> get_git_hash(fallback="none", cwd="/")
         'none'
     """
+    expect(fallback, str, "`fallback` is a text")
+    if digits is not None:
+        expect_number(digits, "`digits`", whole=True)
     if cwd is not None:
         expect(cwd, (str, os.PathLike), "`cwd` is the path of a folder")
     text = _said(("git", "rev-parse", "HEAD"), cwd=cwd).strip()

@@ -8,6 +8,7 @@ import pytest
 
 from fkit.cli.main import main
 from fkit.edge.environment import collect_env, fkit_version, get_git_hash, get_host_info, get_time_str, package_version
+from fkit.tree.error import FkitTypeError
 
 ROWS = ("sys.platform", "Python", "CUDA available", "CUDA_HOME", "NVCC", "GCC", "MSVC", "PyTorch", "TorchVision",
         "OpenCV", "JAX", "jaxlib", "flax", "optax", "fkit")  # fmt: skip
@@ -56,6 +57,12 @@ def test_git_hash(checkout, tmp_path_factory):
     (checkout / "inner").mkdir()
     assert get_git_hash(cwd=checkout / "inner") == full
     assert get_git_hash(cwd=checkout / "missing") == "unknown"
+
+
+@pytest.mark.parametrize("words", [{"digits": "7"}, {"fallback": 3}, {"cwd": 5}], ids=["digits", "fallback", "cwd"])
+def test_a_git_hash_of_wrong_arguments_is_one_clear_error(words, checkout):
+    with pytest.raises(FkitTypeError, match=next(iter(words))):
+        get_git_hash(**{"cwd": checkout, **words})
 
 
 def test_git_hash_falls_back(tmp_path):
