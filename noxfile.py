@@ -111,7 +111,7 @@ def coverage(session: nox.Session) -> None:
     Tests that count the seconds of a child process fail where each of its lines is counted; the figure is of the lines.
     """
     session.install(*PINNED, "-e", ".[jax,test]", "coverage", "pytest-cov")
-    folder = Path(session.virtualenv.location, "lines").resolve()  # no temporary folder of nox: those become the tests' too
+    folder = Path(session.virtualenv.location, "lines").resolve()  # a temporary folder of nox would be the tests' too
     shutil.rmtree(folder, ignore_errors=True)
     folder.mkdir()
     env = {**ONE_THREAD, "COVERAGE_FILE": str(folder / "data")}
