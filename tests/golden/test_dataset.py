@@ -19,6 +19,7 @@ from fkit.data.dataset.keypoints import pose_metainfo
 
 BOOK = "dataset"
 EXTRA = frozenset(("dataset_slot", "dataset_source", "img_max"))  # what fkit's records say more
+# recorded, and not offered
 NOT_OFFERED = frozenset(
     (
         "mmdet/ADE20KSegDataset",
