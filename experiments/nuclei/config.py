@@ -26,6 +26,22 @@ train_pipeline = [
     dict(type="PackSegInputs"),
 ]
 test_pipeline = [dict(type="LoadImageFromFile"), dict(type="LoadAnnotations"), dict(type="PackSegInputs")]
+tta_model = dict(type="SegTTAModel")
+tta_pipeline = [  # of `fkit test --tta`: three sizes, each as it is and flipped in three ways
+    dict(type="LoadImageFromFile"),
+    dict(
+        type="TestTimeAug",
+        transforms=[
+            [dict(type="Resize", scale_factor=factor, keep_ratio=True) for factor in (1.0, 0.75, 1.25)],
+            [
+                dict(type="RandomFlip", prob=0.0),
+                *(dict(type="RandomFlip", prob=1.0, direction=word) for word in ("horizontal", "vertical", "diagonal")),
+            ],
+            [dict(type="LoadAnnotations")],
+            [dict(type="PackSegInputs")],
+        ],
+    ),
+]
 
 pictures = dict(type="BaseSegDataset", data_root="data", metainfo=dict(classes=("background", "nucleus")))
 train_dataloader = dict(

@@ -40,6 +40,13 @@ def test_it_trains_alike_on_both_backends_and_draws(folder, capsys):
     scores, others = (rows(folder / backend, "val")[-1] for backend in ("torch", "jax"))
     assert scores["mIoU"] == pytest.approx(others["mIoU"], abs=2e-3)
     assert len(list((folder / "torch/vis").iterdir())) == 3
+    few = ["test_dataloader.dataset.indices=2", "test_dataloader.batch_size=2"]
+    merged = []
+    for backend in ("torch", "jax"):  # twelve views of two pictures
+        words = ["test", "config.py", "torch", "--backend", backend, "--tta", "--out", f"{backend}.json"]
+        assert main([*words, "--cfg-options", *few, "dtype=float64"]) == 0
+        merged.append(json.loads((folder / f"{backend}.json").read_text()))
+    assert merged[0] == pytest.approx(merged[1], rel=1e-9)
     image = sorted((FOLDER / "data/images/val").iterdir())[0]
     assert main(["infer", "config.py", "torch", str(image), "--out", "vis"]) == 0
     [row] = [json.loads(line) for line in (folder / "vis/predictions.jsonl").read_text().splitlines()]

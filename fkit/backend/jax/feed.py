@@ -40,7 +40,7 @@ def sent(
     (default,) = jnp.zeros(()).devices()  # the caller's, not the thread's
 
     def put(batch: Batch) -> Batch:
-        if isinstance(batch, Views):
+        if type(batch) is Views:
             return Views.of(map(put, batch.views))
         check_targets(labels, batch.targets, batch.valid)
         leaves, structure = jax.tree.flatten((batch.inputs, batch.targets, batch.valid))

@@ -96,7 +96,7 @@ def fed(batches: Iterator[Batch], feed: Feed, labels: Mapping[str, LabelRange] =
     stream = torch.cuda.Stream(device)
 
     def put(batch: Batch) -> tuple[Batch, Any]:
-        if isinstance(batch, Views):
+        if type(batch) is Views:
             views = [put(view) for view in batch.views]  # the last event comes after the others, on one stream
             return Views.of(view for view, _ in views), views[-1][1]
         check_targets(labels, batch.targets, batch.valid)
@@ -118,6 +118,6 @@ def _lend(batch: Batch, stream: torch.cuda.Stream) -> None:
         tensor.record_stream(stream)
         return tensor
 
-    for view in batch.views if isinstance(batch, Views) else (batch,):
+    for view in batch.views if type(batch) is Views else (batch,):
         for tree in (view.inputs, view.targets, view.valid):
             walk(tree, record)
