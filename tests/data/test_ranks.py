@@ -256,6 +256,7 @@ def test_a_config_names_them():
         ({"sampler": {"type": "MultiSourceSampler", "batch_size": 3, "source_ratio": [1, 2]}, "dataset": BOTH}, "batch_size = 3, and the dataloader's batches have 8"),
         ({"sampler": {"type": "CustomSampleSizeSampler", "dataset_size": [-1, 99]}, "dataset": BOTH}, r"dataset_size\[1\] = 99 of a dataset of 50"),
         ({"sampler": {"type": "MultiDataSampler", "dataset_ratio": [float("nan"), 1]}, "dataset": BOTH}, "numbers from 0, and not all 0"),
+        ({"sampler": {"type": "ClassAwareSampler"}, "dataset": [(np.zeros(2), 1)]}, "(?s)does not say which classes a sample holds.*get_cat_ids"),
         ({"batch_sampler": {"type": "AspectRatioBatchSampler"}, "dataset": [1, 2]}, "needs the width and height of each sample"),
     ],
 )  # fmt: skip

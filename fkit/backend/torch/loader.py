@@ -13,6 +13,7 @@ from functools import partial
 from multiprocessing import parent_process, resource_tracker
 from multiprocessing.connection import wait
 from multiprocessing.util import Finalize
+from pickle import PicklingError
 from typing import Any
 
 import numpy as np
@@ -26,7 +27,7 @@ from fkit.data.memory import keep_memory
 from fkit.edge.output import Screened
 from fkit.structures.batch import Batch
 from fkit.structures.views import Views, views_of
-from fkit.tree.error import FkitError, FkitValueError, RunError
+from fkit.tree.error import FkitError, FkitTypeError, FkitValueError, RunError
 
 __all__ = ["workers"]
 
@@ -121,6 +122,7 @@ def _remote(
 ) -> Iterator[Batch]:
     with warnings.catch_warnings():  # more workers than cores is for the user to choose
         warnings.filterwarnings("ignore", message="This DataLoader will create")
+        warnings.filterwarnings("ignore", message="Got pickle error")  # `_started` says it
         loader = DataLoader(
             _Made(make),
             sampler=_Jobs(jobs),  # type: ignore[arg-type]  an iterable suffices where batches are made by the jobs
@@ -172,12 +174,24 @@ def _quietly(loader: DataLoader[Any]) -> Any:
     """
     with _deaf():
         if threading.current_thread() is not threading.main_thread():
-            return iter(loader)
+            return _started(loader)
         before = signal.getsignal(signal.SIGCHLD)
         try:
-            return iter(loader)
+            return _started(loader)
         finally:
             signal.signal(signal.SIGCHLD, before)
+
+
+def _started(loader: DataLoader[Any]) -> Any:
+    try:
+        return iter(loader)
+    except (PicklingError, AttributeError, TypeError) as error:
+        if "pickle" not in str(error):
+            raise
+        raise FkitTypeError(
+            f"the dataset cannot be sent to worker processes: {error}",
+            repair="Define at the top of a module what it, its transforms and the collate function hold, or set num_workers=0.",
+        ) from error
 
 
 @contextmanager

@@ -380,7 +380,9 @@ def cat_ids_of(dataset: Any, index: int) -> tuple[int, ...]:
     ask = getattr(dataset, "get_cat_ids", None)
     if ask is not None:
         return tuple(int(label) for label in ask(index))
-    return labels_of(dataset[checked(index, len(dataset), type(dataset).__name__)], type(dataset).__name__)
+    name = type(dataset).__name__
+    sample = dataset[checked(index, len(dataset), name)]
+    return labels_of(sample if isinstance(sample, Mapping) else EMPTY, name)  # pairs (inputs, label), say
 
 
 def _same(one: Any, other: Any) -> bool:

@@ -16,7 +16,7 @@ import pytest
 from fkit.array.random import generator, key
 from fkit.backend.torch.loader import workers
 from fkit.structures.batch import Batch
-from fkit.tree.error import FkitKeyError, FkitValueError, RunError
+from fkit.tree.error import FkitKeyError, FkitTypeError, FkitValueError, RunError
 
 
 def make(job: int) -> Batch:
@@ -112,6 +112,12 @@ def test_a_worker_that_dies_is_an_error_and_signals_stay_as_they_were() -> None:
     with pytest.raises(RunError, match="a loader worker died: "):
         list(found)
     assert not alive()
+
+
+def test_what_cannot_be_sent_to_a_worker_is_said() -> None:
+    with pytest.raises(FkitTypeError, match=r"(?s)cannot be sent to worker processes.*top of a module.*num_workers=0"):
+        list(workers(lambda job: Batch(np.zeros((1, job))), iter(range(3)), 2))
+    assert alive() == []
 
 
 def test_numbers_that_make_no_sense() -> None:
