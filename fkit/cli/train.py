@@ -95,6 +95,7 @@ def _amp(cfg: Config) -> dict[str, Any]:
     return {f"{path}.{key}": value for path in plain for key, value in _AMP}
 
 
+_SAID = 8  # scores of the last line
 _AMP = (("type", "AmpOptimWrapper"), ("loss_scale", "dynamic"))
 
 
@@ -126,7 +127,8 @@ def train(cfg: Config, name: str, registry: Registry, other_data: bool = False, 
 
 def _closing(folder: Path, run: RunState) -> str:
     """The last line: what came out, and where its curves are."""
-    scores = ", ".join(f"{name} {value:.4f}" for name, value in run.metrics.items())
+    said = [f"{name} {value:.4f}" for name, value in run.metrics.items()]
+    scores = ", ".join(said[:_SAID] + [f"and {len(said) - _SAID} more"] * (len(said) > _SAID))
     return f"{folder}: {run.iteration} iterations; {scores or 'no validation'}; {_curves(folder)}\n"
 
 

@@ -53,7 +53,7 @@ def tagged(image: Picture, tags: Sequence[Tag], size: float, ink: Any = None) ->
     Example:
         >>> box = np.array([4.0, 20.0, 60.0, 40.0])
         >>> drawn = tagged(np.zeros((48, 64, 3), np.uint8), [Tag("cell", box, (255, 0, 0))], 10)
-        >>> drawn[:20].any(), drawn[42:].any()
+        >>> bool(drawn[:20].any()), bool(drawn[42:].any())
         (True, False)
     """
     expect(tags, Sequence, "`tags` is a list of Tag")

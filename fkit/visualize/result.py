@@ -75,7 +75,7 @@ def show_result(
     Example:
         >>> boxes = [np.array([[4.0, 14, 40, 40, 0.9], [50, 14, 60, 40, 0.1]]), np.zeros((0, 5))]
         >>> drawn = show_result(np.zeros((48, 64, 3), np.uint8), boxes, classes=("cat", "dog"))
-        >>> drawn.shape, drawn[30, 4].any(), drawn[30, 50:].any()
+        >>> drawn.shape, bool(drawn[30, 4].any()), bool(drawn[30, 50:].any())
         ((48, 64, 3), True, False)
     """
     numbers = (("score_thr", score_thr), ("kpt_score_thr", kpt_score_thr), ("wait_time", wait_time), ("thickness", thickness), ("font_size", font_size), ("radius", radius), ("opacity", opacity))  # fmt: skip
