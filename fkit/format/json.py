@@ -47,7 +47,11 @@ def read_json(source: str | bytes, origin: str | None = None) -> Any:
         line, key = _repeated(text)
         raise FkitValueError(f"The key {key!r:.80} stands twice in one object.", origin=_place(origin, line)) from None
     except json.JSONDecodeError as cause:
-        what = f"This is no JSON: {cause.msg}, at column {cause.colno}."
+        what = (
+            f"This is no JSON: {cause.msg}, at column {cause.colno}."
+            if text.strip()
+            else "This is no JSON: it is empty."
+        )
         raise FkitValueError(what, origin=_place(origin, cause.lineno)) from None
     except RecursionError:
         raise FkitValueError("The JSON is nested too deeply.", origin=origin) from None

@@ -79,6 +79,7 @@ class IoUMetric(Gathered):
                 repair="Let the model predict in the size of the truth.",
             )
         classes = self.num_classes or (None if self.classes is None else len(self.classes))
+        _expect_labels(label, classes, self.ignore_index, sample)
         return {"areas": areas(predicted, label, classes, self.ignore_index)}
 
     def score(self, rows: NDArray[Any]) -> Mapping[str, float]:
@@ -205,3 +206,16 @@ def write_map(folder: str, pixels: NDArray[Any], sample: Sample, who: str) -> No
     name = Path(str(field(sample, "img_path", f"{who}: output_dir"))).stem
     expect(folder, str, f"{who}: output_dir is a folder's path")
     imwrite(pixels, Path(folder) / f"{name}.png")
+
+
+def _expect_labels(label: NDArray[Any], classes: int | None, ignore_index: int, sample: Sample) -> None:
+    """Refuse a truth with labels that are none of the classes: their pixels would be left out in silence."""
+    if classes is None or not label.size or 0 <= label.min() <= label.max() < classes:
+        return
+    strange = np.unique(label[((label < 0) | (label >= classes)) & (label != ignore_index)])
+    if strange.size:
+        name = sample.get("seg_map_path", sample.get("img_path", f"sample {sample.get('sample_idx')}"))
+        raise FkitValueError(
+            f"IoUMetric: {name}: the truth has the label {strange[0]:g}, and there are {classes} classes.",
+            repair=f"Name all classes, or let pixels that do not count be {ignore_index} (ignore_index).",
+        )

@@ -89,3 +89,10 @@ def test_what_does_not_fit_is_told():
         IoUMetric(iou_metrics=["IoU"])
     with pytest.raises(FkitError, match="no sample was observed"):
         metric.compute(metric.empty())
+
+
+def test_a_truth_with_a_label_that_is_no_class_names_its_sample():
+    metric = IoUMetric(metainfo={"classes": ("a", "b")})
+    sample = {"pred_sem_seg": np.zeros((2, 2), int), "gt_sem_seg": np.array([[0, 255], [1, 7]]), "img_path": "x/a.png"}
+    with pytest.raises(FkitError, match=r"x/a.png: the truth has the label 7, and there are 2 classes"):
+        metric.observe(metric.empty(), [sample], {}, [0])

@@ -12,6 +12,7 @@ from fkit.data.dataset.facts import fixed, plain
 from fkit.data.dataset.fault import Faults
 from fkit.data.dataset.indexed import PIPELINE, Pipeline, checked
 from fkit.data.dataset.joined import joined, prefixes_of
+from fkit.data.dataset.record import is_sound, labels_of
 from fkit.data.dataset.store import Store, uncollected
 from fkit.data.digest import digest_of_samples
 from fkit.data.transform.transform import Sample
@@ -19,10 +20,10 @@ from fkit.fileio.io import load
 from fkit.fileio.line import list_from_file
 from fkit.tree.check import expect, expect_number
 from fkit.tree.error import (
+    FkitError,
     FkitFileNotFoundError,
     FkitIndexError,
     FkitKeyError,
-    FkitNotImplementedError,
     FkitTypeError,
     FkitValueError,
     quoted,
@@ -30,7 +31,7 @@ from fkit.tree.error import (
 from fkit.tree.facade import Instead
 from fkit.tree.frozen import EMPTY, frozen
 
-__all__ = ["BaseDataset", "chosen", "labels_of"]
+__all__ = ["BaseDataset", "chosen"]
 
 _PREFIX = frozen({"img_path": ""})
 _LOOKED_AT = 256  # records, for the fingerprint
@@ -133,19 +134,29 @@ class BaseDataset:
                     f"{self.ann_file}: it has no {key!r}.", choices=content, label="Keys", repair=_FORMAT
                 )
         vars(self)["metainfo"] = self._merged(content["metainfo"])
+        expect(content["data_list"], (list, tuple), f"{self.ann_file}: data_list is a list", _FORMAT)
         records: list[Any] = []
         for place, raw in enumerate(content["data_list"]):
-            record: Any = self.parse_data_info(dict(raw) if isinstance(raw, Mapping) else raw)
-            if isinstance(record, Mapping):
-                records.append(record)
-            elif isinstance(record, (list, tuple)):
-                records += cast("Sequence[Any]", record)
-            else:
-                raise FkitTypeError(
-                    f"{self.ann_file}: data_list[{place}]: parse_data_info gave {quoted(record)}.",
-                    repair="Let it give a record (a mapping), or a list of records.",
-                )
+            records += self._parsed_at(f"data_list[{place}]", raw)
         return records
+
+    def _parsed_at(self, name: str, raw: Any) -> list[Any]:
+        """The records of one that the file lists; those that are wrong are told."""
+        try:
+            record: Any = self.parse_data_info(dict(raw) if isinstance(raw, Mapping) else raw)
+        except FkitError as error:
+            if self.on_error == "raise":
+                error.what = f"{self.ann_file}: {name}: {error.what.removeprefix(f'{self.ann_file}: ')}"
+                raise
+            self.faults.add("a record that cannot be read", name, error.what)
+            return []
+        rows: list[Any] = list(cast("Sequence[Any]", record)) if isinstance(record, (list, tuple)) else [record]
+        if not isinstance(record, (Mapping, list, tuple)):
+            raise FkitTypeError(
+                f"{self.ann_file}: {name}: parse_data_info gave {quoted(record)}.",
+                repair="Let it give a record (a mapping), or a list of records.",
+            )
+        return [row for row in rows if is_sound(row, name, self.faults, self.metainfo.get("classes"))]
 
     def parse_data_info(self, raw_data_info: dict[str, Any]) -> Any:
         """A record of the annotation file as a record of the dataset, or as a list of several; here with the folders of
@@ -159,10 +170,11 @@ class BaseDataset:
         for key, prefix in self.data_prefix.items():
             if key not in record:
                 raise FkitKeyError(
-                    f"{self.ann_file}: a record has no {key!r}, of which data_prefix says the folder.",
+                    f"a record has no {key!r}, of which data_prefix says the folder.",
                     choices=map(str, record),
                     label="Keys",
                 )
+            expect(record[key], str, f"{key!r} of a record is a file's name")
             record[key] = os.path.join(prefix, record[key])
         return record
 
@@ -326,28 +338,6 @@ class BaseDataset:
                     self.faults.add(f"{word} that is not there" if size < 0 else f"{word} of no bytes", path)
                     return False
         return True
-
-
-def labels_of(record: Mapping[str, Any], name: str) -> tuple[int, ...]:
-    """The labels of the classes that a record says: of ``gt_label``, or of its instances.
-
-    Raises:
-        FkitNotImplementedError: it says none.
-
-    Example:
-        >>> labels_of({"instances": [{"bbox_label": 3}, {"bbox_label": 1}]}, "Boxes")
-        (3, 1)
-    """
-    expect(record, Mapping, "`record` is a mapping")
-    label, instances = record.get("gt_label"), record.get("instances")
-    if label is not None:
-        return tuple(int(one) for one in np.atleast_1d(np.asarray(label)))
-    if isinstance(instances, (list, tuple)):
-        labels = (one.get("bbox_label") for one in cast("Sequence[Mapping[str, Any]]", instances))
-        return tuple(int(one) for one in labels if one is not None)
-    raise FkitNotImplementedError(
-        f"{name} does not say which classes a sample holds.", repair="Write `get_cat_ids(self, idx)`, a list of labels."
-    )
 
 
 def chosen(indices: Any, count: int, name: str, strict: bool = False) -> tuple[int, ...]:

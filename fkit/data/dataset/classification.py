@@ -125,10 +125,16 @@ class CustomDataset(BaseClsDataset):
         return rows
 
     def _listed(self, folder: str) -> Iterable[Mapping[str, Any]]:
+        known: dict[str, tuple[str, int]] = {}
         for number, line in enumerate(list_from_file(self.ann_file), 1):
             name, _, label = line.strip().rpartition(" ") if self.with_label else (line.strip(), "", "")
             if self.with_label and not name:
                 self.faults.add("a line that is no name and label", f"line {number}", quoted(line))
+                continue
+            before, at = known.setdefault(name, (label, number))
+            if before != label:
+                said = f"{name!r}: {label}, and {before} in line {at}"
+                self.faults.add("an image that came before with another label", f"line {number}", said)
                 continue
             record: dict[str, Any] = {"img_path": os.path.join(folder, name)}
             if self.with_label:

@@ -12,7 +12,7 @@ from fkit.fileio.io import load
 from fkit.tree.check import expect
 from fkit.tree.error import FkitFileNotFoundError, FkitTypeError, FkitValueError, quoted
 
-__all__ = ["CocoFile", "check_boxes", "read_coco"]
+__all__ = ["CocoFile", "check_boxes", "mask_fault", "read_coco"]
 
 _FORMAT = 'COCO\'s form is {"images": [...], "annotations": [...], "categories": [...]}.'
 Row = dict[str, Any]
@@ -49,6 +49,13 @@ class CocoFile:
             (3, 7)
         """
         expect(classes, (list, tuple), "`classes` is a list of names")
+        names = [category["name"] for category in self.categories]
+        twice = [name for name in classes if names.count(name) > 1]
+        if twice:
+            raise FkitValueError(
+                f"{self.file}: two categories are called {twice[0]!r}: which one is meant is not said.",
+                repair="Give each a name of its own in the file.",
+            )
         ids = {category["name"]: category["id"] for category in self.categories}
         missing = [name for name in classes if name not in ids]
         if missing and (named or len(missing) == len(classes)):
@@ -100,6 +107,9 @@ def read_coco(
     for place, row in enumerate(content.get("annotations", ())):
         if not isinstance(row, Mapping) or "image_id" not in row:
             faults.add("an annotation without an image_id", _name("annotation", place, row))
+        elif not all(_is_key(row.get(key, 0)) for key in ("id", "image_id", "category_id")):
+            said = ", ".join(f"{key} {quoted(row[key])}" for key in ("id", "image_id", "category_id") if key in row)
+            faults.add("an annotation whose ids are neither numbers nor text", _name("annotation", place, row), said)
         elif row["image_id"] not in by_image:
             what = "an annotation of an image that the file does not have"
             faults.add(what, _name("annotation", place, row), f"image_id {row['image_id']!r}")
@@ -118,6 +128,8 @@ def _categories(rows: Sequence[Any], file: str) -> tuple[Row, ...]:
     for place, row in enumerate(rows):
         if not isinstance(row, Mapping) or "id" not in row or "name" not in row:
             raise FkitTypeError(f"{file}: categories[{place}] is {quoted(row)}: it has an id and a name.")
+        if not _is_key(row["id"]) or not isinstance(row["name"], str):
+            raise FkitTypeError(f"{file}: categories[{place}] is {quoted(row)}: an id is a number, a name text.")
         if row["id"] in seen:
             raise FkitValueError(f"{file}: the category id {row['id']!r} comes twice.")
         seen.add(row["id"])
@@ -130,6 +142,9 @@ def _images(rows: Sequence[Any], faults: Faults) -> tuple[Row, ...]:
         name = _name("image", place, row)
         if not isinstance(row, Mapping) or "id" not in row or not (row.get("file_name") or row.get("coco_url")):
             faults.add("an image without an id or a file_name", name)
+        elif not _is_key(row["id"]) or not isinstance(row.get("file_name", ""), str):
+            said = f"id {quoted(row['id'])}, file_name {quoted(row.get('file_name'))}"
+            faults.add("an image whose id is neither a number nor text, or whose file_name is no text", name, said)
         elif row["id"] in images:
             faults.add("an image's id that came before", name)
         elif not all(isinstance(row.get(key, 1), (int, float)) and row.get(key, 1) > 0 for key in ("width", "height")):
@@ -137,6 +152,10 @@ def _images(rows: Sequence[Any], faults: Faults) -> tuple[Row, ...]:
         else:
             images[row["id"]] = cast(Row, row)
     return tuple(images.values())
+
+
+def _is_key(value: Any) -> bool:
+    return value is None or isinstance(value, (int, float, str))
 
 
 def _name(kind: str, place: int, row: Any) -> str:
@@ -174,8 +193,8 @@ def check_boxes(annotations: Iterable[Row], images: Mapping[Any, Row], faults: F
         ):  # fmt: skip
             boxes[place] = box
     sizes = np.array([_size(images[row["image_id"]]) for row in rows], dtype=np.float64).reshape(-1, 2)
-    whole: NDArray[Any] = np.asarray(np.isfinite(boxes).all(axis=1))
-    with np.errstate(invalid="ignore"):
+    with np.errstate(invalid="ignore", over="ignore"):  # 1e300 is no number of a picture either
+        whole: NDArray[Any] = np.asarray(np.isfinite(boxes.astype(np.float32)).all(axis=1))
         negative: NDArray[Any] = np.asarray((boxes[:, 2:] < 0).any(axis=1))
         # COCO itself has such boxes: whose reader it is leaves them out
         thin: NDArray[Any] = np.asarray((boxes[:, 2:] < 1).any(axis=1))
@@ -190,6 +209,49 @@ def check_boxes(annotations: Iterable[Row], images: Mapping[Any, Row], faults: F
         detail = f"bbox {quoted(rows[place].get('bbox'))}" + (f", image {size}" if outside[place] else "")
         faults.add(kind, name, detail)
     return whole & ~negative & ~outside
+
+
+def mask_fault(mask: Any, image: Mapping[str, Any]) -> str:
+    """What is wrong with an annotation's ``segmentation``; "" where it can be read.
+
+    Args:
+        mask: polygons, a list of parts x y x y ...; or run lengths ``{"size": [height, width], "counts": ...}``.
+        image: {"width", "height"}; one without a size has masks of any.
+
+    Example:
+        >>> mask_fault([[1, 1, 5, 1, 5, 5]], {}), mask_fault({"size": [4, 4], "counts": [16]}, {"width": 8, "height": 4})
+        ('', 'run lengths of another size than their image (4x4)')
+    """
+    expect(image, Mapping, "`image` is a mapping")
+    if isinstance(mask, Mapping):
+        return _run_fault(cast(Row, mask), image)
+    if not isinstance(mask, (list, tuple)):
+        return f"a mask that is neither polygons nor run lengths ({quoted(mask)})"
+    for part in cast("Sequence[Any]", mask):
+        try:
+            total = sum(part)
+        except TypeError:
+            total = np.nan
+        if not -1e12 < total < 1e12:
+            return f"a mask whose points are no finite numbers ({quoted(part)})"
+    return ""
+
+
+def _run_fault(mask: Row, image: Mapping[str, Any]) -> str:
+    size, counts = mask.get("size"), mask.get("counts")
+    if not isinstance(size, (list, tuple)) or not isinstance(counts, (str, bytes, list, tuple)):
+        return "run lengths without a size and counts"
+    sides = tuple(cast("Sequence[Any]", size))
+    if len(sides) != 2 or not all(type(side) is int and side > 0 for side in sides):
+        return f"run lengths of no size ({quoted(size)})"
+    if "height" in image and "width" in image and sides != (image["height"], image["width"]):
+        return f"run lengths of another size than their image ({sides[1]}x{sides[0]})"
+    if isinstance(counts, (str, bytes)):
+        return ""
+    runs = cast("Sequence[Any]", counts)
+    if not all(type(run) is int and run >= 0 for run in runs) or sum(runs) != sides[0] * sides[1]:
+        return f"run lengths that do not add up to their {sides[1]}x{sides[0]} pixels"
+    return ""
 
 
 def _size(image: Mapping[str, Any]) -> tuple[float, float]:

@@ -7,16 +7,17 @@ from itertools import chain
 from typing import Any, ClassVar, cast
 
 from fkit.data.dataset.base import BaseDataset
-from fkit.data.dataset.coco_file import CocoFile, check_boxes, read_coco
+from fkit.data.dataset.coco_file import CocoFile, check_boxes, mask_fault, read_coco
 from fkit.data.dataset.facts import Facts
 from fkit.data.dataset.joined import joined
 from fkit.fileio.io import load
 from fkit.tree.check import expect
-from fkit.tree.error import FkitTypeError, FkitValueError
+from fkit.tree.error import FkitValueError, quoted
 from fkit.tree.frozen import frozen
 
 __all__ = ["BaseDetDataset", "CocoDataset"]
 
+_NUMBERS = (int, float)
 _THIN = "a box under a pixel wide or high, or an area of 0"
 
 
@@ -179,6 +180,15 @@ class CocoDataset(BaseDetDataset):
             self.faults.note(_THIN, f"annotation {row.get('id')!r}")
             return ()
         one = {"ignore_flag": int(bool(row.get("iscrowd", False))), "bbox": [x, y, x + w, y + h], "bbox_label": label}
+        mask = row.get("segmentation")
+        if (
+            mask
+            and isinstance(mask, (list, tuple))
+            and not any(_encloses(part) for part in cast("Sequence[Any]", mask))
+        ):
+            self.faults.note(
+                "a mask of less than three points, whose object is ignored", f"annotation {row.get('id')!r}"
+            )
         return ({**one, "mask": row["segmentation"]} if row.get("segmentation") else one,)
 
     def holds_objects(self, record: Mapping[str, Any]) -> bool:
@@ -205,10 +215,30 @@ class CocoDataset(BaseDetDataset):
         """The annotations whose boxes can be used, by image, in a mapping of all images."""
         images = {image["id"]: image for image in file.images}
         rows = list(chain.from_iterable(file.annotations.values()))
-        keep = iter(check_boxes(rows, images, self.faults).tolist())
+        boxed = check_boxes(rows, images, self.faults).tolist()
+        keep = iter(
+            [good and self._is_sound(row, images[row["image_id"]]) for row, good in zip(rows, boxed, strict=True)]
+        )
         sound = {key: [row for row in several if next(keep)] for key, several in file.annotations.items()}
         self.scratch["images"] = images
         return sound
+
+    def _is_sound(self, row: Mapping[str, Any], image: Mapping[str, Any]) -> bool:
+        """Whether the rest of an annotation can be used."""
+        name, crowd, area = f"annotation {row.get('id')!r}", row.get("iscrowd", 0), row.get("area", 1)
+        kind, detail = "", ""
+        if "category_id" not in row:
+            kind = "an annotation without a category_id"
+        elif type(area) not in _NUMBERS or area != area:
+            kind, detail = "an area that is no number", quoted(area)
+        elif crowd not in (0, 1, None):
+            kind, detail = "an iscrowd that is neither 0 nor 1", quoted(crowd)
+        elif row.get("segmentation"):
+            kind = mask_fault(row["segmentation"], image)
+        if kind:
+            kind, bracket, said = kind.partition(" (")
+            self.faults.add(kind, name, detail or (said.removesuffix(")") if bracket else ""))
+        return not kind
 
     def _parsed(self, annotations: Mapping[Any, Sequence[Mapping[str, Any]]]) -> list[Any]:
         records = list[Any]()
@@ -217,9 +247,14 @@ class CocoDataset(BaseDetDataset):
             name = self.file_of(image)
             if name is None:
                 continue
-            for key in ("height", "width"):
-                if key not in image:
-                    raise FkitTypeError(f"{self.ann_file}: image {number!r} does not say its {key}.")
+            if not ("height" in image and "width" in image):
+                self.faults.add("an image that does not say its height and width", f"image {number!r}")
+                continue
             raw = {"raw_img_info": {**image, "img_id": number, "file_name": name}, "raw_ann_info": annotations[number]}
             records.append(self.parse_data_info(raw))
         return records
+
+
+def _encloses(part: Sequence[Any]) -> bool:
+    """Whether a part of a polygon, x y x y ..., has an inside."""
+    return len(part) >= 6 and len(part) % 2 == 0

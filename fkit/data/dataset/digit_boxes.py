@@ -10,10 +10,10 @@ from numpy.typing import NDArray
 
 from fkit.array.ops import Numpy
 from fkit.array.random import bits, key
-from fkit.data.dataset.base import labels_of
 from fkit.data.dataset.digits import DigitArrays, read_digits
 from fkit.data.dataset.facts import fixed
 from fkit.data.dataset.indexed import PIPELINE, Pipeline, checked
+from fkit.data.dataset.record import labels_of
 from fkit.data.digest import digest_of_samples
 from fkit.data.transform.transform import Sample
 from fkit.tree.check import expect, expect_number

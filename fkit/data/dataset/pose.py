@@ -124,8 +124,14 @@ class BaseCocoStyleDataset(BaseDataset):
     def parse_data_info(self, raw_data_info: dict[str, Any]) -> Any:
         """The record of an instance, a list of several, or None where the annotation cannot be used."""
         row, image = raw_data_info["raw_ann_info"], raw_data_info["raw_img_info"]
-        if "bbox" not in row or "keypoints" not in row:
-            return None
+        for key in ("bbox", "keypoints"):
+            if key not in row:
+                self.faults.note(f"an annotation without {key}", self.name_of(row))
+                return None
+        for key in ("area", "iscrowd", "num_keypoints"):
+            if key in row and not (isinstance(row[key], (int, float)) and np.isfinite(row[key])):
+                self.faults.add(f"{key} that is no number", self.name_of(row), quoted(row[key]))
+                return None
         box = self.box_of(row, image)
         points = None if box is None else self.points_of(row, row["keypoints"])
         return None if box is None or points is None else self.record_of(row, image, box, points)
@@ -166,7 +172,7 @@ class BaseCocoStyleDataset(BaseDataset):
             "area": np.array(row["area"] if "area" in row else area_of(row["bbox"], image), np.float32),
             "iscrowd": row.get("iscrowd", 0),
             "segmentation": row.get("segmentation"),
-            "id": row["id"],
+            "id": row.get("id"),
             "category_id": np.array(row.get("category_id", 1)),
             "raw_ann_info": row,
         }

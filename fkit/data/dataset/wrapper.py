@@ -12,10 +12,11 @@ from typing import Annotated, Any, cast
 import numpy as np
 
 from fkit.catalog.entry import Built
-from fkit.data.dataset.base import chosen, labels_of
+from fkit.data.dataset.base import chosen
 from fkit.data.dataset.facts import fixed
 from fkit.data.dataset.indexed import Indexed, checked
 from fkit.data.dataset.own import check_dataset
+from fkit.data.dataset.record import labels_of
 from fkit.data.dataset.route import Routed
 from fkit.data.digest import digest_of_samples
 from fkit.data.transform.compose import Compose

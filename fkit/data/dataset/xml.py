@@ -6,6 +6,8 @@ from dataclasses import dataclass
 from typing import Any, ClassVar
 from xml.etree import ElementTree
 
+import numpy as np
+
 from fkit.data.dataset.detection import BaseDetDataset
 from fkit.data.dataset.facts import Facts
 from fkit.fileio.line import list_from_file
@@ -53,8 +55,14 @@ class XMLDataset(BaseDetDataset):
             raise FkitValueError(
                 f"{type(self).__name__}: metainfo has no 'classes'.", repair="Set metainfo=dict(classes=(...))."
             )
-        names = list_from_file(self.source_file, backend_args=self.backend_args)
-        records = (self.parse_data_info({"img_id": name.strip()}) for name in names if name.strip())
+        names: dict[str, int] = {}
+        for number, line in enumerate(list_from_file(self.source_file, backend_args=self.backend_args), 1):
+            name = line.strip()
+            if name in names:
+                self.faults.add("a name that came before", f"line {number}", f"{name!r} of line {names[name]}")
+            elif name:
+                names[name] = number
+        records = (self.parse_data_info({"img_id": name}) for name in names)
         return [record for record in records if record is not None]
 
     def parse_data_info(self, raw_data_info: dict[str, Any]) -> Any:
@@ -69,7 +77,9 @@ class XMLDataset(BaseDetDataset):
         if size is None:
             return None
         record = {"img_path": image, "img_id": name, "xml_path": path, "height": size[1], "width": size[0]}
-        boxes = (self._instance(item, place, path) for place, item in enumerate(root.iter("object")))
+        boxes = (
+            self._instance(item, f"{path}: object {place}", size) for place, item in enumerate(root.iter("object"))
+        )
         return {**record, "instances": [box for box in boxes if box is not None]}
 
     def xml_of(self, name: str) -> str:
@@ -82,7 +92,10 @@ class XMLDataset(BaseDetDataset):
 
     def _root(self, path: str) -> Any:
         try:
-            return ElementTree.fromstring(get(path, self.backend_args))
+            root = ElementTree.fromstring(get(path, self.backend_args))
+            if any(root.find(word) is not None for word in ("object", "size", "filename")):
+                return root
+            self.faults.add("an XML file of another form than VOC's", path, f"<{root.tag}>")
         except ElementTree.ParseError as cause:
             self.faults.add("a file that is no XML", path, str(cause))
         except FkitError:
@@ -104,20 +117,29 @@ class XMLDataset(BaseDetDataset):
             return None
         return width, height
 
-    def _instance(self, item: Any, place: int, path: str) -> dict[str, Any] | None:
+    def _instance(self, item: Any, record: str, size: tuple[int, int]) -> dict[str, Any] | None:
         name = item.findtext("name")
         classes = list(self.metainfo["classes"])
+        if name is None:
+            self.faults.add("an object without a name", record)
         if name not in classes:
             return None
         said = [item.findtext(f"bndbox/{side}") for side in _SIDES]
         try:
-            box = [int(float(text)) - self.FIRST for text in said]
-            hard = int(item.findtext("difficult") or 0)
+            box = [int(np.float32(text)) - self.FIRST for text in said]
         except (TypeError, ValueError, OverflowError):
-            self.faults.add("a box that is not four numbers", f"{path}: object {place}", quoted(said))
+            self.faults.add("a box that is not four numbers", record, quoted(said))
+            return None
+        try:
+            hard = int(item.findtext("difficult") or 0)
+        except ValueError:
+            self.faults.add("a difficult that is no number", record, quoted(item.findtext("difficult")))
             return None
         if box[2] < box[0] or box[3] < box[1]:
-            self.faults.add("a box of a negative size", f"{path}: object {place}", quoted(said))
+            self.faults.add("a box of a negative size", record, quoted(said))
+            return None
+        if box[0] >= size[0] or box[1] >= size[1] or box[2] < 0 or box[3] < 0:
+            self.faults.add("a box outside of its image", record, f"{quoted(said)}, image {size[0]}x{size[1]}")
             return None
         least = None if self.test_mode else (self.filter_cfg or {}).get("bbox_min_size")
         small = least is not None and (box[2] - box[0] < least or box[3] - box[1] < least)

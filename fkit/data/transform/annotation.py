@@ -128,7 +128,7 @@ class LoadAnnotations(Transform):
 
     def _map(self, sample: Sample, done: dict[str, Any]) -> None:
         options = backend_args_of(self.backend_args, self.file_client_args)
-        seg_map = read_map(sample["seg_map_path"], self.imdecode_backend, options)
+        seg_map = read_map(sample["seg_map_path"], self.imdecode_backend, options, sample.get("ori_shape"))
         if self.reduce_zero_label:
             seg_map = reduced(seg_map, self.ignore_index)
         done["gt_seg_map"] = relabelled(seg_map, sample.get("label_map"))
@@ -187,14 +187,33 @@ def size_of(sample: Mapping[str, Any]) -> tuple[int, int]:
     return int(shape[0]), int(shape[1])
 
 
-def read_map(path: str, backend: str | None = "cv2", backend_args: Options = None) -> NDArray[Any]:
+def read_map(
+    path: str, backend: str | None = "cv2", backend_args: Options = None, size: Sequence[int] | None = None
+) -> NDArray[Any]:
     """A segmentation map as its file stores it: (H, W), writable.
+
+    Args:
+        size: (height, width, ...) of its image; None where that is not known.
 
     Raises:
         FkitFileNotFoundError: there is no such file.
         FkitOSError: the file holds no whole picture.
+        FkitValueError: it holds colours, or is of another size than its image.
     """
-    return imread(path, "unchanged", backend=backend, backend_args=backend_args or None).squeeze()
+    seg_map = imread(path, "unchanged", backend=backend, backend_args=backend_args or None)
+    if seg_map.ndim == 3 and seg_map.shape[2] == 1:
+        seg_map = seg_map[..., 0]
+    if seg_map.ndim != 2:
+        raise FkitValueError(
+            f"{path}: holds {seg_map.shape[2]} colours a pixel, and a segmentation map one label.",
+            repair="Write labels as one channel. imdecode_backend='pillow' keeps those of a palette.",
+        )
+    if size is not None and seg_map.shape != tuple(size[:2]):
+        raise FkitValueError(
+            f"{path}: the map is {seg_map.shape[1]} x {seg_map.shape[0]} pixels, and its image {size[1]} x {size[0]}.",
+            repair="Make the map in the size of its image.",
+        )
+    return seg_map
 
 
 def reduced(seg_map: NDArray[Any], ignore_index: int = 255) -> NDArray[Any]:

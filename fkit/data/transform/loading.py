@@ -81,6 +81,7 @@ class LoadImageFromFile(Transform):
             if self.ignore_empty:
                 return None
             raise
+        _expect_size(sample, img)
         return with_img(sample, img, self.to_float32)
 
     def read(self, path: str) -> NDArray[Any]:
@@ -195,6 +196,20 @@ def with_img(sample: Sample, img: NDArray[Any], to_float32: bool = False) -> Sam
     if to_float32:
         img = img.astype(np.float32)
     return replaced(sample, img=img, img_shape=shape, ori_shape=shape, img_max=largest)
+
+
+def _expect_size(sample: Sample, img: NDArray[Any]) -> None:
+    """Refuse an image of another size than its record says: its boxes and masks would be of another picture."""
+    said: tuple[Any, Any] = (sample.get("height"), sample.get("width"))
+    if not all(isinstance(side, (int, float)) for side in said) or said == img.shape[:2]:
+        return
+    turned = said == (img.shape[1], img.shape[0])
+    raise FkitValueError(
+        f"{sample['img_path']}: is {img.shape[1]} x {img.shape[0]} pixels, and its annotations say {said[1]} x {said[0]}.",
+        repair="Where the file says by EXIF that it is turned, color_type='color_ignore_orientation' reads it as it lies."
+        if turned
+        else "Correct the height and width of the annotations, or take the image that they are of.",
+    )
 
 
 def _path(sample: Sample, key: str) -> str:

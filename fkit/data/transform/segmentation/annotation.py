@@ -56,7 +56,13 @@ class SegLoadAnnotations(Transform):
                 repair="Give it to the dataset alone.",
             )
         options = backend_args_of(self.backend_args, self.file_client_args)
-        seg_map = read_map(sample["seg_map_path"], self.imdecode_backend, options).astype(np.uint8)
+        path = sample["seg_map_path"]
+        seg_map = read_map(path, self.imdecode_backend, options, sample.get("ori_shape"))
+        if seg_map.dtype.itemsize > 1 and not 0 <= seg_map.min(initial=0) <= seg_map.max(initial=0) <= 255:
+            raise FkitValueError(
+                f"{path}: holds labels from {seg_map.min()} to {seg_map.max()}, and a label is from 0 to 255."
+            )
+        seg_map = seg_map.astype(np.uint8)
         if told if wanted is None else wanted:
             seg_map = reduced(seg_map)
         fields = [name for name in sample.get("seg_fields", ()) if name != "gt_seg_map"]
