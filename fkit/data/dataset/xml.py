@@ -6,8 +6,6 @@ from dataclasses import dataclass
 from typing import Any, ClassVar
 from xml.etree import ElementTree
 
-import numpy as np
-
 from fkit.data.dataset.detection import BaseDetDataset
 from fkit.data.dataset.facts import Facts
 from fkit.fileio.line import list_from_file
@@ -126,7 +124,7 @@ class XMLDataset(BaseDetDataset):
             return None
         said = [item.findtext(f"bndbox/{side}") for side in _SIDES]
         try:
-            box = [int(np.float32(text)) - self.FIRST for text in said]
+            box = [_pixel(text) - self.FIRST for text in said]
         except (TypeError, ValueError, OverflowError):
             self.faults.add("a box that is not four numbers", record, quoted(said))
             return None
@@ -144,6 +142,18 @@ class XMLDataset(BaseDetDataset):
         least = None if self.test_mode else (self.filter_cfg or {}).get("bbox_min_size")
         small = least is not None and (box[2] - box[0] < least or box[3] - box[1] < least)
         return {"ignore_flag": int(bool(hard or small)), "bbox": box, "bbox_label": classes.index(name)}
+
+
+def _pixel(text: Any) -> int:
+    """The whole number of a side of a box.
+
+    Raises:
+        ValueError: it is none of a picture.
+    """
+    number = float(text)
+    if not abs(number) < 1e9:
+        raise ValueError(text)
+    return int(number)
 
 
 @dataclass(frozen=True)
