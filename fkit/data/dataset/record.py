@@ -31,15 +31,17 @@ def record_fault(record: Mapping[str, Any], classes: Any = None) -> tuple[str, s
     count = len(cast("Sequence[Any]", classes)) if isinstance(classes, (list, tuple)) else None
     if record.get("gt_label") is not None and _is_strange(record["gt_label"], count):
         return _label("gt_label", record["gt_label"], count)
-    instances: Any = record.get("instances")
-    for place, one in enumerate(instances if isinstance(instances, (list, tuple)) else ()):
+    listed: Any = record.get("instances")
+    instances = cast("Sequence[Any]", listed) if isinstance(listed, (list, tuple)) else ()
+    for place, one in enumerate(instances):
         if not isinstance(one, Mapping):
             return "an instance that is no mapping", f"instances[{place}] {quoted(one)}"
-        box: Any = one.get("bbox")
+        row = cast("Mapping[str, Any]", one)
+        box: Any = row.get("bbox")
         if box is not None and not _is_finite(box):
             return "a box that is not finite numbers", f"instances[{place}].bbox {quoted(box)}"
-        if one.get("bbox_label") is not None and _is_strange(one["bbox_label"], count):
-            return _label(f"instances[{place}].bbox_label", one["bbox_label"], count)
+        if row.get("bbox_label") is not None and _is_strange(row["bbox_label"], count):
+            return _label(f"instances[{place}].bbox_label", row["bbox_label"], count)
     return "", ""
 
 
