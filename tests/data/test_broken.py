@@ -42,7 +42,6 @@ COCO = {
     "points that are none": ("annotations", "segmentation", [[NAN, 1, 2, 3, 4, 5]], "a mask whose points are no finite numbers"),
     "points in words": ("annotations", "segmentation", [["a", 1, 2, 3, 4, 5]], "a mask whose points are no finite numbers"),
     "runs without a size": ("annotations", "segmentation", {"counts": [1600]}, "run lengths without a size and counts"),
-    "runs of another size": ("annotations", "segmentation", {"size": [20, 20], "counts": [400]}, "another size than their image"),
     "runs that are too few": ("annotations", "segmentation", {"size": [40, 40], "counts": [5]}, "do not add up to their 40x40"),
     "runs that go back": ("annotations", "segmentation", {"size": [40, 40], "counts": [-5, 1605]}, "do not add up"),
     "a file that is a number": ("images", "file_name", 5, "image 3: an image whose id is neither"),

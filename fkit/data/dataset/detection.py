@@ -216,14 +216,12 @@ class CocoDataset(BaseDetDataset):
         images = {image["id"]: image for image in file.images}
         rows = list(chain.from_iterable(file.annotations.values()))
         boxed = check_boxes(rows, images, self.faults).tolist()
-        keep = iter(
-            [good and self._is_sound(row, images[row["image_id"]]) for row, good in zip(rows, boxed, strict=True)]
-        )
+        keep = iter([good and self._is_sound(row) for row, good in zip(rows, boxed, strict=True)])
         sound = {key: [row for row in several if next(keep)] for key, several in file.annotations.items()}
         self.scratch["images"] = images
         return sound
 
-    def _is_sound(self, row: Mapping[str, Any], image: Mapping[str, Any]) -> bool:
+    def _is_sound(self, row: Mapping[str, Any]) -> bool:
         """Whether the rest of an annotation can be used."""
         name, crowd, area = f"annotation {row.get('id')!r}", row.get("iscrowd", 0), row.get("area", 1)
         kind, detail = "", ""
@@ -234,7 +232,7 @@ class CocoDataset(BaseDetDataset):
         elif crowd not in (0, 1, None):
             kind, detail = "an iscrowd that is neither 0 nor 1", quoted(crowd)
         elif row.get("segmentation"):
-            kind = mask_fault(row["segmentation"], image)
+            kind = mask_fault(row["segmentation"])
         if kind:
             kind, bracket, said = kind.partition(" (")
             self.faults.add(kind, name, detail or (said.removesuffix(")") if bracket else ""))
