@@ -1,5 +1,5 @@
 """What a newcomer, a developer and CI run: ``nox -s train``, ``nox -s tests``, ``nox -s lint types``, ``nox -s wheel``,
-``nox -s interpreters``, ``nox -s oldest``, ``nox -s coverage``, ``nox -s bench``, ``nox -s fuzz``."""
+``nox -s interpreters``, ``nox -s oldest``, ``nox -s coverage``, ``nox -s bench``, ``nox -s fuzz``, ``nox -s writers``."""
 
 import os
 import shlex
@@ -119,6 +119,19 @@ def coverage(session: nox.Session) -> None:
     session.run("python", "-m", "pytest", "-n", "2", *words, env=env, success_codes=(0, 1))
     session.run("coverage", "report", "--skip-covered", "--sort=cover", env=env)
     session.run("coverage", "html", "-q", "-d", str(folder / "html"), env=env)
+
+
+@nox.session
+def writers(session: nox.Session) -> None:
+    """The writers with their services' real packages, offline: ``nox -s writers``; some 2 GB to download, once, and minutes.
+
+    They live in an environment of their own, for they pin other packages; the newest of each is taken, or what SERVICES says.
+    """
+    services = os.environ.get("SERVICES", "tensorboard wandb mlflow dvclive clearml neptune aim").split()
+    session.install("-e", ".[test]", *services)
+    session.run("python", "-m", "pip", "list")
+    words = ("-W", "default", "-q", "-rs", "tests/edge/test_service.py", "tests/edge/test_writer.py", *session.posargs)
+    session.run("python", "-m", "pytest", *words, env=ONE_THREAD)
 
 
 @nox.session

@@ -1,6 +1,7 @@
 """The services that OpenMMLab's configs name as writers, with mmengine's names and arguments. Each opens its package when it
 begins."""
 
+import time
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -88,12 +89,13 @@ class MLflowVisBackend:
     """MLflow.
 
     Args:
-        save_dir: the folder; by default vis_data in the work folder, mlruns in it where no server is named.
-        exp_name: the experiment; by default "Default".
+        save_dir: the folder; by default vis_data in the work folder. Where no server is named, mlflow.db and mlartifacts are in
+            it: ``mlflow ui --backend-store-uri sqlite:///FOLDER/mlflow.db`` shows them.
+        exp_name: the experiment; by default "Default", of a folder "fkit".
         run_name: by default the run's experiment_name.
         tags: of the run.
         params: logged beside the config.
-        tracking_uri: of a server or a folder.
+        tracking_uri: of a server or a store.
         artifact_suffix: files of the work folder that are logged when the run ends.
         tracked_config_keys: top-level keys of the config that are logged; by default all.
     """
@@ -112,36 +114,53 @@ class MLflowVisBackend:
         check_fields(self)
 
     def open(self, folder: Path, name: str) -> Writer:
-        mlflow: Any = open_module("mlflow")
-        place = place_for(self.save_dir, folder)
-        mlflow.set_tracking_uri(self.tracking_uri or (place / "mlruns").resolve().as_uri())
-        mlflow.set_experiment(self.exp_name or "Default")
-        mlflow.start_run(run_name=self.run_name or name)
-        if self.tags:
-            mlflow.set_tags(thaw(self.tags))
-        if self.params:
-            mlflow.log_params(thaw(self.params))
+        client, experiment = self._experiment(folder)
+        run: str = client.create_run(experiment, run_name=self.run_name or name, tags=thaw(self.tags or {})).info.run_id
+        metric = open_name("mlflow.entities:Metric")
+
+        def params(values: Mapping[str, Any]) -> None:
+            for key, value in values.items():
+                client.log_param(run, key, str(thaw(value))[:6000])
+
+        def scalars(tags: Mapping[str, float], step: int) -> None:
+            now = int(time.time() * 1000)
+            client.log_batch(run, metrics=[metric(tag, float(value), now, step) for tag, value in tags.items()])
 
         def config(cfg: Config) -> None:
-            kept = (
-                cfg if self.tracked_config_keys is None else {k: cfg[k] for k in self.tracked_config_keys if k in cfg}
-            )
-            mlflow.log_params({key: str(thaw(value))[:6000] for key, value in kept.items()})
-
-        def image(name: str, image: NDArray[Any], step: int) -> None:
-            mlflow.log_image(image, f"{name}_{step}.png")
+            tracked = self.tracked_config_keys
+            params(cfg if tracked is None else {key: cfg[key] for key in tracked if key in cfg})
 
         def close() -> None:
             for path in _artifacts(folder, self.artifact_suffix):
-                mlflow.log_artifact(str(path))
-            mlflow.end_run()
+                client.log_artifact(run, str(path))
+            client.set_terminated(run)
 
-        return Writer(lambda tags, step: mlflow.log_metrics(dict(tags), step), config, image, close)
+        params(self.params or {})
+        return Writer(
+            scalars, config, lambda name, image, step: client.log_image(run, image, f"{name}_{step}.png"), close
+        )
+
+    def _experiment(self, folder: Path) -> tuple[Any, str]:
+        """(client, experiment): the one of that name, or a new one. MLflow's own default would write beside the program."""
+        client_of, name = (
+            open_name("mlflow:MlflowClient"),
+            self.exp_name or ("Default" if self.tracking_uri else "fkit"),
+        )
+        place = None
+        if self.tracking_uri:
+            client = client_of(self.tracking_uri)
+        else:
+            place = place_for(self.save_dir, folder).resolve()
+            client = client_of(f"sqlite:///{place / 'mlflow.db'}")
+        known = client.get_experiment_by_name(name)
+        if known is not None:
+            return client, known.experiment_id
+        return client, client.create_experiment(name, place and (place / "mlartifacts").as_uri())
 
 
 @dataclass(frozen=True)
 class ClearMLVisBackend:
-    """ClearML.
+    """ClearML. Without a server, the environment variable ``CLEARML_OFFLINE_MODE=1`` has it keep a run in a file.
 
     Args:
         save_dir: not used by the service; kept for configs that have it.
@@ -178,11 +197,11 @@ class ClearMLVisBackend:
 
 @dataclass(frozen=True)
 class NeptuneVisBackend:
-    """Neptune.
+    """Neptune. What goes to the terminal it does not take, unless ``init_kwargs`` say so: log.txt has that.
 
     Args:
         save_dir: not used by the service; kept for configs that have it.
-        init_kwargs: of neptune.init_run; without any it works offline.
+        init_kwargs: of neptune.init_run; without any it works offline, into .neptune of the folder where the run was begun.
         with_step: whether a value says its step (mmcv 1.x's argument).
     """
 
@@ -194,7 +213,11 @@ class NeptuneVisBackend:
     def open(self, folder: Path, name: str) -> Writer:
         neptune: Any = open_module("neptune")
         options = _options(self.init_kwargs) or {"mode": "offline"}
-        run = neptune.init_run(**{"name": name, **options})
+        silent = {
+            "capture_stdout": False,
+            "capture_stderr": False,
+        }  # beside other writers, two captures call each other
+        run = neptune.init_run(**{"name": name, **silent, **options})
 
         def scalars(tags: Mapping[str, float], step: int) -> None:
             for tag, value in tags.items():
@@ -227,7 +250,8 @@ class DVCLiveVisBackend:
     model_file: str | None = None
 
     def open(self, folder: Path, name: str) -> Writer:
-        options = {"dir": str(place_for(self.save_dir, folder)), **_options(self.init_kwargs)}
+        place = place_for(self.save_dir, folder)
+        options = {"dir": str(place), "dvcyaml": str(place / "dvc.yaml"), **_options(self.init_kwargs)}
         live = open_name("dvclive:Live")(**options)
 
         def scalars(tags: Mapping[str, float], step: int) -> None:

@@ -35,7 +35,7 @@ from fkit.tree.check import expect, expect_number
 from fkit.tree.error import FkitValueError, quoted
 from fkit.tree.frozen import frozen
 
-__all__ = ["Counters", "Resumed", "counters", "resumed"]
+__all__ = ["Counters", "Resumed", "counters", "in_force", "resumed"]
 
 Table = Mapping[str, Any]
 
@@ -130,7 +130,7 @@ def resumed(plan: Plan, content: Content, length: int) -> Resumed:
     memory = frozen({**{name: first_memory(name, hook) for name, hook in plan.hooks}, **looking, **telling})
     run = RunState(position, state, frozen(program.hyperparams()), memory, restored=True)
     lines = (*said, *more, *far, *unseen, *unsaid, *_lost(content))
-    return Resumed(_in_force(plan, run, length), tuple(f"{content.name}: {text}" for text in lines))
+    return Resumed(in_force(plan, run, length), tuple(f"{content.name}: {text}" for text in lines))
 
 
 def _rescaled(done: Counters, meta: Table) -> tuple[Counters, tuple[str, ...]]:
@@ -251,8 +251,12 @@ def _position(plan: Plan, done: Counters, length: int) -> tuple[Position, tuple[
     return Position("begin", iteration, epoch), (text,)
 
 
-def _in_force(plan: Plan, run: RunState, length: int) -> RunState:
-    """The run with the hyperparameters of its next step in force, as the schedules have them there."""
+def in_force(plan: Plan, run: RunState, length: int) -> RunState:
+    """The run with the hyperparameters of its next step in force, as the schedules have them there.
+
+    Args:
+        length: iterations of an epoch; 0 where nobody knows.
+    """
     memory = dict(run.memory)
     for name, hook in plan.hooks:
         if isinstance(hook, ParamSchedulerHook) and hook.answers("before_train_iter"):

@@ -180,3 +180,59 @@ class TestCommand:
         assert capsys.readouterr().out == scores
         assert main(["test", str(DIGITS), name]) == 2
         assert "the weights do not fit the model" in capsys.readouterr().err
+
+
+POLICIES = (
+    "[{'type':'LinearLR','start_factor':0.1,'by_epoch':False,'begin':0,'end':4},"
+    "{'type':'MultiStepLR','by_epoch':True,'begin':1,'end':9,'milestones':[1],'gamma':0.5},"
+    "{'type':'StepLR','by_epoch':True,'begin':5,'end':9,'step_size':2},"
+    "{'type':'ReduceOnPlateauLR','monitor':'accuracy/top1','rule':'greater','threshold':9.0,'patience':0,'factor':0.7,'end':9}]"
+)
+
+
+@pytest.fixture(scope="module")
+def handed(tmp_path_factory):
+    place = tmp_path_factory.mktemp("handover")
+    words = (
+        f"train {DIGITS} --work-dir {place}/a --seed 3 --cfg-options {SMALL} optim_wrapper.dtype=float16 "
+        "optim_wrapper.type=AmpOptimWrapper \"optim_wrapper.loss_scale:={'init_scale':64.0,'growth_interval':5}\" "
+        f'optim_wrapper.paramwise_cfg.bias_lr_mult:=2 "param_scheduler:={POLICIES}" device=cpu'
+    )
+    assert main(shlex.split(words)) == 0
+    plan, found = opened(place / "a")
+    return found, torch.load(write_pth(plan, found.saved, place / "a.pth"), weights_only=True)
+
+
+class TestHandover:
+    """What mmengine's wrapper and schedulers have in their own files, by its rules: a step more than what is begun, none before."""
+
+    def test_schedulers(self, handed):
+        found, whole = handed
+        steps = found.meta["step"]
+        rows = whole["param_schedulers"]
+        assert [(row["last_step"], row["_global_step"]) for row in rows] == [(3, steps), (1, 2), (-1, 2), (1, 2)]
+        assert rows[3]["num_bad_epochs"] == 0 and rows[3]["cooldown_counter"] == 0
+        first = next(iter(found.saved.record["exact"]["param_scheduler"]))[4][0]
+        assert rows[3]["best"] == first[0] > 0
+        # warm-up is over, one milestone is passed, and the second validation was no better
+        groups = whole["optimizer"]["param_groups"]
+        assert sorted({group["lr"] / 0.01 for group in groups}) == pytest.approx([0.35, 0.7])
+        assert {group["initial_lr"] for group in groups} == {0.01, 0.02}
+        base = whole["optimizer"]["base_param_settings"]
+        assert base["lr"] == pytest.approx(0.0035) and base["initial_lr"] == 0.01 and base["params"].tolist() == [0.0]
+        assert all(row["_last_value"] == [*(group["lr"] for group in groups), base["lr"]] for row in rows)
+
+    def test_torchs_scaler_takes_the_loss_scale(self, handed):
+        found, whole = handed
+        scaler = torch.amp.GradScaler("cpu")
+        scaler.load_state_dict(dict(whole["optimizer"]["loss_scaler"]))
+        assert scaler.get_scale() == found.saved.arrays["slots/loss_scale/scale"] >= 64
+        assert scaler.get_growth_interval() == 5
+        assert scaler.state_dict()["_growth_tracker"] == found.saved.arrays["slots/loss_scale/growth_tracker"]
+
+    def test_message_hub(self, handed):
+        found, whole = handed
+        hub = whole["message_hub"]
+        assert hub["runtime_info"]["best_score"] == found.saved.record["exact"]["checkpoint"][0][1]
+        assert (hub["runtime_info"]["epoch"], hub["runtime_info"]["max_epochs"]) == (2, 2)
+        assert hub["log_scalars"] == {} and all(hub["resumed_keys"].values())

@@ -61,4 +61,7 @@ def _with_defaults(state: Mapping[str, Any]) -> dict[str, Any]:
             if k != "params"
         }
     groups = [{**defaults, **group} for group in state["param_groups"]]
-    return {"state": state["state"], "param_groups": groups}
+    others = {key: value for key, value in state.items() if key != "type"}
+    if "base_param_settings" in others:
+        others["base_param_settings"] = {**defaults, **others["base_param_settings"]}
+    return {**others, "param_groups": groups}

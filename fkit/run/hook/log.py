@@ -1,15 +1,12 @@
 """What a run writes of its numbers: LoggerHook; and its beginning and end: RecordHook."""
 
-import copy
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any, ClassVar, NamedTuple
 
 from fkit.run.effect import (
-    CopyLogs,
     DrawCurves,
     Effect,
-    Fail,
     WriteConfig,
     WriteScalars,
     WriteStatus,
@@ -17,16 +14,15 @@ from fkit.run.effect import (
     WriteText,
 )
 from fkit.run.event import Event
-from fkit.run.hook.hook import NEVER, Answer, Hook, Offer
+from fkit.run.hook.hook import NEVER, Answer, Hook
+from fkit.run.hook.lines import Lines, due_line
 from fkit.run.hook.measure import Reading, rates_of, read_steps
-from fkit.run.hook.processor import At, Style, Track
+from fkit.run.hook.processor import At, Track
 from fkit.run.hook.timer import Times, timed
 from fkit.run.state import Memory, Position, RunState
 from fkit.training.history import Totals
-from fkit.tree.check import check_fields
-from fkit.tree.error import FkitValueError
 
-__all__ = ["DistSamplerSeedHook", "LoggerHook", "RecordHook", "RuntimeInfoHook", "Told", "check_logger", "due_line"]
+__all__ = ["DistSamplerSeedHook", "LoggerHook", "RecordHook", "RuntimeInfoHook", "Told"]
 
 
 class Told(NamedTuple):
@@ -48,7 +44,7 @@ class Told(NamedTuple):
 
 
 @dataclass(frozen=True)
-class LoggerHook(Hook):
+class LoggerHook(Lines):
     """A line of the log every ``interval`` iterations, with mmengine's name, arguments and words.
 
     The losses of all steps since the last line are read then, in one wait: the row of metrics.jsonl holds those of the very
@@ -56,40 +52,18 @@ class LoggerHook(Hook):
     it was. Any other value that is not finite is said once, and written as null.
 
     Args:
-        interval: iterations from line to line, counted within the epoch; of an iteration-based run from its beginning, and
-            of a pass over held-out data within it.
-        ignore_last: leave out a line at the end of the epoch, unless the epoch is no longer than the interval.
-        interval_exp_name: iterations from line to line of the ``experiment_name``, where the config gives one.
-        out_dir: where the work folder's logs are copied when the run ends: a folder, or an address that `fkit.fileio` knows.
-        out_suffix: how their names end.
-        keep_local: whether they stay in the work folder too.
-        file_client_args, backend_args: of the storage of ``out_dir``.
         log_metric_by_epoch: whether writers get the scores of an epoch-based run by epoch, or by iteration.
+        backend_args: of the storage of ``out_dir``.
+
+    The others are those of `Lines`; those of held-out data come at every ``interval`` of a pass.
 
     Memory (observed): `Told`.
     """
 
     priority: ClassVar[str | int] = "BELOW_NORMAL"
-    reads: ClassVar[bool] = True
-    interval: int = 10
-    ignore_last: bool = True
-    interval_exp_name: int = 1000
-    out_dir: str | None = None
     out_suffix: tuple[str, ...] = (".jsonl", ".json", ".txt", ".log", ".py", "yaml")
-    keep_local: bool = True
-    file_client_args: Mapping[str, Any] | None = None
     log_metric_by_epoch: bool = True
     backend_args: Mapping[str, Any] | None = None
-    style: Style = field(init=False, default=Style())
-
-    def __post_init__(self) -> None:
-        check_logger(self)
-
-    def bind(self, offer: Offer) -> Hook:
-        """With how the run's lines are worded, and who else reads them."""
-        hook = copy.copy(self)
-        object.__setattr__(hook, "style", offer.style)
-        return hook
 
     def memory(self) -> Memory:
         return Memory(observed=Told())
@@ -152,15 +126,6 @@ class LoggerHook(Hook):
         rows = ((name, newest, epoch and Totals(), whole) for name, newest, epoch, whole in told.tracks)
         return Memory(observed=told._replace(tracks=tuple(rows))), effects
 
-    def after_train(self, memory: Memory, run: RunState, event: Event) -> Answer:
-        """The steps since the last line are checked."""
-        return (memory, read_steps(event, run, memory.observed[1]).effects) if event.window else (memory, ())
-
-    def on_interrupt(self, memory: Memory, run: RunState, event: Event) -> Answer:
-        """The steps since the last line are checked, so that what is saved is sound."""
-        effects = read_steps(event, run).effects if event.window else ()
-        return memory, tuple(effect for effect in effects if isinstance(effect, Fail))
-
     def before_val_epoch(self, memory: Memory, run: RunState, event: Event) -> Answer:
         """A pass over held-out data has averages and times of its own."""
         told = Told(*memory.observed)
@@ -198,15 +163,6 @@ class LoggerHook(Hook):
     before_test_epoch = before_val_epoch
     after_test_iter = after_val_iter
     after_test_epoch = after_val_epoch
-
-    def after_run(self, memory: Memory, run: RunState, event: Event) -> Answer:
-        if self.out_dir is None:
-            return memory, ()
-        storage = self.backend_args if self.file_client_args is None else self.file_client_args
-        return memory, (CopyLogs(self.out_dir, tuple(self.out_suffix), self.keep_local, storage),)
-
-    def answers(self, event: str) -> bool:
-        return super().answers(event) and (event != "after_run" or self.out_dir is not None)
 
     def _at(self, event: Event) -> At:
         """Where a run is, of a line of held-out data."""
@@ -251,46 +207,6 @@ class LoggerHook(Hook):
 
 
 _TIMES = ("data_time", "time")
-
-
-def check_logger(hook: Any) -> None:
-    """Refuse arguments of a logger that say nothing.
-
-    Raises:
-        FkitError: an interval below 1; logs that would stay nowhere; two descriptions of one storage.
-    """
-    check_fields(hook)
-    kind = type(hook).__name__
-    for name in ("interval", "interval_exp_name"):
-        if getattr(hook, name) < 1:
-            raise FkitValueError(f"{kind}: {name}={getattr(hook, name)}: at least 1.", path=name)
-    if hook.out_dir is None and not hook.keep_local:
-        raise FkitValueError(f"{kind}: keep_local=False, and no out_dir: the logs would be nowhere.", path="keep_local")
-    if hook.file_client_args is not None and getattr(hook, "backend_args", None) is not None:
-        raise FkitValueError(f"{kind}: file_client_args and backend_args are one thing.", repair="Give backend_args.")
-
-
-def due_line(position: Position, length: int, total: int, interval: int, last: bool, by_epoch: bool) -> int:
-    """The iteration of the next line: a multiple of the interval, or with ``last`` the end of the epoch.
-
-    Args:
-        position, length, total: as `Hook.due` has them.
-        interval: iterations from line to line, counted within the epoch, or ``by_epoch=False`` from the run's beginning.
-
-    Example:
-        >>> at = Position("iterate", 20, 1, 8)  # 8 of 12 iterations of the second epoch are done
-        >>> due_line(at, 12, 36, 5, False, True), due_line(at, 12, 36, 5, True, True), due_line(at, 12, 36, 5, True, False)
-        (22, 22, 25)
-    """
-    done = position.iteration
-    inner, end = (position.inner % length if length else position.inner, length) if by_epoch else (done, total)
-    steps = interval - inner % interval
-    left = end - inner if end else steps
-    if steps <= left:
-        return done + steps
-    if last:
-        return done + max(left, 1)
-    return done + left + interval if by_epoch and interval <= length else NEVER
 
 
 def _restored(observed: Any) -> Told:

@@ -1,19 +1,17 @@
 """mmcv 1.x's lines of the log: TextLoggerHook."""
 
-import copy
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any, ClassVar, NamedTuple
 
 import numpy as np
 
-from fkit.run.effect import CopyLogs, Effect, Fail, WriteScalars, WriteTags, WriteText
+from fkit.run.effect import Effect, WriteScalars, WriteTags, WriteText
 from fkit.run.event import Event
-from fkit.run.hook.hook import NEVER, Answer, Hook, Offer
-from fkit.run.hook.log import check_logger, due_line
+from fkit.run.hook.hook import NEVER, Answer
+from fkit.run.hook.lines import Lines, due_line
 from fkit.run.hook.measure import Reading, rates_of, read_steps
-from fkit.run.hook.processor import Style
 from fkit.run.hook.timer import Times, timed
 from fkit.run.state import Memory, Position, RunState
 from fkit.training.history import weighted
@@ -42,7 +40,7 @@ class Buffered(NamedTuple):
 
 
 @dataclass(frozen=True)
-class TextLoggerHook(Hook):
+class TextLoggerHook(Lines):
     """mmcv 1.x's lines: ``Epoch [1][50/60]  lr: 1.000e-02, eta: 0:00:10, time: 0.025, data_time: 0.005, loss: 0.3100``.
 
     A line says the mean of the newest ``interval`` steps of the epoch, each weighed by its samples. The row of metrics.jsonl
@@ -50,46 +48,19 @@ class TextLoggerHook(Hook):
 
     Args:
         by_epoch: whether lines count epochs.
-        interval: iterations from line to line, counted within the epoch; of an iteration-based run from its beginning.
-        ignore_last: leave out a line at the end of the epoch.
         reset_flag: mmcv's loggers share one buffer, which the last of them empties; here each has its own.
-        interval_exp_name: iterations from line to line of the ``experiment_name``, where the config gives one; it is said
-            at the end of each epoch too.
-        out_dir: where the work folder's logs are copied when the run ends.
-        out_suffix: how their names end.
-        keep_local: whether they stay in the work folder too.
-        file_client_args: of the storage of ``out_dir``.
+
+    The others are those of `Lines`; the ``experiment_name`` is said at the end of each epoch too.
 
     Memory (observed): `Buffered`.
     """
 
     priority: ClassVar[str | int] = "VERY_LOW"
-    reads: ClassVar[bool] = True
     by_epoch: bool = True
-    interval: int = 10
-    ignore_last: bool = True
     reset_flag: bool = False
-    interval_exp_name: int = 1000
-    out_dir: str | None = None
-    out_suffix: tuple[str, ...] = (".jsonl", ".json", ".txt", ".log", ".py")
-    keep_local: bool = True
-    file_client_args: Mapping[str, Any] | None = None
-    style: Style = field(init=False, default=Style())
-
-    def __post_init__(self) -> None:
-        check_logger(self)
-
-    def bind(self, offer: Offer) -> Hook:
-        """With who else reads the lines."""
-        hook = copy.copy(self)
-        object.__setattr__(hook, "style", offer.style)
-        return hook
 
     def memory(self) -> Memory:
         return Memory(observed=Buffered())
-
-    def answers(self, event: str) -> bool:
-        return super().answers(event) and (event != "after_run" or self.out_dir is not None)
 
     def due(self, event: str, position: Position, length: int, total: int) -> int:
         """The next line; and the first and last batch of a pass over held-out data, whose samples are counted."""
@@ -138,15 +109,6 @@ class TextLoggerHook(Hook):
             effects = reading.effects
         return Memory(observed=told._replace(rows=())), effects
 
-    def after_train(self, memory: Memory, run: RunState, event: Event) -> Answer:
-        """The steps since the last line are checked."""
-        return (memory, read_steps(event, run, memory.observed[1]).effects) if event.window else (memory, ())
-
-    def on_interrupt(self, memory: Memory, run: RunState, event: Event) -> Answer:
-        """The steps since the last line are checked, so that what is saved is sound."""
-        effects = read_steps(event, run).effects if event.window else ()
-        return memory, tuple(effect for effect in effects if isinstance(effect, Fail))
-
     def after_val_iter(self, memory: Memory, run: RunState, event: Event) -> Answer:
         """Count the samples; what was logged waits for the end."""
         told, count = Buffered(*memory.observed), 1 if event.batch is None else len(event.batch)
@@ -177,11 +139,6 @@ class TextLoggerHook(Hook):
         return memory, self._line(event._replace(inner=event.length), event.mode, where, words, row, {}, means)
 
     after_test_epoch = after_val_epoch
-
-    def after_run(self, memory: Memory, run: RunState, event: Event) -> Answer:
-        if self.out_dir is None:
-            return memory, ()
-        return memory, (CopyLogs(self.out_dir, tuple(self.out_suffix), self.keep_local, self.file_client_args),)
 
     def _line(
         self,
