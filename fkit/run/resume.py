@@ -257,6 +257,9 @@ def in_force(plan: Plan, run: RunState, length: int) -> RunState:
     Args:
         length: iterations of an epoch; 0 where nobody knows.
     """
+    expect(plan, Plan, "`plan` is a plan (fkit.plan makes one)")
+    expect(run, RunState, "`run` is a run's state (fkit.begin or fkit.restore gives one)")
+    expect_number(length, "length", whole=True)
     memory = dict(run.memory)
     for name, hook in plan.hooks:
         if isinstance(hook, ParamSchedulerHook) and hook.answers("before_train_iter"):
