@@ -15,6 +15,10 @@ def flip(recorded: Any, transform: Any, sample: Any) -> Any:
     return recorded.param("_choose_direction")
 
 
+def about_root(recorded: Any, transform: Any, sample: Any) -> bool:
+    return recorded.draw("np.random.rand") <= transform.flip_prob
+
+
 def half_body(recorded: Any, transform: Any, sample: Any) -> Any:
     return recorded.param("_random_select_half_body")
 
@@ -46,8 +50,10 @@ def window(recorded: Any, transform: Any, sample: Any) -> Window:
 PARAMS: Mapping[str, Callable[..., Any]] = frozendict(
     BottomupRandomAffine=whirl,
     BottomupRandomCrop=window,
+    HandRandomFlip=flip,
     PhotometricDistortion=photo,
     PoseFlip=flip,
     RandomBBoxTransform=box_change,
+    RandomFlipAroundRoot=about_root,
     RandomHalfBody=half_body,
 )

@@ -71,7 +71,7 @@ def cutout(recorded: Any, transform: Any, sample: Mapping[str, Any]) -> Any:
     size = strength(recorded, transform, sample)
     if size is None:
         return None
-    if transform.shape is None and transform.magnitude_std == float("inf"):
+    if transform.shape is None and transform.magnitude_std == "inf":
         recorded.draw("np.random.uniform")  # of the size
     shape = size if isinstance(size, tuple) else int(size)
     return shape, (recorded.draw("np.random.uniform"), recorded.draw("np.random.uniform"))
