@@ -12,7 +12,10 @@ from torch import nn
 
 import fkit
 from fkit import compat, fileio, image, structures
+from fkit.array.ops import Numpy
 from fkit.edge.journal import read_rows
+from fkit.training.merge import BaseTTAModel
+from fkit.visualize import show_result
 
 ROOT = Path(__file__).parents[1]
 SECTION = re.search(
@@ -46,6 +49,12 @@ class Net(nn.Module):
         return {"pred_score": logits.softmax(1)} if mode == "predict" else logits
 
 
+@dataclass(frozen=True)
+class MeanTTA(BaseTTAModel):
+    def merge(self, xp, predictions, views):
+        return {"pred_score": sum(one["pred_score"] for one in predictions) / len(predictions)}
+
+
 def double(x):
     return 2 * x
 
@@ -75,6 +84,7 @@ CHECKS = {
     "collect_env()": "'Python' in facts",
     'get_logger("mmdet")': "logger.name == 'mmdet'",
     "InstanceData(bboxes=boxes, labels=labels)": "len(found) == 2 and found[found.labels == 1].bboxes.shape == (1, 4)",
+    'model.show_result(img, result, out_file="c.jpg")': "picture.shape == image.imread('c.jpg').shape == (60, 80, 3) and picture.any()",
     "Runner.from_cfg(cfg).train()": "run.status == 'finished' and (here / 'work_dirs/a/metrics.jsonl').exists()",
     "runner.test()": "0 < scores['accuracy/top1'] <= 1",
     'build_runner(dict(type="EpochBasedRunner", max_epochs=1), dict(model=model, optimizer=optimizer))': "runner.max_epochs == 1",
@@ -104,6 +114,7 @@ CHECKS = {
     'workflow = [("train", 1), ("val", 1)]': "fkit.plan(cfg).course.workflow == (('train', 1), ('val', 1))",
     'dict(type="EMAHook", momentum=0.0002)': "dict(fkit.plan(cfg).hooks)['custom_hooks.0'].momentum == 0.0002",
     'dict(type="MultiStepLR", milestones=[8, 11])': "len(fkit.plan(cfg).settings.schedules) == 1",
+    "class MeanTTA(BaseTTAModel): def merge_preds(self, data_samples_list)": "merged['pred_score'].tolist() == [[0.5, 0.5]]",
     "clip_grad=dict(max_norm=35)": "[t.name for t in fkit.plan(cfg).program.spec.phases[0].transforms] == ['accumulate', 'clip_norm']",
 }
 
@@ -151,7 +162,9 @@ def world(here, done):
         "model": model, "optimizer": optimizer, "loader": [(torch.zeros(4, 64), {"gt_label": torch.arange(4)})] * 2,
         "runner": fkit.build_runner(dict(type="EpochBasedRunner", max_epochs=1), dict(model=model, optimizer=optimizer)),
         "lr_config": dict(policy="step", step=[1]), "MyHook": MyHook, "read_rows": read_rows,
-        "own": own,
+        "own": own, "show_result": show_result, "result": [np.array([[10.0, 10, 40, 40, 0.9]]), np.zeros((0, 5))],
+        "MeanTTA": MeanTTA, "xp": Numpy(), "views": (),
+        "predictions": [{"pred_score": np.array([row])} for row in ([1.0, 0.0], [0.0, 1.0])],
         "event": fkit.Event("after_train_iter", iteration=2, logs={"loss": 0.5}),
     }  # fmt: skip
 

@@ -190,6 +190,12 @@ def test_logger_writes_validation_results_and_the_mean_of_validation_losses():
     assert effects[0] == WriteScalars(40, 2, "val", {"loss": 1.5})
 
 
+def test_a_line_says_so_many_scores_and_the_row_holds_all():
+    scores = {f"confusion_matrix/{n}": float(n) for n in range(300)}
+    _, (row, line) = drive(LoggerHook(), [Event("after_val_epoch", "val", 40, 2, metrics=scores)])
+    assert len(row.scalars) == 300 and "confusion_matrix/99: 99.0000  (200 more in metrics.jsonl)" in line.text
+
+
 def test_mmcvs_logger_writes_the_scores_of_a_test_too():
     event = Event("after_test_epoch", "test", 40, 2, length=3, metrics={"acc": 0.5})
     _, effects = drive(TextLoggerHook(), [event])

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from itertools import islice
 from typing import Any, ClassVar, NamedTuple
 
 from fkit.run.effect import (
@@ -151,14 +152,16 @@ class LoggerHook(Lines):
             return memory, ()
         mode = event.mode
         row = WriteScalars(event.iteration, event.epoch, mode, scalars)
-        tracks = {name: Track((value,)) for name, value in scalars.items()}
-        tracks |= {name: held[name] for name in _TIMES if name in held}
-        at = self._at(event)._replace(inner=event.length)
-        tag, text = self.style.processor.after_epoch(mode, {f"{mode}/{name}": one for name, one in tracks.items()}, at)
+        tracks = {f"{mode}/{name}": Track((value,)) for name, value in scalars.items()}
+        times = {f"{mode}/{name}": held[name] for name in _TIMES if name in held}
+        at, after = self._at(event)._replace(inner=event.length), self.style.processor.after_epoch
+        text = after(mode, {**dict(islice(tracks.items(), _SAID)), **times}, at)[1]
+        if len(tracks) > _SAID:
+            text += f"  ({len(tracks) - _SAID} more in metrics.jsonl)"
         if not self.style.writers:
             return memory, (row, WriteText(text))
         step = event.epoch if self.log_metric_by_epoch and self.style.by_epoch else event.iteration
-        return memory, (row, WriteTags(step, mode, tag), WriteText(text))
+        return memory, (row, WriteTags(step, mode, after(mode, {**tracks, **times}, at)[0]), WriteText(text))
 
     before_test_epoch = before_val_epoch
     after_test_iter = after_val_iter
@@ -207,6 +210,7 @@ class LoggerHook(Lines):
 
 
 _TIMES = ("data_time", "time")
+_SAID = 100  # scores that a line says; a confusion matrix has more
 
 
 def _restored(observed: Any) -> Told:
