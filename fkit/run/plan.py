@@ -23,6 +23,7 @@ from fkit.run.hook.hook import Handler, Hook, ask, handlers
 from fkit.run.lineup import hooks_of, wrapping
 from fkit.run.runner import runner_of
 from fkit.run.scoring import Scoring
+from fkit.structures.views import several_of
 from fkit.training.backend import Backend
 from fkit.training.group import remarks
 from fkit.training.phase import origins, parts_of
@@ -147,7 +148,7 @@ def plan(
     hooks = hooks_of(settings, reg, name, course, partial(_started, functions), room.host, part)
     functions = _wrapped(functions, hooks, settings)
     if tta:
-        functions = with_tta(functions, None, merge_of(settings, reg, name))
+        functions = with_tta(functions, several_of, merge_of(settings, reg, name))
     evaluator = evaluator_of(settings, reg, "val" if part == "train" else held_out(settings, part, "evaluator"))
     noted = replace(settings, notes=(*settings.notes, *remarks(functions)))
     return Plan(

@@ -8,7 +8,7 @@ from fkit.structures.batch import Batch
 from fkit.tree.check import expect
 from fkit.tree.error import FkitValueError
 
-__all__ = ["Views", "views_of"]
+__all__ = ["Views", "several_of", "views_of"]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -63,6 +63,27 @@ def views_of(batch: Batch) -> tuple[Batch, ...]:
     """
     expect(batch, Batch, "`batch` is a Batch")
     return batch.views if isinstance(batch, Views) else (batch,)
+
+
+def several_of(batch: Batch) -> tuple[Batch, ...]:
+    """The views of a batch that has some.
+
+    Raises:
+        FkitValueError: it is one of single images.
+
+    Example:
+        >>> import numpy as np
+        >>> one = Batch(np.zeros((2, 1)))
+        >>> len(several_of(Views.of([one, one])))
+        2
+    """
+    expect(batch, Batch, "`batch` is a Batch")
+    if not isinstance(batch, Views):
+        raise FkitValueError(
+            "tta_pipeline gives one view of an image, and test-time augmentation merges several.", path="tta_pipeline",
+            repair="Let its last steps be dict(type='TestTimeAug', transforms=[[...], [...]]), of which each view takes one a list.",
+        )  # fmt: skip
+    return batch.views
 
 
 def _flipped(meta: Mapping[str, Any]) -> bool:

@@ -137,6 +137,11 @@ def test_what_is_missing_or_no_such_thing(changes, options, want):
         fkit.plan(DIGITS.merge(changes), **{"part": "test", "tta": True, **options})
 
 
+def test_a_pipeline_of_one_view_is_said():
+    with pytest.raises(FkitError, match="tta_pipeline gives one view of an image"):
+        scored(DIGITS.merge({"tta_pipeline": LAST}), tta=True)
+
+
 def test_a_dataset_that_is_built_keeps_its_pipeline():
     built = fkit.build(DIGITS.test_dataloader.dataset, fkit.registry(), "datasets")
     with pytest.raises(FkitTypeError, match="is built already"):
