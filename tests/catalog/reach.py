@@ -32,6 +32,7 @@ TOUCHES = (
     "mmap.",
 )
 NAIVE = (1, "x", None, [1, 1], {"type": "ReLU"})
+LAZY = {"data_root": "x", "ann_file": "y", "lazy_init": True}  # all that a dataset of files needs
 CODE = (".py", ".pyc", ".so", ".pyi", ".pth")
 
 armed: list[str] = []
@@ -88,7 +89,8 @@ def main() -> None:
     sys.addaudithook(hook)
     for kind, name, backend, maker in rows:
         recipe_of(maker)
-        for given in arguments(maker):
+        lazily = [LAZY] if kind == "datasets" else []
+        for given in (*arguments(maker), *lazily):
             tried += 1
             armed.append(name)
             try:

@@ -21,6 +21,7 @@ __all__ = [
     "MultiLabelDataset",
     "Places205",
     "check_split",
+    "need_root",
 ]
 
 _EXTENSIONS = (".jpg", ".jpeg", ".png", ".ppm", ".bmp", ".pgm", ".tif")
@@ -240,3 +241,20 @@ def check_split(split: str, choices: Sequence[str], name: str) -> None:
         raise FkitValueError(
             f"{name}: split = {split!r} is unknown.", value=split, choices=map(str, choices), path="split"
         )
+
+
+def need_root(root: Any, name: str) -> None:
+    """Refuse a data set that does not say where its files are.
+
+    Raises:
+        FkitValueError: it does not; FkitTypeError: ``name`` is no text.
+
+    Example:
+        >>> need_root("", "CUB")
+        Traceback (most recent call last):
+        ...
+        fkit.tree.error.FkitValueError: CUB: data_root says where its files are.
+    """
+    expect(name, str, "`name` is the data set's name")
+    if not root:
+        raise FkitValueError(f"{name}: data_root says where its files are.", path="data_root")

@@ -10,7 +10,7 @@ from xml.etree import ElementTree
 import numpy as np
 from numpy.typing import NDArray
 
-from fkit.data.dataset.classification import BaseClsDataset, check_split
+from fkit.data.dataset.classification import BaseClsDataset, check_split, need_root
 from fkit.data.dataset.facts import Facts
 from fkit.data.dataset.pickled import unpickled
 from fkit.fileio.line import list_from_file
@@ -46,7 +46,7 @@ class _Whole(BaseClsDataset):
         if isinstance(prefix, str):
             vars(self)["data_prefix"] = {"root": prefix}
         expect(self.data_prefix, Mapping, f"{type(self).__name__}: data_prefix is a mapping of folders")
-        _need_root(self.data_root or self.data_prefix.get("root"), type(self).__name__)
+        need_root(self.data_root or self.data_prefix.get("root"), type(self).__name__)
         super().__post_init__()
 
     def content(self, *names: str) -> bytes:
@@ -146,7 +146,7 @@ class CUB(BaseClsDataset):
 
     def __post_init__(self) -> None:
         check_split(self.split, ("train", "test"), type(self).__name__)
-        _need_root(self.data_root, type(self).__name__)
+        need_root(self.data_root, type(self).__name__)
         super().__post_init__()
 
     def load_data_list(self) -> Iterable[Mapping[str, Any]]:
@@ -194,7 +194,7 @@ class VOC(BaseClsDataset):
     def __post_init__(self) -> None:
         if self.split:
             check_split(self.split, ("train", "val", "trainval", "test"), type(self).__name__)
-        _need_root(self.data_root, type(self).__name__)
+        need_root(self.data_root, type(self).__name__)
         prefix: Any = self.data_prefix
         if not prefix:
             vars(self)["data_prefix"] = {"img_path": "JPEGImages", "ann_path": "Annotations"}
@@ -234,7 +234,7 @@ class InShop(BaseClsDataset):
 
     def __post_init__(self) -> None:
         check_split(self.split, ("train", "query", "gallery"), type(self).__name__)
-        _need_root(self.data_root, type(self).__name__)
+        need_root(self.data_root, type(self).__name__)
         super().__post_init__()
 
     def load_data_list(self) -> Iterable[Mapping[str, Any]]:
@@ -254,11 +254,6 @@ class InShop(BaseClsDataset):
                 label = {"train": items, "query": gallery}.get(part, {}).get(item)
                 record = {"img_path": os.path.join(folder, image)}
                 yield record if part == "gallery" else {**record, "gt_label": label}
-
-
-def _need_root(root: Any, name: str) -> None:
-    if not root:
-        raise FkitValueError(f"{name}: data_root says where its files are.", path="data_root")
 
 
 def read_idx(data: bytes, name: str) -> NDArray[Any]:

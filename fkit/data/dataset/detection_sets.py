@@ -129,7 +129,7 @@ class V3DetDataset(CocoDataset):
         super().__post_init__()
 
     def load_data_list(self) -> Iterable[Mapping[str, Any]]:
-        if "classes" not in self.told:
+        if self.source_file and "classes" not in self.told:
             names = list_from_file(joined(self.data_root, self.label_file, "V3DetDataset: label_file"))
             vars(self)["metainfo"] = frozen({**self.metainfo, "classes": tuple(names)})
         return super().load_data_list()

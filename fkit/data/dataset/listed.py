@@ -5,7 +5,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
-from fkit.data.dataset.classification import BaseClsDataset, check_split
+from fkit.data.dataset.classification import BaseClsDataset, check_split, need_root
 from fkit.data.dataset.facts import Facts
 from fkit.fileio.line import list_from_file
 from fkit.tree.error import quoted
@@ -29,6 +29,7 @@ class _Listed(BaseClsDataset):
 
     def __post_init__(self) -> None:
         check_split(self.split, tuple(self.FILES), type(self).__name__)
+        need_root(self.data_root, type(self).__name__)
         vars(self)["ann_file"] = self.ann_file or self.FILES[self.split]
         vars(self)["data_prefix"] = {"img_path": self.FOLDER}
         vars(self)["test_mode"] = self.split == "test"

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from fkit.data.dataset.caption import Texts, weighed
-from fkit.data.dataset.classification import check_split
+from fkit.data.dataset.classification import check_split, need_root
 from fkit.data.dataset.coco_file import read_coco
 from fkit.data.dataset.joined import joined
 from fkit.data.dataset.pickled import unpickled
@@ -126,6 +126,10 @@ class VisualGenomeQA(Texts):
 
     data_prefix: Mapping[str, str] = frozen({"img_path": "image"})
     ann_file: str = "question_answers.json"
+
+    def __post_init__(self) -> None:
+        need_root(self.data_root, "VisualGenomeQA")
+        super().__post_init__()
 
     def load_data_list(self) -> Iterable[Mapping[str, Any]]:
         folder = self.data_prefix.get("img_path", "")
