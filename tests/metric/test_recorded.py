@@ -1,5 +1,6 @@
 """Laws of every metric that the book ``metric`` has, on its recorded samples: cost, merging, and inputs that are wrong."""
 
+import gc
 import json
 import pickle
 import sys
@@ -62,9 +63,13 @@ def test_observing_costs_as_many_calls_however_much_was_seen(made):
             nonlocal count
             count += event in ("call", "c_call")
 
+        gc.disable()  # others' callbacks of a collection would be counted
         sys.setprofile(heard)
-        metric.observe(state, sample, {}, [number])
-        sys.setprofile(None)
+        try:
+            metric.observe(state, sample, {}, [number])
+        finally:
+            sys.setprofile(None)
+            gc.enable()
         return count
 
     state = metric.observe(metric.empty(), sample, {}, [0])
