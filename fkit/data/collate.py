@@ -20,6 +20,8 @@ __all__ = ["Collate", "collate", "padded_size", "padding", "stacking"]
 _NARROW: frozendict[str, type] = frozendict(b=np.bool_, i=np.int64, u=np.int64, f=np.float32)
 _OBJECTS = ("instances", "instance_labels", "proposals")  # how mappings of objects end, whose number differs by image
 _MAPS = ("gt_sem_seg", "gt_edge_map", "gt_depth_map")  # one number a pixel
+_PAD = "Resize, crop or pad in the pipeline, or pad: collate_fn=dict(type='pseudo_collate'), or a data_preprocessor."
+_ONE_SIZE = "Let the transforms of a view end in one size: a Resize or a crop in that list of MultiView's transforms."
 _Metas = tuple[Mapping[str, Any], ...]
 
 
@@ -305,10 +307,11 @@ def _views(several: list[tuple[Any, ...]], metas: _Metas) -> tuple[Any, ...]:
     counts = {len(one) for one in several}
     if len(counts) > 1:
         raise FkitValueError(f"samples of one batch differ in how many pictures they have: {sorted(counts)}.")
-    return tuple(_joined(list(row), f"inputs[{at}]", metas) for at, row in enumerate(zip(*several, strict=True)))
+    rows = enumerate(zip(*several, strict=True))
+    return tuple(_joined(list(row), f"inputs[{at}]", metas, _ONE_SIZE) for at, row in rows)
 
 
-def _joined(values: list[Any], name: str, metas: tuple[Mapping[str, Any], ...]) -> Any:
+def _joined(values: list[Any], name: str, metas: tuple[Mapping[str, Any], ...], repair: str = _PAD) -> Any:
     first = values[0]
     if isinstance(first, Mapping):
         mappings = cast("list[Mapping[str, Any]]", values)
@@ -322,7 +325,7 @@ def _joined(values: list[Any], name: str, metas: tuple[Mapping[str, Any], ...]) 
         if array.shape != arrays[0].shape:
             raise FkitValueError(
                 f"samples of one batch differ in the shape of {name}: {arrays[0].shape} and {array.shape}{_of(meta)}.",
-                repair="Resize, crop or pad in the pipeline, or pad: collate_fn=dict(type='pseudo_collate'), or a data_preprocessor.",
+                repair=repair,
             )
     out = np.empty((len(arrays), *arrays[0].shape), np.result_type(*{array.dtype for array in arrays}))
     for place, array in enumerate(arrays):  # np.stack takes five times as long on small arrays

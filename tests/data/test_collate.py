@@ -54,6 +54,10 @@ def test_inputs_may_be_a_mapping_and_samples_pairs():
             [packed(1), packed(2, box=1)],
             r"differ in targets: \['box', 'gt_label'\] and \['gt_label'\] \(sample 2.png\)",
         ),
+        (
+            [{"inputs": (np.zeros(2), np.zeros(side)), "meta": {}} for side in (3, 4)],
+            r"shape of inputs\[1\]: \(3,\) and \(4,\).\n  Let the transforms of a view end in one size",
+        ),
         ([{"img": 1}], "a sample has no 'inputs'.\n  It has: img\n  End the pipeline with"),
         ([3], "a sample is 3; expected a mapping"),
         ([packed(1, name="cat")], "targets.name = 'cat' is no number"),

@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 
 import fkit
+from fkit.data.codec.hand import Hand3DHeatmap
 from fkit.data.codec.heatmap import MegviiHeatmap, MSRAHeatmap, UDPHeatmap
 from fkit.data.codec.person import DecoupledHeatmap
 from fkit.data.codec.regression import RegressionLabel
@@ -290,6 +291,11 @@ def test_photometric_distortion_draws_what_it_says() -> None:
     assert all(one.hue is None or -18 <= one.hue < 18 for one in drawn)
 
 
+HAND = np.ones((1, 4, 3))
+HANDS = Hand3DHeatmap((8, 8), heatmap_size=(4, 4, 4), joint_indices=[0, 2], use_different_joint_weights=True)
+PERSONS = DecoupledHeatmap((64, 48), (16, 12))
+
+
 @pytest.mark.parametrize(
     ("make", "words"),
     [
@@ -301,6 +307,18 @@ def test_photometric_distortion_draws_what_it_says() -> None:
         (lambda: GenerateTarget({"type": "MSRAHeatmap"}), "encoder is a codec"),
         (lambda: KeypointConverter(3, [(0, 3)]), "3 keypoints"),
         (lambda: MSRAHeatmap((64, 48), (16, 12), sigma=2).encode(np.zeros((2, 5, 2))), "one person"),
+        (
+            lambda: HANDS.encode(HAND, None, np.ones(4)),
+            "the shape (4,), and there are 2 keypoints, those of joint_indices",
+        ),
+        (lambda: HANDS.encode(HAND[:, :2], None, np.ones(2)), "joint_indices has 2, and there are 2 keypoints"),
+        (lambda: HANDS.encode(HAND), "needs 'dataset_keypoint_weights'"),
+        (
+            lambda: PERSONS.decode(np.zeros((3, 2, 12, 16)), np.ones(3)),
+            "scores (N, 1), one a person, not (3, 2, 12, 16) and (3,)",
+        ),
+        (lambda: PERSONS.decode(np.zeros((3, 2, 12, 16)), np.ones((4, 1))), "and (4, 1)"),
+        (lambda: PERSONS.decode(np.zeros((2, 12, 16)), np.ones((2, 1))), "maps (N, K, H, W)"),
         (lambda: TopdownAffine((48, 64))(GetBBoxCenterScale()(people())), "takes one person"),
     ],
 )
@@ -308,6 +326,13 @@ def test_what_cannot_be_is_refused(make: Any, words: str) -> None:
     with pytest.raises((FkitTypeError, FkitValueError)) as raised:
         make()
     assert words in str(raised.value)
+
+
+def test_weights_go_with_the_chosen_joints_and_no_person_is_no_error() -> None:
+    weighed = HANDS.encode(HAND, None, np.array([3.0, 5.0]))
+    assert weighed["keypoint_weights"].tolist() == [[3, 5]]
+    points, scores = PERSONS.decode(np.zeros((0, 2, 12, 16)), np.ones((0, 1)))
+    assert points.shape == (0, 2, 2) and scores.shape == (0, 2)
 
 
 def test_an_encoder_that_is_no_codec_is_named(tmp_path: Path) -> None:

@@ -75,6 +75,8 @@ class Hand3DHeatmap(Codec):
         object.__setattr__(self, "heatmap_size", tuple(self.heatmap_size))
         if self.joint_indices is not None:
             expect(self.joint_indices, (list, tuple), "Hand3DHeatmap: joint_indices is a list of places")
+            for one in self.joint_indices:
+                expect_number(one, "Hand3DHeatmap: joint_indices", whole=True)
             object.__setattr__(self, "joint_indices", tuple(self.joint_indices))
 
     def encode(
@@ -91,17 +93,15 @@ class Hand3DHeatmap(Codec):
     ) -> Mapping[str, Any]:
         points = points_of(keypoints, self)
         visible = seen_of(points, keypoints_visible)
-        if self.use_different_joint_weights and dataset_keypoint_weights is None:
-            raise FkitValueError("Hand3DHeatmap: use_different_joint_weights needs 'dataset_keypoint_weights'.")
         if self.joint_indices is not None:
-            points, visible = points[:, list(self.joint_indices)], visible[:, list(self.joint_indices)]
+            points, visible = self._chosen(points), self._chosen(visible)
         width, height, depth = self.heatmap_size
         scale = np.array((width / self.image_size[0], height / self.image_size[1], depth / self.heatmap3d_depth_bound))
         centres = points * scale + (0, 0, 0.5 * depth)
         inside = (centres[..., 2] >= 0) & (centres[..., 2] < depth)
         weights = visible * inside
         if self.use_different_joint_weights:
-            weights = weights * dataset_keypoint_weights
+            weights = weights * self._factors(dataset_keypoint_weights, weights.shape)
         root = (rel_root_depth / self.root_depth_bound + 0.5) * self.heatmap_size_root
         valid = rel_root_valid * (root >= 0) * (root <= self.heatmap_size_root)
         return frozen(
@@ -114,6 +114,28 @@ class Hand3DHeatmap(Codec):
                 "type_weight": hand_type_valid,
             }
         )
+
+    def _chosen(self, rows: Floats) -> Floats:
+        """Those of (N, K, ...) that ``joint_indices`` says."""
+        count, chosen = rows.shape[1], list(self.joint_indices or ())
+        outside = [one for one in chosen if not -count <= one < count]
+        if outside:
+            raise FkitValueError(f"Hand3DHeatmap: joint_indices has {outside[0]}, and there are {count} keypoints.")
+        return rows[:, chosen]
+
+    def _factors(self, weights: Any, shape: tuple[int, ...]) -> Floats:
+        """The dataset's weights, which go with (N, K) keypoints."""
+        if weights is None:
+            raise FkitValueError("Hand3DHeatmap: use_different_joint_weights needs 'dataset_keypoint_weights'.")
+        factors = np.asarray(weights)
+        sides = zip(reversed(factors.shape), reversed(shape), strict=False)
+        if factors.ndim > 2 or any(one not in (1, side) for one, side in sides):
+            of = "" if self.joint_indices is None else ", those of joint_indices"
+            raise FkitValueError(
+                f"Hand3DHeatmap: dataset_keypoint_weights has the shape {factors.shape}, and there are {shape[1]} keypoints{of}.",
+                repair=f"Give a number for each of these: ({shape[1]},).",
+            )
+        return factors
 
     def _blocks(self, centres: Floats) -> Floats:
         """A Gaussian at each of (N, K, 3) centres, in pixels about it: (K * D, H, W)."""

@@ -35,7 +35,7 @@ def heatmap_maximum(maps: Floats) -> tuple[Floats, Floats]:
         ([[1.0, 0.0]], [2.0])
     """
     _check(maps, "`maps` is an array (..., H, W)", 2)
-    flat = maps.reshape(*maps.shape[:-2], -1)
+    flat = maps.reshape(*maps.shape[:-2], maps.shape[-2] * maps.shape[-1])
     y, x = np.unravel_index(flat.argmax(axis=-1), maps.shape[-2:])
     values = flat.max(axis=-1)
     places = np.stack((x, y), axis=-1).astype(np.float32)

@@ -244,9 +244,14 @@ class DecoupledHeatmap(HeatmapCodec):
     def decode(self, instance_heatmaps: Floats, instance_scores: Floats) -> tuple[Floats, Floats]:
         for value in (instance_heatmaps, instance_scores):
             expect(value, np.ndarray, "DecoupledHeatmap.decode takes two arrays")
+        if instance_heatmaps.ndim != 4 or instance_scores.shape != (len(instance_heatmaps), 1):
+            raise FkitValueError(
+                "DecoupledHeatmap.decode takes maps (N, K, H, W) and scores (N, 1), one a person, "
+                f"not {instance_heatmaps.shape} and {instance_scores.shape}."
+            )
         places, scores = heatmap_maximum(instance_heatmaps)
         done = [refined(one[None], maps)[0] for one, maps in zip(places, instance_heatmaps, strict=True)]
-        return np.stack(done) * self.factor, scores * instance_scores
+        return (np.stack(done) if done else places) * self.factor, scores * instance_scores
 
 
 @dataclass(frozen=True)
