@@ -178,6 +178,9 @@ def main(words: list[str] | None = None) -> int:
     )
     parser.add_argument("--why", action="store_true", help="say of each missing part what its build said")
     said = parser.parse_args(words)
+    lacking = [package for package in PACKAGES if not (said.folder / package).is_dir()]
+    if lacking:
+        parser.error(f"{said.folder} holds no {' and no '.join(lacking)}: unpack the wheels there (nox -s count -- data does)")
     counted, unread = count(said.folder)
     sys.stdout.write(table(counted, unread) + "\n")
     for kind, one in counted.items() if said.why else ():
