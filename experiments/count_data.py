@@ -180,7 +180,9 @@ def main(words: list[str] | None = None) -> int:
     said = parser.parse_args(words)
     lacking = [package for package in PACKAGES if not (said.folder / package).is_dir()]
     if lacking:
-        parser.error(f"{said.folder} holds no {' and no '.join(lacking)}: unpack the wheels there (nox -s count -- data does)")
+        parser.error(
+            f"{said.folder} holds no {' and no '.join(lacking)}: unpack the wheels there (nox -s count -- data does)"
+        )
     counted, unread = count(said.folder)
     sys.stdout.write(table(counted, unread) + "\n")
     for kind, one in counted.items() if said.why else ():
