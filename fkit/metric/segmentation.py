@@ -17,6 +17,7 @@ from fkit.tree.error import FkitTypeError, FkitValueError
 __all__ = ["IoUMetric", "SemSegMetric", "areas", "map_of", "map_scores", "write_map"]
 
 _FAMILY = ("mIoU", "mDice", "mFscore")
+_UNLABELLED = 255  # what maps are padded with, whatever a metric ignores
 
 
 @dataclass(frozen=True)
@@ -212,10 +213,11 @@ def _expect_labels(label: NDArray[Any], classes: int | None, ignore_index: int, 
     """Refuse a truth with labels that are none of the classes: their pixels would be left out in silence."""
     if classes is None or not label.size or 0 <= label.min() <= label.max() < classes:
         return
-    strange = np.unique(label[((label < 0) | (label >= classes)) & (label != ignore_index)])
+    counted = (label != ignore_index) & (label != _UNLABELLED)
+    strange = np.unique(label[((label < 0) | (label >= classes)) & counted])
     if strange.size:
         name = sample.get("seg_map_path", sample.get("img_path", f"sample {sample.get('sample_idx')}"))
         raise FkitValueError(
             f"IoUMetric: {name}: the truth has the label {strange[0]:g}, and there are {classes} classes.",
-            repair=f"Name all classes, or let pixels that do not count be {ignore_index} (ignore_index).",
+            repair=f"Name all classes, or let pixels that do not count be {_UNLABELLED}, or ignore_index ({ignore_index}).",
         )

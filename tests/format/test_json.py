@@ -32,7 +32,7 @@ REFUSED = {
     '[{"a:{": ":"}, {"b": {"c": 1,\n"c": [': "x.json:2: ",
     '{"a": ': "x.json:1: This is no JSON: Expecting value, at column 7.",
     "[1,\n2,]": "x.json:2: This is no JSON: ",
-    "": "x.json:1: This is no JSON: Expecting value, at column 1.",
+    "": "x.json:1: This is no JSON: it is empty.",
     "[" * 100_000: "x.json: The JSON is nested too deeply.",
     "1" * 5000: "x.json: The JSON has an integer of more than 4300 digits.",
 }
