@@ -5,8 +5,7 @@ from typing import Any
 
 import numpy as np
 
-from fkit.data.dataset.indexed import Indexed
-from fkit.data.dataset.wrapper import One, Passing, parts_of
+from fkit.data.dataset.wrapper import One, Selecting, parts_of
 from fkit.tree.check import expect, expect_number
 from fkit.tree.error import FkitValueError
 
@@ -14,7 +13,7 @@ __all__ = ["KFoldDataset"]
 
 
 @dataclass(frozen=True)
-class KFoldDataset(Passing):
+class KFoldDataset(Selecting):
     """A dataset without one of its ``num_splits`` parts of equal size, or that part alone.
 
     Args:
@@ -52,14 +51,3 @@ class KFoldDataset(Passing):
         start, end = (count * place // self.num_splits for place in (self.fold, self.fold + 1))
         kept = order[start:end] if self.test_mode else order[:start] + order[end:]
         object.__setattr__(self, "places", tuple(kept))
-
-    @property
-    def parts(self) -> tuple[Indexed, ...]:
-        return (self.dataset,)
-
-    def locate(self, index: int) -> tuple[int, int]:
-        expect_number(index, "index", whole=True)
-        return 0, self.places[index]
-
-    def __len__(self) -> int:
-        return len(self.places)

@@ -31,6 +31,7 @@ __all__ = [
     "DetConcatDataset",
     "Passing",
     "RepeatDataset",
+    "Selecting",
     "Subset",
     "Wrapper",
     "cat_ids_of",
@@ -128,6 +129,24 @@ class Passing(Wrapper):
     def max_refetch(self) -> int:
         """How many others the loader tries in place of a sample that is dropped."""
         return max(int(getattr(part, "max_refetch", 1000)) for part in self.parts)
+
+
+class Selecting(Passing):
+    """Samples of one dataset, those at ``places``, in that order and as often as they stand there."""
+
+    dataset: One
+    places: tuple[int, ...]
+
+    @property
+    def parts(self) -> tuple[Indexed, ...]:
+        return (self.dataset,)
+
+    def locate(self, index: int) -> tuple[int, int]:
+        expect_number(index, "index", whole=True)
+        return 0, self.places[index]
+
+    def __len__(self) -> int:
+        return len(self.places)
 
 
 @dataclass(frozen=True)
@@ -251,7 +270,7 @@ class RepeatDataset(Passing):
 
 
 @dataclass(frozen=True)
-class ClassBalancedDataset(Passing):
+class ClassBalancedDataset(Selecting):
     """A dataset in which samples of rare classes come several times (Gupta et al. 2019, LVIS).
 
     With f(c) the share of samples that hold class c, a class is repeated r(c) = max(1, sqrt(oversample_thr / f(c))) times,
@@ -291,20 +310,9 @@ class ClassBalancedDataset(Passing):
         places = tuple(place for place, count in enumerate(repeats) for _ in range(count))
         object.__setattr__(self, "places", places)
 
-    @property
-    def parts(self) -> tuple[Indexed, ...]:
-        return (self.dataset,)
-
-    def locate(self, index: int) -> tuple[int, int]:
-        expect_number(index, "index", whole=True)
-        return 0, self.places[index]
-
-    def __len__(self) -> int:
-        return len(self.places)
-
 
 @dataclass(frozen=True)
-class Subset(Passing):
+class Subset(Selecting):
     """Some samples of a dataset.
 
     Args:
@@ -319,21 +327,13 @@ class Subset(Passing):
 
     dataset: One
     indices: int | Sequence[int] = ()
+    places: tuple[int, ...] = field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
         _check_part(self.dataset, type(self).__name__)
-        object.__setattr__(self, "indices", chosen(self.indices, len(self.dataset), "Subset", strict=True))
-
-    @property
-    def parts(self) -> tuple[Indexed, ...]:
-        return (self.dataset,)
-
-    def locate(self, index: int) -> tuple[int, int]:
-        expect_number(index, "index", whole=True)
-        return 0, cast("tuple[int, ...]", self.indices)[index]
-
-    def __len__(self) -> int:
-        return len(cast("tuple[int, ...]", self.indices))
+        places = chosen(self.indices, len(self.dataset), "Subset", strict=True)
+        object.__setattr__(self, "indices", places)
+        object.__setattr__(self, "places", places)
 
 
 def parts_of(datasets: Any, name: str) -> tuple[Indexed, ...]:
