@@ -12,6 +12,7 @@ from typing import Any, Protocol
 
 import numpy as np
 
+from fkit.array.pick import NumpyPick, PickOps
 from fkit.tree.error import FkitTypeError
 
 __all__ = ["Host", "Numpy", "Ops", "WordOps", "Words"]
@@ -58,7 +59,7 @@ class WordOps(Protocol):
         ...
 
 
-class Ops(WordOps, Protocol):
+class Ops(WordOps, PickOps, Protocol):
     """What arithmetic that is written once may ask of an array library."""
 
     def norm(self, arrays: Sequence[Any], order: float) -> Any:
@@ -169,7 +170,7 @@ class Host:
         return (a >> 8) * 2.0**-24
 
 
-class Numpy:
+class Numpy(NumpyPick):
     """numpy arrays of uint32 (arrays, not scalars: numpy's scalars warn when they wrap)."""
 
     name = "numpy"

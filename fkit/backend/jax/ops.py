@@ -10,11 +10,12 @@ import numpy as np
 from jax.core import Tracer
 
 from fkit.array.ops import Words
+from fkit.backend.jax.pick import JaxPick
 
 __all__ = ["JaxOps"]
 
 
-class JaxOps:
+class JaxOps(JaxPick):
     """jax.numpy arrays, concrete or traced.
 
     Example:

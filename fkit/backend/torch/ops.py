@@ -9,6 +9,7 @@ from typing import Any
 import torch
 
 from fkit.array.ops import Words
+from fkit.backend.torch.pick import TorchPick
 
 __all__ = ["Torch"]
 
@@ -18,7 +19,7 @@ _all: Any = torch
 
 
 @dataclass(frozen=True, slots=True)
-class Torch:
+class Torch(TorchPick):
     """torch multiplies no uint32: words are int32 of the same bits, whose arithmetic wraps alike.
 
     Attributes:

@@ -1,0 +1,74 @@
+"""`fkit.array.pick.PickOps` on jax.numpy arrays, concrete or traced."""
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+
+__all__ = ["JaxPick"]
+
+
+class JaxPick:
+    """Rows of arrays; see `fkit.array.pick.PickOps`."""
+
+    lib: Any = jnp
+
+    def cast(self, a: Any, kind: Any) -> Any:
+        return a.astype(_dtype(kind))
+
+    def asarray(self, values: Any, kind: Any) -> Any:
+        return jnp.asarray(values, _dtype(kind))
+
+    def arange(self, count: int, kind: Any = "int64") -> Any:
+        return jnp.arange(count, dtype=_dtype(kind))
+
+    def full(self, shape: Sequence[int], value: float, kind: Any = "float32") -> Any:
+        return jnp.full(tuple(shape), value, _dtype(kind))
+
+    def take(self, a: Any, index: Any) -> Any:
+        return jnp.take(a, index, axis=0, mode="clip")
+
+    def take_along(self, a: Any, index: Any, axis: int) -> Any:
+        return jnp.take_along_axis(a, index, axis)
+
+    def put(self, a: Any, index: Any, values: Any) -> Any:
+        return a.at[index].set(values, mode="drop")
+
+    def topk(self, a: Any, count: int) -> tuple[Any, Any]:
+        return jax.lax.top_k(a, count)
+
+    def order(self, a: Any, descending: bool = False) -> Any:
+        return jnp.argsort(a, -1, stable=True, descending=descending)
+
+    def segment_sum(self, values: Any, index: Any, count: int) -> Any:
+        return jnp.zeros((count, *values.shape[1:]), values.dtype).at[index].add(values)
+
+    def segment_max(self, values: Any, index: Any, count: int, initial: float) -> Any:
+        return jnp.full((count, *values.shape[1:]), initial, values.dtype).at[index].max(values)
+
+    def detached(self, a: Any) -> Any:
+        return jax.lax.stop_gradient(a)
+
+    def log_softmax(self, a: Any, axis: int) -> Any:
+        return jax.nn.log_softmax(a, axis)
+
+    def softplus(self, a: Any) -> Any:
+        return jax.nn.softplus(a)
+
+    def packed(self, mask: Any, size: int) -> tuple[Any, Any]:
+        (index,) = jnp.nonzero(mask, size=size, fill_value=0)
+        return index, jnp.arange(size) < mask.sum()
+
+    def real(self, valid: Any) -> Any:
+        return jnp.arange(valid.shape[0])
+
+    def each(self, function: Callable[..., Any], *trees: Any) -> Any:
+        return jax.vmap(function)(*trees)
+
+    def loop(self, condition: Callable[[Any], Any], body: Callable[[Any], Any], state: Any) -> Any:
+        return jax.lax.while_loop(condition, body, state)
+
+
+def _dtype(kind: Any) -> Any:
+    return jax.dtypes.canonicalize_dtype(kind if isinstance(kind, str) else kind.dtype)

@@ -1,0 +1,97 @@
+"""`fkit.array.pick.PickOps` on torch tensors."""
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import torch
+from torch import Tensor
+from torch.nn import functional as F
+
+from fkit.array.pick import mapped
+
+__all__ = ["TorchPick"]
+
+
+class TorchPick:
+    """Rows of tensors; see `fkit.array.pick.PickOps`. New tensors are made on ``device``."""
+
+    __slots__ = ()
+    device: Any
+
+    @property
+    def lib(self) -> Any:
+        return torch
+
+    def cast(self, a: Any, kind: Any) -> Any:
+        return a.to(_dtype(kind))
+
+    def asarray(self, values: Any, kind: Any) -> Any:
+        return torch.as_tensor(values, dtype=_dtype(kind), device=self.device)
+
+    def arange(self, count: int, kind: Any = "int64") -> Any:
+        return torch.arange(count, dtype=_dtype(kind), device=self.device)
+
+    def full(self, shape: Sequence[int], value: float, kind: Any = "float32") -> Any:
+        return torch.full(tuple(shape), value, dtype=_dtype(kind), device=self.device)
+
+    def take(self, a: Any, index: Any) -> Any:
+        flat = a.index_select(0, index.reshape(-1))
+        return flat if index.dim() == 1 else flat.reshape(*index.shape, *a.shape[1:])
+
+    def take_along(self, a: Any, index: Any, axis: int) -> Any:
+        return torch.take_along_dim(a, index.long(), axis)
+
+    def put(self, a: Any, index: Any, values: Any) -> Any:
+        longer = torch.cat([a, a.new_zeros(1, *a.shape[1:])])
+        return longer.index_put((index.long(),), torch.as_tensor(values, dtype=a.dtype, device=a.device))[:-1]
+
+    def topk(self, a: Any, count: int) -> tuple[Any, Any]:
+        values, index = torch.sort(a, dim=-1, descending=True, stable=True)
+        return values[..., :count], index[..., :count]
+
+    def order(self, a: Any, descending: bool = False) -> Any:
+        return torch.argsort(a, dim=-1, descending=descending, stable=True)
+
+    def segment_sum(self, values: Any, index: Any, count: int) -> Any:
+        return values.new_zeros(count, *values.shape[1:]).index_add(0, index.long(), values)
+
+    def segment_max(self, values: Any, index: Any, count: int, initial: float) -> Any:
+        out = values.new_full((count, *values.shape[1:]), initial)
+        place = index.long().reshape(-1, *(1 for _ in values.shape[1:])).expand_as(values)
+        return out.scatter_reduce(0, place, values, "amax")
+
+    def detached(self, a: Any) -> Any:
+        return a.detach()
+
+    def log_softmax(self, a: Any, axis: int) -> Any:
+        return F.log_softmax(a, axis)
+
+    def softplus(self, a: Any) -> Any:
+        return torch.logaddexp(a, a.new_zeros(()))
+
+    def packed(self, mask: Any, size: int) -> tuple[Any, Any]:
+        place = mask.cumsum(0) - 1  # by arithmetic alone: the host waits for nothing
+        slot = torch.where(mask & (place < size), place, size)
+        index = torch.arange(len(mask), device=mask.device)
+        out = torch.zeros(size + 1, dtype=torch.int64, device=mask.device).index_put((slot,), index)[:size]
+        valid = torch.arange(size, device=mask.device) < mask.sum()
+        return torch.where(valid, out, 0), valid
+
+    def real(self, valid: Any) -> Any:
+        return torch.nonzero(valid)[:, 0]
+
+    def each(self, function: Callable[..., Any], *trees: Any) -> Any:
+        return mapped(_stack, function, trees)
+
+    def loop(self, condition: Callable[[Any], Any], body: Callable[[Any], Any], state: Any) -> Any:
+        while bool(condition(state)):
+            state = body(state)
+        return state
+
+
+def _dtype(kind: Any) -> torch.dtype:
+    return kind.dtype if isinstance(kind, Tensor) else getattr(torch, kind)
+
+
+def _stack(parts: Sequence[Any]) -> Any:
+    return torch.stack([part if isinstance(part, Tensor) else torch.as_tensor(part) for part in parts])
