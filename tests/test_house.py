@@ -19,7 +19,7 @@ FLOORS = (
     ("image",),
     ("structures",),
     ("data",),
-    ("training", "metric"),
+    ("training", "metric", "detection"),
     ("visualize", "recipe"),
     ("run",),
     ("edge",),

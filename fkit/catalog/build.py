@@ -1,8 +1,7 @@
 """A config node to an object: look the type up, call the maker, say what went wrong and where."""
 
 from collections.abc import Callable, Iterable, Mapping
-from functools import partial
-from typing import Any, Protocol, cast
+from typing import Any, NamedTuple, Protocol, cast
 
 from fkit.catalog.allow import allowance
 from fkit.catalog.entry import Built, Maker
@@ -172,7 +171,7 @@ def build_part(
             args[key] = _parts(args[key], part_kind, registry, scope, backend, (where, whole, args))
     try:
         if wants_build and "build" not in args:
-            return call(**args, build=partial(_builder, registry, scope, backend, (where, cfg, args)))
+            return call(**args, build=_Bound(registry, scope, backend, (where, cfg, args)))
         return call(**args)
     except Exception as error:
         if is_reported(error):
@@ -180,10 +179,16 @@ def build_part(
         raise reported(failed(error, call, name, args, cfg, path_of(where, cfg))) from error
 
 
-def _builder(
-    registry: Table, scope: str, backend: str | None, where: Where, kind: str, cfg: Any, /, **defaults: Any
-) -> Any:
-    return build_part(cfg, kind, defaults, registry, scope, backend, where)
+class _Bound(NamedTuple):
+    """A `Builder`, and the scope in which it looks names up."""
+
+    registry: Table
+    scope: str
+    backend: str | None
+    where: Where
+
+    def __call__(self, kind: str, cfg: Any, /, **defaults: Any) -> Any:
+        return build_part(cfg, kind, defaults, self.registry, self.scope, self.backend, self.where)
 
 
 def _parts(value: Any, kind: str, registry: Table, scope: str, backend: str | None, where: Where) -> Any:

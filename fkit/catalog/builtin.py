@@ -3,13 +3,16 @@
 from typing import Final
 
 from fkit.catalog.datasets import DATASETS
+from fkit.catalog.detector import DETECTOR
 from fkit.catalog.entry import Entry, Lazy
 from fkit.catalog.loader import LOADERS
 from fkit.catalog.metric import METRICS
 from fkit.catalog.mixing import MIXING
 from fkit.catalog.pose import POSE
 from fkit.catalog.registry import Registry
+from fkit.catalog.task import TASK
 from fkit.catalog.transform import LOADING, OWN, TORCHVISION
+from fkit.catalog.vision import VISION
 
 __all__ = ["registry"]
 
@@ -250,7 +253,7 @@ _ROWS: tuple[tuple[str, str, str, str | None, str | None], ...] = (
     *_MODELS_TORCH, *_MODELS_JAX, *_MERGERS, *_HOOKS, *_OTHER_HOOKS, *_CONSTRUCTORS, *_SCHEDULES, *_DATA, *_GEOMETRY, *DATASETS, *LOADING, *OWN, *TORCHVISION,
     *MIXING, *METRICS, *_FILES,
     *_WRITERS,
-    *POSE,
+    *POSE, *TASK, *VISION, *DETECTOR,
     *LOADERS,
 )  # fmt: skip
 

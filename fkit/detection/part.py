@@ -1,0 +1,30 @@
+"""Parts of detectors: built in MMDetection's scope where the config is in none."""
+
+from typing import Any
+
+from fkit.catalog.build import Builder
+
+__all__ = ["part"]
+
+_SCOPE = "mmdet"
+
+
+def part(build: Builder, kind: str, cfg: Any, **defaults: Any) -> Any:
+    """What a config node of a detector describes.
+
+    Names that several packages have (``CrossEntropyLoss``, ``ResNet``) mean MMDetection's where the config has no default
+    scope, so that a model's table builds by itself.
+
+    Args:
+        build: what a maker is given.
+        kind: "models", "task_utils".
+        cfg: a mapping with ``type``; an object that is built already comes back as it is; None is None.
+        defaults: arguments for keys that ``cfg`` lacks.
+
+    Raises:
+        FkitError: as `fkit.build`.
+    """
+    if cfg is None or not hasattr(cfg, "keys"):
+        return cfg
+    scope = getattr(build, "scope", "")
+    return build(kind, cfg, **defaults) if scope else build(kind, cfg, **{"_scope_": _SCOPE, **defaults})
