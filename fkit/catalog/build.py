@@ -187,6 +187,11 @@ class _Bound(NamedTuple):
     backend: str | None
     where: Where
 
+    @property
+    def scoped(self) -> bool:
+        """Whether names are looked up in a scope below the root first."""
+        return self.scope != self.registry.scope
+
     def __call__(self, kind: str, cfg: Any, /, **defaults: Any) -> Any:
         return build_part(cfg, kind, defaults, self.registry, self.scope, self.backend, self.where)
 

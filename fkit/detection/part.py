@@ -26,5 +26,5 @@ def part(build: Builder, kind: str, cfg: Any, **defaults: Any) -> Any:
     """
     if cfg is None or not hasattr(cfg, "keys"):
         return cfg
-    scope = getattr(build, "scope", "")
-    return build(kind, cfg, **defaults) if scope else build(kind, cfg, **{"_scope_": _SCOPE, **defaults})
+    scoped = getattr(build, "scoped", False)
+    return build(kind, cfg, **defaults) if scoped else build(kind, cfg, **{"_scope_": _SCOPE, **defaults})
