@@ -11,7 +11,7 @@ from fkit.structures.content import family, is_array, namespace
 from fkit.tree.check import check_fields, expect, expect_number
 from fkit.tree.error import FkitValueError, quoted
 
-__all__ = ["check_images", "check_whole", "ready"]
+__all__ = ["check_images", "check_whole", "padded", "ready"]
 
 _IMAGES = 4  # axes of a batch of images
 _COLOURS = 3
@@ -83,6 +83,21 @@ def _padded(images: Any, divisor: int, fill: float) -> Any:
             shape = (*images.shape[:axis], more, *images.shape[axis + 1 :])
             images = xp.concat((images, xp.full(shape, fill, dtype=images.dtype, **where)), axis=axis)
     return images
+
+
+def padded(samples: Samples, divisor: int) -> Samples:
+    """Samples whose targets have a ``pad_shape``: each image's own size, up to the divisor.
+
+    Example:
+        >>> import numpy as np
+        >>> padded(Samples({"input_shape": np.array([[5, 8]])}), 4).targets["pad_shape"].tolist()
+        [[8, 8]]
+    """
+    targets = samples.targets
+    sizes = targets.get("input_shape")
+    if sizes is None or "pad_shape" in targets:
+        return samples
+    return samples._replace(targets=frozendict({**targets, "pad_shape": -(-sizes // divisor) * divisor}))
 
 
 def check_images(part: Any, divisor: Any) -> None:

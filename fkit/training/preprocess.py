@@ -14,7 +14,7 @@ from fkit.array.ops import Ops
 from fkit.data.collate import Collate, pair_of
 from fkit.structures.batch import Samples, first_array
 from fkit.structures.content import namespace
-from fkit.training.image import check_images, check_whole, ready
+from fkit.training.image import check_images, check_whole, padded, ready
 from fkit.training.mix import Augments, Pads, augments_of, mixed, pads_of
 from fkit.training.resize import BatchSyncRandomResize
 from fkit.tree.check import check_fields, expect
@@ -310,6 +310,12 @@ class DetDataPreprocessor(PoseDataPreprocessor):
     def collate(self, train: bool) -> Collate:
         """Padded to the batch's greatest size and the divisor; in training to the fixed size."""
         return replace(super().collate(train), seg_pad_value=self.seg_pad_value, mask_pad_value=self.mask_pad_value)
+
+    def __call__(
+        self, xp: Ops, inputs: Any, samples: Samples, words: Any = None, train: bool = False
+    ) -> tuple[Any, Samples]:
+        inputs, samples = super().__call__(xp, inputs, samples, words, train)
+        return inputs, padded(samples, self.pad_size_divisor)
 
 
 @dataclass(frozen=True)

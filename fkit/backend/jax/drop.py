@@ -11,7 +11,7 @@ from fkit.backend.jax.ops import JaxOps
 from fkit.tree.check import expect_number
 from fkit.tree.error import FkitValueError
 
-__all__ = ["DropPath", "Dropout", "RandomLayer"]
+__all__ = ["Draws", "DropPath", "Dropout", "RandomLayer"]
 
 Array = jax.Array
 
@@ -105,3 +105,29 @@ class DropPath(RandomLayer):
 
     def kept(self, key: Any, shape: tuple[int, ...]) -> Array:
         return keep_samples(JaxOps(), key, self.rate, shape[0]).reshape(self.drawn(shape))
+
+
+class Draws(RandomLayer):
+    """No arithmetic, but a key: what a sampler inside of a model draws by. Outside of training it is (0, 0).
+
+    ``__call__(x, train)`` gives the key of this call, and the place of each sample of ``x`` (N, ...) in the whole batch,
+    (N,) words.
+
+    Example:
+        >>> key, places = Draws().apply({}, jnp.zeros((2, 3)))
+        >>> [int(word) for word in key], places.tolist()
+        ([0, 0], [0, 1])
+    """
+
+    @nn.compact
+    def __call__(self, x: Array, train: bool = False) -> Any:
+        xp = JaxOps()
+        places = xp.words(0, (x.shape[0],))
+        if self.is_initializing():
+            self.variable("random", "key", jnp.zeros, (2,), jnp.uint32)
+        if not train or self.is_initializing():
+            return (xp.word(0), xp.word(0)), places
+        if self.has_variable("random", "key"):
+            return self._call_key(), places
+        words = jax.random.bits(self.make_rng("dropout"), (2,), jnp.uint32)
+        return (words[0], words[1]), places

@@ -12,7 +12,7 @@ from fkit.backend.torch.ops import Torch
 from fkit.tree.check import expect_number
 from fkit.tree.error import FkitRuntimeError, FkitValueError
 
-__all__ = ["DropPath", "Dropout", "RandomLayer"]
+__all__ = ["Draws", "DropPath", "Dropout", "RandomLayer"]
 
 _BLOCK = 1 << 15  # elements
 _HALVES = (torch.bfloat16, torch.float16)
@@ -140,6 +140,27 @@ class DropPath(_Rated):
             return x * F.dropout(x.new_ones(shape), self.rate, True)
         kept = keep_samples(Torch(x.device), self.draw(x.device), self.rate, x.shape[0], self.first)
         return _scaled(x, kept.view(shape), self.rate)
+
+
+class Draws(RandomLayer):
+    """No arithmetic, but a key: what a sampler inside of a model draws by. Outside of training it is (0, 0).
+
+    ``forward(x)`` gives the key of this call, and the place of each sample of ``x`` (N, ...) in the whole batch, (N,) words.
+
+    Example:
+        >>> key, places = Draws().eval()(torch.zeros(2, 3))
+        >>> key, places.tolist()
+        ((0, 0), [0, 1])
+    """
+
+    def forward(self, x: Tensor) -> tuple[Key, Tensor]:
+        places = Torch(x.device).words(self.first, (x.shape[0],))
+        if not self.training:
+            return (0, 0), places
+        if self.masks == "backend":
+            words = torch.randint(-(1 << 31), 1 << 31, (2,), dtype=torch.int32, device=x.device)
+            return (words[0], words[1]), places
+        return self.draw(x.device), places
 
 
 def _rate(rate: Any, what: str) -> float:
