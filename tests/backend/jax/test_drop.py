@@ -167,3 +167,13 @@ def test_a_program_gives_each_step_phase_layer_and_call_a_mask_of_its_own():
                     assert float(logs[f"{phase}/{layer}{call}"]) == pytest.approx(want, rel=1e-12)
                     seen.add(want)
     assert len(seen) > 18  # of 24; a mask of four samples may come twice
+
+
+def test_a_sampler_draws_by_the_key_of_its_call_and_the_places_of_its_images():
+    words = key(0, "a sampler")
+    variables = {"random": {"key": jnp.array(words, jnp.uint32)}}
+    of, places = drop.Draws().apply(variables, jnp.zeros((2, 3)), True)
+    assert tuple(int(word) for word in of) == call_key(Host(), words, 0)
+    assert places.tolist() == [0, 1]
+    off, _ = drop.Draws().apply(variables, jnp.zeros((2, 3)))
+    assert [int(word) for word in off] == [0, 0]

@@ -12,7 +12,7 @@ import fkit
 from fkit.array.ops import Host, Numpy
 from fkit.array.random import call_key, fold, keep_elements, keep_samples, key, tag
 from fkit.array.room import open as open_room
-from fkit.backend.torch.drop import Dropout, DropPath, RandomLayer
+from fkit.backend.torch.drop import Draws, Dropout, DropPath, RandomLayer
 from fkit.training.optimizer import Optimizer
 from fkit.training.spec import Phase, Spec
 from fkit.tree.error import FkitError, FkitTypeError, FkitValueError
@@ -161,3 +161,13 @@ def test_a_layer_of_many_calls_cannot_be_recomputed() -> None:
     made = program(lambda: Twice(again=True, shared=True))
     with pytest.raises(FkitError, match=r"a Dropout that a step calls 3 times is computed again in the backward pass"):
         made.train_step(made.init(0), BATCH, made.hyperparams())
+
+
+def test_a_sampler_draws_by_the_key_of_its_call_and_the_places_of_its_images() -> None:
+    layer, x = Draws(), torch.zeros(2, 3)
+    layer.words, layer.calls, layer.first = WORDS, 0, 4
+    for call in range(2):
+        of, places = layer(x)
+        assert of == call_key(Host(), WORDS, call)
+        assert places.tolist() == [4, 5]
+    assert layer.eval()(x)[0] == (0, 0)
