@@ -142,6 +142,9 @@ def fuzz(session: nox.Session) -> None:
     session.run("python", "-m", "pytest", "tests/config", "-k", "fuzz", "-q", env=env)
 
 
+LEAST = ("0", "0", "0", "0")  # of configs/README.md's table, which may only grow
+
+
 @nox.session
 def count(session: nox.Session) -> None:
     """How many of OpenMMLab's released configs find all that their runs are made of: ``nox -s count``; and their transforms,
@@ -151,12 +154,28 @@ def count(session: nox.Session) -> None:
     if session.posargs[:1] != ["data"]:
         session.run("python", "experiments/count.py", "--least", "2340", *session.posargs, env=ONE_THREAD)
         return
+    folder = _packages(session)
+    least = ("--least", "2150", "2050", "2150")
+    session.run("python", "experiments/count_data.py", str(folder), *least, *session.posargs[1:], env=ONE_THREAD)
+
+
+def _packages(session: nox.Session) -> Path:
+    """A folder with the four packages, unpacked for the configs that they ship: nothing of them is imported."""
     folder = Path(session.create_tmp()).resolve() / "packages"
     wheels = ("mmdet==3.3.0", "mmsegmentation==1.2.2", "mmpose==1.3.2", "mmpretrain==1.2.0")
     if not folder.exists():
         session.run("python", "-m", "pip", "install", "-q", "--no-deps", "--target", str(folder), *wheels)
-    least = ("--least", "2150", "2050", "2150")
-    session.run("python", "experiments/count_data.py", str(folder), *least, *session.posargs[1:], env=ONE_THREAD)
+    return folder
+
+
+@nox.session
+def inventory(session: nox.Session) -> None:
+    """How many of OpenMMLab's released configs build to the reference's parameters, by name and shape: ``nox -s inventory``.
+
+    Downloads four wheels for their configs; arguments go to experiments/inventory.py (``--why``, ``--package mmdet``)."""
+    session.install(*PINNED, "-e", ".")
+    folder = _packages(session)
+    session.run("python", "experiments/inventory.py", str(folder), "--least", *LEAST, *session.posargs, env=ONE_THREAD)
 
 
 @nox.session

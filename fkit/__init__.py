@@ -21,6 +21,8 @@ if TYPE_CHECKING:
     from fkit.data.dataset.own import Dataset as Dataset
     from fkit.data.source import Source as Source
     from fkit.data.transform.transform import Transform as Transform
+    from fkit.edge.detector import inference_detector as inference_detector
+    from fkit.edge.detector import init_detector as init_detector
     from fkit.edge.score import test_config as test_config
     from fkit.edge.score import validate_config as validate_config
     from fkit.edge.work import run_config as run_config
@@ -69,6 +71,8 @@ _NAMES = (
     ("test_config", "fkit.edge.score:test_config"),
     ("build_runner", "fkit.compat.runner:build_runner"),
     ("validate_config", "fkit.edge.score:validate_config"),
+    ("init_detector", "fkit.edge.detector:init_detector"),
+    ("inference_detector", "fkit.edge.detector:inference_detector"),
     ("Source", "fkit.data.source:Source"),
     # what an experiment of one's own is made of
     ("Dataset", "fkit.data.dataset.own:Dataset"),
@@ -93,8 +97,6 @@ _INSTEAD = (
     ("ConfigDict", "Write fkit.Config: the mappings inside it are Configs too."),
     ("build_from_cfg", "Write fkit.build(cfg, registry, kind); fkit.catalog.openmmlab.build_from_cfg takes mmcv's arguments."),
     ("set_random_seed", "A seed is an argument: fkit.begin(plan, seed), or `seed` in the config."),
-    ("init_detector", "`fkit infer CONFIG CHECKPOINT IMAGE` predicts; in code: fkit.program(cfg, registry).predict."),
-    ("inference_detector", "`fkit infer CONFIG CHECKPOINT IMAGE` predicts; in code: fkit.program(cfg, registry).predict."),
     ("MMLogger", "Write fkit.compat.get_logger(name)."),
     *((name, _RUN) for name in ("Runner", "EpochBasedRunner", "IterBasedRunner", "train_detector")),
     *((f"{kind}S", _REGISTRY) for kind in ["MODEL", "HOOK", "DATASET", "TRANSFORM", "METRIC", "OPTIMIZER", "LOOP", "RUNNER", "VISUALIZER"]),

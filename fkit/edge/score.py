@@ -40,6 +40,7 @@ from fkit.run.validation import test, validate
 from fkit.training.ema import NAME, averages, choose
 from fkit.training.load import LoadFrom
 from fkit.training.load import chosen as chosen_weights
+from fkit.training.pretrained import pretrained
 from fkit.training.program import Program
 from fkit.training.state import TrainState
 from fkit.tree.check import expect
@@ -172,7 +173,8 @@ def found_at(checkpoint: str | os.PathLike[str], program: Program, registry: Reg
         arrays |= {
             f"slots/{word}/{path.partition('/')[2]}": a for path, a in average.items() if path.startswith("params/")
         }
-    fresh = program.collect(program.init(0))
+    begun = program.init(0, pretrained=False) if pretrained(program.inventory) else program.init(0)
+    fresh = program.collect(begun)
     others = {path: array for path, array in fresh.items() if not path.startswith(("opt/", "slots/"))}
     return Found(Path(address), Saved({**others, **arrays}, {}), EMPTY)
 

@@ -6,6 +6,10 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Any, NamedTuple, cast
 
+import numpy as np
+from frozendict import frozendict
+from numpy.typing import NDArray
+
 from fkit.array.random import generator, key
 from fkit.catalog.registry import Registry
 from fkit.catalog.report import origin_of
@@ -15,6 +19,7 @@ from fkit.data.collate import Collate, collate
 from fkit.data.dataset.indexed import checked
 from fkit.data.transform.compose import Streams
 from fkit.data.transform.foreign import as_transform
+from fkit.data.transform.loading import LoadImageFromFile, LoadImageFromNDArray
 from fkit.data.transform.transform import Sample, Transform, is_random, of_others
 from fkit.recipe.label import datasets_of
 from fkit.recipe.preprocess import joined_by
@@ -22,6 +27,7 @@ from fkit.recipe.settings import Part, Settings
 from fkit.recipe.source import build_part, said_at
 from fkit.recipe.vocabulary import name_of
 from fkit.structures.batch import Batch
+from fkit.structures.content import is_array
 from fkit.tree.check import expect
 from fkit.tree.error import FkitError, FkitKeyError, FkitOSError, FkitValueError, like
 from fkit.tree.frozen import frozen
@@ -55,7 +61,8 @@ class Pictures:
     """Image files that stand alone, as a dataset: a sample is what the pipeline makes of a file.
 
     Attributes:
-        paths: of the files.
+        paths: of the files; "" where an image is at hand.
+        arrays: number -> such an image, (H, W, C) uint8 BGR: the step that would read its file takes it instead.
         path: of the pipeline in the config.
         steps: those that are run.
         skipped: "path (name)" of each that loads targets, which images alone have not.
@@ -69,6 +76,7 @@ class Pictures:
     skipped: tuple[str, ...]
     settings: Settings
     join: Callable[[Sequence[Any]], Batch] = collate
+    arrays: Mapping[int, NDArray[Any]] = frozendict()
 
     def __len__(self) -> int:
         return len(self.paths)
@@ -90,7 +98,7 @@ class Pictures:
         Raises:
             FkitKeyError: a step reads what an image that stands alone has not: no other image would do.
         """
-        fault = _unfit(self.paths[index])
+        fault = "" if index in self.arrays else _unfit(self.paths[index])
         if fault:
             return FkitOSError(f"{self.paths[index]} {fault}.")
         of = key(self.settings.seed or 0, "data", 0, index)
@@ -121,25 +129,29 @@ class Pictures:
         return self._ready(index, of)
 
     def _ready(self, index: int, of: tuple[int, int]) -> Any:
-        fetch = _Others(self.paths)
+        fetch = _Others(self.paths, self.arrays)
         sample: Any = fetch(index)
         draws = generator(of) if any(is_random(step.transform) for step in self.steps) else None
-        streams = Streams(tuple(step.transform for step in self.steps), draws, fetch)
-        for place, step in enumerate(self.steps):
+        steps = self.steps if index not in self.arrays else tuple(map(_at_hand, self.steps))
+        streams = Streams(tuple(step.transform for step in steps), draws, fetch)
+        for place, step in enumerate(steps):
             try:
                 sample = step.transform(sample, *streams(place))
             except Exception as cause:
                 lacks = _lacking(cause, sample)
                 if lacks is not None:
                     raise _without(step, lacks, sample, cause) from cause
-                error = _said(step, self.paths[index], cause)
+                error = _said(step, self._name(index), cause)
                 error.__cause__ = cause
                 return error
             if sample is None:  # how OpenMMLab's transforms say that a sample is of no use
                 return FkitValueError(
-                    f"{self.paths[index]}: {step.path} ({step.name}) gave None: it takes no such image."
+                    f"{self._name(index)}: {step.path} ({step.name}) gave None: it takes no such image."
                 )
         return sample
+
+    def _name(self, index: int) -> str:
+        return f"image {index + 1}" if index in self.arrays else self.paths[index]
 
 
 @dataclass(frozen=True)
@@ -147,16 +159,22 @@ class _Others:
     """The files as raw samples, for transforms that mix several (`fkit.data.transform.transform.Fetch`)."""
 
     paths: tuple[str, ...]
+    arrays: Mapping[int, NDArray[Any]] = frozendict()
 
     def __call__(self, index: int) -> Sample:
+        if index in self.arrays:
+            return frozen({"img": self.arrays[index], "sample_idx": index})
         return frozen({"img_path": self.paths[index], "sample_idx": index})
 
     def __len__(self) -> int:
         return len(self.paths)
 
 
-def open_pictures(settings: Settings, registry: Registry, paths: Sequence[str]) -> Pictures:
-    """Image files as a config reads them: by test's pipeline, else val's.
+def open_pictures(settings: Settings, registry: Registry, paths: Sequence[str | NDArray[Any]]) -> Pictures:
+    """Images as a config reads them: by test's pipeline, else val's.
+
+    Args:
+        paths: of files; or images themselves, (H, W, C) uint8 in the order that a file's reader would give (BGR).
 
     Steps that are known to load targets (LoadAnnotations, LoadPanopticAnnotations, LoadProposals, of any scope) are left
     out.
@@ -199,7 +217,17 @@ def open_pictures(settings: Settings, registry: Registry, paths: Sequence[str]) 
     if isinstance(join, Mapping):
         join = build_part(Part(f"{loader.path}.collate_fn", join), settings, registry, "functions")
     join = joined_by(join, settings, registry, train=False)
-    return Pictures(tuple(paths), path, tuple(steps), tuple(skipped), settings, collate if join is None else join)
+    files = tuple("" if is_array(one) else cast("str", one) for one in paths)
+    arrays = frozendict({place: np.asarray(one) for place, one in enumerate(paths) if is_array(one)})
+    join = collate if join is None else join
+    return Pictures(files, path, tuple(steps), tuple(skipped), settings, join, arrays)
+
+
+def _at_hand(step: Step) -> Step:
+    """A step that reads a file, as one that takes an image that is at hand."""
+    if not isinstance(step.transform, LoadImageFromFile):
+        return step
+    return step._replace(transform=LoadImageFromNDArray(to_float32=step.transform.to_float32))
 
 
 def _unfit(path: str) -> str:

@@ -22,11 +22,13 @@ class Prediction(NamedTuple):
         indices: of its images, those that are at fault between them.
         errors: index -> why an image could not be read.
         outputs: what the model predicted of the others, in order, on the host; None where there are none.
+        metas: of these others.
     """
 
     indices: tuple[int, ...]
     errors: Mapping[int, FkitError]
     outputs: Any
+    metas: tuple[Mapping[str, Any], ...] = ()
 
 
 def predict_images(
@@ -58,11 +60,12 @@ def predict_images(
 
     def predicted() -> Prediction:
         outputs: Any = None
+        metas: tuple[Mapping[str, Any], ...] = ()
         if samples:
             batch, place = pictures.batch(samples), f"image {indices[0] + 1}, batch of"
             outputs = room.host(attempt("the model", place, len(samples), program.predict, state, batch))
-            outputs = unpadded(outputs, batch)
-        one = Prediction(tuple(indices), dict(errors), outputs)
+            outputs, metas = unpadded(outputs, batch), batch.meta
+        one = Prediction(tuple(indices), dict(errors), outputs, metas)
         indices.clear()
         samples.clear()
         errors.clear()

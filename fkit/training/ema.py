@@ -81,7 +81,7 @@ def with_ema(
         return program.predict(use_ema(state, name), batch)
 
     return program._replace(
-        init=lambda seed: begun(program.init(seed)),
+        init=lambda seed, pretrained=True: begun(program.init(seed, pretrained)),
         train_step=_stepping(program, _follower(name, share, kinds)),
         restore=restore,
         load=load,

@@ -34,7 +34,11 @@ class _Place(NamedTuple):
 
 
 def initial(
-    inventory: Inventory, own: Callable[[int], Mapping[str, Array]], seed: int, read: Read | None = None
+    inventory: Inventory,
+    own: Callable[[int], Mapping[str, Array]],
+    seed: int,
+    read: Read | None = None,
+    from_files: bool = True,
 ) -> dict[str, Array]:
     """The arrays a run starts from, by path as in `fkit.training.state.Arrays`; no optimizer slots.
 
@@ -45,6 +49,7 @@ def initial(
         own: the modules' own values, asked for once if some layer is unknown.
         seed: of the run; array NAME draws from ``key(seed, "init", NAME)``.
         read: gives the checkpoints that ``init_cfg``s of type Pretrained name; they go over everything else.
+        from_files: whether these are read at all: a checkpoint of the whole model needs none of them.
 
     Returns:
         ``params/NAME`` and ``buffers/NAME`` (drawn in float64, rounded to float32, then given the entry's dtype),
@@ -75,7 +80,7 @@ def initial(
             arrays[_where(entry)] = values.astype(np.float32).astype(entry.dtype)
     if unknown:
         _take(arrays, unknown, own(seed))
-    for part in pretrained(inventory):
+    for part in pretrained(inventory) if from_files else ():
         arrays |= taken(part, inventory, read).arrays
     arrays = {_where(entry): arrays[_where(entry)].astype(entry.dtype, copy=False) for entry in inventory.entries}
     arrays["iteration"] = np.zeros((), np.int64)

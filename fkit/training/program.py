@@ -34,8 +34,9 @@ class Program(NamedTuple):
         backend: the room's name.
         spec: what it was made of.
         inventory: every parameter and buffer, by torch's names and layouts.
-        init: ``(seed) -> state`` before the first step: every weight decided by ``key(seed, "init", name)`` and its
-            layer's scheme. FkitTypeError where the seed is no whole number.
+        init: ``(seed, pretrained=True) -> state`` before the first step: every weight decided by ``key(seed, "init", name)``
+            and its layer's scheme, or read where ``init_cfg`` says Pretrained, unless ``pretrained`` is False (a checkpoint
+            of the whole model follows). FkitTypeError where the seed is no whole number.
         train_step: ``(state, batch, hyperparams) -> (state, logs)``; consumes ``state`` when the spec donates. ``logs``
             are lazy 0-d arrays: every loss, and "loss", the sum that was differentiated; with several phases,
             ``phase/loss`` for each. Where a backend compiles it, it has ``followed_by``: see `fkit.training.follower`.
@@ -59,7 +60,7 @@ class Program(NamedTuple):
     backend: str
     spec: Spec
     inventory: Inventory
-    init: Callable[[int], TrainState]
+    init: Callable[..., TrainState]
     train_step: Callable[[TrainState, Batch, Any], tuple[TrainState, Mapping[str, Any]]]
     loss: Callable[..., tuple[Mapping[str, Any], Mapping[str, Any]]]
     predict: Callable[[TrainState, Batch], Any]
@@ -105,8 +106,8 @@ def assemble(backend: str, spec: Spec, pieces: Pieces) -> Program:
     """
     inventory, phases = pieces.inventory, pieces.phases
 
-    def init(seed: int) -> TrainState:
-        arrays = initial(inventory, pieces.own, seed_of(seed), spec.weights)
+    def init(seed: int, pretrained: bool = True) -> TrainState:
+        arrays = initial(inventory, pieces.own, seed_of(seed), spec.weights, pretrained)
         return pieces.place({**arrays, **first_slots(phases, inventory)})
 
     def collect(state: TrainState) -> dict[str, NDArray[Any]]:

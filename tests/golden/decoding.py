@@ -107,3 +107,18 @@ def corners(part: np.ndarray) -> np.ndarray:
     start = points.index(min(points))
     points = points[start:] + points[:start]
     return np.array(points if points[1] <= points[-1] else [points[0], *points[:0:-1]])
+
+
+def untagged(value: Any) -> Any:
+    """The value that the tags of the kit's canonical JSON stand for."""
+    if isinstance(value, list):
+        return [untagged(item) for item in value]
+    if not isinstance(value, dict):
+        return value
+    if "__tuple__" in value:
+        return tuple(untagged(item) for item in value["__tuple__"])
+    if "__float__" in value:
+        return float(value["__float__"])
+    if "__dict__" in value:
+        return {untagged(key): untagged(item) for key, item in value["__dict__"]}
+    return {key: untagged(item) for key, item in value.items()}

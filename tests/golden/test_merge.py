@@ -10,23 +10,9 @@ import fkit
 from fkit.config.change.delta import merge
 from fkit.config.change.option import inheritance
 from fkit.tree.canonical import encode
+from tests.golden.decoding import untagged
 
 BOOK = "merge"
-
-
-def untag(value: Any) -> Any:
-    """The value that the book's tags stand for."""
-    if isinstance(value, list):
-        return [untag(item) for item in value]
-    if not isinstance(value, dict):
-        return value
-    if "__tuple__" in value:
-        return tuple(untag(item) for item in value["__tuple__"])
-    if "__float__" in value:
-        return float(value["__float__"])
-    if "__dict__" in value:
-        return {untag(key): untag(item) for key, item in value["__dict__"]}
-    return {key: untag(item) for key, item in value.items()}
 
 
 def chain(files: list[Any], folder: Path, siblings: bool) -> fkit.Config:
@@ -34,14 +20,14 @@ def chain(files: list[Any], folder: Path, siblings: bool) -> fkit.Config:
     for at, file in enumerate(files):
         bases = [f"f{i}.yaml" for i in range(at)] if siblings else [f"f{at - 1}.yaml"]
         own = {"_base_": bases} if at and (not siblings or at == len(files) - 1) else {}
-        (folder / f"f{at}.yaml").write_text(fkit.Config({**own, **untag(file)}).text("yaml"))
+        (folder / f"f{at}.yaml").write_text(fkit.Config({**own, **untagged(file)}).text("yaml"))
     return fkit.load_config(folder / f"f{len(files) - 1}.yaml")
 
 
 def apply(case: dict[str, Any], folder: Path) -> fkit.Config:
     if "files" in case:
         return chain(case["files"], folder, case["layout"] == "siblings")
-    base, delta = fkit.Config(untag(case["base"])), untag(case["delta"])
+    base, delta = fkit.Config(untagged(case["base"])), untagged(case["delta"])
     if case["mode"] == "inherit":
         return merge(base, inheritance(delta))
     return base.merge(delta, allow_list_keys=case["allow_list_keys"])
@@ -55,7 +41,7 @@ def test_case(case: dict[str, Any], tmp_path: Path) -> None:
     result = apply(case, tmp_path)
     assert json.dumps(encode(result)) == json.dumps(case["result"])
     if "files" not in case:  # the same each time, and the arguments as they were
-        base, delta = untag(case["base"]), untag(case["delta"])
+        base, delta = untagged(case["base"]), untagged(case["delta"])
         assert json.dumps(encode(base)) == json.dumps(case["base"])
         assert json.dumps(encode(delta)) == json.dumps(case["delta"])
         assert apply(case, tmp_path) == result

@@ -11,6 +11,7 @@ import torch
 import fkit
 from fkit.backend.jax.layers import Linear
 from fkit.structures.batch import Batch
+from tests.golden.decoding import untagged
 
 BOOK = "optim"
 
@@ -54,19 +55,9 @@ def cases(book: dict[str, Any]) -> list[dict[str, Any]]:
     ]
 
 
-def _untagged(value: Any) -> Any:
-    if isinstance(value, dict):
-        if "__tuple__" in value:
-            return tuple(value["__tuple__"])
-        if "__float__" in value:
-            return float(value["__float__"])
-        return {key: _untagged(item) for key, item in value.items()}
-    return [_untagged(item) for item in value] if isinstance(value, list) else value
-
-
 def config(case: dict[str, Any]) -> fkit.Config:
     """The run of a case, in the vocabulary of its package."""
-    case = _untagged({key: value for key, value in case.items() if not key.startswith("path_")})
+    case = untagged({key: value for key, value in case.items() if not key.startswith("path_")})
     model = dict(model=dict(type="Net"), seed=0, device="cpu", dtype=case["dtype"])
     data = dict(type="Digits", pipeline=[])
     if case["ref"] == "mmcv1":

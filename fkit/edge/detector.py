@@ -1,0 +1,181 @@
+"""mmdet's inference by its names: a model with its weights and its pipeline as one value, images through it, results drawn."""
+
+import os
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, cast
+
+import numpy as np
+from numpy.typing import NDArray
+
+from fkit.array.room import open as open_room
+from fkit.catalog.builtin import registry as builtin
+from fkit.catalog.registry import Registry
+from fkit.config.config import Config, load_config
+from fkit.config.schema import with_value
+from fkit.edge.repeat import repeat
+from fkit.edge.score import found_at, load_state
+from fkit.recipe.inference import open_pictures
+from fkit.recipe.label import Names, class_names
+from fkit.recipe.settings import Settings, read
+from fkit.recipe.source import registry_of
+from fkit.run.inference import predict_images
+from fkit.run.plan import served
+from fkit.structures.apart import data_samples
+from fkit.structures.batch import Batch
+from fkit.structures.content import is_array
+from fkit.structures.instance import InstanceData
+from fkit.structures.sample import DetDataSample
+from fkit.training.program import Program
+from fkit.training.state import TrainState
+from fkit.tree.check import expect, expect_number
+from fkit.tree.error import FkitTypeError, quoted
+from fkit.visualize.result import show_result
+
+__all__ = ["Detector", "bbox_results", "inference_detector", "init_detector"]
+
+
+@dataclass(frozen=True, eq=False)
+class Detector:
+    """A model that predicts: what `init_detector` gives and `inference_detector` takes.
+
+    Attributes:
+        cfg: its config.
+        program, state: its functions and weights.
+        names: of its classes.
+        settings, registry: of its config.
+    """
+
+    cfg: Config
+    program: Program
+    state: TrainState
+    names: Names
+    settings: Settings
+    registry: Registry
+
+    @property
+    def classes(self) -> tuple[str, ...]:
+        """The names of the classes, in the order of their labels; mmdet 2.x's ``model.CLASSES``."""
+        return self.names.classes
+
+    def show_result(self, img: str | Path | NDArray[Any], result: Any, score_thr: float = 0.3, **options: Any) -> Any:
+        """Draw a result with this model's classes: `fkit.visualize.show_result`, whose arguments it takes."""
+        words: dict[str, Any] = {"classes": self.classes or None, **options}
+        return show_result(img, result, score_thr, **words)
+
+
+def init_detector(
+    config: str | Path | Config,
+    checkpoint: str | Path | None = None,
+    device: str | None = None,
+    cfg_options: Mapping[str, Any] | None = None,
+    *,
+    backend: str | None = None,
+    registry: Registry | None = None,
+    weights: str | None = None,
+) -> Detector:
+    """A model with its weights, ready to predict; mmdet's ``init_detector``.
+
+    Args:
+        config: a config's path, or a Config.
+        checkpoint: a .pth or .safetensors, an address, a checkpoint of the kit's or a work folder; None: the weights that
+            the seed draws, which predict nothing yet.
+        device: "cpu", "cuda:0"; None as the config says.
+        cfg_options: changes of the config, as ``--cfg-options`` takes them.
+        backend: "torch" or "jax"; None as the config says.
+        registry: where the config's parts come from; by default the built-in one.
+        weights: "own" or "ema", of a checkpoint that has both.
+
+    Raises:
+        FkitError: the config or the checkpoint cannot be read, or they are not of one model.
+
+    Example::
+
+        detector = fkit.init_detector("configs/faster_rcnn/faster-rcnn_r50_fpn_1x_coco.py", "faster_rcnn.pth")
+        sample = fkit.inference_detector(detector, "street.jpg")
+        detector.show_result("street.jpg", sample, out_file="out.png")
+    """
+    if not isinstance(config, Config):
+        expect(config, (str, os.PathLike), "`config` is the path of a config, or a Config")
+        config = load_config(config)
+    cfg = config.merge(dict(cfg_options)) if cfg_options else config
+    tree: Any = with_value(cfg, "load_from", None) if cfg.get("load_from") is not None else cfg
+    for key, value in (("device", device), ("backend", backend)):
+        tree = tree if value is None else with_value(tree, key, value)
+    cfg = cast("Config", tree)
+    settings = read(cfg)
+    reg = registry_of(settings, builtin() if registry is None else registry)
+    repeat(settings)
+    program = served(cfg, reg)
+    if checkpoint is None:
+        state = program.init(settings.seed or 0, pretrained=False)
+        return Detector(cfg, program, state, class_names(settings, reg), settings, reg)
+    found = found_at(checkpoint, program, reg)
+    state, _ = load_state(program, found, weights)
+    return Detector(cfg, program, state, class_names(settings, reg, found.meta.get("data")), settings, reg)
+
+
+def inference_detector(
+    model: Detector, imgs: str | Path | NDArray[Any] | Sequence[str | Path | NDArray[Any]], *, batch_size: int = 1
+) -> Any:
+    """What a model says of images; mmdet's ``inference_detector``.
+
+    Args:
+        model: of `init_detector`.
+        imgs: the path or address of an image, an image (H, W, C) uint8 BGR, or a list of these.
+        batch_size: how many the model is given at once, at most.
+
+    Returns:
+        `DetDataSample` with ``pred_instances`` (``bboxes`` (K, 4) xyxy in pixels of the image, ``scores`` (K,), ``labels`` (K,),
+        ``masks`` where the model has any), best first; a list gives a list. `bbox_results` makes mmdet 2.x's lists of it.
+
+    Raises:
+        FkitError: an image cannot be read.
+    """
+    expect(model, Detector, "`model` is a detector (fkit.init_detector makes one)")
+    expect_number(batch_size, "batch_size", whole=True)
+    alone = isinstance(imgs, (str, os.PathLike)) or is_array(imgs)
+    if not alone:
+        expect(imgs, (list, tuple), "`imgs` is the path of an image, an image (H, W, C), or a list of these")
+    several: Any = (imgs,) if alone else imgs
+    images = [one if is_array(one) else os.fspath(one) for one in several]
+    pictures = open_pictures(model.settings, model.registry, images)
+    room = open_room(model.program.backend)
+    samples: list[DetDataSample] = []
+    for one in predict_images(model.program, room, model.state, pictures, batch_size):
+        for error in one.errors.values():
+            raise error
+        batch = Batch(np.zeros((len(one.metas), 1)), meta=one.metas)
+        samples += data_samples(batch, one.outputs, DetDataSample)
+    return samples[0] if alone else samples
+
+
+def bbox_results(result: Any, num_classes: int) -> Any:
+    """A sample of the second generation as mmdet 2.x's result: a list of (N, 5) arrays x1, y1, x2, y2, score, one a class.
+
+    Args:
+        result: a sample with ``pred_instances``, or these.
+        num_classes: how many classes the model tells apart.
+
+    Returns:
+        the list; where there are masks a pair of it and of the list of each class's masks.
+
+    Example:
+        >>> found = InstanceData({"bboxes": np.ones((1, 4)), "scores": np.array([0.5]), "labels": np.array([1])})
+        >>> [one.shape for one in bbox_results(found, 2)]
+        [(0, 5), (1, 5)]
+    """
+    expect_number(num_classes, "num_classes", whole=True)
+    found: Any = getattr(result, "pred_instances", result)
+    if not isinstance(found, InstanceData) or any(name not in found for name in ("bboxes", "scores", "labels")):
+        raise FkitTypeError(
+            f"`result` is a sample with pred_instances of boxes, scores and labels, not {quoted(result)}."
+        )
+    boxes, scores, labels = (np.asarray(found[name]) for name in ("bboxes", "scores", "labels"))
+    rows = np.concatenate([boxes.reshape(-1, 4), scores.reshape(-1, 1)], 1).astype(np.float32)
+    several = [rows[labels == label] for label in range(num_classes)]
+    if "masks" not in found:
+        return several
+    masks: Any = found["masks"]
+    return several, [[masks[at] for at in np.nonzero(labels == label)[0]] for label in range(num_classes)]
