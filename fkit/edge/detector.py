@@ -162,7 +162,7 @@ def bbox_results(result: Any, num_classes: int) -> Any:
         the list; where there are masks a pair of it and of the list of each class's masks.
 
     Example:
-        >>> found = InstanceData({"bboxes": np.ones((1, 4)), "scores": np.array([0.5]), "labels": np.array([1])})
+        >>> found = InstanceData(bboxes=np.ones((1, 4)), scores=np.array([0.5]), labels=np.array([1]))
         >>> [one.shape for one in bbox_results(found, 2)]
         [(0, 5), (1, 5)]
     """

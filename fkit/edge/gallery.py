@@ -76,12 +76,20 @@ class Gallery:
         Returns:
             where it is.
         """
-        expect(data, bytes, "`data` are the bytes of a picture")
-        first = picture_name(image)
-        for number in itertools.count(self._numbers.get(first, 1)):
-            place = self.folder / picture_name(image, number)
+        return self.keep(picture_name(image), data)
+
+    def keep(self, name: str, data: bytes) -> Path:
+        """Write a file under a name, or with a number where that is taken: ``coco_2.json``.
+
+        Returns:
+            where it is.
+        """
+        expect(data, bytes, "`data` are the bytes of a file")
+        stem, _, ending = name.rpartition(".")
+        for number in itertools.count(self._numbers.get(name, 1)):
+            place = self.folder / (name if number == 1 else f"{stem}_{number}.{ending}")
             if self._claim(place):
-                self._numbers[first] = number + 1
+                self._numbers[name] = number + 1
                 self._write(place, data)
                 return place
         raise AssertionError("numbers do not end")

@@ -7,10 +7,12 @@ from collections.abc import Sequence
 from typing import Any
 
 from fkit.edge.board import png
+from fkit.edge.coco import COCO, Objects
 from fkit.edge.gallery import ROWS, Gallery
 from fkit.edge.output import OutputError
 from fkit.edge.progress import Screen
 from fkit.edge.watch import Pace
+from fkit.format.json import finite, write_json
 from fkit.image import imread
 from fkit.recipe.label import Names
 from fkit.run.inference import Prediction
@@ -39,6 +41,8 @@ class Report:
         self.screen = Screen()
         self._gallery = gallery
         self._paths = paths
+        self._objects = Objects(paths)
+        self._classes: tuple[str, ...] = ()
         self._checkpoint = checkpoint
         self._pace = Pace(len(paths), time.monotonic())
         self._due = time.monotonic() + self.screen.seconds
@@ -60,6 +64,8 @@ class Report:
         whole = tuple(index for index in one.indices if index not in one.errors)
         if len(answers) != len(whole):
             raise FkitTypeError(f"the model was given {len(whole)} images, and predicted {len(answers)}.")
+        self._classes = names.classes
+        self._objects.take(whole, one.outputs, one.metas, threshold)
         of = {**dict(zip(whole, answers, strict=True)), **one.errors}
         for index in one.indices:
             self._tell(self._paths[index], of[index])
@@ -73,7 +79,12 @@ class Report:
             if self._fault is not None:
                 raise FkitError(self._fault, repair=f"Its row is in {where}.")
             raise FkitError(f"none of {count} images could be predicted.", repair=f"Their rows in {where} say why.")
-        self.screen.say(f"{count - self._failed} of {count} images predicted: pictures and {ROWS} are in {where}")
+        book = self._objects.book(self._classes)
+        files = f"pictures and {ROWS}"
+        if book["images"]:
+            place = self._gallery.keep(COCO, (write_json(finite(book)) + "\n").encode())
+            files = f"pictures, {ROWS} and {place.name}"
+        self.screen.say(f"{count - self._failed} of {count} images predicted: {files} are in {where}")
         if self._failed:
             self.screen.say(
                 f"fkit: {self._failed} of {count} images could not be predicted: their rows say why", "ERROR"
