@@ -1,0 +1,76 @@
+"""mmdet's Faster R-CNN on detection.py's pictures and weights, run by an interpreter of its own; detection.py starts it."""
+
+import sys
+import types
+import warnings
+from typing import Any
+
+warnings.simplefilter("ignore")
+import torch  # noqa: E402
+
+LIBRARY = torch.library.Library("torchvision", "DEF")  # two operators that torchvision's Python part asks for by name
+for operator in ("nms", "qnms"):
+    LIBRARY.define(operator + "(Tensor dets, Tensor scores, float iou_threshold) -> Tensor")
+sys.modules["chumpy"] = types.ModuleType("chumpy")
+import numpy as np  # noqa: E402
+from detection import INFER, TRAIN, objects, pictures, serve, weight  # noqa: E402
+from mmdet.registry import MODELS  # noqa: E402
+from mmdet.structures import DetDataSample  # noqa: E402
+from mmdet.utils import register_all_modules  # noqa: E402
+from mmengine.config import Config  # noqa: E402
+from mmengine.structures import InstanceData  # noqa: E402
+
+
+def model() -> Any:
+    import detection
+
+    cfg = Config.fromfile(str(detection.CONFIG)).model
+    cfg.backbone.init_cfg = None
+    built = MODELS.build(cfg)
+    state = {
+        name: torch.from_numpy(weight(name, tuple(tensor.shape)))
+        for name, tensor in built.state_dict().items()
+        if tensor.is_floating_point()
+    }
+    built.load_state_dict(state, strict=False)
+    return built
+
+
+def sample(size: tuple[int, int], padded: tuple[int, int]) -> Any:
+    one = DetDataSample()
+    meta = {"img_shape": size, "ori_shape": size, "scale_factor": (1.0, 1.0)}
+    one.set_metainfo({**meta, "pad_shape": padded, "batch_input_shape": padded})
+    return one
+
+
+def main() -> None:
+    register_all_modules()
+    net = model().eval()
+    image = torch.from_numpy(pictures(1, INFER))
+    alone = [sample(INFER, tuple(image.shape[2:]))]
+    training = model().train()
+    images = torch.from_numpy(pictures(2, TRAIN))
+    boxes, labels = objects(2, TRAIN)
+    samples = [sample(TRAIN, tuple(images.shape[2:])) for _ in range(2)]
+    for one, box, label in zip(samples, boxes, labels, strict=True):
+        one.gt_instances = InstanceData(bboxes=torch.from_numpy(box), labels=torch.from_numpy(label))
+        one.ignored_instances = InstanceData(bboxes=torch.zeros(0, 4), labels=torch.zeros(0, dtype=torch.int64))
+    optimizer = torch.optim.SGD([p for p in training.parameters() if p.requires_grad], 1e-6, 0.9)
+
+    def infer() -> None:
+        with torch.no_grad():
+            net.predict(image, alone, rescale=True)
+
+    def step() -> None:
+        total, _ = training.parse_losses(training.loss(images, samples))
+        optimizer.zero_grad()
+        total.backward()
+        optimizer.step()
+        float(total)
+
+    np.random.seed(0)
+    serve({"inference": infer, "training": step})
+
+
+if __name__ == "__main__":
+    main()
