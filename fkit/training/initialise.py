@@ -99,8 +99,10 @@ def _where(entry: Entry) -> str:
 
 
 def _last(laws: tuple[Rule, ...], place: _Place) -> Rule | None:
-    if place.entry.buffer or place.leaf not in ("weight", "bias"):
+    if place.entry.buffer:
         return None
+    if place.leaf not in ("weight", "bias"):  # a parameter of another name has the rule that names itself
+        return next((rule for rule in reversed(laws) if rule.path == place.entry.name), None)
     return next((rule for rule in reversed(laws) if rule.matches(place.path, place.entry.layer)), None)
 
 

@@ -97,7 +97,7 @@ def rules(inventory: Inventory) -> tuple[Rule, ...]:
     Raises:
         FkitError: an unknown initialiser or argument, or an ``override`` of a module that is not there.
     """
-    paths = {entry.name.rpartition(".")[0] for entry in inventory.entries}
+    paths = {part for entry in inventory.entries for part in (entry.name, entry.name.rpartition(".")[0])}
     entries: list[Rule] = []
     for path, spec in inventory.rules:
         for one in _several(spec):

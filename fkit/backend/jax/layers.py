@@ -21,6 +21,7 @@ __all__ = [
     "BatchNorm3d",
     "Conv2d",
     "GroupNorm",
+    "LayerNorm",
     "Linear",
     "SyncBatchNorm",
     "avg_pool",
@@ -156,6 +157,26 @@ class GroupNorm(nn.Module):
         return y.astype(dtype)
 
 
+class LayerNorm(nn.Module):
+    """Layer normalisation (Ba et al. 2016) of the last axis, with torch's epsilon."""
+
+    eps: float = 1e-5
+    elementwise_affine: bool = True
+    trainable: bool = True
+    torch_class: ClassVar[str] = "LayerNorm"
+
+    @nn.compact
+    def __call__(self, x: Array, train: bool = False) -> Array:
+        del train
+        dtype, x = x.dtype, x.astype(jnp.promote_types(x.dtype, jnp.float32))
+        moved = x - x.mean(-1, keepdims=True)
+        y = moved * jax.lax.rsqrt(jnp.square(moved).mean(-1, keepdims=True) + self.eps)
+        if self.elementwise_affine:
+            scale, bias = _affine(self, x.shape[-1])
+            y = y * scale + bias
+        return y.astype(dtype)
+
+
 def _moments(x: Array, axes: tuple[int, ...], over: int) -> tuple[Array, Array]:
     """Mean and variance over ``axes``, which stay with length 1, in one pass over ``x``.
 
@@ -195,6 +216,7 @@ _NORMS: Mapping[str, tuple[str, Any]] = frozendict(
     BN3d=("bn", BatchNorm3d),
     SyncBN=("bn", SyncBatchNorm),
     GN=("gn", GroupNorm),
+    LN=("ln", LayerNorm),
 )
 _CONVS = ("Conv2d", "Conv")
 
@@ -203,7 +225,7 @@ def norm_layer(cfg: Mapping[str, Any] | None) -> tuple[str, Callable[..., nn.Mod
     """A norm layer's short name and its maker, as mmcv's ``build_norm_layer``.
 
     Args:
-        cfg: ``type`` ("BN", "SyncBN", "GN", ...), ``requires_grad``, and the layer's own arguments (``eps``,
+        cfg: ``type`` ("BN", "SyncBN", "GN", "LN", ...), ``requires_grad``, and the layer's own arguments (``eps``,
             ``momentum``, ``num_groups``). Under a jit over many devices BN is SyncBN.
 
     Raises:

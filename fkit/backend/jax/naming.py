@@ -34,6 +34,10 @@ class Leaf(NamedTuple):
 
 
 _PLACE = re.compile(r"(?<=.)(_\d+)+$")
+_NORMS = (
+    *(nn.BatchNorm, nn.LayerNorm, nn.GroupNorm, nn.InstanceNorm, nn.RMSNorm),
+    *(layers.BatchNorm, layers.GroupNorm, layers.LayerNorm),
+)
 _STATISTICS: Mapping[str, str] = frozendict(mean="running_mean", var="running_var")
 
 
@@ -73,10 +77,7 @@ def kind_of(module: nn.Module | None) -> str:
         return "linear"
     if isinstance(module, nn.Embed):
         return "embedding"
-    if isinstance(
-        module,
-        (nn.BatchNorm, nn.LayerNorm, nn.GroupNorm, nn.InstanceNorm, nn.RMSNorm, layers.BatchNorm, layers.GroupNorm),
-    ):
+    if isinstance(module, _NORMS):
         return "norm"
     return ""
 

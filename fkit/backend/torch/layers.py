@@ -17,6 +17,7 @@ _NORMS = (
     ("BN3d", "bn"),
     ("SyncBN", "bn"),
     ("GN", "gn"),
+    ("LN", "ln"),
 )
 _CONVS = ("Conv1d", "Conv2d", "Conv3d", "Conv")
 
@@ -25,7 +26,7 @@ def norm_layer(cfg: Mapping[str, Any] | None, channels: int) -> tuple[str, nn.Mo
     """A norm layer and its short name, as mmcv's ``build_norm_layer``.
 
     Args:
-        cfg: ``type`` ("BN", "SyncBN", "GN", "BN1d", ...), ``requires_grad``, and the layer's own arguments
+        cfg: ``type`` ("BN", "SyncBN", "GN", "LN", "BN1d", ...), ``requires_grad``, and the layer's own arguments
             (``eps``, ``momentum``, ``num_groups``). SyncBN is batch norm in a run of one process.
         channels: C.
 
@@ -51,6 +52,7 @@ def norm_layer(cfg: Mapping[str, Any] | None, channels: int) -> tuple[str, nn.Mo
         "BN3d": nn.BatchNorm3d,
         "SyncBN": nn.SyncBatchNorm,
         "GN": nn.GroupNorm,
+        "LN": nn.LayerNorm,
     }[kind]
     try:
         layer = layer_class(num_channels=channels, **options) if kind == "GN" else layer_class(channels, **options)  # pyright: ignore[reportCallIssue]

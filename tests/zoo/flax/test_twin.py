@@ -139,7 +139,7 @@ def test_a_classifier_without_a_head_gives_maps_channels_first():
         ({"out_indices": (2,)}, "but there are 2 stages"),
         ({"style": "pytorhc"}, "Did you mean 'pytorch'"),
         ({"dcn": {"type": "DCN"}}, "dcn=.* is not supported yet"),
-        ({"norm_cfg": {"type": "LN"}}, "norm_cfg.type='LN' is unknown"),
+        ({"norm_cfg": {"type": "QN"}}, "norm_cfg.type='QN' is unknown"),
         ({"in_channels": 1}, "in_channels=1, but the inputs have 3"),
     ],
 )

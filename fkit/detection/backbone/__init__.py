@@ -1,0 +1,1 @@
+"""What backbones of both backends share: their plans, as values."""

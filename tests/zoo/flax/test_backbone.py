@@ -1,0 +1,63 @@
+"""Backbones of detectors, the flax ones against their torch twins: the same names, and a training step with the same numbers."""
+
+import numpy as np
+import pytest
+
+from fkit.array.room import open as open_room
+from fkit.catalog.builtin import registry
+from fkit.structures.batch import Batch
+from fkit.training.optimizer import Optimizer
+from fkit.training.spec import Spec
+
+_SWIN = {"type": "SwinTransformer", "embed_dims": 4, "depths": (2, 1), "num_heads": (1, 2), "strides": (4, 2),
+         "window_size": 3, "out_indices": (1,)}  # fmt: skip
+# name: (backbone, channels of its last map, shape of the images)
+_BACKBONES = {
+    "swin": (_SWIN, 8, (2, 3, 38, 27)),
+    "swin of the original repository": (
+        {"type": "SwinTransformer", "embed_dim": 4, "depths": (1, 2), "num_heads": (2, 2), "strides": (4, 2), "ape": True,
+         "use_checkpoint": True, "window_size": 2, "pretrain_img_size": 16, "out_indices": (1,), "drop_path_rate": 0.3,
+         "patch_norm": False, "drop_rate": 0.1, "attn_drop_rate": 0.2, "qkv_bias": False},
+        8, (3, 3, 16, 24),
+    ),
+    "swin frozen": ({**_SWIN, "frozen_stages": 1, "use_abs_pos_embed": True, "pretrain_img_size": (24, 24)}, 8, (2, 3, 24, 24)),
+}  # fmt: skip
+
+
+def programs(backbone, width, shape):
+    model = {"type": "ImageClassifier", "backbone": backbone, "neck": {"type": "GlobalAveragePooling"},
+             "head": {"type": "LinearClsHead", "num_classes": 5, "in_channels": width}}  # fmt: skip
+    reg = registry()
+    spec = Spec(
+        lambda name: reg.build("models", model, backend=name),
+        {"main": Optimizer.of("SGD", {"lr": 0.1})},
+        example=lambda: np.zeros(shape, np.float32),
+        dtype="float64",
+        device="cpu",
+    )
+    return open_room("torch").program(spec), open_room("jax").program(spec)
+
+
+@pytest.mark.parametrize("name", _BACKBONES)
+def test_twins(name):
+    backbone, width, shape = _BACKBONES[name]
+    torch, flax = programs(backbone, width, shape)
+    assert torch.inventory.entries == flax.inventory.entries
+    states = torch.init(3), flax.init(3)
+    start, other = torch.collect(states[0]), flax.collect(states[1])
+    for path, array in other.items():
+        assert np.array_equal(array, start[path]) and array.dtype == start[path].dtype, path
+    rng = np.random.default_rng(0)
+    batch = Batch(rng.normal(size=shape).astype(np.float32), {"gt_label": rng.integers(0, 5, shape[0])})
+    scores = [p.predict(state, batch)["pred_score"] for p, state in zip((torch, flax), states, strict=True)]
+    np.testing.assert_allclose(np.asarray(scores[1]), np.asarray(scores[0]), rtol=1e-10, atol=1e-12)
+    moved = []
+    for program, state in zip((torch, flax), states, strict=True):
+        after, _ = program.train_step(state, batch, program.hyperparams())
+        moved.append(program.collect(after))
+    for path, array in moved[0].items():
+        np.testing.assert_allclose(moved[1][path], array, rtol=1e-10, atol=1e-11, err_msg=path)
+    trained = {f"params/{entry.name}" for entry in torch.inventory.entries if entry.trainable and not entry.buffer}
+    still = {path for path in start if path.startswith("params/") and np.array_equal(moved[0][path], start[path])}
+    assert not still & trained or still & trained <= {path for path in trained if "bias" in path}, still & trained
+    assert still >= {path for path in start if path.startswith("params/")} - trained
