@@ -88,6 +88,11 @@ class PickOps(Protocol):
         """Which rows of (P,) are worth computing: the indices of the True ones where shapes may depend on values, else all."""
         ...
 
+    def hosted(self, function: Callable[..., tuple[Any, ...]], *arrays: Any) -> tuple[Any, ...] | None:
+        """``function`` of numpy arrays of these numbers, its arrays as the library's: where they are at hand without a wait
+        (numpy, torch on the CPU); else None, and the caller computes with ``xp``. No gradient passes."""
+        ...
+
     def each(self, function: Callable[..., Any], *trees: Any) -> Any:
         """``function`` of each row of the trees' arrays (tuples, mappings, None pass), its results stacked: vmap."""
         ...
@@ -170,6 +175,9 @@ class NumpyPick:
 
     def real(self, valid: Any) -> Any:
         return np.nonzero(valid)[0]
+
+    def hosted(self, function: Callable[..., tuple[Any, ...]], *arrays: Any) -> tuple[Any, ...] | None:
+        return function(*arrays)
 
     def each(self, function: Callable[..., Any], *trees: Any) -> Any:
         return mapped(np.stack, function, trees)

@@ -68,6 +68,14 @@ def test_rows_of_any_shape_are_taken(xp):
     assert plain(xp, xp.take_along(a, of(xp, [[1], [0], [1]], "int64"), 1)).tolist() == [[1], [2], [5]]
 
 
+def test_numpy_computes_where_the_numbers_are_at_hand(xp):
+    found = xp.hosted(lambda a, b: (a + b, a > 1), of(xp, [1, 2]), of(xp, [3, 4]))
+    if xp.name == "jax":
+        assert found is None
+    else:
+        assert [plain(xp, part).tolist() for part in found] == [[4, 6], [False, True]]
+
+
 def test_each_maps_over_rows_of_trees(xp):
     def one(pair, nothing, more):
         a, b = pair

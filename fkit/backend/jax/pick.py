@@ -63,6 +63,9 @@ class JaxPick:
     def real(self, valid: Any) -> Any:
         return jnp.arange(valid.shape[0])
 
+    def hosted(self, function: Callable[..., tuple[Any, ...]], *arrays: Any) -> tuple[Any, ...] | None:
+        return None  # what is traced is nowhere yet
+
     def each(self, function: Callable[..., Any], *trees: Any) -> Any:
         return jax.vmap(function)(*trees)
 

@@ -80,6 +80,11 @@ class TorchPick:
     def real(self, valid: Any) -> Any:
         return torch.nonzero(valid)[:, 0]
 
+    def hosted(self, function: Callable[..., tuple[Any, ...]], *arrays: Any) -> tuple[Any, ...] | None:
+        if any(array.device.type != "cpu" for array in arrays):
+            return None
+        return tuple(torch.from_numpy(out) for out in function(*(array.detach().numpy() for array in arrays)))
+
     def each(self, function: Callable[..., Any], *trees: Any) -> Any:
         return mapped(_stack, function, trees)
 
