@@ -6,7 +6,28 @@ __all__ = ["TASK"]
 
 _OVERLAP: Final[tuple[Any, ...]] = ()
 
-_TASK: Final[tuple[Any, ...]] = ()
+_TASK: Final[tuple[Any, ...]] = tuple(
+    ("task_utils", name, f"fkit.detection.{file}:{name.replace('_', '')}", None, None)
+    for file, names in (
+        ("anchor", ("LegacySSDAnchorGenerator", "SSDAnchorGenerator", "YOLOAnchorGenerator")),
+        ("assigner", ("MaxIoUAssigner",)),
+        (
+            "coder",
+            (
+                "DeltaXYWHBBoxCoder",
+                "DistancePointBBoxCoder",
+                "LegacyDeltaXYWHBBoxCoder",
+                "PseudoBBoxCoder",
+                "TBLRBBoxCoder",
+                "YOLOBBoxCoder",
+            ),
+        ),
+        ("overlap", ("BboxOverlaps2D", "BboxOverlaps2D_GLIP")),
+        ("prior", ("AnchorGenerator", "LegacyAnchorGenerator", "MlvlPointGenerator")),
+        ("sampler", ("PseudoSampler", "RandomSampler")),
+    )
+    for name in names
+)
 
 _LOSS: Final[tuple[Any, ...]] = ()
 
