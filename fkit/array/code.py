@@ -51,7 +51,7 @@ def encoded(xp: Ops, boxes: Any, others: Any, means: Sequence[float], stds: Sequ
     boxes, others = xp.cast(boxes, "float32"), xp.cast(others, "float32")
     side, side2 = boxes[..., 2:] - boxes[..., :2] + less, others[..., 2:] - others[..., :2] + less
     moved = (others[..., :2] + others[..., 2:]) * 0.5 - (boxes[..., :2] + boxes[..., 2:]) * 0.5
-    deltas = lib.concat([moved / side, lib.log(side2 / side)], -1)
+    deltas = lib.concat([moved / side, lib.log(side2 / side)], axis=-1)
     return (deltas - _row(xp, means, deltas)) / _row(xp, stds, deltas)
 
 
@@ -79,7 +79,7 @@ def decoded(
     Returns:
         (..., K, 4).
     """
-    deltas = deltas.reshape((*deltas.shape[:-1], -1, 4))
+    deltas = deltas.reshape((*deltas.shape[:-1], deltas.shape[-1] // 4, 4))
     deltas = deltas * _row(xp, stds, deltas) + _row(xp, means, deltas)
     boxes, limit = boxes[..., None, :], abs(log(ratio))
     side, center = boxes[..., 2:] - boxes[..., :2] + less, (boxes[..., :2] + boxes[..., 2:]) * 0.5
@@ -88,7 +88,7 @@ def decoded(
         moved = bounded(xp, moved, -clamp, clamp)
     grown = bounded(xp, deltas[..., 2:], -limit if clamp is None else None, limit)
     center, half = center + moved, side * xp.lib.exp(grown) * 0.5
-    return xp.lib.concat([center - half, center + half], -1)
+    return xp.lib.concat([center - half, center + half], axis=-1)
 
 
 def encoded_distances(xp: Ops, points: Any, boxes: Any, most: float | None = None, eps: float = 0.1) -> Any:
@@ -98,13 +98,13 @@ def encoded_distances(xp: Ops, points: Any, boxes: Any, most: float | None = Non
         most: distances are brought into [0, most - eps].
         eps: see ``most``.
     """
-    apart = xp.lib.concat([points - boxes[..., :2], boxes[..., 2:] - points], -1)
+    apart = xp.lib.concat([points - boxes[..., :2], boxes[..., 2:] - points], axis=-1)
     return apart if most is None else bounded(xp, apart, 0, most - eps)
 
 
 def decoded_distances(xp: Ops, points: Any, distances: Any) -> Any:
     """(..., 4): the inverse of `encoded_distances`."""
-    return xp.lib.concat([points - distances[..., :2], points + distances[..., 2:]], -1)
+    return xp.lib.concat([points - distances[..., :2], points + distances[..., 2:]], axis=-1)
 
 
 def _row(xp: Ops, numbers: Any, like: Any) -> Any:

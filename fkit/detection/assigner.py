@@ -6,7 +6,7 @@ truths that are no longer valid, being padding, are nobody's.
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, NamedTuple, Protocol, cast
+from typing import Annotated, Any, Final, NamedTuple, Protocol, cast
 
 from fkit.array.assign import best_of, forced, thresholded
 from fkit.array.ops import Ops
@@ -15,7 +15,20 @@ from fkit.detection.overlap import BboxOverlaps2D
 from fkit.tree.check import check_fields, expect_number
 from fkit.tree.error import FkitNotImplementedError, FkitTypeError, FkitValueError, quoted
 
-__all__ = ["Assigned", "Assigner", "MaxIoUAssigner", "Truth", "all_negative", "check_assign", "masked", "present", "settled"]
+__all__ = [
+    "OVERLAP",
+    "Assigned",
+    "Assigner",
+    "MaxIoUAssigner",
+    "Truth",
+    "all_negative",
+    "check_assign",
+    "masked",
+    "present",
+    "settled",
+]
+
+OVERLAP: Final = BboxOverlaps2D()
 
 
 class Truth(NamedTuple):
@@ -114,7 +127,7 @@ class MaxIoUAssigner:
     ignore_wrt_candidates: bool = True
     match_low_quality: bool = True
     gpu_assign_thr: float = -1
-    iou_calculator: Built["task_utils"] = BboxOverlaps2D()  # noqa: F821, RUF009  a kind; frozen
+    iou_calculator: Annotated[Any, Built("task_utils")] = OVERLAP
     perm_repeat_gt_cfg: Any = None
 
     def __post_init__(self) -> None:
@@ -165,9 +178,10 @@ class MaxIoUAssigner:
         return ((shares > self.ignore_iof_thr) & ignored.valid).any(-1)
 
     def _negative(self) -> tuple[float, float]:
-        bound = self.neg_iou_thr
-        low, high = bound if isinstance(bound, (list, tuple)) and len(cast("list[Any]", bound)) == 2 else (0.0, bound)
-        for number in cast("tuple[Any, ...]", (low, high)):
+        bound: Any = self.neg_iou_thr
+        ends: Any = bound if isinstance(bound, (list, tuple)) and len(cast(Any, bound)) == 2 else (0.0, bound)
+        low, high = ends
+        for number in (low, high):
             expect_number(number, "MaxIoUAssigner: neg_iou_thr, a number or a pair,")
         if low > high:
             raise FkitValueError(f"MaxIoUAssigner: neg_iou_thr = {quoted(bound)}, its first number above its second.")
@@ -204,7 +218,9 @@ def all_negative(xp: Ops, boxes: Any, valid: Any) -> Assigned:
     count = boxes.shape[0]
     gt = xp.full((count,), 0, "int64")
     return Assigned(
-        gt if valid is None else xp.lib.where(valid, gt, -1), xp.full((count,), 0, boxes), xp.full((count,), -1, "int64")
+        gt if valid is None else xp.lib.where(valid, gt, -1),
+        xp.full((count,), 0, boxes),
+        xp.full((count,), -1, "int64"),
     )
 
 

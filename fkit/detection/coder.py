@@ -188,7 +188,7 @@ class YOLOBBoxCoder:
         moved = (gts[..., :2] + gts[..., 2:]) * 0.5 - (boxes[..., :2] + boxes[..., 2:]) * 0.5
         grown = (gts[..., 2:] - gts[..., :2]) / (boxes[..., 2:] - boxes[..., :2])
         place = bounded(xp, moved / step + 0.5, self.eps, 1 - self.eps)
-        return xp.lib.concat([place, xp.lib.log(bounded(xp, grown, self.eps, None))], -1)
+        return xp.lib.concat([place, xp.lib.log(bounded(xp, grown, self.eps, None))], axis=-1)
 
     def decode(self, xp: Ops, boxes: Any, pred: Any, stride: Any) -> Any:
         """(..., 4), for boxes and pred (..., 4)."""
@@ -196,7 +196,7 @@ class YOLOBBoxCoder:
         step = stride[..., None] if hasattr(stride, "shape") else stride
         center = (boxes[..., :2] + boxes[..., 2:]) * 0.5 + (pred[..., :2] - 0.5) * step
         half = (boxes[..., 2:] - boxes[..., :2]) * 0.5 * xp.lib.exp(pred[..., 2:])
-        return xp.lib.concat([center - half, center + half], -1)
+        return xp.lib.concat([center - half, center + half], axis=-1)
 
 
 @dataclass(frozen=True)
@@ -258,15 +258,18 @@ def check_boxes(coder: Any, xp: Any, boxes: Any, gts: Any = None, last: int = 4)
     Raises:
         FkitTypeError: boxes are no array (..., ``last``), or ``gts`` of another count.
     """
-    shape, name = tuple(getattr(boxes, "shape", ())), type(coder).__name__
+    shape: Any = tuple(getattr(boxes, "shape", ()))
+    name = type(coder).__name__
     if not shape or shape[-1] != last or not hasattr(xp, "lib"):
         what = "boxes" if last == 4 else "points"
         raise FkitTypeError(f"{name}: {what} are an array (..., {last}) of the library `xp`, not {quoted(boxes, 60)}.")
     if gts is not None and tuple(getattr(gts, "shape", ())) != (*shape[:-1], 4):
-        raise FkitTypeError(f"{name}.encode: for boxes {shape}, gts are an array {(*shape[:-1], 4)}, not {quoted(gts, 60)}.")
+        raise FkitTypeError(
+            f"{name}.encode: for boxes {shape}, gts are an array {(*shape[:-1], 4)}, not {quoted(gts, 60)}."
+        )
 
 
-def _check_deltas(coder: Any, means: Sequence[float], stds: Sequence[float]) -> None:
+def _check_deltas(coder: Any, means: Any, stds: Any) -> None:
     check_fields(coder)
     for word, numbers in (("target_means", means), ("target_stds", stds)):
         expect(numbers, (list, tuple), f"{type(coder).__name__}: {word} are 4 numbers")

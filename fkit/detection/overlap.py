@@ -41,8 +41,8 @@ class BboxOverlaps2D:
         """(N, M) for boxes (N, 4) and others (M, 4), (N,) where aligned; modes as `fkit.array.overlap.overlaps`."""
         if self.dtype is None:
             return overlaps(xp, boxes, others, mode, aligned)
-        halves = (xp.cast(one / self.scale, "float16") for one in (boxes, others))
-        return xp.cast(overlaps(xp, *halves, mode, aligned), boxes)
+        half, half2 = (xp.cast(one / self.scale, "float16") for one in (boxes, others))
+        return xp.cast(overlaps(xp, half, half2, mode, aligned), boxes)
 
 
 @dataclass(frozen=True)

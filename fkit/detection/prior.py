@@ -26,6 +26,7 @@ __all__ = [
 Floats = NDArray[np.float32]
 Sizes = Sequence[tuple[int, int]]
 
+
 def inside(xp: Ops, boxes: Any, valid: Any, img_shape: Any, allowed_border: float = 0) -> Any:
     """Which anchors lie in the image; mmdet's ``anchor_inside_flags``.
 
@@ -127,7 +128,7 @@ class Anchors(PriorGenerator):
         for (height, width), (across, down), base in zip(self._checked(sizes), self.strides, self.bases, strict=True):
             x, y = xp.arange(width, kind) * across, xp.arange(height, kind) * down
             places = _mesh(xp, x, y)
-            corners = xp.lib.concat([places, places], -1)[:, :, None, :] + xp.asarray(base, kind)
+            corners = xp.lib.concat([places, places], axis=-1)[:, :, None, :] + xp.asarray(base, kind)
             levels.append(corners.reshape(-1, 4))
         return levels
 
@@ -201,7 +202,7 @@ class AnchorGenerator(Anchors):
                 raise FkitValueError(f"{name}: {len(values)} {word} for {len(strides)} strides; give one a level.")
         scales = np.array(self._scales(), np.float32)
         ratios = np.array(self.ratios, np.float32)
-        bases = [self.base_anchors(size, scales, ratios, center) for size, center in zip(sizes, centers, strict=True)]
+        bases = [self._base(size, scales, ratios, center) for size, center in zip(sizes, centers, strict=True)]
         settle(self, strides=strides, bases=tuple(bases))
 
     def _scales(self) -> Sequence[float]:
@@ -264,11 +265,13 @@ class MlvlPointGenerator(PriorGenerator):
         """
         levels: list[Any] = []
         for (height, width), stride in zip(self._checked(sizes), self.strides, strict=True):
-            x, y = ((xp.arange(n, "float32") + self.offset) * step for n, step in zip((width, height), stride, strict=True))
+            x, y = (
+                (xp.arange(n, "float32") + self.offset) * step for n, step in zip((width, height), stride, strict=True)
+            )
             points = _mesh(xp, x, y).reshape(-1, 2)
             if with_stride:
                 beside = xp.asarray(np.array([stride], np.float32), "float32")
-                points = xp.lib.concat([points, xp.lib.broadcast_to(beside, points.shape)], -1)
+                points = xp.lib.concat([points, xp.lib.broadcast_to(beside, points.shape)], axis=-1)
             levels.append(xp.cast(points, kind))
         return levels
 
@@ -279,7 +282,9 @@ def _mesh(xp: Ops, x: Any, y: Any) -> Any:
     return xp.lib.stack([xp.lib.broadcast_to(x[None, :], size), xp.lib.broadcast_to(y[:, None], size)], -1)
 
 
-def base_anchors(size: float, scales: Floats, ratios: Floats, center: Any, scale_major: bool, less: float = 0) -> Floats:
+def base_anchors(
+    size: float, scales: Floats, ratios: Floats, center: Any, scale_major: bool, less: float = 0
+) -> Floats:
     """(A, 4) float32: the anchors of the grid's first place, each side ``less`` pixels shorter."""
     high = np.sqrt(ratios)
     wide = 1 / high

@@ -33,7 +33,7 @@ def test_case(case: dict[str, Any], library: str, book_arrays: dict[str, np.ndar
     if fn not in ADAPTERS:
         pytest.skip(f"no adapter for {fn}")
     read, xp = Reader(book_arrays, (), absent=True), opened(library)
-    args = read(case["args"])
+    args, case = read(case["args"]), {**case, "draws": read(case.get("draws", []))}
     with width(xp, args):
         if "raises" in case:
             with pytest.raises(FkitError):

@@ -1,6 +1,8 @@
 """How fkit is called for cases of the book ``boxes``: anchors, points, coders, assigners, samplers, costs."""
 
+import dataclasses
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -9,11 +11,12 @@ from frozendict import frozendict
 import fkit
 from fkit.detection.assigner import Truth
 from fkit.detection.prior import inside
+from fkit.detection.sampler import RandomSampler
 from tests.golden.replay.arithmetic import plain
 
 
 def built(cfg: Any, **more: Any) -> Any:
-    return fkit.build({**cfg, **more}, kind="task_utils", scope="mmdet")
+    return fkit.registry().build("task_utils", {**cfg, **more}, scope="mmdet")
 
 
 def call_anchors(xp: Any, args: Any, case: Any) -> Any:
@@ -23,12 +26,15 @@ def call_anchors(xp: Any, args: Any, case: Any) -> Any:
         "num_base_priors": list(generator.counts),
         "num_levels": generator.num_levels,
         "base_anchors": list(generator.bases),
-        "priors": generator.priors(xp, sizes, args.get("dtype", "float32")),
     }
+    with xp.width([np.zeros(1, args.get("dtype", "float32"))]):
+        out["priors"] = generator.priors(xp, sizes, args.get("dtype", "float32"))
     if pad is not None:
         out["valid_flags"] = generator.valid(xp, sizes, pad)
     if "sparse_idx" in args:
-        out["sparse"] = [generator.sparse(xp, index, sizes[level], level) for level, index in enumerate(args["sparse_idx"])]
+        out["sparse"] = [
+            generator.sparse(xp, index, sizes[level], level) for level, index in enumerate(args["sparse_idx"])
+        ]
     return out
 
 
@@ -42,7 +48,8 @@ def call_inside(xp: Any, args: Any, case: Any) -> Any:
 
 def call_encode(xp: Any, args: Any, case: Any) -> Any:
     more = {key: args[key] for key in ("max_dis", "eps", "stride") if key in args}
-    return built(args["cfg"]).encode(xp, args["bboxes"], args["gt_bboxes"], **more)
+    with np.errstate(divide="ignore", invalid="ignore"):  # boxes of no size
+        return built(args["cfg"]).encode(xp, args["bboxes"], args["gt_bboxes"], **more)
 
 
 def call_decode(xp: Any, args: Any, case: Any) -> Any:
@@ -57,7 +64,9 @@ def truth_of(xp: Any, args: Any) -> Truth:
 
 def padded(xp: Any, truth: Truth, count: int = 3) -> Truth:
     """Objects, and some that pad, with boxes that would be matched if they were looked at."""
-    boxes = xp.lib.concat([truth.bboxes, xp.full((count, 4), 0, truth.bboxes) + xp.asarray(np.array([0, 0, 50, 50.0]), truth.bboxes)])
+    boxes = xp.lib.concat(
+        [truth.bboxes, xp.full((count, 4), 0, truth.bboxes) + xp.asarray(np.array([0, 0, 50, 50.0]), truth.bboxes)]
+    )
     labels = xp.lib.concat([truth.labels, xp.full((count,), 7, truth.labels)])
     return Truth(boxes, labels, xp.lib.concat([truth.valid, xp.full((count,), False, "bool")]))
 
@@ -80,7 +89,55 @@ def assigned(xp: Any, cfg: Any, args: Any) -> Any:
 
 def call_assign(xp: Any, args: Any, case: Any) -> Any:
     found = assigned(xp, args["cfg"], args)
-    return {"num_gts": args["gt_bboxes"].shape[0], "gt_inds": found.gt, "max_overlaps": found.overlap, "labels": found.labels}
+    return {
+        "num_gts": args["gt_bboxes"].shape[0],
+        "gt_inds": found.gt,
+        "max_overlaps": found.overlap,
+        "labels": found.labels,
+    }
+
+
+def call_sample(xp: Any, args: Any, case: Any) -> Any:
+    """The random sampler with the recorded permutations in place of what a key decides."""
+    recorded = [plain(draw["value"]) for draw in case["draws"]]
+    truth, found = truth_of(xp, args), assigned(xp, args["assigner"], args)
+    sampler = built(args["sampler"])
+    if isinstance(sampler, RandomSampler):
+        sampler = Replayed(*dataclasses.astuple(sampler), draws=tuple(recorded))
+    priors, gt, labels = args["priors"], found.gt, found.labels
+    own = 0
+    if sampler.add_gt_as_proposals:
+        own = truth.bboxes.shape[0]
+        priors = xp.lib.concat([truth.bboxes, priors])
+        gt, labels = xp.lib.concat([xp.cast(xp.arange(own) + 1, gt), gt]), xp.lib.concat([truth.labels, labels])
+    positive, negative = (plain(one).nonzero()[0] for one in sampler.choose(xp, (1, 2), gt, image=0))
+    rows, boxes = plain(gt)[positive] - 1, plain(truth.bboxes)
+    return {
+        "pos_inds": positive,
+        "neg_inds": negative,
+        "pos_priors": plain(priors)[positive],
+        "neg_priors": plain(priors)[negative],
+        "pos_is_gt": (positive < own).astype(np.uint8),
+        "pos_assigned_gt_inds": rows,
+        "pos_gt_bboxes": boxes[rows] if len(boxes) else boxes,
+        "pos_gt_labels": plain(labels)[positive],
+        "num_gts": len(boxes),
+    }
+
+
+@dataclass(frozen=True)
+class Replayed(RandomSampler):
+    """Priorities from permutations: the candidate that stands j-th in the recorded one of as many has priority j."""
+
+    draws: tuple[Any, ...] = ()
+
+    def draw(self, xp: Any, key: Any, image: Any, candidates: Any, kind: str) -> Any:
+        places = plain(candidates).nonzero()[0]
+        priority = np.zeros(len(candidates), np.float32)
+        drawn = [draw for draw in self.draws if len(draw) == len(places)]
+        if drawn:
+            priority[places[drawn[0 if kind == "pos" else -1]]] = np.arange(len(places))
+        return xp.asarray(priority, "float32")
 
 
 ADAPTERS: Mapping[str, Callable[[Any, Any, Any], Any]] = frozendict(
@@ -90,4 +147,5 @@ ADAPTERS: Mapping[str, Callable[[Any, Any, Any], Any]] = frozendict(
     encode=call_encode,
     decode=call_decode,
     assign=call_assign,
+    assign_and_sample=call_sample,
 )
