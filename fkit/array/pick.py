@@ -10,6 +10,7 @@ from typing import Any, Protocol, cast
 
 import numpy as np
 
+from fkit.array.bag import region_mean
 from fkit.tree.error import FkitTypeError
 
 __all__ = ["NumpyPick", "PickOps", "mapped"]
@@ -66,6 +67,20 @@ class PickOps(Protocol):
 
     def segment_max(self, values: Any, index: Any, count: int, initial: float) -> Any:
         """(count, ...): the greatest of the rows by their ``index``, and at least ``initial``."""
+        ...
+
+    def spread(self, counts: Any, total: int) -> Any:
+        """0 ``counts[0]`` times, then 1 ``counts[1]`` times, ...: (total,) whole numbers, where total is the counts' sum."""
+        ...
+
+    def bags(self, rows: Any, index: Any, weight: Any, offsets: Any = None) -> Any:
+        """(B, C) sums of rows (P, C) times weights: those of ``index`` (B, K); or, of index (E,), in bag b those from
+        ``offsets[b]`` up to ``offsets[b + 1]``, offsets (B + 1,). Gradients flow into the rows alone."""
+        ...
+
+    def region_mean(self, rows: Any, regions: Any, size: tuple[int, int], ratio: int) -> Any:
+        """(R, h, w, C): the mean of the samples of each bin of `fkit.array.sample.Regions`, whose ratio of samples is fixed,
+        or 0. Gradients flow into the rows alone."""
         ...
 
     def detached(self, a: Any) -> Any:
@@ -158,6 +173,19 @@ class NumpyPick:
         out = np.full((count, *values.shape[1:]), initial, values.dtype)
         np.maximum.at(out, index, values)
         return out
+
+    def spread(self, counts: Any, total: int) -> Any:
+        return np.repeat(np.arange(len(counts)), counts)
+
+    def bags(self, rows: Any, index: Any, weight: Any, offsets: Any = None) -> Any:
+        weight = weight.astype(rows.dtype)
+        if offsets is None:
+            return np.einsum("bk,bkc->bc", weight, rows[index])
+        owner = np.repeat(np.arange(len(offsets) - 1), np.diff(offsets))
+        return self.segment_sum(rows[index] * weight[:, None], owner, len(offsets) - 1)
+
+    def region_mean(self, rows: Any, regions: Any, size: tuple[int, int], ratio: int) -> Any:
+        return region_mean(self, rows, regions, size, ratio)
 
     def detached(self, a: Any) -> Any:
         return a

@@ -31,6 +31,9 @@ _TASK: Final[tuple[Any, ...]] = tuple(
 
 _LOSS: Final[tuple[Any, ...]] = ()
 
-_REGION: Final[tuple[Any, ...]] = ()
+_REGION: Final[tuple[Any, ...]] = (
+    ("models", "GenericRoIExtractor", "fkit.detection.extractor:GenericRoIExtractor", None, None),
+    ("models", "SingleRoIExtractor", "fkit.detection.extractor:SingleRoIExtractor", None, None),
+)
 
 TASK = (*_OVERLAP, *_TASK, *_LOSS, *_REGION)

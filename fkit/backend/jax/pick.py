@@ -6,6 +6,8 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 
+from fkit.backend.jax.region import region_mean
+
 __all__ = ["JaxPick"]
 
 
@@ -46,6 +48,20 @@ class JaxPick:
 
     def segment_max(self, values: Any, index: Any, count: int, initial: float) -> Any:
         return jnp.full((count, *values.shape[1:]), initial, values.dtype).at[index].max(values)
+
+    def spread(self, counts: Any, total: int) -> Any:
+        return jnp.repeat(jnp.arange(counts.shape[0]), counts, total_repeat_length=total)
+
+    def bags(self, rows: Any, index: Any, weight: Any, offsets: Any = None) -> Any:
+        kind = jax.lax.stop_gradient(weight).astype(rows.dtype)
+        pixels = jnp.take(rows, index, axis=0, mode="clip")
+        if offsets is None:
+            return jnp.einsum("bk,bkc->bc", kind, pixels, precision="highest")
+        owner = jnp.searchsorted(offsets, jnp.arange(index.shape[0]), side="right") - 1
+        return self.segment_sum(pixels * kind[:, None], owner, offsets.shape[0] - 1)
+
+    def region_mean(self, rows: Any, regions: Any, size: tuple[int, int], ratio: int) -> Any:
+        return region_mean(self, rows, regions, tuple(size), ratio)
 
     def detached(self, a: Any) -> Any:
         return jax.lax.stop_gradient(a)

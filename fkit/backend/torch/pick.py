@@ -7,6 +7,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
+from fkit.array.bag import region_mean
 from fkit.array.pick import mapped
 
 __all__ = ["TorchPick"]
@@ -59,6 +60,17 @@ class TorchPick:
         out = values.new_full((count, *values.shape[1:]), initial)
         place = index.long().reshape(-1, *(1 for _ in values.shape[1:])).expand_as(values)
         return out.scatter_reduce(0, place, values, "amax")
+
+    def spread(self, counts: Any, total: int) -> Any:
+        return torch.repeat_interleave(counts, output_size=total)
+
+    def bags(self, rows: Any, index: Any, weight: Any, offsets: Any = None) -> Any:
+        kind = weight.detach().to(rows.dtype)
+        whole = offsets is not None
+        return F.embedding_bag(index, rows, offsets, mode="sum", per_sample_weights=kind, include_last_offset=whole)
+
+    def region_mean(self, rows: Any, regions: Any, size: tuple[int, int], ratio: int) -> Any:
+        return region_mean(self, rows, regions, size, ratio)
 
     def detached(self, a: Any) -> Any:
         return a.detach()
