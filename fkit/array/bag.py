@@ -20,7 +20,9 @@ def region_mean(xp: Any, rows: Any, regions: Regions, size: tuple[int, int], rat
 
 def _even(xp: Any, regions: Regions, size: tuple[int, int], ratio: int) -> tuple[Any, ...]:
     """Of a fixed number of samples: (bags, 4 ratio^2) rows and weights. Nothing waits for a value."""
-    (row, down), (column, along) = (_sampled(xp, axis, bins, ratio) for axis, bins in zip(regions[:2], size, strict=True))
+    (row, down), (column, along) = (
+        _sampled(xp, axis, bins, ratio) for axis, bins in zip(regions[:2], size, strict=True)
+    )
     line = regions.base[:, None, None] + row * xp.cast(regions.x.length, row)[:, None, None]
     index = line[:, :, None, :, None] + column[:, None, :, None, :]
     weight = down[:, :, None, :, None] * along[:, None, :, None, :]

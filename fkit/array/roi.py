@@ -200,7 +200,7 @@ def _regions(
         one = extent / bins
         count = one * 0 + ratio if ratio else xp.lib.ceil(one)
         axes.append(Axis(start, one, xp.lib.where(extent >= 0, count, count * 0), length))
-    return rows, Regions(*axes, base)
+    return rows, Regions(axes[0], axes[1], base)
 
 
 def _laid(
@@ -225,7 +225,7 @@ def _laid(
 def _check(
     maps: Sequence[Any], rois: Any, scales: Sequence[float], size: tuple[int, int], ratio: int, mode: str
 ) -> None:
-    shapes = [tuple(getattr(one, "shape", ())) for one in maps]
+    shapes: list[tuple[int, ...]] = [tuple(getattr(one, "shape", ())) for one in maps]
     if not shapes or any(len(shape) != 4 for shape in shapes) or len({(shape[0], shape[3]) for shape in shapes}) > 1:
         raise FkitTypeError(f"maps are arrays (N, H, W, C) of one N and one C, not of shapes {quoted(shapes, 80)}.")
     if len(scales) != len(shapes):

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from fkit.array.roi import levels, rescaled, roi_align, roi_pool
+from fkit.tree.check import check_fields
 from fkit.tree.error import FkitKeyError, FkitTypeError, FkitValueError, quoted
 
 __all__ = ["GenericRoIExtractor", "RoIExtractor", "SingleRoIExtractor"]
@@ -34,11 +35,10 @@ class RoIExtractor:
     init_cfg: Any = None
 
     def __post_init__(self) -> None:
-        if not isinstance(self.roi_layer, Mapping) or not isinstance(self.featmap_strides, Sequence):
-            raise FkitTypeError(
-                f"a RoI extractor has a roi_layer, dict(type='RoIAlign', ...), not {quoted(self.roi_layer, 60)}, and"
-                f" featmap_strides, a list, not {quoted(self.featmap_strides, 40)}."
-            )
+        check_fields(self)
+        layer: Any = self.roi_layer
+        if not isinstance(layer, Mapping):
+            raise FkitTypeError(f"roi_layer is dict(type='RoIAlign', ...), not {quoted(layer, 60)}.")
         kind = _kind(self.roi_layer)
         if kind not in _LAYERS:
             raise FkitValueError(f"roi_layer.type={kind!r} is unknown.", value=kind, choices=_LAYERS, label="Layers")
@@ -81,14 +81,16 @@ class SingleRoIExtractor(RoIExtractor):
         >>> import numpy as np
         >>> from fkit.array.ops import Numpy
         >>> extract = SingleRoIExtractor(roi_layer=dict(type="RoIAlign", output_size=2), out_channels=1, featmap_strides=[4, 8])
-        >>> maps = [np.zeros((1, 8, 8, 1)), np.ones((1, 4, 4, 1))]
-        >>> extract(Numpy(), maps, np.array([[0.0, 0, 32, 32], [0, 0, 130, 130]]), np.array([0, 0]))[:, 0, 0, 0].tolist()
-        [0.0, 0.25]
+        >>> maps = [np.zeros((1, 8, 8, 1)), np.ones((1, 20, 20, 1))]
+        >>> extract(Numpy(), maps, np.array([[0.0, 0, 32, 32], [0, 0, 130, 130]]), np.array([0, 0]))[:, 0, 0, 0].round().tolist()
+        [0.0, 1.0]
     """
 
     finest_scale: float = 56
 
-    def __call__(self, xp: Any, maps: Sequence[Any], rois: Any, image: Any, roi_scale_factor: float | None = None) -> Any:
+    def __call__(
+        self, xp: Any, maps: Sequence[Any], rois: Any, image: Any, roi_scale_factor: float | None = None
+    ) -> Any:
         """What is pooled.
 
         Args:
@@ -156,7 +158,7 @@ class GenericRoIExtractor(RoIExtractor):
         first = xp.cast(image * 0, "int64")
         parts = [self._pooled(xp, maps, boxes, image, first + level) for level in range(len(maps))]
         parts = parts if pre is None else [pre(part) for part in parts]
-        out = sum(parts[1:], parts[0]) if self.aggregation == "sum" else xp.lib.concat(parts, -1)
+        out: Any = sum(parts[1:], parts[0]) if self.aggregation == "sum" else xp.lib.concat(parts, -1)
         if out.shape[-1] != self.out_channels:
             raise FkitValueError(f"{out.shape[-1]} channels were pooled, and out_channels is {self.out_channels}.")
         return out if post is None else post(out)
