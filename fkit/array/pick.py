@@ -87,6 +87,10 @@ class PickOps(Protocol):
         """The numbers, with no gradient."""
         ...
 
+    def known(self, condition: Any) -> bool | None:
+        """A 0-d condition as a bool where the host has it at once; None under a trace, and where a device would be waited for."""
+        ...
+
     def log_softmax(self, a: Any, axis: int) -> Any:
         """The logarithm of the softmax."""
         ...
@@ -189,6 +193,9 @@ class NumpyPick:
 
     def detached(self, a: Any) -> Any:
         return a
+
+    def known(self, condition: Any) -> bool | None:
+        return bool(condition)
 
     def log_softmax(self, a: Any, axis: int) -> Any:
         moved = a - a.max(axis, keepdims=True)

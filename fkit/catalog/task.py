@@ -29,7 +29,20 @@ _TASK: Final[tuple[Any, ...]] = tuple(
     for name in names
 )
 
-_LOSS: Final[tuple[Any, ...]] = ()
+_LOSS: Final[tuple[Any, ...]] = (
+    ("models", "Accuracy", "fkit.detection.loss.accuracy:Accuracy", None, "mmdet"),
+    ("models", "BalancedL1Loss", "fkit.detection.loss.distance:BalancedL1Loss", None, None),
+    ("models", "BoundedIoULoss", "fkit.detection.loss.region:BoundedIoULoss", None, None),
+    ("models", "CIoULoss", "fkit.detection.loss.region:CIoULoss", None, None),
+    ("models", "CrossEntropyLoss", "fkit.detection.loss.entropy:CrossEntropyLoss", None, "mmdet"),
+    ("models", "DIoULoss", "fkit.detection.loss.region:DIoULoss", None, None),
+    ("models", "FocalLoss", "fkit.detection.loss.entropy:FocalLoss", None, None),
+    ("models", "GIoULoss", "fkit.detection.loss.region:GIoULoss", None, None),
+    ("models", "IoULoss", "fkit.detection.loss.region:IoULoss", None, None),
+    ("models", "L1Loss", "fkit.detection.loss.distance:L1Loss", None, None),
+    ("models", "MSELoss", "fkit.detection.loss.distance:MSELoss", None, None),
+    ("models", "SmoothL1Loss", "fkit.detection.loss.distance:SmoothL1Loss", None, None),
+)
 
 _REGION: Final[tuple[Any, ...]] = (
     ("models", "GenericRoIExtractor", "fkit.detection.extractor:GenericRoIExtractor", None, None),

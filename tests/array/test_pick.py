@@ -99,3 +99,25 @@ def test_softplus_and_log_softmax_do_not_overflow(xp, value):
     assert plain(xp, xp.softplus(a)) == pytest.approx(np.logaddexp([value, 0.0], 0.0), rel=1e-6)
     want = np.array([value, 0.0]) - np.logaddexp(value, 0.0)
     assert plain(xp, xp.log_softmax(a, 0)) == pytest.approx(want, rel=1e-6, abs=1e-6)
+
+
+def test_what_is_known_of_a_condition(xp):
+    assert xp.known((of(xp, [1, 2]) > 0).all()) is True
+    assert xp.known((of(xp, [1, 2]) > 1).all()) is False
+
+
+def test_nothing_is_known_under_a_trace():
+    import jax
+    import jax.numpy as jnp
+
+    from fkit.backend.jax.ops import JaxOps
+
+    told = []
+    jax.jit(lambda a: (told.append(JaxOps().known((a > 0).all())), a)[1])(jnp.ones(2))
+    assert told == [None]
+
+
+@pytest.mark.parametrize("a", [-800.0, -30.0, 0.0, 19.0, 39.0, 41.0, 800.0])
+def test_softplus_is_exact(xp, a):
+    with xp.width([np.zeros(1)]):
+        assert float(xp.softplus(of(xp, a, "float64"))) == pytest.approx(np.logaddexp(a, 0), rel=1e-14)

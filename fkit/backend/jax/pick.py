@@ -5,6 +5,7 @@ from typing import Any
 
 import jax
 import jax.numpy as jnp
+from jax.core import Tracer
 
 from fkit.backend.jax.region import region_mean
 
@@ -65,6 +66,9 @@ class JaxPick:
 
     def detached(self, a: Any) -> Any:
         return jax.lax.stop_gradient(a)
+
+    def known(self, condition: Any) -> bool | None:
+        return None if isinstance(condition, Tracer) else bool(condition)
 
     def log_softmax(self, a: Any, axis: int) -> Any:
         return jax.nn.log_softmax(a, axis)

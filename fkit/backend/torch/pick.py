@@ -12,6 +12,8 @@ from fkit.array.pick import mapped
 
 __all__ = ["TorchPick"]
 
+_LINEAR = 40.0  # from here on, softplus(a) is a to the last bit of a float64
+
 
 class TorchPick:
     """Rows of tensors; see `fkit.array.pick.PickOps`. New tensors are made on ``device``."""
@@ -75,11 +77,16 @@ class TorchPick:
     def detached(self, a: Any) -> Any:
         return a.detach()
 
+    def known(self, condition: Any) -> bool | None:
+        if condition.device.type != "cpu" or torch.compiler.is_compiling():
+            return None
+        return bool(condition)
+
     def log_softmax(self, a: Any, axis: int) -> Any:
         return F.log_softmax(a, axis)
 
     def softplus(self, a: Any) -> Any:
-        return torch.logaddexp(a, a.new_zeros(()))
+        return F.softplus(a, threshold=_LINEAR)
 
     def packed(self, mask: Any, size: int) -> tuple[Any, Any]:
         place = mask.cumsum(0) - 1  # by arithmetic alone: the host waits for nothing

@@ -1,0 +1,1 @@
+"""Losses under MMDetection's names and arguments, over any library of arrays."""
