@@ -16,15 +16,17 @@ from fkit.training.pretrained import Read, pretrained, taken
 from fkit.training.rule import Rule, fans, rules
 from fkit.tree.error import FkitValueError
 
-__all__ = ["initial"]
+__all__ = ["initial", "is_known"]
 
 Array = NDArray[Any]
 
 # weight and bias from U(+-1/sqrt(fan_in)), the bias with its weight's fan
-_DENSE = ("Linear", "Conv1d", "Conv2d", "Conv3d", "ConvTranspose1d", "ConvTranspose2d", "ConvTranspose3d")
+_DENSE = ("Linear", "Conv1d", "Conv2d", "Conv3d", "ConvTranspose1d", "ConvTranspose2d", "ConvTranspose3d",
+          "ConvWS2d", "ConvAWS2d", "Conv2dAdaptivePadding")  # fmt: skip
 _BATCH = ("BatchNorm1d", "BatchNorm2d", "BatchNorm3d", "SyncBatchNorm")
 _NORM = (*_BATCH, "GroupNorm", "LayerNorm", "InstanceNorm1d", "InstanceNorm2d", "InstanceNorm3d")
 _STATISTIC = (("running_mean", 0.0), ("running_var", 1.0), ("num_batches_tracked", 0.0))
+_STANDARD = (("weight_gamma", 1.0), ("weight_beta", 0.0))  # buffers of ConvAWS2d
 
 
 class _Place(NamedTuple):
@@ -89,6 +91,16 @@ def initial(
     return arrays
 
 
+def is_known(layer: str) -> bool:
+    """Whether layers of a class begin by its documented scheme, not by values that the module itself gives.
+
+    Example:
+        >>> is_known("Conv2d"), is_known("PReLU")
+        (True, False)
+    """
+    return layer in _DENSE or layer in _NORM or layer == "Embedding"
+
+
 def _split(name: str) -> tuple[str, str]:
     path, _, leaf = name.rpartition(".")
     return path, leaf
@@ -116,8 +128,8 @@ def _documented(place: _Place, shapes: Mapping[str, tuple[int, ...]], rng: np.ra
         return rng.uniform(-bound, bound, entry.shape)
     if entry.layer in _NORM and leaf in ("weight", "bias"):
         return np.full(entry.shape, 1.0 if leaf == "weight" else 0.0)
-    if entry.layer in _NORM:
-        return next((np.full(entry.shape, value) for name, value in _STATISTIC if name == leaf), None)
+    if entry.layer in _NORM or entry.layer in _DENSE:
+        return next((np.full(entry.shape, value) for name, value in (*_STATISTIC, *_STANDARD) if name == leaf), None)
     if entry.layer == "Embedding" and leaf == "weight":
         return rng.standard_normal(entry.shape)
     return None

@@ -6,7 +6,7 @@ from typing import Any, NamedTuple
 from fkit.data.label import LabelRange
 from fkit.tree.frozen import EMPTY
 
-__all__ = ["Entry", "Inventory", "is_deformable", "kind_of"]
+__all__ = ["Entry", "Inventory", "is_deformable", "kind_of", "rules_of"]
 
 _DEFORMABLE = ("DeformConv2d", "ModulatedDeformConv2d")
 
@@ -39,7 +39,7 @@ class Inventory(NamedTuple):
 
     Attributes:
         entries: one an array; a tied weight once, under its first name.
-        rules: (module path, its ``init_cfg``), parents before children; "" is the model itself.
+        rules: (module path, its ``init_cfg``), see `rules_of`; "" is the model itself.
         aliases: (other name, first name) of tied weights.
         labels: what the model says of its targets' class numbers (`fkit.data.label.label_ranges`).
         repeats: paths of layers that their parent has under an earlier name too: a list with one layer twice.
@@ -72,6 +72,36 @@ def kind_of(path: str, *, norm: bool, conv: bool, depthwise: bool, deformed: boo
     if deformed:
         return "offset" if conv and "conv_offset" in path else "dcn"
     return "dwconv" if conv and depthwise else ""
+
+
+def rules_of(modules: Mapping[str, Any]) -> tuple[tuple[str, Any], ...]:
+    """The init rules of a model's modules in the order they are applied.
+
+    First come those of their making, a module's ``start_cfg``, children before parents, as layers that draw their weights
+    when they are made (mmcv's ConvModule). Then each module's ``init_cfg``, or what its ``init_rules`` makes of it (a default
+    that depends on other arguments), parents before children. A module that has a ``start_cfg`` and stands directly in one
+    that has an ``init_cfg`` starts anew after its parent (mmengine calls its ``init_weights``); one in a list does not.
+
+    Args:
+        modules: by torch's path, parents before children.
+
+    Example:
+        >>> class Conv(NamedTuple):
+        ...     start_cfg: Any = "kaiming"
+        >>> class Neck(NamedTuple):
+        ...     init_cfg: Any = "xavier"
+        >>> rules_of({"": Neck(), "first": Conv(), "convs.0": Conv()})
+        (('convs.0', 'kaiming'), ('first', 'kaiming'), ('', 'xavier'), ('first', 'kaiming'))
+    """
+    starts = {path: part.start_cfg for path, part in modules.items() if getattr(part, "start_cfg", None) is not None}
+    rules = list(reversed(starts.items()))
+    for path, part in modules.items():
+        rule = getattr(part, "init_rules", getattr(part, "init_cfg", None))
+        if rule is not None:
+            rules.append((path, rule))
+        elif path in starts and hasattr(modules.get(path.rpartition(".")[0]), "init_cfg"):
+            rules.append((path, starts[path]))
+    return tuple(rules)
 
 
 def is_deformable(layer: type) -> bool:

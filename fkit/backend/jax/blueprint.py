@@ -15,7 +15,8 @@ from fkit.array.random import key, tag
 from fkit.backend.jax.naming import kind_of, leaf_of, to_torch, torch_path
 from fkit.catalog.report import broken
 from fkit.data.label import label_ranges
-from fkit.training.inventory import Entry, Inventory, is_deformable
+from fkit.training.initialise import is_known
+from fkit.training.inventory import Entry, Inventory, is_deformable, rules_of
 from fkit.training.inventory import kind_of as group_kind
 from fkit.tree.contract import expect_fit, title
 from fkit.tree.error import FkitError, FkitTypeError, FkitValueError
@@ -88,11 +89,11 @@ def blueprint(module: nn.Module, example: Callable[[], Any] | None, dtype: str) 
         expect_fit(
             module.__call__, "__call__", "inputs, samples, mode=, train=", f"{title(module)} is no model: its", _CALL
         )
-    modules: dict[tuple[str, ...], nn.Module] = {}
+    called: dict[tuple[str, ...], nn.Module] = {}
 
     def note(call: Callable[..., Any], args: Any, kwargs: Any, context: nn.module.InterceptorContext) -> Any:
         if context.module.scope is not None:
-            modules.setdefault(tuple(context.module.path), context.module)
+            called.setdefault(tuple(context.module.path), context.module)
         return call(*args, **kwargs)
 
     init = _init(module, example)
@@ -103,6 +104,7 @@ def blueprint(module: nn.Module, example: Callable[[], Any] | None, dtype: str) 
             raise
         except Exception as cause:
             raise broken(f"{title(module)}, traced with mode='tensor',", cause, "model") from cause
+    modules = _ordered(called)
     params, buffers, entries = [], [], []
     for path, layer in _owners(shapes, modules):
         parent = modules.get(path[:-1])
@@ -114,8 +116,7 @@ def blueprint(module: nn.Module, example: Callable[[], Any] | None, dtype: str) 
     if len(set(names)) != len(names):
         double = next(name for name in names if names.count(name) > 1)
         raise FkitValueError(f"two arrays of {type(module).__name__} come to the name {double!r}; rename a module.")
-    pairs = ((path, _rules(entries)) for path, entries in modules.items())
-    rules = tuple((torch_path(path), rule) for path, rule in pairs if rule is not None)
+    rules = rules_of({torch_path(path): part for path, part in modules.items()})
     masks = traverse_util.flatten_dict(dict(shapes.get(_RANDOM, {})))
     tags = tuple((path, tag(torch_path(path[:-1]))) for path in masks)
     return Blueprint(Inventory(tuple(entries), rules, labels=label_ranges(module)), tuple(params), tuple(buffers), tags)
@@ -136,7 +137,7 @@ def own_values(
 ) -> Callable[[int], dict[str, NDArray[Any]]]:
     """The module's own initial values of what the kit does not know, by seed; in torch's layout, float32."""
     layers = {entry.name: entry.layer for entry in plan.inventory.entries}
-    sites = [site for site in (*plan.params, *plan.buffers) if not layers[site.name]]
+    sites = [site for site in (*plan.params, *plan.buffers) if not is_known(layers[site.name])]
     prefixes = {site.name: "buffers/" for site in plan.buffers}
 
     @jax.jit
@@ -188,6 +189,22 @@ def _rngs(words: tuple[int, int]) -> dict[str, Any]:
     return {"params": of, "dropout": jax.random.fold_in(of, 1)}
 
 
+def _ordered(modules: Mapping[tuple[str, ...], nn.Module]) -> dict[tuple[str, ...], nn.Module]:
+    """Modules by path, parents before children, these in the order of their first call, or, where a module's
+    ``torch_order`` names children (without their places in lists), in that order."""
+    turns = {path: turn for turn, path in enumerate(modules)}
+
+    def rank(path: tuple[str, ...]) -> tuple[tuple[int, int], ...]:
+        ranks: list[tuple[int, int]] = []
+        for depth in range(1, len(path) + 1):
+            order = getattr(modules.get(path[: depth - 1]), "torch_order", ())
+            name = torch_path(path[depth - 1 : depth]).partition(".")[0]
+            ranks.append((order.index(name) if name in order else -1, turns.get(path[:depth], -1)))
+        return tuple(ranks)
+
+    return {path: modules[path] for path in sorted(modules, key=rank)}
+
+
 def _owners(shapes: Mapping[str, Any], modules: Mapping[tuple[str, ...], nn.Module]) -> list[tuple[Any, Any]]:
     """Module paths that own arrays, in the order of their first call; then those never called by a method."""
     owned = {
@@ -212,7 +229,7 @@ def _arrays(
         depthwise=size is not None and size[-2] == 1,
         deformed=deformed,
     )
-    known = getattr(layer, "torch_class", "") if kind else ""
+    known = getattr(layer, "torch_class", "")
     entries: list[tuple[Site, Entry]] = []
     for collection in sorted(set(shapes) - set(_TRANSIENT), key=lambda name: name != "params"):
         for name, shape in _child(shapes[collection], path).items():
@@ -240,13 +257,8 @@ def _arrays(
     return sorted(entries, key=lambda pair: _rank(pair[1]))
 
 
-def _rules(module: nn.Module) -> Any:
-    """A module's ``init_cfg``, or what its ``init_rules`` makes of it (a default that depends on other arguments)."""
-    return getattr(module, "init_rules", getattr(module, "init_cfg", None))
-
-
 def _rank(entry: Entry) -> tuple[int, int]:
-    order = ("weight", "bias", "running_mean", "running_var", "num_batches_tracked")
+    order = ("weight", "bias", "running_mean", "running_var", "num_batches_tracked", "weight_gamma", "weight_beta")
     last = entry.name.rpartition(".")[2]
     return int(entry.buffer), order.index(last) if last in order else len(order)
 

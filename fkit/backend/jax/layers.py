@@ -13,6 +13,8 @@ import jax.numpy as jnp
 from flax import linen as nn
 from frozendict import frozendict
 
+from fkit.backend.jax import conv as convolution
+from fkit.backend.jax.conv import KERNEL, Conv2d, in_weight_dtype
 from fkit.tree.error import FkitTypeError, FkitValueError
 
 __all__ = [
@@ -21,6 +23,9 @@ __all__ = [
     "BatchNorm3d",
     "Conv2d",
     "GroupNorm",
+    "InstanceNorm1d",
+    "InstanceNorm2d",
+    "InstanceNorm3d",
     "LayerNorm",
     "Linear",
     "SyncBatchNorm",
@@ -32,36 +37,11 @@ __all__ = [
 
 Array = jax.Array
 
-# torch's kaiming_uniform_(a=sqrt(5)): U(-b, b), b = 1 / sqrt(fan_in)
-_KERNEL = nn.initializers.variance_scaling(1 / 3, "fan_in", "uniform")
-
-
-def in_weight_dtype(*arrays: Any, dtype: Any = None, inexact: bool = True) -> list[Any]:
-    """Inputs, kernel and bias in the kernel's type, which is the run's compute type (flax's ``promote_dtype``)."""
-    del inexact
-    dtype = arrays[1].dtype if dtype is None else dtype
-    return [None if array is None else jnp.asarray(array, dtype) for array in arrays]
-
-
-class Conv2d(nn.Conv):
-    """`nn.Conv` with torch's defaults: no padding unless it is given, and then on both sides.
-
-    Example:
-        >>> Conv2d(8, (3, 3), padding=1, strides=2).init_with_output(jax.random.key(0), jnp.ones((1, 6, 6, 4)))[0].shape
-        (1, 3, 3, 8)
-    """
-
-    padding: Any = 0
-    kernel_init: Any = _KERNEL
-    promote_dtype: Any = in_weight_dtype
-    trainable: bool = True
-    torch_class: ClassVar[str] = "Conv2d"
-
 
 class Linear(nn.Dense):
     """`nn.Dense` as a torch ``Linear``."""
 
-    kernel_init: Any = _KERNEL
+    kernel_init: Any = KERNEL
     promote_dtype: Any = in_weight_dtype
     trainable: bool = True
     torch_class: ClassVar[str] = "Linear"
@@ -177,6 +157,39 @@ class LayerNorm(nn.Module):
         return y.astype(dtype)
 
 
+class InstanceNorm2d(nn.Module):
+    """Normalisation of each channel of each sample (Ulyanov et al. 2016); the last axis holds channels, no statistics are
+    kept."""
+
+    eps: float = 1e-5
+    affine: bool = False
+    trainable: bool = True
+    torch_class: ClassVar[str] = "InstanceNorm2d"
+
+    @nn.compact
+    def __call__(self, x: Array, train: bool = False) -> Array:
+        del train
+        dtype, x = x.dtype, x.astype(jnp.promote_types(x.dtype, jnp.float32))
+        mean, var = _moments(x, tuple(range(1, x.ndim - 1)), 1)
+        y = (x - mean) * jax.lax.rsqrt(var + self.eps)
+        if self.affine:
+            scale, bias = _affine(self, x.shape[-1])
+            y = y * scale + bias
+        return y.astype(dtype)
+
+
+class InstanceNorm1d(InstanceNorm2d):
+    """`InstanceNorm2d` on (N, L, C), named as torch names it."""
+
+    torch_class: ClassVar[str] = "InstanceNorm1d"
+
+
+class InstanceNorm3d(InstanceNorm2d):
+    """`InstanceNorm2d` on (N, D, H, W, C), named as torch names it."""
+
+    torch_class: ClassVar[str] = "InstanceNorm3d"
+
+
 def _moments(x: Array, axes: tuple[int, ...], over: int) -> tuple[Array, Array]:
     """Mean and variance over ``axes``, which stay with length 1, in one pass over ``x``.
 
@@ -215,17 +228,35 @@ _NORMS: Mapping[str, tuple[str, Any]] = frozendict(
     BN2d=("bn", BatchNorm),
     BN3d=("bn", BatchNorm3d),
     SyncBN=("bn", SyncBatchNorm),
+    MMSyncBN=("bn", SyncBatchNorm),
     GN=("gn", GroupNorm),
     LN=("ln", LayerNorm),
+    LN2d=("ln", LayerNorm),
+    IN=("in", InstanceNorm2d),
+    IN1d=("in", InstanceNorm1d),
+    IN2d=("in", InstanceNorm2d),
+    IN3d=("in", InstanceNorm3d),
 )
-_CONVS = ("Conv2d", "Conv")
+_CONVS: Mapping[str, Any] = frozendict(
+    Conv1d=convolution.Conv1d,
+    Conv2d=Conv2d,
+    Conv3d=convolution.Conv3d,
+    Conv=Conv2d,
+    ConvWS=convolution.ConvWS2d,
+    ConvAWS=convolution.ConvAWS2d,
+    Conv2dAdaptivePadding=convolution.Conv2dAdaptivePadding,
+    ConvTranspose2d=convolution.ConvTranspose2d,
+    deconv=convolution.ConvTranspose2d,
+    ConvTranspose3d=convolution.ConvTranspose3d,
+    deconv3d=convolution.ConvTranspose3d,
+)
 
 
 def norm_layer(cfg: Mapping[str, Any] | None) -> tuple[str, Callable[..., nn.Module]]:
     """A norm layer's short name and its maker, as mmcv's ``build_norm_layer``.
 
     Args:
-        cfg: ``type`` ("BN", "SyncBN", "GN", "LN", ...), ``requires_grad``, and the layer's own arguments (``eps``,
+        cfg: ``type`` ("BN", "SyncBN", "GN", "LN", "IN", ...), ``requires_grad``, and the layer's own arguments (``eps``,
             ``momentum``, ``num_groups``). Under a jit over many devices BN is SyncBN.
 
     Raises:
@@ -237,7 +268,7 @@ def norm_layer(cfg: Mapping[str, Any] | None) -> tuple[str, Callable[..., nn.Mod
         ('gn', 2)
     """
     options = dict(cfg or {"type": "BN"})
-    kind = str(options.pop("type", "BN"))
+    kind = str(options.pop("type", "BN")).rpartition(".")[2]
     trainable = bool(options.pop("requires_grad", True))
     if kind not in _NORMS:
         raise FkitValueError(f"norm_cfg.type={kind!r} is unknown.", value=kind, choices=_NORMS, label="Norms")
@@ -256,13 +287,13 @@ def norm_layer(cfg: Mapping[str, Any] | None) -> tuple[str, Callable[..., nn.Mod
 
 
 def conv_layer(cfg: Mapping[str, Any] | None) -> Callable[..., nn.Module]:
-    """The maker of a convolution by mmcv's ``conv_cfg``: None or ``dict(type="Conv2d")``.
+    """The maker of a convolution by mmcv's ``conv_cfg``: None is ``dict(type="Conv2d")``.
 
     Raises:
         FkitValueError: another type.
     """
     options = dict(cfg or {"type": "Conv2d"})
-    kind = str(options.pop("type", "Conv2d"))
+    kind = str(options.pop("type", "Conv2d")).rpartition(".")[2]
     if kind not in _CONVS:
         raise FkitValueError(f"conv_cfg.type={kind!r} is not supported.", value=kind, choices=_CONVS, label="Layers")
-    return partial(Conv2d, **options)
+    return partial(_CONVS[kind], **options)

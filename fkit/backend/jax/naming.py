@@ -36,7 +36,7 @@ class Leaf(NamedTuple):
 _PLACE = re.compile(r"(?<=.)(_\d+)+$")
 _NORMS = (
     *(nn.BatchNorm, nn.LayerNorm, nn.GroupNorm, nn.InstanceNorm, nn.RMSNorm),
-    *(layers.BatchNorm, layers.GroupNorm, layers.LayerNorm),
+    *(layers.BatchNorm, layers.GroupNorm, layers.LayerNorm, layers.InstanceNorm2d),
 )
 _STATISTICS: Mapping[str, str] = frozendict(mean="running_mean", var="running_var")
 

@@ -16,7 +16,7 @@ from fkit.array.random import fold, host_fold, tag
 from fkit.backend.torch.drop import RandomLayer
 from fkit.backend.torch.interop import to_numpy
 from fkit.data.label import label_ranges
-from fkit.training.inventory import Entry, Inventory, is_deformable, kind_of
+from fkit.training.inventory import Entry, Inventory, is_deformable, kind_of, rules_of
 from fkit.tree.contract import expect_fit, title
 from fkit.tree.error import FkitTypeError
 
@@ -80,16 +80,15 @@ def inventory_of(module: nn.Module, floats: str) -> Inventory:
                 continue
             first[tensor] = name
             dtype = floats if tensor.is_floating_point() else str(tensor.dtype).removeprefix("torch.")
-            layer = type(holder).__name__ if type(holder).__module__.startswith("torch.nn") else ""
+            known = type(holder).__name__ if type(holder).__module__.startswith("torch.nn") else ""
+            layer: str = getattr(holder, "torch_class", known)
             entries.append(
                 Entry(
                     name, tuple(tensor.shape), dtype, layer, buffer, not buffer and tensor.requires_grad,
                     "" if buffer else _kind(holder, path, deformed),
                 )
             )  # fmt: skip
-    rules = tuple(
-        (path, part.init_cfg) for path, part in module.named_modules() if getattr(part, "init_cfg", None) is not None
-    )
+    rules = rules_of(dict(module.named_modules()))
     return Inventory(tuple(entries), rules, tuple(aliases), label_ranges(module), tuple(_repeats(module)))
 
 
