@@ -87,7 +87,7 @@ def norm_layer(cfg: Mapping[str, Any] | None, channels: int) -> tuple[str, nn.Mo
     short, layer_class = _NORMS[kind]
     options.setdefault("eps", 1e-5)
     try:
-        layer = layer_class(num_channels=channels, **options) if kind == "GN" else layer_class(channels, **options)
+        layer = layer_class(num_channels=channels, **options) if kind == "GN" else layer_class(channels, **options)  # pyright: ignore[reportCallIssue]
     except TypeError as cause:
         raise FkitTypeError(f"norm_cfg: {cause}.") from cause
     for parameter in layer.parameters():
