@@ -36,12 +36,26 @@ _LOSS: Final[tuple[Any, ...]] = (
     ("models", "CIoULoss", "fkit.detection.loss.region:CIoULoss", None, None),
     ("models", "CrossEntropyLoss", "fkit.detection.loss.entropy:CrossEntropyLoss", None, "mmdet"),
     ("models", "DIoULoss", "fkit.detection.loss.region:DIoULoss", None, None),
+    ("models", "DiceLoss", "fkit.detection.loss.mask:DiceLoss", None, None),
+    ("models", "DistributionFocalLoss", "fkit.detection.loss.quality:DistributionFocalLoss", None, None),
+    ("models", "EIoULoss", "fkit.detection.loss.region:EIoULoss", None, None),
     ("models", "FocalLoss", "fkit.detection.loss.entropy:FocalLoss", None, None),
     ("models", "GIoULoss", "fkit.detection.loss.region:GIoULoss", None, None),
+    ("models", "GaussianFocalLoss", "fkit.detection.loss.quality:GaussianFocalLoss", None, None),
     ("models", "IoULoss", "fkit.detection.loss.region:IoULoss", None, None),
+    (
+        "models",
+        "KnowledgeDistillationKLDivLoss",
+        "fkit.detection.loss.quality:KnowledgeDistillationKLDivLoss",
+        None,
+        None,
+    ),
     ("models", "L1Loss", "fkit.detection.loss.distance:L1Loss", None, None),
     ("models", "MSELoss", "fkit.detection.loss.distance:MSELoss", None, None),
+    ("models", "QualityFocalLoss", "fkit.detection.loss.quality:QualityFocalLoss", None, None),
+    ("models", "SIoULoss", "fkit.detection.loss.region:SIoULoss", None, None),
     ("models", "SmoothL1Loss", "fkit.detection.loss.distance:SmoothL1Loss", None, None),
+    ("models", "VarifocalLoss", "fkit.detection.loss.quality:VarifocalLoss", None, None),
 )
 
 _REGION: Final[tuple[Any, ...]] = (

@@ -3,12 +3,12 @@
 from dataclasses import dataclass
 from typing import Any
 
-from fkit.array.loss.region import bounded, ciou, diou, giou, iou, kept
+from fkit.array.loss.region import bounded, ciou, diou, eiou, giou, iou, kept, siou
 from fkit.array.ops import Ops
 from fkit.detection.loss.base import Loss
 from fkit.tree.error import FkitTypeError
 
-__all__ = ["BoundedIoULoss", "CIoULoss", "DIoULoss", "GIoULoss", "IoULoss", "RegionLoss"]
+__all__ = ["BoundedIoULoss", "CIoULoss", "DIoULoss", "EIoULoss", "GIoULoss", "IoULoss", "RegionLoss", "SIoULoss"]
 
 
 class RegionLoss(Loss):
@@ -106,3 +106,29 @@ class BoundedIoULoss(RegionLoss):
 
     def elements(self, xp: Ops, pred: Any, target: Any) -> Any:
         return bounded(xp, pred, target, self.beta, self.eps)
+
+
+@dataclass(frozen=True)
+class EIoULoss(RegionLoss):
+    """By a signed overlap, smooth where it is nearly whole. See `fkit.array.loss.region.eiou`, `RegionLoss`."""
+
+    eps: float = 1e-6
+    reduction: str = "mean"
+    loss_weight: float = 1.0
+    smooth_point: float = 0.1
+
+    def elements(self, xp: Ops, pred: Any, target: Any) -> Any:
+        return eiou(xp, pred, target, self.smooth_point, self.eps)
+
+
+@dataclass(frozen=True)
+class SIoULoss(RegionLoss):
+    """By the overlap, the way between the centres, its angle and the sides. See `fkit.array.loss.region.siou`, `RegionLoss`."""
+
+    eps: float = 1e-6
+    reduction: str = "mean"
+    loss_weight: float = 1.0
+    neg_gamma: bool = False
+
+    def elements(self, xp: Ops, pred: Any, target: Any) -> Any:
+        return siou(xp, pred, target, self.eps, self.neg_gamma)
