@@ -11,6 +11,7 @@ from typing import Any, Protocol, cast
 import numpy as np
 
 from fkit.array.bag import region_mean
+from fkit.array.match import partners
 from fkit.tree.error import FkitTypeError
 
 __all__ = ["NumpyPick", "PickOps", "mapped"]
@@ -110,6 +111,10 @@ class PickOps(Protocol):
     def hosted(self, function: Callable[..., tuple[Any, ...]], *arrays: Any) -> tuple[Any, ...] | None:
         """``function`` of numpy arrays of these numbers, its arrays as the library's: where they are at hand without a wait
         (numpy, torch on the CPU); else None, and the caller computes with ``xp``. No gradient passes."""
+        ...
+
+    def partners(self, cost: Any, rows: Any) -> Any:
+        """`fkit.array.match.partners`: on the host where values are at hand."""
         ...
 
     def each(self, function: Callable[..., Any], *trees: Any) -> Any:
@@ -213,6 +218,9 @@ class NumpyPick:
 
     def hosted(self, function: Callable[..., tuple[Any, ...]], *arrays: Any) -> tuple[Any, ...] | None:
         return function(*arrays)
+
+    def partners(self, cost: Any, rows: Any) -> Any:
+        return partners(self, cost.astype(np.float64), rows)
 
     def each(self, function: Callable[..., Any], *trees: Any) -> Any:
         return mapped(np.stack, function, trees)

@@ -121,3 +121,23 @@ def test_nothing_is_known_under_a_trace():
 def test_softplus_is_exact(xp, a):
     with xp.width([np.zeros(1)]):
         assert float(xp.softplus(of(xp, a, "float64"))) == pytest.approx(np.logaddexp(a, 0), rel=1e-14)
+
+
+@pytest.mark.parametrize("ties", [False, True])
+@pytest.mark.parametrize("shape", [(9000,), (3, 9000)])
+def test_the_greatest_of_many_come_in_the_order_of_a_stable_sort(xp, shape, ties):
+    numbers = np.random.default_rng(0).random(shape, dtype=np.float32)
+    numbers = np.where(numbers < 0.99, -np.inf, np.floor(numbers * 20_000)).astype(np.float32) if ties else numbers
+    values, index = xp.topk(xp.asarray(numbers, "float32"), 400)
+    expected = np.argsort(-numbers, -1, kind="stable")[..., :400]
+    assert np.array_equal(plain(xp, index), expected)
+    assert np.array_equal(plain(xp, values), np.take_along_axis(numbers, expected, -1))
+
+
+def test_partners_are_those_of_least_cost(xp):
+    cost = of(xp, [[4, 1, 3, 9], [2, 0, 5, 9], [0, 0, 0, 0]])
+    assert plain(xp, xp.partners(cost, of(xp, [1, 1, 0], "bool"))).tolist() == [1, 0, -1, -1]
+    narrow = of(xp, [[4, 1], [2, 0], [0, 0], [9, 9]])
+    assert plain(xp, xp.partners(narrow, of(xp, [1, 1, 0, 1], "bool"))).tolist() == [1, 0]
+    assert plain(xp, xp.partners(narrow, of(xp, [0, 1, 0, 0], "bool"))).tolist() == [-1, 1]
+    assert plain(xp, xp.partners(of(xp, np.zeros((0, 3))), of(xp, [], "bool"))).tolist() == [-1, -1, -1]

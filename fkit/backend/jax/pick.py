@@ -5,6 +5,8 @@ from typing import Any
 
 import jax
 import jax.numpy as jnp
+
+from fkit.array.match import partners
 from jax.core import Tracer
 
 from fkit.backend.jax.region import region_mean
@@ -85,6 +87,9 @@ class JaxPick:
 
     def hosted(self, function: Callable[..., tuple[Any, ...]], *arrays: Any) -> tuple[Any, ...] | None:
         return None  # what is traced is nowhere yet
+
+    def partners(self, cost: Any, rows: Any) -> Any:
+        return partners(self, cost, rows)
 
     def each(self, function: Callable[..., Any], *trees: Any) -> Any:
         return jax.vmap(function)(*trees)

@@ -8,7 +8,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from fkit.array.bag import region_mean
-from fkit.array.pick import mapped
+from fkit.array.pick import NumpyPick, mapped
 
 __all__ = ["TorchPick"]
 
@@ -49,6 +49,9 @@ class TorchPick:
         return longer.index_put((index.long(),), torch.as_tensor(values, dtype=a.dtype, device=a.device))[:-1]
 
     def topk(self, a: Any, count: int) -> tuple[Any, Any]:
+        if count and a.shape[-1] > max(2 * count, 4096):
+            index = _greatest(a.detach(), count)
+            return a.gather(-1, index), index
         values, index = torch.sort(a, dim=-1, descending=True, stable=True)
         return values[..., :count], index[..., :count]
 
@@ -104,6 +107,10 @@ class TorchPick:
             return None
         return tuple(torch.from_numpy(out) for out in function(*(array.detach().numpy() for array in arrays)))
 
+    def partners(self, cost: Any, rows: Any) -> Any:
+        row = NumpyPick().partners(cost.detach().cpu().numpy(), rows.cpu().numpy())
+        return torch.as_tensor(row, device=cost.device)
+
     def each(self, function: Callable[..., Any], *trees: Any) -> Any:
         return mapped(_stack, function, trees)
 
@@ -111,6 +118,19 @@ class TorchPick:
         while bool(condition(state)):
             state = body(state)
         return state
+
+
+def _greatest(a: Tensor, count: int) -> Tensor:
+    """Where the greatest are, as a stable sort would say and without sorting them all: what equals the last of them is
+    found anew, from the front."""
+    top, index = torch.topk(a, count, dim=-1)
+    last = top[..., -1:]
+    equal = (a == last).cumsum(-1, dtype=torch.int32)
+    greater = (top != last).sum(-1, keepdim=True, dtype=torch.int32)
+    number = torch.arange(1, count + 1, dtype=torch.int32, device=a.device) - greater
+    first = torch.searchsorted(equal, number.clamp_(min=1)).clamp_(max=a.shape[-1] - 1)
+    index = torch.where(top == last, first, index).sort(-1)[0]
+    return index.gather(-1, torch.argsort(a.gather(-1, index), dim=-1, descending=True, stable=True))
 
 
 def _dtype(kind: Any) -> torch.dtype:
