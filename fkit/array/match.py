@@ -96,7 +96,15 @@ def _path(xp: Any, cost: Any, row: Any, taken: Any, by_row: Any, by_column: Any,
         column = lib.where(lib.amin(ahead) == least, xp.argmax(-ahead, 0), xp.argmax(-left, 0))
         before = xp.take(row_of, column[None])[0]
         sink = lib.where(before < 0, column, sink)
-        return lib.where(before < 0, at, before), least, shortest, path, seen_rows | (rows == at), seen | (columns == column), sink
+        return (
+            lib.where(before < 0, at, before),
+            least,
+            shortest,
+            path,
+            seen_rows | (rows == at),
+            seen | (columns == column),
+            sink,
+        )
 
     _, least, shortest, path, seen_rows, seen, sink = xp.loop(lambda state: state[6] < 0, step, start)
     return least, shortest, path, seen_rows, seen, sink

@@ -9,6 +9,7 @@ _OVERLAP: Final[tuple[Any, ...]] = ()
 _TASK: Final[tuple[Any, ...]] = tuple(
     ("task_utils", name, f"fkit.detection.{file}:{name.replace('_', '')}", None, None)
     for file, names in (
+        ("adaptive", ("ATSSAssigner", "DynamicSoftLabelAssigner", "SimOTAAssigner", "TaskAlignedAssigner")),
         ("anchor", ("LegacySSDAnchorGenerator", "SSDAnchorGenerator", "YOLOAnchorGenerator")),
         ("assigner", ("MaxIoUAssigner",)),
         (

@@ -54,11 +54,15 @@ class Assigned(NamedTuple):
         gt: (P,) -1 to be ignored, 0 negative, i + 1 for the i-th object.
         overlap: (P,) with the object that overlaps most.
         labels: (P,) the object's, -1 where there is none.
+        metric: (P,) how well a positive is aligned, of assigners that say so.
+        shadow: (P, G) bool, at which priors an object's class has no loss, of assigners that say so.
     """
 
     gt: Any
     overlap: Any
     labels: Any
+    metric: Any = None
+    shadow: Any = None
 
 
 class Assigner(Protocol):
@@ -156,7 +160,7 @@ class MaxIoUAssigner:
         if not len(number) or not len(boxes):
             return all_negative(xp, boxes, valid)
         overlaps = self.iou_calculator(xp, there.bboxes, boxes)
-        outside = self._ignored(xp, boxes, ignored)
+        outside = ignored_by(xp, self.iou_calculator, boxes, ignored, self.ignore_iof_thr, self.ignore_wrt_candidates)
         if outside is not None:
             overlaps = xp.lib.where(outside, -1, overlaps)
         overlaps = masked(xp, overlaps, there.valid, valid)
@@ -166,16 +170,6 @@ class MaxIoUAssigner:
             taken = forced(xp, overlaps, number, there.valid, self.min_pos_iou, self.gt_max_assign_all)
             gt = xp.lib.where(taken > 0, taken, gt)
         return settled(xp, gt, best.overlap, truth, valid)
-
-    def _ignored(self, xp: Ops, boxes: Any, ignored: Truth | None) -> Any:
-        """(P,) bool: which priors lie in regions to be ignored; None where none can."""
-        if ignored is None or self.ignore_iof_thr <= 0 or not ignored.bboxes.shape[0]:
-            return None
-        if self.ignore_wrt_candidates:
-            shares = self.iou_calculator(xp, boxes, ignored.bboxes, mode="iof")
-        else:
-            shares = xp.lib.swapaxes(self.iou_calculator(xp, ignored.bboxes, boxes, mode="iof"), 0, 1)
-        return ((shares > self.ignore_iof_thr) & ignored.valid).any(-1)
 
     def _negative(self) -> tuple[float, float]:
         bound: Any = self.neg_iou_thr
@@ -195,6 +189,24 @@ def present(xp: Ops, truth: Truth) -> tuple[Truth, Any]:
     return kept, rows + 1
 
 
+def ignored_by(
+    xp: Ops, calculator: Any, boxes: Any, ignored: Truth | None, threshold: float, by_prior: bool = True
+) -> Any:
+    """(P,) bool: which priors lie in regions to be ignored by more than a share of their area; None where none can.
+
+    Args:
+        threshold: the share; not above 0: none is ignored.
+        by_prior: it is a share of the prior's area, else of the region's.
+    """
+    if ignored is None or threshold <= 0 or not ignored.bboxes.shape[0]:
+        return None
+    if by_prior:
+        shares = calculator(xp, boxes, ignored.bboxes, mode="iof")
+    else:
+        shares = xp.lib.swapaxes(calculator(xp, ignored.bboxes, boxes, mode="iof"), 0, 1)
+    return ((shares > threshold) & ignored.valid).any(-1)
+
+
 def masked(xp: Ops, overlaps: Any, there: Any, valid: Any) -> Any:
     """Overlaps (G, P), minus infinity where the object is padding or the prior does not count."""
     mask = there[:, None] if valid is None else there[:, None] & valid
@@ -206,7 +218,7 @@ def settled(xp: Ops, gt: Any, overlap: Any, truth: Truth, valid: Any) -> Assigne
     lib = xp.lib
     some = truth.valid.any()
     gt = lib.where(some, gt, 0)
-    overlap = lib.where(overlap == -float("inf"), 0, overlap)
+    overlap = lib.where(some & (overlap != -float("inf")), overlap, 0)
     if valid is not None:
         gt, overlap = lib.where(valid, gt, -1), lib.where(valid, overlap, 0)
     label = xp.take(truth.labels, lib.clip(gt - 1, 0, None))

@@ -5,10 +5,9 @@ from typing import Any
 
 import jax
 import jax.numpy as jnp
-
-from fkit.array.match import partners
 from jax.core import Tracer
 
+from fkit.array.match import partners
 from fkit.backend.jax.region import region_mean
 
 __all__ = ["JaxPick"]

@@ -8,7 +8,8 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from fkit.array.bag import region_mean
-from fkit.array.pick import NumpyPick, mapped
+from fkit.array.ops import Numpy
+from fkit.array.pick import mapped
 
 __all__ = ["TorchPick"]
 
@@ -108,7 +109,7 @@ class TorchPick:
         return tuple(torch.from_numpy(out) for out in function(*(array.detach().numpy() for array in arrays)))
 
     def partners(self, cost: Any, rows: Any) -> Any:
-        row = NumpyPick().partners(cost.detach().cpu().numpy(), rows.cpu().numpy())
+        row = Numpy().partners(cost.detach().cpu().numpy(), rows.cpu().numpy())
         return torch.as_tensor(row, device=cost.device)
 
     def each(self, function: Callable[..., Any], *trees: Any) -> Any:

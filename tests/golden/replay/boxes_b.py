@@ -82,7 +82,7 @@ def assigned(xp: Any, cfg: Any, args: Any) -> Any:
         more["pred"] = {"bboxes": args["bboxes"], "scores": args["scores"]}
     truth = truth_of(xp, args)
     found, again = (built(cfg).assign(xp, args["priors"], one, **more) for one in (truth, padded(xp, truth)))
-    for one, other in zip(found, again, strict=True):
+    for one, other in zip(found[:3], again[:3], strict=True):
         np.testing.assert_array_equal(plain(one), plain(other))
     return found
 
