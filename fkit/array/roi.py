@@ -97,7 +97,7 @@ def roi_pool(
     best, y, x = _first_greatest(xp, value, (len(rois), *size, rows.shape[1]), count, rows, -math.inf)
     at = base[:, None, None, None] + (low[0][:, :, None, None] + y) * width[..., None] + low[1][:, None, :, None] + x
     some = best > -math.inf
-    return xp.lib.where(some, _elements(xp, rows, xp.lib.where(some, at, 0)), best * 0)
+    return xp.lib.where(some, _elements(xp, rows, xp.lib.where(some, at, 0)), xp.full(best.shape, 0, rows))
 
 
 def levels(xp: Any, rois: Any, count: int, finest_scale: float = 56) -> Any:
@@ -120,7 +120,7 @@ def levels(xp: Any, rois: Any, count: int, finest_scale: float = 56) -> Any:
 def rescaled(xp: Any, rois: Any, factor: float) -> Any:
     """Boxes (R, 4) made larger or smaller round their centres."""
     centre, half = (rois[:, :2] + rois[:, 2:]) * 0.5, (rois[:, 2:] - rois[:, :2]) * factor * 0.5
-    return xp.lib.concat([centre - half, centre + half], 1)
+    return xp.lib.concat([centre - half, centre + half], axis=1)
 
 
 def _greatest(xp: Any, rows: Any, regions: Regions, size: tuple[int, int]) -> Any:

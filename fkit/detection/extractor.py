@@ -158,7 +158,7 @@ class GenericRoIExtractor(RoIExtractor):
         first = xp.cast(image * 0, "int64")
         parts = [self._pooled(xp, maps, boxes, image, first + level) for level in range(len(maps))]
         parts = parts if pre is None else [pre(part) for part in parts]
-        out: Any = sum(parts[1:], parts[0]) if self.aggregation == "sum" else xp.lib.concat(parts, -1)
+        out: Any = sum(parts[1:], parts[0]) if self.aggregation == "sum" else xp.lib.concat(parts, axis=-1)
         if out.shape[-1] != self.out_channels:
             raise FkitValueError(f"{out.shape[-1]} channels were pooled, and out_channels is {self.out_channels}.")
         return out if post is None else post(out)
