@@ -1,135 +1,37 @@
 """ResNet (He et al. 2016), with OpenMMLab's arguments and parameter names."""
 
-from contextlib import nullcontext
+from collections import OrderedDict
 from functools import partial
 from typing import Any
 
-from frozendict import frozendict
 from torch import Tensor, nn
 from torch.nn import functional as F
 from torch.nn.modules.batchnorm import _BatchNorm  # pyright: ignore[reportPrivateUsage]
-from torch.utils.checkpoint import checkpoint
 
-from fkit.backend.torch.again import without_statistics
 from fkit.backend.torch.layers import conv_layer, norm_layer
+from fkit.detection.backbone.resnet import INIT, NORM, stages
 from fkit.training.pretrained import init_cfg_of
 from fkit.tree.error import FkitValueError
+from fkit.zoo.torch.block import Block
 
-__all__ = ["BasicBlock", "Bottleneck", "DetResNet", "ResNet", "ResNetCifar"]
-
-_INIT = (
-    frozendict(type="Kaiming", layer="Conv2d"),
-    frozendict(type="Constant", val=1, layer=("_BatchNorm", "GroupNorm")),
-)
-_NORM = frozendict(type="BN", requires_grad=True)
-_STYLES = ("pytorch", "caffe")
-
-
-class _Block(nn.Module):
-    """A residual branch, added to its (perhaps downsampled) input. ``layers`` names its (conv, norm) pairs."""
-
-    def __init__(self, downsample: nn.Module | None, with_cp: bool, zero_init: bool) -> None:
-        super().__init__()
-        self.layers: tuple[tuple[str, str], ...] = ()
-        self.with_cp = with_cp
-        self.zero_init = zero_init
-        self.init_cfg: Any = None
-        self.downsample = downsample
-
-    def place(self, convs: tuple[nn.Module, ...], norm_cfg: Any, widths: tuple[int, ...]) -> None:
-        """Register ``conv1``, ``bn1``, ``conv2``, ...; the last norm starts at 0 where ``zero_init_residual``."""
-        down = self._modules.pop("downsample", None)  # last, as OpenMMLab's state_dict has it
-        names: list[tuple[str, str]] = []
-        for i, (conv, width) in enumerate(zip(convs, widths, strict=True), 1):
-            short, norm = norm_layer(norm_cfg, width)
-            self.add_module(f"conv{i}", conv)
-            self.add_module(f"{short}{i}", norm)
-            names.append((f"conv{i}", f"{short}{i}"))
-        self.layers = tuple(names)
-        self._modules["downsample"] = down
-        if self.zero_init:
-            self.init_cfg = frozendict(type="Constant", val=0, override=frozendict(name=names[-1][1]))
-
-    def forward(self, x: Tensor) -> Tensor:
-        if self.with_cp and x.requires_grad:
-            branch: Tensor = checkpoint(  # type: ignore[assignment]
-                self._branch, x, use_reentrant=False, context_fn=lambda: (nullcontext(), without_statistics(self))
-            )
-        else:
-            branch = self._branch(x)
-        return F.relu(branch)
-
-    def _branch(self, x: Tensor) -> Tensor:
-        y = x
-        for i, (conv, norm) in enumerate(self.layers):
-            y = getattr(self, norm)(getattr(self, conv)(y))
-            if i < len(self.layers) - 1:
-                y = F.relu(y)
-        return y + (x if self.downsample is None else self.downsample(x))
-
-
-class BasicBlock(_Block):
-    """Two 3x3 convolutions (depths 18 and 34)."""
-
-    expansion = 1
-
-    def __init__(
-        self,
-        inplanes: int,
-        planes: int,
-        stride: int,
-        dilation: int,
-        downsample: nn.Module | None,
-        style: str,
-        with_cp: bool,
-        conv_cfg: Any,
-        norm_cfg: Any,
-        zero_init: bool,
-    ) -> None:
-        super().__init__(downsample, with_cp, zero_init)
-        first = conv_layer(
-            conv_cfg, inplanes, planes, 3, stride=stride, padding=dilation, dilation=dilation, bias=False
-        )
-        second = conv_layer(conv_cfg, planes, planes, 3, padding=1, bias=False)
-        self.place((first, second), norm_cfg, (planes, planes))
-
-
-class Bottleneck(_Block):
-    """1x1, 3x3 and 1x1 convolutions (depths 50, 101, 152). Style "pytorch" strides in the 3x3, "caffe" in the first."""
-
-    expansion = 4
-
-    def __init__(
-        self,
-        inplanes: int,
-        planes: int,
-        stride: int,
-        dilation: int,
-        downsample: nn.Module | None,
-        style: str,
-        with_cp: bool,
-        conv_cfg: Any,
-        norm_cfg: Any,
-        zero_init: bool,
-    ) -> None:
-        super().__init__(downsample, with_cp, zero_init)
-        one, three = (1, stride) if style == "pytorch" else (stride, 1)
-        wide = planes * self.expansion
-        convs = (
-            conv_layer(conv_cfg, inplanes, planes, 1, stride=one, bias=False),
-            conv_layer(conv_cfg, planes, planes, 3, stride=three, padding=dilation, dilation=dilation, bias=False),
-            conv_layer(conv_cfg, planes, wide, 1, bias=False),
-        )
-        self.place(convs, norm_cfg, (planes, planes, wide))
-
-
-_DEPTHS: tuple[tuple[int, type[BasicBlock] | type[Bottleneck], tuple[int, ...]], ...] = (
-    (18, BasicBlock, (2, 2, 2, 2)),
-    (34, BasicBlock, (3, 4, 6, 3)),
-    (50, Bottleneck, (3, 4, 6, 3)),
-    (101, Bottleneck, (3, 4, 23, 3)),
-    (152, Bottleneck, (3, 8, 36, 3)),
-)
+__all__ = [
+    "DetResNeXt",
+    "DetResNet",
+    "DetResNetV1d",
+    "LastResNet",
+    "LastResNetV1c",
+    "LastResNetV1d",
+    "ResNeXt",
+    "ResNet",
+    "ResNetCifar",
+    "ResNetV1c",
+    "ResNetV1d",
+    "SegResNeXt",
+    "SegResNet",
+    "SegResNetV1c",
+    "SegResNetV1d",
+    "last_resnext",
+]
 
 
 class ResNet(nn.Module):
@@ -148,11 +50,20 @@ class ResNet(nn.Module):
             mmdet's ResNet (`DetResNet`) has True.
         with_cp: recompute blocks in the backward pass to save memory.
         zero_init_residual: the last norm of each block starts at 0, unless ``init_cfg`` is given.
+        dcn, stage_with_dcn: a deformable layer in place of the 3x3 of bottlenecks, and in which stages.
+        plugins: layers after convolutions: ``dict(cfg=..., position="after_conv3", stages=(False, True, True, True))``.
+        multi_grid: dilations of the blocks of the last stage.
+        contract_dilation: the first block of a dilated stage has half of its dilation.
+        groups, base_width: of the 3x3 of bottlenecks, as ResNeXt has them.
+        named_stem: as mmpose and mmpretrain have it: the layers of a deep stem are called ``stem.0.conv``, ``stem.0.bn``, ...,
+            and a shortcut without a stride pools nothing.
+        expansion: outer channels of a block over its inner ones; None is 4 of bottlenecks.
+        drop_path_rate: stochastic depth of the last block; the others' rates rise linearly from 0.
         pretrained: OpenMMLab's older form of ``init_cfg=dict(type="Pretrained", checkpoint=...)``.
         init_cfg: rules for initial weights; None is Kaiming for convolutions and 1 for norms.
 
     Raises:
-        FkitValueError: an argument outside what is allowed, or one not supported (``dcn``, ``plugins``).
+        FkitError: an argument outside what is allowed, or a layer that is unknown.
     """
 
     def __init__(
@@ -170,45 +81,46 @@ class ResNet(nn.Module):
         avg_down: bool = False,
         frozen_stages: int = -1,
         conv_cfg: Any = None,
-        norm_cfg: Any = _NORM,
+        norm_cfg: Any = NORM,
         norm_eval: bool = False,
         with_cp: bool = False,
         zero_init_residual: bool = True,
         dcn: Any = None,
+        stage_with_dcn: tuple[bool, ...] = (False, False, False, False),
         plugins: Any = None,
+        multi_grid: tuple[int, ...] | None = None,
+        contract_dilation: bool = False,
         init_cfg: Any = None,
         pretrained: Any = None,
+        *,
+        groups: int = 1,
+        base_width: int = 4,
+        named_stem: bool = False,
+        expansion: int | None = None,
+        drop_path_rate: float = 0.0,
     ) -> None:
         super().__init__()
-        for name, value in (("dcn", dcn), ("plugins", plugins)):
-            if value is not None:
-                raise FkitValueError(f"ResNet: {name}={value!r} is not supported yet.", repair=f"Leave {name} out.")
-        _check(depth, num_stages, strides, dilations, out_indices, style)
-        self.deep_stem = deep_stem
+        stem = base_channels if stem_channels is None else stem_channels
+        plans = stages(
+            type(self).__name__, depth=depth, stem=stem, base=base_channels, count=num_stages, strides=strides,
+            dilations=dilations, outputs=out_indices, style=style, conv_cfg=conv_cfg, dcn=dcn,
+            stage_with_dcn=stage_with_dcn, plugins=plugins, multi_grid=multi_grid, contract_dilation=contract_dilation,
+            groups=groups, base_width=base_width, expansion=expansion, drop_path_rate=drop_path_rate,
+        )  # fmt: skip
+        self.deep_stem, self.named_stem = deep_stem, named_stem
         self.out_indices = tuple(out_indices)
         self.frozen_stages = frozen_stages
         self.norm_eval = norm_eval
         init_cfg = init_cfg_of(pretrained, init_cfg, "ResNet")
         zero_init = zero_init_residual and init_cfg is None
-        self.init_cfg = _INIT if init_cfg is None else init_cfg
-        stem = base_channels if stem_channels is None else stem_channels
+        self.init_cfg = INIT if init_cfg is None else init_cfg
         self.stem_layers = self._make_stem(in_channels, stem, conv_cfg, norm_cfg)
-        block, counts = next((block, counts) for known, block, counts in _DEPTHS if known == depth)
-        inplanes = stem
-        for i in range(num_stages):
-            planes = base_channels * 2**i
-            wide = planes * block.expansion
-            blocks: list[nn.Module] = []
-            for j in range(counts[i]):
-                stride = strides[i] if j == 0 else 1
-                down = None
-                if j == 0 and (stride != 1 or inplanes != wide):
-                    down = _shortcut(inplanes, wide, stride, avg_down, conv_cfg, norm_cfg)
-                blocks.append(
-                    block(inplanes, planes, stride, dilations[i], down, style, with_cp, conv_cfg, norm_cfg, zero_init)
-                )
-                inplanes = wide
-            self.add_module(f"layer{i + 1}", nn.Sequential(*blocks))
+        for i, plan in enumerate(plans, 1):
+            blocks = (
+                Block(one, avg_down and (one.shortcut > 1 or not named_stem), with_cp, conv_cfg, norm_cfg, zero_init)
+                for one in plan
+            )
+            self.add_module(f"layer{i}", nn.Sequential(*blocks))
         self.num_stages = num_stages
         for module in self._frozen():
             module.requires_grad_(False)
@@ -221,8 +133,12 @@ class ResNet(nn.Module):
             return ("conv1", f"{short}1")
         layers: list[nn.Module] = []
         for width_in, width, stride in ((channels, stem // 2, 2), (stem // 2, stem // 2, 1), (stem // 2, stem, 1)):
-            layers.append(conv_layer(conv_cfg, width_in, width, 3, stride=stride, padding=1, bias=False))
-            layers += [norm_layer(norm_cfg, width)[1], nn.ReLU()]
+            conv = conv_layer(conv_cfg, width_in, width, 3, stride=stride, padding=1, bias=False)
+            short, norm = norm_layer(norm_cfg, width)
+            if self.named_stem:
+                layers.append(nn.Sequential(OrderedDict([("conv", conv), (short, norm), ("activate", nn.ReLU())])))
+            else:
+                layers += [conv, norm, nn.ReLU()]
         self.stem = nn.Sequential(*layers)
         return ("stem",)
 
@@ -257,8 +173,32 @@ class ResNet(nn.Module):
         return self
 
 
-# mmdet's ResNet keeps batch norms in evaluation mode where its config does not say
+class ResNeXt(ResNet):
+    """ResNeXt (Xie et al. 2017): a ResNet whose 3x3 convolutions have ``groups`` of ``base_width`` channels a 64 of width."""
+
+
+# the 7x7 of the stem as three 3x3 convolutions; d: average pooling in shortcuts too (He et al. 2019)
+ResNetV1c = partial(ResNet, deep_stem=True, avg_down=False)
+ResNetV1d = partial(ResNet, deep_stem=True, avg_down=True)
+# mmdet's keep batch norms in evaluation mode where their config does not say
 DetResNet = partial(ResNet, norm_eval=True)
+DetResNetV1d = partial(ResNetV1d, norm_eval=True)
+DetResNeXt = partial(ResNeXt, norm_eval=True)
+# mmseg's have a stem of 64 channels where it does not say, whatever the base
+SegResNet = partial(ResNet, stem_channels=64)
+SegResNeXt = partial(ResNeXt, stem_channels=64)
+SegResNetV1c = partial(ResNetV1c, stem_channels=64)
+SegResNetV1d = partial(ResNetV1d, stem_channels=64)
+# mmpose's and mmpretrain's give the last stage's map alone
+LastResNet = partial(SegResNet, out_indices=(3,), named_stem=True)
+LastResNetV1c = partial(LastResNet, deep_stem=True, avg_down=False)
+LastResNetV1d = partial(LastResNet, deep_stem=True, avg_down=True)
+
+
+def last_resnext(depth: int, groups: int = 32, width_per_group: int = 4, **options: Any) -> ResNeXt:
+    """mmpose's and mmpretrain's ResNeXt: its last stage's map, unless ``out_indices`` says more."""
+    whole: dict[str, Any] = {"stem_channels": 64, "out_indices": (3,), "named_stem": True, **options}
+    return ResNeXt(depth, groups=groups, base_width=width_per_group, **whole)
 
 
 class ResNetCifar(ResNet):
@@ -274,35 +214,3 @@ class ResNetCifar(ResNet):
 
     def _pool(self, x: Tensor) -> Tensor:
         return x
-
-
-def _shortcut(inplanes: int, wide: int, stride: int, avg_down: bool, conv_cfg: Any, norm_cfg: Any) -> nn.Module:
-    layers: list[nn.Module] = []
-    if avg_down:
-        layers.append(nn.AvgPool2d(stride, stride, ceil_mode=True, count_include_pad=False))
-    layers.append(conv_layer(conv_cfg, inplanes, wide, 1, stride=1 if avg_down else stride, bias=False))
-    return nn.Sequential(*layers, norm_layer(norm_cfg, wide)[1])
-
-
-def _check(
-    depth: int,
-    num_stages: int,
-    strides: tuple[int, ...],
-    dilations: tuple[int, ...],
-    out_indices: tuple[int, ...],
-    style: str,
-) -> None:
-    depths = [known for known, _, _ in _DEPTHS]
-    if depth not in depths:
-        raise FkitValueError(f"ResNet: depth={depth}.", choices=[str(known) for known in depths], label="Depths")
-    if not 1 <= num_stages <= 4:
-        raise FkitValueError(f"ResNet: num_stages={num_stages}, but it is 1 to 4.")
-    if len(strides) != num_stages or len(dilations) != num_stages:
-        raise FkitValueError(
-            f"ResNet: {len(strides)} strides and {len(dilations)} dilations for {num_stages} stages.",
-            repair="Give one of each a stage.",
-        )
-    if not all(0 <= i < num_stages for i in out_indices):
-        raise FkitValueError(f"ResNet: out_indices={tuple(out_indices)}, but there are {num_stages} stages.")
-    if style not in _STYLES:
-        raise FkitValueError(f"ResNet: style={style!r}.", value=style, choices=_STYLES, label="Styles")

@@ -11,6 +11,14 @@ from fkit.training.spec import Spec
 
 _SWIN = {"type": "SwinTransformer", "embed_dims": 4, "depths": (2, 1), "num_heads": (1, 2), "strides": (4, 2),
          "window_size": 3, "out_indices": (1,)}  # fmt: skip
+_RESNET = {
+    "depth": 50,
+    "base_channels": 8,
+    "num_stages": 2,
+    "strides": (1, 2),
+    "dilations": (1, 2),
+    "out_indices": (1,),
+}
 # name: (backbone, channels of its last map, shape of the images)
 _BACKBONES = {
     "swin": (_SWIN, 8, (2, 3, 38, 27)),
@@ -19,6 +27,14 @@ _BACKBONES = {
          "use_checkpoint": True, "window_size": 2, "pretrain_img_size": 16, "out_indices": (1,), "drop_path_rate": 0.3,
          "patch_norm": False, "drop_rate": 0.1, "attn_drop_rate": 0.2, "qkv_bias": False},
         8, (3, 3, 16, 24),
+    ),
+    "resnext": (
+        {**_RESNET, "type": "ResNeXt", "groups": 2, "base_width": 4, "contract_dilation": True, "frozen_stages": 0,
+         "with_cp": True}, 64, (2, 3, 24, 24),
+    ),
+    "resnet v1d of mmpretrain": (
+        {**_RESNET, "type": "mmpretrain.ResNetV1d", "drop_path_rate": 0.4, "strides": (2, 1), "expansion": 2,
+         "multi_grid": (2, 1, 2, 1), "stem_channels": 8}, 32, (3, 3, 32, 32),
     ),
     "swin frozen": ({**_SWIN, "frozen_stages": 1, "use_abs_pos_embed": True, "pretrain_img_size": (24, 24)}, 8, (2, 3, 24, 24)),
 }  # fmt: skip

@@ -123,7 +123,7 @@ def test_small_images() -> None:
         ({"depth": 18, "num_stages": 5}, "num_stages=5"),
         ({"depth": 18, "out_indices": (4,)}, "there are 4 stages"),
         ({"depth": 18, "style": "Pytorch"}, "Did you mean 'pytorch'"),
-        ({"depth": 18, "dcn": {"type": "DCN"}}, "dcn=.* is not supported yet"),
+        ({"depth": 18, "dcn": {"type": "DCN"}}, "dcn stands in bottlenecks"),
         ({"type": "ResNet_CIFAR", "depth": 18, "deep_stem": True}, "its stem is one 3x3 convolution"),
     ],
 )
@@ -143,3 +143,30 @@ def test_recomputing_blocks_changes_neither_gradients_nor_statistics():
         assert torch.equal(a, b), name
     for (name, a), b in zip(plain.named_parameters(), saving.parameters(), strict=True):
         assert torch.equal(a.grad, b.grad), name
+
+
+def test_dilations_of_segmentation() -> None:
+    options = {"strides": (1, 2, 1, 1), "dilations": (1, 1, 2, 4)}
+    model = made(depth=50, contract_dilation=True, **options)
+    assert [part.conv2.dilation[0] for part in model.layer3] == [1, *(2,) * 5]
+    assert [part.conv2.dilation[0] for part in made(depth=50, multi_grid=(1, 2, 4), **options).layer4] == [1, 2, 4]
+    with pytest.raises(FkitError, match="a last stage of 3 blocks"):
+        made(depth=50, multi_grid=(1, 2), **options)
+
+
+def test_resnext_s_widths() -> None:
+    model = fkit.build(
+        {"type": "ResNeXt", "depth": 50, "groups": 32, "base_width": 4}, fkit.registry(), "models", backend="torch"
+    )
+    assert [tuple(model.layer1[0].conv2.weight.shape), model.layer4[0].conv2.groups] == [(128, 4, 3, 3), 32]
+    other = fkit.build({"type": "mmpose.ResNeXt", "depth": 50}, fkit.registry(), "models", backend="torch")
+    assert {n: p.shape for n, p in other.state_dict().items()} == {n: p.shape for n, p in model.state_dict().items()}
+    assert len(other(torch.zeros(1, 3, 32, 32))) == 1
+
+
+@pytest.mark.parametrize(
+    ("scope", "name"), [("mmdet", "stem.3.weight"), ("mmseg", "stem.3.weight"), ("mmpretrain", "stem.1.conv.weight")]
+)
+def test_deep_stems_by_package(scope: str, name: str) -> None:
+    model = fkit.build({"type": f"{scope}.ResNetV1d", "depth": 18}, fkit.registry(), "models", backend="torch")
+    assert name in model.state_dict() and model.norm_eval is (scope == "mmdet")

@@ -1,0 +1,212 @@
+"""The plan of a ResNet (He et al. 2016) or ResNeXt (Xie et al. 2017): what each block is made of."""
+
+from collections.abc import Mapping
+from typing import Any, NamedTuple, cast
+
+from frozendict import frozendict
+
+from fkit.detection.backbone.swin import spread
+from fkit.tree.error import FkitTypeError, FkitValueError
+
+__all__ = ["INIT", "NORM", "BlockPlan", "Convolution", "Plugin", "stages"]
+
+INIT = (
+    frozendict(type="Kaiming", layer="Conv2d"),
+    frozendict(type="Constant", val=1, layer=("_BatchNorm", "GroupNorm")),
+)
+NORM = frozendict(type="BN", requires_grad=True)
+_STYLES = ("pytorch", "caffe")
+_POSITIONS = ("after_conv1", "after_conv2", "after_conv3")
+# depth, whether blocks are bottlenecks, blocks a stage
+_DEPTHS = (
+    (18, False, (2, 2, 2, 2)),
+    (34, False, (3, 4, 6, 3)),
+    (50, True, (3, 4, 6, 3)),
+    (101, True, (3, 4, 23, 3)),
+    (152, True, (3, 8, 36, 3)),
+)
+
+
+class Convolution(NamedTuple):
+    """One convolution of a block. ``cfg`` is a deformable layer's, or None for the network's ``conv_cfg``."""
+
+    inner: int
+    width: int
+    size: int
+    stride: int = 1
+    dilation: int = 1
+    groups: int = 1
+    cfg: Any = None
+
+    @property
+    def padding(self) -> int:
+        """On both sides: a stride of 1 keeps the size."""
+        return self.size // 2 * self.dilation
+
+
+class Plugin(NamedTuple):
+    """A layer after the convolution of this number (from 1), its config, and what its name ends in."""
+
+    after: int
+    cfg: Any
+    postfix: Any = ""
+
+
+class BlockPlan(NamedTuple):
+    """A residual block: ``shortcut`` is the stride of the shortcut's convolution, 0 where there is none;
+    ``rate`` is its stochastic depth's."""
+
+    convs: tuple[Convolution, ...]
+    shortcut: int
+    plugins: tuple[Plugin, ...] = ()
+    rate: float = 0.0
+
+    @property
+    def inner(self) -> int:
+        """Channels of what comes in."""
+        return self.convs[0].inner
+
+    @property
+    def width(self) -> int:
+        """Channels of what goes out."""
+        return self.convs[-1].width
+
+
+def stages(
+    name: str,
+    *,
+    depth: int,
+    stem: int,
+    base: int,
+    count: int,
+    strides: Any,
+    dilations: Any,
+    outputs: Any,
+    style: str,
+    conv_cfg: Any = None,
+    dcn: Any = None,
+    stage_with_dcn: Any = (False,) * 4,
+    plugins: Any = None,
+    multi_grid: Any = None,
+    contract_dilation: bool = False,
+    groups: int = 1,
+    base_width: int = 4,
+    expansion: int | None = None,
+    drop_path_rate: float = 0.0,
+) -> tuple[tuple[BlockPlan, ...], ...]:
+    """The blocks of each stage.
+
+    Args:
+        name: of the network, for messages.
+        stem: channels of what the first stage gets.
+        base: channels of the first stage's inner convolutions.
+        count: of stages.
+
+    Raises:
+        FkitError: arguments outside what is allowed, or that do not fit together.
+    """
+    bottleneck, counts = _blocks(name, depth, groups)
+    _check(name, count, strides, dilations, outputs, style)
+    _check_dcn(name, dcn, stage_with_dcn, count, conv_cfg, bottleneck)
+    if plugins is not None and not bottleneck:
+        raise FkitValueError(f"{name}: plugins stand in bottlenecks, and depth={depth} has none.")
+    factor = (4 if bottleneck else 1) if expansion is None else expansion
+    rates = iter(spread(drop_path_rate, sum(counts[:count])))
+    inner, plans = stem, list[tuple[BlockPlan, ...]]()
+    for i in range(count):
+        planes = base * 2**i
+        wide, blocks = planes * factor, list[BlockPlan]()
+        more = _plugins(name, plugins, i, count)
+        gaps = _dilations(name, dilations[i], counts[i], multi_grid if i == count - 1 else None, contract_dilation)
+        for j, gap in enumerate(gaps):
+            stride = strides[i] if j == 0 else 1
+            shortcut = stride if j == 0 and (stride != 1 or inner != wide) else 0
+            if bottleneck:
+                mid = planes if groups == 1 else int(planes * (base_width / base)) * groups
+                layer = dcn if stage_with_dcn[i] else None
+                convs = _bottleneck((inner, mid, wide), stride, gap, style, groups, layer)
+            else:
+                convs = (Convolution(inner, planes, 3, stride, gap), Convolution(planes, wide, 3))
+            blocks.append(BlockPlan(convs, shortcut, more, next(rates)))
+            inner = wide
+        plans.append(tuple(blocks))
+    return tuple(plans)
+
+
+def _bottleneck(
+    widths: tuple[int, int, int], stride: int, gap: int, style: str, groups: int, dcn: Any
+) -> tuple[Convolution, ...]:
+    inner, mid, wide = widths
+    one, three = (1, stride) if style == "pytorch" else (stride, 1)
+    cfg = None
+    if dcn is not None:
+        options = dict(dcn)
+        if not (options.pop("fallback_on_stride", False) and stride > 1):
+            cfg = frozendict[str, Any](options)
+    second = Convolution(mid, mid, 3, three, gap, groups, cfg)
+    return Convolution(inner, mid, 1, one), second, Convolution(mid, wide, 1)
+
+
+def _blocks(name: str, depth: int, groups: int) -> tuple[bool, tuple[int, ...]]:
+    known = [row for row in _DEPTHS if row[1] or groups == 1]
+    for number, bottleneck, counts in known:
+        if number == depth:
+            return bottleneck, counts
+    raise FkitValueError(f"{name}: depth={depth}.", choices=[str(row[0]) for row in known], label="Depths")
+
+
+def _check(name: str, count: int, strides: Any, dilations: Any, outputs: Any, style: str) -> None:
+    if not 1 <= count <= 4:
+        raise FkitValueError(f"{name}: num_stages={count}, but it is 1 to 4.")
+    if len(strides) != count or len(dilations) != count:
+        raise FkitValueError(
+            f"{name}: {len(strides)} strides and {len(dilations)} dilations for {count} stages.",
+            repair="Give one of each a stage.",
+        )
+    if not all(0 <= i < count for i in outputs):
+        raise FkitValueError(f"{name}: out_indices={tuple(outputs)}, but there are {count} stages.")
+    if style not in _STYLES:
+        raise FkitValueError(f"{name}: style={style!r}.", value=style, choices=_STYLES, label="Styles")
+
+
+def _check_dcn(name: str, dcn: Any, which: Any, count: int, conv_cfg: Any, bottleneck: bool) -> None:
+    if dcn is None:
+        return
+    if not isinstance(dcn, Mapping):
+        raise FkitTypeError(f"{name}: dcn={dcn!r:.80}: a config, as dict(type='DCN', deform_groups=1).")
+    if len(which) != count:
+        raise FkitValueError(f"{name}: stage_with_dcn has {len(which)} entries for {count} stages.")
+    if conv_cfg is not None:
+        raise FkitValueError(f"{name}: dcn and conv_cfg are both given.", repair="Leave conv_cfg out.")
+    if not bottleneck:
+        raise FkitValueError(f"{name}: dcn stands in bottlenecks, of depths 50 and more.")
+
+
+def _dilations(name: str, dilation: int, count: int, grid: Any, contract: bool) -> tuple[int, ...]:
+    if grid is None:
+        return (dilation // 2 if contract and dilation > 1 else dilation, *(dilation,) * (count - 1))
+    if len(grid) < count:
+        raise FkitValueError(f"{name}: multi_grid={tuple(grid)} for a last stage of {count} blocks.")
+    return tuple(grid[:count])
+
+
+def _plugins(name: str, plugins: Any, stage: int, count: int) -> tuple[Plugin, ...]:
+    entries: list[Plugin] = []
+    for plugin in plugins or ():
+        if not isinstance(plugin, Mapping) or not isinstance(cast("Any", plugin).get("cfg"), Mapping):
+            raise FkitTypeError(
+                f"{name}: plugins are configs, as dict(cfg=dict(type='ContextBlock', ratio=1/16), position='after_conv3')."
+            )
+        options: dict[str, Any] = dict(cast("Mapping[str, Any]", plugin))
+        which, position = options.get("stages"), options.get("position")
+        if which is not None and len(which) != count:
+            raise FkitValueError(f"{name}: a plugin's stages has {len(which)} entries for {count} stages.")
+        if position not in _POSITIONS:
+            raise FkitValueError(
+                f"{name}: a plugin's position={position!r}.", value=str(position), choices=_POSITIONS, label="Positions"
+            )
+        if which is None or which[stage]:
+            cfg = dict(options["cfg"])
+            postfix = cfg.pop("postfix", "")
+            entries.append(Plugin(_POSITIONS.index(position) + 1, frozendict[str, Any](cfg), postfix))
+    return tuple(entries)

@@ -1,0 +1,71 @@
+"""The residual block of ResNet and its kin; channels last."""
+
+from functools import partial
+from typing import Any
+
+import jax
+from flax import linen as nn
+from frozendict import frozendict
+
+from fkit.backend.jax.drop import DropPath
+from fkit.backend.jax.layers import avg_pool, conv_layer, norm_layer
+from fkit.detection.backbone.resnet import NORM, BlockPlan, Convolution
+from fkit.tree.error import FkitValueError
+
+__all__ = ["Block"]
+
+Array = jax.Array
+
+
+class Block(nn.Module):
+    """A residual branch of convolutions ``conv1``, ``conv2``, ... and norms ``bn1``, ..., added to its (perhaps downsampled)
+    input.
+
+    Attributes:
+        plan: what it is made of.
+        avg_down: average pooling before the 1x1 of a downsampling shortcut.
+        frozen: no gradient, norms in evaluation mode.
+        zero_init: the last norm starts at 0.
+    """
+
+    plan: BlockPlan
+    avg_down: bool = False
+    conv_cfg: Any = None
+    norm_cfg: Any = NORM
+    frozen: bool = False
+    zero_init: bool = False
+
+    @property
+    def init_rules(self) -> Any:
+        """The rule of the last norm, with which a block starts as the identity (Goyal et al. 2017, section 5.1)."""
+        if not self.zero_init:
+            return None
+        last = f"{norm_layer(self.norm_cfg)[0]}{len(self.plan.convs)}"
+        return frozendict(type="Constant", val=0, override=frozendict(name=last))
+
+    @nn.compact
+    def __call__(self, x: Array, train: bool = False) -> Array:
+        if self.plan.plugins:
+            raise FkitValueError("plugins are not supported yet.", repair="Leave plugins out.")
+        short, norm = norm_layer(self.norm_cfg)
+        y = x
+        for i, conv in enumerate(self.plan.convs, 1):
+            y = norm(f"{short}{i}", self.frozen)(self._convolution(conv, f"conv{i}")(y), train)
+            y = nn.relu(y) if i < len(self.plan.convs) else y
+        if self.plan.rate:
+            y = DropPath(self.plan.rate, name="drop_path")(y, train)
+        if self.plan.shortcut:
+            at = 1 if self.avg_down else 0  # the pooling layer takes the first place of the Sequential
+            x = avg_pool(x, self.plan.shortcut) if self.avg_down else x
+            stride = 1 if self.avg_down else self.plan.shortcut
+            conv = Convolution(self.plan.inner, self.plan.width, 1, stride)
+            x = self._convolution(conv, f"downsample_{at}")(x)
+            x = norm(f"downsample_{at + 1}", self.frozen)(x, train)
+        return nn.relu(y + x)
+
+    def _convolution(self, conv: Convolution, name: str) -> nn.Module:
+        make = partial(conv_layer(self.conv_cfg if conv.cfg is None else conv.cfg), use_bias=False)
+        return make(
+            conv.width, (conv.size, conv.size), strides=conv.stride, padding=conv.padding, kernel_dilation=conv.dilation,
+            feature_group_count=conv.groups, trainable=not self.frozen, name=name,
+        )  # fmt: skip

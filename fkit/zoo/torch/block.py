@@ -1,0 +1,90 @@
+"""The residual block of ResNet and its kin."""
+
+from contextlib import nullcontext
+from typing import Any
+
+from frozendict import frozendict
+from torch import Tensor, nn
+from torch.nn import functional as F
+from torch.utils.checkpoint import checkpoint
+
+from fkit.backend.torch.again import without_statistics
+from fkit.backend.torch.drop import DropPath
+from fkit.backend.torch.layers import conv_layer, norm_layer
+from fkit.detection.backbone.resnet import NORM, BlockPlan, Convolution
+from fkit.tree.error import FkitValueError
+
+__all__ = ["Block"]
+
+
+class Block(nn.Module):
+    """A residual branch of convolutions ``conv1``, ``conv2``, ... and norms ``bn1``, ..., added to its (perhaps downsampled)
+    input.
+
+    Args:
+        plan: what it is made of.
+        avg_down: average pooling before the 1x1 of a downsampling shortcut.
+        with_cp: recompute the branch in the backward pass.
+        conv_cfg, norm_cfg: layers.
+        zero_init: the last norm starts at 0.
+    """
+
+    def __init__(
+        self,
+        plan: BlockPlan,
+        avg_down: bool = False,
+        with_cp: bool = False,
+        conv_cfg: Any = None,
+        norm_cfg: Any = NORM,
+        zero_init: bool = False,
+    ) -> None:
+        super().__init__()
+        self.with_cp = with_cp
+        names: list[tuple[str, str]] = []
+        for i, conv in enumerate(plan.convs, 1):
+            short, norm = norm_layer(norm_cfg, conv.width)
+            self.add_module(f"conv{i}", _convolution(conv, conv_cfg))
+            self.add_module(f"{short}{i}", norm)
+            names.append((f"conv{i}", f"{short}{i}"))
+        self.layers = tuple(names)
+        self.downsample = _shortcut(plan, avg_down, conv_cfg, norm_cfg) if plan.shortcut else None
+        if plan.plugins:
+            raise FkitValueError("plugins are not supported yet.", repair="Leave plugins out.")
+        self.drop_path = DropPath(plan.rate) if plan.rate else None
+        last = frozendict(type="Constant", val=0, override=frozendict(name=names[-1][1]))
+        self.init_cfg = last if zero_init else None
+
+    def forward(self, x: Tensor) -> Tensor:
+        if self.with_cp and x.requires_grad:
+            branch: Tensor = checkpoint(  # type: ignore[assignment]
+                self._branch, x, use_reentrant=False, context_fn=lambda: (nullcontext(), without_statistics(self))
+            )
+        else:
+            branch = self._branch(x)
+        return F.relu(branch)
+
+    def _branch(self, x: Tensor) -> Tensor:
+        y = x
+        for i, (conv, norm) in enumerate(self.layers):
+            y = getattr(self, norm)(getattr(self, conv)(y))
+            if i < len(self.layers) - 1:
+                y = F.relu(y)
+        if self.drop_path is not None:
+            y = self.drop_path(y)
+        return y + (x if self.downsample is None else self.downsample(x))
+
+
+def _convolution(conv: Convolution, conv_cfg: Any) -> nn.Module:
+    return conv_layer(
+        conv_cfg if conv.cfg is None else conv.cfg, conv.inner, conv.width, conv.size, stride=conv.stride,
+        padding=conv.padding, dilation=conv.dilation, groups=conv.groups, bias=False,
+    )  # fmt: skip
+
+
+def _shortcut(plan: BlockPlan, avg_down: bool, conv_cfg: Any, norm_cfg: Any) -> nn.Module:
+    layers: list[nn.Module] = []
+    stride = plan.shortcut
+    if avg_down:
+        layers.append(nn.AvgPool2d(stride, stride, ceil_mode=True, count_include_pad=False))
+    layers.append(conv_layer(conv_cfg, plan.inner, plan.width, 1, stride=1 if avg_down else stride, bias=False))
+    return nn.Sequential(*layers, norm_layer(norm_cfg, plan.width)[1])
