@@ -161,7 +161,7 @@ def test_resnext_s_widths() -> None:
     assert [tuple(model.layer1[0].conv2.weight.shape), model.layer4[0].conv2.groups] == [(128, 4, 3, 3), 32]
     other = fkit.build({"type": "mmpose.ResNeXt", "depth": 50}, fkit.registry(), "models", backend="torch")
     assert {n: p.shape for n, p in other.state_dict().items()} == {n: p.shape for n, p in model.state_dict().items()}
-    assert len(other(torch.zeros(1, 3, 32, 32))) == 1
+    assert len(other.eval()(torch.zeros(1, 3, 32, 32))) == 1
 
 
 @pytest.mark.parametrize(
