@@ -203,7 +203,22 @@ SURFACE = {
     "fkit.training.mix": {"mixed": "of the room: arrays of a step"},
     "fkit.training.resize": {"resized": "of the room: arrays of a step"},
     "fkit.training.load": {"LoadFrom": "a tuple", "Loaded": "a tuple"},
-    "fkit.array.box": {},
+    "fkit.array.box": dict.fromkeys(
+        (
+            "area",
+            "corners",
+            "flipped",
+            "from_centres",
+            "holds",
+            "hull",
+            "inside",
+            "projected",
+            "resized",
+            "scaled",
+            "to_centres",
+        ),
+        "of the room: arrays that heads have checked",
+    ),
     "fkit.metric.accuracy": {},
     "fkit.metric.classification": dict.fromkeys(
         ("by_average", "named", "suffix_of"), "of the room: what metrics have checked"
@@ -260,6 +275,7 @@ SURFACE = {
     "fkit.fileio.zoo": {},
     "fkit.image": {"imshow": "opens a window", "flowshow": "opens a window"},
     "fkit.structures": {},
+    "fkit.structures.box": {},
     "fkit.structures.clip": {},
     "fkit.structures.mask": {},
     "fkit.structures.views": {},

@@ -17,7 +17,7 @@ _SPARSE = 0.1  # share of the pairs to look at that meet along one axis, up to w
 
 
 def overlap(lib: Any, boxes: Any, others: Any, offset: int = 0) -> Any:
-    """(N, M): intersection over union of boxes (N, 4) and (M, 4), not a number for two without area.
+    """(N, M): intersection over union of boxes (N, 4) and (M, 4); two without area have none.
 
     Args:
         lib: ``numpy``, ``torch`` or ``jax.numpy``.
@@ -27,7 +27,8 @@ def overlap(lib: Any, boxes: Any, others: Any, offset: int = 0) -> Any:
     width = lib.minimum(a[..., 2], b[..., 2]) - lib.maximum(a[..., 0], b[..., 0]) + offset
     height = lib.minimum(a[..., 3], b[..., 3]) - lib.maximum(a[..., 1], b[..., 1]) + offset
     common = lib.where(width > 0, width, 0) * lib.where(height > 0, height, 0)
-    return common / (_area(a, offset) + _area(b, offset) - common)
+    union = _area(a, offset) + _area(b, offset) - common
+    return common / lib.where(union == 0, 1, union)
 
 
 def _area(boxes: Any, offset: int) -> Any:

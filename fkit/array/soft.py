@@ -38,8 +38,7 @@ def rescored_on_host(boxes: Any, scores: Any, valid: Any, decay: Decay, count: i
         best = int(now.argmax())
         index[number], out[number] = left[best], now[best]
         number += 1
-        with np.errstate(all="ignore"):
-            much = overlap(np, sides[best : best + 1], sides, decay.offset)[0]
+        much = overlap(np, sides[best : best + 1], sides, decay.offset)[0]
         now *= decay.weight(np, much).astype(now.dtype)
         stay = ~(now < decay.min_score)
         stay[best] = False
