@@ -41,23 +41,20 @@ _LOSS: Final[tuple[Any, ...]] = (
     ("models", "DistributionFocalLoss", "fkit.detection.loss.quality:DistributionFocalLoss", None, None),
     ("models", "EIoULoss", "fkit.detection.loss.region:EIoULoss", None, None),
     ("models", "FocalLoss", "fkit.detection.loss.entropy:FocalLoss", None, None),
+    ("models", "GHMC", "fkit.detection.loss.memory:GHMC", None, None),
+    ("models", "GHMR", "fkit.detection.loss.memory:GHMR", None, None),
     ("models", "GIoULoss", "fkit.detection.loss.region:GIoULoss", None, None),
     ("models", "GaussianFocalLoss", "fkit.detection.loss.quality:GaussianFocalLoss", None, None),
     ("models", "IoULoss", "fkit.detection.loss.region:IoULoss", None, None),
-    (
-        "models",
-        "KnowledgeDistillationKLDivLoss",
-        "fkit.detection.loss.quality:KnowledgeDistillationKLDivLoss",
-        None,
-        None,
-    ),
+    ("models", "KnowledgeDistillationKLDivLoss", "fkit.detection.loss.quality:KnowledgeDistillationKLDivLoss", None, None),
     ("models", "L1Loss", "fkit.detection.loss.distance:L1Loss", None, None),
     ("models", "MSELoss", "fkit.detection.loss.distance:MSELoss", None, None),
     ("models", "QualityFocalLoss", "fkit.detection.loss.quality:QualityFocalLoss", None, None),
     ("models", "SIoULoss", "fkit.detection.loss.region:SIoULoss", None, None),
+    ("models", "SeesawLoss", "fkit.detection.loss.memory:SeesawLoss", None, None),
     ("models", "SmoothL1Loss", "fkit.detection.loss.distance:SmoothL1Loss", None, None),
     ("models", "VarifocalLoss", "fkit.detection.loss.quality:VarifocalLoss", None, None),
-)
+)  # fmt: skip
 
 _REGION: Final[tuple[Any, ...]] = (
     ("models", "GenericRoIExtractor", "fkit.detection.extractor:GenericRoIExtractor", None, None),
