@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 from fkit.catalog.registry import Registry
 from fkit.fileio.weights import REVISE, Content, read_content, revised, weights_of
 from fkit.training.inventory import Inventory
+from fkit.training.older import older
 from fkit.training.program import Program
 from fkit.training.state import TrainState
 from fkit.training.weight import Fit, fit
@@ -83,7 +84,7 @@ def chosen(inventory: Inventory, content: Content, source: LoadFrom) -> Fit:
     """
     expect(source, LoadFrom, "`source` is a LoadFrom")
     weights = revised(weights_of(content, source.weights), content.name, source.prefix, source.revise_keys)
-    answer = fit(inventory, weights, strict=False, bare=True)
+    answer = fit(inventory, older(inventory, weights), strict=False, bare=True)
     # counters that torch's norm layers had not from the beginning, and that change nothing: as OpenMMLab
     missing = tuple(name for name in answer.missing if not name.endswith("num_batches_tracked"))
     answer = answer._replace(missing=missing)

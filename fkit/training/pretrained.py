@@ -8,6 +8,7 @@ from numpy.typing import NDArray
 
 from fkit.fileio.weights import REVISE, Content, read_content, revised, weights_of
 from fkit.training.inventory import Inventory
+from fkit.training.older import older
 from fkit.training.weight import Fit, fit
 from fkit.tree.error import FkitTypeError, FkitValueError
 
@@ -100,7 +101,8 @@ def taken(part: Pretrained, inventory: Inventory, read: Read | None = None) -> F
     entries = tuple(entry for entry in inventory.entries if entry.name.startswith(head))
     aliases = tuple(pair for pair in inventory.aliases if pair[1].startswith(head))
     named: dict[str, NDArray[Any]] = {head + name: array for name, array in weights.items()}
-    answer = fit(Inventory(entries, (), aliases), named, strict=False, bare=True)
+    part_of = Inventory(entries, (), aliases)
+    answer = fit(part_of, older(part_of, named), strict=False, bare=True)
     answer = answer._replace(missing=tuple(n for n in answer.missing if not n.endswith("num_batches_tracked")))
     if not answer.arrays:
         raise FkitValueError(

@@ -1,0 +1,84 @@
+"""Weights under the names and in the layouts of other code for the same network, under the model's own."""
+
+import math
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from fkit.array.resample import cubic
+from fkit.training.inventory import Inventory
+
+__all__ = ["older"]
+
+Array = NDArray[Any]
+Shapes = Mapping[str, tuple[int, ...]]
+
+_TABLE = "relative_position_bias_table"
+_PLACES = "absolute_pos_embed"
+
+
+def older(inventory: Inventory, weights: Mapping[str, Array]) -> dict[str, Array]:
+    """Weights as the model has them, where it is known how: of a Swin transformer of the original repository (Liu et al. 2021),
+    and bias tables of other windows, resampled. All others stay as they are.
+
+    Args:
+        inventory: of the model.
+        weights: by names that bear the model's prefixes.
+    """
+    shapes = {entry.name: tuple(entry.shape) for entry in inventory.entries}
+    answer = dict(weights)
+    mark = "stages.0.blocks.0.attn.w_msa.qkv.weight"
+    for head in [name.removesuffix(mark) for name in shapes if name.endswith(mark)]:
+        if f"{head}layers.0.blocks.0.attn.qkv.weight" in answer:
+            answer = _renamed(answer, head, _swin)
+        answer = {name: _resampled(name, array, shapes.get(name)) for name, array in answer.items()}
+    return answer
+
+
+def _renamed(
+    weights: Mapping[str, Array], head: str, rule: Callable[[str, Array], tuple[str, Array] | None]
+) -> dict[str, Array]:
+    """Those whose names begin with ``head`` by a rule on what follows; None leaves one out."""
+    answer: dict[str, Array] = {}
+    for name, array in weights.items():
+        if not name.startswith(head):
+            answer[name] = array
+        elif (pair := rule(name.removeprefix(head), array)) is not None:
+            answer[head + pair[0]] = pair[1]
+    return answer
+
+
+def _swin(name: str, array: Array) -> tuple[str, Array] | None:
+    """The original's layers: patches are merged row of a column first, all channels of a pixel together."""
+    if name.endswith(".attn_mask"):
+        return None
+    if name.startswith("patch_embed."):
+        return name.replace(".proj.", ".projection."), array
+    if not name.startswith("layers."):
+        return name, array
+    whole = name.replace("layers.", "stages.", 1).replace(".attn.", ".attn.w_msa.")
+    whole = whole.replace(".mlp.fc1.", ".ffn.layers.0.0.").replace(".mlp.fc2.", ".ffn.layers.1.")
+    if (
+        ".downsample." in name
+    ):  # pixels (0, 0), (1, 0), (0, 1), (1, 1) of a window, to channels first and pixels row by row
+        parts = array.reshape(-1, 4, array.shape[-1] // 4)[:, [0, 2, 1, 3]]
+        array = np.ascontiguousarray(parts.transpose(0, 2, 1).reshape(array.shape))
+    return whole, array
+
+
+def _resampled(name: str, array: Array, want: tuple[int, ...] | None) -> Array:
+    """A table in the shape that the model has, where it differs."""
+    if want is None or tuple(array.shape) == want:
+        return array
+    if name.endswith(_TABLE) and array.ndim == len(want) == 2 and array.shape[1] == want[1]:
+        sides = math.isqrt(array.shape[0]), math.isqrt(want[0])
+        if (sides[0] ** 2, sides[1] ** 2) == (array.shape[0], want[0]):
+            matrix = cubic(*sides)
+            grid = array.astype(np.float64).reshape(sides[0], sides[0], -1)
+            return np.einsum("ia,jb,abc->ijc", matrix, matrix, grid).reshape(want).astype(array.dtype)
+    if name.endswith(_PLACES) and array.ndim == 4 and len(want) == 3:  # maps of the original's, to a row of places
+        rows = array.reshape(*array.shape[:2], -1).swapaxes(1, 2)
+        return np.ascontiguousarray(rows) if rows.shape == want else array
+    return array
