@@ -9,7 +9,10 @@ _NECKS: Final[tuple[Any, ...]] = tuple(
     for room, backend in (("torch", "torch"), ("flax", "jax"))
     for file, names in (
         ("brick", ("ConvModule", "DepthwiseSeparableConvModule")),
+        ("csp", ("CSPNeXtPAFPN", "YOLOXPAFPN")),
         ("fpn", ("FPN", "PAFPN")),
+        ("neck", ("BFP", "ChannelMapper", "DilatedEncoder", "HRFPN", "SSDNeck", "YOLOV3Neck")),
+        ("plugin", ("ContextBlock", "NonLocal2d")),
     )
     for name in names
 )

@@ -1,4 +1,4 @@
-"""What mmcv's ConvModule is on both backends: the order of its layers, and their initial weights."""
+"""What mmcv's bricks are on both backends: what their arguments may be, and how their layers start."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -7,7 +7,17 @@ from frozendict import frozendict
 
 from fkit.tree.error import FkitValueError
 
-__all__ = ["ORDER", "RELU", "check_order", "kaiming"]
+__all__ = [
+    "ORDER",
+    "RELU",
+    "axes_of",
+    "check_fusion",
+    "check_mode",
+    "check_order",
+    "context_start",
+    "kaiming",
+    "nonlocal_start",
+]
 
 ORDER = ("conv", "norm", "act")
 RELU = frozendict(type="ReLU")
@@ -53,3 +63,76 @@ def kaiming(conv_cfg: Mapping[str, Any] | None, act_cfg: Mapping[str, Any] | Non
     if norm is not None:
         rules.append(frozendict(type="Constant", val=1, override=frozendict(name=norm)))
     return tuple(rules) or None
+
+
+def axes_of(conv_cfg: Mapping[str, Any] | None) -> int:
+    """How many axes of positions a convolution has.
+
+    Example:
+        >>> axes_of(None), axes_of({"type": "Conv1d"}), axes_of({"type": "deconv3d"})
+        (2, 1, 3)
+    """
+    kind = str((conv_cfg or {}).get("type", "Conv2d"))
+    return 3 if kind.endswith("3d") else 1 if kind.endswith("1d") else 2
+
+
+def check_mode(mode: str) -> str:
+    """How a non-local block compares positions.
+
+    Raises:
+        FkitValueError: an unknown way.
+
+    Example:
+        >>> check_mode("gaussian")
+        'gaussian'
+    """
+    modes = ("embedded_gaussian", "gaussian", "dot_product", "concatenation")
+    if mode not in modes:
+        raise FkitValueError(f"NonLocal: mode={mode!r}.", value=mode, choices=modes, label="Modes")
+    return mode
+
+
+def nonlocal_start(mode: str, sub_sample: bool, norm: str | None, std: float, zeros: bool) -> Any:
+    """How mmcv's non-local blocks start: N(0, std), and 0 for the last layer.
+
+    Args:
+        norm: the name of that layer's norm, if it has one.
+
+    Example:
+        >>> [(rule["type"], rule["override"]["name"]) for rule in nonlocal_start("gaussian", False, "bn", 0.01, True)]
+        [('Normal', 'g.conv'), ('Constant', 'conv_out.bn')]
+    """
+    at = ".0" if sub_sample else ""
+    names = (f"g{at}.conv",) if mode == "gaussian" else (f"g{at}.conv", "theta.conv", f"phi{at}.conv")
+    last = frozendict(name=f"conv_out.{norm or 'conv'}")
+    return (
+        *(frozendict(type="Normal", std=std, override=frozendict(name=name)) for name in names),
+        frozendict(type="Constant", val=0, override=last)
+        if zeros
+        else frozendict(type="Normal", std=std, override=last),
+    )
+
+
+def check_fusion(pooling: str, fusions: Any) -> None:
+    """What a context block is made of.
+
+    Raises:
+        FkitValueError: an unknown pooling, or fusion, or none.
+    """
+    if pooling not in ("att", "avg"):
+        raise FkitValueError(f"ContextBlock: pooling_type={pooling!r}.", value=str(pooling), choices=("att", "avg"))
+    known = ("channel_add", "channel_mul")
+    if not isinstance(fusions, (list, tuple)) or not fusions or not all(one in known for one in fusions):  # pyright: ignore[reportUnknownVariableType]
+        raise FkitValueError(f"ContextBlock: fusion_types={fusions!r:.80}.", choices=known, label="Fusions")
+
+
+def context_start(pooling: str, fusions: tuple[str, ...]) -> Any:
+    """How mmcv's context blocks start: Kaiming (fan in) for the weights of positions, 0 for the last layers.
+
+    Example:
+        >>> [rule["override"]["name"] for rule in context_start("att", ("channel_add",))]
+        ['conv_mask', 'channel_add_conv.3']
+    """
+    mask = frozendict(type="Kaiming", mode="fan_in", override=frozendict(name="conv_mask"))
+    last = (frozendict(type="Constant", val=0, override=frozendict(name=f"{fusion}_conv.3")) for fusion in fusions)
+    return (*((mask,) if pooling == "att" else ()), *last)

@@ -80,7 +80,8 @@ def rules_of(modules: Mapping[str, Any]) -> tuple[tuple[str, Any], ...]:
     First come those of their making, a module's ``start_cfg``, children before parents, as layers that draw their weights
     when they are made (mmcv's ConvModule). Then each module's ``init_cfg``, or what its ``init_rules`` makes of it (a default
     that depends on other arguments), parents before children. A module that has a ``start_cfg`` and stands directly in one
-    that has an ``init_cfg`` starts anew after its parent (mmengine calls its ``init_weights``); one in a list does not.
+    that has an ``init_cfg`` starts anew after its parent (mmengine calls its ``init_weights``), unless it says ``starts_anew = False``; one in a list
+    does not.
 
     Args:
         modules: by torch's path, parents before children.
@@ -99,7 +100,11 @@ def rules_of(modules: Mapping[str, Any]) -> tuple[tuple[str, Any], ...]:
         rule = getattr(part, "init_rules", getattr(part, "init_cfg", None))
         if rule is not None:
             rules.append((path, rule))
-        elif path in starts and hasattr(modules.get(path.rpartition(".")[0]), "init_cfg"):
+        elif (
+            path in starts
+            and getattr(part, "starts_anew", True)
+            and hasattr(modules.get(path.rpartition(".")[0]), "init_cfg")
+        ):
             rules.append((path, starts[path]))
     return tuple(rules)
 

@@ -25,12 +25,47 @@ _CASES = {
     "pafpn": {**_FPN, "type": "PAFPN"},
     "pafpn on_output": {**_FPN, "type": "PAFPN", "add_extra_convs": "on_output", "norm_cfg": _BN},
     "pafpn on_lateral": {**_FPN, "type": "PAFPN", "add_extra_convs": "on_lateral", "start_level": 1},
+    "mapper": {"type": "ChannelMapper", "in_channels": list(_CHANNELS), "out_channels": 6, "num_outs": 6,
+               "kernel_size": 1, "norm_cfg": {"type": "GN", "num_groups": 3}, "act_cfg": None},
+    "hrfpn": {"type": "HRFPN", "in_channels": list(_CHANNELS), "out_channels": 6, "num_outs": 4},
+    "hrfpn max": {"type": "HRFPN", "in_channels": list(_CHANNELS), "out_channels": 6, "num_outs": 3,
+                  "pooling_type": "MAX", "with_cp": True, "stride": 2},
+    "dilated": {"type": "DilatedEncoder", "in_channels": 10, "out_channels": 8, "block_mid_channels": 4,
+                "num_residual_blocks": 2, "block_dilations": [1, 2], "norm_cfg": None},
+    "yolov3": {"type": "YOLOV3Neck", "num_scales": 3, "in_channels": [8, 6, 4], "out_channels": [6, 4, 3],
+               "norm_cfg": _BN},
+    "yolox": {"type": "YOLOXPAFPN", "in_channels": [4, 6, 8], "out_channels": 5, "num_csp_blocks": 1, "norm_cfg": _BN},
+    "cspnext": {"type": "CSPNeXtPAFPN", "in_channels": [4, 6], "out_channels": 4, "num_csp_blocks": 1,
+                "expand_ratio": 1.0, "use_depthwise": True},
 }  # fmt: skip
 
 
 @pytest.mark.parametrize("name", _CASES)
 def test_twins(name: str, built_twins: Any, maps: Any) -> None:
-    built_twins(_CASES[name], maps(_CHANNELS), "norm_cfg" in _CASES[name])
+    cfg = dict(_CASES[name])
+    widths = cfg.get("in_channels", _CHANNELS)
+    if name == "dilated":
+        widths = (10,)
+        cfg.pop("norm_cfg")
+    elif name == "yolov3":
+        widths = widths[::-1]
+    built_twins(cfg, maps(tuple(widths), (24, 16)), "norm_cfg" in _CASES[name])
+
+
+@pytest.mark.parametrize("refine", [None, "conv", "non_local"])
+def test_balanced_pyramid(refine: str | None, built_twins: Any, maps: Any) -> None:
+    cfg = {"type": "BFP", "in_channels": 4, "num_levels": 4, "refine_level": 2, "refine_type": refine}
+    built_twins(cfg, maps((4, 4, 4, 4), (19, 14)))
+
+
+@pytest.mark.parametrize("depthwise", [False, True])
+def test_ssd(depthwise: bool, built_twins: Any, maps: Any) -> None:
+    cfg = {
+        "type": "SSDNeck", "in_channels": (4, 6), "out_channels": (4, 6, 8, 4, 4), "level_strides": (2, 1, 1),
+        "level_paddings": (1, 0, 0), "l2_norm_scale": None if depthwise else 20, "use_depthwise": depthwise,
+        "norm_cfg": _BN if depthwise else None,
+    }  # fmt: skip
+    built_twins(cfg, maps((4, 6), (24, 22)), depthwise)
 
 
 def test_a_pyramid_s_first_names_are_mmdet_s() -> None:

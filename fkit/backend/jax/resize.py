@@ -17,7 +17,7 @@ _MODES = ("nearest", "bilinear")
 
 def interpolate(
     x: Array,
-    size: tuple[int, int] | None = None,
+    size: tuple[int, ...] | None = None,
     scale_factor: float | tuple[float, float] | None = None,
     mode: str = "nearest",
     align_corners: bool | None = None,
@@ -71,7 +71,7 @@ def _linear(x: Array, axis: int, out: int, scale: float, align_corners: bool) ->
     return jnp.take(x, low, axis) * (1 - share) + jnp.take(x, high, axis) * share
 
 
-def adaptive_max_pool(x: Array, size: tuple[int, int]) -> Array:
+def adaptive_max_pool(x: Array, size: tuple[int, ...]) -> Array:
     """torch's ``adaptive_max_pool2d``; the gradient goes to the first of equal values, as torch's."""
     for axis in (2, 1):
         if x.shape[axis] != size[axis - 1]:
@@ -82,7 +82,7 @@ def adaptive_max_pool(x: Array, size: tuple[int, int]) -> Array:
     return x
 
 
-def adaptive_avg_pool(x: Array, size: tuple[int, int]) -> Array:
+def adaptive_avg_pool(x: Array, size: tuple[int, ...]) -> Array:
     """torch's ``adaptive_avg_pool2d``."""
     for axis in (2, 1):
         if x.shape[axis] != size[axis - 1]:

@@ -11,7 +11,7 @@ from frozendict import frozendict
 from fkit.backend.jax.activation import act_layer
 from fkit.backend.jax.conv import sizes
 from fkit.backend.jax.layers import conv_layer, norm_layer
-from fkit.detection.brick import ORDER, RELU, check_order, kaiming
+from fkit.detection.brick import ORDER, RELU, axes_of, check_order, kaiming
 from fkit.tree.error import FkitValueError
 from fkit.zoo.flax.small import check_channels
 
@@ -96,9 +96,14 @@ class ConvModule(nn.Module):
         super().__post_init__()
 
     @property
+    def norm_name(self) -> str | None:
+        """The norm's name, or None."""
+        return None if self.norm_cfg is None else norm_layer(self.norm_cfg)[0]
+
+    @property
     def start_cfg(self) -> Any:
         """How the layers start when they are made."""
-        return kaiming(self.conv_cfg, self.act_cfg, None if self.norm_cfg is None else norm_layer(self.norm_cfg)[0])
+        return kaiming(self.conv_cfg, self.act_cfg, self.norm_name)
 
     @nn.compact
     def __call__(self, x: Array, train: bool = False, *, activate: bool = True, norm: bool = True) -> Array:
@@ -116,9 +121,10 @@ class ConvModule(nn.Module):
     def _convolved(self, x: Array) -> Array:
         filled = self.padding_mode != "zeros"
         x = padded(x, self.padding_mode, self.padding) if filled else x
+        axes = axes_of(self.conv_cfg)
         return conv_layer(self.conv_cfg)(
-            self.out_channels, sizes(self.kernel_size), strides=sizes(self.stride),
-            padding=0 if filled else _pairs(self.padding), kernel_dilation=sizes(self.dilation),
+            self.out_channels, sizes(self.kernel_size, axes), strides=sizes(self.stride, axes),
+            padding=0 if filled else _pairs(self.padding), kernel_dilation=sizes(self.dilation, axes),
             use_bias=self.norm_cfg is None if self.bias == "auto" else bool(self.bias),
             trainable=not self.frozen, name="conv", **({} if self.groups == 1 else {"feature_group_count": self.groups}),
         )(x)  # fmt: skip
