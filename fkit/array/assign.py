@@ -21,8 +21,7 @@ class Best(NamedTuple):
 
 def best_of(xp: Ops, overlaps: Any) -> Best:
     """Of each column of overlaps (G, P) the greatest; G is at least 1."""
-    row = xp.argmax(overlaps, 0)
-    return Best(xp.take_along(overlaps, row[None, :], 0)[0], row)
+    return Best(*xp.best(overlaps))
 
 
 def thresholded(xp: Ops, best: Best, number: Any, positive: float, negative: tuple[float, float]) -> Any:
@@ -55,7 +54,10 @@ def forced(xp: Ops, overlaps: Any, number: Any, eligible: Any, least: float, all
         return xp.segment_max(mine, at, overlaps.shape[1], 0)
     peak = lib.amax(overlaps, 1)
     mine = lib.where(eligible & (peak >= least), number, 0)
-    return lib.amax(lib.where(overlaps == peak[:, None], mine[:, None], 0), 0)
+    hit = overlaps == peak[:, None]
+    columns = xp.real(hit.any(0))  # few, but where an object overlaps nothing
+    taken = lib.amax(lib.where(xp.take(hit.T, columns), mine, 0), 1)
+    return taken if xp.fixed else xp.put(xp.full((hit.shape[1],), 0, taken), columns, taken)
 
 
 def strongest(xp: Ops, overlaps: Any, chosen: Any, nothing: float) -> Best:

@@ -8,6 +8,8 @@ from fkit.tree.error import FkitTypeError, FkitValueError, quoted
 
 __all__ = ["MODES", "overlaps"]
 
+_BLOCK = 2**18  # pairs
+
 MODES: tuple[str, ...] = ("iou", "iof", "giou", "diou", "ciou")
 
 
@@ -50,9 +52,23 @@ def overlaps(xp: Ops, boxes: Any, others: Any, mode: str = "iou", aligned: bool 
         raise FkitTypeError(
             f"overlaps: boxes (..., N, 4) and (..., M, 4) of equal leading axes, not {shape} and {other}."
         )
-    if not aligned:
-        boxes, others = boxes[..., :, None, :], others[..., None, :, :]
-    return _ratio(xp, boxes, others, mode, eps)
+    if aligned:
+        return _ratio(xp, boxes, others, mode, eps)
+    if len(shape) == 2 and not xp.fixed and shape[0] * other[0] > _BLOCK:
+        return _by_blocks(xp, boxes, others, mode, eps)
+    return _ratio(xp, boxes[..., :, None, :], others[..., None, :, :], mode, eps)
+
+
+def _by_blocks(xp: Ops, boxes: Any, others: Any, mode: str, eps: float) -> Any:
+    """The same for many pairs, so many at a time that what lies between stays near the processor."""
+    turned = others.shape[0] < boxes.shape[0]  # the longer of the two lies along the rows of memory
+    many, few = (boxes, others) if turned else (others, boxes)
+    many = xp.lib.stack([many[:, side] for side in range(4)]).T[None]
+    step = max(1, _BLOCK // many.shape[1])
+    blocks = (few[at : at + step, None, :] for at in range(0, few.shape[0], step))
+    ratios = [_ratio(xp, *((many, block) if turned else (block, many)), mode, eps) for block in blocks]
+    whole = xp.lib.concat(ratios, axis=0)
+    return whole.T if turned else whole
 
 
 def _ratio(xp: Ops, a: Any, b: Any, mode: str, eps: float) -> Any:

@@ -25,6 +25,11 @@ class PickOps(Protocol):
         """The library's module: ``numpy``, ``torch`` or ``jax.numpy``."""
         ...
 
+    @property
+    def fixed(self) -> bool:
+        """Whether shapes may not depend on values, so that `real` gives all rows."""
+        ...
+
     def cast(self, a: Any, kind: Any) -> Any:
         """The array in another type: "float32", "int64", "bool", ..., or another array, whose type it takes. JAX's whole
         numbers have 32 bits outside of a float64 program."""
@@ -56,6 +61,10 @@ class PickOps(Protocol):
 
     def topk(self, a: Any, count: int) -> tuple[Any, Any]:
         """The greatest along the last axis, in descending order, and where they are; of equal ones the first goes first."""
+        ...
+
+    def best(self, a: Any) -> tuple[Any, Any]:
+        """The greatest of each column of (G, P), G at least 1, and the first row that has it; both (P,)."""
         ...
 
     def order(self, a: Any, descending: bool = False) -> Any:
@@ -140,6 +149,7 @@ class NumpyPick:
     """
 
     lib: Any = np
+    fixed = False
 
     def cast(self, a: Any, kind: Any) -> Any:
         return a.astype(kind if isinstance(kind, str) else kind.dtype)
@@ -167,6 +177,10 @@ class NumpyPick:
     def topk(self, a: Any, count: int) -> tuple[Any, Any]:
         index = self.order(a, descending=True)[..., :count]
         return np.take_along_axis(a, index, -1), index
+
+    def best(self, a: Any) -> tuple[Any, Any]:
+        row = a.argmax(0)
+        return np.take_along_axis(a, row[None], 0)[0], row
 
     def order(self, a: Any, descending: bool = False) -> Any:
         if not descending:

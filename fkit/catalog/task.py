@@ -23,6 +23,11 @@ _TASK: Final[tuple[Any, ...]] = tuple(
                 "YOLOBBoxCoder",
             ),
         ),
+        (
+            "cost",
+            ("BBoxL1Cost", "ClassificationCost", "CrossEntropyLossCost", "DiceCost", "FocalLossCost", "IoUCost"),
+        ),
+        ("hungarian", ("HungarianAssigner",)),
         ("overlap", ("BboxOverlaps2D", "BboxOverlaps2D_GLIP")),
         ("prior", ("AnchorGenerator", "LegacyAnchorGenerator", "MlvlPointGenerator")),
         ("sampler", ("PseudoSampler", "RandomSampler")),

@@ -156,6 +156,9 @@ class MaxIoUAssigner:
     ) -> Assigned:
         """See `Assigner.assign`; ``counts``, ``pred`` and ``image`` say nothing here."""
         check_assign(self, xp, boxes, truth)
+        if valid is not None and not xp.fixed:
+            rows = xp.real(valid)
+            return scattered(xp, self.assign(xp, xp.take(boxes, rows), truth, ignored=ignored), rows, len(boxes))
         there, number = present(xp, truth)
         if not len(number) or not len(boxes):
             return all_negative(xp, boxes, valid)
@@ -208,9 +211,18 @@ def ignored_by(
 
 
 def masked(xp: Ops, overlaps: Any, there: Any, valid: Any) -> Any:
-    """Overlaps (G, P), minus infinity where the object is padding or the prior does not count."""
+    """Overlaps (G, P), minus infinity where the object is padding or the prior does not count: where `present` may leave
+    such."""
+    if not xp.fixed:
+        return overlaps
     mask = there[:, None] if valid is None else there[:, None] & valid
     return xp.lib.where(mask, overlaps, -float("inf"))
+
+
+def scattered(xp: Ops, part: Assigned, rows: Any, count: int) -> Assigned:
+    """What is said of the priors ``rows`` (K,), as what is said of all ``count``; the others are ignored."""
+    gt, labels = (xp.put(xp.full((count,), -1, one), rows, one) for one in (part.gt, part.labels))
+    return Assigned(gt, xp.put(xp.full((count,), 0, part.overlap), rows, part.overlap), labels)
 
 
 def settled(xp: Ops, gt: Any, overlap: Any, truth: Truth, valid: Any) -> Assigned:

@@ -141,3 +141,12 @@ def test_partners_are_those_of_least_cost(xp):
     assert plain(xp, xp.partners(narrow, of(xp, [1, 1, 0, 1], "bool"))).tolist() == [1, 0]
     assert plain(xp, xp.partners(narrow, of(xp, [0, 1, 0, 0], "bool"))).tolist() == [-1, 1]
     assert plain(xp, xp.partners(of(xp, np.zeros((0, 3))), of(xp, [], "bool"))).tolist() == [-1, -1, -1]
+
+
+def test_the_best_of_each_column_is_the_first_of_equal_ones(xp):
+    values, row = xp.best(of(xp, [[1, 5, 0], [2, 5, 0], [2, 4, -1]]))
+    assert (plain(xp, values).tolist(), plain(xp, row).tolist()) == ([2, 5, 0], [1, 0, 0])
+
+
+def test_where_shapes_are_fixed_all_rows_are_worth_computing(xp):
+    assert len(plain(xp, xp.real(of(xp, [1, 0, 1], "bool")))) == (3 if xp.fixed else 2)

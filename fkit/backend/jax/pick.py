@@ -17,6 +17,7 @@ class JaxPick:
     """Rows of arrays; see `fkit.array.pick.PickOps`."""
 
     lib: Any = jnp
+    fixed = True
 
     def cast(self, a: Any, kind: Any) -> Any:
         return a.astype(_dtype(kind))
@@ -41,6 +42,9 @@ class JaxPick:
 
     def topk(self, a: Any, count: int) -> tuple[Any, Any]:
         return jax.lax.top_k(a, count)
+
+    def best(self, a: Any) -> tuple[Any, Any]:
+        return jnp.max(a, 0), jnp.argmax(a, 0)
 
     def order(self, a: Any, descending: bool = False) -> Any:
         return jnp.argsort(a, -1, stable=True, descending=descending)

@@ -15,6 +15,8 @@ __all__ = ["TorchPick"]
 
 _LINEAR = 40.0  # from here on, softplus(a) is a to the last bit of a float64
 
+_ROWS = 512  # more are not worth a pass each
+
 
 class TorchPick:
     """Rows of tensors; see `fkit.array.pick.PickOps`. New tensors are made on ``device``."""
@@ -25,6 +27,10 @@ class TorchPick:
     @property
     def lib(self) -> Any:
         return torch
+
+    @property
+    def fixed(self) -> bool:
+        return False
 
     def cast(self, a: Any, kind: Any) -> Any:
         return a.to(_dtype(kind))
@@ -55,6 +61,15 @@ class TorchPick:
             return a.gather(-1, index), index
         values, index = torch.sort(a, dim=-1, descending=True, stable=True)
         return values[..., :count], index[..., :count]
+
+    def best(self, a: Any) -> tuple[Any, Any]:
+        if a.is_cuda or a.shape[0] > _ROWS:
+            return torch.max(a, 0)
+        values = a.amax(0)  # a pass over rows, and not down columns
+        row = torch.zeros_like(values, dtype=torch.int64)
+        for at in range(a.shape[0] - 1, 0, -1):
+            row.masked_fill_(a[at] == values, at)
+        return values, row.masked_fill_(a[0] == values, 0)
 
     def order(self, a: Any, descending: bool = False) -> Any:
         return torch.argsort(a, dim=-1, descending=descending, stable=True)

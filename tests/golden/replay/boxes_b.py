@@ -67,7 +67,7 @@ def padded(xp: Any, truth: Truth, count: int = 3) -> Truth:
     boxes = xp.lib.concat(
         [truth.bboxes, xp.full((count, 4), 0, truth.bboxes) + xp.asarray(np.array([0, 0, 50, 50.0]), truth.bboxes)]
     )
-    labels = xp.lib.concat([truth.labels, xp.full((count,), 7, truth.labels)])
+    labels = xp.lib.concat([truth.labels, xp.full((count,), 2, truth.labels)])
     return Truth(boxes, labels, xp.lib.concat([truth.valid, xp.full((count,), False, "bool")]))
 
 
@@ -93,6 +93,30 @@ def call_assign(xp: Any, args: Any, case: Any) -> Any:
         "num_gts": args["gt_bboxes"].shape[0],
         "gt_inds": found.gt,
         "max_overlaps": found.overlap,
+        "labels": found.labels,
+    }
+
+
+def matching(xp: Any, args: Any) -> tuple[Any, Any, Truth]:
+    gt = args["gt"]
+    count = len(next(iter(gt.values())))
+    truth = Truth(gt.get("bboxes"), gt.get("labels"), xp.full((count,), True, "bool"), gt.get("masks"))
+    return built(args["cfg"]), args["pred"], truth
+
+
+def call_cost(xp: Any, args: Any, case: Any) -> Any:
+    cost, pred, truth = matching(xp, args)
+    return cost(xp, pred, truth, args.get("img_shape"))
+
+
+def call_hungarian(xp: Any, args: Any, case: Any) -> Any:
+    assigner, pred, truth = matching(xp, args)
+    found = assigner.assign(xp, pred["bboxes"], truth, pred=pred, image=args["img_shape"])
+    again = assigner.assign(xp, pred["bboxes"], padded(xp, truth), pred=pred, image=args["img_shape"])
+    np.testing.assert_array_equal(plain(found.gt), plain(again.gt))
+    return {
+        "cost": assigner.cost(xp, pred, truth, args["img_shape"]),
+        "gt_inds": found.gt,
         "labels": found.labels,
     }
 
@@ -148,4 +172,6 @@ ADAPTERS: Mapping[str, Callable[[Any, Any, Any], Any]] = frozendict(
     decode=call_decode,
     assign=call_assign,
     assign_and_sample=call_sample,
+    hungarian=call_hungarian,
+    match_cost=call_cost,
 )
