@@ -4,7 +4,20 @@ from typing import Any, Final
 
 __all__ = ["DETECTOR"]
 
-_DENSE: Final[tuple[Any, ...]] = ()
+_HEADS: Final = ("RPNHead", "RetinaHead")
+_SINGLE: Final = ("RetinaNet", "SingleStageDetector")
+
+_DENSE: Final[tuple[Any, ...]] = (
+    *(
+        ("models", name, f"fkit.zoo.{room}.dense_head:{name}", backend, None)
+        for room, backend in (("torch", "torch"), ("flax", "jax"))
+        for name in _HEADS
+    ),
+    *(("models", name, "fkit.zoo.torch.detector:SingleStageDetector", "torch", None) for name in _SINGLE),
+    *(("models", name, "fkit.zoo.flax.detector:single_stage", "jax", None) for name in _SINGLE),
+    ("models", "RPN", "fkit.zoo.torch.detector:RPN", "torch", None),
+    ("models", "RPN", "fkit.zoo.flax.detector:rpn", "jax", None),
+)
 
 _BOX_HEADS = (
     ("BBoxHead", "bbox_head"),

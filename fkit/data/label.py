@@ -1,7 +1,7 @@
 """Labels and classes: the one check that training and validation share, on every backend.
 
-A model says which of its targets are class numbers by an attribute ``label_ranges``, ``{"gt_label": num_classes}``;
-a room reads it once, when the model is built (`label_ranges`), and holds each batch against it on the host before the
+A model says which of its targets are class numbers by an attribute ``label_ranges``, ``{"gt_label": num_classes}``, or
+``{"gt_instances.labels": num_classes}`` for a field of objects; a room reads it once, when the model is built (`label_ranges`), and holds each batch against it on the host before the
 batch is fed (`check_targets`), where it costs a reduction over N whole numbers.
 """
 
@@ -91,9 +91,12 @@ def check_targets(
     """
     expect(ranges, Mapping, "`ranges` are what label_ranges gave")
     for name, (classes, ignore) in ranges.items():
-        labels = targets.get(name)
+        group, _, field = name.partition(".")
+        labels: Any = targets.get(group)
+        if field and isinstance(labels, Mapping):
+            labels = cast("Mapping[str, Any]", labels).get(field)
         if isinstance(labels, np.ndarray):
-            mask = valid.get(name)
+            mask = valid.get(group)
             # what a step mostly sees, in a third of the time: read as unsigned, what is below 0 is beyond every class
             if mask is None and labels.dtype == _COMMON and labels.size and labels.view(np.uint64).max() < classes:
                 continue
