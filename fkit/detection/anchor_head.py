@@ -82,7 +82,7 @@ class AnchorHead(DenseHead):
         def one(truth: Truth, ignored: Any, pad: Any, img: Any, place: Any, said: Any) -> tuple[Any, Any, Any]:
             flags = self.anchor_generator.valid(xp, sizes, pad)
             counts = tuple(level.shape[0] for level in flags)
-            valid = inside(xp, boxes, xp.lib.concat(flags, 0), img, border)
+            valid = inside(xp, boxes, xp.lib.concat(flags, axis=0), img, border)
             assigned = self.assigner.assign(
                 xp, boxes, truth, ignored=ignored, valid=valid, counts=counts, pred=said, image=img
             )
@@ -107,7 +107,7 @@ class AnchorHead(DenseHead):
     def loss(self, xp: Ops, outputs: Outputs, sizes: Sizes, given: Given) -> dict[str, Any]:
         logits, deltas, truth = outputs[0], outputs[1], given.truth
         spans = spans_of(logits)
-        boxes = xp.cast(xp.lib.concat(self.priors(xp, sizes, "float32"), 0), deltas[0])
+        boxes = xp.cast(xp.lib.concat(self.priors(xp, sizes, "float32"), axis=0), deltas[0])
         gt, positive, negative = self.chosen(xp, boxes, sizes, given)
         total = self.total(xp, positive, negative, deltas[0])
         if self.draws:

@@ -124,7 +124,7 @@ def spans_of(levels: Sequence[Any]) -> tuple[tuple[int, int], ...]:
 
 def together(xp: Ops, levels: Sequence[Any]) -> Any:
     """The levels (N, P, ...) of an output one behind the other."""
-    return levels[0] if len(levels) == 1 else xp.lib.concat(list(levels), 1)
+    return levels[0] if len(levels) == 1 else xp.lib.concat(list(levels), axis=1)
 
 
 def rows_of(xp: Ops, wanted: Any, spans: tuple[tuple[int, int], ...]) -> Rows:
@@ -287,7 +287,7 @@ class DenseHead:
         def one(mine: Any, img: Any, scale: Any) -> Detections:
             candidates = self.candidates(xp, mine, priors, img, options)
             if rescale:
-                factors = xp.cast(xp.lib.concat([scale, scale], 0), candidates.bboxes)
+                factors = xp.cast(xp.lib.concat([scale, scale], axis=0), candidates.bboxes)
                 candidates = candidates._replace(bboxes=candidates.bboxes / factors)
             return suppressed(xp, candidates, options)
 
@@ -321,8 +321,8 @@ class DenseHead:
             boxes.append(xp.take(prior, index))
             valid.append(fit)
         join = xp.lib.concat
-        bboxes = self.decoded(xp, join(boxes, 0), join(deltas, 0), img)
-        return Candidates(bboxes, join(scores, 0), join(labels, 0), join(valid, 0))
+        bboxes = self.decoded(xp, join(boxes), join(deltas), img)
+        return Candidates(bboxes, join(scores), join(labels), join(valid))
 
     def scores(self, xp: Ops, logits: Any) -> Any:
         """(P, num_classes) of (P, K) numbers."""

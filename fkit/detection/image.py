@@ -48,6 +48,6 @@ def shapes_of(xp: Ops, samples: Samples | None, inputs: Any) -> Shapes:
 
     img, pad, scale = numbers("img_shape", "input_shape"), numbers("pad_shape"), numbers("scale_factor")
     if img is None or pad is None:
-        whole = xp.lib.concat([xp.full((count, 1), side, kind) for side in (height, width)], 1)
+        whole = xp.lib.concat([xp.full((count, 1), side, kind) for side in (height, width)], axis=1)
         img, pad = (whole if one is None else one for one in (img, pad))
     return Shapes(img, pad, xp.full((count, 2), 1.0, kind) if scale is None else scale)

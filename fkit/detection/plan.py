@@ -10,14 +10,14 @@ class Tower(NamedTuple):
 
     Attributes:
         name: of the list of them, or of the one layer where ``plain``.
-        count: how many; none gives its input.
+        depth: how many; none gives its input.
         conv_cfg, norm_cfg, bias: of each, see ``ConvModule``.
         last_cfg: of the last convolution, where it is another.
         plain: a bare convolution and a ReLU.
     """
 
     name: str
-    count: int
+    depth: int
     conv_cfg: Any = None
     norm_cfg: Any = None
     bias: bool | str = "auto"
@@ -66,4 +66,4 @@ class Plan(NamedTuple):
             StopIteration: there is no such tower.
         """
         tower = next(one for one in self.towers if one.name == source)
-        return self.width if tower.count else self.in_channels
+        return self.width if tower.depth else self.in_channels

@@ -93,9 +93,9 @@ class RPNHead(AnchorHead):
             boxes.append(prior)
             levels.append(xp.full(score.shape, level, "int64"))
         join = xp.lib.concat
-        score = join(scores, 0)
+        score = join(scores)
         return Candidates(
-            self.decoded(xp, join(boxes, 0), join(deltas, 0), img), score, join(levels, 0), score == score
+            self.decoded(xp, join(boxes), join(deltas), img), score, join(levels), score == score
         )
 
     def proposals(self, xp: Ops, outputs: Outputs, sizes: Sizes, shapes: Any, cfg: Any = None) -> Proposals:

@@ -11,7 +11,9 @@ from flax import linen as nn
 from fkit.backend.jax.drop import Draws
 from fkit.backend.jax.layers import Conv2d, conv_layer
 from fkit.backend.jax.ops import JaxOps
+from fkit.detection.atss import ATSSHead as ATSS
 from fkit.detection.dense import Detections, Given
+from fkit.detection.fcos import FCOSHead as FCOS
 from fkit.detection.headed import headed
 from fkit.detection.image import Shapes
 from fkit.detection.plan import Tower
@@ -22,7 +24,7 @@ from fkit.detection.truth import regions, truths
 from fkit.structures.batch import Samples
 from fkit.zoo.flax.brick import ConvModule
 
-__all__ = ["DenseHead", "RPNHead", "RetinaHead", "flat"]
+__all__ = ["ATSSHead", "DenseHead", "FCOSHead", "RPNHead", "RetinaHead", "flat"]
 
 Array = jax.Array
 Maps = Sequence[Array]
@@ -145,7 +147,7 @@ def _proposals(boxes: Detections) -> Proposals:
 
 
 def _names(tower: Tower) -> list[str]:
-    return [tower.name] if tower.plain else [f"{tower.name}_{at}" for at in range(tower.count)]
+    return [tower.name] if tower.plain else [f"{tower.name}_{at}" for at in range(tower.depth)]
 
 
 def _tower(tower: Tower, width_in: int, width: int) -> list[tuple[str, nn.Module]]:
@@ -153,7 +155,7 @@ def _tower(tower: Tower, width_in: int, width: int) -> list[tuple[str, nn.Module
         return [(tower.name, conv_layer(tower.conv_cfg)(width, (3, 3), padding=1))]  # type: ignore[list-item]
     layers: list[tuple[str, nn.Module]] = []
     for at, name in enumerate(_names(tower)):
-        cfg = tower.last_cfg if tower.last_cfg is not None and at == tower.count - 1 else tower.conv_cfg
+        cfg = tower.last_cfg if tower.last_cfg is not None and at == tower.depth - 1 else tower.conv_cfg
         first = width if at else width_in
         layers.append(
             (name, ConvModule(first, width, 3, padding=1, conv_cfg=cfg, norm_cfg=tower.norm_cfg, bias=tower.bias))
@@ -162,5 +164,7 @@ def _tower(tower: Tower, width_in: int, width: int) -> list[tuple[str, nn.Module
 
 
 _head = partial(headed, DenseHead)
+ATSSHead = _head(ATSS)
+FCOSHead = _head(FCOS)
 RPNHead = _head(RPN)
 RetinaHead = _head(Retina)

@@ -10,8 +10,10 @@ from torch import Tensor, nn
 from fkit.backend.torch.drop import Draws
 from fkit.backend.torch.layers import conv_layer
 from fkit.backend.torch.ops import Torch
+from fkit.detection.atss import ATSSHead as ATSS
 from fkit.detection.dense import Detections, Given
 from fkit.detection.dense import DenseHead as Logic
+from fkit.detection.fcos import FCOSHead as FCOS
 from fkit.detection.headed import headed
 from fkit.detection.image import Shapes
 from fkit.detection.plan import Tower
@@ -22,7 +24,7 @@ from fkit.detection.truth import regions, truths
 from fkit.structures.batch import Samples
 from fkit.zoo.torch.brick import ConvModule
 
-__all__ = ["DenseHead", "RPNHead", "RetinaHead", "flat"]
+__all__ = ["ATSSHead", "DenseHead", "FCOSHead", "RPNHead", "RetinaHead", "flat"]
 
 Maps = Sequence[Tensor]
 Outputs = tuple[tuple[Tensor, ...], ...]
@@ -141,8 +143,8 @@ def _tower(tower: Tower, width_in: int, width: int) -> nn.Module:
     if tower.plain:
         return conv_layer(tower.conv_cfg, width_in, width, 3, padding=1)
     layers: list[nn.Module] = []
-    for at in range(tower.count):
-        cfg = tower.last_cfg if tower.last_cfg is not None and at == tower.count - 1 else tower.conv_cfg
+    for at in range(tower.depth):
+        cfg = tower.last_cfg if tower.last_cfg is not None and at == tower.depth - 1 else tower.conv_cfg
         layers.append(
             ConvModule(
                 width if at else width_in, width, 3, padding=1, conv_cfg=cfg, norm_cfg=tower.norm_cfg, bias=tower.bias
@@ -156,5 +158,7 @@ def _layers(tower: nn.Module) -> Sequence[nn.Module]:
 
 
 _head = partial(headed, DenseHead)
+ATSSHead = _head(ATSS)
+FCOSHead = _head(FCOS)
 RPNHead = _head(RPN)
 RetinaHead = _head(Retina)
