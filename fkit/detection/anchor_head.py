@@ -9,7 +9,19 @@ from frozendict import frozendict
 from fkit.array.ops import Ops
 from fkit.catalog.build import Builder
 from fkit.detection.assigner import Truth
-from fkit.detection.dense import (DenseHead, Given, Outputs, Rows, Sizes, by_level, level_of, rows_of, settle, spans_of, together)
+from fkit.detection.dense import (
+    DenseHead,
+    Given,
+    Outputs,
+    Rows,
+    Sizes,
+    by_level,
+    level_of,
+    rows_of,
+    settle,
+    spans_of,
+    together,
+)
 from fkit.detection.loss.base import called
 from fkit.detection.part import part
 from fkit.detection.prior import inside
@@ -20,9 +32,7 @@ __all__ = ["AnchorHead", "object_of", "sampled"]
 _CODER = frozendict(
     type="DeltaXYWHBBoxCoder", clip_border=True, target_means=(0.0, 0.0, 0.0, 0.0), target_stds=(1.0, 1.0, 1.0, 1.0)
 )
-_ANCHORS = frozendict(
-    type="AnchorGenerator", scales=(8, 16, 32), ratios=(0.5, 1.0, 2.0), strides=(4, 8, 16, 32, 64)
-)
+_ANCHORS = frozendict(type="AnchorGenerator", scales=(8, 16, 32), ratios=(0.5, 1.0, 2.0), strides=(4, 8, 16, 32, 64))
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
@@ -112,7 +122,9 @@ class AnchorHead(DenseHead):
         total = self.total(xp, positive, negative, deltas[0])
         if self.draws:
             rows = sampled(xp, positive | negative, self.sampler.num, spans)
-            label, weight = self.labels(xp, rows.of(xp, positive), rows.real, object_of(xp, truth.labels, rows, gt), total)
+            label, weight = self.labels(
+                xp, rows.of(xp, positive), rows.real, object_of(xp, truth.labels, rows, gt), total
+            )
             classes = by_level(xp, self.loss_cls, rows, rows.of(xp, together(xp, logits)), label, weight, total)
         else:
             rows = rows_of(xp, positive, spans)
@@ -135,12 +147,18 @@ class AnchorHead(DenseHead):
         return xp.lib.where(positive, label, self.num_classes), weight
 
     def class_losses(
-        self, xp: Ops, logits: Sequence[Any], spans: Any, truth: Truth, gt: Any, positive: Any, negative: Any, total: Any
+        self,
+        xp: Ops,
+        logits: Sequence[Any],
+        spans: Any,
+        truth: Truth,
+        gt: Any,
+        positive: Any,
+        negative: Any,
+        total: Any,
     ) -> tuple[Any, ...]:
         """Of all priors, level by level."""
-        label, weight = self.labels(
-            xp, positive, positive | negative, xp.take_along(truth.labels, gt, 1), total
-        )
+        label, weight = self.labels(xp, positive, positive | negative, xp.take_along(truth.labels, gt, 1), total)
         parts: list[Any] = []
         for level, (start, stop) in zip(logits, spans, strict=True):
             flat = level.reshape((-1, level.shape[2]))

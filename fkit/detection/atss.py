@@ -30,7 +30,9 @@ class ATSSHead(RetinaHead):
     pred_kernel_size: int = 3
     norm_cfg: Any = wide_norm
     reg_decoded_bbox: bool = True
-    anchor_generator: Any = frozendict(type="AnchorGenerator", scales=(8, 16, 32), ratios=(0.5, 1.0, 2.0), strides=(4, 8, 16, 32, 64))
+    anchor_generator: Any = frozendict(
+        type="AnchorGenerator", scales=(8, 16, 32), ratios=(0.5, 1.0, 2.0), strides=(4, 8, 16, 32, 64)
+    )
     loss_centerness: Any = frozendict(type="CrossEntropyLoss", use_sigmoid=True, loss_weight=1.0)
     init_cfg: Any = rare("atss_cls")
     build: InitVar[Builder]

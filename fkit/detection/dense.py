@@ -20,7 +20,20 @@ from fkit.detection.part import part
 from fkit.detection.plan import Plan
 from fkit.tree.error import FkitTypeError, FkitValueError
 
-__all__ = ["Candidates", "DenseHead", "Detections", "Given", "Rows", "by_level", "level_of", "predicted", "rows_of", "settle", "spans_of", "together"]
+__all__ = [
+    "Candidates",
+    "DenseHead",
+    "Detections",
+    "Given",
+    "Rows",
+    "by_level",
+    "level_of",
+    "predicted",
+    "rows_of",
+    "settle",
+    "spans_of",
+    "together",
+]
 
 Outputs = Sequence[Sequence[Any]]
 Sizes = Sequence[tuple[int, int]]
@@ -134,7 +147,9 @@ def rows_of(xp: Ops, wanted: Any, spans: tuple[tuple[int, int], ...]) -> Rows:
     index = xp.real(flat)
     whole = count if index.shape[0] == flat.shape[0] else 0
     prior = index % width
-    return Rows(index // width, prior, level_of(xp, prior, spans), flat if whole else xp.take(flat, index), spans, whole)
+    return Rows(
+        index // width, prior, level_of(xp, prior, spans), flat if whole else xp.take(flat, index), spans, whole
+    )
 
 
 def level_of(xp: Ops, prior: Any, spans: tuple[tuple[int, int], ...]) -> Any:
@@ -167,6 +182,7 @@ def by_level(
     parts: list[Any] = []
     for level, (start, stop) in enumerate(rows.spans):
         if rows.whole:
+
             def cut(array: Any, start: int = start, stop: int = stop) -> Any:
                 shape = array.shape[1:]
                 return array.reshape((rows.whole, -1, *shape))[:, start:stop].reshape((-1, *shape))
@@ -220,7 +236,9 @@ class DenseHead:
         if self.num_classes < 1:
             raise FkitValueError(f"{name}: num_classes={self.num_classes}, but it counts classes, from 1.")
         cfg = self.loss_cls
-        sigmoid = bool(cfg.get("use_sigmoid", False) if isinstance(cfg, Mapping) else getattr(cfg, "use_sigmoid", False))
+        sigmoid = bool(
+            cfg.get("use_sigmoid", False) if isinstance(cfg, Mapping) else getattr(cfg, "use_sigmoid", False)
+        )
         settle(
             self,
             use_sigmoid=sigmoid,

@@ -128,9 +128,7 @@ class FCOSHead(AnchorFreeHead):
         one = xp.full((), 1, kind)
         total = xp.lib.maximum(xp.cast(positive, kind).sum(), one)
         flat = together(xp, logits)
-        classes = called(
-            self.loss_cls, xp, flat.reshape((-1, flat.shape[2])), labels.reshape(-1), avg_factor=total
-        )
+        classes = called(self.loss_cls, xp, flat.reshape((-1, flat.shape[2])), labels.reshape(-1), avg_factor=total)
         rows = rows_of(xp, positive, spans)
         box, centre = self.box_losses(xp, rows, outputs, points, targets, total)
         return {"loss_cls": classes, "loss_bbox": box, "loss_centerness": centre}

@@ -94,9 +94,7 @@ class RPNHead(AnchorHead):
             levels.append(xp.full(score.shape, level, "int64"))
         join = xp.lib.concat
         score = join(scores)
-        return Candidates(
-            self.decoded(xp, join(boxes), join(deltas), img), score, join(levels), score == score
-        )
+        return Candidates(self.decoded(xp, join(boxes), join(deltas), img), score, join(levels), score == score)
 
     def proposals(self, xp: Ops, outputs: Outputs, sizes: Sizes, shapes: Any, cfg: Any = None) -> Proposals:
         """Boxes in the coordinates of the resized images, without a gradient; see `DenseHead.predict`."""

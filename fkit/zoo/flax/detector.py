@@ -127,7 +127,9 @@ def single_stage(
         ``samples.targets["gt_instances"]``.
     """
     head = part(build, "models", bbox_head, train_cfg=train_cfg, test_cfg=test_cfg)
-    return _made(backbone, neck, head, init_cfg_of(pretrained, init_cfg, "SingleStageDetector"), head.logic.num_classes, build)
+    return _made(
+        backbone, neck, head, init_cfg_of(pretrained, init_cfg, "SingleStageDetector"), head.logic.num_classes, build
+    )
 
 
 def rpn(

@@ -11,8 +11,8 @@ from fkit.backend.torch.drop import Draws
 from fkit.backend.torch.layers import conv_layer
 from fkit.backend.torch.ops import Torch
 from fkit.detection.atss import ATSSHead as ATSS
-from fkit.detection.dense import Detections, Given
 from fkit.detection.dense import DenseHead as Logic
+from fkit.detection.dense import Detections, Given
 from fkit.detection.fcos import FCOSHead as FCOS
 from fkit.detection.headed import headed
 from fkit.detection.image import Shapes

@@ -79,7 +79,9 @@ def call_loss(xp: Any, args: Any, case: Any) -> Any:
         return head.loss(xp, outputs, sizes_of(args["cls_scores"]), given)
 
     flat = xp.lib.concat([one.reshape(-1) for one in maps])
-    _, gradient = with_gradient(xp, lambda at: xp.lib.stack([one for parts in losses(at).values() for one in parts]), flat)
+    _, gradient = with_gradient(
+        xp, lambda at: xp.lib.stack([one for parts in losses(at).values() for one in parts]), flat
+    )
     names = ("grad_cls", "grad_bbox")
     found = None if gradient is None else parts(gradient)
     pieces = (None, None) if found is None else (found[:levels], found[levels:])
