@@ -4,35 +4,18 @@ from collections.abc import Sequence
 from dataclasses import InitVar, dataclass, field
 from typing import Any
 
-from frozendict import frozendict
-
 from fkit.array.ops import Ops
 from fkit.catalog.build import Builder
 from fkit.detection.assigner import Truth
-from fkit.detection.dense import (
-    DenseHead,
-    Given,
-    Outputs,
-    Rows,
-    Sizes,
-    by_level,
-    level_of,
-    rows_of,
-    settle,
-    spans_of,
-    together,
-)
+from fkit.detection.default import CODER, CROSS_ENTROPY, NORMAL, SIZES, SMOOTH
+from fkit.detection.dense import DenseHead, Given, Outputs, Sizes, settle
 from fkit.detection.loss.base import called
 from fkit.detection.part import part
 from fkit.detection.prior import inside
+from fkit.detection.rows import Rows, by_level, level_of, rows_of, spans_of, together
 from fkit.detection.sampler import PseudoSampler
 
 __all__ = ["AnchorHead", "object_of", "sampled"]
-
-_CODER = frozendict(
-    type="DeltaXYWHBBoxCoder", clip_border=True, target_means=(0.0, 0.0, 0.0, 0.0), target_stds=(1.0, 1.0, 1.0, 1.0)
-)
-_ANCHORS = frozendict(type="AnchorGenerator", scales=(8, 16, 32), ratios=(0.5, 1.0, 2.0), strides=(4, 8, 16, 32, 64))
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
@@ -44,12 +27,12 @@ class AnchorHead(DenseHead):
         reg_decoded_bbox: the loss of boxes is of boxes in pixels, not of deltas.
     """
 
-    anchor_generator: Any = _ANCHORS
-    bbox_coder: Any = _CODER
+    anchor_generator: Any = SIZES
+    bbox_coder: Any = CODER
     reg_decoded_bbox: bool = False
-    loss_cls: Any = frozendict(type="CrossEntropyLoss", use_sigmoid=True, loss_weight=1.0)
-    loss_bbox: Any = frozendict(type="SmoothL1Loss", beta=1.0 / 9.0, loss_weight=1.0)
-    init_cfg: Any = frozendict(type="Normal", layer="Conv2d", std=0.01)
+    loss_cls: Any = CROSS_ENTROPY
+    loss_bbox: Any = SMOOTH
+    init_cfg: Any = NORMAL
     assigner: Any = field(init=False, default=None)
     sampler: Any = field(init=False, default=None)
     build: InitVar[Builder]

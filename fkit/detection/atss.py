@@ -4,18 +4,20 @@ from collections.abc import Mapping
 from dataclasses import InitVar, dataclass
 from typing import Any
 
-from frozendict import frozendict
-
 from fkit.array.ops import Ops
 from fkit.catalog.build import Builder
 from fkit.detection.anchor_head import object_of
-from fkit.detection.dense import Given, Outputs, Rows, Sizes, by_level, rows_of, settle, spans_of, together
-from fkit.detection.fcos import centerness, wide_norm
+from fkit.detection.default import CENTERNESS, SIZES, WIDE_NORM, rare
+from fkit.detection.dense import Given, Outputs, Sizes, settle
+from fkit.detection.fcos import centerness
 from fkit.detection.part import part
 from fkit.detection.plan import Output, Plan
-from fkit.detection.retina import RetinaHead, rare
+from fkit.detection.retina import RetinaHead
+from fkit.detection.rows import Rows, by_level, rows_of, spans_of, together
 
 __all__ = ["ATSSHead", "middle_sides"]
+
+_RARE = rare("atss_cls")
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
@@ -28,13 +30,13 @@ class ATSSHead(RetinaHead):
     """
 
     pred_kernel_size: int = 3
-    norm_cfg: Any = wide_norm
+    norm_cfg: Any = WIDE_NORM
     reg_decoded_bbox: bool = True
-    anchor_generator: Any = frozendict(
+    anchor_generator: Any = SIZES
         type="AnchorGenerator", scales=(8, 16, 32), ratios=(0.5, 1.0, 2.0), strides=(4, 8, 16, 32, 64)
     )
-    loss_centerness: Any = frozendict(type="CrossEntropyLoss", use_sigmoid=True, loss_weight=1.0)
-    init_cfg: Any = rare("atss_cls")
+    loss_centerness: Any = CENTERNESS
+    init_cfg: Any = _RARE
     build: InitVar[Builder]
 
     def __post_init__(self, build: Builder) -> None:

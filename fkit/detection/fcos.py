@@ -10,21 +10,20 @@ from frozendict import frozendict
 from fkit.array.ops import Ops
 from fkit.catalog.build import Builder
 from fkit.detection.assigner import Truth
-from fkit.detection.dense import DenseHead, Given, Outputs, Rows, Sizes, rows_of, settle, spans_of, together
+from fkit.detection.default import CENTERNESS, DISTANCE, WIDE_NORM, rare
+from fkit.detection.dense import DenseHead, Given, Outputs, Sizes, settle
 from fkit.detection.loss.base import called
 from fkit.detection.part import part
 from fkit.detection.plan import Output, Plan, Tower
 from fkit.detection.prior import MlvlPointGenerator
-from fkit.detection.retina import rare
+from fkit.detection.rows import Rows, rows_of, spans_of, together
 from fkit.tree.error import FkitValueError
 
-__all__ = ["AnchorFreeHead", "FCOSHead", "centerness", "wide_norm"]
+__all__ = ["AnchorFreeHead", "FCOSHead", "centerness"]
 
 _FAR = 1e8
+_RARE = rare("conv_cls")
 _RANGES = ((-1, 64), (64, 128), (128, 256), (256, 512), (512, _FAR))
-
-wide_norm = frozendict(type="GN", num_groups=32, requires_grad=True)
-"""The norm of anchor-free heads where a config says nothing."""
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
@@ -43,10 +42,10 @@ class AnchorFreeHead(DenseHead):
     strides: Sequence[Any] = (4, 8, 16, 32, 64)
     dcn_on_last_conv: bool = False
     conv_bias: bool | str = "auto"
-    bbox_coder: Any = frozendict(type="DistancePointBBoxCoder")
+    bbox_coder: Any = DISTANCE
     conv_cfg: Any = None
     norm_cfg: Any = None
-    init_cfg: Any = rare("conv_cls")
+    init_cfg: Any = _RARE
     build: InitVar[Builder]
 
     @property
@@ -86,8 +85,8 @@ class FCOSHead(AnchorFreeHead):
     center_sample_radius: float = 1.5
     norm_on_bbox: bool = False
     centerness_on_reg: bool = False
-    loss_centerness: Any = frozendict(type="CrossEntropyLoss", use_sigmoid=True, loss_weight=1.0)
-    norm_cfg: Any = wide_norm
+    loss_centerness: Any = CENTERNESS
+    norm_cfg: Any = WIDE_NORM
     cls_predictor_cfg: Any = None
     build: InitVar[Builder]
 

@@ -3,34 +3,15 @@
 from dataclasses import InitVar, dataclass
 from typing import Any
 
-from frozendict import frozendict
-
 from fkit.catalog.build import Builder
 from fkit.detection.anchor_head import AnchorHead
+from fkit.detection.default import OCTAVES, rare
 from fkit.detection.plan import Output, Plan, Tower
 from fkit.tree.error import FkitValueError
 
-__all__ = ["RetinaHead", "octaves", "rare"]
+__all__ = ["RetinaHead"]
 
-octaves = frozendict(
-    type="AnchorGenerator",
-    octave_base_scale=4,
-    scales_per_octave=3,
-    ratios=(0.5, 1.0, 2.0),
-    strides=(8, 16, 32, 64, 128),
-)
-"""Three anchor sizes and three shapes a place, from stride 8 on."""
-
-
-def rare(name: str) -> Any:
-    """Rules for initial weights with which the layer ``name`` begins at a score of 0.01.
-
-    Example:
-        >>> rare("retina_cls")["override"]["bias_prob"]
-        0.01
-    """
-    first = frozendict(type="Normal", name=name, std=0.01, bias_prob=0.01)
-    return frozendict(type="Normal", layer="Conv2d", std=0.01, override=first)
+_RARE = rare("retina_cls")
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
@@ -45,8 +26,8 @@ class RetinaHead(AnchorHead):
     stacked_convs: int = 4
     conv_cfg: Any = None
     norm_cfg: Any = None
-    anchor_generator: Any = octaves
-    init_cfg: Any = rare("retina_cls")
+    anchor_generator: Any = OCTAVES
+    init_cfg: Any = _RARE
     build: InitVar[Builder]
 
     def __post_init__(self, build: Builder) -> None:
