@@ -33,8 +33,6 @@ class ATSSHead(RetinaHead):
     norm_cfg: Any = WIDE_NORM
     reg_decoded_bbox: bool = True
     anchor_generator: Any = SIZES
-        type="AnchorGenerator", scales=(8, 16, 32), ratios=(0.5, 1.0, 2.0), strides=(4, 8, 16, 32, 64)
-    )
     loss_centerness: Any = CENTERNESS
     init_cfg: Any = _RARE
     build: InitVar[Builder]
