@@ -4,8 +4,8 @@ from typing import Any, Final
 
 __all__ = ["DETECTOR"]
 
-_HEADS: Final = ("ATSSHead", "FCOSHead", "RPNHead", "RetinaHead")
-_SINGLE: Final = ("ATSS", "FCOS", "RetinaNet", "SingleStageDetector")
+_HEADS: Final = ("ATSSHead", "FCOSHead", "FreeAnchorRetinaHead", "GFLHead", "RPNHead", "RetinaHead")
+_SINGLE: Final = ("ATSS", "FCOS", "GFL", "RetinaNet", "SingleStageDetector")
 
 _DENSE: Final[tuple[Any, ...]] = (
     *(

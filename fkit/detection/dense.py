@@ -215,7 +215,7 @@ class DenseHead:
             factor = self.factor(xp, outputs, level)
             scores.append(top if factor is None else top * xp.take(factor, index))
             labels.append(label)
-            deltas.append(xp.take(outputs[1][level], index))
+            deltas.append(self.deltas(xp, level, xp.take(outputs[1][level], index)))
             boxes.append(xp.take(prior, index))
             valid.append(fit)
         join = xp.lib.concat
@@ -229,6 +229,10 @@ class DenseHead:
     def factor(self, xp: Ops, outputs: Outputs, level: int) -> Any:
         """(P,) what scores are multiplied with, or None: here a third output's sigmoid."""
         return xp.sigmoid(outputs[2][level])[:, 0] if len(outputs) > 2 else None
+
+    def deltas(self, xp: Ops, level: int, deltas: Any) -> Any:
+        """What the coder takes of one level's numbers (M, K)."""
+        return deltas
 
     def decoded(self, xp: Ops, priors: Any, deltas: Any, img: Any) -> Any:
         """(M, 4) boxes inside of the image."""

@@ -51,6 +51,7 @@ class Plan(NamedTuple):
         width: of the towers.
         towers, outputs: see there.
         scales: how many learned numbers there are, one a level.
+        integral: how many numbers a distribution has, whose places are a buffer; 0: there is none.
     """
 
     in_channels: int
@@ -58,6 +59,7 @@ class Plan(NamedTuple):
     towers: tuple[Tower, ...]
     outputs: tuple[Output, ...]
     scales: int = 0
+    integral: int = 0
 
     def width_of(self, source: str) -> int:
         """The channels that a tower gives.

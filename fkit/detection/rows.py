@@ -6,7 +6,7 @@ from typing import Any, NamedTuple
 from fkit.array.ops import Ops
 from fkit.detection.loss.base import called
 
-__all__ = ["Rows", "by_level", "level_of", "rows_of", "spans_of", "together"]
+__all__ = ["Rows", "by_level", "level_of", "level_sums", "rows_of", "spans_of", "spread", "together"]
 
 
 class Rows(NamedTuple):
@@ -112,3 +112,19 @@ def by_level(
             mine = weight * (here if weight.ndim == 1 else here[:, None])
             parts.append(called(loss, xp, pred, target, mine, avg_factor=avg_factor, **more))
     return tuple(parts)
+
+
+def level_sums(xp: Ops, rows: Rows, values: Any) -> tuple[Any, ...]:
+    """The sums of numbers (R,), of each level alone."""
+    if rows.whole:
+        table = values.reshape((rows.whole, -1))
+        return tuple(table[:, start:stop].sum() for start, stop in rows.spans)
+    return tuple((values * xp.cast(rows.level == level, values)).sum() for level in range(len(rows.spans)))
+
+
+def spread(xp: Ops, rows: Rows, values: Any, shape: tuple[int, int]) -> Any:
+    """Numbers of rows (R,) where they belong among all priors (N, P), and 0 elsewhere."""
+    if rows.whole:
+        return values.reshape(tuple(shape))
+    index = xp.lib.where(rows.real, rows.image * shape[1] + rows.prior, shape[0] * shape[1])
+    return xp.put(xp.full((shape[0] * shape[1],), 0, values), index, values).reshape(tuple(shape))

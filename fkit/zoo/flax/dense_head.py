@@ -14,6 +14,8 @@ from fkit.backend.jax.ops import JaxOps
 from fkit.detection.atss import ATSSHead as ATSS
 from fkit.detection.dense import Detections, Given
 from fkit.detection.fcos import FCOSHead as FCOS
+from fkit.detection.free_anchor import FreeAnchorRetinaHead as FreeAnchor
+from fkit.detection.gfl import GFLHead as GFL
 from fkit.detection.headed import headed
 from fkit.detection.image import Shapes
 from fkit.detection.plan import Tower
@@ -24,7 +26,7 @@ from fkit.detection.truth import regions, truths
 from fkit.structures.batch import Samples
 from fkit.zoo.flax.brick import ConvModule
 
-__all__ = ["ATSSHead", "DenseHead", "FCOSHead", "RPNHead", "RetinaHead", "flat"]
+__all__ = ["ATSSHead", "DenseHead", "FCOSHead", "FreeAnchorRetinaHead", "GFLHead", "RPNHead", "RetinaHead", "flat"]
 
 Array = jax.Array
 Maps = Sequence[Array]
@@ -58,6 +60,8 @@ class DenseHead(nn.Module):
             setattr(self, output.name, Conv2d(output.width, (output.kernel,) * 2, padding=output.kernel // 2))
         for level in range(plan.scales):
             setattr(self, f"scales_{level}", Scale())
+        if plan.integral:
+            self.integral = Integral(plan.integral)
         if self.logic.draws:
             self.key = Draws()
 
@@ -65,6 +69,8 @@ class DenseHead(nn.Module):
         if self.logic.draws and self.is_initializing():
             self.key(maps[0])
         levels = [self._level(level, x, train) for level, x in enumerate(maps)]
+        if self.logic.plan.integral:
+            self.integral()
         return tuple(zip(*levels, strict=True))
 
     def _level(self, level: int, x: Array, train: bool) -> tuple[Array, ...]:
@@ -132,6 +138,20 @@ class Scale(nn.Module):
         return x * self.param("scale", nn.initializers.constant(self.initial), ())
 
 
+class Integral(nn.Module):
+    """The places of a distribution's numbers: the buffer ``project``, as mmdet's Integral has it.
+
+    Attributes:
+        count: of the numbers.
+    """
+
+    count: int
+
+    @nn.compact
+    def __call__(self) -> None:
+        self.variable("constants", "project", lambda: jnp.arange(self.count, dtype=jnp.float32))
+
+
 def flat(x: Array, width: int) -> Array:
     """A map (N, H, W, A * width) as rows (N, H * W * A, width), in float32 at least."""
     wide = x if x.dtype in _WIDE else x.astype(jnp.float32)
@@ -166,5 +186,7 @@ def _tower(tower: Tower, width_in: int, width: int) -> list[tuple[str, nn.Module
 _head = partial(headed, DenseHead)
 ATSSHead = _head(ATSS)
 FCOSHead = _head(FCOS)
+FreeAnchorRetinaHead = _head(FreeAnchor)
+GFLHead = _head(GFL)
 RPNHead = _head(RPN)
 RetinaHead = _head(Retina)

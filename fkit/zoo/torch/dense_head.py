@@ -14,6 +14,8 @@ from fkit.detection.atss import ATSSHead as ATSS
 from fkit.detection.dense import DenseHead as Logic
 from fkit.detection.dense import Detections, Given
 from fkit.detection.fcos import FCOSHead as FCOS
+from fkit.detection.free_anchor import FreeAnchorRetinaHead as FreeAnchor
+from fkit.detection.gfl import GFLHead as GFL
 from fkit.detection.headed import headed
 from fkit.detection.image import Shapes
 from fkit.detection.plan import Tower
@@ -24,7 +26,7 @@ from fkit.detection.truth import regions, truths
 from fkit.structures.batch import Samples
 from fkit.zoo.torch.brick import ConvModule
 
-__all__ = ["ATSSHead", "DenseHead", "FCOSHead", "RPNHead", "RetinaHead", "flat"]
+__all__ = ["ATSSHead", "DenseHead", "FCOSHead", "FreeAnchorRetinaHead", "GFLHead", "RPNHead", "RetinaHead", "flat"]
 
 Maps = Sequence[Tensor]
 Outputs = tuple[tuple[Tensor, ...], ...]
@@ -51,6 +53,8 @@ class DenseHead(nn.Module):
             self.add_module(output.name, nn.Conv2d(width, output.width, output.kernel, padding=output.kernel // 2))
         if plan.scales:
             self.scales = nn.ModuleList(Scale() for _ in range(plan.scales))
+        if plan.integral:
+            self.integral = Integral(plan.integral)
         self.key = Draws() if logic.draws else None
 
     def forward(self, maps: Maps) -> Outputs:
@@ -124,6 +128,20 @@ class Scale(nn.Module):
         return x * self.scale
 
 
+class Integral(nn.Module):
+    """The places of a distribution's numbers: the buffer ``project``, as mmdet's Integral has it.
+
+    Args:
+        count: of the numbers.
+    """
+
+    project: Tensor
+
+    def __init__(self, count: int) -> None:
+        super().__init__()
+        self.register_buffer("project", torch.linspace(0, count - 1, count))
+
+
 def flat(x: Tensor, width: int) -> Tensor:
     """A map (N, A * width, H, W) as rows (N, H * W * A, width), in float32 at least."""
     x = x.permute(0, 2, 3, 1)
@@ -160,5 +178,7 @@ def _layers(tower: nn.Module) -> Sequence[nn.Module]:
 _head = partial(headed, DenseHead)
 ATSSHead = _head(ATSS)
 FCOSHead = _head(FCOS)
+FreeAnchorRetinaHead = _head(FreeAnchor)
+GFLHead = _head(GFL)
 RPNHead = _head(RPN)
 RetinaHead = _head(Retina)
