@@ -30,7 +30,7 @@ def rows(xp: Any, maps: Sequence[Any], width: int) -> tuple[Any, ...]:
 
 
 def shapes_of(xp: Any, meta: Mapping[str, Any]) -> Shapes:
-    img, pad = (xp.asarray(np.float32([meta[key]]), "float32") for key in ("img_shape", "pad_shape"))
+    img, pad = (xp.asarray(np.array([meta[key]], np.float32), "float32") for key in ("img_shape", "pad_shape"))
     return Shapes(img, pad, xp.full((1, 2), 1, "float32"))
 
 
@@ -53,7 +53,7 @@ class Replayed(RandomSampler):
         if kind == "pos":
             return xp.full(candidates.shape, 0, "float32")
         number = xp.lib.cumsum(xp.cast(candidates, "int64"), 0) - 1
-        table = xp.asarray(np.float32(self.places), "float32")
+        table = xp.asarray(np.array(self.places, np.float32), "float32")
         return xp.take(table, xp.lib.clip(number, 0, len(self.places) - 1))
 
 
