@@ -5,7 +5,7 @@ is. Integers of keep sets are those of mmcv's compiled operators; of equal score
 """
 
 from collections.abc import Mapping
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, cast
 
 import numpy as np
 
@@ -14,7 +14,7 @@ from fkit.array.ops import Ops
 from fkit.array.soft import METHODS, Decay, rescored, rescored_on_host
 from fkit.tree.error import FkitTypeError, FkitValueError, quoted
 
-__all__ = ["Detections", "Kept", "batched", "leaders", "multiclass", "nms", "soft_nms"]
+__all__ = ["Detections", "Kept", "batched", "leaders", "multiclass", "nms", "parse_rule", "soft_nms"]
 
 _TRACED, _EAGER = 128, 2048  # boxes at a time; eagerly each round is a wait for the device
 
@@ -171,7 +171,7 @@ def batched(
         place, real = xp.packed(there, most)
         index = xp.lib.where(real, xp.take(order, place), 0)
         return Kept(index, xp.lib.where(real, xp.take(scores, index), 0), real)
-    rule = _rule(cfg)
+    rule = parse_rule(cfg)
     if not rule.pop("class_agnostic", class_agnostic):
         boxes = _apart(xp, xp.detached(boxes), groups, valid)
     max_num = rule.pop("max_num", -1)
@@ -194,13 +194,16 @@ _ARGUMENTS = (("nms", (*_SHARED, "score_threshold")), ("soft_nms", (*_SHARED, "s
 _OLD = (("iou_thr", "iou_threshold"), ("nms_thr", "iou_threshold"))
 
 
-def _rule(cfg: Mapping[str, Any]) -> dict[str, Any]:
-    """The table's arguments by their names of today.
+def parse_rule(cfg: Any) -> dict[str, Any]:
+    """The table's arguments by their names of today, as `batched` takes them.
 
     Raises:
+        FkitTypeError: it is no table.
         FkitValueError: it names what no suppression takes.
     """
-    rule: dict[str, Any] = dict(cfg)
+    if not isinstance(cfg, Mapping):
+        raise FkitTypeError(f"suppression is told by a table, dict(type='nms', iou_threshold=0.5), not {quoted(cfg)}.")
+    rule: dict[str, Any] = dict(cast("Mapping[str, Any]", cfg))
     for old, new in _OLD:
         if old in rule:
             rule.setdefault(new, rule.pop(old))

@@ -4,7 +4,11 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple, cast
 
+from frozendict import frozendict
+
+from fkit.array.box import flipped
 from fkit.array.ops import Ops
+from fkit.array.suppress import Kept, batched, parse_rule
 from fkit.array.view import map_labels, map_scores, mean
 from fkit.structures.batch import Batch
 from fkit.structures.content import host, is_array, namespace
@@ -28,7 +32,8 @@ that gives one prediction of those of all views, an item a view. For example:
             scores = [one["pred_score"] for one in predictions]
             return {"pred_score": sum(scores) / len(scores)}""",
 )
-_BOXES = "boxes of several views are merged by non-maximum suppression, which is not there yet"
+_OBJECT = ("bboxes", "scores", "labels")
+_SUPPRESSION = frozendict(nms=frozendict(type="nms", iou_threshold=0.5), max_per_img=100)
 _KEYS = "Let the pipeline's last step keep it: meta_keys=('img_path', 'ori_shape', 'img_shape', 'flip', 'flip_direction', ...)."
 
 
@@ -151,30 +156,64 @@ class SegTTAModel(BaseTTAModel):
 
 @dataclass(frozen=True)
 class DetTTAModel(BaseTTAModel):
-    """mmdet's DetTTAModel: boxes of all views, and of those that overlap the best. It is an error until there is non-maximum
-    suppression.
+    """The detections of all views, each flipped back, and of those about the same object the best; mmdet's DetTTAModel.
+
+    Of predictions with ``pred_instances`` (``bboxes`` (N, K, 4) in coordinates of the original images, ``scores`` and
+    ``labels`` (N, K), ``mask_scores`` (N, K, S, S) of each box) it gives the same of ``max_per_img`` each.
 
     Args:
-        tta_cfg: ``dict(nms=dict(type='nms', iou_threshold=0.5), max_per_img=100)``.
+        tta_cfg: ``nms``, a table as `fkit.array.suppress.batched` takes, and ``max_per_img``; None: as in the example.
+
+    Example:
+        >>> import numpy as np
+        >>> from fkit.array.ops import Numpy
+        >>> one = {"bboxes": np.array([[[1.0, 0, 4, 5]]]), "scores": np.array([[0.5]]), "labels": np.array([[2]])}
+        >>> views = [Batch(np.zeros((1, 3, 8, 10)), meta=({"ori_shape": (8, 10), "flip": flip},)) for flip in (False, False)]
+        >>> tta = DetTTAModel(dict(nms=dict(type="nms", iou_threshold=0.5), max_per_img=100))
+        >>> tta.merge(Numpy(), [{"pred_instances": one}] * 2, views)["valid"]["pred_instances"].sum()
+        np.int64(1)
     """
 
     tta_cfg: Mapping[str, Any] | None = None
 
     def __post_init__(self) -> None:
-        raise FkitValueError(f"DetTTAModel: {_BOXES}.", repair=_MERGER.text)
+        check_fields(self)
+        given = dict(_SUPPRESSION if self.tta_cfg is None else self.tta_cfg)
+        for name in given:
+            if name not in _SUPPRESSION:
+                what = f"DetTTAModel: tta_cfg has no key {quoted(name)}."
+                raise FkitValueError(what, value=str(name), choices=tuple(_SUPPRESSION), label="Keys")
+        if given.get("nms") is not None:
+            parse_rule(given["nms"])
+        expect(given.get("max_per_img", 1), int, "DetTTAModel: max_per_img is a whole number")
+        object.__setattr__(self, "tta_cfg", frozendict(_SUPPRESSION | given))
 
     def merge(self, xp: Ops, predictions: Predictions, views: Sequence[Batch]) -> Mapping[str, Any]:
-        """See `BaseTTAModel`."""
-        raise FkitValueError(f"DetTTAModel: {_BOXES}.")
+        """The prediction of all views; see `BaseTTAModel`."""
+        groups = _field(predictions, views, "pred_instances", type(self).__name__)
+        several = [_unflipped(xp, *one) for one in zip(groups, predictions, views, strict=True)]
+        rows = {name: xp.lib.concat([one[name] for one in several], axis=1) for name in several[0]}
+        cfg = cast("Mapping[str, Any]", self.tta_cfg)
+        count = cfg["max_per_img"] if cfg["max_per_img"] > 0 else None
+
+        def best(image: Mapping[str, Any]) -> Any:
+            boxes, scores, labels = (image[name] for name in _OBJECT)
+            kept = batched(xp, boxes, scores, labels, cfg["nms"], valid=image["valid"], count=count)
+            of = {name: _picked(xp, array, kept) for name, array in image.items() if name != "valid"}
+            return {**of, "scores": kept.scores}, kept.valid
+
+        fields, valid = xp.each(best, rows)
+        more = {name: predictions[0][name] for name in ("mask_threshold",) if name in predictions[0]}
+        return {"pred_instances": fields, "valid": {"pred_instances": valid}, **more}
 
 
 @dataclass(frozen=True)
 class Merged(BaseTTAModel):
     """Merges as what is predicted asks for: `SegTTAModel` where there are ``seg_logits``, `AverageClsScoreTTA` where there is
-    ``pred_score``. It is what merges where a test pipeline has several views and no ``tta_model`` is named.
+    ``pred_score``, `DetTTAModel` where there are ``pred_instances`` with boxes. It is what merges where a test pipeline has several views and no ``tta_model`` is named.
 
     Raises:
-        FkitValueError: neither is there.
+        FkitValueError: none is there.
     """
 
     def merge(self, xp: Ops, predictions: Predictions, views: Sequence[Batch]) -> Mapping[str, Any]:
@@ -186,9 +225,10 @@ class Merged(BaseTTAModel):
             return SegTTAModel().merge(xp, predictions, views)
         if "pred_score" in names:
             return AverageClsScoreTTA().merge(xp, predictions, views)
-        why = f": {_BOXES}" if "pred_instances" in names else ""
+        if "pred_instances" in names and set(_OBJECT) <= set(first["pred_instances"]):
+            return DetTTAModel().merge(xp, predictions, views)
         raise FkitValueError(
-            f"a batch is {len(views)} views of each image, and the model predicts {', '.join(names)}, which nothing merges{why}.",
+            f"a batch is {len(views)} views of each image, and the model predicts {', '.join(names)}, which nothing merges.",
             repair="Give the pipeline one size and no flip; let the model predict 'seg_logits' or 'pred_score' too; or "
             "name a tta_model of your own. " + _MERGER.text,
         )
@@ -232,6 +272,39 @@ def _changes(view: Batch) -> list[_Change]:
         direction = str(meta.get("flip_direction")) if meta.get("flip") else None
         rows.append(_Change((size[0], size[1]), direction, (int(shape[0]), int(shape[1]))))
     return rows
+
+
+def _unflipped(xp: Ops, group: Any, prediction: Any, view: Batch) -> dict[str, Any]:
+    """A view's objects where they are in the original images: arrays by name, and which are there in ``valid``."""
+    expect(group, Mapping, "DetTTAModel merges pred_instances that are mappings of arrays")
+    for name in _OBJECT:
+        if name not in group:
+            what = f"DetTTAModel merges {name!r} of pred_instances, and the model does not predict them."
+            raise FkitKeyError(what, value=name, choices=tuple(group), label="It predicts")
+    if len(view.meta) != len(group["bboxes"]):
+        raise FkitValueError("DetTTAModel: the images of a view have no meta.", repair=_KEYS)
+    boxes, masks = list[Any](), list[Any]()
+    for at, meta in enumerate(view.meta):
+        shape: Any = meta.get("ori_shape")
+        if shape is None:
+            raise FkitKeyError("DetTTAModel: the meta of an image has no 'ori_shape'.", value="ori_shape", choices=tuple(meta), label="It has", repair=_KEYS)  # fmt: skip
+        direction = str(meta.get("flip_direction")) if meta.get("flip") else None
+        one = group["bboxes"][at]
+        boxes.append(one if direction is None else flipped(xp, one, (int(shape[0]), int(shape[1])), direction))
+        if "mask_scores" in group:
+            axes = tuple(axis for axis, word in ((1, "vertical"), (2, "horizontal")) if direction in (word, "diagonal"))
+            masks.append(xp.flipped(group["mask_scores"][at], axes) if axes else group["mask_scores"][at])
+    valid: Any = cast("Mapping[str, Any]", prediction.get("valid") or {}).get("pred_instances")
+    rows = {name: group[name] for name in _OBJECT}
+    rows["bboxes"] = xp.lib.stack(boxes)
+    rows["valid"] = xp.lib.isfinite(rows["scores"]) if valid is None else valid
+    return rows | ({"mask_scores": xp.lib.stack(masks)} if masks else {})
+
+
+def _picked(xp: Ops, array: Any, kept: Kept) -> Any:
+    """The rows of an array that are kept, and zeros."""
+    valid = kept.valid.reshape((-1, *(1 for _ in array.shape[1:])))
+    return xp.lib.where(valid, xp.take(array, kept.index), 0)
 
 
 def _expect_told(changes: Sequence[Sequence[_Change]], views: Sequence[Batch]) -> None:

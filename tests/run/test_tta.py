@@ -126,7 +126,12 @@ def test_what_merges_may_be_ones_own():
     [
         ({"tta_model": None}, {}, "needs tta_model, which the config does not set"),
         ({"tta_pipeline": None}, {}, "needs tta_pipeline, which the config does not set"),
-        ({"tta_model": dict(type="DetTTAModel")}, {}, "boxes of several views are merged by non-maximum suppression"),
+        (
+            {"tta_model": dict(type="DetTTAModel", tta_cfg=dict(nsm=1))},
+            {},
+            "tta_cfg has no key 'nsm'",
+        ),
+        ({"tta_model": dict(type="DetTTAModel", tta_cfg=dict(nms=dict(type="nsm")))}, {}, "type 'nsm' is unknown"),
         ({"tta_model": dict(type="SegTTAModl")}, {}, "Did you mean 'SegTTAModel'"),
         ({"tta_pipeline": []}, {}, "tta_pipeline"),
         ({}, {"part": "train"}, "of part='test' or 'val'"),
