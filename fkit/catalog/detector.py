@@ -26,11 +26,20 @@ _BOX_HEADS = (
     ("Shared2FCBBoxHead", "shared_2fc_bbox_head"),
     ("Shared4Conv1FCBBoxHead", "shared_4conv_1fc_bbox_head"),
 )
+_ROI_HEADS = (
+    ("CascadeRoIHead", "cascade_roi_head"),
+    ("DoubleHeadRoIHead", "double_head_roi_head"),
+    ("StandardRoIHead", "standard_roi_head"),
+)
 
 # torch's rows are classes; flax's modules are made of a config by functions
 _REGION: Final[tuple[Any, ...]] = tuple(
     ("models", name, f"fkit.zoo.{room}.{file}:{target}", backend, None)
-    for file, rows in (("bbox_head", _BOX_HEADS),)
+    for file, rows in (
+        ("bbox_head", _BOX_HEADS),
+        ("mask_head", (("FCNMaskHead", "fcn_mask_head"),)),
+        ("roi_head", _ROI_HEADS),
+    )
     for name, maker in rows
     for backend, room, target in (("torch", "torch", name), ("jax", "flax", maker))
 )

@@ -5,6 +5,7 @@ from typing import Any, cast
 
 from frozendict import frozendict
 
+from fkit.detection.backbone.resnet import BlockPlan, Convolution
 from fkit.tree.error import FkitTypeError, FkitValueError
 
 __all__ = [
@@ -13,6 +14,7 @@ __all__ = [
     "CLASS_LOSS",
     "DOUBLE_INIT",
     "LINEAR",
+    "bottleneck",
     "box_init",
     "check_box_type",
     "check_counts",
@@ -125,3 +127,14 @@ def check_box_type(kind: str) -> None:
     """
     if kind != "hbox":
         raise FkitValueError(f"predict_box_type={kind!r}, but boxes are of type 'hbox'.")
+
+
+def bottleneck(width: int) -> BlockPlan:
+    """A residual block of 1x1, 3x3 and 1x1 that keeps its channels.
+
+    Example:
+        >>> [conv.size for conv in bottleneck(64).convs]
+        [1, 3, 1]
+    """
+    inner = width // 4
+    return BlockPlan((Convolution(width, inner, 1), Convolution(inner, inner, 3), Convolution(inner, width, 1)), 0)

@@ -7,8 +7,10 @@ import numpy as np
 from frozendict import frozendict
 from numpy.typing import NDArray
 
+from fkit.structures.coco import bitmap_to_rle
 from fkit.structures.content import host, is_array
 from fkit.structures.element import DataElement
+from fkit.structures.pasted import with_masks
 from fkit.tree.check import expect
 from fkit.tree.error import FkitKeyError, FkitTypeError, FkitValueError, quoted
 from fkit.tree.frozen import EMPTY
@@ -61,7 +63,7 @@ def samples(outputs: Any, targets: Any, ids: Any, valid: Mapping[str, Any] | Non
         row: dict[str, Any] = {"sample_idx": number}
         for part in (*(part for part in parts if part), said):
             row.update(part[at])
-        several.append(frozendict(row))
+        several.append(frozendict(with_masks(row, code=bitmap_to_rle)))
     return several
 
 

@@ -10,6 +10,7 @@ from fkit.structures.batch import Batch
 from fkit.structures.content import is_array
 from fkit.structures.instance import InstanceData
 from fkit.structures.label import LabelData
+from fkit.structures.pasted import with_masks
 from fkit.structures.pixel import PixelData
 from fkit.structures.sample import DataSample, DetDataSample
 from fkit.tree.check import expect
@@ -165,10 +166,17 @@ def _each(outputs: Any, count: int) -> list[Mapping[str, Any]]:
     return list(several)
 
 
+def _original(meta: Mapping[str, Any], targets: Mapping[str, Any], said: Mapping[str, Any]) -> tuple[int, int] | None:
+    """(height, width) of the original image, as far as it is known."""
+    shape = next((part["ori_shape"] for part in (meta, targets, said) if part.get("ori_shape") is not None), None)
+    return None if shape is None else (int(shape[0]), int(shape[1]))
+
+
 def _sample(meta: Mapping[str, Any], targets: Mapping[str, Any], said: Mapping[str, Any], kind: type[S]) -> S:
     fields: dict[str, Any] = {}
     labels: dict[str, dict[str, Any]] = {}
     known: dict[str, Any] = dict(meta)
+    said = with_masks(said, _original(meta, targets, said))
     for name, value in (*targets.items(), *said.items()):
         if name in _LABELS:
             owner, part = _LABELS[name]

@@ -18,6 +18,7 @@ from fkit.detection.box_head import (
     CLASS_LOSS,
     DOUBLE_INIT,
     LINEAR,
+    bottleneck,
     box_init,
     check_box_type,
     check_counts,
@@ -26,8 +27,8 @@ from fkit.detection.box_head import (
 )
 from fkit.detection.roi import BoxLogic, box_logic
 from fkit.tree.error import FkitValueError
+from fkit.zoo.flax.block import Block
 from fkit.zoo.flax.brick import ConvModule
-from fkit.zoo.flax.resnet import Block
 
 __all__ = [
     "BBoxHead",
@@ -205,7 +206,8 @@ class DoubleConvFCBBoxHead(BBoxHead):
         wide = self.conv_out_channels
         y = _ResBlock(wide, name="res_block")(x if x_reg is None else x_reg, train)
         for at in range(self.num_convs):
-            block = Block(wide // 4, True, conv_cfg=self.conv_cfg, norm_cfg=self.norm_cfg, name=f"conv_branch_{at}")
+            name = f"conv_branch_{at}"
+            block = Block(bottleneck(wide), conv_cfg=self.conv_cfg, norm_cfg=self.norm_cfg, name=name)
             y = block(y, train)
         x = _in_a_row(x)
         for at in range(self.num_fcs):

@@ -14,6 +14,7 @@ from fkit.detection.box_head import (
     CLASS_LOSS,
     DOUBLE_INIT,
     LINEAR,
+    bottleneck,
     box_init,
     check_box_type,
     check_counts,
@@ -22,8 +23,8 @@ from fkit.detection.box_head import (
 )
 from fkit.detection.roi import box_logic
 from fkit.tree.error import FkitValueError
+from fkit.zoo.torch.block import Block
 from fkit.zoo.torch.brick import ConvModule
-from fkit.zoo.torch.resnet import Bottleneck
 
 __all__ = [
     "BBoxHead",
@@ -299,10 +300,7 @@ class DoubleConvFCBBoxHead(BBoxHead):
             raise FkitValueError("DoubleConvFCBBoxHead: num_convs and num_fcs are 1 or more, with_avg_pool is True.")
         self.res_block = _ResBlock(self.in_channels, conv_out_channels)
         self.conv_branch = nn.ModuleList(
-            Bottleneck(
-                conv_out_channels, conv_out_channels // 4, 1, 1, None, "pytorch", False, conv_cfg, norm_cfg, False
-            )
-            for _ in range(num_convs)
+            Block(bottleneck(conv_out_channels), conv_cfg=conv_cfg, norm_cfg=norm_cfg) for _ in range(num_convs)
         )
         widths = [self.in_channels * self.area] + [fc_out_channels] * (num_fcs - 1)
         self.fc_branch = nn.ModuleList(nn.Linear(width, fc_out_channels) for width in widths)

@@ -1,0 +1,126 @@
+"""Masks of regions: targets, losses and what is said of an object's class."""
+
+from dataclasses import dataclass
+from typing import Any
+
+from frozendict import frozendict
+
+from fkit.array.ops import Ops
+from fkit.array.paste import mask_targets
+from fkit.catalog.build import Builder
+from fkit.detection.loss.base import Loss, called
+from fkit.detection.part import part
+from fkit.detection.roi import Regions, Rows
+from fkit.tree.error import FkitKeyError, FkitValueError
+
+__all__ = ["CONV", "MASK_LOSS", "UPSAMPLE", "MaskLogic", "mask_init", "mask_logic", "upsampling"]
+
+MASK_LOSS = frozendict(type="CrossEntropyLoss", use_mask=True, loss_weight=1.0)
+UPSAMPLE = frozendict(type="deconv", scale_factor=2)
+CONV = frozendict(type="Conv")
+
+_METHODS = ("deconv", "nearest", "bilinear")
+
+
+@dataclass(frozen=True)
+class MaskLogic:
+    """What a mask head makes of its layers' numbers.
+
+    Attributes:
+        num_classes: K.
+        class_agnostic: one mask for all classes.
+        loss_mask: built.
+    """
+
+    num_classes: int
+    class_agnostic: bool
+    loss_mask: Any
+
+    @property
+    def channels(self) -> int:
+        """How many masks of a region there are."""
+        return 1 if self.class_agnostic else self.num_classes
+
+    def targets(self, xp: Ops, picks: Regions, rows: Rows, truth: Any, size: Any) -> Any:
+        """(R, h, w) in 0 to 1: what the masks of the rows, which are positive ones, should come to.
+
+        Args:
+            size: (h, w), or one number for both.
+
+        Raises:
+            FkitKeyError: the objects have no masks.
+        """
+        if truth.masks is None:
+            raise FkitKeyError(
+                "a loss of masks needs masks: the batch has no targets['gt_instances']['masks'].",
+                repair="Load them: LoadAnnotations(with_bbox=True, with_mask=True).",
+            )
+        size = (int(size), int(size)) if isinstance(size, (int, float)) else (int(size[0]), int(size[1]))
+        images, count, height, width = truth.masks.shape
+        flat = truth.masks.reshape(images * count, height, width)
+        if count == 0:
+            return xp.full((rows.boxes.shape[0], *size), 0.0, rows.boxes)
+        object_of = xp.take(picks.objects.reshape(-1), rows.index) + rows.image * count
+        return mask_targets(xp, flat, rows.boxes, object_of, size)
+
+    def losses(self, xp: Ops, masks: Any, picks: Regions, rows: Rows, targets: Any) -> dict[str, Any]:
+        """``loss_mask`` of masks (R, C, h, w), which are numbers before the sigmoid."""
+        labels = xp.take(picks.labels.reshape(-1), rows.index)
+        if self.class_agnostic:
+            labels = xp.lib.zeros_like(labels)
+        real = {"valid": rows.valid} if isinstance(self.loss_mask, Loss) else {}
+        return {"loss_mask": called(self.loss_mask, xp, masks, targets, labels, **real)}
+
+    def chosen(self, xp: Ops, masks: Any, labels: Any) -> Any:
+        """(R, h, w) of (R, C, h, w): the masks of the labels (R,)."""
+        if self.class_agnostic:
+            return masks[:, 0]
+        return xp.take_along(masks, labels[:, None, None, None], 1)[:, 0]
+
+
+def mask_logic(build: Builder, num_classes: int, class_agnostic: bool, loss_mask: Any) -> MaskLogic:
+    """The logic of a mask head, its loss built.
+
+    Raises:
+        FkitError: an argument outside of what is allowed.
+    """
+    if num_classes < 1:
+        raise FkitValueError(f"num_classes={num_classes}, but it counts classes, from 1.")
+    return MaskLogic(num_classes, class_agnostic, part(build, "models", loss_mask))
+
+
+def upsampling(cfg: Any) -> tuple[str | None, int]:
+    """How a mask head makes its maps greater, and by how much.
+
+    Raises:
+        FkitValueError: in another way.
+
+    Example:
+        >>> upsampling({"type": "deconv", "scale_factor": 2})
+        ('deconv', 2)
+    """
+    method, factor = cfg.get("type"), cfg.get("scale_factor")
+    if method is not None and method not in _METHODS:
+        raise FkitValueError(
+            f"upsample_cfg.type={method!r}.", value=str(method), choices=(*_METHODS, "None"), label="Methods"
+        )
+    if method is not None and (not isinstance(factor, int) or factor < 1):
+        raise FkitValueError(f"upsample_cfg.scale_factor={factor!r}, but it is a whole number from 1.")
+    return method, factor or 1
+
+
+def mask_init(init_cfg: Any, deconv: bool) -> Any:
+    """MMDetection's rules for the initial weights of a mask head.
+
+    Raises:
+        FkitValueError: there is an ``init_cfg``, which MMDetection refuses too.
+    """
+    if init_cfg is not None:
+        raise FkitValueError("FCNMaskHead takes no init_cfg: its rules are its own.", repair="Leave init_cfg out.")
+    names = ("upsample", "conv_logits") if deconv else ("conv_logits",)
+    return frozendict(
+        type="Kaiming",
+        mode="fan_out",
+        nonlinearity="relu",
+        override=tuple(frozendict(name=name) for name in names),
+    )
