@@ -1,5 +1,6 @@
 """What a newcomer, a developer and CI run: ``nox -s train``, ``nox -s tests``, ``nox -s lint types``, ``nox -s wheel``,
-``nox -s interpreters``, ``nox -s oldest``, ``nox -s coverage``, ``nox -s bench``, ``nox -s fuzz``, ``nox -s writers``."""
+``nox -s interpreters``, ``nox -s oldest``, ``nox -s coverage``, ``nox -s bench``, ``nox -s fuzz``, ``nox -s writers``,
+``nox -s detect``, ``nox -s inventory``, ``nox -s peers``."""
 
 import os
 import shlex
@@ -176,6 +177,76 @@ def inventory(session: nox.Session) -> None:
     session.install(*PINNED, "-e", ".")
     folder = _packages(session)
     session.run("python", "experiments/inventory.py", str(folder), "--least", *LEAST, *session.posargs, env=ONE_THREAD)
+
+
+PEERS = (
+    "opencv-python-headless==5.0.0.93",
+    *(
+        "pillow",
+        "pyyaml",
+        "addict",
+        "yapf",
+        "termcolor",
+        "rich",
+        "regex",
+        "ftfy",
+        "einops",
+        "terminaltables",
+        "shapely",
+    ),
+    *("scipy", "matplotlib", "pycocotools", "munkres", "json_tricks", "mat4py", "tqdm", "six", "click", "markdown"),
+    *("importlib_metadata", "setuptools<81", "numpy==2.4.6"),
+)
+
+
+@nox.session
+def peers(session: nox.Session) -> None:
+    """MMDetection 3.3 and its kin over a compiled mmcv 2.1, for experiments/bench and experiments/record: ``nox -s peers``.
+
+    Builds an environment of its own (about 12 minutes on two cores; needs a C++ compiler) and prints where its interpreter is.
+    mmcv 2.1 wants one word changed to build beside torch 2.13, whose headers are C++20.
+    """
+    home = Path(session.create_tmp()).resolve()
+    python = str(home / "venv" / "bin" / "python")
+
+    def pip(*words: str) -> None:
+        session.run(python, "-m", "pip", *words, external=True)
+
+    if not (home / "done").exists():
+        session.run("python", "-m", "venv", "--clear", str(home / "venv"))
+        pip("install", "-q", "setuptools<81", "wheel", "ninja", "packaging", "psutil")
+        pip("install", "-q", "torch==2.13.0", "numpy==2.4.6")
+        pip("install", "-q", *PEERS)
+        pip("install", "-q", "--no-deps", "mmengine==0.10.7", "model-index", "ordered-set")
+        pip("install", "-q", "--no-deps", "mmdet==3.3.0", "mmsegmentation==1.2.2", "mmpose==1.3.2", "mmpretrain==1.2.0")
+        pip("install", "-q", "--no-deps", "torchvision==0.28.0")
+        source = ("download", "-q", "--no-deps", "--no-binary", ":all:", "--no-build-isolation", "mmcv==2.1.0")
+        pip(*source, "-d", str(home))
+        shutil.unpack_archive(home / "mmcv-2.1.0.tar.gz", home)
+        setup = home / "mmcv-2.1.0" / "setup.py"
+        setup.write_text(setup.read_text().replace("-std=c++17", "-std=c++20"))
+        env = {"MMCV_WITH_OPS": "1", "FORCE_CUDA": "0", "MAX_JOBS": str(os.cpu_count() or 2)}
+        build = (python, "-m", "pip", "install", "--no-deps", "--no-build-isolation", str(setup.parent))
+        session.run(*build, external=True, env=env)
+        (home / "done").touch()
+    session.log(f"the interpreter: {python}")
+
+
+@nox.session
+def detect(session: nox.Session) -> None:
+    """Train a small detector on blood cells and test it: ``nox -s detect``, or ``nox -s detect -- --backend jax``.
+
+    Leaves pictures of the held-out cells with what was found, and the truth beside, in the work folder."""
+    session.install(*PINNED, "-e", ".[jax,coco]")
+    name = "cells_jax" if "jax" in session.posargs else "cells"
+    folder = next(
+        place
+        for n in range(1, 10_000)
+        if not (place := Path(f"work_dirs/{name}" + (f"_{n}" if n > 1 else ""))).exists()
+    )
+    session.run(
+        "python", "experiments/cells/run.py", "--work-dir", str(folder), *session.posargs, interrupt_timeout=None
+    )
 
 
 @nox.session

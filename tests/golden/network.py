@@ -80,7 +80,8 @@ def read(folder: Path, name: str) -> Book:
 
 
 @cache
-def _rule() -> Any:
+def rule() -> Any:
+    """The module of the rule by which weights are drawn."""
     spec = importlib.util.spec_from_file_location("weights", HERE / "weights.py")
     assert spec is not None and spec.loader is not None
     module = importlib.util.module_from_spec(spec)
@@ -90,8 +91,8 @@ def _rule() -> Any:
 
 def weights_of(book: Book) -> dict[str, np.ndarray]:
     """The network's weights, drawn by the rule; entries that keep their own values are not among them."""
-    made = _rule().make_all({name: tuple(shape) for name, (_, shape) in book.facts["state_dict"].items()})
-    assert _rule().digest(made) == book.facts["weights_sha256"]
+    made = rule().make_all({name: tuple(shape) for name, (_, shape) in book.facts["state_dict"].items()})
+    assert rule().digest(made) == book.facts["weights_sha256"]
     return made
 
 
