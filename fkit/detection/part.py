@@ -1,6 +1,7 @@
 """Parts of detectors: built in MMDetection's scope where the config is in none."""
 
-from typing import Any
+from collections.abc import Sequence
+from typing import Any, cast
 
 from fkit.catalog.build import Builder
 
@@ -18,12 +19,15 @@ def part(build: Builder, kind: str, cfg: Any, **defaults: Any) -> Any:
     Args:
         build: what a maker is given.
         kind: "models", "task_utils".
-        cfg: a mapping with ``type``; an object that is built already comes back as it is; None is None.
+        cfg: a mapping with ``type``; an object that is built already comes back as it is; None is None; of a list each, as a
+            tuple.
         defaults: arguments for keys that ``cfg`` lacks.
 
     Raises:
         FkitError: as `fkit.build`.
     """
+    if isinstance(cfg, (list, tuple)):
+        return tuple(part(build, kind, one, **defaults) for one in cast("Sequence[Any]", cfg))
     if cfg is None or not hasattr(cfg, "keys"):
         return cfg
     scoped = getattr(build, "scoped", False)

@@ -45,7 +45,13 @@ class Detector(nn.Module):
     def extract_feat(self, inputs: Array, train: bool) -> tuple[Array, ...]:
         """The maps of the neck, or of the backbone where there is none; (N, H, W, C)."""
         maps = self.backbone(jnp.moveaxis(inputs, 1, -1), train)
-        return maps if self.neck is None else self.neck(maps, train)
+        return maps if self.neck is None else self.through_neck(maps, train)
+
+    def through_neck(self, maps: Any, train: bool) -> Any:
+        """The maps after the neck, or after several, one after the other."""
+        for neck in self.neck if isinstance(self.neck, (tuple, list)) else (self.neck,):
+            maps = neck(maps, train)
+        return maps
 
     def __call__(self, inputs: Any, samples: Samples | None = None, mode: str = "tensor", train: bool = False) -> Any:
         if mode not in _MODES:
@@ -60,7 +66,7 @@ class Detector(nn.Module):
         """What each part gives, by its name; channels last."""
         parts: dict[str, Any] = {"backbone": self.backbone(jnp.moveaxis(inputs, 1, -1), train)}
         if self.neck is not None:
-            parts["neck"] = self.neck(parts["backbone"], train)
+            parts["neck"] = self.through_neck(parts["backbone"], train)
         return parts
 
     def loss(self, maps: tuple[Array, ...], samples: Samples | None, shapes: Shapes) -> Mapping[str, Any]:

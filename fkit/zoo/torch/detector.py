@@ -25,7 +25,7 @@ class Detector(nn.Module):
 
     Args:
         backbone: config of a module from images to a tuple of maps.
-        neck: config of a module from those to others, or None.
+        neck: config of a module from those to others, or of several, one after the other; or None.
         pretrained: OpenMMLab's older form of the backbone's ``init_cfg``.
         init_cfg: rules for initial weights.
     """
@@ -35,7 +35,8 @@ class Detector(nn.Module):
         self.init_cfg = init_cfg_of(pretrained, init_cfg, type(self).__name__)
         self.backbone = part(build, "models", backbone)
         if neck is not None:
-            self.neck = part(build, "models", neck)
+            necks = part(build, "models", neck)
+            self.neck = nn.Sequential(*necks) if isinstance(necks, tuple) else necks
 
     def extract_feat(self, inputs: Tensor) -> tuple[Tensor, ...]:
         """The maps of the neck, or of the backbone where there is none."""
