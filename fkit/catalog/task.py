@@ -30,6 +30,7 @@ _TASK: Final[tuple[Any, ...]] = tuple(
         ("hungarian", ("HungarianAssigner",)),
         ("overlap", ("BboxOverlaps2D", "BboxOverlaps2D_GLIP")),
         ("prior", ("AnchorGenerator", "LegacyAnchorGenerator", "MlvlPointGenerator")),
+        ("region", ("ApproxMaxIoUAssigner", "CenterRegionAssigner", "GridAssigner", "PointAssigner")),
         ("sampler", ("PseudoSampler", "RandomSampler")),
     )
     for name in names

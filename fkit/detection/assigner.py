@@ -154,15 +154,17 @@ class MaxIoUAssigner:
         pred: Any = None,
         image: Any = None,
     ) -> Assigned:
-        """See `Assigner.assign`; ``counts``, ``pred`` and ``image`` say nothing here."""
+        """See `Assigner.assign`; ``counts`` and ``image`` say nothing here."""
         check_assign(self, xp, boxes, truth)
         if valid is not None and not xp.fixed:
             rows = xp.real(valid)
-            return scattered(xp, self.assign(xp, xp.take(boxes, rows), truth, ignored=ignored), rows, len(boxes))
+            pred = {word: xp.take(one, rows) for word, one in (pred or {}).items()}
+            part = self.assign(xp, xp.take(boxes, rows), truth, ignored=ignored, pred=pred)
+            return scattered(xp, part, rows, len(boxes))
         there, number = present(xp, truth)
         if not len(number) or not len(boxes):
             return all_negative(xp, boxes, valid)
-        overlaps = self.iou_calculator(xp, there.bboxes, boxes)
+        overlaps = self.overlaps(xp, boxes, there, pred)
         outside = ignored_by(xp, self.iou_calculator, boxes, ignored, self.ignore_iof_thr, self.ignore_wrt_candidates)
         if outside is not None:
             overlaps = xp.lib.where(outside, -1, overlaps)
@@ -173,6 +175,10 @@ class MaxIoUAssigner:
             taken = forced(xp, overlaps, number, there.valid, self.min_pos_iou, self.gt_max_assign_all)
             gt = xp.lib.where(taken > 0, taken, gt)
         return settled(xp, gt, best.overlap, truth, valid)
+
+    def overlaps(self, xp: Ops, boxes: Any, there: Truth, pred: Any) -> Any:
+        """(G, P): the overlaps that the thresholds are of."""
+        return self.iou_calculator(xp, there.bboxes, boxes)
 
     def _negative(self) -> tuple[float, float]:
         bound: Any = self.neg_iou_thr
