@@ -31,6 +31,9 @@ _ROI_HEADS = (
     ("DoubleHeadRoIHead", "double_head_roi_head"),
     ("StandardRoIHead", "standard_roi_head"),
 )
+_TWO_STAGES = tuple(
+    (name, "two_stage_detector") for name in ("CascadeRCNN", "FastRCNN", "FasterRCNN", "MaskRCNN", "TwoStageDetector")
+)
 
 # torch's rows are classes; flax's modules are made of a config by functions
 _REGION: Final[tuple[Any, ...]] = tuple(
@@ -39,6 +42,7 @@ _REGION: Final[tuple[Any, ...]] = tuple(
         ("bbox_head", _BOX_HEADS),
         ("mask_head", (("FCNMaskHead", "fcn_mask_head"),)),
         ("roi_head", _ROI_HEADS),
+        ("two_stage", _TWO_STAGES),
     )
     for name, maker in rows
     for backend, room, target in (("torch", "torch", name), ("jax", "flax", maker))

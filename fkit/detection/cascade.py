@@ -86,6 +86,11 @@ class Stages:
     test_cfg: Mapping[str, Any] | None
     named: bool = False
 
+    @property
+    def num_classes(self) -> int:
+        """Classes of objects."""
+        return self.stages[0].box.num_classes
+
     def losses(self, xp: Ops, layers: Layers, maps: Sequence[Any], scene: Scene) -> dict[str, Any]:
         """All losses of all stages, and accuracies.
 

@@ -89,9 +89,9 @@ class DenseHead(nn.Module):
         ]
         return self.logic.shaped(JaxOps(), level, tuple(scaled), train)
 
-    def loss(self, maps: Maps, samples: Samples | None, shapes: Shapes) -> dict[str, Any]:
+    def loss(self, maps: Maps, samples: Samples | None, shapes: Shapes, train: bool = True) -> dict[str, Any]:
         """Losses by name."""
-        return self._losses(self(maps, True), samples, shapes)
+        return self._losses(self(maps, train), samples, shapes, train)
 
     def predict(self, maps: Maps, shapes: Shapes, cfg: Any = None, rescale: bool = True) -> Detections:
         """The boxes of each image; see `fkit.detection.dense.DenseHead.predict`."""
@@ -103,17 +103,17 @@ class DenseHead(nn.Module):
         return _proposals(self.predict(maps, shapes, cfg, rescale=False))
 
     def loss_and_proposals(
-        self, maps: Maps, samples: Samples | None, shapes: Shapes, cfg: Any = None
+        self, maps: Maps, samples: Samples | None, shapes: Shapes, cfg: Any = None, train: bool = True
     ) -> tuple[dict[str, Any], Proposals]:
         """Both, of one pass."""
-        outputs = self(maps, True)
-        losses = self._losses(outputs, samples, shapes)
+        outputs = self(maps, train)
+        losses = self._losses(outputs, samples, shapes, train)
         boxes = self.logic.predict(JaxOps(), self._flat(outputs), _sizes(outputs), shapes, cfg, rescale=False)
         return losses, _proposals(boxes)
 
-    def _losses(self, outputs: Outputs, samples: Samples | None, shapes: Shapes) -> dict[str, Any]:
+    def _losses(self, outputs: Outputs, samples: Samples | None, shapes: Shapes, train: bool) -> dict[str, Any]:
         xp, first = JaxOps(), outputs[0][0]
-        key, places = self.key(first, True) if self.logic.draws else ((0, 0), xp.words(0, (first.shape[0],)))
+        key, places = self.key(first, train) if self.logic.draws else ((0, 0), xp.words(0, (first.shape[0],)))
         given = Given(truths(samples), regions(samples), shapes, key, places)
         return self.logic.loss(xp, self._flat(outputs), _sizes(outputs), given)
 

@@ -17,7 +17,7 @@ from fkit.structures.batch import Samples
 from fkit.training.pretrained import init_cfg_of
 from fkit.tree.error import FkitValueError
 
-__all__ = ["Detector", "SingleStage", "rpn", "single_stage"]
+__all__ = ["Detector", "SingleStage", "channels_first", "rpn", "single_stage"]
 
 Array = jax.Array
 
@@ -57,25 +57,37 @@ class Detector(nn.Module):
         if mode not in _MODES:
             raise FkitValueError(f"mode={mode!r} is unknown.", value=mode, choices=_MODES, label="Modes")
         if mode == "tensor":
-            return jax.tree.map(lambda x: jnp.moveaxis(x, -1, 1), self.raw(inputs, train))
+            return self.raw(inputs, samples, train)
         maps = self.extract_feat(inputs, train)
         shapes = shapes_of(JaxOps(), samples, inputs)
-        return self.loss(maps, samples, shapes) if mode == "loss" else self.predict(maps, samples, shapes)
+        return self.loss(maps, samples, shapes, train) if mode == "loss" else self.predict(maps, samples, shapes)
 
-    def raw(self, inputs: Array, train: bool) -> dict[str, Any]:
-        """What each part gives, by its name; channels last."""
-        parts: dict[str, Any] = {"backbone": self.backbone(jnp.moveaxis(inputs, 1, -1), train)}
+    def raw(self, inputs: Array, samples: Samples | None, train: bool) -> dict[str, Any]:
+        """What each part gives, by its name; maps are (N, C, H, W)."""
+        x = self.backbone(jnp.moveaxis(inputs, 1, -1), train)
+        parts: dict[str, Any] = {"backbone": x}
         if self.neck is not None:
-            parts["neck"] = self.through_neck(parts["backbone"], train)
-        return parts
+            parts["neck"] = x = self.through_neck(x, train)
+        return {**channels_first(parts), **self.raw_heads(x, samples, shapes_of(JaxOps(), samples, inputs), train)}
 
-    def loss(self, maps: tuple[Array, ...], samples: Samples | None, shapes: Shapes) -> Mapping[str, Any]:
+    def raw_heads(
+        self, maps: tuple[Array, ...], samples: Samples | None, shapes: Shapes, train: bool
+    ) -> dict[str, Any]:
+        """What each head gives, by its name; maps are (N, C, H, W)."""
+        raise NotImplementedError
+
+    def loss(self, maps: tuple[Array, ...], samples: Samples | None, shapes: Shapes, train: bool) -> Mapping[str, Any]:
         """Losses by name."""
         raise NotImplementedError
 
     def predict(self, maps: tuple[Array, ...], samples: Samples | None, shapes: Shapes) -> Mapping[str, Any]:
         """``pred_instances`` and which of its rows are valid."""
         raise NotImplementedError
+
+
+def channels_first(maps: Any) -> Any:
+    """Maps, in any mapping or tuple, as (N, C, H, W)."""
+    return jax.tree.map(lambda x: jnp.moveaxis(x, -1, 1), maps)
 
 
 class SingleStage(Detector):
@@ -94,12 +106,13 @@ class SingleStage(Detector):
         """What labels may be: those of the head's classes."""
         return frozendict({"gt_instances.labels": self.classes}) if self.classes else frozendict()
 
-    def raw(self, inputs: Array, train: bool) -> dict[str, Any]:
-        parts = super().raw(inputs, train)
-        return {**parts, "bbox_head": self.bbox_head(parts.get("neck", parts["backbone"]), train)}
+    def raw_heads(
+        self, maps: tuple[Array, ...], samples: Samples | None, shapes: Shapes, train: bool
+    ) -> dict[str, Any]:
+        return channels_first({"bbox_head": self.bbox_head(maps, train)})
 
-    def loss(self, maps: tuple[Array, ...], samples: Samples | None, shapes: Shapes) -> Mapping[str, Any]:
-        return self.bbox_head.loss(maps, samples, shapes)
+    def loss(self, maps: tuple[Array, ...], samples: Samples | None, shapes: Shapes, train: bool) -> Mapping[str, Any]:
+        return self.bbox_head.loss(maps, samples, shapes, train)
 
     def predict(self, maps: tuple[Array, ...], samples: Samples | None, shapes: Shapes) -> Mapping[str, Any]:
         return predicted(self.bbox_head.predict(maps, shapes))

@@ -47,12 +47,12 @@ class Detector(nn.Module):
         if mode not in _MODES:
             raise FkitValueError(f"mode={mode!r} is unknown.", value=mode, choices=_MODES, label="Modes")
         if mode == "tensor":
-            return self.raw(inputs)
+            return self.raw(inputs, samples)
         maps = self.extract_feat(inputs)
         shapes = shapes_of(Torch(inputs.device), samples, inputs)
         return self.loss(maps, samples, shapes) if mode == "loss" else self.predict(maps, samples, shapes)
 
-    def raw(self, inputs: Tensor) -> dict[str, Any]:
+    def raw(self, inputs: Tensor, samples: Samples | None) -> dict[str, Any]:
         """What each part gives, by its name."""
         parts: dict[str, Any] = {"backbone": self.backbone(inputs)}
         if hasattr(self, "neck"):
@@ -104,8 +104,8 @@ class SingleStageDetector(Detector):
         """What labels may be: those of the head's classes."""
         return frozendict({"gt_instances.labels": self.bbox_head.logic.num_classes})
 
-    def raw(self, inputs: Tensor) -> dict[str, Any]:
-        parts = super().raw(inputs)
+    def raw(self, inputs: Tensor, samples: Samples | None) -> dict[str, Any]:
+        parts = super().raw(inputs, samples)
         return {**parts, "bbox_head": self.bbox_head(parts.get("neck", parts["backbone"]))}
 
     def loss(self, maps: tuple[Tensor, ...], samples: Samples | None, shapes: Shapes) -> Mapping[str, Any]:
