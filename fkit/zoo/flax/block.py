@@ -12,7 +12,7 @@ from fkit.backend.jax.layers import avg_pool, conv_layer, norm_layer
 from fkit.detection.backbone.resnet import NORM, BlockPlan, Convolution
 from fkit.tree.error import FkitValueError
 
-__all__ = ["Block"]
+__all__ = ["Block", "convolution"]
 
 Array = jax.Array
 
@@ -50,7 +50,7 @@ class Block(nn.Module):
         short, norm = norm_layer(self.norm_cfg)
         y = x
         for i, conv in enumerate(self.plan.convs, 1):
-            y = norm(f"{short}{i}", self.frozen)(self._convolution(conv, f"conv{i}")(y), train)
+            y = norm(f"{short}{i}", self.frozen)(convolution(conv, self.conv_cfg, self.frozen, f"conv{i}")(y), train)
             y = nn.relu(y) if i < len(self.plan.convs) else y
         if self.plan.rate:
             y = DropPath(self.plan.rate, name="drop_path")(y, train)
@@ -59,13 +59,15 @@ class Block(nn.Module):
             x = avg_pool(x, self.plan.shortcut) if self.avg_down else x
             stride = 1 if self.avg_down else self.plan.shortcut
             conv = Convolution(self.plan.inner, self.plan.width, 1, stride)
-            x = self._convolution(conv, f"downsample_{at}")(x)
+            x = convolution(conv, self.conv_cfg, self.frozen, f"downsample_{at}")(x)
             x = norm(f"downsample_{at + 1}", self.frozen)(x, train)
         return nn.relu(y + x)
 
-    def _convolution(self, conv: Convolution, name: str) -> nn.Module:
-        make = partial(conv_layer(self.conv_cfg if conv.cfg is None else conv.cfg), use_bias=False)
-        return make(
-            conv.width, (conv.size, conv.size), strides=conv.stride, padding=conv.padding, kernel_dilation=conv.dilation,
-            feature_group_count=conv.groups, trainable=not self.frozen, name=name,
-        )  # fmt: skip
+
+def convolution(conv: Convolution, conv_cfg: Any, frozen: bool, name: str) -> nn.Module:
+    """A convolution without a bias."""
+    make = partial(conv_layer(conv_cfg if conv.cfg is None else conv.cfg), use_bias=False)
+    return make(
+        conv.width, (conv.size, conv.size), strides=conv.stride, padding=conv.padding, kernel_dilation=conv.dilation,
+        feature_group_count=conv.groups, trainable=not frozen, name=name,
+    )  # fmt: skip

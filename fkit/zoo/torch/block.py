@@ -14,7 +14,7 @@ from fkit.backend.torch.layers import conv_layer, norm_layer
 from fkit.detection.backbone.resnet import NORM, BlockPlan, Convolution
 from fkit.tree.error import FkitValueError
 
-__all__ = ["Block"]
+__all__ = ["Block", "convolution"]
 
 
 class Block(nn.Module):
@@ -43,7 +43,7 @@ class Block(nn.Module):
         names: list[tuple[str, str]] = []
         for i, conv in enumerate(plan.convs, 1):
             short, norm = norm_layer(norm_cfg, conv.width)
-            self.add_module(f"conv{i}", _convolution(conv, conv_cfg))
+            self.add_module(f"conv{i}", convolution(conv, conv_cfg))
             self.add_module(f"{short}{i}", norm)
             names.append((f"conv{i}", f"{short}{i}"))
         self.layers = tuple(names)
@@ -74,7 +74,8 @@ class Block(nn.Module):
         return y + (x if self.downsample is None else self.downsample(x))
 
 
-def _convolution(conv: Convolution, conv_cfg: Any) -> nn.Module:
+def convolution(conv: Convolution, conv_cfg: Any) -> nn.Module:
+    """A convolution without a bias."""
     return conv_layer(
         conv_cfg if conv.cfg is None else conv.cfg, conv.inner, conv.width, conv.size, stride=conv.stride,
         padding=conv.padding, dilation=conv.dilation, groups=conv.groups, bias=False,

@@ -20,6 +20,17 @@ _RESNET = {
     "dilations": (1, 2),
     "out_indices": (1,),
 }
+
+
+def _branches(count, block="BASIC", planes=4):
+    numbers = {"num_blocks": (1,) * count, "num_channels": tuple(planes * 2**i for i in range(count))}
+    return {"num_modules": 1, "num_branches": count, "block": block, **numbers}
+
+
+_EXTRA = {
+    "stage1": _branches(1, "BOTTLENECK"), "stage2": _branches(2), "stage3": _branches(3),
+    "stage4": {**_branches(4), "multiscale_output": False},
+}  # fmt: skip
 # name: (backbone, channels of its last map, shape of the images)
 _BACKBONES = {
     "swin": (_SWIN, 8, (2, 3, 38, 27)),
@@ -36,6 +47,9 @@ _BACKBONES = {
     "resnet v1d of mmpretrain": (
         {**_RESNET, "type": "mmpretrain.ResNetV1d", "drop_path_rate": 0.4, "strides": (2, 1), "expansion": 2,
          "multi_grid": (2, 1, 2, 1), "stem_channels": 8}, 32, (3, 3, 32, 32),
+    ),
+    "hrnet of mmseg": (
+        {"type": "mmseg.HRNet", "frozen_stages": 1, "extra": _EXTRA}, 4, (2, 3, 36, 64),
     ),
     "swin frozen": ({**_SWIN, "frozen_stages": 1, "use_abs_pos_embed": True, "pretrain_img_size": (24, 24)}, 8, (2, 3, 24, 24)),
 }  # fmt: skip
