@@ -108,13 +108,18 @@ def binary_cross_entropy(xp: Ops, logits: Any, target: Any, positive: Any = None
     if str(target.dtype).endswith("bool"):
         trained(xp, "binary cross entropy", logits, target)
         logits = raised(xp, logits)
-        loss = xp.softplus(xp.lib.where(target, -logits, logits))
+        loss = xp.softplus(_turned(xp, target, logits))
         return loss if positive is None else loss * xp.lib.where(target, xp.asarray(positive, logits), 1)
     logits, target = trained(xp, "binary cross entropy", logits, target)
     if positive is None:
         return xp.softplus(logits) - target * logits
     heavier = 1 + (xp.asarray(positive, logits) - 1) * target
     return (1 - target) * logits + heavier * xp.softplus(-logits)
+
+
+def _turned(xp: Ops, positive: Any, logits: Any) -> Any:
+    """Logits, those of positives negated: the greater, the more wrong. One pass in each direction."""
+    return logits * xp.lib.where(positive, xp.full((), -1, logits), xp.full((), 1, logits))
 
 
 def chance_entropy(xp: Ops, chances: Any, target: Any) -> Any:
@@ -186,5 +191,5 @@ def focal(xp: Ops, logits: Any, target: Any, gamma: float = 2.0, alpha: float = 
     share = lib.where(positive, xp.full((), alpha, logits), xp.full((), 1 - alpha, logits))
     if activated:
         return chance_entropy(xp, logits, positive) * share * powered(lib.where(positive, 1 - logits, logits), gamma)
-    turned = lib.where(positive, -logits, logits)  # the greater, the more wrong
+    turned = _turned(xp, positive, logits)
     return xp.softplus(turned) * share * powered(xp.sigmoid(turned), gamma)

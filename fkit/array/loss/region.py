@@ -20,12 +20,16 @@ def kept(xp: Ops, pred: Any, target: Any, weight: Any) -> tuple[Any, Any]:
     Args:
         pred, target: (N, 4).
         weight: (N,) or (N, 4), or None: all are kept.
+
+    Raises:
+        FkitTypeError: the boxes differ in shape.
     """
+    pred, target = trained(xp, "a loss of boxes", pred, target)
     if weight is None:
         return pred, target
     counted = (weight != 0)[:, None] if len(weight.shape) == 1 else (weight != 0).any(1)[:, None]
     box = xp.asarray((0.0, 0.0, 1.0, 1.0), pred)
-    return xp.lib.where(counted, pred, box), xp.lib.where(counted, xp.cast(target, pred), box)
+    return xp.lib.where(counted, pred, box), xp.lib.where(counted, target, box)
 
 
 def iou(xp: Ops, pred: Any, target: Any, mode: str = "log", eps: float = 1e-6) -> Any:
