@@ -52,7 +52,7 @@ def test_labels_are_one_a_row(xp, name):
 
 @pytest.mark.parametrize("name", ["L1Loss", *REGIONS])
 def test_a_weight_that_does_not_fit(xp, name):
-    with pytest.raises(FkitTypeError, match="weight of (the )?shape"):
+    with pytest.raises(FkitTypeError, match=r"weight of (the )?shape"):
         built(name)(xp, scores(xp), scores(xp), of(xp, [1, 1]))
 
 
