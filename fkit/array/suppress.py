@@ -191,6 +191,7 @@ def batched(
 
 _SHARED = ("type", "iou_threshold", "offset", "class_agnostic", "max_num", "split_thr")
 _ARGUMENTS = (("nms", (*_SHARED, "score_threshold")), ("soft_nms", (*_SHARED, "sigma", "min_score", "method")))
+_WORDS = ("type", "method", "class_agnostic")  # whose values are no numbers
 _OLD = (("iou_thr", "iou_threshold"), ("nms_thr", "iou_threshold"))
 
 
@@ -215,6 +216,8 @@ def parse_rule(cfg: Any) -> dict[str, Any]:
         if name not in kinds[kind]:
             what = f"{kind} has no argument {quoted(name)}."
             raise FkitValueError(what, value=name, choices=kinds[kind], label="Arguments")
+        if name not in _WORDS and not isinstance(rule[name], (int, float)):
+            raise FkitTypeError(f"{kind}: {name} is a number, not {quoted(rule[name])}.")
     rule.pop("split_thr", None)
     return rule
 

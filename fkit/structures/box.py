@@ -1,20 +1,19 @@
 """Boxes as a class of their own: mmdet's HorizontalBoxes, as a frozen value over an array of any library."""
 
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from math import cos, radians, sin
 from typing import Any, cast
 
 import numpy as np
 
-from fkit.array import box, room
+from fkit.array import box
 from fkit.array.code import within
-from fkit.array.ops import Numpy, Ops
 from fkit.array.overlap import overlaps
 from fkit.image.argument import finite, numbers
 from fkit.image.refuse import one_of
 from fkit.structures.bitmap import BitmapMasks, boxes_of
-from fkit.structures.content import family, host
+from fkit.structures.content import family, host, operations
 from fkit.structures.mask import Masks
 from fkit.tree.check import expect
 from fkit.tree.error import FkitTypeError, quoted
@@ -55,7 +54,7 @@ class HorizontalBoxes:
         if self.in_mode is not None:
             one_of("HorizontalBoxes", "in_mode", self.in_mode, _MODES)
         if self.in_mode == "cxcywh":
-            tensor = box.from_centres(_ops(tensor), tensor)
+            tensor = box.from_centres(operations(tensor), tensor)
         object.__setattr__(self, "tensor", tensor)
         object.__setattr__(self, "in_mode", None)
 
@@ -92,7 +91,7 @@ class HorizontalBoxes:
     @property
     def cxcywh(self) -> Any:
         """(..., 4) centres and sizes."""
-        return box.to_centres(_ops(self.tensor), self.tensor)
+        return box.to_centres(operations(self.tensor), self.tensor)
 
     @property
     def centers(self) -> Any:
@@ -130,7 +129,7 @@ class HorizontalBoxes:
     def translate(self, distances: Any) -> "HorizontalBoxes":
         """Moved by (x, y)."""
         x, y = _pair("translate", "distances", distances)
-        return HorizontalBoxes(self.tensor + _ops(self.tensor).asarray((x, y, x, y), self.tensor))
+        return HorizontalBoxes(self.tensor + operations(self.tensor).asarray((x, y, x, y), self.tensor))
 
     def clip(self, img_shape: Any) -> "HorizontalBoxes":
         """Cut at the border of an image of (height, width)."""
@@ -148,7 +147,7 @@ class HorizontalBoxes:
         matrix = homography_matrix if family(homography_matrix) else np.asarray(homography_matrix, np.float64)
         if tuple(matrix.shape) != (3, 3):
             raise FkitTypeError(f"project: homography_matrix is an array (3, 3), not {quoted(homography_matrix, 60)}.")
-        return self._by(box.projected, _ops(self.tensor).asarray(host(matrix), self.tensor))
+        return self._by(box.projected, operations(self.tensor).asarray(host(matrix), self.tensor))
 
     def rescale(self, scale_factor: Any) -> "HorizontalBoxes":
         """In an image of which width and height are multiplied by two numbers."""
@@ -179,7 +178,7 @@ class HorizontalBoxes:
     def overlaps(self, other: "HorizontalBoxes", mode: str = "iou", is_aligned: bool = False, eps: float = 1e-6) -> Any:
         """How much these boxes overlap others; see `fkit.array.overlap.overlaps`."""
         expect(other, HorizontalBoxes, "`other` are HorizontalBoxes")
-        return overlaps(_ops(self.tensor), self.tensor, other.tensor, mode, is_aligned, eps)
+        return overlaps(operations(self.tensor), self.tensor, other.tensor, mode, is_aligned, eps)
 
     def create_masks(self, img_shape: Any) -> BitmapMasks:
         """Masks of an image of (height, width) that are 1 in each box."""
@@ -210,10 +209,10 @@ class HorizontalBoxes:
         parts = list(boxes) if isinstance(cast("object", boxes), Sequence) else []
         if not parts or any(not isinstance(cast("object", part), HorizontalBoxes) for part in parts):
             raise FkitTypeError(f"cat: a list of HorizontalBoxes, not {quoted(boxes, 60)}.")
-        return cls(_ops(parts[0].tensor).lib.concat([part.tensor for part in parts], axis=0))
+        return cls(operations(parts[0].tensor).lib.concat([part.tensor for part in parts], axis=0))
 
     def _by(self, function: Callable[..., Any], *args: Any) -> "HorizontalBoxes":
-        return HorizontalBoxes(function(_ops(self.tensor), self.tensor, *args))
+        return HorizontalBoxes(function(operations(self.tensor), self.tensor, *args))
 
 
 def _numbers(values: Any) -> Any:
@@ -228,12 +227,3 @@ def _pair(name: str, parameter: str, value: Any) -> tuple[float, float]:
     if len(vector) != 2:
         raise FkitTypeError(f"{name}: {parameter} are two numbers, not {quoted(value, 60)}.")
     return float(vector[0]), float(vector[1])
-
-
-def _ops(array: Any) -> Ops:
-    """The operations of the array's library, on its device."""
-    library = family(array)
-    if library == "numpy" or library is None:
-        return Numpy()
-    ops: Any = room.open(library).ops
-    return replace(ops, device=array.device) if library == "torch" else ops

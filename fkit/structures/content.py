@@ -3,15 +3,17 @@
 import sys
 from collections.abc import Mapping, Sequence
 from collections.abc import Set as AbstractSet
+from dataclasses import replace
 from typing import Any, cast
 
 import numpy as np
 from numpy.typing import NDArray
 
 from fkit.array import room
+from fkit.array.ops import Numpy, Ops
 from fkit.tree.error import FkitTypeError
 
-__all__ = ["Fixed", "concrete", "content", "family", "host", "is_array", "namespace", "of_family"]
+__all__ = ["Fixed", "concrete", "content", "family", "host", "is_array", "namespace", "of_family", "operations"]
 
 _PLAIN = frozenset((str, int, float, bool, type(None), list, tuple, dict))  # the most frequent of what is no array
 
@@ -108,6 +110,20 @@ def of_family(array: NDArray[Any], like: Any) -> Any:
     if library == "torch":
         return namespace(like).as_tensor(array, device=like.device)
     return array if library in ("numpy", None) else namespace(like).asarray(array)
+
+
+def operations(array: Any) -> Ops:
+    """The operations of an array's library, new arrays on its device; numpy's for what is no array.
+
+    Example:
+        >>> operations(np.zeros(2)).name
+        'numpy'
+    """
+    library = family(array)
+    if library == "numpy" or library is None:
+        return Numpy()
+    ops: Any = room.open(library).ops
+    return replace(ops, device=array.device) if library == "torch" else ops
 
 
 class Fixed:
