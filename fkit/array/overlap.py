@@ -48,7 +48,7 @@ def overlaps(xp: Ops, boxes: Any, others: Any, mode: str = "iou", aligned: bool 
         raise FkitTypeError(f"overlaps: boxes are arrays (..., 4), not {quoted(boxes, 60)} and {quoted(others, 60)}.")
     if aligned and shape != other:
         raise FkitTypeError(f"overlaps: aligned boxes have equal shapes, not {shape} and {other}.")
-    if not aligned and (len(shape) < 2 or shape[:-2] != other[:-2]):
+    if not aligned and (min(len(shape), len(other)) < 2 or shape[:-2] != other[:-2]):
         raise FkitTypeError(
             f"overlaps: boxes (..., N, 4) and (..., M, 4) of equal leading axes, not {shape} and {other}."
         )
