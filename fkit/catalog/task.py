@@ -13,6 +13,16 @@ _TASK: Final[tuple[Any, ...]] = tuple(
         ("anchor", ("LegacySSDAnchorGenerator", "SSDAnchorGenerator", "YOLOAnchorGenerator")),
         ("assigner", ("MaxIoUAssigner",)),
         (
+            "balanced",
+            (
+                "CombinedSampler",
+                "InstanceBalancedPosSampler",
+                "IoUBalancedNegSampler",
+                "MaskPseudoSampler",
+                "OHEMSampler",
+            ),
+        ),
+        (
             "coder",
             (
                 "DeltaXYWHBBoxCoder",

@@ -5,14 +5,14 @@ every library, on any number of devices, and after a resume.
 """
 
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Any, NamedTuple, Protocol
 
 from fkit.array.ops import Ops
 from fkit.array.random import Key, bits, fold
 from fkit.tree.check import check_fields
 from fkit.tree.error import FkitTypeError, FkitValueError, quoted
 
-__all__ = ["PseudoSampler", "RandomSampler", "Sampler", "check_choose", "first_of"]
+__all__ = ["Candidates", "PseudoSampler", "RandomSampler", "Sampler", "check_choose", "first_of"]
 
 _KINDS = ("pos", "neg")
 
@@ -51,6 +51,16 @@ class Sampler(Protocol):
             (P,) bool, the positives; (P,) bool, the negatives.
         """
         ...
+
+
+class Candidates(NamedTuple):
+    """What a sampler is told of an image's priors; see `Sampler.choose`."""
+
+    key: Key
+    image: Any
+    gt: Any
+    overlap: Any
+    losses: Any
 
 
 @dataclass(frozen=True)
@@ -97,10 +107,17 @@ class RandomSampler:
         """See `Sampler.choose`."""
         check_choose(self, xp, gt)
         positive, negative = (gt > 0, gt == 0) if valid is None else ((gt > 0) & valid, (gt == 0) & valid)
-        most = int(self.num * self.pos_fraction)
-        chosen = first_of(xp, self.draw(xp, key, image, positive, "pos"), positive, most)
-        others = first_of(xp, self.draw(xp, key, image, negative, "neg"), negative, self.num, self._left(xp, chosen))
-        return chosen, others
+        of = Candidates(key, image, gt, overlap, losses)
+        chosen = self.positives(xp, of, positive, int(self.num * self.pos_fraction))
+        return chosen, self.negatives(xp, of, negative, self.num, self._left(xp, chosen))
+
+    def positives(self, xp: Ops, of: Candidates, candidates: Any, most: int) -> Any:
+        """(P,) bool: at most so many of the positive candidates (P,)."""
+        return first_of(xp, self.draw(xp, of.key, of.image, candidates, "pos"), candidates, most)
+
+    def negatives(self, xp: Ops, of: Candidates, candidates: Any, most: int, limit: Any) -> Any:
+        """(P,) bool: at most so many of the negative candidates (P,), and at most ``limit``, 0-d."""
+        return first_of(xp, self.draw(xp, of.key, of.image, candidates, "neg"), candidates, most, limit)
 
     def draw(self, xp: Ops, key: Key, image: Any, candidates: Any, kind: str) -> Any:
         """(P,) priorities: of the candidates (P,) those of least priority are chosen. The one place where chance enters.
