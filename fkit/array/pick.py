@@ -85,7 +85,7 @@ class PickOps(Protocol):
 
     def bags(self, rows: Any, index: Any, weight: Any, offsets: Any = None) -> Any:
         """(B, C) sums of rows (P, C) times weights: those of ``index`` (B, K); or, of index (E,), in bag b those from
-        ``offsets[b]`` up to ``offsets[b + 1]``, offsets (B + 1,). Gradients flow into the rows alone."""
+        ``offsets[b]`` up to ``offsets[b + 1]``, offsets (B + 1,). Gradients flow into rows and weights."""
         ...
 
     def region_mean(self, rows: Any, regions: Any, size: tuple[int, int], ratio: int) -> Any:

@@ -15,6 +15,7 @@ __all__ = [
     "check_mode",
     "check_order",
     "context_start",
+    "deformed_start",
     "kaiming",
     "nonlocal_start",
 ]
@@ -136,3 +137,15 @@ def context_start(pooling: str, fusions: tuple[str, ...]) -> Any:
     mask = frozendict(type="Kaiming", mode="fan_in", override=frozendict(name="conv_mask"))
     last = (frozendict(type="Constant", val=0, override=frozendict(name=f"{fusion}_conv.3")) for fusion in fusions)
     return (*((mask,) if pooling == "att" else ()), *last)
+
+
+def deformed_start(layer: str) -> tuple[Any, ...]:
+    """How mmcv's deformable convolutions start: from a kernel as it finds it, with offsets of zero.
+
+    Args:
+        layer: its class. The second version (ModulatedDeformConv2dPack) draws the kernel from U(-b, b), b = 1 / sqrt(fan_in),
+            the first with sqrt(6) in place of 1.
+    """
+    gain = frozendict(a=5**0.5, nonlinearity="leaky_relu") if layer.startswith("Modulated") else frozendict(a=0)
+    kernel = frozendict(type="Kaiming", mode="fan_in", distribution="uniform", layer=layer, **gain)
+    return kernel, frozendict(type="Constant", val=0, override=frozendict(name="conv_offset"))

@@ -15,6 +15,7 @@ from frozendict import frozendict
 
 from fkit.backend.jax import conv as convolution
 from fkit.backend.jax.conv import KERNEL, Conv2d, in_weight_dtype
+from fkit.backend.jax.deform import DeformConv2dPack, ModulatedDeformConv2dPack
 from fkit.tree.error import FkitTypeError, FkitValueError
 
 __all__ = [
@@ -249,6 +250,8 @@ _CONVS: Mapping[str, Any] = frozendict(
     deconv=convolution.ConvTranspose2d,
     ConvTranspose3d=convolution.ConvTranspose3d,
     deconv3d=convolution.ConvTranspose3d,
+    DCN=DeformConv2dPack,
+    DCNv2=ModulatedDeformConv2dPack,
 )
 
 

@@ -12,6 +12,8 @@ from fkit.backend.jax.region import region_mean
 
 __all__ = ["JaxPick"]
 
+_FEW = 8
+
 
 class JaxPick:
     """Rows of arrays; see `fkit.array.pick.PickOps`."""
@@ -59,8 +61,10 @@ class JaxPick:
         return jnp.repeat(jnp.arange(counts.shape[0]), counts, total_repeat_length=total)
 
     def bags(self, rows: Any, index: Any, weight: Any, offsets: Any = None) -> Any:
-        kind = jax.lax.stop_gradient(weight).astype(rows.dtype)
-        pixels = jnp.take(rows, index, axis=0, mode="clip")
+        kind = weight.astype(rows.dtype)
+        if offsets is None and index.shape[1] <= _FEW:  # one loop over all, with no array of all pixels
+            return sum(self.take(rows, index[:, at]) * kind[:, at, None] for at in range(index.shape[1]))
+        pixels = self.take(rows, index)
         if offsets is None:
             return jnp.einsum("bk,bkc->bc", kind, pixels, precision="highest")
         owner = jnp.searchsorted(offsets, jnp.arange(index.shape[0]), side="right") - 1

@@ -8,6 +8,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from fkit.backend.torch.conv import Conv2dAdaptivePadding, ConvAWS2d, ConvWS2d
+from fkit.backend.torch.deform import DeformConv2dPack, ModulatedDeformConv2dPack
 from fkit.tree.error import FkitTypeError, FkitValueError
 
 __all__ = ["LayerNorm2d", "conv_layer", "norm_layer"]
@@ -59,6 +60,8 @@ _CONVS: Final[Mapping[str, Callable[..., nn.Module]]] = frozendict(
     deconv=nn.ConvTranspose2d,
     ConvTranspose3d=nn.ConvTranspose3d,
     deconv3d=nn.ConvTranspose3d,
+    DCN=DeformConv2dPack,
+    DCNv2=ModulatedDeformConv2dPack,
 )
 
 

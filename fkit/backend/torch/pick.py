@@ -86,7 +86,7 @@ class TorchPick:
         return torch.repeat_interleave(counts, output_size=total)
 
     def bags(self, rows: Any, index: Any, weight: Any, offsets: Any = None) -> Any:
-        kind = weight.detach().to(rows.dtype)
+        kind = weight.to(rows.dtype)
         whole = offsets is not None
         return F.embedding_bag(index, rows, offsets, mode="sum", per_sample_weights=kind, include_last_offset=whole)
 
