@@ -10,7 +10,7 @@ from frozendict import frozendict
 from fkit.backend.jax.drop import DropPath
 from fkit.backend.jax.layers import avg_pool, conv_layer, norm_layer
 from fkit.detection.backbone.resnet import NORM, BlockPlan, Convolution
-from fkit.tree.error import FkitValueError
+from fkit.zoo.flax.plugged import plugin_layer, plugin_name
 
 __all__ = ["Block", "convolution"]
 
@@ -36,22 +36,30 @@ class Block(nn.Module):
     zero_init: bool = False
 
     @property
-    def init_rules(self) -> Any:
+    def init_cfg(self) -> Any:
         """The rule of the last norm, with which a block starts as the identity (Goyal et al. 2017, section 5.1)."""
         if not self.zero_init:
             return None
         last = f"{norm_layer(self.norm_cfg)[0]}{len(self.plan.convs)}"
         return frozendict(type="Constant", val=0, override=frozendict(name=last))
 
+    @property
+    def torch_order(self) -> tuple[str, ...]:
+        """torch's order of the parts: plugins come last."""
+        short = norm_layer(self.norm_cfg)[0]
+        convs = [f"{kind}{i}" for i in range(1, len(self.plan.convs) + 1) for kind in ("conv", short)]
+        return (*convs, "downsample", *(plugin_name(plugin.cfg, plugin.postfix) for plugin in self.plan.plugins))
+
     @nn.compact
     def __call__(self, x: Array, train: bool = False) -> Array:
-        if self.plan.plugins:
-            raise FkitValueError("plugins are not supported yet.", repair="Leave plugins out.")
         short, norm = norm_layer(self.norm_cfg)
         y = x
         for i, conv in enumerate(self.plan.convs, 1):
             y = norm(f"{short}{i}", self.frozen)(convolution(conv, self.conv_cfg, self.frozen, f"conv{i}")(y), train)
             y = nn.relu(y) if i < len(self.plan.convs) else y
+            for plugin in self.plan.plugins:
+                if plugin.after == i:
+                    y = plugin_layer(plugin.cfg, conv.width, plugin.postfix, self.frozen)(y, train)
         if self.plan.rate:
             y = DropPath(self.plan.rate, name="drop_path")(y, train)
         if self.plan.shortcut:

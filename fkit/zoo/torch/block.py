@@ -13,6 +13,7 @@ from fkit.backend.torch.drop import DropPath
 from fkit.backend.torch.layers import conv_layer, norm_layer
 from fkit.detection.backbone.resnet import NORM, BlockPlan, Convolution
 from fkit.tree.error import FkitValueError
+from fkit.zoo.torch.plugged import plugin_layer
 
 __all__ = ["Block", "convolution"]
 
@@ -48,8 +49,14 @@ class Block(nn.Module):
             names.append((f"conv{i}", f"{short}{i}"))
         self.layers = tuple(names)
         self.downsample = _shortcut(plan, avg_down, conv_cfg, norm_cfg) if plan.shortcut else None
-        if plan.plugins:
-            raise FkitValueError("plugins are not supported yet.", repair="Leave plugins out.")
+        plugins: list[tuple[str, ...]] = [() for _ in names]
+        for plugin in plan.plugins:
+            name, layer = plugin_layer(plugin.cfg, plan.convs[plugin.after - 1].width, plugin.postfix)
+            if name in self._modules:
+                raise FkitValueError(f"two plugins are called {name!r}.", repair="Give them a postfix each.")
+            self.add_module(name, layer)
+            plugins[plugin.after - 1] += (name,)
+        self.plugins = tuple(plugins)
         self.drop_path = DropPath(plan.rate) if plan.rate else None
         last = frozendict(type="Constant", val=0, override=frozendict(name=names[-1][1]))
         self.init_cfg = last if zero_init else None
@@ -69,6 +76,8 @@ class Block(nn.Module):
             y = getattr(self, norm)(getattr(self, conv)(y))
             if i < len(self.layers) - 1:
                 y = F.relu(y)
+            for plugin in self.plugins[i]:
+                y = getattr(self, plugin)(y)
         if self.drop_path is not None:
             y = self.drop_path(y)
         return y + (x if self.downsample is None else self.downsample(x))

@@ -48,6 +48,12 @@ _BACKBONES = {
         {**_RESNET, "type": "mmpretrain.ResNetV1d", "drop_path_rate": 0.4, "strides": (2, 1), "expansion": 2,
          "multi_grid": (2, 1, 2, 1), "stem_channels": 8}, 32, (3, 3, 32, 32),
     ),
+    "resnet with plugins": (
+        {**_RESNET, "type": "ResNet", "num_stages": 1, "strides": (1,), "dilations": (1,), "out_indices": (0,), "plugins": [
+            {"cfg": {"type": "ContextBlock", "ratio": 0.25}, "position": "after_conv3", "stages": (True,)},
+            {"cfg": {"type": "NonLocal2d", "postfix": "_x", "zeros_init": False}, "position": "after_conv2"}]},
+        32, (2, 3, 16, 16),
+    ),
     "hrnet of mmseg": (
         {"type": "mmseg.HRNet", "frozen_stages": 1, "extra": _EXTRA}, 4, (2, 3, 36, 64),
     ),

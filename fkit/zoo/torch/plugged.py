@@ -1,0 +1,43 @@
+"""Layers that stand inside of residual blocks, by config."""
+
+from collections.abc import Mapping
+from typing import Any, Final
+
+from frozendict import frozendict
+from torch import nn
+
+from fkit.tree.error import FkitTypeError, FkitValueError
+from fkit.zoo.torch.plugin import ContextBlock, NonLocal2d
+
+__all__ = ["plugin_layer"]
+
+# config name -> the layer's short name in a state_dict, and the layer
+_PLUGINS: Final[Mapping[str, tuple[str, Any]]] = frozendict(
+    ContextBlock=("context_block", ContextBlock), NonLocal2d=("nonlocal_block", NonLocal2d)
+)
+
+
+def plugin_layer(cfg: Mapping[str, Any], channels: int, postfix: Any = "") -> tuple[str, nn.Module]:
+    """A plugin's name and the layer, as mmcv's ``build_plugin_layer``.
+
+    Args:
+        cfg: ``type`` ("ContextBlock", "NonLocal2d") and the layer's arguments.
+        channels: of the maps it gets.
+        postfix: what its name ends in.
+
+    Raises:
+        FkitError: another type, or an argument that the layer does not take.
+
+    Example:
+        >>> plugin_layer({"type": "ContextBlock", "ratio": 0.25}, 8, 1)[0]
+        'context_block1'
+    """
+    options: dict[str, Any] = {"in_channels": channels, **cfg}
+    kind = str(options.pop("type", "")).rpartition(".")[2]
+    if kind not in _PLUGINS:
+        raise FkitValueError(f"plugins: cfg.type={kind!r} is unknown.", value=kind, choices=_PLUGINS, label="Plugins")
+    short, layer = _PLUGINS[kind]
+    try:
+        return f"{short}{postfix}", layer(**options)
+    except TypeError as cause:
+        raise FkitTypeError(f"plugins: {kind}: {cause}.") from cause
