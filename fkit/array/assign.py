@@ -55,9 +55,11 @@ def forced(xp: Ops, overlaps: Any, number: Any, eligible: Any, least: float, all
     peak = lib.amax(overlaps, 1)
     mine = lib.where(eligible & (peak >= least), number, 0)
     hit = overlaps == peak[:, None]
+    if xp.fixed:
+        return lib.amax(lib.where(hit, mine[:, None], 0), 0)
     columns = xp.real(hit.any(0))  # few, but where an object overlaps nothing
     taken = lib.amax(lib.where(xp.take(hit.T, columns), mine, 0), 1)
-    return taken if xp.fixed else xp.put(xp.full((hit.shape[1],), 0, taken), columns, taken)
+    return xp.put(xp.full((hit.shape[1],), 0, taken), columns, taken)
 
 
 def strongest(xp: Ops, overlaps: Any, chosen: Any, nothing: float) -> Best:

@@ -92,3 +92,28 @@ def test_without_an_object_every_prior_is_negative(number, library, padding):
 def test_thresholds_that_say_nothing_are_refused(arguments):
     with pytest.raises(FkitError, match="neg_iou_thr"):
         MaxIoUAssigner(pos_iou_thr=0.5, **arguments)
+
+
+def test_a_batch_is_assigned_and_sampled_inside_of_a_compiled_step_as_on_the_host():
+    jax = pytest.importorskip("jax")
+    from fkit.array.ops import Numpy
+    from fkit.detection.sampler import RandomSampler
+
+    rng = np.random.default_rng(0)
+    assigner, sampler = MaxIoUAssigner(0.5, 0.4, 0.2), RandomSampler(24, 0.25)
+    low = rng.random((2, 205, 2), dtype=np.float32) * 60
+    boxes = np.concatenate([low, low + rng.random((2, 205, 2), dtype=np.float32) * 40], -1)
+    present = np.array([[1, 1, 1, 0, 0], [0, 0, 0, 0, 0]], bool)
+    images = np.array([4, 5], np.uint32)
+
+    def batch(xp, boxes, present, images):
+        def one(priors, gts, valid, image):
+            found = assigner.assign(xp, priors, Truth(gts, xp.arange(5), valid))
+            return found.gt, found.labels, *sampler.choose(xp, (7, 8), found.gt, image=image)
+
+        return xp.each(one, boxes[:, 5:], boxes[:, :5], present, images)
+
+    compiled = jax.jit(lambda *arrays: batch(opened("jax"), *arrays))(boxes, present, images)
+    for one, other in zip(compiled, batch(Numpy(), boxes, present, images), strict=True):
+        assert np.array_equal(np.asarray(one), other)
+    assert np.asarray(compiled[2]).sum(1).tolist()[1] == 0 and np.asarray(compiled[3]).sum(1).tolist()[1] == 24
