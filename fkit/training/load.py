@@ -11,6 +11,7 @@ from fkit.fileio.weights import REVISE, Content, read_content, revised, weights_
 from fkit.training.inventory import Inventory
 from fkit.training.older import older
 from fkit.training.program import Program
+from fkit.training.rename import renamed
 from fkit.training.state import TrainState
 from fkit.training.weight import Fit, fit
 from fkit.tree.check import expect
@@ -84,6 +85,7 @@ def chosen(inventory: Inventory, content: Content, source: LoadFrom) -> Fit:
     """
     expect(source, LoadFrom, "`source` is a LoadFrom")
     weights = revised(weights_of(content, source.weights), content.name, source.prefix, source.revise_keys)
+    weights = renamed([entry.name for entry in inventory.entries], weights)
     answer = fit(inventory, older(inventory, weights), strict=False, bare=True)
     # counters that torch's norm layers had not from the beginning, and that change nothing: as OpenMMLab
     missing = tuple(name for name in answer.missing if not name.endswith("num_batches_tracked"))
