@@ -128,6 +128,14 @@ CASES: dict[str, tuple[dict[str, Any], Any, dict[str, Any]]] = {
         training(ADAPTIVE),
         TEST,
     ),
+    "fovea": (
+        head(
+            "FoveaHead", strides=STRIDES, base_edge_list=[16, 32, 64], scale_ranges=[[8, 32], [16, 64], [32, 128]],
+            loss_cls=FOCAL, loss_bbox={"type": "SmoothL1Loss", "beta": 0.11},
+        ),
+        None,
+        TEST,
+    ),
     # of anchors that overlap an object equally the reference takes any: in bags of three none do here
     "free_anchor": (
         head(

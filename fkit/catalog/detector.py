@@ -4,8 +4,8 @@ from typing import Any, Final
 
 __all__ = ["DETECTOR"]
 
-_HEADS: Final = ("ATSSHead", "FCOSHead", "FreeAnchorRetinaHead", "GFLHead", "RPNHead", "RetinaHead")
-_SINGLE: Final = ("ATSS", "FCOS", "GFL", "RetinaNet", "SingleStageDetector")
+_HEADS: Final = ("ATSSHead", "FCOSHead", "FoveaHead", "FreeAnchorRetinaHead", "GFLHead", "RPNHead", "RetinaHead")
+_SINGLE: Final = ("ATSS", "FCOS", "FOVEA", "GFL", "RetinaNet", "SingleStageDetector")
 
 _DENSE: Final[tuple[Any, ...]] = (
     *(

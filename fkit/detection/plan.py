@@ -52,6 +52,7 @@ class Plan(NamedTuple):
         towers, outputs: see there.
         scales: how many learned numbers there are, one a level.
         integral: how many numbers a distribution has, whose places are a buffer; 0: there is none.
+        order: the names of towers and outputs, where a state_dict does not have the outputs behind the towers.
     """
 
     in_channels: int
@@ -60,6 +61,7 @@ class Plan(NamedTuple):
     outputs: tuple[Output, ...]
     scales: int = 0
     integral: int = 0
+    order: tuple[str, ...] = ()
 
     def width_of(self, source: str) -> int:
         """The channels that a tower gives.

@@ -14,6 +14,7 @@ from fkit.backend.jax.ops import JaxOps
 from fkit.detection.atss import ATSSHead as ATSS
 from fkit.detection.dense import Detections, Given
 from fkit.detection.fcos import FCOSHead as FCOS
+from fkit.detection.fovea import FoveaHead as Fovea
 from fkit.detection.free_anchor import FreeAnchorRetinaHead as FreeAnchor
 from fkit.detection.gfl import GFLHead as GFL
 from fkit.detection.headed import headed
@@ -26,7 +27,17 @@ from fkit.detection.truth import regions, truths
 from fkit.structures.batch import Samples
 from fkit.zoo.flax.brick import ConvModule
 
-__all__ = ["ATSSHead", "DenseHead", "FCOSHead", "FreeAnchorRetinaHead", "GFLHead", "RPNHead", "RetinaHead", "flat"]
+__all__ = [
+    "ATSSHead",
+    "DenseHead",
+    "FCOSHead",
+    "FoveaHead",
+    "FreeAnchorRetinaHead",
+    "GFLHead",
+    "RPNHead",
+    "RetinaHead",
+    "flat",
+]
 
 Array = jax.Array
 Maps = Sequence[Array]
@@ -186,6 +197,7 @@ def _tower(tower: Tower, width_in: int, width: int) -> list[tuple[str, nn.Module
 _head = partial(headed, DenseHead)
 ATSSHead = _head(ATSS)
 FCOSHead = _head(FCOS)
+FoveaHead = _head(Fovea)
 FreeAnchorRetinaHead = _head(FreeAnchor)
 GFLHead = _head(GFL)
 RPNHead = _head(RPN)

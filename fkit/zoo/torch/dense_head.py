@@ -14,6 +14,7 @@ from fkit.detection.atss import ATSSHead as ATSS
 from fkit.detection.dense import DenseHead as Logic
 from fkit.detection.dense import Detections, Given
 from fkit.detection.fcos import FCOSHead as FCOS
+from fkit.detection.fovea import FoveaHead as Fovea
 from fkit.detection.free_anchor import FreeAnchorRetinaHead as FreeAnchor
 from fkit.detection.gfl import GFLHead as GFL
 from fkit.detection.headed import headed
@@ -26,7 +27,17 @@ from fkit.detection.truth import regions, truths
 from fkit.structures.batch import Samples
 from fkit.zoo.torch.brick import ConvModule
 
-__all__ = ["ATSSHead", "DenseHead", "FCOSHead", "FreeAnchorRetinaHead", "GFLHead", "RPNHead", "RetinaHead", "flat"]
+__all__ = [
+    "ATSSHead",
+    "DenseHead",
+    "FCOSHead",
+    "FoveaHead",
+    "FreeAnchorRetinaHead",
+    "GFLHead",
+    "RPNHead",
+    "RetinaHead",
+    "flat",
+]
 
 Maps = Sequence[Tensor]
 Outputs = tuple[tuple[Tensor, ...], ...]
@@ -51,6 +62,8 @@ class DenseHead(nn.Module):
         for output in plan.outputs:
             width = plan.width_of(output.source)
             self.add_module(output.name, nn.Conv2d(width, output.width, output.kernel, padding=output.kernel // 2))
+        for name in plan.order:
+            self._modules[name] = self._modules.pop(name)
         if plan.scales:
             self.scales = nn.ModuleList(Scale() for _ in range(plan.scales))
         if plan.integral:
@@ -178,6 +191,7 @@ def _layers(tower: nn.Module) -> Sequence[nn.Module]:
 _head = partial(headed, DenseHead)
 ATSSHead = _head(ATSS)
 FCOSHead = _head(FCOS)
+FoveaHead = _head(Fovea)
 FreeAnchorRetinaHead = _head(FreeAnchor)
 GFLHead = _head(GFL)
 RPNHead = _head(RPN)
