@@ -216,7 +216,7 @@ class BoxLogic:
             loss = called(self.loss_cls, xp, cls, labels, weights, avg_factor=count)
             said |= loss if isinstance(loss, dict) else {"loss_cls": loss}
             if getattr(self.loss_cls, "custom_activation", False):
-                said |= self.loss_cls.get_accuracy(xp, cls, labels)
+                said |= self.loss_cls.get_accuracy(xp, cls, labels, rows.valid)
             else:
                 right = xp.lib.logical_and(xp.argmax(cls, -1) == labels, rows.valid)
                 said["acc"] = 100.0 * xp.cast(right.sum(), cls) / _at_least_one(xp, rows.valid.sum(), cls)

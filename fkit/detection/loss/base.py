@@ -20,6 +20,8 @@ class Loss:
     reduction: str
     loss_weight: float
 
+    takes_ops = True
+
     def __post_init__(self) -> None:
         name, reduction, factor = type(self).__name__, self.reduction, self.loss_weight
         if reduction not in REDUCTIONS:
@@ -63,7 +65,7 @@ def called(loss: Any, xp: Ops, pred: Any, target: Any, *args: Any, **more: Any) 
     """A loss's value, be it the kit's or anybody's.
 
     Args:
-        loss: a `Loss`, called with ``xp``; or another callable in MMDetection's form, a function or an ``nn.Module``
+        loss: a `Loss`, or whatever says ``takes_ops``, called with ``xp``; or another callable in MMDetection's form, a function or an ``nn.Module``
             ``(pred, target, weight=None, avg_factor=None, ...)``, called without.
         args, more: its other arguments.
 
@@ -73,7 +75,11 @@ def called(loss: Any, xp: Ops, pred: Any, target: Any, *args: Any, **more: Any) 
         >>> float(called(lambda pred, target, weight=None: abs(pred - target).sum(), Numpy(), np.ones(3), np.zeros(3)))
         3.0
     """
-    return loss(xp, pred, target, *args, **more) if isinstance(loss, Loss) else loss(pred, target, *args, **more)
+    return (
+        loss(xp, pred, target, *args, **more)
+        if getattr(loss, "takes_ops", False)
+        else loss(pred, target, *args, **more)
+    )
 
 
 def sigmoid_only(loss: Any) -> None:

@@ -29,6 +29,7 @@ from fkit.detection.roi import BoxLogic, box_logic
 from fkit.tree.error import FkitValueError
 from fkit.zoo.flax.block import Block
 from fkit.zoo.flax.brick import ConvModule
+from fkit.zoo.flax.memory import memories, remembered
 
 __all__ = [
     "BBoxHead",
@@ -85,6 +86,7 @@ class BBoxHead(nn.Module):
         with_avg_pool: on the mean over the region's cells, not on all of them.
         reg_predictor_cfg, cls_predictor_cfg: the linear layers: ``Linear`` or ``NormedLinear``.
         init_cfg: rules for initial weights.
+        loss_cls, loss_bbox: modules of those losses of the logic that remember.
     """
 
     logic: BoxLogic
@@ -92,7 +94,9 @@ class BBoxHead(nn.Module):
     reg_predictor_cfg: Any = LINEAR
     cls_predictor_cfg: Any = LINEAR
     init_cfg: Any = None
-    torch_order: ClassVar[tuple[str, ...]] = ("fc_cls", "fc_reg", *_BRANCHES)
+    loss_cls: Any = None
+    loss_bbox: Any = None
+    torch_order: ClassVar[tuple[str, ...]] = ("loss_cls", "loss_bbox", "fc_cls", "fc_reg", *_BRANCHES)
 
     @nn.compact
     def __call__(self, x: Array, train: bool = False) -> tuple[Array | None, Array | None]:
@@ -102,6 +106,9 @@ class BBoxHead(nn.Module):
 
     def _said(self, x_cls: Array, x_reg: Array) -> tuple[Array | None, Array | None]:
         cls = reg = None
+        if self.is_initializing():
+            for name in remembered(self.logic):
+                getattr(self, name).begin()
         if self.logic.with_cls:
             cls = _linear(self.cls_predictor_cfg, self.logic.class_channels, "fc_cls")(x_cls)
         if self.logic.with_reg:
@@ -245,7 +252,7 @@ def bbox_head(
         build, num_classes, bbox_coder, reg_class_agnostic, reg_decoded_bbox, loss_cls, loss_bbox, with_cls, with_reg
     )
     rules = box_init(with_cls, with_reg) if init_cfg is None else init_cfg
-    return head(logic, with_avg_pool, reg_predictor_cfg, cls_predictor_cfg, rules, **more)
+    return head(logic, with_avg_pool, reg_predictor_cfg, cls_predictor_cfg, rules, **memories(logic), **more)
 
 
 def conv_fc_bbox_head(

@@ -26,6 +26,7 @@ from fkit.detection.rpn import RPNHead as RPN
 from fkit.detection.truth import regions, truths
 from fkit.structures.batch import Samples
 from fkit.zoo.flax.brick import ConvModule
+from fkit.zoo.flax.memory import memories, minded, remembered
 
 __all__ = [
     "ATSSHead",
@@ -64,6 +65,8 @@ class DenseHead(nn.Module):
 
     def setup(self) -> None:
         plan = self.logic.plan
+        for name, loss in memories(self.logic).items():
+            setattr(self, name, loss)
         for tower in plan.towers:
             for name, layer in _tower(tower, plan.in_channels, plan.width):
                 setattr(self, name, layer)
@@ -79,6 +82,9 @@ class DenseHead(nn.Module):
     def __call__(self, maps: Maps, train: bool = False) -> Outputs:
         if self.logic.draws and self.is_initializing():
             self.key(maps[0])
+        if self.is_initializing():
+            for name in remembered(self.logic):
+                getattr(self, name).begin()
         levels = [self._level(level, x, train) for level, x in enumerate(maps)]
         if self.logic.plan.integral:
             self.integral()
@@ -126,7 +132,7 @@ class DenseHead(nn.Module):
         xp, first = JaxOps(), outputs[0][0]
         key, places = self.key(first, train) if self.logic.draws else ((0, 0), xp.words(0, (first.shape[0],)))
         given = Given(truths(samples), regions(samples), shapes, key, places)
-        return self.logic.loss(xp, self._flat(outputs), _sizes(outputs), given)
+        return minded(self.logic, self).loss(xp, self._flat(outputs), _sizes(outputs), given)
 
     def _flat(self, outputs: Outputs) -> Outputs:
         return tuple(

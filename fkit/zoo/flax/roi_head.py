@@ -1,6 +1,7 @@
 """Heads of regions, with MMDetection's arguments and parameter names: one stage, several, and two branches on two sizes."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any, ClassVar
 
 import jax
@@ -13,6 +14,7 @@ from fkit.catalog.build import Builder
 from fkit.detection.cascade import Scene, Stages, each_stage, stages_of
 from fkit.detection.part import part
 from fkit.detection.roi import Rows
+from fkit.zoo.flax.memory import minded
 
 __all__ = ["DoubleHeadRoIHead", "RoIHead", "cascade_roi_head", "double_head_roi_head", "standard_roi_head"]
 
@@ -70,11 +72,17 @@ class RoIHead(nn.Module):
 
     def loss(self, maps: Sequence[Array], scene: Scene, train: bool = False) -> dict[str, Array]:
         """All losses."""
-        return self.logic.losses(JaxOps(), _Bound(self, train), maps, scene)
+        return self._minded().losses(JaxOps(), _Bound(self, train), maps, scene)
 
     def predict(self, maps: Sequence[Array], scene: Scene) -> dict[str, Any]:
         """Objects in pixels of the original images."""
         return self.logic.predictions(JaxOps(), _Bound(self, False), maps, scene)
+
+    def _minded(self) -> Stages:
+        """The stages, with modules in place of losses that remember."""
+        boxes = [minded(stage.box, _at(self.bbox_head, at)) for at, stage in enumerate(self.logic.stages)]
+        stages = [replace(stage, box=box) for stage, box in zip(self.logic.stages, boxes, strict=True)]
+        return replace(self.logic, stages=tuple(stages))
 
 
 class _Bound:

@@ -25,6 +25,7 @@ from fkit.detection.roi import box_logic
 from fkit.tree.error import FkitValueError
 from fkit.zoo.torch.block import Block
 from fkit.zoo.torch.brick import ConvModule
+from fkit.zoo.torch.memory import remembering
 
 __all__ = [
     "BBoxHead",
@@ -120,7 +121,7 @@ class BBoxHead(nn.Module):
         self.roi_feat_size = pair_of_size(roi_feat_size)
         self.in_channels = in_channels
         self.cls_predictor_cfg, self.reg_predictor_cfg = cls_predictor_cfg, reg_predictor_cfg
-        self.logic = box_logic(
+        logic = box_logic(
             build,
             num_classes,
             bbox_coder,
@@ -131,6 +132,7 @@ class BBoxHead(nn.Module):
             with_cls,
             with_reg,
         )
+        self.logic = remembering(self, logic)
         self.loss_cls, self.loss_bbox = self.logic.loss_cls, self.logic.loss_bbox
         width = in_channels if with_avg_pool else in_channels * self.area
         self._predictors(width, width)

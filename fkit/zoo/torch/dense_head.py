@@ -26,6 +26,7 @@ from fkit.detection.rpn import RPNHead as RPN
 from fkit.detection.truth import regions, truths
 from fkit.structures.batch import Samples
 from fkit.zoo.torch.brick import ConvModule
+from fkit.zoo.torch.memory import remembering
 
 __all__ = [
     "ATSSHead",
@@ -54,7 +55,7 @@ class DenseHead(nn.Module):
 
     def __init__(self, logic: Logic) -> None:
         super().__init__()
-        self.logic = logic
+        self.logic = remembering(self, logic)
         self.init_cfg = logic.init_cfg
         plan = logic.plan
         for tower in plan.towers:
