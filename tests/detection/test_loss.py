@@ -179,3 +179,19 @@ def test_a_custom_loss_tells_its_scores(xp, sigmoid):
     assert float(right["acc_classes"]) == pytest.approx(expected)
     with pytest.raises(FkitValueError, match="that of its head is 4"):
         loss.get_cls_channels(4)
+
+
+@pytest.mark.parametrize("name", ["GHMC", "SeesawLoss", "VarifocalLoss", "DistributionFocalLoss"])
+def test_what_a_compiler_sees_is_what_is_computed(name):
+    import jax
+
+    xp = opened("jax")
+    settings = {"SeesawLoss": {"num_classes": 2, "return_dict": False}}.get(name, {})
+    target = {
+        "GHMC": of(xp, [0, 4, 2], "int64"),
+        "SeesawLoss": of(xp, [0, 2, 1], "int64"),
+        "VarifocalLoss": of(xp, np.eye(4)[:3] / 2),
+        "DistributionFocalLoss": of(xp, [0.0, 2.5, 3.0]),
+    }[name]
+    loss = partial(built(name, **settings), xp)
+    assert float(jax.jit(loss)(scores(xp), target)) == pytest.approx(float(loss(scores(xp), target)), rel=1e-6)
