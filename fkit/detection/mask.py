@@ -58,8 +58,6 @@ class MaskLogic:
         size = (int(size), int(size)) if isinstance(size, (int, float)) else (int(size[0]), int(size[1]))
         images, count, height, width = truth.masks.shape
         flat = truth.masks.reshape(images * count, height, width)
-        if count == 0:
-            return xp.full((rows.boxes.shape[0], *size), 0.0, rows.boxes)
         object_of = xp.take(picks.objects.reshape(-1), rows.index) + rows.image * count
         return mask_targets(xp, flat, rows.boxes, object_of, size)
 
@@ -68,6 +66,8 @@ class MaskLogic:
         labels = xp.take(picks.labels.reshape(-1), rows.index)
         if self.class_agnostic:
             labels = xp.lib.zeros_like(labels)
+        if not masks.shape[0]:
+            return {"loss_mask": masks.sum()}
         real = {"valid": rows.valid} if isinstance(self.loss_mask, Loss) else {}
         return {"loss_mask": called(self.loss_mask, xp, masks, targets, labels, **real)}
 

@@ -107,15 +107,8 @@ def regions(
 
 
 def _wide(xp: Ops, truth: Any, boxes: Any) -> Any:
-    """The truth without its masks, its boxes in the proposals' type; with one object that counts nowhere where it has none."""
-    if truth is None:
-        return None
-    bboxes, labels, valid = xp.cast(truth.bboxes, boxes), truth.labels, truth.valid
-    if bboxes.shape[1] == 0:
-        count = bboxes.shape[0]
-        bboxes, labels = xp.full((count, 1, 4), 0.0, bboxes), xp.full((count, 1), 0, labels)
-        valid = xp.full((count, 1), 0, "bool")
-    return truth._replace(bboxes=bboxes, labels=labels, valid=valid, masks=None)
+    """The truth without its masks, its boxes in the proposals' type."""
+    return None if truth is None else truth._replace(bboxes=xp.cast(truth.bboxes, boxes), masks=None)
 
 
 def _chosen(xp: Ops, key: Key, place: Any, candidates: Any, truth: Any, sampler: Any, losses: Any) -> Regions:
@@ -228,6 +221,8 @@ class BoxLogic:
         positive = labels < self.num_classes
         count = _at_least_one(xp, rows.valid.sum(), reg)
         index = xp.real(positive)
+        if not index.shape[0]:
+            return reg.sum() * 0
         taken, positive = xp.take(self.of_class(xp, reg, labels), index), xp.take(positive, index)
         if self.reg_decoded_bbox:
             taken = self.bbox_coder.decode(xp, xp.take(rows.boxes, index), taken)

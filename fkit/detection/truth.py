@@ -11,7 +11,8 @@ __all__ = ["regions", "truths"]
 
 
 def truths(samples: Samples | None, name: str = "gt_instances") -> Truth:
-    """The objects of each image: a `Truth` whose arrays have a first axis of N images.
+    """The objects of each image: a `Truth` whose arrays have a first axis of N images; of at least one object, which may be
+    none that is valid.
 
     Raises:
         FkitKeyError: the batch has none, or boxes without labels.
@@ -33,9 +34,17 @@ def truths(samples: Samples | None, name: str = "gt_instances") -> Truth:
             raise FkitKeyError(
                 f"a loss needs boxes and labels: targets[{name!r}] has no {key!r}.", choices=group, label="Fields"
             )
-    labels = group["labels"]
-    valid = samples.valid.get(name)
-    return Truth(group["bboxes"], labels, labels == labels if valid is None else valid, group.get("masks"))
+    labels, valid = group["labels"], samples.valid.get(name)
+    truth = Truth(group["bboxes"], labels, labels == labels if valid is None else valid, group.get("masks"))
+    return _one(truth) if labels.shape[1] == 0 else truth
+
+
+def _one(truth: Truth) -> Truth:
+    """Of batches in which no image has any object: with one that counts nowhere, so that there is one to point at."""
+    bboxes, labels, masks = (
+        None if field is None else field.sum(1)[:, None] for field in (truth.bboxes, truth.labels, truth.masks)
+    )
+    return Truth(bboxes, labels, labels != labels, masks)
 
 
 def regions(samples: Samples | None) -> Truth | None:

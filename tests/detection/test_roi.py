@@ -12,6 +12,8 @@ from fkit.detection.loss.distance import L1Loss
 from fkit.detection.loss.entropy import CrossEntropyLoss
 from fkit.detection.roi import BoxLogic, regions, rows_of, slots_of
 from fkit.detection.sampler import PseudoSampler, RandomSampler
+from fkit.detection.truth import truths
+from fkit.structures.batch import Samples
 from tests.golden.replay.arithmetic import LIBRARIES, opened, plain
 
 ASSIGNER = MaxIoUAssigner(0.5, 0.5, 0.5, match_low_quality=False)
@@ -73,13 +75,12 @@ def test_libraries_choose_alike(library: str) -> None:
 
 
 @pytest.mark.parametrize("library", LIBRARIES)
-@pytest.mark.parametrize("objects", [0, 1])
+@pytest.mark.parametrize("objects", [0, 2])
 def test_no_objects_at_all_and_none_that_is_real(library: str, objects: int) -> None:
     xp = opened(library)
     places, proposals, valid, _ = scene(xp)
-    empty = Truth(
-        xp.full((2, objects, 4), 0.0, "float32"), xp.full((2, objects), 0, "int64"), xp.full((2, objects), 0, "bool")
-    )
+    fields = {"bboxes": xp.full((2, objects, 4), 0.0, "float32"), "labels": xp.full((2, objects), 0, "int64")}
+    empty = truths(Samples({"gt_instances": fields}, {"gt_instances": xp.full((2, objects), 0, "bool")}))
     picks = regions(xp, (1, 2), places, proposals, valid, empty, None, ASSIGNER, SAMPLER)
     assert not plain(picks.positive).any()
     assert plain(picks.valid).all()

@@ -1,0 +1,228 @@
+"""Detectors of two stages, small: torch and JAX agree, and what a batch may lack."""
+
+from typing import Any
+
+import numpy as np
+import pytest
+
+import fkit
+from fkit.array.room import open as open_room
+from fkit.structures.apart import data_samples
+from fkit.training.optimizer import Optimizer
+from fkit.training.program import Program
+from fkit.training.spec import Spec
+from fkit.tree.error import FkitError, FkitKeyError, FkitValueError
+
+SIZE, LR = 64, 0.5
+RCNN: dict[str, Any] = {
+    "assigner": {
+        "type": "MaxIoUAssigner",
+        "pos_iou_thr": 0.5,
+        "neg_iou_thr": 0.5,
+        "min_pos_iou": 0.5,
+        "match_low_quality": True,
+    },
+    "sampler": {"type": "RandomSampler", "num": 16, "pos_fraction": 0.5},
+    "mask_size": 8,
+    "pos_weight": -1,
+}
+RPN_CFG = {"nms_pre": 40, "max_per_img": 12, "nms": {"type": "nms", "iou_threshold": 0.7}, "min_bbox_size": 0}
+EXTRACT = {
+    "type": "SingleRoIExtractor", "out_channels": 8, "featmap_strides": [4, 8, 16, 32],
+    "roi_layer": {"type": "RoIAlign", "output_size": 4, "sampling_ratio": 2},
+}  # fmt: skip
+BOX: dict[str, Any] = {
+    "type": "Shared2FCBBoxHead", "in_channels": 8, "fc_out_channels": 16, "roi_feat_size": 4, "num_classes": 3,
+    "loss_bbox": {"type": "L1Loss"},
+}  # fmt: skip
+MASK = {"type": "FCNMaskHead", "num_convs": 1, "in_channels": 8, "conv_out_channels": 8, "num_classes": 3}
+HEADS: dict[str, dict[str, Any]] = {
+    "standard": {"type": "StandardRoIHead", "bbox_head": BOX},
+    "mask": {"type": "StandardRoIHead", "bbox_head": BOX, "mask_roi_extractor": EXTRACT, "mask_head": MASK},
+    "shared": {"type": "StandardRoIHead", "bbox_head": BOX, "mask_head": {**MASK, "class_agnostic": True}},
+    "giou": {
+        "type": "StandardRoIHead",
+        "bbox_head": {
+            **BOX, "type": "Shared4Conv1FCBBoxHead", "conv_out_channels": 8, "reg_decoded_bbox": True,
+            "norm_cfg": {"type": "GN", "num_groups": 2}, "loss_bbox": {"type": "GIoULoss"},
+        },
+    },
+    "apart": {
+        "type": "StandardRoIHead",
+        "bbox_head": {
+            **BOX, "type": "ConvFCBBoxHead", "num_cls_convs": 1, "num_reg_fcs": 1, "conv_out_channels": 8,
+            "reg_class_agnostic": True, "cls_predictor_cfg": {"type": "NormedLinear", "tempearture": 20},
+        },
+    },
+    "double": {
+        "type": "DoubleHeadRoIHead", "reg_roi_scale_factor": 1.3,
+        "bbox_head": {
+            "type": "DoubleConvFCBBoxHead", "num_convs": 1, "num_fcs": 1, "in_channels": 8, "conv_out_channels": 16,
+            "fc_out_channels": 16, "roi_feat_size": 4, "num_classes": 3,
+        },
+    },
+    "cascade": {
+        "type": "CascadeRoIHead", "num_stages": 2, "stage_loss_weights": [1, 0.5],
+        "bbox_head": [{**BOX, "reg_class_agnostic": True}, BOX],
+    },
+    "cascade_mask": {
+        "type": "CascadeRoIHead", "num_stages": 2, "stage_loss_weights": [1, 0.5], "bbox_head": BOX,
+        "mask_roi_extractor": EXTRACT, "mask_head": MASK,
+    },
+}  # fmt: skip
+
+
+def model(kind: str, **changes: Any) -> dict[str, Any]:
+    head = {"bbox_roi_extractor": EXTRACT, **HEADS[kind]}
+    rpn_train = {
+        "assigner": {"type": "MaxIoUAssigner", "pos_iou_thr": 0.7, "neg_iou_thr": 0.3, "min_pos_iou": 0.3},
+        "sampler": {"type": "RandomSampler", "num": 32, "pos_fraction": 0.5, "add_gt_as_proposals": False},
+        "allowed_border": -1,
+        "pos_weight": -1,
+    }
+    rcnn = [RCNN, RCNN] if kind.startswith("cascade") else RCNN
+    return {
+        "type": "FasterRCNN",
+        "backbone": {"type": "mmdet.ResNet", "depth": 18, "base_channels": 4, "stem_channels": 4},
+        "neck": {"type": "FPN", "in_channels": [4, 8, 16, 32], "out_channels": 8, "num_outs": 5},
+        "rpn_head": {
+            "type": "RPNHead", "in_channels": 8, "feat_channels": 8,
+            "anchor_generator": {"type": "AnchorGenerator", "scales": [2], "ratios": [1.0], "strides": [4, 8, 16, 32, 64]},
+            "loss_bbox": {"type": "L1Loss"},
+        },
+        "roi_head": head,
+        "train_cfg": {"rpn": rpn_train, "rpn_proposal": RPN_CFG, "rcnn": rcnn},
+        "test_cfg": {
+            "rpn": RPN_CFG,
+            "rcnn": {"score_thr": 0.05, "nms": {"type": "nms", "iou_threshold": 0.5}, "max_per_img": 6, "mask_thr_binary": 0.5},
+        },
+        **changes,
+    }  # fmt: skip
+
+
+def program(cfg: dict[str, Any], backend: str, dtype: str = "float64") -> Program:
+    registry = fkit.registry()
+    spec = Spec(
+        lambda name: fkit.build(cfg, registry, "models", backend=name), {"main": Optimizer.of("SGD", {"lr": LR})},
+        dtype=dtype, device="cpu", example=lambda: np.zeros((1, 3, SIZE, SIZE), np.float32),
+    )  # fmt: skip
+    return open_room(backend).program(spec)
+
+
+def batch(objects: int = 3, real: int | None = None) -> fkit.Batch:
+    rng = np.random.default_rng(0)
+    images = rng.normal(size=(2, 3, SIZE, SIZE)).astype(np.float32)
+    corner = rng.uniform(0, 30, (2, objects, 2))
+    boxes = np.concatenate([corner, corner + rng.uniform(8, 30, (2, objects, 2))], -1).astype(np.float32)
+    masks = np.zeros((2, objects, SIZE, SIZE), np.uint8)
+    for n, g in np.ndindex(2, objects):
+        x1, y1, x2, y2 = boxes[n, g].astype(int)
+        masks[n, g, y1:y2, x1 : (x1 + x2) // 2] = 1
+    valid = np.arange(objects)[None] < np.array(
+        [[objects if real is None else real], [min(1, objects) if real is None else real]]
+    )
+    targets = {
+        "gt_instances": {"bboxes": boxes, "labels": rng.integers(0, 3, (2, objects)), "masks": masks},
+        "img_shape": np.array([[64, 60], [50, 64]]), "scale_factor": np.array([[2.0, 2.0], [1.0, 1.5]]),
+    }  # fmt: skip
+    return fkit.Batch(images, targets, {"gt_instances": valid}, ({"ori_shape": (32, 30)}, {"ori_shape": (50, 43)}))
+
+
+def host(backend: str, tree: Any) -> Any:
+    return open_room(backend).host(tree)
+
+
+@pytest.mark.parametrize("kind", HEADS)
+def test_backends_agree(kind: str) -> None:
+    seen: dict[str, Any] = {}
+    for backend in ("torch", "jax"):
+        made = program(model(kind), backend)
+        state = made.init(3)
+        predicted = host(backend, made.predict(state, batch()))
+        state, logs = made.train_step(state, batch(), made.hyperparams())
+        arrays = made.collect(state)
+        seen[backend] = (predicted, host(backend, logs), arrays)
+    (mine, logs, arrays), (other, others, more) = seen.values()
+    assert list(arrays) and arrays.keys() == more.keys()
+    assert logs.keys() == others.keys()
+    for name, value in logs.items():
+        assert float(value) == pytest.approx(float(others[name]), rel=1e-7, abs=1e-9), name
+    for name, value in arrays.items():
+        assert np.allclose(value, more[name], rtol=1e-7, atol=1e-9), name
+    real = mine["valid"]["pred_instances"]
+    assert np.array_equal(real, other["valid"]["pred_instances"])
+    assert real.any()
+    for name, value in mine["pred_instances"].items():
+        assert np.allclose(value, other["pred_instances"][name], rtol=1e-6, atol=1e-6), name
+
+
+@pytest.mark.parametrize(
+    ("backend", "kind", "objects", "real"),
+    [
+        ("torch", "mask", 0, 0), ("torch", "cascade_mask", 0, 0), ("torch", "mask", 2, 0), ("torch", "giou", 2, 0),
+        ("jax", "cascade_mask", 2, 0),
+    ],
+)  # fmt: skip
+def test_no_objects(backend: str, kind: str, objects: int, real: int) -> None:
+    made = program(model(kind), backend, "float32")
+    state, logs = made.train_step(made.init(0), batch(objects, real), made.hyperparams())
+    values = {name: float(value) for name, value in host(backend, logs).items()}
+    assert all(np.isfinite(value) for value in values.values()), values
+    assert all(value == 0 for name, value in values.items() if name.endswith(("loss_bbox", "loss_mask")))
+    assert all(np.isfinite(array).all() for array in made.collect(state).values())
+
+
+@pytest.mark.parametrize("backend", ["torch", "jax"])
+def test_masks_are_as_large_as_the_original_image(backend: str) -> None:
+    made = program(model("mask"), backend, "float32")
+    samples = data_samples(batch(), host(backend, made.predict(made.init(0), batch())))
+    for sample, size in zip(samples, ((32, 30), (50, 43)), strict=True):
+        found = sample.pred_instances
+        assert found.masks.shape == (len(found.bboxes), *size)
+        assert found.masks.dtype == np.bool_
+
+
+@pytest.mark.parametrize("backend", ["torch", "jax"])
+def test_proposals_that_a_batch_brings(backend: str) -> None:
+    made = (
+        program(model("standard", type="FastRCNN", rpn_head=None), backend, "float32") if backend == "torch" else None
+    )
+    first = batch()
+    boxes = first.targets["gt_instances"]["bboxes"] + 2
+    targets = {**first.targets, "proposals": {"bboxes": boxes}}
+    if made is not None:
+        with pytest.raises(FkitKeyError, match="proposals"):
+            made.predict(made.init(0), first)
+        logs = made.train_step(made.init(0), fkit.Batch(first.inputs, targets, first.valid), made.hyperparams())[1]
+        assert {name for name in logs if "rpn" in name} == set()
+        assert "loss_cls" in logs
+    whole = program(model("standard"), backend, "float32")
+    logs = whole.train_step(whole.init(0), fkit.Batch(first.inputs, targets, first.valid), whole.hyperparams())[1]
+    assert "loss_rpn_cls" in logs
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"roi_head": None}, "roi_head"),
+        ({"roi_head": {**HEADS["standard"], "bbox_roi_extractor": None}}, "bbox_roi_extractor"),
+        ({"roi_head": {**HEADS["cascade"], "bbox_roi_extractor": EXTRACT, "num_stages": 3}}, "stage"),
+        ({"rpn_head": {"type": "RPNHead", "in_channels": 8, "num_classes": 3}}, "num_classes"),
+        ({"roi_head": {"type": "StandardRoIHead", "bbox_roi_extractor": EXTRACT, "bbox_head": {**BOX, "num_classes": 0}}}, "num_classes"),
+    ],
+)  # fmt: skip
+@pytest.mark.parametrize("backend", ["torch", "jax"])
+def test_what_is_refused(backend: str, changes: dict[str, Any], message: str) -> None:
+    with pytest.raises(FkitError, match=message):
+        fkit.build({**model("standard"), **changes}, fkit.registry(), "models", backend=backend)
+
+
+def test_settings_inside_and_outside_of_a_detector() -> None:
+    from fkit.catalog.openmmlab import build_detector
+
+    cfg = model("standard")
+    inside = {key: cfg.pop(key) for key in ("train_cfg", "test_cfg")}
+    built = build_detector(cfg, fkit.registry(), **inside, backend="torch")
+    assert built.roi_head.logic.test_cfg == inside["test_cfg"]["rcnn"]
+    with pytest.raises(FkitValueError, match="train_cfg"):
+        build_detector(model("standard"), fkit.registry(), **inside, backend="torch")
