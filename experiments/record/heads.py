@@ -136,6 +136,14 @@ CASES: dict[str, tuple[dict[str, Any], Any, dict[str, Any]]] = {
         None,
         TEST,
     ),
+    "vfnet": (
+        head(
+            "VFNetHead", strides=STRIDES, regress_ranges=RANGES, norm_cfg=GN, anchor_generator={**SINGLE, "center_offset": 0.0},
+            loss_bbox={"type": "GIoULoss", "loss_weight": 1.5}, loss_bbox_refine=GIOU,
+        ),
+        training(ADAPTIVE),
+        TEST,
+    ),
     # of anchors that overlap an object equally the reference takes any: in bags of three none do here
     "free_anchor": (
         head(

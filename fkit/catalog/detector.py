@@ -5,7 +5,7 @@ from typing import Any, Final
 __all__ = ["DETECTOR"]
 
 _HEADS: Final = ("ATSSHead", "FCOSHead", "FoveaHead", "FreeAnchorRetinaHead", "GFLHead", "RPNHead", "RetinaHead")
-_SINGLE: Final = ("ATSS", "FCOS", "FOVEA", "GFL", "RetinaNet", "SingleStageDetector")
+_SINGLE: Final = ("ATSS", "FCOS", "FOVEA", "GFL", "RetinaNet", "SingleStageDetector", "VFNet")
 
 _DENSE: Final[tuple[Any, ...]] = (
     *(
@@ -15,6 +15,8 @@ _DENSE: Final[tuple[Any, ...]] = (
     ),
     *(("models", name, "fkit.zoo.torch.detector:SingleStageDetector", "torch", None) for name in _SINGLE),
     *(("models", name, "fkit.zoo.flax.detector:single_stage", "jax", None) for name in _SINGLE),
+    ("models", "VFNetHead", "fkit.zoo.torch.vfnet:VFNetHead", "torch", None),
+    ("models", "VFNetHead", "fkit.zoo.flax.vfnet:VFNetHead", "jax", None),
     ("models", "RPN", "fkit.zoo.torch.detector:RPN", "torch", None),
     ("models", "RPN", "fkit.zoo.flax.detector:rpn", "jax", None),
 )

@@ -95,7 +95,7 @@ class DenseHead(nn.Module):
         features: dict[str, Array] = {}
         for tower in plan.towers:
             y = x
-            for name in _names(tower):
+            for name in names(tower):
                 layer = getattr(self, name)
                 y = nn.relu(layer(y)) if tower.plain else layer(y, train)
             features[tower.name] = y
@@ -183,7 +183,8 @@ def _proposals(boxes: Detections) -> Proposals:
     return Proposals(boxes.bboxes, boxes.scores, boxes.valid)
 
 
-def _names(tower: Tower) -> list[str]:
+def names(tower: Tower) -> list[str]:
+    """The names of a tower's layers."""
     return [tower.name] if tower.plain else [f"{tower.name}_{at}" for at in range(tower.depth)]
 
 
@@ -191,7 +192,7 @@ def _tower(tower: Tower, width_in: int, width: int) -> list[tuple[str, nn.Module
     if tower.plain:
         return [(tower.name, conv_layer(tower.conv_cfg)(width, (3, 3), padding=1))]  # type: ignore[list-item]
     layers: list[tuple[str, nn.Module]] = []
-    for at, name in enumerate(_names(tower)):
+    for at, name in enumerate(names(tower)):
         cfg = tower.last_cfg if tower.last_cfg is not None and at == tower.depth - 1 else tower.conv_cfg
         first = width if at else width_in
         layers.append(

@@ -63,13 +63,18 @@ class DenseHead(nn.Module):
         for output in plan.outputs:
             width = plan.width_of(output.source)
             self.add_module(output.name, nn.Conv2d(width, output.width, output.kernel, padding=output.kernel // 2))
-        for name in plan.order:
-            self._modules[name] = self._modules.pop(name)
+        self.arrange(plan.order)
         if plan.scales:
             self.scales = nn.ModuleList(Scale() for _ in range(plan.scales))
         if plan.integral:
             self.integral = Integral(plan.integral)
         self.key = Draws() if logic.draws else None
+
+    def arrange(self, order: Sequence[str]) -> None:
+        """Bring layers into the order of a state_dict; those that are not made yet are passed over."""
+        for name in order:
+            if name in self._modules:
+                self._modules[name] = self._modules.pop(name)
 
     def forward(self, maps: Maps) -> Outputs:
         levels = [self._level(level, x) for level, x in enumerate(maps)]
@@ -80,7 +85,7 @@ class DenseHead(nn.Module):
         features: dict[str, Tensor] = {}
         for tower in plan.towers:
             y = x
-            for layer in _layers(getattr(self, tower.name)):
+            for layer in layers(getattr(self, tower.name)):
                 y = layer(y)
             features[tower.name] = torch.relu(y) if tower.plain else y
         outputs: list[Tensor] = []
@@ -185,7 +190,8 @@ def _tower(tower: Tower, width_in: int, width: int) -> nn.Module:
     return nn.ModuleList(layers)
 
 
-def _layers(tower: nn.Module) -> Sequence[nn.Module]:
+def layers(tower: nn.Module) -> Sequence[nn.Module]:
+    """The layers of a tower, one after the other."""
     return list(tower) if isinstance(tower, nn.ModuleList) else [tower]
 
 
