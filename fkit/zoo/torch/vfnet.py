@@ -54,16 +54,17 @@ class _VFNet(DenseHead):
 
     def _level(self, level: int, x: Tensor) -> tuple[Tensor, ...]:
         logic: Any = self.logic
+        mine: Any = self  # its layers by their names
         classes, sides = x, x
-        for layer in layers(self.cls_convs):
+        for layer in layers(mine.cls_convs):
             classes = layer(classes)
-        for layer in layers(self.reg_convs):
+        for layer in layers(mine.reg_convs):
             sides = layer(sides)
-        first = self.scales[level](self.vfnet_reg(self.vfnet_reg_conv(sides))).exp() * logic.unit(level)
+        first = mine.scales[level](mine.vfnet_reg(mine.vfnet_reg_conv(sides))).exp() * logic.unit(level)
         offset = logic.star(Torch(x.device), first.permute(0, 2, 3, 1), level)
-        sides = torch.relu(self.vfnet_reg_refine_dconv(sides, offset))
-        refined = self.scales_refine[level](self.vfnet_reg_refine(sides)).exp() * first.detach()
-        scores = self.vfnet_cls(torch.relu(self.vfnet_cls_dconv(classes, offset)))
+        sides = torch.relu(mine.vfnet_reg_refine_dconv(sides, offset))
+        refined = mine.scales_refine[level](mine.vfnet_reg_refine(sides)).exp() * first.detach()
+        scores = mine.vfnet_cls(torch.relu(mine.vfnet_cls_dconv(classes, offset)))
         return (scores, first, refined) if self.training else (scores, refined)
 
     def _flat(self, outputs: Outputs) -> Outputs:
