@@ -133,6 +133,37 @@ def stages(
     return tuple(plans)
 
 
+class StageOptions(NamedTuple):
+    """What stages of bottlenecks are told beside their widths, by arguments of the network's names."""
+
+    name: str
+    strides: Any
+    dilations: Any
+    outputs: Any
+    style: str
+    conv_cfg: Any = None
+    dcn: Any = None
+    stage_with_dcn: Any = (False,) * 4
+    plugins: Any = None
+
+    def check(self, count: int) -> None:
+        """Raise an FkitError if the options are not those of ``count`` stages."""
+        _check(self.name, count, self.strides, self.dilations, self.outputs, self.style)
+        _check_dcn(self.name, self.dcn, self.stage_with_dcn, count, self.conv_cfg, True)
+
+    def stage(self, place: int, widths: tuple[int, int, int], count: int, groups: int) -> tuple[BlockPlan, ...]:
+        """A stage's blocks; widths are channels of what comes in, inside of a block, and of what goes out."""
+        inner, mid, wide = widths
+        more = _plugins(self.name, self.plugins, place, len(self.strides))
+        layer, blocks = self.dcn if self.stage_with_dcn[place] else None, list[BlockPlan]()
+        for j in range(count):
+            stride = self.strides[place] if j == 0 else 1
+            convs = _bottleneck((inner, mid, wide), stride, self.dilations[place], self.style, groups, layer)
+            blocks.append(BlockPlan(convs, stride if j == 0 and (stride != 1 or inner != wide) else 0, more))
+            inner = wide
+        return tuple(blocks)
+
+
 def _bottleneck(
     widths: tuple[int, int, int], stride: int, gap: int, style: str, groups: int, dcn: Any
 ) -> tuple[Convolution, ...]:

@@ -9,7 +9,7 @@ from torch.nn import functional as F
 from torch.nn.modules.batchnorm import _BatchNorm  # pyright: ignore[reportPrivateUsage]
 
 from fkit.backend.torch.layers import conv_layer, norm_layer
-from fkit.detection.backbone.resnet import INIT, NORM, stages
+from fkit.detection.backbone.resnet import INIT, NORM, BlockPlan, stages
 from fkit.training.pretrained import init_cfg_of
 from fkit.tree.error import FkitValueError
 from fkit.zoo.torch.block import Block
@@ -108,20 +108,40 @@ class ResNet(nn.Module):
             groups=groups, base_width=base_width, expansion=expansion, drop_path_rate=drop_path_rate,
         )  # fmt: skip
         self.deep_stem, self.named_stem = deep_stem, named_stem
+        init_cfg = init_cfg_of(pretrained, init_cfg, type(self).__name__)
+        self._assemble(
+            plans, (in_channels, stem), out_indices, frozen_stages, norm_eval, init_cfg, zero_init_residual,
+            (avg_down, with_cp, conv_cfg, norm_cfg),
+        )  # fmt: skip
+
+    def _assemble(
+        self,
+        plans: tuple[tuple[BlockPlan, ...], ...],
+        stem: tuple[int, int],
+        out_indices: tuple[int, ...],
+        frozen_stages: int,
+        norm_eval: bool,
+        init_cfg: Any,
+        zero_init_residual: bool,
+        options: tuple[bool, bool, Any, Any],
+    ) -> None:
+        """Register the layers; ``stem``: its channels before and after; ``options``: of blocks."""
+        avg_down, with_cp, conv_cfg, norm_cfg = options
         self.out_indices = tuple(out_indices)
         self.frozen_stages = frozen_stages
         self.norm_eval = norm_eval
-        init_cfg = init_cfg_of(pretrained, init_cfg, "ResNet")
         zero_init = zero_init_residual and init_cfg is None
         self.init_cfg = INIT if init_cfg is None else init_cfg
-        self.stem_layers = self._make_stem(in_channels, stem, conv_cfg, norm_cfg)
+        self.stem_layers = self._make_stem(*stem, conv_cfg, norm_cfg)
         for i, plan in enumerate(plans, 1):
             blocks = (
-                Block(one, avg_down and (one.shortcut > 1 or not named_stem), with_cp, conv_cfg, norm_cfg, zero_init)
+                Block(
+                    one, avg_down and (one.shortcut > 1 or not self.named_stem), with_cp, conv_cfg, norm_cfg, zero_init
+                )
                 for one in plan
             )
             self.add_module(f"layer{i}", nn.Sequential(*blocks))
-        self.num_stages = num_stages
+        self.num_stages = len(plans)
         for module in self._frozen():
             module.requires_grad_(False)
 

@@ -54,6 +54,16 @@ _BACKBONES = {
             {"cfg": {"type": "NonLocal2d", "postfix": "_x", "zeros_init": False}, "position": "after_conv2"}]},
         32, (2, 3, 16, 16),
     ),
+    "resnet with deformable layers": (
+        {**_RESNET, "type": "ResNet", "num_stages": 1, "strides": (1,), "dilations": (1,), "out_indices": (0,),
+         "dcn": {"type": "DCNv2", "deform_groups": 2, "fallback_on_stride": False}, "stage_with_dcn": (True,)},
+        32, (2, 3, 16, 16),
+    ),
+    "regnet": (
+        {"type": "RegNet", "arch": {"w0": 8, "wa": 8.0, "wm": 2.0, "group_w": 4, "depth": 2, "bot_mul": 1.0},
+         "strides": (2, 2), "dilations": (1, 1), "out_indices": (1,), "zero_init_residual": False, "stem_channels": 4},
+        16, (2, 3, 32, 32),
+    ),
     "hrnet of mmseg": (
         {"type": "mmseg.HRNet", "frozen_stages": 1, "extra": _EXTRA}, 4, (2, 3, 36, 64),
     ),
