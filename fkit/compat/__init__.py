@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from fkit.compat.boxes import nms as nms
     from fkit.compat.boxes import nms_match as nms_match
     from fkit.compat.boxes import soft_nms as soft_nms
+    from fkit.compat.boxes import weighted_boxes_fusion as weighted_boxes_fusion
     from fkit.compat.counter import TimeCounter as TimeCounter
     from fkit.compat.logging import get_logger as get_logger
     from fkit.compat.logging import print_log as print_log
@@ -76,7 +77,7 @@ if TYPE_CHECKING:
 
 _ROOMS = (
     ("fkit.compat.bar", "ProgressBar"),
-    ("fkit.compat.boxes", "batched_nms bbox_overlaps nms nms_match soft_nms"),
+    ("fkit.compat.boxes", "batched_nms bbox_overlaps nms nms_match soft_nms weighted_boxes_fusion"),
     ("fkit.compat.counter", "TimeCounter"),
     ("fkit.compat.logging", "get_logger print_log"),
     ("fkit.compat.object", "apply_to get_object_from_string import_modules_from_strings obj_from_dict"),

@@ -3,18 +3,19 @@
 Their results have as many rows as are kept. Inside of what is compiled, `fkit.array.suppress` has the same of fixed shapes.
 """
 
-from collections.abc import Mapping
-from typing import Any
+from collections.abc import Mapping, Sequence
+from typing import Any, cast
 
 import numpy as np
 
+from fkit.array.fusion import weighted_boxes_fusion as fused
 from fkit.array.overlap import overlaps
 from fkit.array.suppress import Kept, batched, leaders
 from fkit.array.suppress import soft_nms as soft
 from fkit.structures.content import host, operations
 from fkit.tree.error import FkitTypeError, FkitValueError, quoted
 
-__all__ = ["batched_nms", "bbox_overlaps", "nms", "nms_match", "soft_nms"]
+__all__ = ["batched_nms", "bbox_overlaps", "nms", "nms_match", "soft_nms", "weighted_boxes_fusion"]
 
 
 def nms(
@@ -132,6 +133,56 @@ def bbox_overlaps(bboxes1: Any, bboxes2: Any, mode: str = "iou", aligned: bool =
     with xp.width([bboxes1]):
         first, second = (xp.asarray((0, 0, more, more), boxes) + boxes for boxes in (bboxes1, bboxes2))
         return overlaps(xp, first, second, mode, aligned)
+
+
+def weighted_boxes_fusion(
+    bboxes_list: Sequence[Any],
+    scores_list: Sequence[Any],
+    labels_list: Sequence[Any],
+    weights: Sequence[float] | None = None,
+    iou_thr: float = 0.55,
+    skip_box_thr: float = 0.0,
+    conf_type: str = "avg",
+    allows_overflow: bool = False,
+) -> tuple[Any, Any, Any]:
+    """Boxes (K, 4), scores and labels of several detectors, averaged; mmdet's function.
+
+    Args:
+        bboxes_list, scores_list, labels_list: (N, 4), (N,) and (N,) whole numbers of each detector.
+        weights: of the detectors; None: 1 each.
+        iou_thr, skip_box_thr, conf_type, allows_overflow: see `fkit.array.fusion.weighted_boxes_fusion`.
+
+    Raises:
+        FkitTypeError: the lists do not fit.
+
+    Example:
+        >>> boxes, ones = np.array([[0.0, 0, 10, 10]]), np.ones(1)
+        >>> weighted_boxes_fusion([boxes, boxes], [ones, ones], [np.zeros(1, int)] * 2)[0].tolist()
+        [[0.0, 0.0, 10.0, 10.0]]
+    """
+    lists = (bboxes_list, scores_list, labels_list)
+    if any(isinstance(one, str) or not isinstance(cast("object", one), Sequence) for one in lists) or not bboxes_list:
+        raise FkitTypeError(f"weighted_boxes_fusion: lists of arrays, one a detector, not {quoted(bboxes_list, 60)}.")
+    factors = (
+        [1.0] * len(bboxes_list)
+        if weights is None
+        else [_number("weighted_boxes_fusion", one, "weights") for one in weights]
+    )
+    if not len(bboxes_list) == len(scores_list) == len(labels_list) == len(factors):
+        raise FkitTypeError("weighted_boxes_fusion: the lists are of as many detectors each.")
+    for boxes, scores in zip(bboxes_list, scores_list, strict=True):
+        _expect_boxes("weighted_boxes_fusion", boxes, scores)
+    for name, value in (("iou_thr", iou_thr), ("skip_box_thr", skip_box_thr)):
+        _number("weighted_boxes_fusion", value, name)
+    xp = operations(bboxes_list[0])
+    with xp.width([bboxes_list[0]]):
+        boxes, scores, labels = (xp.lib.concat(list(one), axis=0) for one in lists)
+        models = xp.lib.concat([xp.full((len(one),), at, "int64") for at, one in enumerate(bboxes_list)], axis=0)
+        found = fused(
+            xp, boxes, scores, labels, models, xp.asarray(factors, scores),
+            iou_thr=iou_thr, skip_box_thr=skip_box_thr, conf_type=conf_type, allows_overflow=allows_overflow,
+        )  # fmt: skip
+        return found.bboxes[found.valid], found.scores[found.valid], found.labels[found.valid]
 
 
 def _rows(xp: Any, boxes: Any, kept: Kept) -> tuple[Any, Any]:

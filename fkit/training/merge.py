@@ -178,6 +178,9 @@ class DetTTAModel(BaseTTAModel):
 
     def __post_init__(self) -> None:
         check_fields(self)
+        expect(
+            self.tta_cfg, (Mapping, type(None)), "DetTTAModel: tta_cfg is a table, dict(nms=dict(...), max_per_img=100)"
+        )
         given = dict(_SUPPRESSION if self.tta_cfg is None else self.tta_cfg)
         for name in given:
             if name not in _SUPPRESSION:

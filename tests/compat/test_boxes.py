@@ -32,6 +32,10 @@ def test_what_is_kept_comes_in_rows_of_the_library(library):
         np.testing.assert_array_equal(plain(dets)[:, :4], np.array(BOXES, np.float32)[want])
     dets = xp.lib.concat([boxes, scores[:, None]], axis=1)
     assert [plain(group).tolist() for group in compat.nms_match(dets, 0.5)] == [[1, 0], [2, 3]]
+    fused = compat.weighted_boxes_fusion(
+        [boxes, boxes], [scores, scores], [xp.asarray([0, 0, 1, 1], "int64")] * 2, [1, 3]
+    )
+    assert [plain(part).shape for part in fused] == [(2, 4), (2,), (2,)]
     assert plain(compat.bbox_overlaps(boxes[:1], boxes, offset=1))[0] == pytest.approx([1, 9 / 11, 0, 0])
 
 
@@ -52,6 +56,8 @@ def test_gradients_reach_the_scores_and_boxes():
         lambda boxes, scores: compat.batched_nms(boxes, scores, np.zeros(4, int), dict(type="nms", iou=0.5)),
         lambda boxes, scores: compat.nms_match(boxes, 0.5),
         compat.bbox_overlaps,
+        lambda boxes, scores: compat.weighted_boxes_fusion([boxes], [scores], []),
+        lambda boxes, scores: compat.weighted_boxes_fusion([boxes], [scores], [scores], [1, 2]),
     ],
 )
 def test_wrong_arguments(call):
