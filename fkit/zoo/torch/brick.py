@@ -45,7 +45,7 @@ class ConvModule(nn.Module):
         in_channels, out_channels, kernel_size, stride, padding, dilation, groups: of the convolution.
         bias: "auto" has one where there is no norm.
         conv_cfg, norm_cfg, act_cfg: layers; None is an ordinary convolution, no norm, no activation.
-        inplace: whether the activation may write over its input.
+        inplace: whether the activation may write over its input, if that is a layer's before it.
         with_spectral_norm: the convolution's weight by its largest singular value.
         padding_mode: "zeros", "circular", "reflect" or "replicate".
         order: of "conv", "norm" and "act".
@@ -92,7 +92,8 @@ class ConvModule(nn.Module):
             width = out_channels if self.order.index("norm") > self.order.index("conv") else in_channels
             self.norm_name, norm = norm_layer(norm_cfg, width)
             self.add_module(self.norm_name, norm)
-        self.activate = None if act_cfg is None else act_layer(act_cfg, inplace)
+        # an activation that comes first would write over the caller's maps
+        self.activate = None if act_cfg is None else act_layer(act_cfg, inplace and self.order[0] != "act")
         self.start_cfg = kaiming(conv_cfg, act_cfg, self.norm_name)
 
     @property
