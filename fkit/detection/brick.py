@@ -1,11 +1,12 @@
 """What mmcv's bricks are on both backends: what their arguments may be, and how their layers start."""
 
+import re
 from collections.abc import Mapping
 from typing import Any
 
 from frozendict import frozendict
 
-from fkit.tree.error import FkitValueError
+from fkit.tree.error import FkitKeyError, FkitTypeError, FkitValueError
 
 __all__ = [
     "ORDER",
@@ -17,7 +18,9 @@ __all__ = [
     "context_start",
     "deformed_start",
     "kaiming",
+    "kind_and_options",
     "nonlocal_start",
+    "snake",
 ]
 
 ORDER = ("conv", "norm", "act")
@@ -149,3 +152,32 @@ def deformed_start(layer: str) -> tuple[Any, ...]:
     gain = frozendict(a=5**0.5, nonlinearity="leaky_relu") if layer.startswith("Modulated") else frozendict(a=0)
     kernel = frozendict(type="Kaiming", mode="fan_in", distribution="uniform", layer=layer, **gain)
     return kernel, frozendict(type="Constant", val=0, override=frozendict(name="conv_offset"))
+
+
+def kind_and_options(cfg: Any, what: str) -> tuple[str, dict[str, Any]]:
+    """A layer's type by its config, without a scope, and its own arguments.
+
+    Raises:
+        FkitError: it is no config of a layer.
+
+    Example:
+        >>> kind_and_options({"type": "mmcv.ReLU", "inplace": True}, "act_cfg")
+        ('ReLU', {'inplace': True})
+    """
+    if not isinstance(cfg, Mapping):
+        raise FkitTypeError(f"{what} must be a dict, found {type(cfg).__name__}.")
+    options: dict[str, Any] = dict(cfg)  # pyright: ignore[reportUnknownArgumentType]
+    kind = options.pop("type", None)
+    if not isinstance(kind, str):
+        raise FkitKeyError(f"{what} needs 'type', the name of a layer.")
+    return kind.rpartition(".")[2], options
+
+
+def snake(name: str) -> str:
+    """A class's name in lower case, its words parted by ``_``.
+
+    Example:
+        >>> snake("FancyBlock")
+        'fancy_block'
+    """
+    return re.sub(r"(?<=[a-z\d])(?=[A-Z])|(?<=[A-Z])(?=[A-Z][a-z])", "_", name).lower()

@@ -79,9 +79,8 @@ def rules_of(modules: Mapping[str, Any]) -> tuple[tuple[str, Any], ...]:
 
     First come those of their making, a module's ``start_cfg``, children before parents, as layers that draw their weights
     when they are made (mmcv's ConvModule). Then each module's ``init_cfg``, or what its ``init_rules`` makes of it (a default
-    that depends on other arguments), parents before children. A module that has a ``start_cfg`` and stands directly in one
-    that has an ``init_cfg`` starts anew after its parent (mmengine calls its ``init_weights``), unless it says ``starts_anew = False``; one in a list
-    does not.
+    that depends on other arguments), parents before children. A module that ``starts_anew`` and stands directly in one that
+    has an ``init_cfg`` starts a second time after its parent (mmengine calls its ``init_weights``); one in a list does not.
 
     Args:
         modules: by torch's path, parents before children.
@@ -89,6 +88,7 @@ def rules_of(modules: Mapping[str, Any]) -> tuple[tuple[str, Any], ...]:
     Example:
         >>> class Conv(NamedTuple):
         ...     start_cfg: Any = "kaiming"
+        ...     starts_anew: bool = True
         >>> class Neck(NamedTuple):
         ...     init_cfg: Any = "xavier"
         >>> rules_of({"": Neck(), "first": Conv(), "convs.0": Conv()})
@@ -102,7 +102,7 @@ def rules_of(modules: Mapping[str, Any]) -> tuple[tuple[str, Any], ...]:
             rules.append((path, rule))
         elif (
             path in starts
-            and getattr(part, "starts_anew", True)
+            and getattr(part, "starts_anew", False)
             and hasattr(modules.get(path.rpartition(".")[0]), "init_cfg")
         ):
             rules.append((path, starts[path]))

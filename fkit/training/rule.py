@@ -13,7 +13,7 @@ from fkit.training.inventory import Inventory
 from fkit.training.pretrained import is_pretrained
 from fkit.tree.error import FkitKeyError, FkitTypeError, FkitValueError
 
-__all__ = ["Rule", "fans", "rules"]
+__all__ = ["Rule", "fans", "one_rule", "rules"]
 
 Array = NDArray[Any]
 
@@ -107,6 +107,21 @@ def rules(inventory: Inventory) -> tuple[Rule, ...]:
             if not is_pretrained(one):  # applied last (`fkit.training.pretrained`)
                 entries += _parse(path, one, paths)
     return tuple(entries)
+
+
+def one_rule(spec: Mapping[str, Any]) -> Rule:
+    """The rule of one ``init_cfg`` without ``override``, for the layer that it stands with.
+
+    Raises:
+        FkitError: an unknown initialiser or argument.
+
+    Example:
+        >>> one_rule({"type": "Constant", "val": 1}).type
+        'Constant'
+    """
+    options = dict(spec)
+    layer = options.pop("layer", ())
+    return _rule("init_cfg", "", options, (layer,) if isinstance(layer, str) else tuple(layer))
 
 
 def _parse(path: str, spec: Any, paths: set[str]) -> list[Rule]:

@@ -83,6 +83,7 @@ class ConvModule(nn.Module):
     order: tuple[str, ...] = ORDER
     efficient_conv_bn_eval: bool = False
     frozen: bool = False
+    starts_anew: ClassVar[bool] = True
     torch_order: ClassVar[tuple[str, ...]] = ("conv", "bn", "gn", "ln", "in", "activate")
 
     def __post_init__(self) -> None:

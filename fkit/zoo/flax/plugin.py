@@ -79,6 +79,7 @@ class NonLocal2d(nn.Module):
     std: float = 0.01
     zeros_init: bool = True
     axes: ClassVar[int] = 2
+    starts_anew: ClassVar[bool] = True
     torch_order: ClassVar[tuple[str, ...]] = ("g", "conv_out", "theta", "phi", "concat_project")
 
     def __post_init__(self) -> None:
@@ -156,7 +157,6 @@ class ContextBlock(nn.Module):
     pooling_type: str = "att"
     fusion_types: tuple[str, ...] = ("channel_add",)
     frozen: bool = False
-    starts_anew: ClassVar[bool] = False
     torch_order: ClassVar[tuple[str, ...]] = ("conv_mask", "channel_add_conv", "channel_mul_conv")
 
     def __post_init__(self) -> None:

@@ -1,7 +1,7 @@
 """mmcv's bricks: a convolution with its norm and activation."""
 
 from collections.abc import Callable, Mapping
-from typing import Any, Final
+from typing import Any, ClassVar, Final
 
 from frozendict import frozendict
 from torch import Tensor, nn
@@ -56,6 +56,8 @@ class ConvModule(nn.Module):
 
     Initial weights: Kaiming (fan out) for the convolution, 1 and 0 for the norm.
     """
+
+    starts_anew: ClassVar[bool] = True
 
     def __init__(
         self,

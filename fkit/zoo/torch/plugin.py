@@ -78,6 +78,7 @@ class NonLocal2d(nn.Module):
     """
 
     axes: ClassVar[int] = 2
+    starts_anew: ClassVar[bool] = True
 
     def __init__(
         self,
@@ -151,8 +152,6 @@ class ContextBlock(nn.Module):
         pooling_type: "att", a learnt weight a position (``conv_mask``), or "avg".
         fusion_types: "channel_add" (``channel_add_conv``), "channel_mul" (``channel_mul_conv``), or both.
     """
-
-    starts_anew: ClassVar[bool] = False
 
     def __init__(
         self,
