@@ -28,6 +28,7 @@ class _Deformable(Conv2d):
     deform_groups: int = 1
     deformable_groups: int | None = None
     kernel_init: Any = nn.initializers.he_uniform()
+    starts_anew: ClassVar[bool] = True
     numbers: ClassVar[int]  # that a place of the kernel needs
 
     @nn.compact

@@ -19,6 +19,7 @@ Size = int | tuple[int, int]
 class _Deformable(nn.Module):
     """A deformable convolution that tells its offsets from its input by a convolution of its own, ``conv_offset``."""
 
+    starts_anew: ClassVar[bool] = True
     numbers: ClassVar[int]  # that a place of the kernel needs
     weight: nn.Parameter
     bias: nn.Parameter | None
