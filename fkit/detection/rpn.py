@@ -9,7 +9,7 @@ from frozendict import frozendict
 from fkit.array.ops import Ops
 from fkit.catalog.build import Builder
 from fkit.detection.anchor_head import AnchorHead
-from fkit.detection.dense import Candidates, Given, Outputs, Sizes
+from fkit.detection.dense import Candidates, Detections, Given, Outputs, Sizes
 from fkit.detection.plan import Output, Plan, Tower
 from fkit.tree.error import FkitValueError
 
@@ -95,6 +95,13 @@ class RPNHead(AnchorHead):
         join = xp.lib.concat
         score = join(scores)
         return Candidates(self.decoded(xp, join(boxes), join(deltas), img), score, join(levels), score == score)
+
+    def predict(
+        self, xp: Ops, outputs: Outputs, sizes: Sizes, shapes: Any, cfg: Any = None, rescale: bool = True
+    ) -> Detections:
+        """As `DenseHead.predict`: the groups in which boxes suppress each other are levels, and the one label is 0."""
+        boxes = super().predict(xp, outputs, sizes, shapes, cfg, rescale)
+        return boxes._replace(labels=boxes.labels * 0)
 
     def proposals(self, xp: Ops, outputs: Outputs, sizes: Sizes, shapes: Any, cfg: Any = None) -> Proposals:
         """Boxes in the coordinates of the resized images, without a gradient; see `DenseHead.predict`."""

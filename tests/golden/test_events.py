@@ -23,7 +23,7 @@ from fkit.run.state import Memory, Position, RunState
 from fkit.run.validation import test as scoring
 from fkit.run.validation import validate
 from fkit.structures.batch import Batch
-from tests.golden.test_merge import untag
+from tests.golden.decoding import untagged
 
 BOOK = "events"
 
@@ -226,7 +226,7 @@ def mmcv(case: dict[str, Any]) -> None:
 
 
 def mmengine(case: dict[str, Any]) -> None:
-    loop = untag(case.get("train_cfg"))
+    loop = untagged(case.get("train_cfg"))
     loaders = {part: case[f"{part}_loader"] for part in ("train", "val", "test") if f"{part}_loader" in case}
     data = {part: source(loader) for part, loader in loaders.items()}
     keys: dict[str, Any] = {f"{part}_dataloader": dict(dataset=dict(type="Digits")) for part in loaders}

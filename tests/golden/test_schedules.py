@@ -21,7 +21,7 @@ from fkit.run.hook.hook import NEVER, Hook, Offer
 from fkit.run.hook.schedule import ParamSchedulerHook
 from fkit.run.state import Position, RunState
 from fkit.run.timetable import schedules_of
-from tests.golden.test_merge import untag
+from tests.golden.decoding import untagged
 
 BOOK = "schedules"
 
@@ -30,9 +30,9 @@ Values = dict[str, NDArray[np.float64]]
 
 def base_of(case: dict[str, Any]) -> Values:
     """What the groups of a case start with; auto_scale_lr's rule is lr * batch size / base batch size."""
-    optimizer = untag(case["optimizer"])
+    optimizer = untagged(case["optimizer"])
     defaults = {"SGD": {"momentum": 0.0}, "Adam": {"betas": (0.9, 0.999)}}.get(optimizer["type"], {})
-    rows = [{**defaults, **optimizer, **untag(group)} for group in case.get("param_groups") or [{}]]
+    rows = [{**defaults, **optimizer, **untagged(group)} for group in case.get("param_groups") or [{}]]
     scale = case.get("auto_scale_lr") or {}
     factor = case["batch_size"] / scale["base_batch_size"] if scale.get("enable") else 1.0
     base = {"lr": np.array([row["lr"] * factor for row in rows])}
@@ -49,7 +49,7 @@ def base_of(case: dict[str, Any]) -> Values:
 
 def config_of(case: dict[str, Any]) -> fkit.Config:
     keys = ("lr_config", "momentum_config", "runner", "train_cfg", "param_scheduler")
-    return fkit.Config({"optimizer": {"type": "SGD"}, **{key: untag(case[key]) for key in keys if key in case}})
+    return fkit.Config({"optimizer": {"type": "SGD"}, **{key: untagged(case[key]) for key in keys if key in case}})
 
 
 def hook_of(case: dict[str, Any]) -> tuple[Hook, Course]:
@@ -92,7 +92,7 @@ def fold(case: dict[str, Any]) -> list[Values]:
             rows.append(run.hyperparams)
         run = run._replace(position=after)
         if word == "validate" and metrics and hook.answers("after_val_epoch"):
-            event = Event("after_val_epoch", "val", iteration=after.iteration, metrics=untag(metrics.pop(0)))
+            event = Event("after_val_epoch", "val", iteration=after.iteration, metrics=untagged(metrics.pop(0)))
             memory, effects = hook.after_val_epoch(run.memory["it"], run, event)
             run = run._replace(memory={"it": memory})
             for effect in effects:
@@ -108,9 +108,9 @@ def test_case(case: dict[str, Any]) -> None:
         return
     rows = fold(case)
     assert len(rows) == case["n_iters"]
-    np.testing.assert_allclose(np.array([row["lr"] for row in rows]).T, untag(case["lr"]), rtol=1e-9, atol=1e-12)
+    np.testing.assert_allclose(np.array([row["lr"] for row in rows]).T, untagged(case["lr"]), rtol=1e-9, atol=1e-12)
     if "momentum" in case:
         name = "beta1" if "beta1" in rows[0] else "momentum"
         np.testing.assert_allclose(
-            np.array([row[name] for row in rows]).T, untag(case["momentum"]), rtol=1e-9, atol=1e-12
+            np.array([row[name] for row in rows]).T, untagged(case["momentum"]), rtol=1e-9, atol=1e-12
         )
