@@ -10,7 +10,14 @@ from fkit.detection.part import part
 from fkit.detection.sampler import Candidates, PseudoSampler, RandomSampler, first_of
 from fkit.tree.error import FkitTypeError, FkitValueError, quoted
 
-__all__ = ["CombinedSampler", "InstanceBalancedPosSampler", "IoUBalancedNegSampler", "MaskPseudoSampler", "OHEMSampler"]
+__all__ = [
+    "CombinedSampler",
+    "InstanceBalancedPosSampler",
+    "IoUBalancedNegSampler",
+    "MaskPseudoSampler",
+    "OHEMSampler",
+    "asks_losses",
+]
 
 
 @dataclass(frozen=True)
@@ -182,6 +189,17 @@ class CombinedSampler(RandomSampler):
     def negatives(self, xp: Ops, of: Candidates, candidates: Any, most: int, limit: Any) -> Any:
         """(P,) bool: at most so many of the negative candidates (P,), and at most ``limit``, 0-d."""
         return cast(RandomSampler, self.neg_sampler).negatives(xp, of, candidates, most, limit)
+
+
+def asks_losses(sampler: Any) -> bool:
+    """Whether a sampler chooses by the losses of priors.
+
+    Example:
+        >>> asks_losses(OHEMSampler(4, 0.5)), asks_losses(PseudoSampler())
+        (True, False)
+    """
+    parts = (sampler, getattr(sampler, "pos_sampler", None), getattr(sampler, "neg_sampler", None))
+    return any(isinstance(one, OHEMSampler) for one in parts)
 
 
 def ranks(xp: Ops, priority: Any, group: Any) -> Any:

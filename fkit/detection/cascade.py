@@ -2,11 +2,13 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Any, NamedTuple, Protocol, cast
 
 from fkit.array.ops import Ops
 from fkit.array.random import Key
 from fkit.catalog.build import Builder
+from fkit.detection.balanced import asks_losses
 from fkit.detection.mask import MaskLogic
 from fkit.detection.part import part
 from fkit.detection.roi import BoxLogic, Regions, Rows, regions, rows_of, scaled
@@ -105,8 +107,18 @@ class Stages:
             if stage.settings is None:
                 raise FkitKeyError("a loss needs settings of training.", repair="model.train_cfg.rcnn = dict(...)")
             key, places = layers.draw(maps)
+            hard = partial(self._hardness, xp, layers, maps, at, scene.truth) if asks_losses(stage.sampler) else None
             picks = regions(
-                xp, key, places, xp.detached(boxes), valid, scene.truth, scene.ignored, stage.assigner, stage.sampler
+                xp,
+                key,
+                places,
+                xp.detached(boxes),
+                valid,
+                scene.truth,
+                scene.ignored,
+                stage.assigner,
+                stage.sampler,
+                hard,
             )
             rows = rows_of(xp, picks.boxes, picks.valid)
             cls, reg = layers.boxes(at, maps, rows)
@@ -122,6 +134,17 @@ class Stages:
                 boxes = _moved(xp, stage.box, picks.boxes, rows, labels, xp.detached(reg), scene.shapes)
                 valid = xp.lib.logical_and(picks.valid, xp.lib.logical_not(picks.real))
         return said
+
+    def _hardness(
+        self, xp: Ops, layers: Layers, maps: Sequence[Any], at: int, truth: Any, boxes: Any, valid: Any, gt: Any
+    ) -> Any:
+        """The loss of classes (N, M) of candidates (N, M, 4), which are assigned to ``gt`` (N, M)."""
+        box, rows = self.stages[at].box, rows_of(xp, boxes, valid)
+        cls, _ = layers.boxes(at, [xp.detached(one) for one in maps], rows)
+        labels = xp.take_along(truth.labels, xp.lib.clip(gt - 1, 0, None), 1)
+        labels = xp.take(xp.lib.where(gt > 0, labels, box.num_classes).reshape(-1), rows.index)
+        nothing = xp.full((gt.shape[0] * gt.shape[1],), 0.0, cls)
+        return xp.put(nothing, rows.index, box.hardness(xp, cls, labels)).reshape(gt.shape)
 
     def said(self, xp: Ops, layers: Layers, maps: Sequence[Any], scene: Scene) -> tuple[Any, Any, Any]:
         """Of all proposals: boxes (N, K, 4) as the last stage had them, what the stages say of their classes (N, K, C + 1),

@@ -3,6 +3,7 @@
 Everything is of fixed shapes: an image has as many slots as its sampler takes, and ``valid`` says which of them are regions.
 """
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
@@ -86,7 +87,7 @@ def regions(
     ignored: Any,
     assigner: Any,
     sampler: Any,
-    losses: Any = None,
+    losses: Callable[[Any, Any, Any], Any] | None = None,
 ) -> Regions:
     """Proposals are assigned to objects, and some of them chosen.
 
@@ -95,15 +96,22 @@ def regions(
         places: (N,) each image's place in the whole batch.
         boxes, valid: (N, K, 4) and (N, K) proposals.
         truth, ignored: of the batch (`fkit.detection.truth`), (N, G, ...); ``ignored`` may be None.
-        losses: for samplers that ask for them: (N, K + G) of each candidate; None.
+        losses: for samplers that ask for them: of candidates (N, M, 4), which of them are real (N, M), and what they are
+            assigned to (N, M), the loss (N, M) of each.
     """
+    objects = _wide(xp, truth, boxes)
 
-    def one(boxes: Any, valid: Any, place: Any, truth: Any, ignored: Any, losses: Any) -> Regions:
-        assigned = assigner.assign(xp, boxes, truth, ignored=ignored, valid=valid)
-        gt, overlap = xp.lib.where(valid, assigned.gt, -xp.lib.ones_like(assigned.gt)), assigned.overlap
-        return _chosen(xp, key, place, (boxes, valid, gt, overlap), truth, sampler, losses)
+    def assigned(boxes: Any, valid: Any, truth: Any, ignored: Any) -> tuple[Any, Any, Any, Any]:
+        found = assigner.assign(xp, boxes, truth, ignored=ignored, valid=valid)
+        gt = xp.lib.where(valid, found.gt, -xp.lib.ones_like(found.gt))
+        return _candidates(xp, (boxes, valid, gt, found.overlap), truth, sampler)
 
-    return xp.each(one, boxes, valid, places, _wide(xp, truth, boxes), _wide(xp, ignored, boxes), losses)
+    def chosen(candidates: tuple[Any, Any, Any, Any], place: Any, truth: Any, losses: Any) -> Regions:
+        return _chosen(xp, key, place, candidates, truth, sampler, losses)
+
+    several = xp.each(assigned, boxes, valid, objects, _wide(xp, ignored, boxes))
+    hard = None if losses is None else losses(*several[:3])
+    return xp.each(chosen, several, places, objects, hard)
 
 
 def _wide(xp: Ops, truth: Any, boxes: Any) -> Any:
@@ -111,16 +119,21 @@ def _wide(xp: Ops, truth: Any, boxes: Any) -> Any:
     return None if truth is None else truth._replace(bboxes=xp.cast(truth.bboxes, boxes), masks=None)
 
 
+def _candidates(xp: Ops, proposals: Any, truth: Any, sampler: Any) -> tuple[Any, Any, Any, Any]:
+    """Boxes, which of them are real, what they are assigned to, their overlaps: those of objects first, where the sampler asks
+    for these."""
+    if not sampler.add_gt_as_proposals:
+        return proposals
+    lib, (boxes, valid, gt, overlap), count = xp.lib, proposals, truth.valid.shape[0]
+    selves = lib.where(truth.valid, xp.arange(count, gt) + 1, -xp.full((count,), 1, gt))
+    boxes, valid = lib.concat([truth.bboxes, boxes]), lib.concat([truth.valid, valid])
+    return boxes, valid, lib.concat([selves, gt]), lib.concat([xp.full((count,), 1.0, overlap), overlap])
+
+
 def _chosen(xp: Ops, key: Key, place: Any, candidates: Any, truth: Any, sampler: Any, losses: Any) -> Regions:
     lib = xp.lib
     boxes, valid, gt, overlap = candidates
-    count = truth.valid.shape[0]
-    first = 0
-    if sampler.add_gt_as_proposals:
-        selves = lib.where(truth.valid, xp.arange(count, gt) + 1, -xp.full((count,), 1, gt))
-        boxes, valid = lib.concat([truth.bboxes, boxes]), lib.concat([truth.valid, valid])
-        gt, overlap = lib.concat([selves, gt]), lib.concat([xp.full((count,), 1.0, overlap), overlap])
-        first = count
+    first = truth.valid.shape[0] if sampler.add_gt_as_proposals else 0
     positive, negative = sampler.choose(xp, key, gt, image=place, overlap=overlap, valid=valid, losses=losses)
     slots = slots_of(sampler, boxes.shape[0] - first, first)
     rank = 2 - 2 * xp.cast(positive, gt) - xp.cast(negative, gt)
@@ -194,6 +207,11 @@ class BoxLogic:
             truths = self.bbox_coder.encode(xp, *sides)
         boxes = lib.where(positive[:, None], truths, lib.zeros_like(truths))
         return labels, weights, boxes, xp.cast(positive, kind)[:, None] * lib.ones_like(boxes)
+
+    def hardness(self, xp: Ops, cls: Any, labels: Any) -> Any:
+        """(R,) the loss of classes of each region alone, as samplers of the hardest ask for it; no gradient."""
+        ones = xp.full((cls.shape[0],), 1.0, cls)
+        return xp.detached(called(self.loss_cls, xp, cls, labels, ones, reduction_override="none"))
 
     def losses(self, xp: Ops, cls: Any, reg: Any, rows: Rows, targets: tuple[Any, Any, Any, Any]) -> dict[str, Any]:
         """``loss_cls``, ``acc`` and ``loss_bbox``.

@@ -1,6 +1,7 @@
 """Recorded networks: what a book holds of one, its weights by rule, its pictures as tensors, its program on either backend."""
 
 import importlib.util
+import inspect
 import itertools
 import json
 from collections.abc import Callable, Mapping, Sequence
@@ -13,6 +14,7 @@ import numpy as np
 
 import fkit
 from fkit.array.room import open as open_room
+from fkit.catalog.build import maker_of
 from fkit.detection.sampler import RandomSampler
 from fkit.training.optimizer import Optimizer
 from fkit.training.program import Program
@@ -24,6 +26,7 @@ HERE = Path(__file__).parent
 TIMES = 5.0
 LR = 1024.0
 _LAST = 1 << 22
+RATES = ("drop_path_rate", "drop_rate", "attn_drop_rate", "dropout_ratio", "dropout", "ffn_drop", "drop_prob")
 
 
 class Book(NamedTuple):
@@ -233,6 +236,20 @@ def without_weights(cfg: Any) -> Any:
         strings = {key for key in ("init_cfg", "pretrained") if isinstance(cfg.get(key), (Mapping, str))}
         return {key: None if key in strings else without_weights(value) for key, value in cfg.items()}
     return type(cfg)(without_weights(item) for item in cfg) if isinstance(cfg, (list, tuple)) else cfg
+
+
+def without_rates(cfg: Any, backend: str, scope: str) -> Any:
+    """A model's config in which nothing is dropped, as the recorded training steps have it: rates are 0, defaults too."""
+    if isinstance(cfg, (list, tuple)):
+        return type(cfg)(without_rates(item, backend, scope) for item in cfg)
+    if not isinstance(cfg, Mapping):
+        return cfg
+    plain = {key: 0.0 if key in RATES else without_rates(value, backend, scope) for key, value in cfg.items()}
+    if not isinstance(cfg.get("type"), str) or "depths" not in cfg and "num_layers" not in cfg:
+        return plain
+    maker = maker_of(cfg, fkit.registry(), "models", backend=backend, scope=scope)
+    takes = inspect.signature(maker).parameters
+    return {**{rate: 0.0 for rate in RATES if rate in takes}, **plain}
 
 
 def sampled(array: np.ndarray, k: int) -> np.ndarray:
