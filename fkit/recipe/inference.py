@@ -25,18 +25,20 @@ from fkit.recipe.label import datasets_of
 from fkit.recipe.preprocess import joined_by
 from fkit.recipe.settings import Part, Settings
 from fkit.recipe.source import build_part, said_at
+from fkit.recipe.spec import data_example
 from fkit.recipe.vocabulary import name_of
 from fkit.structures.batch import Batch
 from fkit.structures.content import is_array
 from fkit.tree.check import expect
-from fkit.tree.error import FkitError, FkitKeyError, FkitOSError, FkitValueError, like
+from fkit.tree.error import FkitError, FkitFileNotFoundError, FkitKeyError, FkitOSError, FkitValueError, like
 from fkit.tree.frozen import frozen
 from fkit.tree.path import parse
 from fkit.tree.place import is_url
 from fkit.tree.trace import blamed
 
-__all__ = ["Pictures", "Step", "open_pictures"]
+__all__ = ["Pictures", "Step", "example_of", "open_pictures"]
 
+_SIDE = 64  # of a blank picture, pixels
 _TARGETS = ("LoadAnnotations", "LoadPanopticAnnotations", "LoadProposals")
 
 
@@ -221,6 +223,20 @@ def open_pictures(settings: Settings, registry: Registry, paths: Sequence[str | 
     arrays = frozendict({place: np.asarray(one) for place, one in enumerate(paths) if is_array(one)})
     join = collate if join is None else join
     return Pictures(files, path, tuple(steps), tuple(skipped), settings, join, arrays)
+
+
+def example_of(settings: Settings, registry: Registry) -> Any:
+    """Inputs by which a backend learns a model's shapes: of the config's data; where their files are not there, of a blank
+    picture that passes the test pipeline.
+
+    Raises:
+        FkitError: neither can be had.
+    """
+    try:
+        return data_example(settings, registry)
+    except FkitFileNotFoundError:
+        pictures = open_pictures(settings, registry, [np.zeros((_SIDE, _SIDE, 3), np.uint8)])
+        return pictures.batch([pictures[0]]).inputs
 
 
 def _at_hand(step: Step) -> Step:

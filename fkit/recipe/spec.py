@@ -21,7 +21,7 @@ from fkit.training.spec import Phase, Spec
 from fkit.tree.error import FkitError, FkitTypeError, FkitValueError, quoted
 from fkit.tree.path import parse
 
-__all__ = ["optimizers_of", "spec_of"]
+__all__ = ["data_example", "optimizers_of", "spec_of"]
 
 
 def spec_of(
@@ -32,7 +32,7 @@ def spec_of(
 
     Args:
         donate: whether a step may reuse the arrays of its state.
-        example: a batch of inputs; None takes the first of the config's data where a backend asks for one.
+        example: a batch of inputs, or what makes one; None takes the first of the config's data where a backend asks for one.
         total: steps of the whole run, where they are known.
         predicts: "val" or "test": what ``val_cfg`` or ``test_cfg`` says of predictions.
         trains: whether there is to be an optimizer.
@@ -49,7 +49,9 @@ def spec_of(
         return build_part(network, settings, registry, "models", backend=backend)
 
     def first() -> Any:
-        return _example(settings, registry) if example is None else example
+        if example is None:
+            return data_example(settings, registry)
+        return example() if callable(example) else example
 
     dtype, predicted = train_dtype(tree, wrappers), predict_dtype(tree, wrappers, predicts)
     moving = wrappers if trains else frozendict[str, Wrapper]()
@@ -62,7 +64,12 @@ def spec_of(
     )  # fmt: skip
 
 
-def _example(settings: Settings, registry: Registry) -> Any:
+def data_example(settings: Settings, registry: Registry) -> Any:
+    """The inputs of one sample of the config's data.
+
+    Raises:
+        FkitError: the config has none, or they cannot be read.
+    """
     for part in settings.loaders:
         small: dict[str, Any] = dict(num_workers=0, batch_size=1, global_batch_size=None, drop_last=False)
         small |= dict(sampler=None, batch_sampler=None, shuffle=False)  # the shape hangs on no order

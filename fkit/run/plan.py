@@ -12,6 +12,7 @@ from fkit.config.config import Config
 from fkit.config.schema import check, choice
 from fkit.data.source import Source
 from fkit.metric.evaluator import Evaluator
+from fkit.recipe.inference import example_of
 from fkit.recipe.part import Part
 from fkit.recipe.settings import Settings, line_of, missing, read
 from fkit.recipe.source import build_part, evaluator_of, registry_of, said_at, source_of
@@ -93,8 +94,8 @@ def program(
         registry: by default the built-in one.
         backend: "torch" or "jax"; by default the config's ``backend``.
         donate: False leaves each state that a step is given as it was.
-        example: one batch of inputs, (N, C, H, W), for backends that learn shapes by tracing; by default the first of
-            the config's data.
+        example: one batch of inputs, (N, C, H, W), or a function that makes one, for backends that learn shapes by tracing; by
+            default the first of the config's data.
         allow: modules that the config may import and name: see `fkit.catalog.allow`.
 
     Raises:
@@ -167,7 +168,7 @@ def served(
     """
     settings = read(cfg)
     reg = registry_of(settings, registry, allow)
-    functions = program(cfg, reg, backend=backend)
+    functions = program(cfg, reg, backend=backend, example=partial(example_of, settings, reg))
     return _wrapped(functions, wrapping(settings, reg, functions.backend), settings)
 
 

@@ -1,0 +1,128 @@
+"""A detector as one value: built, given weights, asked, drawn; by mmdet's names."""
+
+import json
+
+import numpy as np
+import pytest
+
+import fkit
+from fkit.edge.detector import Detector, bbox_results, inference_detector, init_detector
+from fkit.image.io import imwrite
+
+SIDE = 64
+MODEL = dict(
+    type="RetinaNet",
+    backbone=dict(type="ResNet", depth=18, base_channels=8, out_indices=(2, 3), norm_cfg=dict(type="BN")),
+    neck=dict(type="FPN", in_channels=[32, 64], out_channels=8, num_outs=2),
+    bbox_head=dict(
+        type="RetinaHead",
+        num_classes=2,
+        in_channels=8,
+        feat_channels=8,
+        stacked_convs=1,
+        anchor_generator=dict(type="AnchorGenerator", scales=[2], ratios=[1.0], strides=[16, 32]),
+    ),
+    test_cfg=dict(nms_pre=20, score_thr=0.0, nms=dict(type="nms", iou_threshold=0.5), max_per_img=5),
+)
+
+
+def config(**more):
+    pipeline = [
+        dict(type="LoadImageFromFile"),
+        dict(type="Resize", scale=(SIDE, SIDE), keep_ratio=True),
+        dict(type="LoadAnnotations", with_bbox=True),
+        dict(type="PackDetInputs", meta_keys=("img_id", "img_path", "ori_shape", "img_shape", "scale_factor")),
+    ]
+    dataset = dict(type="CocoDataset", ann_file="none.json", metainfo=dict(classes=("cat", "dog")), pipeline=pipeline)
+    return fkit.Config(
+        dict(
+            default_scope="mmdet",
+            device="cpu",
+            seed=3,
+            data_preprocessor=dict(type="DetDataPreprocessor", mean=[0.0] * 3, std=[255.0] * 3, pad_size_divisor=32),
+            model=MODEL,
+            test_dataloader=dict(batch_size=1, dataset=dataset),
+            **more,
+        )
+    )
+
+
+def picture(seed=0, size=(48, 96)):
+    return np.random.default_rng(seed).integers(0, 255, (*size, 3), np.uint8)
+
+
+@pytest.fixture(scope="module", params=["torch", "jax"])
+def detector(request):
+    return init_detector(config(), backend=request.param)
+
+
+def test_a_path_an_array_and_a_list_are_predicted_alike(detector, tmp_path):
+    path = tmp_path / "a.png"
+    imwrite(picture(), path)
+    alone, array = inference_detector(detector, path), inference_detector(detector, picture())
+    several = inference_detector(detector, [path, picture(1)], batch_size=2)
+    assert len(several) == 2
+    assert detector.classes == ("cat", "dog")
+    found = alone.pred_instances
+    assert 0 < len(found) <= 5
+    for other in (array.pred_instances, several[0].pred_instances):
+        np.testing.assert_allclose(other.bboxes, found.bboxes, rtol=1e-4, atol=1e-3)
+        np.testing.assert_array_equal(other.labels, found.labels)
+    assert alone.ori_shape == (48, 96)
+    assert found.bboxes.max() <= 96.01  # pixels of the picture as it came
+
+
+def test_both_backends_find_the_same():
+    first, second = (inference_detector(init_detector(config(), backend=name), picture()) for name in ("torch", "jax"))
+    np.testing.assert_allclose(first.pred_instances.scores, second.pred_instances.scores, rtol=1e-4)
+    np.testing.assert_allclose(first.pred_instances.bboxes, second.pred_instances.bboxes, rtol=1e-3, atol=1e-2)
+
+
+def test_results_of_the_first_generation_and_their_picture(detector, tmp_path):
+    sample = inference_detector(detector, picture())
+    lists = bbox_results(sample, 2)
+    assert [one.shape[1] for one in lists] == [5, 5]
+    assert sum(map(len, lists)) == len(sample.pred_instances)
+    drawn = [detector.show_result(picture(), result, 0.0, thickness=1) for result in (sample, lists)]
+    assert drawn[0].shape == (48, 96, 3)
+    assert (drawn[0] != picture()).any()
+    detector.show_result(picture(), sample, 0.0, out_file=tmp_path / "drawn.png")
+    assert (tmp_path / "drawn.png").exists()
+
+
+def test_a_pretrained_backbone_is_not_read_where_a_checkpoint_follows(tmp_path):
+    backbone = {**MODEL["backbone"], "init_cfg": dict(type="Pretrained", checkpoint=str(tmp_path / "not_there.pth"))}
+    made = init_detector(config().merge({"model.backbone": backbone}))
+    assert isinstance(made, Detector)
+
+
+@pytest.mark.parametrize(
+    ("call", "says"),
+    [
+        (lambda made, tmp: inference_detector(made, tmp / "none.png"), "is not there"),
+        (lambda made, tmp: inference_detector(made, 3), "imgs"),
+        (lambda made, tmp: inference_detector(made, picture(), batch_size=0), "batch_size"),
+        (lambda made, tmp: inference_detector("model", picture()), "init_detector makes one"),
+        (lambda made, tmp: init_detector(3), "config"),
+        (lambda made, tmp: bbox_results(picture(), 2), "pred_instances"),
+    ],
+    ids=["no_file", "no_image", "batch", "no_detector", "no_config", "no_result"],
+)
+def test_wrong_input_is_one_clear_error(detector, tmp_path, call, says):
+    with pytest.raises(fkit.FkitError, match=says):
+        call(detector, tmp_path)
+
+
+def test_what_is_found_is_written_in_coco_s_format(detector):
+    from fkit.edge.coco import Objects
+
+    sample = inference_detector(detector, picture())
+    found = sample.pred_instances
+    outputs = {"pred_instances": {name: np.asarray(found[name])[None] for name in ("bboxes", "scores", "labels")}}
+    objects = Objects(["a.png"])
+    objects.take((0,), outputs, ({"ori_shape": (48, 96)},), 0.0)
+    book = json.loads(json.dumps(objects.book(detector.classes)))
+    assert book["images"] == [{"id": 1, "file_name": "a.png", "height": 48, "width": 96}]
+    assert [one["name"] for one in book["categories"]] == ["cat", "dog"]
+    for row, box in zip(book["annotations"], np.asarray(found.bboxes), strict=True):
+        assert row["bbox"] == pytest.approx([box[0], box[1], box[2] - box[0], box[3] - box[1]], abs=1e-4)
