@@ -35,6 +35,31 @@ seed = 3
 """
 
 
+CELLS = dict(
+    default_scope="mmdet",
+    model=dict(
+        type="RetinaNet",
+        backbone=dict(type="ResNet", depth=18, base_channels=8, out_indices=(2,), norm_cfg=dict(type="BN")),
+        bbox_head=dict(
+            type="RetinaHead",
+            num_classes=2,
+            in_channels=32,
+            feat_channels=8,
+            stacked_convs=1,
+            anchor_generator=dict(type="AnchorGenerator", scales=[2], ratios=[1.0], strides=[16]),
+        ),
+        test_cfg=dict(nms_pre=9, score_thr=0.0, nms=dict(type="nms", iou_threshold=0.5), max_per_img=3),
+    ),
+    test_dataloader=dict(
+        dataset=dict(
+            type="CocoDataset",
+            metainfo=dict(classes=("RBC", "WBC")),
+            pipeline=[dict(type="LoadImageFromFile"), dict(type="PackDetInputs")],
+        )
+    ),
+)
+
+
 class Net(nn.Module):
     """A linear classifier of the digits."""
 
@@ -84,6 +109,10 @@ CHECKS = {
     "collect_env()": "'Python' in facts",
     'get_logger("mmdet")': "logger.name == 'mmdet'",
     "InstanceData(bboxes=boxes, labels=labels)": "len(found) == 2 and found[found.labels == 1].bboxes.shape == (1, 4)",
+    "dets, keep = nms(boxes, scores, 0.5)": "dets.shape[1] == 5 and len(keep) == len(dets)",
+    "from mmcv.cnn import ConvModule": "ConvModule(3, 4, 3, padding=1)(torch.zeros(1, 3, 5, 5)).shape == (1, 4, 5, 5)",
+    'model = init_detector("a.py", "a.pth")': "detector.classes == ('RBC', 'WBC')",
+    'result = inference_detector(model, "a.png")': "sample.pred_instances.bboxes.shape[1] == 4",
     'model.show_result(img, result, out_file="c.jpg")': "picture.shape == image.imread('c.jpg').shape == (60, 80, 3) and picture.any()",
     "Runner.from_cfg(cfg).train()": "run.status == 'finished' and (here / 'work_dirs/a/metrics.jsonl').exists()",
     "runner.test()": "0 < scores['accuracy/top1'] <= 1",
@@ -166,6 +195,7 @@ def world(here, done):
         "MeanTTA": MeanTTA, "xp": Numpy(), "views": (),
         "predictions": [{"pred_score": np.array([row])} for row in ([1.0, 0.0], [0.0, 1.0])],
         "event": fkit.Event("after_train_iter", iteration=2, logs={"loss": 0.5}),
+        "torch": torch, "scores": np.array([0.9, 0.8]), "cells": fkit.Config(CELLS),
     }  # fmt: skip
 
 
