@@ -117,5 +117,5 @@ def test_bad_arguments_are_told():
         layers.norm_layer({"type": "GN"})
     with pytest.raises(FkitTypeError, match="BN takes no argument 'momentun'"):
         layers.norm_layer({"type": "BN", "momentun": 0.1})
-    with pytest.raises(FkitValueError, match="DCNv2"):
-        layers.conv_layer({"type": "DCNv2"})
+    with pytest.raises(FkitValueError, match="DCNv9"):
+        layers.conv_layer({"type": "DCNv9"})
