@@ -26,5 +26,5 @@ def test_norms_are_mmcv_s() -> None:
 
 def test_convolutions() -> None:
     assert isinstance(conv_layer(None, 1, 2, 3), nn.Conv2d)
-    with pytest.raises(FkitValueError, match="'DCNv2' is not supported"):
-        conv_layer({"type": "DCNv2"}, 1, 2, 3)
+    with pytest.raises(FkitValueError, match="'DCNv9' is not supported"):
+        conv_layer({"type": "DCNv9"}, 1, 2, 3)
