@@ -5,7 +5,9 @@ from collections.abc import Iterable, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
+
+from frozendict import frozendict
 
 from fkit.catalog.registry import Registry
 from fkit.config.config import Config
@@ -176,7 +178,20 @@ def found_at(checkpoint: str | os.PathLike[str], program: Program, registry: Reg
     begun = program.init(0, pretrained=False) if pretrained(program.inventory) else program.init(0)
     fresh = program.collect(begun)
     others = {path: array for path, array in fresh.items() if not path.startswith(("opt/", "slots/"))}
-    return Found(Path(address), Saved({**others, **arrays}, {}), EMPTY)
+    classes = _classes(content.whole)
+    meta = frozendict(data=frozendict(train=frozendict(classes=classes))) if classes else EMPTY
+    return Found(Path(address), Saved({**others, **arrays}, {}), meta)
+
+
+def _classes(whole: Mapping[str, Any]) -> tuple[str, ...]:
+    """The names of the classes that a ``.pth`` of OpenMMLab's was trained on, as either generation keeps them."""
+    meta: Any = whole.get("meta")
+    kept = cast("Mapping[str, Any]", meta) if isinstance(meta, Mapping) else {}
+    newer: Any = kept.get("dataset_meta")
+    tables = (cast("Mapping[str, Any]", newer) if isinstance(newer, Mapping) else {}, kept)
+    named: Any = next((one for table in tables for key in ("classes", "CLASSES") if (one := table.get(key))), ())
+    listed = [named] if isinstance(named, str) else named if isinstance(named, (list, tuple)) else ()
+    return tuple(str(one) for one in cast("Sequence[Any]", listed))
 
 
 def load_state(program: Program, found: Found, weights: str | None = None) -> tuple[TrainState, str]:
@@ -193,7 +208,7 @@ def load_state(program: Program, found: Found, weights: str | None = None) -> tu
     """
     arrays = found.saved.arrays
     state = program.restore({name: array for name, array in arrays.items() if not name.startswith("opt/")})
-    if weights is None and not found.meta and averages(arrays):  # a file of mmengine's means its average
+    if weights is None and not found.meta.keys() - {"data"} and averages(arrays):  # a file of mmengine's means its average
         weights = "ema"
     state, said = choose(program, state, weights)
     if program.weights != "own" and not averages(arrays, program.weights):

@@ -181,9 +181,14 @@ class HorizontalBoxes:
         return overlaps(operations(self.tensor), self.tensor, other.tensor, mode, is_aligned, eps)
 
     def create_masks(self, img_shape: Any) -> BitmapMasks:
-        """Masks of an image of (height, width) that are 1 in each box."""
+        """Masks of an image of (height, width) that are 1 in each box; a side below 0 counts from the image's end, as a slice of
+        mmdet's does."""
         height, width = (int(side) for side in _pair("create_masks", "img_shape", img_shape))
         left, top, right, bottom = host(self.tensor).astype(np.int64).reshape(-1, 4).T[:, :, None]
+        top, bottom, left, right = (
+            np.where(one < 0, one + side, one)
+            for one, side in ((top, height), (bottom, height), (left, width), (right, width))
+        )
         rows, columns = np.arange(height), np.arange(width)
         down, across = (rows >= top) & (rows < bottom), (columns >= left) & (columns < right)
         return BitmapMasks((down[:, :, None] & across[:, None, :]).astype(np.uint8), height, width)
