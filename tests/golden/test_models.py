@@ -43,6 +43,7 @@ BACKENDS = ("torch", "jax")
 # numbers all the same, and box targets are rounded to float32 (the README of the books)
 TIGHT_LOSS, TIGHT_GRADIENT = 1e-6, 1e-6
 SCORE, PIXEL = 1e-3, 0.5  # of a detection, in float32
+FLOAT32 = 3e-5  # of a loss: XLA's convolutions add in another order than any of the reference's runs
 # torch.topk, by which the reference's ATSSAssigner takes the nearest priors, gives any of those at one distance; the kit the
 # first, on every backend. With torch's choice in its place the losses are the reference's to 1e-9.
 ANY_OF_EQUAL = ("ATSSAssigner",)
@@ -303,7 +304,7 @@ def test_training_step(book: Book, weights: dict[str, np.ndarray], backend: str,
     tight_loss, tight_gradient = (TIED_LOSS, TIED_GRADIENT) if tied else (TIGHT_LOSS, TIGHT_GRADIENT)
     for name, values in facts["losses"].items():
         want = float(np.sum(values))
-        group = book.tolerance(f"{part}/losses.{name}") + (TIED_LOSS if tied else 1e-6)
+        group = max(book.tolerance(f"{part}/losses.{name}"), TIED_LOSS if tied else FLOAT32)
         assert logs[name] == pytest.approx(want, rel=tight_loss if exact else group, abs=1e-7), name
     loose = max(book.tolerance(f"{part}/grad_samples"), book.tolerance("train/grad_samples"))
     loose = max(loose, TIED_GRADIENT) if tied else loose
