@@ -208,7 +208,9 @@ def load_state(program: Program, found: Found, weights: str | None = None) -> tu
     """
     arrays = found.saved.arrays
     state = program.restore({name: array for name, array in arrays.items() if not name.startswith("opt/")})
-    if weights is None and not found.meta.keys() - {"data"} and averages(arrays):  # a file of mmengine's means its average
+    if (
+        weights is None and not found.meta.keys() - {"data"} and averages(arrays)
+    ):  # a file of mmengine's means its average
         weights = "ema"
     state, said = choose(program, state, weights)
     if program.weights != "own" and not averages(arrays, program.weights):

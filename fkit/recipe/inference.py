@@ -232,6 +232,7 @@ def example_of(settings: Settings, registry: Registry) -> Any:
     Raises:
         FkitError: neither can be had.
     """
+    expect(settings, Settings, "`settings` are a run's (fkit.recipe.settings.read(cfg) gives them)")
     try:
         return data_example(settings, registry)
     except FkitFileNotFoundError:

@@ -18,6 +18,7 @@ from fkit.recipe.wrapper import Wrapper, predict_dtype, train_dtype, transforms_
 from fkit.training.group import Construction
 from fkit.training.optimizer import TWINS, Optimizer, check_group, check_options
 from fkit.training.spec import Phase, Spec
+from fkit.tree.check import expect
 from fkit.tree.error import FkitError, FkitTypeError, FkitValueError, quoted
 from fkit.tree.path import parse
 
@@ -70,6 +71,7 @@ def data_example(settings: Settings, registry: Registry) -> Any:
     Raises:
         FkitError: the config has none, or they cannot be read.
     """
+    expect(settings, Settings, "`settings` are a run's (fkit.recipe.settings.read(cfg) gives them)")
     for part in settings.loaders:
         small: dict[str, Any] = dict(num_workers=0, batch_size=1, global_batch_size=None, drop_last=False)
         small |= dict(sampler=None, batch_sampler=None, shuffle=False)  # the shape hangs on no order

@@ -6,7 +6,9 @@ A module ``test_<book>.py`` names its book in ``BOOK``; its ``test_case`` takes 
 
 import fnmatch
 import json
+import sys
 import tomllib
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -85,3 +87,11 @@ def data_folders(request: pytest.FixtureRequest) -> tuple[Path, ...]:
     """Where ``$file`` paths are looked up, in order."""
     given = request.config.getoption("--data", default=None)
     return tuple(Path(folder) for folder in (given, HERE / "data") if folder)
+
+
+@pytest.fixture(autouse=True, scope="module")
+def _compiled() -> Iterator[None]:
+    """What JAX compiled for the networks of one module takes gigabytes: none of it is of use to the next."""
+    yield
+    if "jax" in sys.modules:
+        sys.modules["jax"].clear_caches()
