@@ -176,8 +176,8 @@ def test_what_merges_is_chosen_by_what_is_predicted():
     views = [Batch(np.zeros((1, 1)))] * 2
     outputs = Merged().merge(Numpy(), [{"pred_score": np.array([[one, 1 - one]])} for one in (0.5, 1.0)], views)
     assert outputs["pred_score"].tolist() == [[0.75, 0.25]] and "pred_label" not in outputs
-    boxes = [{"pred_instances": {}}] * 2
-    with pytest.raises(FkitValueError, match=r"predicts pred_instances, which nothing merges: boxes .* suppression"):
+    boxes = [{"pred_instances": {"keypoints": np.zeros((1, 1, 2))}}] * 2
+    with pytest.raises(FkitValueError, match=r"predicts pred_instances, which nothing merges"):
         Merged().merge(Numpy(), boxes, views)
     with pytest.raises(FkitKeyError, match="merges 'pred_score', and the model does not predict it"):
         AverageClsScoreTTA().merge(Numpy(), [{"seg_logits": 1}] * 2, views)
