@@ -27,7 +27,7 @@ def paste(xp: Any, masks: Any, boxes: Any, size: tuple[int, int], start: tuple[i
         >>> import numpy as np
         >>> from fkit.array.ops import Numpy
         >>> paste(Numpy(), np.array([[[1.0]]]), np.array([[1.0, 0.0, 3.0, 2.0]]), (2, 4))[0].tolist()
-        [[0.0, 0.75, 0.75, 0.0], [0.0, 0.75, 0.75, 0.0]]
+        [[0.1875, 0.5625, 0.5625, 0.1875], [0.1875, 0.5625, 0.5625, 0.1875]]
     """
     kind = xp.cast(boxes, masks)
     down = _shares(xp, kind[:, 1], kind[:, 3], masks.shape[1], size[0], start[0])

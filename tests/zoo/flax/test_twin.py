@@ -138,7 +138,7 @@ def test_a_classifier_without_a_head_gives_maps_channels_first():
         ({"strides": (1, 2, 2)}, "3 strides and 2 dilations for 2 stages"),
         ({"out_indices": (2,)}, "but there are 2 stages"),
         ({"style": "pytorhc"}, "Did you mean 'pytorch'"),
-        ({"dcn": {"type": "DCN"}}, "dcn stands in bottlenecks"),
+        ({"dcn": {"type": "DCN"}, "stage_with_dcn": (False, True)}, "dcn stands in bottlenecks"),
         ({"norm_cfg": {"type": "QN"}}, "norm_cfg.type='QN' is unknown"),
         ({"in_channels": 1}, "in_channels=1, but the inputs have 3"),
     ],
