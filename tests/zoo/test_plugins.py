@@ -49,7 +49,9 @@ def test_scales(twins: Any, maps: Any) -> None:
 @pytest.mark.parametrize("attention", [False, True])
 def test_csp_layer(attention: bool, twins: Any, maps: Any) -> None:
     options: Any = {"channel_attention": attention, "use_cspnext_block": attention, "num_blocks": 2}
-    twins(torch_csp.CSPLayer(4, 6, **options), flax_csp.CSPLayer(4, 6, **options), maps((4,), (8, 8))[0], not attention)
+    made = torch_csp.CSPLayer(4, 6, **options), flax_csp.CSPLayer(4, 6, **options)
+    # torch's hardsigmoid has a sixth as float32 rounds it in its gradient, off by 5e-9
+    twins(*made, maps((4,), (8, 8))[0], not attention, 1e-7 if attention else 1e-10)
 
 
 def test_where_blocks_start() -> None:
