@@ -116,9 +116,9 @@ optim_wrapper = dict(
 )
 param_scheduler = [
     dict(type="LinearLR", start_factor=0.01, by_epoch=False, begin=0, end=50),
-    dict(type="CosineAnnealingLR", T_max=30, eta_min=1e-5, by_epoch=True, begin=0, end=30, convert_to_iter_based=True),
+    dict(type="CosineAnnealingLR", T_max=24, eta_min=1e-5, by_epoch=True, begin=0, end=24, convert_to_iter_based=True),
 ]
-train_cfg = dict(by_epoch=True, max_epochs=30, val_interval=10)
+train_cfg = dict(by_epoch=True, max_epochs=24, val_interval=12)
 val_cfg = dict()
 test_cfg = dict()
 default_hooks = dict(visualization=dict(type="DetVisualizationHook", draw=True, interval=10, score_thr=0.4))
