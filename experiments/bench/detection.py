@@ -71,7 +71,6 @@ def ours(backend: str) -> dict[str, Callable[[], Any]]:
     from fkit.training.spec import Spec
 
     cfg: Any = fkit.load_config(CONFIG)["model"]
-    cfg = cfg.merge({"backbone.init_cfg": None}) if hasattr(cfg, "merge") else cfg
     model = {**cfg, "backbone": {**cfg["backbone"], "init_cfg": None}}
     registry = fkit.registry()
     room = open_room(backend)
