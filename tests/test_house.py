@@ -267,12 +267,17 @@ def test_the_oldest_versions_are_those_that_pyproject_admits():
 
 
 def test_the_facade_gives_plain_functions():
-    """No name of the facade is a module's too, so that importing a room never hides a function."""
+    """A name that is a module's of its room too is the function all the same, whatever was imported."""
+    import importlib
     import types
 
     import fkit
 
-    rooms = {path.parent.name for path in ROOT.glob("fkit/*/__init__.py")}
-    assert not rooms & {name for name in fkit.__all__ if name != "__version__"}
+    for folder in (path.parent for path in ROOT.glob("fkit/**/__init__.py")):
+        room = importlib.import_module(".".join(folder.relative_to(ROOT).parts))
+        modules = {path.stem for path in folder.iterdir() if path.suffix == ".py" or (path / "__init__.py").exists()}
+        for name in modules & set(getattr(room, "__all__", ())):
+            importlib.import_module(f"{room.__name__}.{name}")
+            assert not isinstance(getattr(room, name), types.ModuleType), f"{room.__name__}.{name}"
     assert isinstance(fkit.train, types.FunctionType) and isinstance(fkit.registry, types.FunctionType)
     assert [str(file) for file in FILES if "__class__ =" in file.read_text()] == []

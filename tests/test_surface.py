@@ -281,7 +281,7 @@ SURFACE = {
     "fkit.structures.views": {},
     "fkit.training.merge": {"merged": "of the room: what a program has predicted"},
     "fkit.training.tta": {},
-    "fkit.visualize.curves": {"Series": "a tuple: what curves are drawn of"},
+    "fkit.visualize.curve": {"Series": "a tuple: what curves are drawn of"},
     "fkit.visualize.prediction": {"Answer": "a tuple"},
     "fkit.visualize.visualizer": {},
 }

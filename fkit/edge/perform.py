@@ -307,12 +307,12 @@ class Edge:
     def _draw(self, effect: Any, run: RunState) -> None:
         rows = read_rows(self.folder / "metrics.jsonl")
         if rows:
-            curves = open_name("fkit.visualize.curves:curves")  # matplotlib takes half a second: at the end only
+            curves = open_name("fkit.visualize.curve:curves")  # matplotlib takes half a second: at the end only
             title = f"{printable(self.folder.name)} · {self.plan.backend} · seed {self.plan.seed}"
             self.files.replace(self.folder / "curves.png", png(curves(rows, title)))
 
     def _matrix(self, effect: DrawMatrix, run: RunState) -> None:
-        draw = open_name("fkit.visualize.confusion:confusion")
+        draw = open_name("fkit.visualize.mistake:confusion")
         image = draw(effect.matrix, effect.classes, f"{printable(self.folder.name)} · {effect.name.replace('_', ' ')}")
         self.files.make_folder(self.folder)
         self.files.replace(self.folder / matrix_name(effect.name), png(image))

@@ -6,8 +6,8 @@ from fkit.tree.facade import attribute
 
 if TYPE_CHECKING:
     from fkit.visualize.canvas import Visualizer as Visualizer
-    from fkit.visualize.confusion import confusion as confusion
-    from fkit.visualize.curves import curves as curves
+    from fkit.visualize.mistake import confusion as confusion
+    from fkit.visualize.curve import curves as curves
     from fkit.visualize.featmap import draw_featmap as draw_featmap
     from fkit.visualize.pose import PoseLocalVisualizer as PoseLocalVisualizer
     from fkit.visualize.result import show_result as show_result
@@ -21,8 +21,8 @@ if TYPE_CHECKING:
 
 _FILES = (
     ("canvas", "Visualizer"),
-    ("confusion", "confusion"),
-    ("curves", "curves"),
+    ("mistake", "confusion"),
+    ("curve", "curves"),
     ("featmap", "draw_featmap"),
     ("pose", "PoseLocalVisualizer"),
     ("result", "show_result"),

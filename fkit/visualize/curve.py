@@ -63,7 +63,7 @@ def curves(rows: Iterable[Row], title: str = "") -> NDArray[np.uint8]:
         raise FkitValueError("there is nothing to draw: no row holds a number.", repair="Log at least one step.")
     losses = [one for one in series if "loss" in one.name]
     rates = [one for one in series if one.mode == "train" and (one.name == "lr" or one.name.endswith((".lr", "/lr")))]
-    scores = _chief([one for one in series if one.mode == "val" and "loss" not in one.name])
+    scores = _chief([one for one in series if one.mode != "train" and "loss" not in one.name])
     others = [one for one in series if one.mode == "train" and one not in losses and one not in rates]
     figure: Any = Figure(figsize=(11, 6.2), dpi=DPI, facecolor=PAPER)
     for axes, kind, lines in _panels(figure, losses, scores, rates, others):

@@ -12,7 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from fkit.tree.error import FkitError
-from fkit.visualize.curves import curves, series_of, smooth
+from fkit.visualize.curve import curves, series_of, smooth
 
 
 def rows(count: int = 60) -> list[dict[str, Any]]:
@@ -107,7 +107,7 @@ def test_matplotlib_is_left_as_it_was():
     before = dict(matplotlib.rcParams)
     curves(rows())
     assert dict(matplotlib.rcParams) == before
-    code = "import sys, fkit.visualize.curves as c; c.curves([{'step': 1, 'loss': 1.0}]); assert 'matplotlib.pyplot' not in sys.modules"
+    code = "import sys, fkit.visualize.curve as c; c.curves([{'step': 1, 'loss': 1.0}]); assert 'matplotlib.pyplot' not in sys.modules"
     subprocess.run([sys.executable, "-c", code], check=True, timeout=60)
 
 

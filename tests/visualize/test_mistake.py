@@ -9,7 +9,7 @@ from fkit.edge.perform import Edge
 from fkit.image import imread
 from fkit.run.effect import DrawMatrix
 from fkit.tree.error import FkitError
-from fkit.visualize.confusion import confusion
+from fkit.visualize.mistake import confusion
 from tests.run.small import config, registry
 
 
