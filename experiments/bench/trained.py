@@ -36,7 +36,9 @@ def config(epochs: int, seed: int) -> Any:
     warm, cosine = cfg["param_scheduler"]
     norm = {"norm_cfg": {"type": "GN", "num_groups": 8}}
     resize = {"type": "Resize", "scale": SIZE, "keep_ratio": True}
-    train = [step for one in cfg["train_pipeline"] for step in ((resize, one) if one["type"] == "RandomFlip" else (one,))]
+    train = [
+        step for one in cfg["train_pipeline"] for step in ((resize, one) if one["type"] == "RandomFlip" else (one,))
+    ]
     test = [resize if one["type"] == "Resize" else one for one in cfg["test_pipeline"]]
     return cfg.merge(
         {
@@ -133,6 +135,7 @@ def main() -> int:
 def draw(rows: list[dict[str, Any]], path: Path) -> None:
     """The curves as a picture."""
     import cv2
+
     from fkit.visualize import curves
 
     cv2.imwrite(str(path), curves(rows, "AP on held-out blood cells, by epoch"))

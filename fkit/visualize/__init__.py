@@ -6,9 +6,9 @@ from fkit.tree.facade import attribute
 
 if TYPE_CHECKING:
     from fkit.visualize.canvas import Visualizer as Visualizer
-    from fkit.visualize.mistake import confusion as confusion
     from fkit.visualize.curve import curves as curves
     from fkit.visualize.featmap import draw_featmap as draw_featmap
+    from fkit.visualize.mistake import confusion as confusion
     from fkit.visualize.pose import PoseLocalVisualizer as PoseLocalVisualizer
     from fkit.visualize.result import show_result as show_result
     from fkit.visualize.space import Pose3dLocalVisualizer as Pose3dLocalVisualizer
