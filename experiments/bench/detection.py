@@ -5,13 +5,14 @@
 PYTHON is an interpreter with mmdet 3.3.0 and a compiled mmcv 2.1.0 (``nox -s peers`` builds one in about 12 minutes and prints
 where it is). Both sides get the same picture (noise, seeded), the same weights by a rule, two images a training step with 12 boxes
 each. They take turns, a call each, in one run; printed are medians of the wall time with the quartiles in brackets, the ratio of the
-two within each turn, and at the end the greatest memory of each process through a training step.
+two within each turn, and of each process, which makes one kind of call with one model, its memory before the first call and at
+the most through all calls.
 """
 
 import argparse
+import gc
 import json
 import os
-import resource
 import subprocess
 import sys
 import time
@@ -63,8 +64,8 @@ def hash_of(name: str) -> int:
     return value
 
 
-def ours(backend: str) -> dict[str, Callable[[], Any]]:
-    """fkit's two calls."""
+def ours(backend: str, call: str) -> Callable[[], Any]:
+    """fkit's call, "inference" or "training"."""
     import fkit
     from fkit.array.room import open as open_room
     from fkit.training.optimizer import Optimizer
@@ -87,19 +88,20 @@ def ours(backend: str) -> dict[str, Callable[[], Any]]:
         name: weight(name, tuple(entry.shape)) for name, entry in names.items() if entry.dtype.startswith("float")
     }
     arrays |= {name: np.zeros(entry.shape, np.int64) for name, entry in names.items() if name not in arrays}
-    state = program.load(program.init(0), arrays)
-    infer = fkit.Batch(pictures(1, INFER), shapes(1, INFER, True))
+    held = [program.load(program.init(0), arrays)]
+    if call == "inference":
+        infer = fkit.Batch(pictures(1, INFER), shapes(1, INFER, True))
+        return lambda: room.host(program.predict(held[0], infer))
     boxes, labels = objects(2, TRAIN)
     targets = {**shapes(2, TRAIN, False), "gt_instances": {"bboxes": boxes, "labels": labels}}
     train = fkit.Batch(pictures(2, TRAIN), targets, {"gt_instances": np.ones(labels.shape, bool)})
-    held = [program.load(program.init(0), arrays)]
     numbers = program.hyperparams()
 
     def step() -> None:
         held[0], logs = program.train_step(held[0], train, numbers)
         float(room.numpy(logs["loss"]))
 
-    return {"inference": lambda: room.host(program.predict(state, infer)), "training": step}
+    return step
 
 
 def shapes(count: int, size: tuple[int, int], scaled: bool) -> dict[str, np.ndarray]:
@@ -111,7 +113,8 @@ def shapes(count: int, size: tuple[int, int], scaled: bool) -> dict[str, np.ndar
 
 
 class Side:
-    """A side in a process of its own: a name of a call is answered with its seconds, "memory" with the peak in MB."""
+    """A side in a process of its own: "call" is answered with its seconds, "memory" with what the process holds in MB,
+    "peak" with the most it held since "memory" was asked."""
 
     def __init__(self, command: list[str], env: dict[str, str]) -> None:
         self.process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, env=env)
@@ -128,30 +131,41 @@ class Side:
         return float(json.loads(line))
 
 
-def serve(calls: dict[str, Callable[[], Any]]) -> None:
+def memory(field: str) -> float:
+    """What this process holds ("VmRSS") or has held at the most ("VmHWM"), in MB."""
+    lines = Path("/proc/self/status").read_text().splitlines()
+    return int(next(line for line in lines if line.startswith(field)).split()[1]) / 1024
+
+
+def serve(call: Callable[[], Any]) -> None:
     """Answer on standard output what standard input asks for."""
     answers = sys.stdout
     sys.stdout = sys.stderr
     for line in sys.stdin:
-        what = line.strip()
-        start = time.perf_counter()
-        if what in calls:
-            calls[what]()
-        took = time.perf_counter() - start
-        peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
-        print(json.dumps(peak if what == "memory" else took), file=answers, flush=True)
+        what, answer = line.strip(), 0.0
+        if what == "call":
+            start = time.perf_counter()
+            call()
+            answer = time.perf_counter() - start
+        elif what == "memory":
+            gc.collect()
+            Path("/proc/self/clear_refs").write_text("5")  # the most is counted from here
+            answer = memory("VmRSS")
+        elif what == "peak":
+            answer = memory("VmHWM")
+        print(json.dumps(answer), file=answers, flush=True)
 
 
 def compare(sides: dict[str, Side], call: str, seconds: float) -> list[str]:
     """Rows of the table of one call."""
     for side in sides.values():
-        side.ask(call)  # compiles, and warms caches
+        side.ask("call")  # compiles, and warms caches
     found: list[dict[str, float]] = []
     end = time.perf_counter() + seconds
     while len(found) < 5 or time.perf_counter() < end:
         turn = len(found) % len(sides)
         names = [*sides][turn:] + [*sides][:turn]
-        found.append({name: sides[name].ask(call) for name in names})
+        found.append({name: sides[name].ask("call") for name in names})
     rows: list[str] = []
     for name in sides:
         ratio = "" if "mmdet" not in sides else spread([one["mmdet"] / one[name] for one in found], 2)
@@ -169,19 +183,20 @@ def main() -> int:
     parser.add_argument("--serve", choices=("torch", "jax"), help=argparse.SUPPRESS)
     args = parser.parse_args()
     if args.serve:
-        serve(ours(args.serve))
+        serve(ours(args.serve, args.call[0]))
         return 0
     env = {**os.environ, **dict.fromkeys(("OMP_NUM_THREADS", "MKL_NUM_THREADS"), str(args.threads))}
     print("| call | side | seconds | mmdet's time over it |\n| --- | --- | ---: | ---: |")
     for call in args.call:
         # fresh processes, so that the peak of memory is of this call
-        own = [sys.executable, str(Path(__file__).resolve()), "--serve"]
+        own = [sys.executable, str(Path(__file__).resolve()), "--call", call, "--serve"]
         sides = {f"fkit {backend}": Side([*own, backend], env) for backend in args.backend}
         if args.peer:
-            sides["mmdet"] = Side([args.peer, str(HERE / "peer_mmdet.py")], env)
+            sides["mmdet"] = Side([args.peer, str(HERE / "peer_mmdet.py"), call], env)
+        before = {name: side.ask("memory") for name, side in sides.items()}
         rows = compare(sides, call, args.seconds)
-        peaks = ", ".join(f"{name} {side.ask('memory'):,.0f} MB" for name, side in sides.items())
-        print("\n".join(rows) + f"\n| {call} | peak memory | {peaks} | |", flush=True)
+        peaks = ", ".join(f"{name} {side.ask('peak'):,.0f} MB ({before[name]:,.0f})" for name, side in sides.items())
+        print("\n".join(rows) + f"\n| {call} | peak memory (before the first call) | {peaks} | |", flush=True)
         for side in sides.values():
             side.process.terminate()
     return 0

@@ -3,6 +3,7 @@
 import sys
 import types
 import warnings
+from collections.abc import Callable
 from typing import Any
 
 warnings.simplefilter("ignore")
@@ -43,33 +44,42 @@ def sample(size: tuple[int, int], padded: tuple[int, int]) -> Any:
     return one
 
 
-def main() -> None:
-    register_all_modules()
+def inference() -> Callable[[], Any]:
     net = model().eval()
     image = torch.from_numpy(pictures(1, INFER))
     alone = [sample(INFER, tuple(image.shape[2:]))]
-    training = model().train()
+
+    def infer() -> None:
+        with torch.no_grad():
+            net.predict(image, alone, rescale=True)
+
+    return infer
+
+
+def training() -> Callable[[], Any]:
+    net = model().train()
     images = torch.from_numpy(pictures(2, TRAIN))
     boxes, labels = objects(2, TRAIN)
     samples = [sample(TRAIN, tuple(images.shape[2:])) for _ in range(2)]
     for one, box, label in zip(samples, boxes, labels, strict=True):
         one.gt_instances = InstanceData(bboxes=torch.from_numpy(box), labels=torch.from_numpy(label))
         one.ignored_instances = InstanceData(bboxes=torch.zeros(0, 4), labels=torch.zeros(0, dtype=torch.int64))
-    optimizer = torch.optim.SGD([p for p in training.parameters() if p.requires_grad], 1e-6, 0.9)
-
-    def infer() -> None:
-        with torch.no_grad():
-            net.predict(image, alone, rescale=True)
+    optimizer = torch.optim.SGD([p for p in net.parameters() if p.requires_grad], 1e-6, 0.9)
 
     def step() -> None:
-        total, _ = training.parse_losses(training.loss(images, samples))
+        total, _ = net.parse_losses(net.loss(images, samples))
         optimizer.zero_grad()
         total.backward()
         optimizer.step()
         float(total)
 
+    return step
+
+
+def main() -> None:
+    register_all_modules()
     np.random.seed(0)
-    serve({"inference": infer, "training": step})
+    serve(training() if sys.argv[1] == "training" else inference())
 
 
 if __name__ == "__main__":

@@ -16,6 +16,8 @@ from fkit.tree.error import FkitTypeError
 
 __all__ = ["NumpyPick", "PickOps", "mapped"]
 
+_MANY = 4096  # numbers: fewer are sorted as soon as searched
+
 
 class PickOps(Protocol):
     """Operations on rows. An index array may be of any whole type."""
@@ -175,7 +177,16 @@ class NumpyPick:
         return out[:-1]
 
     def topk(self, a: Any, count: int) -> tuple[Any, Any]:
-        index = self.order(a, descending=True)[..., :count]
+        if count and a.ndim == 1 and len(a) > max(2 * count, _MANY):
+            least = a.min()
+            some = a[a > least]  # the least may be most of them, at which a search is slow
+            if len(some) >= count:
+                least = np.partition(some, len(some) - count)[len(some) - count]
+            above = np.flatnonzero(~(a <= least))  # what is no number is greatest
+            above = above[self.order(a[above], descending=True)[:count]]
+            index = np.concatenate([above, np.flatnonzero(a == least)[: count - len(above)]])
+        else:
+            index = self.order(a, descending=True)[..., :count]
         return np.take_along_axis(a, index, -1), index
 
     def best(self, a: Any) -> tuple[Any, Any]:
