@@ -1,4 +1,4 @@
-"""``fkit infer CONFIG CHECKPOINT IMAGE...``: predict on images, and write them annotated."""
+"""``fkit infer CONFIG CHECKPOINT IMAGE...``: predict on images and videos, and write them annotated."""
 
 import argparse
 import os
@@ -7,12 +7,16 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+from numpy.typing import NDArray
+
 from fkit.array.room import open as open_room
 from fkit.cli.command import add_command, number, whole
 from fkit.cli.option import add_config, add_place, add_weights
 from fkit.cli.reach import open_registry, read_config
 from fkit.data.loader import Loader
 from fkit.data.path import image_paths
+from fkit.edge.film import VIDEOS, is_video
 from fkit.edge.gallery import ROWS, Gallery, picture_name
 from fkit.edge.repeat import repeat, telling
 from fkit.edge.report import Report
@@ -24,25 +28,30 @@ from fkit.recipe.inference import Pictures, open_pictures
 from fkit.recipe.label import Names, class_names
 from fkit.recipe.settings import read
 from fkit.recipe.source import registry_of
-from fkit.run.inference import predict_images
+from fkit.run.inference import Prediction, predict_images
 from fkit.run.plan import served
 from fkit.tree.error import FkitOSError, FkitValueError
 from fkit.tree.place import is_url, not_there, refuse_url
 
 __all__ = ["add"]
 
-_BATCH = 32
+_BATCH, _SIDE = 32, 64  # images at once; pixels of a blank one
 _ABOUT = (
-    "Predict on images with the config's test pipeline, and write each with what was predicted. Exit code: 0 when all were "
+    "Predict on images and videos with the config's test pipeline, and write each with what was predicted. Exit code: 0 when all were "
     "predicted, 1 when some could not be (each is said, and has its row), 2 when none could."
 )
 _IMAGES = (
-    "a file; a folder, for the images in it; a pattern in quotes ('photos/**/*.png': ** stands for folders below), for those "
-    "that match; or a URL. Numbers in names are sorted by their size"
+    "a file, an image or a video (.mp4, .avi, .webm, ...); a folder, for those in it; a pattern in quotes ('photos/**/*.png': ** "
+    "stands for folders below), for those that match; or a URL of an image. Numbers in names are sorted by their size"
 )
 _OUT = (
-    f"where the pictures go, and {ROWS}, an object a line: image, label, score and picture, or image and error (default: "
-    "vis). Nothing is written over: of a taken name the picture gets a number (3_2.png), and rows are added"
+    f"where the pictures and videos go, and {ROWS}, an object a line: image, label, score and picture, or image and error; of a "
+    "detector coco.json too, with boxes, scores and masks in COCO's format (default: vis). Nothing is written over: of a taken name the picture gets a number (3_2.png), and rows are added"
+)
+
+_LEAST = (
+    "call what scores less 'unsure', and leave out objects that score less (default: 0; objects in pictures and rows from 0.3 on, "
+    "in coco.json all)"
 )
 
 
@@ -55,6 +64,7 @@ def add(commands: Any) -> None:
         [
             "fkit infer configs/digits/convnet.py work_dirs/convnet a.png photos",
             "fkit infer configs/digits/convnet.py work_dirs/convnet --list names.txt",
+            ("fkit infer mask_rcnn.py mask_rcnn.pth street.mp4 --out found", "boxes and masks in a video"),
         ],
     )
     add_config(command)
@@ -67,7 +77,7 @@ def add(commands: Any) -> None:
     images.required = False  # --list may name them all; nargs="*" would let no option stand before the first
     command.add_argument("--list", metavar="FILE", help="a file with an IMAGE a line, or `-` (standard input)")
     command.add_argument("--out", metavar="DIR", default="vis", help=_OUT)
-    command.add_argument("--score-thr", type=number, default=0.0, metavar="X", help="call what scores less 'unsure'")
+    command.add_argument("--score-thr", type=number, metavar="X", help=_LEAST)
     command.add_argument(
         "--batch-size", type=whole, default=_BATCH, metavar="N", help=f"images at once (default: {_BATCH})"
     )
@@ -80,12 +90,13 @@ def _run(arguments: argparse.Namespace) -> int:
     refuse = arguments.parser.refuse
     if not arguments.images and arguments.list is None:
         refuse("`fkit infer` needs IMAGE, or --list FILE.")
-    if not 0 <= arguments.score_thr <= 1:
+    if not 0 <= (arguments.score_thr or 0.0) <= 1:
         refuse(f"--score-thr {arguments.score_thr}: a score is from 0 to 1.")
     if arguments.batch_size < 1:
         refuse(f"--batch-size {arguments.batch_size}: at least 1.")
-    paths = image_paths([*arguments.images, *_listed(arguments.list)])
-    gallery = Gallery(_target(arguments, paths))
+    named = image_paths([*arguments.images, *_listed(arguments.list)], VIDEOS)
+    paths, videos = [path for path in named if not is_video(path)], [path for path in named if is_video(path)]
+    gallery = Gallery(_target(arguments, named))
     cfg = read_config(arguments)
     settings = read(cfg)
     reg = registry_of(settings, open_registry(arguments))
@@ -95,15 +106,22 @@ def _run(arguments: argparse.Namespace) -> int:
     program = served(cfg, reg)
     found = found_at(arguments.checkpoint, program, reg)
     state, words = load_state(program, found, arguments.weights)
-    chosen(count, program, state, Loader(pictures, batch_size=arguments.batch_size))
+    looked = pictures if paths else pictures.of([np.zeros((_SIDE, _SIDE, 3), np.uint8)])
+    chosen(count, program, state, Loader(looked, batch_size=arguments.batch_size))
     names = class_names(settings, reg, found.meta.get("data"))
-    with ending(), Report(gallery, paths, str(found.folder)) as report:
+    room, size = open_room(program.backend), arguments.batch_size
+
+    def predict(frames: Sequence[NDArray[np.uint8]]) -> Iterator[Prediction]:
+        return predict_images(program, room, state, pictures.of(frames), size)
+
+    with ending(), Report(gallery, paths, str(found.folder), len(videos), arguments.score_thr) as report:
         for note in (*_notes(pictures, names), *((words,) if words else ())):
             report.screen.say(note)
-        room = open_room(program.backend)
         with telling(room):
-            for one in predict_images(program, room, state, pictures, arguments.batch_size):
-                report.take(one, names, arguments.score_thr)
+            for one in predict_images(program, room, state, pictures, size):
+                report.take(one, names)
+            for video in videos:
+                report.film(video, predict, names, size)
     return report.end()
 
 
@@ -136,7 +154,8 @@ def _target(arguments: argparse.Namespace, paths: Sequence[str]) -> Path:
     if out.is_dir():
         inputs = [*(path for path in paths if not is_url(path)), arguments.config]
         inputs += [os.path.expanduser(arguments.list)] if arguments.list not in (None, "-") else []
-        kept((out / picture_name(path) for path in paths), inputs, f"--out {arguments.out}")
+        written = (out / picture_name(path, ending=".mp4" if is_video(path) else ".png") for path in paths)
+        kept(written, inputs, f"--out {arguments.out}")
         file_target(out / ROWS, "--out", inputs)
     return out
 

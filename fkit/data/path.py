@@ -16,10 +16,11 @@ __all__ = ["image_paths", "natural"]
 _SHOWN = 3
 
 
-def image_paths(words: Iterable[str]) -> tuple[str, ...]:
+def image_paths(words: Iterable[str], more: tuple[str, ...] = ()) -> tuple[str, ...]:
     """The image files that words name, each once.
 
     Args:
+        more: how the names of other files end that are taken too (".mp4").
         words: each a file, whatever its name; a folder, which stands for the images in it (none below it); a pattern that
             the shell did not expand (``*``, ``?``, ``[ab]``, and ``**`` for folders below), which stands for its matches
             that are images; or a URL (``s3://...``). What a folder or a pattern stands for is sorted, numbers in
@@ -42,10 +43,12 @@ def image_paths(words: Iterable[str]) -> tuple[str, ...]:
         ['9.PNG', '10.png']
     """
     expect(words, Iterable, "`words` name image files")
+    expect(more, tuple, "`more` are endings of names, in a tuple")
+    endings = EXTENSIONS + more
     by_place: dict[str, str] = {}
     for word in words:
         expect(word, str, "a word names image files")
-        for path in _meant(word):
+        for path in _meant(word, endings):
             by_place.setdefault(_place(path), path)
     paths = tuple(by_place.values())
     if not paths:
@@ -72,43 +75,46 @@ def _letters_and_numbers(part: str) -> Iterator[Any]:
         yield int(piece) if number % 2 else piece.casefold()
 
 
-def _meant(word: str) -> list[str]:
+def _meant(word: str, endings: tuple[str, ...]) -> list[str]:
     if not word:
         raise FkitValueError("the name of an image is empty.")
     if is_url(word):
         return [word]
     path = os.path.expanduser(word)
     if os.path.isdir(path):
-        return _in_folder(path)
+        return _in_folder(path, endings)
     if os.path.lexists(path) or not glob.has_magic(path):
         return [path]
-    return _matching(path)
+    return _matching(path, endings)
 
 
-def _in_folder(folder: str) -> list[str]:
+def _in_folder(folder: str, endings: tuple[str, ...]) -> list[str]:
     try:
         with os.scandir(folder) as entries:
             there = [(entry.name, entry.is_dir()) for entry in entries if not hidden(entry.name)]
     except OSError as cause:
         raise FkitOSError(f"the folder {folder} cannot be read: {cause.strerror}.") from cause
-    images = [os.path.join(folder, name) for name, is_folder in there if not is_folder and _is_image(name)]
+    images = [
+        os.path.join(folder, name) for name, is_folder in there if not is_folder and name.lower().endswith(endings)
+    ]
     if not images:
         below = any(is_folder for _, is_folder in there)
         raise FkitValueError(
-            f"the folder {folder} holds no image (their names end in {', '.join(EXTENSIONS)}).",
+            f"the folder {folder} holds no image (their names end in {', '.join(endings)}).",
             repair=f"For those in folders below it: {os.path.join(folder, '**')!r}, in quotes." if below else "",
         )
     return sorted(images, key=natural)
 
 
-def _matching(pattern: str) -> list[str]:
+def _matching(pattern: str, endings: tuple[str, ...]) -> list[str]:
     matches = [path for path in glob.iglob(pattern, recursive=True) if not os.path.isdir(path)]
     if not matches:
         raise FkitFileNotFoundError(f"the pattern {pattern!r} matches no file.")
-    images = [path for path in matches if _is_image(path) and not any(map(_left_behind, path.split(os.sep)))]
+    named = [path for path in matches if path.lower().endswith(endings)]
+    images = [path for path in named if not any(map(_left_behind, path.split(os.sep)))]
     if not images:
         count = "1 file, which is no image" if len(matches) == 1 else f"{len(matches)} files, and none is an image"
-        raise FkitValueError(f"the pattern {pattern!r} matches {count} (their names end in {', '.join(EXTENSIONS)}).")
+        raise FkitValueError(f"the pattern {pattern!r} matches {count} (their names end in {', '.join(endings)}).")
     # a link to a folder above is followed round and round: the shortest way to a file comes first, and counts
     return sorted({_place(path): path for path in sorted(images, key=len, reverse=True)}.values(), key=natural)
 
@@ -116,10 +122,6 @@ def _matching(pattern: str) -> list[str]:
 def _left_behind(name: str) -> bool:
     """Of patterns: names with a dot in front are left out by what expands them, unless the pattern has that dot."""
     return hidden(name) and not name.startswith(".")
-
-
-def _is_image(name: str) -> bool:
-    return name.lower().endswith(EXTENSIONS)
 
 
 def _place(path: str) -> str:

@@ -20,7 +20,7 @@ ROWS = "predictions.jsonl"
 _LONGEST = 200  # bytes of a name; most systems allow 255, and a number may follow
 
 
-def picture_name(image: str, number: int = 1) -> str:
+def picture_name(image: str, number: int = 1, ending: str = ".png") -> str:
     """The name of the picture of an image file: ``3.png`` of ``3.jpg``, and ``3_2.png`` where that is taken.
 
     Example:
@@ -28,8 +28,9 @@ def picture_name(image: str, number: int = 1) -> str:
         ('3.png', '3_2.png')
     """
     expect(image, str, "`image` is the path of an image")
+    expect(ending, str, "`ending` is that of a name")
     stem = Path(image).stem.encode("utf-8", "surrogateescape")[:_LONGEST].decode("utf-8", "ignore") or "image"
-    return f"{stem}.png" if number == 1 else f"{stem}_{number}.png"
+    return f"{stem}{ending}" if number == 1 else f"{stem}_{number}{ending}"
 
 
 def picture_place(name: str, step: int) -> Path:
@@ -85,12 +86,22 @@ class Gallery:
             where it is.
         """
         expect(data, bytes, "`data` are the bytes of a file")
+        place = self.claim(name)
+        self._write(place, data)
+        return place
+
+    def claim(self, name: str) -> Path:
+        """Take a name, or it with a number: an empty file is there then.
+
+        Returns:
+            where it is.
+        """
+        expect(name, str, "`name` is that of a file")
         stem, _, ending = name.rpartition(".")
         for number in itertools.count(self._numbers.get(name, 1)):
             place = self.folder / (name if number == 1 else f"{stem}_{number}.{ending}")
             if self._claim(place):
                 self._numbers[name] = number + 1
-                self._write(place, data)
                 return place
         raise AssertionError("numbers do not end")
 

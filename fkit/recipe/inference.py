@@ -2,7 +2,7 @@
 
 import os
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any, NamedTuple, cast
 
@@ -93,6 +93,11 @@ class Pictures:
         if isinstance(sample, FkitError):
             raise sample
         return sample
+
+    def of(self, images: Sequence[NDArray[Any]]) -> "Pictures":
+        """Other images, (H, W, C) uint8 BGR, that are at hand, through the same steps."""
+        expect(images, (list, tuple), "`images` are arrays, (H, W, C) uint8, in a list")
+        return replace(self, paths=("",) * len(images), arrays=frozendict(enumerate(images)))
 
     def look(self, index: int) -> Any:
         """The sample of a file; where the file is at fault, the error, as a value.

@@ -9,6 +9,7 @@ import numpy as np
 from frozendict import frozendict
 from numpy.typing import NDArray
 
+from fkit.structures.pasted import THRESHOLD
 from fkit.tree.check import expect
 from fkit.tree.error import FkitError, FkitTypeError, FkitValueError, quoted
 from fkit.visualize.canvas import Visualizer
@@ -153,12 +154,14 @@ def object_answers(
     expect(fields, Mapping, "pred_instances is a mapping of arrays, batch first")
     named = cast("Mapping[str, Any]", fields)
     valid: Any = cast("Mapping[str, Any]", outputs.get("valid") or {}).get("pred_instances")
+    least: Any = outputs.get(THRESHOLD)
     count = len(np.asarray(next(iter(named.values()))))
     answers: list[Answer | FkitError] = []
     for place in range(count):
         one = {name: np.asarray(value)[place] for name, value in named.items()}
         if valid is not None:
             one = {name: value[np.asarray(valid)[place]] for name, value in one.items()}
+        one |= {} if least is None else {THRESHOLD: np.asarray(least)[place]}
         posed = "keypoints" in one
         answers.append(
             _of_poses(one, threshold, _drawn_by(PoseLocalVisualizer, board))

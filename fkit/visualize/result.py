@@ -11,6 +11,7 @@ from fkit.image.io import imread, imwrite
 from fkit.image.show import imshow
 from fkit.structures.coco import rle_to_bitmap
 from fkit.structures.content import host, is_array
+from fkit.structures.pasted import THRESHOLD
 from fkit.tree.check import expect, expect_number
 from fkit.tree.error import FkitTypeError, FkitValueError, quoted
 from fkit.visualize.pose import PoseLocalVisualizer
@@ -177,6 +178,8 @@ def _of_sample(image: Picture, sample: Any, boards: _Boards) -> Picture:
         image = boards.maps.drawn(image, seen, 0.0)
     if objects is not None:
         fields = _one(objects, field_of(field_of(sample, "valid"), "pred_instances"))
+        least = field_of(sample, THRESHOLD)
+        fields |= {} if least is None else {THRESHOLD: np.asarray(host(least)).flat[0]}
         if "keypoints" in fields:
             return boards.poses.drawn(image, fields, boards.point)
         return boards.objects.drawn(image, fields, boards.score)
@@ -190,7 +193,7 @@ def _of_sample(image: Picture, sample: Any, boards: _Boards) -> Picture:
 
 def _one(objects: Any, valid: Any) -> dict[str, Any]:
     """The fields of the objects of one image; of a batch of one, without its axis and without what pads."""
-    words = ("bboxes", "scores", "labels", "masks", "keypoints", "keypoint_scores", "keypoints_visible")
+    words = ("bboxes", "scores", "labels", "masks", "mask_scores", "keypoints", "keypoint_scores", "keypoints_visible")
     fields = {word: value for word in words if (value := field_of(objects, word)) is not None}
     depth = 3 if "bboxes" in fields else 4
     first = fields.get("bboxes", fields.get("keypoints"))

@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fkit.structures.content import host
+from fkit.structures.pasted import THRESHOLD, bitmaps
 from fkit.tree.error import FkitValueError
 from fkit.visualize.canvas import Visualizer
 from fkit.visualize.label import Tag, legend, readable, tagged
@@ -42,7 +43,7 @@ class Instances(NamedTuple):
 
     @classmethod
     def of(cls, fields: Any, size: tuple[int, int], threshold: float = 0.0) -> "Instances":
-        """Of an InstanceData, or a mapping of its fields.
+        """Of an InstanceData, or a mapping of its fields; ``mask_scores`` (N, h, w) inside of boxes are pasted.
 
         Args:
             size: (height, width) of the picture.
@@ -53,8 +54,8 @@ class Instances(NamedTuple):
         scores, masks = field_of(fields, "scores", None), field_of(fields, "masks", None)
         scores = None if scores is None else np.asarray(host(scores), np.float64)
         if masks is not None:
-            bitmaps = masks.to_ndarray() if hasattr(masks, "to_ndarray") else host(masks)
-            masks = np.asarray(bitmaps).astype(bool).reshape(-1, *np.shape(bitmaps)[-2:])
+            several = masks.to_ndarray() if hasattr(masks, "to_ndarray") else host(masks)
+            masks = np.asarray(several).astype(bool).reshape(-1, *np.shape(several)[-2:])
             if masks.shape[1:] != size:
                 raise FkitValueError(
                     f"masks of {masks.shape[1:]} on a picture of {size}: (height, width) are the same."
@@ -62,9 +63,14 @@ class Instances(NamedTuple):
         ids: Any = field_of(fields, "instances_id", field_of(fields, "instances_ids"))
         ids = None if ids is None else np.asarray(host(ids)).astype(np.int64)
         whole = cls(boxes, labels, scores, masks, ids)
-        return whole if scores is None or threshold <= 0 else whole.kept(scores >= threshold)
+        kept = slice(None) if scores is None or threshold <= 0 else scores >= threshold
+        whole, inside = whole.kept(kept), field_of(fields, "mask_scores", None)
+        if masks is not None or inside is None:
+            return whole
+        least = float(np.asarray(host(field_of(fields, THRESHOLD, 0.5))))
+        return whole._replace(masks=bitmaps(np.asarray(host(inside))[kept], whole.bboxes, size, least))
 
-    def kept(self, which: NDArray[Any]) -> "Instances":
+    def kept(self, which: NDArray[Any] | slice) -> "Instances":
         """Those of a mask, (N,) bool, or of places, in their order."""
         more = (None if part is None else part[which] for part in self[2:])
         return Instances(self.bboxes[which], self.labels[which], *more)

@@ -119,8 +119,8 @@ def test_what_is_found_is_written_in_coco_s_format(detector):
     sample = inference_detector(detector, picture())
     found = sample.pred_instances
     outputs = {"pred_instances": {name: np.asarray(found[name])[None] for name in ("bboxes", "scores", "labels")}}
-    objects = Objects(["a.png"])
-    objects.take((0,), outputs, ({"ori_shape": (48, 96)},), 0.0)
+    objects = Objects()
+    objects.take([{"file_name": "a.png"}], outputs, ({"ori_shape": (48, 96)},), 0.0)
     book = json.loads(json.dumps(objects.book(detector.classes)))
     assert book["images"] == [{"id": 1, "file_name": "a.png", "height": 48, "width": 96}]
     assert [one["name"] for one in book["categories"]] == ["cat", "dog"]

@@ -9,6 +9,7 @@ from typing import Any, ClassVar, Self, cast
 import numpy as np
 from numpy.typing import NDArray
 
+from fkit.image.resize import imresize
 from fkit.recipe.label import class_names
 from fkit.recipe.source import build_part
 from fkit.run.effect import Effect, WriteImage, WriteText
@@ -58,9 +59,19 @@ def _as_is(outputs: Any) -> Any:
     return outputs
 
 
+def _as_it_came(image: NDArray[np.float64], meta: Mapping[str, Any]) -> NDArray[np.float64]:
+    """An image in the size of the original one, where its meta says that."""
+    shape: Any = meta.get("ori_shape")
+    if shape is None or tuple(shape[:2]) == image.shape[:2]:
+        return image
+    resized = imresize(image.astype(np.float32), (int(shape[1]), int(shape[0])))
+    return np.asarray(resized, np.float64).reshape(int(shape[0]), int(shape[1]), -1)
+
+
 @dataclass(frozen=True)
 class _Drawing(Hook):
-    """Pictures of predictions, on the images as the model was shown them.
+    """Pictures of predictions, on the images as the model was shown them; objects, which are predicted in pixels of the original
+    image, on these in its size.
 
     What fkit/visualize can draw are classes, boxes, masks, maps and poses; of a model that predicts something else a hook that
     is on fails at its first picture, and says so. How they are drawn is the config's ``visualizer``.
@@ -133,15 +144,15 @@ class _Drawing(Hook):
         inputs = np.asarray(self.host(first_array(batch.inputs)))  # of several views the first
         outputs, effects = self.host(event.outputs), list[Effect]()
         for place, name, step in chosen:
-            answer, size = (
-                read(outputs_of(outputs, batch, place), self.names, self.threshold, board=self.board)[0],
-                size_of(batch, place),
-            )
+            said, size = outputs_of(outputs, batch, place), size_of(batch, place)
+            answer = read(said, self.names, self.threshold, board=self.board)[0]
             if isinstance(answer, FkitError):
                 effects.append(WriteText(f"{name}: not drawn: {answer.what}", "WARNING"))
                 continue
-            shown = inputs[place] if size is None else inputs[place][..., : size[0], : size[1]]
-            effects.append(WriteImage(self._place(name), answer.draw(seen_image(shown)), step))
+            shown = seen_image(inputs[place] if size is None else inputs[place][..., : size[0], : size[1]])
+            if "bboxes" in said.get("pred_instances", ()):
+                shown = _as_it_came(shown, batch.meta[place] if place < len(batch.meta) else {})
+            effects.append(WriteImage(self._place(name), answer.draw(shown), step))
         return memory, tuple(effects)
 
     def _place(self, name: str) -> str:
