@@ -119,6 +119,33 @@ param_scheduler = [
     dict(type="CosineAnnealingLR", T_max=24, eta_min=1e-5, by_epoch=True, begin=0, end=24, convert_to_iter_based=True),
 ]
 train_cfg = dict(by_epoch=True, max_epochs=24, val_interval=12)
+# fkit test --tta: in two sizes, each as it is and flipped
+tta_model = dict(type="DetTTAModel", tta_cfg=dict(nms=dict(type="nms", iou_threshold=0.5), max_per_img=100))
+tta_pipeline = [
+    dict(type="LoadImageFromFile"),
+    dict(
+        type="TestTimeAug",
+        transforms=[
+            [dict(type="Resize", scale=size, keep_ratio=True) for size in [(320, 240), (416, 320)]],
+            [dict(type="RandomFlip", prob=0.0), dict(type="RandomFlip", prob=1.0)],
+            [dict(type="LoadAnnotations", with_bbox=True)],
+            [
+                dict(
+                    type="PackDetInputs",
+                    meta_keys=(
+                        "img_id",
+                        "img_path",
+                        "ori_shape",
+                        "img_shape",
+                        "scale_factor",
+                        "flip",
+                        "flip_direction",
+                    ),
+                )
+            ],
+        ],
+    ),
+]
 val_cfg = dict()
 test_cfg = dict()
 default_hooks = dict(visualization=dict(type="DetVisualizationHook", draw=True, interval=10, score_thr=0.4))

@@ -33,7 +33,7 @@ from fkit.tree.check import expect, expect_number
 from fkit.tree.error import FkitTypeError, quoted
 from fkit.visualize.result import show_result
 
-__all__ = ["Detector", "bbox_results", "inference_detector", "init_detector"]
+__all__ = ["Detector", "bbox_results", "inference_detector", "init_detector", "show_result_pyplot"]
 
 
 @dataclass(frozen=True, eq=False)
@@ -149,6 +149,44 @@ def inference_detector(
         batch = Batch(np.zeros((len(one.metas), 1)), meta=one.metas)
         samples += data_samples(batch, one.outputs, DetDataSample)
     return samples[0] if alone else samples
+
+
+def show_result_pyplot(
+    model: Detector,
+    img: str | Path | NDArray[Any],
+    result: Any,
+    score_thr: float = 0.3,
+    title: str = "result",
+    wait_time: float = 0,
+    palette: Any = None,
+    out_file: str | Path | None = None,
+) -> NDArray[np.uint8]:
+    """Show what a detector found in an image in a window, or write it; mmdet 2.x's function.
+
+    Args:
+        model: of `init_detector`.
+        img: the image, (H, W, 3) uint8 BGR, or the path of its file.
+        result: of `inference_detector`, or mmdet 2.x's lists of arrays.
+        score_thr: the least score of an object that is drawn.
+        title: of the window.
+        wait_time: for how many milliseconds it stays open; 0: until a key is pressed.
+        palette: a colour a class.
+        out_file: where the picture is written, in place of a window.
+
+    Returns:
+        (H, W, 3) uint8 BGR.
+
+    Raises:
+        FkitRuntimeError: there is no window system, and no ``out_file`` is named.
+
+    Example::
+
+        found = fkit.inference_detector(detector, "street.jpg")
+        fkit.edge.detector.show_result_pyplot(detector, "street.jpg", found, out_file="found.png")
+    """
+    expect(model, Detector, "`model` is a detector (fkit.init_detector makes one)")
+    window: dict[str, Any] = {"win_name": title, "show": out_file is None, "wait_time": wait_time}
+    return model.show_result(img, result, score_thr, palette=palette, out_file=out_file, **window)
 
 
 def bbox_results(result: Any, num_classes: int) -> Any:

@@ -54,7 +54,13 @@ class Report:
         self._gallery = gallery
         self._paths = paths
         self._count = len(paths) + videos
-        self._noun = "images" if not videos else "images and videos" if paths else "videos"
+        self._noun, self._made = (
+            ("images", "pictures")
+            if not videos
+            else ("images and videos", "pictures, videos")
+            if paths
+            else ("videos",) * 2
+        )
         self._threshold = threshold
         self._objects = Objects()
         self._classes: tuple[str, ...] = ()
@@ -165,10 +171,10 @@ class Report:
                 f"none of {count} {self._noun} could be predicted.", repair=f"Their rows in {where} say why."
             )
         book = self._objects.book(self._classes)
-        files = f"pictures and {ROWS}"
+        files = f"{self._made} and {ROWS}"
         if book["images"]:
             place = self._gallery.keep(COCO, (write_json(finite(book)) + "\n").encode())
-            files = f"pictures, {ROWS} and {place.name}"
+            files = f"{self._made}, {ROWS} and {place.name}"
         self.screen.say(f"{count - self._failed} of {count} {self._noun} predicted: {files} are in {where}")
         if self._failed:
             self.screen.say(

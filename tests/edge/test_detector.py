@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 import fkit
-from fkit.edge.detector import Detector, bbox_results, inference_detector, init_detector
+from fkit.edge.detector import Detector, bbox_results, inference_detector, init_detector, show_result_pyplot
 from fkit.image.io import imwrite
 
 SIDE = 64
@@ -88,6 +88,8 @@ def test_results_of_the_first_generation_and_their_picture(detector, tmp_path):
     assert (drawn[0] != picture()).any()
     detector.show_result(picture(), sample, 0.0, out_file=tmp_path / "drawn.png")
     assert (tmp_path / "drawn.png").exists()
+    plotted = show_result_pyplot(detector, picture(), lists, 0.0, out_file=tmp_path / "plotted.png")
+    assert (tmp_path / "plotted.png").exists() and plotted.shape == (48, 96, 3)
 
 
 def test_a_pretrained_backbone_is_not_read_where_a_checkpoint_follows(tmp_path):
