@@ -20,6 +20,10 @@ _NECKS: Final[tuple[Any, ...]] = tuple(
 _BACKBONES: Final[tuple[Any, ...]] = (
     ("models", "SwinTransformer", "fkit.zoo.torch.swin:SwinTransformer", "torch", None),
     ("models", "SwinTransformer", "fkit.zoo.flax.swin:SwinTransformer", "jax", None),
+    ("models", "PyramidVisionTransformer", "fkit.zoo.torch.pvt:PyramidVisionTransformer", "torch", None),
+    ("models", "PyramidVisionTransformer", "fkit.zoo.flax.pvt:PyramidVisionTransformer", "jax", None),
+    ("models", "PyramidVisionTransformerV2", "fkit.zoo.torch.pvt:PyramidVisionTransformerV2", "torch", None),
+    ("models", "PyramidVisionTransformerV2", "fkit.zoo.flax.pvt:PyramidVisionTransformerV2", "jax", None),
     ("models", "HRNet", "fkit.zoo.torch.hrnet:HRNet", "torch", None),
     ("models", "HRNet", "fkit.zoo.flax.hrnet:HRNet", "jax", None),
     ("models", "HRNet", "fkit.zoo.torch.hrnet:DetHRNet", "torch", "mmdet"),
@@ -68,4 +72,21 @@ _BACKBONES: Final[tuple[Any, ...]] = (
     ("models", "ResNetV1c", "fkit.zoo.flax.resnet:LastResNetV1c", "jax", "mmpretrain"),
 )
 
-VISION = (*_NECKS, *_BACKBONES)
+_TRANSFORMERS: Final[tuple[Any, ...]] = (
+    *(
+        ("models", name, f"fkit.zoo.{room}.{file}:{name}", backend, None)
+        for room, backend in (("torch", "torch"), ("flax", "jax"))
+        for file, names in (
+            ("attention", ("MultiheadAttention",)),
+            ("ffn", ("FFN",)),
+            ("position", ("LearnedPositionalEncoding", "SinePositionalEncoding")),
+        )
+        for name in names
+    ),
+    ("models", "BaseTransformerLayer", "fkit.zoo.torch.transformer:BaseTransformerLayer", "torch", None),
+    ("models", "BaseTransformerLayer", "fkit.zoo.flax.transformer:transformer_layer", "jax", None),
+    ("models", "TransformerLayerSequence", "fkit.zoo.torch.transformer:TransformerLayerSequence", "torch", None),
+    ("models", "TransformerLayerSequence", "fkit.zoo.flax.transformer:transformer_layers", "jax", None),
+)
+
+VISION = (*_NECKS, *_BACKBONES, *_TRANSFORMERS)

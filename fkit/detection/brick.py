@@ -17,9 +17,11 @@ __all__ = [
     "check_order",
     "context_start",
     "deformed_start",
+    "dropout_of",
     "kaiming",
     "kind_and_options",
     "nonlocal_start",
+    "path_drop",
     "snake",
 ]
 
@@ -171,6 +173,37 @@ def kind_and_options(cfg: Any, what: str) -> tuple[str, dict[str, Any]]:
     if not isinstance(kind, str):
         raise FkitKeyError(f"{what} needs 'type', the name of a layer.")
     return kind.rpartition(".")[2], options
+
+
+def dropout_of(cfg: Any) -> tuple[str, tuple[float, ...]]:
+    """The sort of a dropout by its config, "Dropout" or "DropPath", and its rate where the config has one.
+
+    Raises:
+        FkitError: the type is unknown, or an argument.
+
+    Example:
+        >>> dropout_of({"type": "DropPath", "drop_prob": 0.2})
+        ('DropPath', (0.2,))
+    """
+    kind, options = kind_and_options(cfg, "dropout config")
+    kinds = ("Dropout", "DropPath")
+    if kind not in kinds:
+        raise FkitValueError(f"dropout config: type={kind!r} is unknown.", value=kind, choices=kinds)
+    options.pop("inplace", None)
+    rates = tuple(options.pop(name) for name in ("drop_prob", "p") if name in options)
+    if options or len(rates) > 1:
+        raise FkitTypeError(f"dropout config: {kind} takes 'drop_prob', found {sorted(cfg)}.")
+    return kind, rates
+
+
+def path_drop(rate: float) -> Mapping[str, Any]:
+    """The config of stochastic depth.
+
+    Example:
+        >>> dict(path_drop(0.1))
+        {'type': 'DropPath', 'drop_prob': 0.1}
+    """
+    return frozendict(type="DropPath", drop_prob=rate)
 
 
 def snake(name: str) -> str:

@@ -1,7 +1,9 @@
 """Weights under the names and in the layouts of other code for the same network, under the model's own."""
 
 import math
+import re
 from collections.abc import Callable, Mapping
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -17,11 +19,14 @@ Shapes = Mapping[str, tuple[int, ...]]
 
 _TABLE = "relative_position_bias_table"
 _PLACES = "absolute_pos_embed"
+_STAGE = re.compile(r"(?P<sort>patch_embed|pos_embed|block|norm)(?P<stage>\d)\.?(?P<leaf>.*)")
+_QUERY = re.compile(r"(?P<block>block\d\.\d+\.attn)\.q\.(?P<leaf>weight|bias)")
 
 
 def older(inventory: Inventory, weights: Mapping[str, Array]) -> dict[str, Array]:
     """Weights as the model has them, where it is known how: of a Swin transformer of the original repository (Liu et al. 2021),
-    and bias tables of other windows, resampled. All others stay as they are.
+    and bias tables of other windows, resampled; of a pyramid vision transformer of its own (Wang et al. 2021). All others
+    stay as they are.
 
     Args:
         inventory: of the model.
@@ -34,6 +39,12 @@ def older(inventory: Inventory, weights: Mapping[str, Array]) -> dict[str, Array
         if f"{head}layers.0.blocks.0.attn.qkv.weight" in answer:
             answer = _renamed(answer, head, _swin)
         answer = {name: _resampled(name, array, shapes.get(name)) for name, array in answer.items()}
+    mark = "layers.0.0.projection.weight"
+    for head in [name.removesuffix(mark) for name in shapes if name.endswith(mark)]:
+        if f"{head}block1.0.attn.q.weight" in answer:
+            places = int(f"{head}layers.0.1.0.pos_embed" in shapes)
+            mixes = f"{head}layers.0.1.{places}.ffn.layers.4.weight" in shapes
+            answer = _renamed(_joined(answer, head), head, partial(_pvt, places=places, last=4 if mixes else 3))
     return answer
 
 
@@ -66,6 +77,45 @@ def _swin(name: str, array: Array) -> tuple[str, Array] | None:
         parts = array.reshape(-1, 4, array.shape[-1] // 4)[:, [0, 2, 1, 3]]
         array = np.ascontiguousarray(parts.transpose(0, 2, 1).reshape(array.shape))
     return whole, array
+
+
+def _joined(weights: Mapping[str, Array], head: str) -> dict[str, Array]:
+    """The original's queries, and its keys and values, of which each attention has one array here."""
+    answer = dict(weights)
+    for name in weights:
+        match = _QUERY.fullmatch(name.removeprefix(head)) if name.startswith(head) else None
+        if match and f"{head}{match['block']}.kv.{match['leaf']}" in weights:
+            rows = [answer.pop(f"{head}{match['block']}.{part}.{match['leaf']}") for part in ("q", "kv")]
+            answer[f"{head}{match['block']}.attn.in_proj_{match['leaf']}"] = np.concatenate(rows)
+    return answer
+
+
+def _pvt(name: str, array: Array, places: int, last: int) -> tuple[str, Array] | None:
+    """The original's layers, where ``places`` modules of positions stand before each stage's blocks, and the ``last`` layer of a
+    feed-forward network has that place."""
+    match = _STAGE.fullmatch(name)
+    if match is None:
+        return None if name.startswith(("head", "norm.", "cls_token")) else (name, array)
+    at, leaf, sort = int(match["stage"]) - 1, match["leaf"], match["sort"]
+    if sort == "pos_embed":
+        lone = at == 3 and array.shape[1] == 50  # a class token before 7 x 7 positions
+        return f"layers.{at}.1.0.pos_embed", array[:, 1:] if lone else array
+    if sort == "patch_embed":
+        return f"layers.{at}.0.{leaf.replace('proj.', 'projection.')}", array
+    if sort == "norm":
+        return f"layers.{at}.2.{leaf}", array
+    block, _, leaf = leaf.partition(".")
+    if re.fullmatch(r"mlp\.fc\d\.weight", leaf):
+        array = array[..., None, None]
+    news = (
+        ("attn.proj.", "attn.attn.out_proj."),
+        ("mlp.fc1.", "ffn.layers.0."),
+        ("mlp.dwconv.dwconv.", "ffn.layers.1."),
+        ("mlp.fc2.", f"ffn.layers.{last}."),
+    )
+    for old, new in news:
+        leaf = leaf.replace(old, new)
+    return f"layers.{at}.1.{int(block) + places}.{leaf}", array
 
 
 def _resampled(name: str, array: Array, want: tuple[int, ...] | None) -> Array:

@@ -258,7 +258,8 @@ def _arrays(
 
 
 def _rank(entry: Entry) -> tuple[int, int]:
-    order = ("weight", "bias", "running_mean", "running_var", "num_batches_tracked", "weight_gamma", "weight_beta")
+    order = ("weight", "bias", "running_mean", "running_var", "num_batches_tracked", "weight_gamma", "weight_beta",
+             "in_proj_weight", "in_proj_bias")  # fmt: skip
     last = entry.name.rpartition(".")[2]
     return int(entry.buffer), order.index(last) if last in order else len(order)
 

@@ -1,5 +1,6 @@
 """Random layers whose draws are the run's own, equal on every backend: dropout and stochastic depth."""
 
+from collections.abc import Callable, Mapping
 from typing import Any, ClassVar
 
 import jax
@@ -8,10 +9,11 @@ from flax import linen as nn
 
 from fkit.array.random import call_key, keep_elements, keep_samples
 from fkit.backend.jax.ops import JaxOps
+from fkit.detection.brick import dropout_of
 from fkit.tree.check import expect_number
 from fkit.tree.error import FkitValueError
 
-__all__ = ["Draws", "DropPath", "Dropout", "RandomLayer"]
+__all__ = ["Draws", "DropPath", "Dropout", "RandomLayer", "drop_layer"]
 
 Array = jax.Array
 
@@ -131,3 +133,26 @@ class Draws(RandomLayer):
             return self._call_key(), places
         words = jax.random.bits(self.make_rng("dropout"), (2,), jnp.uint32)
         return (words[0], words[1]), places
+
+
+def drop_layer(cfg: Mapping[str, Any] | None) -> Callable[[str | None], Callable[..., Array]]:
+    """The maker of a dropout, as mmcv's ``build_dropout``: the module's name to it. ``type`` is "Dropout" or "DropPath", and
+    ``drop_prob`` its rate; None gives its input.
+
+    Raises:
+        FkitError: the type is unknown, or an argument.
+
+    Example:
+        >>> drop_layer({"type": "DropPath", "drop_prob": 0.2})(None).rate
+        0.2
+    """
+    if not cfg:
+        return lambda name: _same
+    kind, rate = dropout_of(cfg)
+    layer = DropPath if kind == "DropPath" else Dropout
+    return lambda name: layer(*rate, name=name)
+
+
+def _same(x: Array, train: bool = False) -> Array:
+    del train
+    return x

@@ -1,5 +1,6 @@
 """Random layers whose draws are the run's own, equal on every backend: dropout and stochastic depth."""
 
+from collections.abc import Mapping
 from math import prod
 from typing import Any
 
@@ -9,10 +10,11 @@ from torch.nn import functional as F
 
 from fkit.array.random import Key, call_key, host_fold, keep, keep_elements, keep_samples
 from fkit.backend.torch.ops import Torch
+from fkit.detection.brick import dropout_of
 from fkit.tree.check import expect_number
 from fkit.tree.error import FkitRuntimeError, FkitValueError
 
-__all__ = ["Draws", "DropPath", "Dropout", "RandomLayer"]
+__all__ = ["Draws", "DropPath", "Dropout", "RandomLayer", "drop_layer"]
 
 _BLOCK = 1 << 15  # elements
 _HALVES = (torch.bfloat16, torch.float16)
@@ -161,6 +163,22 @@ class Draws(RandomLayer):
             words = torch.randint(-(1 << 31), 1 << 31, (2,), dtype=torch.int32, device=x.device)
             return (words[0], words[1]), places
         return self.draw(x.device), places
+
+
+def drop_layer(cfg: Mapping[str, Any] | None) -> nn.Module:
+    """A dropout, as mmcv's ``build_dropout``: ``type`` "Dropout" or "DropPath", ``drop_prob``; None is none.
+
+    Raises:
+        FkitError: the type is unknown, or an argument.
+
+    Example:
+        >>> drop_layer({"type": "DropPath", "drop_prob": 0.2}), drop_layer(None)
+        (DropPath(rate=0.2), Identity())
+    """
+    if not cfg:
+        return nn.Identity()
+    kind, rate = dropout_of(cfg)
+    return DropPath(*rate) if kind == "DropPath" else Dropout(*rate)
 
 
 def _rate(rate: Any, what: str) -> float:

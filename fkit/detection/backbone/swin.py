@@ -11,7 +11,16 @@ from numpy.typing import NDArray
 from fkit.array.ops import Ops
 from fkit.tree.error import FkitTypeError, FkitValueError
 
-__all__ = ["INIT", "Stage", "SwinPlan", "old_words", "place_rules", "relative_index", "shift_mask", "spread"]
+__all__ = [
+    "INIT",
+    "Stage",
+    "SwinPlan",
+    "old_words",
+    "place_rules",
+    "relative_index",
+    "shift_mask",
+    "spread",
+]
 
 # what init_weights of the reference does where there is no checkpoint
 INIT = (

@@ -9,16 +9,30 @@ from flax import linen as nn
 
 from fkit.backend.jax.activation import PReLU, act_layer
 from fkit.backend.jax.conv import Conv2dAdaptivePadding, ConvAWS2d, ConvWS2d
-from fkit.backend.jax.drop import Dropout, DropPath
+from fkit.backend.jax.drop import Dropout, DropPath, drop_layer
 from fkit.backend.jax.layers import conv_layer, norm_layer
 from fkit.backend.jax.naming import kind_of
 from fkit.backend.jax.resize import interpolate
 from fkit.detection.brick import kind_and_options, snake
 from fkit.tree.error import FkitTypeError, FkitValueError
+from fkit.zoo.flax.attention import MultiheadAttention
 from fkit.zoo.flax.brick import ConvModule, DepthwiseSeparableConvModule, padded
+from fkit.zoo.flax.ffn import FFN
+from fkit.zoo.flax.patch import PatchEmbed, PatchMerging
 from fkit.zoo.flax.plugin import ContextBlock, LayerScale, NonLocal1d, NonLocal2d, NonLocal3d, Scale
+from fkit.zoo.flax.position import LearnedPositionalEncoding, SinePositionalEncoding
+from fkit.zoo.flax.transformer import (
+    build_attention,
+    build_feedforward_network,
+    build_positional_encoding,
+    build_transformer_layer,
+    build_transformer_layer_sequence,
+    transformer_layer,
+    transformer_layers,
+)
 
 __all__ = [
+    "FFN",
     "ContextBlock",
     "Conv2dAdaptivePadding",
     "ConvAWS2d",
@@ -28,19 +42,31 @@ __all__ = [
     "DropPath",
     "Dropout",
     "LayerScale",
+    "LearnedPositionalEncoding",
+    "MultiheadAttention",
     "NonLocal1d",
     "NonLocal2d",
     "NonLocal3d",
     "PReLU",
+    "PatchEmbed",
+    "PatchMerging",
     "Scale",
+    "SinePositionalEncoding",
     "build_activation_layer",
+    "build_attention",
     "build_conv_layer",
     "build_dropout",
+    "build_feedforward_network",
     "build_norm_layer",
     "build_padding_layer",
     "build_plugin_layer",
+    "build_positional_encoding",
+    "build_transformer_layer",
+    "build_transformer_layer_sequence",
     "build_upsample_layer",
     "is_norm",
+    "transformer_layer",
+    "transformer_layers",
 ]
 
 Array = jax.Array
@@ -162,7 +188,7 @@ def build_plugin_layer(cfg: Mapping[str, Any], postfix: int | str = "", **kwargs
     return name, _made(layer, "plugin", (), {**kwargs, **options, "name": name})
 
 
-def build_dropout(cfg: Mapping[str, Any]) -> nn.Module:
+def build_dropout(cfg: Mapping[str, Any]) -> Any:
     """Dropout by ``type`` "Dropout" or "DropPath", with ``drop_prob``; its draws are the run's own.
 
     Raises:
@@ -172,15 +198,8 @@ def build_dropout(cfg: Mapping[str, Any]) -> nn.Module:
         >>> build_dropout({"type": "DropPath", "drop_prob": 0.2}).rate
         0.2
     """
-    kind, options = kind_and_options(cfg, "dropout config")
-    kinds: Mapping[str, Any] = {"Dropout": Dropout, "DropPath": DropPath}
-    if kind not in kinds:
-        raise FkitValueError(f"dropout config: type={kind!r} is unknown.", value=kind, choices=kinds)
-    options.pop("inplace", None)
-    rates = [options.pop(name) for name in ("drop_prob", "p") if name in options]
-    if options or len(rates) > 1:
-        raise FkitTypeError(f"dropout config: {kind} takes 'drop_prob', found {sorted(cfg)}.")
-    return kinds[kind](*rates)
+    kind_and_options(cfg, "dropout config")
+    return drop_layer(cfg)(None)
 
 
 def is_norm(layer: Any, exclude: type | tuple[type, ...] | None = None) -> bool:

@@ -1,6 +1,5 @@
 """The feed-forward network of a transformer's block, with OpenMMLab's arguments and names."""
 
-from collections.abc import Callable
 from functools import partial
 from typing import Any
 
@@ -8,52 +7,62 @@ import jax
 from flax import linen as nn
 from frozendict import frozendict
 
-from fkit.backend.jax.drop import Dropout, DropPath
+from fkit.backend.jax.activation import act_layer
+from fkit.backend.jax.drop import Dropout, drop_layer
 from fkit.backend.jax.layers import Linear
 from fkit.tree.error import FkitValueError
+from fkit.zoo.flax.plugin import LayerScale
 
-__all__ = ["FFN", "activation"]
+__all__ = ["FFN"]
 
 Array = jax.Array
 
 
-def activation(cfg: Any) -> Callable[[Array], Array]:
-    """The activation of an ``act_cfg``.
-
-    Raises:
-        FkitValueError: its type is unknown.
-    """
-    kind = str(cfg.get("type", "ReLU"))
-    kinds = {"GELU": partial(nn.gelu, approximate=False), "ReLU": nn.relu, "SiLU": nn.silu, "Swish": nn.silu}
-    if kind not in kinds:
-        raise FkitValueError(f"act_cfg.type={kind!r} is not supported.", value=kind, choices=kinds, label="Activations")
-    return kinds[kind]
-
-
 class FFN(nn.Module):
-    """Two linear layers with an activation between, ``layers.0.0`` and ``layers.1``, added to what came in.
+    """Linear layers with an activation between, ``layers.0.0`` to ``layers.1``, added to what came in: (..., C) to the same.
 
     Attributes:
-        feedforward_channels: width inside.
+        embed_dims, feedforward_channels: widths outside and inside.
+        num_fcs: how many linear layers, at least 2.
         ffn_drop: dropout after each linear layer.
-        drop_path: stochastic depth of the branch.
-        frozen: no gradient.
+        dropout_layer: config of the dropout of the branch, "Dropout" or "DropPath"; None is none.
+        add_identity: whether the input is added.
+        layer_scale_init_value: above 0, the branch has a learnt factor a channel, ``gamma2.weight``, that begins with it.
+        frozen: no gradient for the linear layers.
+
+    Example:
+        >>> FFN(4, 8).init_with_output(jax.random.key(0), jax.numpy.ones((1, 3, 4)))[0].shape
+        (1, 3, 4)
     """
 
-    feedforward_channels: int
+    embed_dims: int = 256
+    feedforward_channels: int = 1024
+    num_fcs: int = 2
+    act_cfg: Any = frozendict(type="ReLU")
     ffn_drop: float = 0.0
-    drop_path: float = 0.0
-    act_cfg: Any = frozendict(type="GELU")
+    dropout_layer: Any = None
     add_identity: bool = True
+    init_cfg: Any = None
+    layer_scale_init_value: float = 0.0
     frozen: bool = False
+
+    def __post_init__(self) -> None:
+        if self.num_fcs < 2:
+            raise FkitValueError(f"FFN: num_fcs={self.num_fcs}: at least 2.")
+        _ = act_layer(self.act_cfg), drop_layer(self.dropout_layer)
+        super().__post_init__()
 
     @nn.compact
     def __call__(self, x: Array, identity: Array | None = None, train: bool = False) -> Array:
-        linear = partial(Linear, trainable=not self.frozen)
+        linear, last = partial(Linear, trainable=not self.frozen), self.num_fcs - 1
         y = x.reshape(x.shape[0], -1, x.shape[-1])  # an element of tokens is counted tokens first, as on torch
-        y = activation(self.act_cfg)(linear(self.feedforward_channels, name="layers_0_0")(y))
-        y = Dropout(self.ffn_drop, name="layers_0_2")(y, train)
-        y = linear(x.shape[-1], name="layers_1")(y)
-        y = Dropout(self.ffn_drop, name="layers_2")(y, train)
-        y = DropPath(self.drop_path, name="dropout_layer")(y.reshape(x.shape), train)
+        for i in range(last):
+            y = linear(self.feedforward_channels, name=f"layers_{i}_0")(y)
+            y = act_layer(self.act_cfg)(f"layers_{i}_1")(y)
+            y = Dropout(self.ffn_drop, name=f"layers_{i}_2")(y, train)
+        y = linear(self.embed_dims, name=f"layers_{last}")(y)
+        y = Dropout(self.ffn_drop, name=f"layers_{last + 1}")(y, train)
+        if self.layer_scale_init_value > 0:
+            y = LayerScale(self.embed_dims, scale=self.layer_scale_init_value, name="gamma2")(y)
+        y = drop_layer(self.dropout_layer)("dropout_layer")(y.reshape(x.shape), train)
         return y + (x if identity is None else identity) if self.add_identity else y

@@ -12,7 +12,16 @@ from fkit.array.resample import cubic
 from fkit.backend.jax.drop import Dropout, DropPath
 from fkit.backend.jax.layers import Linear, norm_layer
 from fkit.backend.jax.ops import JaxOps
-from fkit.detection.backbone.swin import INIT, Stage, SwinPlan, old_words, place_rules, relative_index, shift_mask
+from fkit.detection.backbone.swin import (
+    INIT,
+    Stage,
+    SwinPlan,
+    old_words,
+    place_rules,
+    relative_index,
+    shift_mask,
+)
+from fkit.detection.brick import path_drop
 from fkit.training.pretrained import init_cfg_of
 from fkit.zoo.flax.ffn import FFN
 from fkit.zoo.flax.patch import PatchEmbed, PatchMerging
@@ -116,7 +125,10 @@ class SwinBlock(nn.Module):
         norm = norm_layer(self.norm_cfg)[1]
         attention = ShiftWindowMSA(self.window, self.shift, self.drop_path, self.options, name="attn")
         x = x + attention(norm("norm1", self.frozen)(x, train), mask, train)
-        ffn = FFN(self.hidden, self.drop_rate, self.drop_path, self.act_cfg, frozen=self.frozen, name="ffn")
+        ffn = FFN(
+            x.shape[-1], self.hidden, 2, self.act_cfg, self.drop_rate, path_drop(self.drop_path), frozen=self.frozen,
+            name="ffn",
+        )  # fmt: skip
         return ffn(norm("norm2", self.frozen)(x, train), x, train)
 
 

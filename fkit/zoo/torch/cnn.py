@@ -10,18 +10,30 @@ from torch.nn import functional as F
 
 from fkit.backend.torch.activation import Clamp, HSigmoid, Swish, act_layer
 from fkit.backend.torch.conv import Conv2dAdaptivePadding, ConvAWS2d, ConvWS2d
-from fkit.backend.torch.drop import Dropout, DropPath
+from fkit.backend.torch.drop import Dropout, DropPath, drop_layer
 from fkit.backend.torch.layers import LayerNorm2d, conv_layer, norm_layer
 from fkit.detection.brick import kind_and_options, snake
 from fkit.tree.error import FkitTypeError, FkitValueError
+from fkit.zoo.torch.attention import MultiheadAttention
 from fkit.zoo.torch.brick import ConvModule, DepthwiseSeparableConvModule, pad_layer
 from fkit.zoo.torch.ffn import FFN
 from fkit.zoo.torch.patch import AdaptivePadding, PatchEmbed, PatchMerging
 from fkit.zoo.torch.plugin import ContextBlock, LayerScale, NonLocal1d, NonLocal2d, NonLocal3d, Scale
+from fkit.zoo.torch.position import LearnedPositionalEncoding, SinePositionalEncoding
+from fkit.zoo.torch.transformer import (
+    BaseTransformerLayer,
+    TransformerLayerSequence,
+    build_attention,
+    build_feedforward_network,
+    build_positional_encoding,
+    build_transformer_layer,
+    build_transformer_layer_sequence,
+)
 
 __all__ = [
     "FFN",
     "AdaptivePadding",
+    "BaseTransformerLayer",
     "Clamp",
     "ContextBlock",
     "Conv2dAdaptivePadding",
@@ -34,6 +46,8 @@ __all__ = [
     "HSigmoid",
     "LayerNorm2d",
     "LayerScale",
+    "LearnedPositionalEncoding",
+    "MultiheadAttention",
     "NonLocal1d",
     "NonLocal2d",
     "NonLocal3d",
@@ -41,13 +55,20 @@ __all__ = [
     "PatchMerging",
     "PixelShufflePack",
     "Scale",
+    "SinePositionalEncoding",
     "Swish",
+    "TransformerLayerSequence",
     "build_activation_layer",
+    "build_attention",
     "build_conv_layer",
     "build_dropout",
+    "build_feedforward_network",
     "build_norm_layer",
     "build_padding_layer",
     "build_plugin_layer",
+    "build_positional_encoding",
+    "build_transformer_layer",
+    "build_transformer_layer_sequence",
     "build_upsample_layer",
     "fuse_conv_bn",
     "is_norm",
@@ -194,15 +215,8 @@ def build_dropout(cfg: Mapping[str, Any]) -> nn.Module:
         >>> build_dropout({"type": "DropPath", "drop_prob": 0.2})
         DropPath(rate=0.2)
     """
-    kind, options = kind_and_options(cfg, "dropout config")
-    kinds: Mapping[str, Any] = {"Dropout": Dropout, "DropPath": DropPath}
-    if kind not in kinds:
-        raise FkitValueError(f"dropout config: type={kind!r} is unknown.", value=kind, choices=kinds)
-    options.pop("inplace", None)
-    rates = [options.pop(name) for name in ("drop_prob", "p") if name in options]
-    if options or len(rates) > 1:
-        raise FkitTypeError(f"dropout config: {kind} takes 'drop_prob', found {sorted(cfg)}.")
-    return kinds[kind](*rates)
+    kind_and_options(cfg, "dropout config")
+    return drop_layer(cfg)
 
 
 def is_norm(layer: Any, exclude: type | tuple[type, ...] | None = None) -> bool:

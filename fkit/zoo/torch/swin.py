@@ -12,7 +12,16 @@ from torch.utils.checkpoint import checkpoint
 from fkit.backend.torch.drop import Dropout, DropPath
 from fkit.backend.torch.layers import norm_layer
 from fkit.backend.torch.ops import Torch
-from fkit.detection.backbone.swin import INIT, Stage, SwinPlan, old_words, place_rules, relative_index, shift_mask
+from fkit.detection.backbone.swin import (
+    INIT,
+    Stage,
+    SwinPlan,
+    old_words,
+    place_rules,
+    relative_index,
+    shift_mask,
+)
+from fkit.detection.brick import path_drop
 from fkit.training.pretrained import init_cfg_of
 from fkit.zoo.torch.ffn import FFN
 from fkit.zoo.torch.patch import PatchEmbed, PatchMerging
@@ -220,7 +229,7 @@ class SwinTransformer(nn.Module):
             return SwinBlock(
                 lambda: norm_layer(norm_cfg, stage.width)[1],
                 ShiftWindowMSA(inner, window_size, shift, rate),
-                FFN(stage.width, stage.hidden, drop_rate, rate, act_cfg),
+                FFN(stage.width, stage.hidden, 2, act_cfg, drop_rate, path_drop(rate)),
                 bool(words["with_cp"]),
             )
 
