@@ -198,9 +198,21 @@ class PyramidVisionTransformerV2(PyramidVisionTransformer):
         options: as `PyramidVisionTransformer` has them.
     """
 
-    def __init__(self, **options: Any) -> None:
-        second: dict[str, Any] = {
-            "patch_sizes": (7, 3, 3, 3), "paddings": (3, 1, 1, 1), "use_abs_pos_embed": False, "norm_after_stage": True,
-            "use_conv_ffn": True,
-        }  # fmt: skip
-        super().__init__(**second, **options)
+    def __init__(
+        self,
+        *,
+        patch_sizes: Any = (7, 3, 3, 3),
+        paddings: Any = (3, 1, 1, 1),
+        use_abs_pos_embed: bool = False,
+        norm_after_stage: bool = True,
+        use_conv_ffn: bool = True,
+        drop_rate: float = 0.0,
+        attn_drop_rate: float = 0.0,
+        drop_path_rate: float = 0.1,
+        **options: Any,
+    ) -> None:
+        super().__init__(
+            patch_sizes=patch_sizes, paddings=paddings, use_abs_pos_embed=use_abs_pos_embed,
+            norm_after_stage=norm_after_stage, use_conv_ffn=use_conv_ffn, drop_rate=drop_rate,
+            attn_drop_rate=attn_drop_rate, drop_path_rate=drop_path_rate, **options,
+        )  # fmt: skip
