@@ -4,8 +4,18 @@ from typing import Any, Final
 
 __all__ = ["DETECTOR"]
 
-_HEADS: Final = ("ATSSHead", "FCOSHead", "FoveaHead", "FreeAnchorRetinaHead", "GFLHead", "RPNHead", "RetinaHead")
-_SINGLE: Final = ("ATSS", "FCOS", "FOVEA", "GFL", "RetinaNet", "SingleStageDetector", "VFNet")
+_HEADS: Final = (
+    "ATSSHead",
+    "FCOSHead",
+    "FSAFHead",
+    "FoveaHead",
+    "FreeAnchorRetinaHead",
+    "GFLHead",
+    "PAAHead",
+    "RPNHead",
+    "RetinaHead",
+)
+_SINGLE: Final = ("ATSS", "FCOS", "FOVEA", "FSAF", "GFL", "PAA", "RetinaNet", "SingleStageDetector", "VFNet")
 
 _DENSE: Final[tuple[Any, ...]] = (
     *(

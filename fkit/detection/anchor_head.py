@@ -60,29 +60,41 @@ class AnchorHead(DenseHead):
     def priors(self, xp: Ops, sizes: Sizes, kind: Any) -> list[Any]:
         return self.anchor_generator.priors(xp, sizes, kind)
 
-    def chosen(self, xp: Ops, boxes: Any, sizes: Sizes, given: Given, pred: Any = None) -> tuple[Any, Any, Any]:
+    def chosen(
+        self,
+        xp: Ops,
+        boxes: Any,
+        sizes: Sizes,
+        given: Given,
+        pred: Any = None,
+        more: Sequence[str] = (),
+        **options: Any,
+    ) -> tuple[Any, ...]:
         """For which object each anchor of each image is, from 0, and which take part.
 
         Args:
             boxes: (P, 4) all anchors.
             pred: {name: (N, P, ...)} what the assigner may ask for.
+            more: fields of `fkit.detection.assigner.Assigned` that are wanted beside.
+            options: what else the assigner is called with.
 
         Returns:
-            gt, positive, negative, (N, P) each.
+            gt, positive, negative, (N, P) each, and the further fields.
         """
         border = self.train_cfg.get("allowed_border", 0)
 
-        def one(truth: Truth, ignored: Any, pad: Any, img: Any, place: Any, said: Any) -> tuple[Any, Any, Any]:
+        def one(truth: Truth, ignored: Any, pad: Any, img: Any, place: Any, said: Any) -> tuple[Any, ...]:
             flags = self.anchor_generator.valid(xp, sizes, pad)
             counts = tuple(level.shape[0] for level in flags)
             valid = inside(xp, boxes, xp.lib.concat(flags, axis=0), img, border)
             assigned = self.assigner.assign(
-                xp, boxes, truth, ignored=ignored, valid=valid, counts=counts, pred=said, image=img
+                xp, boxes, truth, ignored=ignored, valid=valid, counts=counts, pred=said, image=img, **options
             )
             positive, negative = self.sampler.choose(
                 xp, given.key, assigned.gt, image=place, overlap=assigned.overlap, valid=valid
             )
-            return xp.lib.where(positive, assigned.gt - 1, 0), positive, negative
+            fields = tuple(getattr(assigned, name) for name in more)
+            return xp.lib.where(positive, assigned.gt - 1, 0), positive, negative, *fields
 
         shapes = given.shapes
         return xp.each(one, given.truth, given.ignored, shapes.pad, shapes.img, given.places, pred)

@@ -57,7 +57,14 @@ def shapes(array: Any, kind: Any) -> Shapes:
 
 def weight(case: Mapping[str, Any], name: str) -> np.ndarray:
     shape = tuple(case["out"]["state"][name])
-    return np.arange(shape[0]) * 1.0 if name.endswith("project") else np.array(make(f"bbox_head.{name}", shape))
+    if name.endswith("project"):
+        return np.arange(shape[0]) * 1.0
+    if name.endswith("acc_sum"):
+        return np.zeros(shape)
+    if name.endswith("edges"):
+        last = 1.0 + 1e-6 if "cls" in name else 1e3
+        return np.append(np.arange(shape[0] - 1, dtype=np.float32) / np.float32(shape[0] - 1), np.float32(last))
+    return np.array(make(f"bbox_head.{name}", shape))
 
 
 def summed(losses: Mapping[str, Any]) -> Any:
@@ -137,7 +144,8 @@ class OfJax:
             known, sizes = samples(jnp.asarray), shapes(jnp.asarray, np.float64)
 
             def total(params: Any, maps: Any) -> Any:
-                losses = self.head.apply({"params": params, **more}, maps, known, sizes, method="loss")
+                every = {"params": params, **more}
+                losses, _ = self.head.apply(every, maps, known, sizes, method="loss", mutable=["batch_stats"])
                 return summed(losses), losses
 
             parts = jax.jit(jax.value_and_grad(total, argnums=(0, 1), has_aux=True))

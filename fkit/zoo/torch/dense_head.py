@@ -16,9 +16,11 @@ from fkit.detection.dense import Detections, Given
 from fkit.detection.fcos import FCOSHead as FCOS
 from fkit.detection.fovea import FoveaHead as Fovea
 from fkit.detection.free_anchor import FreeAnchorRetinaHead as FreeAnchor
+from fkit.detection.fsaf import FSAFHead as FSAF
 from fkit.detection.gfl import GFLHead as GFL
 from fkit.detection.headed import headed
 from fkit.detection.image import Shapes
+from fkit.detection.paa import PAAHead as PAA
 from fkit.detection.plan import Tower
 from fkit.detection.retina import RetinaHead as Retina
 from fkit.detection.rpn import Proposals
@@ -32,9 +34,11 @@ __all__ = [
     "ATSSHead",
     "DenseHead",
     "FCOSHead",
+    "FSAFHead",
     "FoveaHead",
     "FreeAnchorRetinaHead",
     "GFLHead",
+    "PAAHead",
     "RPNHead",
     "RetinaHead",
     "flat",
@@ -198,8 +202,10 @@ def layers(tower: nn.Module) -> Sequence[nn.Module]:
 _head = partial(headed, DenseHead)
 ATSSHead = _head(ATSS)
 FCOSHead = _head(FCOS)
+FSAFHead = _head(FSAF)
 FoveaHead = _head(Fovea)
 FreeAnchorRetinaHead = _head(FreeAnchor)
 GFLHead = _head(GFL)
+PAAHead = _head(PAA)
 RPNHead = _head(RPN)
 RetinaHead = _head(Retina)
