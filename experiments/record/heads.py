@@ -28,6 +28,7 @@ sys.path.insert(0, str(Path(__file__).parents[2] / "tests" / "golden"))
 from mmdet.models.task_modules.prior_generators import AnchorGenerator, MlvlPointGenerator  # noqa: E402
 from mmdet.registry import MODELS  # noqa: E402
 from mmdet.utils import register_all_modules  # noqa: E402
+from mmengine import MessageHub  # noqa: E402
 from mmengine.config import ConfigDict  # noqa: E402
 from mmengine.structures import InstanceData  # noqa: E402
 from weights import make  # noqa: E402
@@ -70,6 +71,14 @@ def head(kind: str, **more: Any) -> dict[str, Any]:
 def training(assigner: Any, **more: Any) -> dict[str, Any]:
     return {"assigner": assigner, "allowed_border": -1, "pos_weight": -1, **more}
 
+
+TASK = head(
+    "TOODHead", anchor_generator=SINGLE, norm_cfg=GN, loss_bbox=GIOU, initial_loss_cls={**FOCAL, "activated": True},
+    loss_cls={"type": "QualityFocalLoss", "use_sigmoid": True, "activated": True, "beta": 2.0, "loss_weight": 1.0},
+) | {"stacked_convs": 2, "feat_channels": 16, "in_channels": 8}  # fmt: skip
+ALIGNED = training(
+    {"type": "TaskAlignedAssigner", "topk": 7}, initial_epoch=0, initial_assigner=ADAPTIVE, alpha=1, beta=6
+)
 
 CASES: dict[str, tuple[dict[str, Any], Any, dict[str, Any]]] = {
     "retina": (
@@ -180,6 +189,13 @@ CASES: dict[str, tuple[dict[str, Any], Any, dict[str, Any]]] = {
         training({**IOU, "pos_iou_thr": 0.1, "neg_iou_thr": 0.1}, pos_weight=2.0),
         {**TEST, "nms_pre": -1},
     ),
+    "tood": (TASK, {**ALIGNED, "assigner": {"type": "TaskAlignedAssigner", "topk": 60}, "alpha": 0.5, "beta": 1}, TEST),
+    "tood/first": (TASK, {**ALIGNED, "initial_epoch": 4}, TEST),
+    "tood/anchor": (
+        {**TASK, "anchor_type": "anchor_based", "bbox_coder": DELTA},
+        {**ALIGNED, "pos_weight": 2.0, "allowed_border": 0},
+        TEST,
+    ),
     # of anchors that overlap an object equally the reference takes any: in bags of three none do here
     "free_anchor": (
         head(
@@ -275,6 +291,7 @@ def recorded(name: str) -> dict[str, Any]:
 
 def main() -> int:
     register_all_modules(True)
+    MessageHub.get_current_instance().update_info("epoch", 0)  # what TOOD asks
     torch.set_num_threads(1)
     cases = [recorded(name) for name in CASES]
     path = Path(sys.argv[1]).with_suffix(".json")

@@ -15,7 +15,7 @@ _HEADS: Final = (
     "RPNHead",
     "RetinaHead",
 )
-_SINGLE: Final = ("ATSS", "FCOS", "FOVEA", "FSAF", "GFL", "PAA", "RetinaNet", "SingleStageDetector", "VFNet")
+_SINGLE: Final = ("ATSS", "FCOS", "FOVEA", "FSAF", "GFL", "PAA", "RetinaNet", "SingleStageDetector", "TOOD", "VFNet")
 
 _DENSE: Final[tuple[Any, ...]] = (
     *(
@@ -25,6 +25,8 @@ _DENSE: Final[tuple[Any, ...]] = (
     ),
     *(("models", name, "fkit.zoo.torch.detector:SingleStageDetector", "torch", None) for name in _SINGLE),
     *(("models", name, "fkit.zoo.flax.detector:single_stage", "jax", None) for name in _SINGLE),
+    ("models", "TOODHead", "fkit.zoo.torch.tood:TOODHead", "torch", None),
+    ("models", "TOODHead", "fkit.zoo.flax.tood:TOODHead", "jax", None),
     ("models", "VFNetHead", "fkit.zoo.torch.vfnet:VFNetHead", "torch", None),
     ("models", "VFNetHead", "fkit.zoo.flax.vfnet:VFNetHead", "jax", None),
     ("models", "RPN", "fkit.zoo.torch.detector:RPN", "torch", None),

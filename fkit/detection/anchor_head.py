@@ -68,6 +68,7 @@ class AnchorHead(DenseHead):
         given: Given,
         pred: Any = None,
         more: Sequence[str] = (),
+        assigner: Any = None,
         **options: Any,
     ) -> tuple[Any, ...]:
         """For which object each anchor of each image is, from 0, and which take part.
@@ -76,18 +77,20 @@ class AnchorHead(DenseHead):
             boxes: (P, 4) all anchors.
             pred: {name: (N, P, ...)} what the assigner may ask for.
             more: fields of `fkit.detection.assigner.Assigned` that are wanted beside.
+            assigner: in the place of the head's.
             options: what else the assigner is called with.
 
         Returns:
             gt, positive, negative, (N, P) each, and the further fields.
         """
         border = self.train_cfg.get("allowed_border", 0)
+        chooser = self.assigner if assigner is None else assigner
 
         def one(truth: Truth, ignored: Any, pad: Any, img: Any, place: Any, said: Any) -> tuple[Any, ...]:
             flags = self.anchor_generator.valid(xp, sizes, pad)
             counts = tuple(level.shape[0] for level in flags)
             valid = inside(xp, boxes, xp.lib.concat(flags, axis=0), img, border)
-            assigned = self.assigner.assign(
+            assigned = chooser.assign(
                 xp, boxes, truth, ignored=ignored, valid=valid, counts=counts, pred=said, image=img, **options
             )
             positive, negative = self.sampler.choose(

@@ -67,6 +67,7 @@ class Given(NamedTuple):
         shapes: sizes.
         key: what draws are made by.
         places: (N,) words, the place of each image in the whole batch.
+        epoch: (N,) the number of the epoch, from 0, or None where the batch does not say it.
     """
 
     truth: Truth
@@ -74,6 +75,7 @@ class Given(NamedTuple):
     shapes: Shapes
     key: Any = (0, 0)
     places: Any = None
+    epoch: Any = None
 
 
 def settle(value: Any, **fields: Any) -> None:
@@ -140,6 +142,11 @@ class DenseHead:
     @property
     def draws(self) -> bool:
         """Whether training draws at random."""
+        return False
+
+    @property
+    def wants_epoch(self) -> bool:
+        """Whether training asks which epoch a batch is of."""
         return False
 
     def width(self, output: str) -> int:

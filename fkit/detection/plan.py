@@ -14,6 +14,7 @@ class Tower(NamedTuple):
         conv_cfg, norm_cfg, bias: of each, see ``ConvModule``.
         last_cfg: of the last convolution, where it is another.
         plain: a bare convolution and a ReLU.
+        first: how many from the first on are others, of ``first_cfg``.
     """
 
     name: str
@@ -23,6 +24,19 @@ class Tower(NamedTuple):
     bias: bool | str = "auto"
     last_cfg: Any = None
     plain: bool = False
+    first: int = 0
+    first_cfg: Any = None
+
+    def conv(self, at: int) -> Any:
+        """The ``conv_cfg`` of one of the convolutions.
+
+        Example:
+            >>> Tower("inter_convs", 3, first=1, first_cfg="DCNv2").conv(0)
+            'DCNv2'
+        """
+        if at < self.first:
+            return self.first_cfg
+        return self.last_cfg if self.last_cfg is not None and at == self.depth - 1 else self.conv_cfg
 
 
 class Output(NamedTuple):

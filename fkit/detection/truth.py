@@ -7,7 +7,7 @@ from fkit.detection.assigner import Truth
 from fkit.structures.batch import Samples
 from fkit.tree.error import FkitKeyError
 
-__all__ = ["regions", "truths"]
+__all__ = ["epoch_of", "regions", "truths"]
 
 
 def truths(samples: Samples | None, name: str = "gt_instances") -> Truth:
@@ -57,3 +57,13 @@ def regions(samples: Samples | None) -> Truth | None:
     if samples is None or "ignored_instances" not in samples.targets:
         return None
     return truths(samples, "ignored_instances")._replace(masks=None)
+
+
+def epoch_of(samples: Samples | None) -> Any:
+    """The number of the epoch that a batch is of, (N,), from 0; None where the batch does not say it.
+
+    Example:
+        >>> epoch_of(Samples({"epoch": (3, 3)}))
+        (3, 3)
+    """
+    return None if samples is None else samples.targets.get("epoch")

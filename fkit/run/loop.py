@@ -1,7 +1,10 @@
 """A run as a fold of events over a plan: pure but for the device."""
 
 from collections.abc import Generator, Iterable, Iterator, Mapping
+from dataclasses import replace
 from typing import Any
+
+import numpy as np
 
 from fkit.data.source import Source
 from fkit.run.attempt import attempt, failure, following
@@ -184,7 +187,21 @@ def _batches(fold: Fold, data: Mapping[str, Source], at: Position) -> Iterator[B
     else:
         start = divmod(at.iteration, fold.length) if fold.length else (0, at.iteration)
     stream = attempt("the training data", "iteration", at.iteration + 1, source.stream, *start)
+    if fold.plan.program.inventory.epoch:
+        stream = _numbered(stream, *start, fold.length)
     return fold.plan.room.feed(stream, fold.plan.program)
+
+
+def _numbered(stream: Iterator[Batch], epoch: int, inner: int, length: int) -> Iterator[Batch]:
+    """Batches that say which epoch they are of, for a model that asks; an endless pass is one epoch."""
+    try:
+        for batch in stream:
+            number = epoch + (inner // length if length else 0)
+            said = np.full((len(batch),), number, np.int64)
+            yield replace(batch, targets={**batch.targets, "epoch": said})
+            inner += 1
+    finally:
+        close(stream)
 
 
 def _next(fold: Fold, batches: Iterator[Batch], at: Position) -> Batch:

@@ -6,7 +6,7 @@ from typing import Any, NamedTuple
 from fkit.data.label import LabelRange
 from fkit.tree.frozen import EMPTY
 
-__all__ = ["Entry", "Inventory", "is_deformable", "kind_of", "rules_of"]
+__all__ = ["Entry", "Inventory", "asks_epoch", "is_deformable", "kind_of", "rules_of"]
 
 _DEFORMABLE = ("DeformConv2d", "ModulatedDeformConv2d")
 
@@ -43,6 +43,7 @@ class Inventory(NamedTuple):
         aliases: (other name, first name) of tied weights.
         labels: what the model says of its targets' class numbers (`fkit.data.label.label_ranges`).
         repeats: paths of layers that their parent has under an earlier name too: a list with one layer twice.
+        epoch: whether the model asks which epoch a batch is of (`asks_epoch`).
     """
 
     entries: tuple[Entry, ...]
@@ -50,6 +51,21 @@ class Inventory(NamedTuple):
     aliases: tuple[tuple[str, str], ...] = ()
     labels: Mapping[str, LabelRange] = EMPTY
     repeats: tuple[str, ...] = ()
+    epoch: bool = False
+
+
+def asks_epoch(model: Any) -> bool:
+    """Whether a model asks, by its attribute ``wants_epoch``, which epoch a batch is of: a run then puts the number, from 0,
+    into the batch's ``targets["epoch"]``, (N,).
+
+    Args:
+        model: a module of either framework.
+
+    Example:
+        >>> asks_epoch(object())
+        False
+    """
+    return getattr(model, "wants_epoch", False) is True
 
 
 def kind_of(path: str, *, norm: bool, conv: bool, depthwise: bool, deformed: bool) -> str:

@@ -16,7 +16,7 @@ from fkit.backend.jax.naming import kind_of, leaf_of, to_torch, torch_path
 from fkit.catalog.report import broken
 from fkit.data.label import label_ranges
 from fkit.training.initialise import is_known
-from fkit.training.inventory import Entry, Inventory, is_deformable, rules_of
+from fkit.training.inventory import Entry, Inventory, asks_epoch, is_deformable, rules_of
 from fkit.training.inventory import kind_of as group_kind
 from fkit.tree.contract import expect_fit, title
 from fkit.tree.error import FkitError, FkitTypeError, FkitValueError
@@ -119,7 +119,8 @@ def blueprint(module: nn.Module, example: Callable[[], Any] | None, dtype: str) 
     rules = rules_of({torch_path(path): part for path, part in modules.items()})
     masks = traverse_util.flatten_dict(dict(shapes.get(_RANDOM, {})))
     tags = tuple((path, tag(torch_path(path[:-1]))) for path in masks)
-    return Blueprint(Inventory(tuple(entries), rules, labels=label_ranges(module)), tuple(params), tuple(buffers), tags)
+    inventory = Inventory(tuple(entries), rules, labels=label_ranges(module), epoch=asks_epoch(module))
+    return Blueprint(inventory, tuple(params), tuple(buffers), tags)
 
 
 @contextmanager

@@ -16,7 +16,7 @@ from fkit.array.random import fold, host_fold, tag
 from fkit.backend.torch.drop import RandomLayer
 from fkit.backend.torch.interop import to_numpy
 from fkit.data.label import label_ranges
-from fkit.training.inventory import Entry, Inventory, is_deformable, kind_of, rules_of
+from fkit.training.inventory import Entry, Inventory, asks_epoch, is_deformable, kind_of, rules_of
 from fkit.tree.contract import expect_fit, title
 from fkit.tree.error import FkitTypeError
 
@@ -89,7 +89,9 @@ def inventory_of(module: nn.Module, floats: str) -> Inventory:
                 )
             )  # fmt: skip
     rules = rules_of(dict(module.named_modules()))
-    return Inventory(tuple(entries), rules, tuple(aliases), label_ranges(module), tuple(_repeats(module)))
+    return Inventory(
+        tuple(entries), rules, tuple(aliases), label_ranges(module), tuple(_repeats(module)), asks_epoch(module)
+    )
 
 
 def _repeats(module: nn.Module) -> Iterator[str]:

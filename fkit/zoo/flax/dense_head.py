@@ -25,7 +25,7 @@ from fkit.detection.plan import Tower
 from fkit.detection.retina import RetinaHead as Retina
 from fkit.detection.rpn import Proposals
 from fkit.detection.rpn import RPNHead as RPN
-from fkit.detection.truth import regions, truths
+from fkit.detection.truth import epoch_of, regions, truths
 from fkit.structures.batch import Samples
 from fkit.zoo.flax.brick import ConvModule
 from fkit.zoo.flax.memory import memories, minded, remembered
@@ -135,7 +135,7 @@ class DenseHead(nn.Module):
     def _losses(self, outputs: Outputs, samples: Samples | None, shapes: Shapes, train: bool) -> dict[str, Any]:
         xp, first = JaxOps(), outputs[0][0]
         key, places = self.key(first, train) if self.logic.draws else ((0, 0), xp.words(0, (first.shape[0],)))
-        given = Given(truths(samples), regions(samples), shapes, key, places)
+        given = Given(truths(samples), regions(samples), shapes, key, places, epoch_of(samples))
         return minded(self.logic, self).loss(xp, self._flat(outputs), _sizes(outputs), given)
 
     def _flat(self, outputs: Outputs) -> Outputs:
@@ -197,10 +197,14 @@ def _tower(tower: Tower, width_in: int, width: int) -> list[tuple[str, nn.Module
         return [(tower.name, conv_layer(tower.conv_cfg)(width, (3, 3), padding=1))]  # type: ignore[list-item]
     layers: list[tuple[str, nn.Module]] = []
     for at, name in enumerate(names(tower)):
-        cfg = tower.last_cfg if tower.last_cfg is not None and at == tower.depth - 1 else tower.conv_cfg
         first = width if at else width_in
         layers.append(
-            (name, ConvModule(first, width, 3, padding=1, conv_cfg=cfg, norm_cfg=tower.norm_cfg, bias=tower.bias))
+            (
+                name,
+                ConvModule(
+                    first, width, 3, padding=1, conv_cfg=tower.conv(at), norm_cfg=tower.norm_cfg, bias=tower.bias
+                ),
+            )
         )
     return layers
 

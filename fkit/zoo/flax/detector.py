@@ -106,6 +106,11 @@ class SingleStage(Detector):
         """What labels may be: those of the head's classes."""
         return frozendict({"gt_instances.labels": self.classes}) if self.classes else frozendict()
 
+    @property
+    def wants_epoch(self) -> bool:
+        """Whether training asks which epoch a batch is of."""
+        return getattr(getattr(self.bbox_head, "logic", None), "wants_epoch", False)
+
     def raw_heads(
         self, maps: tuple[Array, ...], samples: Samples | None, shapes: Shapes, train: bool
     ) -> dict[str, Any]:

@@ -25,7 +25,7 @@ from fkit.detection.plan import Tower
 from fkit.detection.retina import RetinaHead as Retina
 from fkit.detection.rpn import Proposals
 from fkit.detection.rpn import RPNHead as RPN
-from fkit.detection.truth import regions, truths
+from fkit.detection.truth import epoch_of, regions, truths
 from fkit.structures.batch import Samples
 from fkit.zoo.torch.brick import ConvModule
 from fkit.zoo.torch.memory import remembering
@@ -126,7 +126,7 @@ class DenseHead(nn.Module):
         first = outputs[0][0]
         xp = Torch(first.device)
         key, places = ((0, 0), xp.words(0, (first.shape[0],))) if self.key is None else self.key(first)
-        given = Given(truths(samples), regions(samples), shapes, key, places)
+        given = Given(truths(samples), regions(samples), shapes, key, places, epoch_of(samples))
         return self.logic.loss(xp, self._flat(outputs), _sizes(outputs), given)
 
     def _flat(self, outputs: Outputs) -> Outputs:
@@ -185,10 +185,15 @@ def _tower(tower: Tower, width_in: int, width: int) -> nn.Module:
         return conv_layer(tower.conv_cfg, width_in, width, 3, padding=1)
     layers: list[nn.Module] = []
     for at in range(tower.depth):
-        cfg = tower.last_cfg if tower.last_cfg is not None and at == tower.depth - 1 else tower.conv_cfg
         layers.append(
             ConvModule(
-                width if at else width_in, width, 3, padding=1, conv_cfg=cfg, norm_cfg=tower.norm_cfg, bias=tower.bias
+                width if at else width_in,
+                width,
+                3,
+                padding=1,
+                conv_cfg=tower.conv(at),
+                norm_cfg=tower.norm_cfg,
+                bias=tower.bias,
             )
         )
     return nn.ModuleList(layers)

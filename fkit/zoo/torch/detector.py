@@ -104,6 +104,11 @@ class SingleStageDetector(Detector):
         """What labels may be: those of the head's classes."""
         return frozendict({"gt_instances.labels": self.bbox_head.logic.num_classes})
 
+    @property
+    def wants_epoch(self) -> bool:
+        """Whether training asks which epoch a batch is of."""
+        return getattr(self.bbox_head.logic, "wants_epoch", False)
+
     def raw(self, inputs: Tensor, samples: Samples | None) -> dict[str, Any]:
         parts = super().raw(inputs, samples)
         return {**parts, "bbox_head": self.bbox_head(parts.get("neck", parts["backbone"]))}
