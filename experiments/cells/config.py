@@ -116,9 +116,9 @@ optim_wrapper = dict(
 )
 param_scheduler = [
     dict(type="LinearLR", start_factor=0.01, by_epoch=False, begin=0, end=50),
-    dict(type="CosineAnnealingLR", T_max=24, eta_min=1e-5, by_epoch=True, begin=0, end=24, convert_to_iter_based=True),
+    dict(type="CosineAnnealingLR", T_max=16, eta_min=1e-5, by_epoch=True, begin=0, end=16, convert_to_iter_based=True),
 ]
-train_cfg = dict(by_epoch=True, max_epochs=24, val_interval=12)
+train_cfg = dict(by_epoch=True, max_epochs=16, val_interval=8)
 # fkit test --tta: in two sizes, each as it is and flipped
 tta_model = dict(type="DetTTAModel", tta_cfg=dict(nms=dict(type="nms", iou_threshold=0.5), max_per_img=100))
 tta_pipeline = [
