@@ -75,20 +75,22 @@ def marked(xp: Ops, index: Any, chosen: Any, width: int) -> Any:
     return xp.put(mask, flat, xp.full(flat.shape, True, "bool")).reshape(count, width)
 
 
-def nearest(xp: Ops, distances: Any, counts: tuple[int, ...], most: int) -> tuple[Any, Any]:
-    """Each row's nearest columns of each level: (G, K) indices, and their distances.
+def nearest(xp: Ops, distances: Any, counts: tuple[int, ...], most: int, valid: Any = None) -> tuple[Any, Any]:
+    """Each row's nearest columns of each level: (G, K) indices, and their distances; of equal ones those that torch takes.
 
     Args:
         distances: (G, P).
         counts: columns of each level, P in all.
         most: how many of a level at most.
+        valid: (P,) bool, the columns that there are; the distances of the others are infinite.
     """
     first, indices, lengths = 0, list[Any](), list[Any]()
     for count in counts:
         level = distances[:, first : first + count]
-        negative, index = xp.topk(-level, min(most, count))
+        there = None if valid is None else valid[first : first + count]
+        index = xp.topmost(-level, min(most, count), there)
         indices.append(index + first)
-        lengths.append(-negative)
+        lengths.append(xp.take_along(level, index, 1))
         first += count
     return xp.lib.concat(indices, axis=1), xp.lib.concat(lengths, axis=1)
 

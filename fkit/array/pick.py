@@ -12,6 +12,7 @@ import numpy as np
 
 from fkit.array.bag import region_mean
 from fkit.array.match import partners
+from fkit.array.topmost import topmost
 from fkit.tree.error import FkitTypeError
 
 __all__ = ["NumpyPick", "PickOps", "mapped"]
@@ -63,6 +64,11 @@ class PickOps(Protocol):
 
     def topk(self, a: Any, count: int) -> tuple[Any, Any]:
         """The greatest along the last axis, in descending order, and where they are; of equal ones the first goes first."""
+        ...
+
+    def topmost(self, a: Any, count: int, valid: Any = None) -> Any:
+        """(R, count): where the greatest of each row (R, n) are, in no order; of those equal to the least of them, those that
+        ``torch.topk`` takes of the ``valid`` (n,) ones: see `fkit.array.topmost`. On a GPU it takes the first."""
         ...
 
     def best(self, a: Any) -> tuple[Any, Any]:
@@ -188,6 +194,9 @@ class NumpyPick:
         else:
             index = self.order(a, descending=True)[..., :count]
         return np.take_along_axis(a, index, -1), index
+
+    def topmost(self, a: Any, count: int, valid: Any = None) -> Any:
+        return self.each(lambda row: topmost(self, row, count, valid), a) if len(a) else self.topk(a, count)[1]
 
     def best(self, a: Any) -> tuple[Any, Any]:
         row = a.argmax(0)

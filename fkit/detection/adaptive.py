@@ -76,7 +76,7 @@ class ATSSAssigner:
             distances = lib.where(outside, _FAR, distances)
         if valid is not None:
             distances = lib.where(valid, distances, float("inf"))
-        index, length = nearest(xp, distances, tuple(counts or (len(boxes),)), self.topk)
+        index, length = nearest(xp, distances, tuple(counts or (len(boxes),)), self.topk, valid)
         near = length < float("inf")
         chosen = xp.take_along(overlaps, index, 1)
         inside = xp.take_along(inner(xp, center, there.bboxes), index, 1) > 0.01

@@ -65,7 +65,7 @@ class FreeAnchorRetinaHead(RetinaHead):
         """(G,) the loss of each object: that its bag holds no anchor that is right in class and box."""
         objects = xp.cast(truth.bboxes, boxes)
         size = min(self.pre_anchor_topk, boxes.shape[0])
-        _, index = xp.topk(overlaps(xp, objects, boxes), size)  # (G, size)
+        index = xp.topmost(overlaps(xp, objects, boxes), size)  # (G, size)
         flat = index.reshape(-1)
         rows = objects.shape[0]
         label = xp.lib.broadcast_to(truth.labels[:, None], (rows, size)).reshape((-1, 1))

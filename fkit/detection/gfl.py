@@ -1,7 +1,9 @@
 """GFL's head (Li et al. 2020): each side of a box is a distribution, and a class's score is the overlap of its box."""
 
-from dataclasses import InitVar, dataclass
-from typing import Any
+import copy
+from collections.abc import Callable
+from dataclasses import InitVar, dataclass, field
+from typing import Any, Self
 
 from frozendict import frozendict
 
@@ -22,6 +24,7 @@ __all__ = ["GFLHead", "middles"]
 
 _DFL = frozendict(type="DistributionFocalLoss", loss_weight=0.25)
 _RARE = rare("gfl_cls")
+_FOUR = 4 + 2.0**-23  # sides; mmdet divides by no factor without a float32's rounding in it
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
@@ -38,6 +41,7 @@ class GFLHead(RetinaHead):
     reg_max: int = 16
     loss_dfl: Any = _DFL
     init_cfg: Any = _RARE
+    project: Callable[[], Any] | None = field(init=False, default=None, repr=False)
     build: InitVar[Builder]
 
     def __post_init__(self, build: Builder) -> None:
@@ -60,6 +64,12 @@ class GFLHead(RetinaHead):
 
     def width(self, output: str) -> int:
         return 4 * (self.reg_max + 1) if output == "gfl_reg" else super().width(output)
+
+    def measured(self, project: Callable[[], Any]) -> Self:
+        """The head with the places of its distributions (reg_max + 1,), as the module holds them."""
+        new = copy.copy(self)
+        settle(new, project=project)
+        return new
 
     def loss(self, xp: Ops, outputs: Outputs, sizes: Sizes, given: Given) -> dict[str, Any]:
         logits, sides = outputs[0], together(xp, outputs[1])
@@ -112,16 +122,17 @@ class GFLHead(RetinaHead):
         weight = xp.lib.broadcast_to(sure[:, None], goal.shape).reshape(-1)
         flat = sides.reshape((-1, self.reg_max + 1))
         each = called(self.loss_dfl, xp, flat, goal.reshape(-1), weight, reduction_override="none")
-        return tuple(one / 4.0 / mass for one in level_sums(xp, rows, each.reshape(goal.shape).sum(-1)))
+        return tuple(one / _FOUR / mass for one in level_sums(xp, rows, each.reshape(goal.shape).sum(-1)))
 
     def stride_of(self, xp: Ops, level: Any, kind: Any) -> Any:
         """(R,) pixels between the places of each row's level."""
         return xp.take(xp.asarray([stride[0] for stride in self.anchor_generator.strides], kind), level)
 
     def distances(self, xp: Ops, sides: Any) -> Any:
-        """(R, 4) in strides: the means of the distributions (R, 4 * (reg_max + 1))."""
+        """(R, 4) in strides: the means of the distributions (R, 4 * (reg_max + 1)), over the places that the module holds."""
         shares = xp.softmax(sides.reshape((-1, self.reg_max + 1)), -1)
-        return (shares * xp.arange(self.reg_max + 1, shares)).sum(-1).reshape((-1, 4))
+        places = xp.arange(self.reg_max + 1, shares) if self.project is None else xp.cast(self.project(), shares)
+        return (shares * places).sum(-1).reshape((-1, 4))
 
     def deltas(self, xp: Ops, level: int, deltas: Any) -> Any:
         return self.distances(xp, deltas) * self.anchor_generator.strides[level][0]

@@ -8,6 +8,7 @@ import jax.numpy as jnp
 from jax.core import Tracer
 
 from fkit.array.match import partners
+from fkit.array.topmost import topmost
 from fkit.backend.jax.region import region_mean
 
 __all__ = ["JaxPick"]
@@ -44,6 +45,18 @@ class JaxPick:
 
     def topk(self, a: Any, count: int) -> tuple[Any, Any]:
         return jax.lax.top_k(a, count)
+
+    def topmost(self, a: Any, count: int, valid: Any = None) -> Any:
+        a = self.detached(a)
+        arrays = (a,) if valid is None else (a, valid)
+
+        def first(a: Any, *valid: Any) -> Any:
+            return self.topk(jnp.where(valid[0], a, -jnp.inf) if valid else a, count)[1]
+
+        def as_torch(a: Any, *valid: Any) -> Any:
+            return self.each(lambda row: topmost(self, row, count, *valid), a)
+
+        return jax.lax.platform_dependent(*arrays, cpu=as_torch, default=first) if a.shape[0] else first(*arrays)
 
     def best(self, a: Any) -> tuple[Any, Any]:
         return jnp.max(a, 0), jnp.argmax(a, 0)

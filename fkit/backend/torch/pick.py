@@ -62,6 +62,14 @@ class TorchPick:
         values, index = torch.sort(a, dim=-1, descending=True, stable=True)
         return values[..., :count], index[..., :count]
 
+    def topmost(self, a: Any, count: int, valid: Any = None) -> Any:
+        if valid is None:
+            return torch.topk(a, count, dim=-1, sorted=False)[1]
+        if self.known(valid.sum() > count):
+            places = self.real(valid)
+            return places[torch.topk(a[:, places], count, dim=-1, sorted=False)[1]]
+        return torch.topk(torch.where(valid, a, -float("inf")), count, dim=-1, sorted=False)[1]
+
     def best(self, a: Any) -> tuple[Any, Any]:
         if a.is_cuda or a.shape[0] > _ROWS:
             return torch.max(a, 0)

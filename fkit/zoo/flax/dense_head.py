@@ -117,7 +117,7 @@ class DenseHead(nn.Module):
     def predict(self, maps: Maps, shapes: Shapes, cfg: Any = None, rescale: bool = True) -> Detections:
         """The boxes of each image; see `fkit.detection.dense.DenseHead.predict`."""
         outputs = self(maps)
-        return self.logic.predict(JaxOps(), self._flat(outputs), _sizes(outputs), shapes, cfg, rescale)
+        return self._bound().predict(JaxOps(), self._flat(outputs), _sizes(outputs), shapes, cfg, rescale)
 
     def proposals(self, maps: Maps, shapes: Shapes, cfg: Any = None) -> Proposals:
         """What a second stage looks at: boxes of the resized images."""
@@ -129,14 +129,19 @@ class DenseHead(nn.Module):
         """Both, of one pass."""
         outputs = self(maps, train)
         losses = self._losses(outputs, samples, shapes, train)
-        boxes = self.logic.predict(JaxOps(), self._flat(outputs), _sizes(outputs), shapes, cfg, rescale=False)
+        boxes = self._bound().predict(JaxOps(), self._flat(outputs), _sizes(outputs), shapes, cfg, rescale=False)
         return losses, _proposals(boxes)
 
     def _losses(self, outputs: Outputs, samples: Samples | None, shapes: Shapes, train: bool) -> dict[str, Any]:
         xp, first = JaxOps(), outputs[0][0]
         key, places = self.key(first, train) if self.logic.draws else ((0, 0), xp.words(0, (first.shape[0],)))
         given = Given(truths(samples), regions(samples), shapes, key, places, epoch_of(samples))
-        return minded(self.logic, self).loss(xp, self._flat(outputs), _sizes(outputs), given)
+        return self._bound().loss(xp, self._flat(outputs), _sizes(outputs), given)
+
+    def _bound(self) -> Any:
+        """The logic with what the head remembers."""
+        logic = minded(self.logic, self)
+        return logic.measured(self.integral) if logic.plan.integral else logic
 
     def _flat(self, outputs: Outputs) -> Outputs:
         return tuple(
@@ -169,8 +174,8 @@ class Integral(nn.Module):
     count: int
 
     @nn.compact
-    def __call__(self) -> None:
-        self.variable("constants", "project", lambda: jnp.arange(self.count, dtype=jnp.float32))
+    def __call__(self) -> Array:
+        return self.variable("constants", "project", lambda: jnp.arange(self.count, dtype=jnp.float32)).value
 
 
 def flat(x: Array, width: int) -> Array:

@@ -72,6 +72,8 @@ class DenseHead(nn.Module):
             self.scales = nn.ModuleList(Scale() for _ in range(plan.scales))
         if plan.integral:
             self.integral = Integral(plan.integral)
+            plain: Any = self.logic
+            self.logic = plain.measured(self.integral)
         self.key = Draws() if logic.draws else None
 
     def arrange(self, order: Sequence[str]) -> None:
@@ -163,6 +165,9 @@ class Integral(nn.Module):
     def __init__(self, count: int) -> None:
         super().__init__()
         self.register_buffer("project", torch.linspace(0, count - 1, count))
+
+    def forward(self) -> Tensor:
+        return self.project
 
 
 def flat(x: Tensor, width: int) -> Tensor:
