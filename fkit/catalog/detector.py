@@ -46,7 +46,8 @@ _ROI_HEADS = (
     ("StandardRoIHead", "standard_roi_head"),
 )
 _TWO_STAGES = tuple(
-    (name, "two_stage_detector") for name in ("CascadeRCNN", "FastRCNN", "FasterRCNN", "MaskRCNN", "TwoStageDetector")
+    (name, "two_stage_detector")
+    for name in ("CascadeRCNN", "FastRCNN", "FasterRCNN", "MaskRCNN", "MaskScoringRCNN", "TwoStageDetector")
 )
 
 # torch's rows are classes; flax's modules are made of a config by functions
@@ -55,6 +56,7 @@ _REGION: Final[tuple[Any, ...]] = tuple(
     for file, rows in (
         ("bbox_head", _BOX_HEADS),
         ("mask_head", (("FCNMaskHead", "fcn_mask_head"),)),
+        ("mask_scoring", (("MaskIoUHead", "mask_iou_head"), ("MaskScoringRoIHead", "mask_scoring_roi_head"))),
         ("roi_head", _ROI_HEADS),
         ("two_stage", _TWO_STAGES),
     )

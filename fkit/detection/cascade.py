@@ -7,6 +7,7 @@ from typing import Any, NamedTuple, Protocol, cast
 
 from fkit.array.ops import Ops
 from fkit.array.random import Key
+from fkit.array.suppress import Detections
 from fkit.catalog.build import Builder
 from fkit.detection.balanced import asks_losses
 from fkit.detection.mask import MaskLogic
@@ -14,7 +15,7 @@ from fkit.detection.part import part
 from fkit.detection.roi import BoxLogic, Regions, Rows, regions, rows_of, scaled
 from fkit.tree.error import FkitKeyError, FkitValueError
 
-__all__ = ["Layers", "Scene", "Stage", "Stages", "each_stage", "stages_of"]
+__all__ = ["Layers", "Scene", "Stage", "Stages", "each_stage", "spread", "stages_of"]
 
 
 _RAW_MASKS = 100  # as many as mmdet's own raw outputs have: a mask of each class of each region is much
@@ -106,34 +107,62 @@ class Stages:
         for at, stage in enumerate(self.stages):
             if stage.settings is None:
                 raise FkitKeyError("a loss needs settings of training.", repair="model.train_cfg.rcnn = dict(...)")
-            key, places = layers.draw(maps)
-            hard = partial(self._hardness, xp, layers, maps, at, scene.truth) if asks_losses(stage.sampler) else None
-            picks = regions(
-                xp,
-                key,
-                places,
-                xp.detached(boxes),
-                valid,
-                scene.truth,
-                scene.ignored,
-                stage.assigner,
-                stage.sampler,
-                hard,
-            )
+            picks = self._picks(xp, layers, maps, scene, at, boxes, valid)
             rows = rows_of(xp, picks.boxes, picks.valid)
             cls, reg = layers.boxes(at, maps, rows)
             targets = stage.box.targets(xp, picks, rows, float(stage.settings.get("pos_weight", -1)))
             mine = stage.box.losses(xp, cls, reg, rows, targets)
-            if stage.mask is not None:
-                mine |= _mask_losses(xp, layers, maps, scene, at, stage, picks)
-            for name, value in mine.items():
-                weighed = value * stage.weight if self.named and "loss" in name else value
-                said[f"s{at}.{name}" if self.named else name] = weighed
             if at + 1 < len(self.stages):
                 labels = xp.lib.where(targets[0] == stage.box.num_classes, _likely(xp, stage.box, cls), targets[0])
                 boxes = _moved(xp, stage.box, picks.boxes, rows, labels, xp.detached(reg), scene.shapes)
                 valid = xp.lib.logical_and(picks.valid, xp.lib.logical_not(picks.real))
+            if stage.mask is not None:
+                mine |= self.mask_losses(xp, layers, maps, scene, at, picks)
+            for name, value in mine.items():
+                weighed = value * stage.weight if self.named and "loss" in name else value
+                said[f"s{at}.{name}" if self.named else name] = weighed
         return said
+
+    def _picks(
+        self, xp: Ops, layers: Layers, maps: Sequence[Any], scene: Scene, at: int, boxes: Any, valid: Any
+    ) -> Regions:
+        """What a stage learns from, of proposals (N, K, 4)."""
+        stage, (key, places) = self.stages[at], layers.draw(maps)
+        hard = partial(self._hardness, xp, layers, maps, at, scene.truth) if asks_losses(stage.sampler) else None
+        pair = stage.assigner, stage.sampler
+        return regions(xp, key, places, xp.detached(boxes), valid, scene.truth, scene.ignored, *pair, hard)
+
+    def mask_losses(
+        self, xp: Ops, layers: Any, maps: Sequence[Any], scene: Scene, at: int, picks: Regions
+    ) -> dict[str, Any]:
+        """The losses of a stage's masks.
+
+        Raises:
+            FkitKeyError: the settings have no size of masks.
+        """
+        logic = cast("MaskLogic", self.stages[at].mask)
+        picks, rows = self.positives(xp, at, picks)
+        targets = logic.targets(xp, picks, rows, scene.truth, self.setting(at, "mask_size"))
+        return logic.losses(xp, layers.masks(at, maps, rows), picks, rows, targets)
+
+    def positives(self, xp: Ops, at: int, picks: Regions) -> tuple[Regions, Rows]:
+        """A stage's regions, as far as positive ones reach, and the rows of these."""
+        most = _most(self.stages[at].sampler, picks.positive.shape[1])
+        picks = Regions(*(value[:, :most] for value in picks))  # positives come first
+        return picks, rows_of(xp, picks.boxes, picks.positive)
+
+    def setting(self, at: int, name: str) -> Any:
+        """A stage's setting of training that a loss cannot do without.
+
+        Raises:
+            FkitKeyError: it has none of this name.
+        """
+        settings = cast("Mapping[str, Any]", self.stages[at].settings)
+        if name not in settings:
+            raise FkitKeyError(
+                f"a loss of masks needs train_cfg.rcnn.{name}.", repair=f"model.train_cfg.rcnn.{name} = ..."
+            )
+        return settings[name]
 
     def _hardness(
         self, xp: Ops, layers: Layers, maps: Sequence[Any], at: int, truth: Any, boxes: Any, valid: Any, gt: Any
@@ -155,11 +184,11 @@ class Stages:
         for at, stage in enumerate(self.stages):
             rows = rows_of(xp, boxes, scene.valid)
             cls, reg = layers.boxes(at, maps, rows)
-            whole = _spread(xp, cls, rows, scene.valid)
+            whole = spread(xp, cls, rows, scene.valid)
             total = whole if total is None else total + whole
             if at + 1 < len(self.stages):
                 boxes = _moved(xp, stage.box, boxes, rows, _likely(xp, stage.box, cls), reg, scene.shapes)
-            reg = None if reg is None else _spread(xp, reg, rows, scene.valid)
+            reg = None if reg is None else spread(xp, reg, rows, scene.valid)
         return boxes, total / len(self.stages) if len(self.stages) > 1 else total, reg
 
     def raw(self, xp: Ops, layers: Layers, maps: Sequence[Any], scene: Scene) -> dict[str, Any]:
@@ -171,12 +200,16 @@ class Stages:
         if reg is not None:
             said["roi.bbox_pred"] = reg.reshape(count * slots, reg.shape[-1])
         if self.stages[-1].mask is not None:
-            index = xp.arange(min(count * slots, _RAW_MASKS))
-            flat = scene.valid.reshape(-1)
-            rows = Rows(index, xp.take(boxes.reshape(-1, 4), index), index // slots, xp.take(flat, index))
+            rows = self.first(xp, boxes, scene.valid)
             masks = [layers.masks(at, maps, rows) for at in range(len(self.stages))]
             said["roi.mask_pred"] = masks[0] if len(masks) == 1 else sum(map(xp.sigmoid, masks)) / len(masks)
         return said
+
+    def first(self, xp: Ops, boxes: Any, valid: Any) -> Rows:
+        """The first 100 slots of boxes (N, K, 4), be they valid or not."""
+        count, slots = valid.shape
+        index = xp.arange(min(count * slots, _RAW_MASKS))
+        return Rows(index, xp.take(boxes.reshape(-1, 4), index), index // slots, xp.take(valid.reshape(-1), index))
 
     def predictions(self, xp: Ops, layers: Layers, maps: Sequence[Any], scene: Scene) -> dict[str, Any]:
         """Objects in pixels of the original images, as models predict them: ``pred_instances``, which of them are real, and
@@ -196,10 +229,14 @@ class Stages:
         objects: dict[str, Any] = {"bboxes": seen.bboxes, "scores": seen.scores, "labels": seen.labels}
         said: dict[str, Any] = {"pred_instances": objects, "valid": {"pred_instances": seen.valid}}
         if last.mask is not None:
-            objects["mask_scores"] = self.masks(xp, layers, maps, seen.bboxes, seen.labels, seen.valid)
+            objects |= self.masked(xp, layers, maps, seen)
             objects["bboxes"] = xp.each(lambda a, b: scaled(xp, a, b), seen.bboxes, scene.scales)
             said["mask_threshold"] = xp.full((seen.valid.shape[0],), self.test_cfg["mask_thr_binary"], seen.bboxes)
         return said
+
+    def masked(self, xp: Ops, layers: Any, maps: Sequence[Any], seen: Detections) -> dict[str, Any]:
+        """What a mask head adds to detections of the images that the maps are of: ``mask_scores`` (N, K, h, w)."""
+        return {"mask_scores": self.masks(xp, layers, maps, seen.bboxes, seen.labels, seen.valid)}
 
     def masks(self, xp: Ops, layers: Layers, maps: Sequence[Any], boxes: Any, labels: Any, valid: Any) -> Any:
         """(N, K, h, w) probabilities, on average over the stages, of objects (N, K, 4) of the images the maps are of."""
@@ -210,20 +247,7 @@ class Stages:
             total = masks if total is None else total + masks
         logic = cast("MaskLogic", self.stages[-1].mask)
         mine = logic.chosen(xp, total / len(self.stages), xp.take(labels.reshape(-1), rows.index))
-        return _spread(xp, mine, rows, valid)
-
-
-def _mask_losses(
-    xp: Ops, layers: Layers, maps: Sequence[Any], scene: Scene, at: int, stage: Stage, picks: Regions
-) -> dict[str, Any]:
-    logic, settings = cast("MaskLogic", stage.mask), cast("Mapping[str, Any]", stage.settings)
-    if "mask_size" not in settings:
-        raise FkitKeyError("a loss of masks needs their size.", repair="model.train_cfg.rcnn.mask_size = 28")
-    most = _most(stage.sampler, picks.positive.shape[1])
-    picks = Regions(*(value[:, :most] for value in picks))  # positives come first
-    rows = rows_of(xp, picks.boxes, picks.positive)
-    targets = logic.targets(xp, picks, rows, scene.truth, settings["mask_size"])
-    return logic.losses(xp, layers.masks(at, maps, rows), picks, rows, targets)
+        return spread(xp, mine, rows, valid)
 
 
 def _most(sampler: Any, slots: int) -> int:
@@ -239,7 +263,7 @@ def _likely(xp: Ops, box: BoxLogic, cls: Any) -> Any:
     return xp.argmax(cls[:, : box.num_classes], -1)
 
 
-def _spread(xp: Ops, values: Any, rows: Rows, valid: Any) -> Any:
+def spread(xp: Ops, values: Any, rows: Rows, valid: Any) -> Any:
     """(N, S, ...) of the rows' (R, ...); zeros where no row is."""
     count = valid.shape[0] * valid.shape[1]
     whole = xp.put(xp.full((count, *values.shape[1:]), 0.0, values), rows.index, values)

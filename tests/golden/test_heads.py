@@ -8,13 +8,12 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 import torch
-from flax import linen, traverse_util
 
 import fkit
 from fkit.array.room import open as open_room
-from fkit.backend.jax.naming import kind_of, leaf_of, to_flax, to_torch, torch_path
 from fkit.detection.image import Shapes
 from fkit.structures.batch import Samples
+from tests.golden.named import host, names_of, sampled, under_names, variables_of
 from tests.golden.weights import make
 
 BOOK = "heads"
@@ -71,17 +70,6 @@ def summed(losses: Mapping[str, Any]) -> Any:
     return sum(sum(value) if isinstance(value, (tuple, list)) else value for value in losses.values())
 
 
-def host(backend: str, value: Any) -> Any:
-    return (
-        open_room(backend).numpy(value).tolist() if hasattr(value, "shape") else [host(backend, one) for one in value]
-    )
-
-
-def sampled(array: Any) -> list[float]:
-    flat = np.ascontiguousarray(array).reshape(-1)
-    return [float(np.linalg.norm(flat)), *flat[:: max(flat.size // 16, 1)][:16].tolist()]
-
-
 class OfTorch:
     """A head of torch."""
 
@@ -112,30 +100,14 @@ class OfJax:
 
     def __init__(self, case: Mapping[str, Any]) -> None:
         self.case, self.head = case, built(case, "jax")
-        self.names: dict[tuple[str, ...], tuple[str, str]] = {}
-        modules: dict[tuple[str, ...], Any] = {}
-
-        def note(call: Any, args: Any, kwargs: Any, context: Any) -> Any:
-            modules.setdefault(tuple(context.module.path), context.module)
-            return call(*args, **kwargs)
-
-        with jax.enable_x64(True), linen.intercept_methods(note):
-            variables = self.head.init(jax.random.key(0), self.maps(jnp.float64))
-        for path in traverse_util.flatten_dict(dict(variables)):
-            leaf = leaf_of(kind_of(modules.get(path[1:-1])), path[0], path[-1])
-            name = torch_path(path[1:-1])
-            self.names[path] = (f"{name}.{leaf.name}" if name else leaf.name, leaf.layout)
+        self.names = names_of(lambda: self.head.init(jax.random.key(0), self.maps(jnp.float64)))
         assert {name for name, _ in self.names.values()} == set(case["out"]["state"])
 
     def maps(self, kind: Any) -> list[Any]:
         return [jnp.asarray(np.moveaxis(level, 1, -1), kind) for level in maps_and_objects()[0]]
 
     def variables(self, kind: Any) -> Any:
-        flat = {
-            path: jnp.asarray(to_flax(weight(self.case, name), layout), kind)
-            for path, (name, layout) in self.names.items()
-        }
-        return traverse_util.unflatten_dict(flat)
+        return variables_of(self.names, lambda name: weight(self.case, name), kind)
 
     def trained(self) -> tuple[dict[str, Any], dict[str, np.ndarray]]:
         with jax.enable_x64(True):
@@ -151,9 +123,7 @@ class OfJax:
             parts = jax.jit(jax.value_and_grad(total, argnums=(0, 1), has_aux=True))
             (_, losses), (params, maps) = parts(variables["params"], self.maps(jnp.float64))
             gradients = {f"map{at}": np.moveaxis(np.asarray(level), -1, 1) for at, level in enumerate(maps)}
-            for path, array in traverse_util.flatten_dict(params).items():
-                name, layout = self.names[("params", *path)]
-                gradients[name] = np.asarray(to_torch(np.asarray(array), layout))
+            gradients |= under_names(self.names, "params", params)
             return {name: host("jax", value) for name, value in losses.items()}, gradients
 
     def predicted(self) -> Any:

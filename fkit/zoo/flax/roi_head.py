@@ -16,7 +16,16 @@ from fkit.detection.part import part
 from fkit.detection.roi import Rows
 from fkit.zoo.flax.memory import minded
 
-__all__ = ["DoubleHeadRoIHead", "RoIHead", "cascade_roi_head", "double_head_roi_head", "standard_roi_head"]
+__all__ = [
+    "Bound",
+    "DoubleHeadRoIHead",
+    "RoIHead",
+    "at_stage",
+    "cascade_roi_head",
+    "double_head_roi_head",
+    "head_of",
+    "standard_roi_head",
+]
 
 Array = jax.Array
 
@@ -53,11 +62,11 @@ class RoIHead(nn.Module):
 
     def boxes(self, stage: int, maps: Sequence[Array], rows: Rows, train: bool = False) -> tuple[Any, Any]:
         """See `fkit.detection.cascade.Layers`."""
-        return _at(self.bbox_head, stage)(self.pooled(self.extractors[stage], maps, rows, train), train)
+        return at_stage(self.bbox_head, stage)(self.pooled(self.extractors[stage], maps, rows, train), train)
 
     def masks(self, stage: int, maps: Sequence[Array], rows: Rows, train: bool = False) -> Array:
         """See `fkit.detection.cascade.Layers`."""
-        x = _at(self.mask_head, stage)(self.pooled(self.mask_extractors[stage], maps, rows, train), train)
+        x = at_stage(self.mask_head, stage)(self.pooled(self.mask_extractors[stage], maps, rows, train), train)
         return x.transpose(0, 3, 1, 2)
 
     def pooled(self, extractor: Any, maps: Sequence[Array], rows: Rows, train: bool, **options: Any) -> Array:
@@ -68,24 +77,28 @@ class RoIHead(nn.Module):
     def __call__(self, maps: Sequence[Array], scene: Scene) -> dict[str, Any]:
         if self.is_initializing():
             self.draws(maps[0])
-        return self.logic.raw(JaxOps(), _Bound(self, False), maps, scene)
+        return self.logic.raw(JaxOps(), self.bound(False), maps, scene)
 
     def loss(self, maps: Sequence[Array], scene: Scene, train: bool = False) -> dict[str, Array]:
         """All losses."""
-        return self._minded().losses(JaxOps(), _Bound(self, train), maps, scene)
+        return self._minded().losses(JaxOps(), self.bound(train), maps, scene)
 
     def predict(self, maps: Sequence[Array], scene: Scene) -> dict[str, Any]:
         """Objects in pixels of the original images."""
-        return self.logic.predictions(JaxOps(), _Bound(self, False), maps, scene)
+        return self.logic.predictions(JaxOps(), self.bound(False), maps, scene)
+
+    def bound(self, train: bool) -> Any:
+        """`fkit.detection.cascade.Layers` in training or not."""
+        return Bound(self, train)
 
     def _minded(self) -> Stages:
         """The stages, with modules in place of losses that remember."""
-        boxes = [minded(stage.box, _at(self.bbox_head, at)) for at, stage in enumerate(self.logic.stages)]
+        boxes = [minded(stage.box, at_stage(self.bbox_head, at)) for at, stage in enumerate(self.logic.stages)]
         stages = [replace(stage, box=box) for stage, box in zip(self.logic.stages, boxes, strict=True)]
         return replace(self.logic, stages=tuple(stages))
 
 
-class _Bound:
+class Bound:
     """The layers of a head in training or not."""
 
     def __init__(self, head: RoIHead, train: bool) -> None:
@@ -101,7 +114,7 @@ class _Bound:
         return self.head.masks(stage, maps, rows, self.train)
 
 
-def _at(heads: Any, stage: int) -> Any:
+def at_stage(heads: Any, stage: int) -> Any:
     return heads[stage] if isinstance(heads, (tuple, list)) else heads
 
 
@@ -119,7 +132,7 @@ class DoubleHeadRoIHead(RoIHead):
         extractor = self.extractors[stage]
         x = self.pooled(extractor, maps, rows, train)
         wider = self.pooled(extractor, maps, rows, train, roi_scale_factor=self.reg_roi_scale_factor)
-        return _at(self.bbox_head, stage)(x, train, wider)
+        return at_stage(self.bbox_head, stage)(x, train, wider)
 
 
 def standard_roi_head(
@@ -136,7 +149,7 @@ def standard_roi_head(
 ) -> RoIHead:
     """The maker of a `RoIHead` of one stage, with the arguments that torch's StandardRoIHead has."""
     box, mask = (bbox_roi_extractor, bbox_head), (mask_roi_extractor, mask_head)
-    return _head(build, RoIHead, box, mask, shared_head, (train_cfg, test_cfg, init_cfg))
+    return head_of(build, RoIHead, box, mask, shared_head, (train_cfg, test_cfg, init_cfg))
 
 
 def double_head_roi_head(
@@ -155,7 +168,9 @@ def double_head_roi_head(
     """The maker of `DoubleHeadRoIHead` from a config."""
     box, mask = (bbox_roi_extractor, bbox_head), (mask_roi_extractor, mask_head)
     settings = (train_cfg, test_cfg, init_cfg)
-    return _head(build, DoubleHeadRoIHead, box, mask, shared_head, settings, reg_roi_scale_factor=reg_roi_scale_factor)
+    return head_of(
+        build, DoubleHeadRoIHead, box, mask, shared_head, settings, reg_roi_scale_factor=reg_roi_scale_factor
+    )
 
 
 def cascade_roi_head(
@@ -175,10 +190,10 @@ def cascade_roi_head(
     """The maker of a `RoIHead` of several stages, with the arguments that torch's CascadeRoIHead has."""
     weights = each_stage(stage_loss_weights, num_stages, "stage_loss_weights")
     box, mask = (bbox_roi_extractor, bbox_head), (mask_roi_extractor, mask_head)
-    return _head(build, RoIHead, box, mask, shared_head, (train_cfg, test_cfg, init_cfg), weights)
+    return head_of(build, RoIHead, box, mask, shared_head, (train_cfg, test_cfg, init_cfg), weights)
 
 
-def _head(
+def head_of(
     build: Builder,
     head: type[RoIHead],
     box: tuple[Any, Any],

@@ -9,7 +9,7 @@ from fkit.array.random import Key
 from fkit.backend.torch.drop import Draws
 from fkit.backend.torch.ops import Torch
 from fkit.catalog.build import Builder
-from fkit.detection.cascade import Scene, each_stage, stages_of
+from fkit.detection.cascade import Scene, Stages, each_stage, stages_of
 from fkit.detection.part import part
 from fkit.detection.roi import Rows
 
@@ -40,12 +40,12 @@ class _RoIHead(nn.Module):
         train_cfg, test_cfg, self.init_cfg = configs
         self.shared_head = part(build, "models", shared_head)
         self.extractors, self.box_heads = self._place(build, "bbox", box, weights is not None, count)
-        self.mask_extractors, self.mask_heads = self.extractors, ()
+        self.mask_extractors, self.mask_heads = self.extractors, tuple[Any, ...]()
         if mask[1] is not None:
             pair = mask if mask[0] is not None else (box[0], mask[1])
             self.mask_extractors, self.mask_heads = self._place(build, "mask", pair, weights is not None, count)
         boxes, masks = [head.logic for head in self.box_heads], [head.logic for head in self.mask_heads]
-        self.logic = stages_of(build, boxes, masks, train_cfg, test_cfg, weights)
+        self.logic: Stages = stages_of(build, boxes, masks, train_cfg, test_cfg, weights)
         self.draws = Draws()
 
     def _place(
@@ -77,19 +77,24 @@ class _RoIHead(nn.Module):
     def pooled(self, extractor: Any, maps: Sequence[Tensor], rows: Rows, **options: Any) -> Tensor:
         """Features of regions, (R, C, h, w), of maps that are channels last."""
         few = maps[: extractor.num_inputs]
-        x = extractor(Torch(maps[0].device), few, rows.boxes, rows.image, **options).permute(0, 3, 1, 2)
+        x = extractor(self.ops(maps), few, rows.boxes, rows.image, **options).permute(0, 3, 1, 2)
         return x if self.shared_head is None else self.shared_head(x)
 
     def forward(self, maps: Sequence[Tensor], scene: Scene) -> dict[str, Any]:
-        return self.logic.raw(Torch(maps[0].device), self, _channels_last(maps), scene)
+        return self.logic.raw(self.ops(maps), self, _channels_last(maps), scene)
 
     def loss(self, maps: Sequence[Tensor], scene: Scene) -> dict[str, Tensor]:
         """All losses."""
-        return self.logic.losses(Torch(maps[0].device), self, _channels_last(maps), scene)
+        return self.logic.losses(self.ops(maps), self, _channels_last(maps), scene)
 
     def predict(self, maps: Sequence[Tensor], scene: Scene) -> dict[str, Any]:
         """Objects in pixels of the original images."""
-        return self.logic.predictions(Torch(maps[0].device), self, _channels_last(maps), scene)
+        return self.logic.predictions(self.ops(maps), self, _channels_last(maps), scene)
+
+    @staticmethod
+    def ops(maps: Sequence[Tensor]) -> Torch:
+        """Operations where the maps are."""
+        return Torch(maps[0].device)
 
 
 def _channels_last(maps: Sequence[Tensor]) -> list[Tensor]:

@@ -14,7 +14,7 @@ from fkit.detection.two_stage import heads_of, proposals_of, scene_of, with_pref
 from fkit.structures.batch import Samples
 from fkit.zoo.torch.detector import Detector
 
-__all__ = ["CascadeRCNN", "FastRCNN", "FasterRCNN", "MaskRCNN", "TwoStageDetector"]
+__all__ = ["CascadeRCNN", "FastRCNN", "FasterRCNN", "MaskRCNN", "MaskScoringRCNN", "TwoStageDetector"]
 
 
 class TwoStageDetector(Detector):
@@ -98,6 +98,10 @@ class FasterRCNN(TwoStageDetector):
 
 class MaskRCNN(TwoStageDetector):
     """Mask R-CNN (He et al. 2017); see `TwoStageDetector`."""
+
+
+class MaskScoringRCNN(TwoStageDetector):
+    """Mask Scoring R-CNN (Huang et al. 2019); see `TwoStageDetector`."""
 
 
 class CascadeRCNN(TwoStageDetector):
