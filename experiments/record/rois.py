@@ -66,11 +66,37 @@ IOU = {
     "type": "MaskIoUHead", "num_convs": 2, "num_fcs": 1, "roi_feat_size": 4, "in_channels": 8, "conv_out_channels": 8,
     "fc_out_channels": 8, "num_classes": CLASSES,
 }  # fmt: skip
+SEMANTIC = {
+    "type": "FusedSemanticHead", "num_ins": 4, "fusion_level": 1, "seg_scale_factor": 1 / 8, "num_convs": 1, "in_channels": 8,
+    "conv_out_channels": 8, "num_classes": 5,
+    "loss_seg": {"type": "CrossEntropyLoss", "ignore_index": 255, "loss_weight": 0.2},
+}  # fmt: skip
+
+
+def cascade(kind: str, masks: list[Any], **more: Any) -> dict[str, Any]:
+    boxes = [box(reg_class_agnostic=True), box(reg_class_agnostic=True)]
+    options = {"num_stages": 2, "stage_loss_weights": [1, 0.5], "bbox_head": boxes, "mask_head": masks}
+    return masked(kind, **options, **more)
+
+
+HYBRID = [mask("HTCMaskHead", with_conv_res=at > 0) for at in range(2)]
+STAGES = [settings(0.5), settings(0.6)]
 # head, train_cfg, test_cfg
 CASES: dict[str, tuple[dict[str, Any], Any, dict[str, Any]]] = {
     "mask": (masked("StandardRoIHead"), settings(), TEST),
     "scoring": (masked("MaskScoringRoIHead", mask_iou_head=IOU), settings(mask_thr_binary=0.5), TEST),
-}
+    "htc": (
+        cascade(
+            "HybridTaskCascadeRoIHead", HYBRID, interleaved=True, mask_info_flow=True, semantic_head=SEMANTIC,
+            semantic_roi_extractor=extractor(8, featmap_strides=[8]),
+        ),
+        STAGES,
+        TEST,
+    ),
+    "htc/apart": (
+        cascade("HybridTaskCascadeRoIHead", HYBRID, interleaved=False, mask_info_flow=True), STAGES, TEST
+    ),
+}  # fmt: skip
 
 
 def inputs() -> dict[str, Any]:

@@ -47,7 +47,15 @@ _ROI_HEADS = (
 )
 _TWO_STAGES = tuple(
     (name, "two_stage_detector")
-    for name in ("CascadeRCNN", "FastRCNN", "FasterRCNN", "MaskRCNN", "MaskScoringRCNN", "TwoStageDetector")
+    for name in (
+        "CascadeRCNN",
+        "FastRCNN",
+        "FasterRCNN",
+        "HybridTaskCascade",
+        "MaskRCNN",
+        "MaskScoringRCNN",
+        "TwoStageDetector",
+    )
 )
 
 # torch's rows are classes; flax's modules are made of a config by functions
@@ -56,6 +64,14 @@ _REGION: Final[tuple[Any, ...]] = tuple(
     for file, rows in (
         ("bbox_head", _BOX_HEADS),
         ("mask_head", (("FCNMaskHead", "fcn_mask_head"),)),
+        (
+            "hybrid",
+            (
+                ("FusedSemanticHead", "fused_semantic_head"),
+                ("HTCMaskHead", "htc_mask_head"),
+                ("HybridTaskCascadeRoIHead", "hybrid_task_cascade_roi_head"),
+            ),
+        ),
         ("mask_scoring", (("MaskIoUHead", "mask_iou_head"), ("MaskScoringRoIHead", "mask_scoring_roi_head"))),
         ("roi_head", _ROI_HEADS),
         ("two_stage", _TWO_STAGES),

@@ -45,6 +45,7 @@ class Scene(NamedTuple):
         shapes: (N, 2) height and width of the images.
         scales: (N, 2) by how much width and height of the original images were multiplied.
         truth, ignored: of the batch, or None.
+        semantic: (N, H, W) the class of each pixel, or None.
     """
 
     boxes: Any
@@ -53,6 +54,7 @@ class Scene(NamedTuple):
     scales: Any
     truth: Any = None
     ignored: Any = None
+    semantic: Any = None
 
 
 @dataclass(frozen=True)
@@ -83,16 +85,25 @@ class Stages:
         stages: one or more.
         test_cfg: ``score_thr``, ``nms``, ``max_per_img`` and ``mask_thr_binary``.
         named: whether losses say their stage: ``s0.loss_cls``.
+        interleaved: a stage's masks learn from boxes as that stage moved them, not as it began with.
+        last_masks: masks are what the last stage says, not the mean of all stages.
     """
 
     stages: tuple[Stage, ...]
     test_cfg: Mapping[str, Any] | None
     named: bool = False
+    interleaved: bool = False
+    last_masks: bool = False
 
     @property
     def num_classes(self) -> int:
         """Classes of objects."""
         return self.stages[0].box.num_classes
+
+    @property
+    def _masking(self) -> Sequence[int]:
+        """The stages whose masks are predicted."""
+        return range(len(self.stages) - 1 if self.last_masks else 0, len(self.stages))
 
     def losses(self, xp: Ops, layers: Layers, maps: Sequence[Any], scene: Scene) -> dict[str, Any]:
         """All losses of all stages, and accuracies.
@@ -112,12 +123,15 @@ class Stages:
             cls, reg = layers.boxes(at, maps, rows)
             targets = stage.box.targets(xp, picks, rows, float(stage.settings.get("pos_weight", -1)))
             mine = stage.box.losses(xp, cls, reg, rows, targets)
-            if at + 1 < len(self.stages):
+            if stage.mask is not None and not self.interleaved:
+                mine |= self.mask_losses(xp, layers, maps, scene, at, picks)
+            if stage.mask is not None if self.interleaved else at + 1 < len(self.stages):
                 labels = xp.lib.where(targets[0] == stage.box.num_classes, _likely(xp, stage.box, cls), targets[0])
                 boxes = _moved(xp, stage.box, picks.boxes, rows, labels, xp.detached(reg), scene.shapes)
                 valid = xp.lib.logical_and(picks.valid, xp.lib.logical_not(picks.real))
-            if stage.mask is not None:
-                mine |= self.mask_losses(xp, layers, maps, scene, at, picks)
+            if stage.mask is not None and self.interleaved:
+                seen = self._picks(xp, layers, maps, scene, at, boxes, valid)
+                mine |= self.mask_losses(xp, layers, maps, scene, at, seen)
             for name, value in mine.items():
                 weighed = value * stage.weight if self.named and "loss" in name else value
                 said[f"s{at}.{name}" if self.named else name] = weighed
@@ -201,8 +215,8 @@ class Stages:
             said["roi.bbox_pred"] = reg.reshape(count * slots, reg.shape[-1])
         if self.stages[-1].mask is not None:
             rows = self.first(xp, boxes, scene.valid)
-            masks = [layers.masks(at, maps, rows) for at in range(len(self.stages))]
-            said["roi.mask_pred"] = masks[0] if len(masks) == 1 else sum(map(xp.sigmoid, masks)) / len(masks)
+            masks = [layers.masks(at, maps, rows) for at in self._masking]
+            said["roi.mask_pred"] = masks[0] if len(self.stages) == 1 else sum(map(xp.sigmoid, masks)) / len(masks)
         return said
 
     def first(self, xp: Ops, boxes: Any, valid: Any) -> Rows:
@@ -242,11 +256,11 @@ class Stages:
         """(N, K, h, w) probabilities, on average over the stages, of objects (N, K, 4) of the images the maps are of."""
         rows = rows_of(xp, boxes, valid)
         total: Any = None
-        for at in range(len(self.stages)):
+        for at in self._masking:
             masks = xp.sigmoid(layers.masks(at, maps, rows))
             total = masks if total is None else total + masks
         logic = cast("MaskLogic", self.stages[-1].mask)
-        mine = logic.chosen(xp, total / len(self.stages), xp.take(labels.reshape(-1), rows.index))
+        mine = logic.chosen(xp, total / len(self._masking), xp.take(labels.reshape(-1), rows.index))
         return spread(xp, mine, rows, valid)
 
 

@@ -159,4 +159,4 @@ def iou_loss(build: Builder, loss_iou: Any, num_convs: int, num_fcs: int) -> Any
 
 def scored(stages: Stages, loss_iou: Any) -> ScoredStages:
     """Stages whose masks are scored."""
-    return ScoredStages(stages.stages, stages.test_cfg, stages.named, loss_iou)
+    return ScoredStages(stages.stages, stages.test_cfg, stages.named, loss_iou=loss_iou)

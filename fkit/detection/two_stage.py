@@ -104,7 +104,8 @@ def scene_of(xp: Ops, samples: Samples | None, shapes: Shapes, proposals: Propos
     boxes = xp.detached(proposals.bboxes)
     if not learns:
         return Scene(boxes, proposals.valid, shapes.img, shapes.scale)
-    return Scene(boxes, proposals.valid, shapes.img, shapes.scale, truths(samples), regions(samples))
+    semantic = None if samples is None else samples.targets.get("gt_sem_seg")
+    return Scene(boxes, proposals.valid, shapes.img, shapes.scale, truths(samples), regions(samples), semantic)
 
 
 def with_prefix(losses: Mapping[str, Any]) -> dict[str, Any]:

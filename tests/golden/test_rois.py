@@ -68,7 +68,8 @@ def scene(array: Any, kind: Any, learns: bool = True) -> Scene:
     objects["bboxes"] = objects["bboxes"].astype(kind)
     targets = {"gt_instances": {name: array(one) for name, one in objects.items()}}
     valid = {"gt_instances": array(padded("labels", 4)[1])}
-    return told._replace(truth=truths(Samples(targets, valid)))
+    semantic = array(np.concatenate([image["sem_seg"] for image in inputs()[1]]))
+    return told._replace(truth=truths(Samples(targets, valid)), semantic=semantic)
 
 
 def weight(case: Mapping[str, Any], name: str) -> np.ndarray:

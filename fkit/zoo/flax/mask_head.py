@@ -69,7 +69,11 @@ class FCNMaskHead(nn.Module):
     init_cfg: Any = None
 
     @nn.compact
-    def __call__(self, x: Array, train: bool = False) -> Array:
+    def __call__(self, x: Array, train: bool = False) -> Any:
+        return self.logits(self.features(x, train))
+
+    def features(self, x: Array, train: bool) -> Array:
+        """What the convolutions make of a region's features."""
         size, wide = self.conv_kernel_size, self.conv_out_channels
         for at in range(self.num_convs):
             conv = ConvModule(
@@ -77,9 +81,13 @@ class FCNMaskHead(nn.Module):
                 name=f"convs_{at}",
             )  # fmt: skip
             x = conv(x, train)
+        return x
+
+    def logits(self, x: Array) -> Array:
+        """Masks of what the convolutions made."""
         if self.method == "deconv":
             sides = (self.factor, self.factor)
-            x = nn.relu(ConvTranspose2d(wide, sides, strides=sides, name="upsample")(x))
+            x = nn.relu(ConvTranspose2d(self.conv_out_channels, sides, strides=sides, name="upsample")(x))
         elif self.method is not None:
             x = interpolate(x, scale_factor=float(self.factor), mode=self.method)
         options = dict(self.predictor_cfg)
@@ -105,12 +113,15 @@ def fcn_mask_head(
     init_cfg: Any = None,
     *,
     build: Builder,
+    head: type[FCNMaskHead] = FCNMaskHead,
+    **more: Any,
 ) -> FCNMaskHead:
     """The maker of `FCNMaskHead` from a config, with the arguments that torch's twin has."""
     del roi_feat_size, in_channels
     method, factor = upsampling(upsample_cfg)
     logic = mask_logic(build, num_classes, class_agnostic, loss_mask)
     rules = mask_init(init_cfg, method == "deconv")
-    return FCNMaskHead(
-        logic, num_convs, conv_kernel_size, conv_out_channels, method, factor, conv_cfg, norm_cfg, predictor_cfg, rules
-    )
+    return head(
+        logic, num_convs, conv_kernel_size, conv_out_channels, method, factor, conv_cfg, norm_cfg, predictor_cfg, rules,
+        **more,
+    )  # fmt: skip

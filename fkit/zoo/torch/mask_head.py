@@ -99,8 +99,16 @@ class FCNMaskHead(nn.Module):
         self.init_cfg = mask_init(init_cfg, self.method == "deconv")
 
     def forward(self, x: Tensor) -> Tensor:
+        return self.logits(self.features(x))
+
+    def features(self, x: Tensor) -> Tensor:
+        """What the convolutions make of a region's features."""
         for conv in self.convs:
             x = conv(x)
+        return x
+
+    def logits(self, x: Tensor) -> Tensor:
+        """Masks of what the convolutions made."""
         if self.method == "deconv":
             x = F.relu(self.upsample(x))
         elif self.method is not None:

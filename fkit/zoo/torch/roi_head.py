@@ -13,7 +13,7 @@ from fkit.detection.cascade import Scene, Stages, each_stage, stages_of
 from fkit.detection.part import part
 from fkit.detection.roi import Rows
 
-__all__ = ["CascadeRoIHead", "DoubleHeadRoIHead", "StandardRoIHead"]
+__all__ = ["CascadeRoIHead", "DoubleHeadRoIHead", "StandardRoIHead", "channels_last"]
 
 
 class _RoIHead(nn.Module):
@@ -81,15 +81,19 @@ class _RoIHead(nn.Module):
         return x if self.shared_head is None else self.shared_head(x)
 
     def forward(self, maps: Sequence[Tensor], scene: Scene) -> dict[str, Any]:
-        return self.logic.raw(self.ops(maps), self, _channels_last(maps), scene)
+        return self.logic.raw(self.ops(maps), self, self.seen(maps), scene)
 
     def loss(self, maps: Sequence[Tensor], scene: Scene) -> dict[str, Tensor]:
         """All losses."""
-        return self.logic.losses(self.ops(maps), self, _channels_last(maps), scene)
+        return self.logic.losses(self.ops(maps), self, self.seen(maps), scene)
 
     def predict(self, maps: Sequence[Tensor], scene: Scene) -> dict[str, Any]:
         """Objects in pixels of the original images."""
-        return self.logic.predictions(self.ops(maps), self, _channels_last(maps), scene)
+        return self.logic.predictions(self.ops(maps), self, self.seen(maps), scene)
+
+    def seen(self, maps: Sequence[Tensor]) -> list[Tensor]:
+        """Maps as the logic and the extractors take them, channels last."""
+        return channels_last(maps)
 
     @staticmethod
     def ops(maps: Sequence[Tensor]) -> Torch:
@@ -97,7 +101,8 @@ class _RoIHead(nn.Module):
         return Torch(maps[0].device)
 
 
-def _channels_last(maps: Sequence[Tensor]) -> list[Tensor]:
+def channels_last(maps: Sequence[Tensor]) -> list[Tensor]:
+    """Maps (N, C, H, W) as (N, H, W, C)."""
     return [one.permute(0, 2, 3, 1).contiguous() for one in maps]
 
 

@@ -14,7 +14,15 @@ from fkit.detection.two_stage import heads_of, proposals_of, scene_of, with_pref
 from fkit.structures.batch import Samples
 from fkit.zoo.torch.detector import Detector
 
-__all__ = ["CascadeRCNN", "FastRCNN", "FasterRCNN", "MaskRCNN", "MaskScoringRCNN", "TwoStageDetector"]
+__all__ = [
+    "CascadeRCNN",
+    "FastRCNN",
+    "FasterRCNN",
+    "HybridTaskCascade",
+    "MaskRCNN",
+    "MaskScoringRCNN",
+    "TwoStageDetector",
+]
 
 
 class TwoStageDetector(Detector):
@@ -106,6 +114,10 @@ class MaskScoringRCNN(TwoStageDetector):
 
 class CascadeRCNN(TwoStageDetector):
     """Cascade R-CNN (Cai and Vasconcelos 2018); see `TwoStageDetector`."""
+
+
+class HybridTaskCascade(CascadeRCNN):
+    """Hybrid Task Cascade (Chen et al. 2019); see `TwoStageDetector`."""
 
 
 class FastRCNN(TwoStageDetector):
