@@ -81,6 +81,13 @@ def cascade(kind: str, masks: list[Any], **more: Any) -> dict[str, Any]:
 
 HYBRID = [mask("HTCMaskHead", with_conv_res=at > 0) for at in range(2)]
 STAGES = [settings(0.5), settings(0.6)]
+PRE = {"type": "ConvModule", "in_channels": 8, "out_channels": 8, "kernel_size": 5, "padding": 2, "inplace": False}
+ATTENTION = {
+    "type": "GeneralizedAttention", "in_channels": 8, "spatial_range": -1, "num_heads": 2, "attention_type": "0100",
+    "kv_stride": 2,
+}  # fmt: skip
+GENERIC = {"type": "GenericRoIExtractor", "aggregation": "sum", "pre_cfg": PRE}
+NORMED = {"type": "BN", "requires_grad": True}
 # head, train_cfg, test_cfg
 CASES: dict[str, tuple[dict[str, Any], Any, dict[str, Any]]] = {
     "mask": (masked("StandardRoIHead"), settings(), TEST),
@@ -95,6 +102,22 @@ CASES: dict[str, tuple[dict[str, Any], Any, dict[str, Any]]] = {
     ),
     "htc/apart": (
         cascade("HybridTaskCascadeRoIHead", HYBRID, interleaved=False, mask_info_flow=True), STAGES, TEST
+    ),
+    "generic": (
+        masked(
+            "StandardRoIHead", bbox_roi_extractor=extractor(4, **GENERIC, post_cfg=ATTENTION),
+            mask_roi_extractor=extractor(4, **GENERIC, post_cfg={"type": "NonLocal2d", "in_channels": 8}),
+        ),
+        settings(),
+        TEST,
+    ),
+    "normed": (
+        masked(
+            "StandardRoIHead", mask_head=mask(norm_cfg=NORMED),
+            bbox_head=box(type="Shared4Conv1FCBBoxHead", conv_out_channels=8, norm_cfg=NORMED),
+        ),
+        settings(),
+        TEST,
     ),
 }  # fmt: skip
 

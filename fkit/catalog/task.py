@@ -75,7 +75,8 @@ _LOSS: Final[tuple[Any, ...]] = (
 )  # fmt: skip
 
 _REGION: Final[tuple[Any, ...]] = (
-    ("models", "GenericRoIExtractor", "fkit.detection.extractor:GenericRoIExtractor", None, None),
+    ("models", "GenericRoIExtractor", "fkit.zoo.torch.extractor:generic_roi_extractor", "torch", None),
+    ("models", "GenericRoIExtractor", "fkit.zoo.flax.extractor:generic_roi_extractor", "jax", None),
     ("models", "SingleRoIExtractor", "fkit.detection.extractor:SingleRoIExtractor", None, None),
 )
 

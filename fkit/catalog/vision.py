@@ -11,6 +11,7 @@ _NECKS: Final[tuple[Any, ...]] = tuple(
         ("brick", ("ConvModule", "DepthwiseSeparableConvModule")),
         ("csp", ("CSPNeXtPAFPN", "YOLOXPAFPN")),
         ("fpn", ("FPN", "PAFPN")),
+        ("general_attention", ("GeneralizedAttention",)),
         ("neck", ("BFP", "ChannelMapper", "DilatedEncoder", "HRFPN", "SSDNeck", "YOLOV3Neck")),
         ("plugin", ("ContextBlock", "NonLocal2d")),
     )

@@ -5,6 +5,7 @@ bfloat16 decide the type that a layer computes in.
 """
 
 from collections.abc import Callable, Mapping
+from contextlib import AbstractContextManager
 from functools import partial
 from typing import Any, ClassVar
 
@@ -32,6 +33,7 @@ __all__ = [
     "SyncBatchNorm",
     "avg_pool",
     "conv_layer",
+    "counting",
     "max_pool",
     "norm_layer",
 ]
@@ -64,15 +66,19 @@ class BatchNorm(nn.Module):
     torch_class: ClassVar[str] = "BatchNorm2d"
 
     @nn.compact
-    def __call__(self, x: Array, train: bool = False) -> Array:
+    def __call__(self, x: Array, train: bool = False, valid: Array | None = None) -> Array:
         dtype, x = x.dtype, x.astype(jnp.promote_types(x.dtype, jnp.float32))
         axes = tuple(range(x.ndim - 1))
         scale, bias = _affine(self, x.shape[-1]) if self.affine else (None, None)
         running = self._running(x.shape[-1]) if self.track_running_stats else None
         if running is None or train:
-            mean, var = (part.reshape(-1) for part in _moments(x, axes, 0))
+            count: Any = x.size // x.shape[-1]
+            if valid is None:
+                mean, var = (part.reshape(-1) for part in _moments(x, axes, 0))
+            else:
+                mean, var, count = _counted(x, axes, valid)
             if running is not None and not self.is_initializing():
-                self._move(running, mean, var, x.size // x.shape[-1])
+                self._move(running, mean, var, count)
         else:
             mean, var = running[0].value, running[1].value
         factor = jax.lax.rsqrt(var + self.eps)
@@ -86,15 +92,46 @@ class BatchNorm(nn.Module):
         var = self.variable("batch_stats", "var", jnp.ones, (width,))
         return mean, var, self.variable("batch_stats", "num_batches_tracked", jnp.zeros, (), jnp.int32)
 
-    def _move(self, running: tuple[Any, Any, Any], batch_mean: Array, batch_var: Array, size: int) -> None:
+    def _move(self, running: tuple[Any, Any, Any], batch_mean: Array, batch_var: Array, size: Any) -> None:
         """Move the running statistics on by those of this batch of ``size`` values a channel."""
         mean, var, count = running
         batch_mean = jax.lax.stop_gradient(batch_mean)
-        batch_var = jax.lax.stop_gradient(batch_var) * (size / max(size - 1, 1))
+        batch_var = jax.lax.stop_gradient(batch_var) * _unbiased(size)
         count.value = count.value + 1
         share = self.momentum if self.momentum is not None else 1.0 / count.value.astype(batch_var.dtype)
         mean.value = (1 - share) * mean.value + share * batch_mean
         var.value = (1 - share) * var.value + share * batch_var
+
+
+def _unbiased(size: Any) -> Any:
+    """What a variance over so many values is multiplied with."""
+    return size / (max(size - 1, 1) if isinstance(size, int) else jnp.maximum(size - 1, 1))
+
+
+def _counted(x: Array, axes: tuple[int, ...], valid: Array) -> tuple[Array, Array, Array]:
+    """The mean and the variance of a channel over the valid ones of (R, ..., C), and of how many values they are."""
+    rows = valid.astype(x.dtype).reshape(-1, *(1,) * (x.ndim - 1))
+    count = jnp.maximum(rows.sum(), 1) * (x.size // x.shape[-1] // x.shape[0])
+    mean = (x * rows).sum(axes) / count
+    return mean, (jnp.square(x - mean) * rows).sum(axes) / count, count
+
+
+def counting(valid: Array) -> AbstractContextManager[None]:
+    """Within it, batch norms take their statistics of those rows (R, ..., C) alone that are valid, (R,) bool.
+
+    Example:
+        >>> with counting(jnp.array([True, False])):
+        ...     y, _ = BatchNorm().init_with_output(jax.random.key(0), jnp.array([[1.0], [9.0]]), train=True)
+        >>> float(y[0, 0])
+        0.0
+    """
+
+    def called(call: Any, args: Any, kwargs: Any, context: Any) -> Any:
+        if isinstance(context.module, BatchNorm) and context.method_name == "__call__":
+            kwargs = {**kwargs, "valid": valid}
+        return call(*args, **kwargs)
+
+    return nn.intercept_methods(called)
 
 
 class BatchNorm1d(BatchNorm):

@@ -190,8 +190,6 @@ class _ResBlock(nn.Module):
 class DoubleConvFCBBoxHead(BBoxHead):
     """Linear layers for classes and convolutions for boxes (Double-Head R-CNN, Wu et al. 2020).
 
-    Shapes are fixed here: batch norms in training see regions that only pad, where an image has fewer than its sampler takes.
-
     Attributes:
         num_convs, num_fcs: how many, from 1.
         conv_out_channels, fc_out_channels: their widths.

@@ -116,7 +116,7 @@ class HybridTaskCascadeRoIHead(RoIHead):
     semantic_head: Any = None
     semantic_fusion: tuple[str, ...] = FUSION
     mask_info_flow: bool = True
-    torch_order: ClassVar[tuple[str, ...]] = ("bbox_head", "mask_head", "semantic_head")
+    torch_order: ClassVar[tuple[str, ...]] = (*RoIHead.torch_order, "semantic_head")
 
     def __call__(self, maps: Sequence[Array], scene: Scene) -> dict[str, Any]:
         return super().__call__(self._seen(maps), scene)
@@ -139,12 +139,12 @@ class HybridTaskCascadeRoIHead(RoIHead):
 
     def boxes(self, stage: int, maps: Sequence[Array], rows: Rows, train: bool = False) -> tuple[Any, Any]:
         """See `fkit.detection.cascade.Layers`."""
-        x = self._fused("bbox", self.extractors[stage], maps, rows, train)
+        x = self._fused("bbox", at_stage(self.bbox_roi_extractor, stage), maps, rows, train)
         return at_stage(self.bbox_head, stage)(x, train)
 
     def masks(self, stage: int, maps: Sequence[Array], rows: Rows, train: bool = False) -> Array:
         """See `fkit.detection.cascade.Layers`."""
-        x = self._fused("mask", self.mask_extractors[stage], maps, rows, train)
+        x = self._fused("mask", at_stage(self.mask_roi_extractor, stage), maps, rows, train)
         before: Array | None = None
         for head in self.mask_head[:stage] if self.mask_info_flow else ():
             before = head(x, train, before)[1]

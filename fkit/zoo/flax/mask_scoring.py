@@ -65,7 +65,7 @@ class MaskScoringRoIHead(RoIHead):
     """
 
     mask_iou_head: Any = None
-    torch_order: ClassVar[tuple[str, ...]] = ("shared_head", "bbox_head", "mask_head", "mask_iou_head")
+    torch_order: ClassVar[tuple[str, ...]] = (*RoIHead.torch_order, "mask_iou_head")
 
     def bound(self, train: bool) -> Any:
         """`fkit.detection.scoring.ScoringLayers` in training or not."""
@@ -73,14 +73,15 @@ class MaskScoringRoIHead(RoIHead):
 
     def scored(self, maps: Sequence[Array], rows: Rows, labels: Array, train: bool) -> tuple[Array, Array]:
         """See `fkit.detection.scoring.ScoringLayers`."""
-        x = self.pooled(self.mask_extractors[0], maps, rows, train)
+        x = self.pooled(self.mask_roi_extractor, maps, rows, train)
         masks = self.mask_head(x, train).transpose(0, 3, 1, 2)
         return masks, self.mask_iou_head(x, self.mask_head.logic.chosen(JaxOps(), masks, labels))
 
 
 class _Bound(Bound):
     def scored(self, maps: Sequence[Any], rows: Rows, labels: Any) -> tuple[Any, Any]:
-        return self.head.scored(maps, rows, labels, self.train)
+        with self.counting(rows):
+            return self.head.scored(maps, rows, labels, self.train)
 
 
 def mask_iou_head(

@@ -7,13 +7,18 @@ from flax import linen as nn
 from frozendict import frozendict
 
 from fkit.tree.error import FkitTypeError, FkitValueError
+from fkit.zoo.flax.brick import ConvModule
+from fkit.zoo.flax.general_attention import GeneralizedAttention
 from fkit.zoo.flax.plugin import ContextBlock, NonLocal2d
 
 __all__ = ["plugin_layer", "plugin_name"]
 
 # config name -> the layer's short name in a state_dict, and the layer
 _PLUGINS: Final[Mapping[str, tuple[str, Any]]] = frozendict(
-    ContextBlock=("context_block", ContextBlock), NonLocal2d=("nonlocal_block", NonLocal2d)
+    ContextBlock=("context_block", ContextBlock),
+    ConvModule=("conv_block", ConvModule),
+    GeneralizedAttention=("gen_attention_block", GeneralizedAttention),
+    NonLocal2d=("nonlocal_block", NonLocal2d),
 )
 
 
@@ -30,14 +35,17 @@ def plugin_name(cfg: Mapping[str, Any], postfix: Any = "") -> str:
     return f"{_known(cfg)[0]}{postfix}"
 
 
-def plugin_layer(cfg: Mapping[str, Any], channels: int, postfix: Any = "", frozen: bool = False) -> nn.Module:
+def plugin_layer(
+    cfg: Mapping[str, Any], channels: int, postfix: Any = "", frozen: bool = False, name: str | None = None
+) -> nn.Module:
     """A plugin, as mmcv's ``build_plugin_layer`` makes it.
 
     Args:
-        cfg: ``type`` ("ContextBlock", "NonLocal2d") and the layer's arguments.
+        cfg: ``type`` ("ContextBlock", "ConvModule", "GeneralizedAttention", "NonLocal2d") and the layer's arguments.
         channels: of the maps it gets.
         postfix: what its name ends in.
         frozen: no gradient.
+        name: in place of that name.
 
     Raises:
         FkitError: another type, or an argument that the layer does not take.
@@ -50,7 +58,7 @@ def plugin_layer(cfg: Mapping[str, Any], channels: int, postfix: Any = "", froze
             raise FkitValueError(f"plugins: {kind} in a frozen stage is not supported.", repair="Leave that stage out.")
         options["frozen"] = True
     try:
-        return layer(**options, name=plugin_name(cfg, postfix))
+        return layer(**options, name=name or plugin_name(cfg, postfix))
     except TypeError as cause:
         raise FkitTypeError(f"plugins: {kind}: {cause}.") from cause
 

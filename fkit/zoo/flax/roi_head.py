@@ -1,6 +1,7 @@
 """Heads of regions, with MMDetection's arguments and parameter names: one stage, several, and two branches on two sizes."""
 
 from collections.abc import Sequence
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import replace
 from typing import Any, ClassVar
 
@@ -9,6 +10,7 @@ from flax import linen as nn
 
 from fkit.array.random import Key
 from fkit.backend.jax.drop import Draws
+from fkit.backend.jax.layers import counting
 from fkit.backend.jax.ops import JaxOps
 from fkit.catalog.build import Builder
 from fkit.detection.cascade import Scene, Stages, each_stage, stages_of
@@ -39,19 +41,21 @@ class RoIHead(nn.Module):
     Attributes:
         logic: its stages.
         bbox_head, mask_head: a module, or a tuple of one a stage.
-        extractors, mask_extractors: one a stage.
+        bbox_roi_extractor, mask_roi_extractor: one, or a tuple of one a stage.
         shared_head: layers between the extractors and the heads, or None.
         init_cfg: rules for initial weights.
     """
 
     logic: Stages
     bbox_head: Any
-    extractors: tuple[Any, ...]
+    bbox_roi_extractor: Any
     mask_head: Any = None
-    mask_extractors: tuple[Any, ...] = ()
+    mask_roi_extractor: Any = None
     shared_head: Any = None
     init_cfg: Any = None
-    torch_order: ClassVar[tuple[str, ...]] = ("shared_head", "bbox_head", "mask_head")
+    torch_order: ClassVar[tuple[str, ...]] = (
+        "shared_head", "bbox_roi_extractor", "bbox_head", "mask_roi_extractor", "mask_head",
+    )  # fmt: skip
 
     def setup(self) -> None:
         self.draws = Draws()
@@ -62,15 +66,20 @@ class RoIHead(nn.Module):
 
     def boxes(self, stage: int, maps: Sequence[Array], rows: Rows, train: bool = False) -> tuple[Any, Any]:
         """See `fkit.detection.cascade.Layers`."""
-        return at_stage(self.bbox_head, stage)(self.pooled(self.extractors[stage], maps, rows, train), train)
+        return at_stage(self.bbox_head, stage)(
+            self.pooled(at_stage(self.bbox_roi_extractor, stage), maps, rows, train), train
+        )
 
     def masks(self, stage: int, maps: Sequence[Array], rows: Rows, train: bool = False) -> Array:
         """See `fkit.detection.cascade.Layers`."""
-        x = at_stage(self.mask_head, stage)(self.pooled(self.mask_extractors[stage], maps, rows, train), train)
+        x = at_stage(self.mask_head, stage)(
+            self.pooled(at_stage(self.mask_roi_extractor, stage), maps, rows, train), train
+        )
         return x.transpose(0, 3, 1, 2)
 
     def pooled(self, extractor: Any, maps: Sequence[Array], rows: Rows, train: bool, **options: Any) -> Array:
         """Features of regions, (R, h, w, C)."""
+        options |= {"train": train} if isinstance(extractor, nn.Module) else {}
         x = extractor(JaxOps(), maps[: extractor.num_inputs], rows.boxes, rows.image, **options)
         return x if self.shared_head is None else self.shared_head(x, train)
 
@@ -108,13 +117,20 @@ class Bound:
         return self.head.draw(maps, self.train)
 
     def boxes(self, stage: int, maps: Sequence[Any], rows: Rows) -> tuple[Any, Any]:
-        return self.head.boxes(stage, maps, rows, self.train)
+        with self.counting(rows):
+            return self.head.boxes(stage, maps, rows, self.train)
 
     def masks(self, stage: int, maps: Sequence[Any], rows: Rows) -> Any:
-        return self.head.masks(stage, maps, rows, self.train)
+        with self.counting(rows):
+            return self.head.masks(stage, maps, rows, self.train)
+
+    def counting(self, rows: Rows) -> AbstractContextManager[None]:
+        """In training, batch norms count those rows that are valid: torch has no others."""
+        return counting(rows.valid) if self.train else nullcontext()
 
 
 def at_stage(heads: Any, stage: int) -> Any:
+    """A stage's head, or the one of all stages."""
     return heads[stage] if isinstance(heads, (tuple, list)) else heads
 
 
@@ -129,7 +145,7 @@ class DoubleHeadRoIHead(RoIHead):
 
     def boxes(self, stage: int, maps: Sequence[Array], rows: Rows, train: bool = False) -> tuple[Any, Any]:
         """See `fkit.detection.cascade.Layers`."""
-        extractor = self.extractors[stage]
+        extractor = at_stage(self.bbox_roi_extractor, stage)
         x = self.pooled(extractor, maps, rows, train)
         wider = self.pooled(extractor, maps, rows, train, roi_scale_factor=self.reg_roi_scale_factor)
         return at_stage(self.bbox_head, stage)(x, train, wider)
@@ -220,4 +236,5 @@ def head_of(
     logics = [one.logic for one in boxes], [one.logic for one in masks]
     logic = stages_of(build, *logics, train_cfg, test_cfg, weights)
     shared = part(build, "models", shared_head)
-    return head(logic, placed(boxes), extractors, placed(masks), mask_extractors, shared, init_cfg, **more)
+    parts = placed(boxes), placed(extractors), placed(masks), placed(mask_extractors)
+    return head(logic, *parts, shared, init_cfg, **more)

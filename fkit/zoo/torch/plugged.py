@@ -7,13 +7,18 @@ from frozendict import frozendict
 from torch import nn
 
 from fkit.tree.error import FkitTypeError, FkitValueError
+from fkit.zoo.torch.brick import ConvModule
+from fkit.zoo.torch.general_attention import GeneralizedAttention
 from fkit.zoo.torch.plugin import ContextBlock, NonLocal2d
 
 __all__ = ["plugin_layer"]
 
 # config name -> the layer's short name in a state_dict, and the layer
 _PLUGINS: Final[Mapping[str, tuple[str, Any]]] = frozendict(
-    ContextBlock=("context_block", ContextBlock), NonLocal2d=("nonlocal_block", NonLocal2d)
+    ContextBlock=("context_block", ContextBlock),
+    ConvModule=("conv_block", ConvModule),
+    GeneralizedAttention=("gen_attention_block", GeneralizedAttention),
+    NonLocal2d=("nonlocal_block", NonLocal2d),
 )
 
 
@@ -21,7 +26,7 @@ def plugin_layer(cfg: Mapping[str, Any], channels: int, postfix: Any = "") -> tu
     """A plugin's name and the layer, as mmcv's ``build_plugin_layer``.
 
     Args:
-        cfg: ``type`` ("ContextBlock", "NonLocal2d") and the layer's arguments.
+        cfg: ``type`` ("ContextBlock", "ConvModule", "GeneralizedAttention", "NonLocal2d") and the layer's arguments.
         channels: of the maps it gets.
         postfix: what its name ends in.
 
