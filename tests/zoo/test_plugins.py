@@ -9,8 +9,10 @@ from fkit.backend.torch.template import inventory_of
 from fkit.training.initialise import initial
 from fkit.tree.error import FkitError
 from fkit.zoo.flax import csp as flax_csp
+from fkit.zoo.flax import general_attention as flax_attention
 from fkit.zoo.flax import plugin as flax_plugin
 from fkit.zoo.torch import csp as torch_csp
+from fkit.zoo.torch import general_attention as torch_attention
 from fkit.zoo.torch import plugin as torch_plugin
 
 _CASES = {
@@ -38,6 +40,13 @@ def test_context_block(pooling: str, fusions: Any, built_twins: Any, maps: Any) 
     inventory = built_twins(cfg, maps((8,), (6, 5))[0])
     shapes = {entry.name: entry.shape for entry in inventory.entries}
     assert shapes[f"part.{fusions[0]}_conv.1.weight"] == (4, 1, 1)
+
+
+@pytest.mark.parametrize(("bits", "stride"), [("1111", 2), ("0100", 1), ("0010", 1), ("1001", 1)])
+def test_generalized_attention(bits: str, stride: int, twins: Any, maps: Any) -> None:
+    options: Any = {"num_heads": 2, "attention_type": bits, "q_stride": stride}
+    pair = torch_attention.GeneralizedAttention(8, **options), flax_attention.GeneralizedAttention(8, **options)
+    twins(*pair, maps((8,), (6, 6))[0])
 
 
 def test_scales(twins: Any, maps: Any) -> None:
@@ -80,6 +89,9 @@ def test_where_blocks_start() -> None:
         ({"type": "NonLocal2d", "in_channels": 4, "mode": "gauss"}, "Did you mean 'gaussian'"),
         ({"type": "ContextBlock", "in_channels": 4, "ratio": 0.5, "pooling_type": "max"}, "pooling_type='max'"),
         ({"type": "ContextBlock", "in_channels": 4, "ratio": 0.5, "fusion_types": ()}, "Fusions: channel_add"),
+        ({"type": "GeneralizedAttention", "in_channels": 8, "attention_type": "11"}, "like '0100' or '1111'"),
+        ({"type": "GeneralizedAttention", "in_channels": 8, "spatial_range": 2}, "sees all others"),
+        ({"type": "GeneralizedAttention", "in_channels": 6}, "a width of 4, 8"),
     ],
 )
 def test_errors(backend: str, cfg: Any, text: str) -> None:

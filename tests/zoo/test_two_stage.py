@@ -80,9 +80,7 @@ def model(kind: str, **changes: Any) -> dict[str, Any]:
         "allowed_border": -1,
         "pos_weight": -1,
     }
-    # regions enough for all slots where batch norms look at them: under jit they would see the padding too
-    full = {**RCNN, "sampler": {**RCNN["sampler"], "num": 8}} if kind == "double" else RCNN
-    rcnn = [RCNN, RCNN] if kind.startswith("cascade") else full
+    rcnn = [RCNN, RCNN] if kind.startswith("cascade") else RCNN
     return {
         "type": "FasterRCNN",
         "backbone": {"type": "mmdet.ResNet", "depth": 18, "base_channels": 4, "stem_channels": 4},

@@ -255,14 +255,15 @@ def _arrays(
     if isinstance(layer, nn.BatchNorm):
         full = f"{prefix}.num_batches_tracked" if prefix else "num_batches_tracked"
         entries.append((Site(full, "", (), "same", False), Entry(full, (), "int64", "BatchNorm2d", True, False)))
-    return sorted(entries, key=lambda pair: _rank(pair[1]))
+    return sorted(entries, key=lambda pair: _rank(pair[1], getattr(layer, "torch_order", ())))
 
 
-def _rank(entry: Entry) -> tuple[int, int]:
+def _rank(entry: Entry, told: tuple[str, ...]) -> tuple[int, int, int]:
     order = ("weight", "bias", "running_mean", "running_var", "num_batches_tracked", "weight_gamma", "weight_beta",
              "in_proj_weight", "in_proj_bias")  # fmt: skip
     last = entry.name.rpartition(".")[2]
-    return int(entry.buffer), order.index(last) if last in order else len(order)
+    place = told.index(last) if last in told else -1
+    return int(entry.buffer), order.index(last) if last in order else len(order), place
 
 
 def _type(kind: Any, dtype: str) -> str:
