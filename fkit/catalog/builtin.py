@@ -80,7 +80,7 @@ _HOOKS = (
 _OTHER_HOOKS = tuple(
     ("hooks", name, f"fkit.run.hook.{file}:{name}", None, None)
     for file, names in (
-        ("alone", ("SyncBuffersHook", "SyncNormHook")),
+        ("alone", ("SetEpochInfoHook", "SyncBuffersHook", "SyncNormHook")),
         ("check", ("CheckInvalidLossHook", "ClosureHook", "NumClassCheckHook")),
         ("machine", ("EmptyCacheHook", "MemoryProfilerHook", "ProfilerHook")),
         (

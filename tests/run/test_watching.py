@@ -8,7 +8,7 @@ import fkit
 from fkit.recipe.settings import read
 from fkit.run.effect import EmptyCache, Fail, Profile, ReportMemory, Tracing
 from fkit.run.event import EVENTS, Event
-from fkit.run.hook.alone import SyncBuffersHook, SyncNormHook
+from fkit.run.hook.alone import SetEpochInfoHook, SyncBuffersHook, SyncNormHook
 from fkit.run.hook.check import CheckInvalidLossHook, ClosureHook, NumClassCheckHook
 from fkit.run.hook.hook import NEVER, Offer
 from fkit.run.hook.machine import EmptyCacheHook, MemoryProfilerHook, ProfilerHook
@@ -30,7 +30,7 @@ def answered(hook):
 
 
 def test_hooks_that_average_over_processes_have_nothing_to_do_in_one():
-    assert answered(SyncBuffersHook()) == answered(SyncNormHook()) == set()
+    assert answered(SyncBuffersHook()) == answered(SyncNormHook()) == answered(SetEpochInfoHook()) == set()
 
 
 def test_a_cache_is_emptied_when_it_was_asked_for():
@@ -157,5 +157,5 @@ def test_a_function_is_a_hook():
 
 def test_a_config_names_them_and_each_is_built():
     for name in ("CheckInvalidLossHook", "EmptyCacheHook", "MemoryProfilerHook", "NumClassCheckHook", "ProfilerHook",
-                 "SyncBuffersHook", "SyncNormHook"):  # fmt: skip
+                 "SetEpochInfoHook", "SyncBuffersHook", "SyncNormHook"):  # fmt: skip
         assert type(fkit.build({"type": f"mmdet.{name}"}, fkit.registry(), "hooks")).__name__ == name

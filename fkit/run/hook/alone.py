@@ -1,11 +1,19 @@
-"""Hooks of OpenMMLab's that average over the processes of a run: one process has nothing to average."""
+"""Hooks of OpenMMLab's for what a run does by itself, or, being one process, has no need of."""
 
 from dataclasses import dataclass
 from typing import ClassVar
 
 from fkit.run.hook.hook import Hook
 
-__all__ = ["SyncBuffersHook", "SyncNormHook"]
+__all__ = ["SetEpochInfoHook", "SyncBuffersHook", "SyncNormHook"]
+
+
+@dataclass(frozen=True)
+class SetEpochInfoHook(Hook):
+    """mmdet's name for telling the model which epoch it is. A run tells a model that asks without it
+    (`fkit.training.inventory.asks_epoch`). Accepted, and has no handlers."""
+
+    priority: ClassVar[str | int] = "NORMAL"
 
 
 @dataclass(frozen=True)
