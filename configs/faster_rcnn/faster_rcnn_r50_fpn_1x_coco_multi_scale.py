@@ -25,4 +25,3 @@ test_pipeline = [
     ),
 ]
 data = dict(val=dict(pipeline=test_pipeline), test=dict(pipeline=test_pipeline))
-tta_model = dict(type="DetTTAModel", tta_cfg=dict(nms=dict(type="nms", iou_threshold=0.5), max_per_img=100))

@@ -24,6 +24,10 @@ _FROM = (
     "score predictions that were made: a file of --predictions; a .pkl of mmengine's DumpResults or of MMDetection 2's "
     "--out; COCO's results (.json)"
 )
+_PREFIX = (
+    "write results for a server, in place of scores, for test data without a truth: PREFIX.bbox.json and PREFIX.segm.json in COCO's "
+    "format"
+)
 _EVAL = "what is measured, in place of the config's: bbox segm, mIoU mDice"
 
 
@@ -38,6 +42,7 @@ def add(commands: Any) -> None:
             ("fkit test cfg.py work_dirs/cfg --predictions said.jsonl", "keep what is predicted"),
             ("fkit test cfg.py --from said.jsonl --eval bbox segm", "score them, by other measures"),
             ("fkit test segment.py work_dirs/segment --tta", "of images flipped and in several sizes"),
+            ("fkit test mask_rcnn.py mask_rcnn.pth --format-only out/test", "results for COCO's server"),
         ],
     )
     add_config(command)
@@ -56,6 +61,7 @@ def add(commands: Any) -> None:
     )
     command.add_argument("--from", dest="source", metavar="FILE", help=_FROM)
     command.add_argument("--eval", nargs="+", default=[], metavar="NAME", help=_EVAL)
+    command.add_argument("--format-only", dest="prefix", metavar="PREFIX", help=_PREFIX)
     command.set_defaults(run=_run)
 
 
@@ -80,6 +86,7 @@ def _run(arguments: argparse.Namespace) -> int:
                 "predictions": kept,
                 "measures": measures,
                 "tta": arguments.tta,
+                "prefix": arguments.prefix,
             }
             scores = dict(score(cfg, address, registry, screen, **options).metrics)
     finally:
@@ -88,7 +95,19 @@ def _run(arguments: argparse.Namespace) -> int:
         atomic_write(place, (write_json(finite(scores), indent=1) + "\n").encode())
     for name, value in scores.items():
         sys.stdout.write(f"{name} {value:.4f}\n")
+    for file in _written(arguments.prefix):
+        sys.stdout.write(f"results: {file}\n")
     return 0
+
+
+def _written(prefix: str | None) -> list[Path]:
+    """The files of results that begin so."""
+    if prefix is None:
+        return []
+    place = Path(prefix)
+    return sorted(
+        one for one in place.parent.iterdir() if one.name.startswith(f"{place.name}.") and one.suffix == ".json"
+    )
 
 
 def _expect_one(arguments: argparse.Namespace) -> None:
@@ -103,6 +122,7 @@ def _expect_one(arguments: argparse.Namespace) -> None:
         "--weights": arguments.weights,
         "--predictions": arguments.predictions,
         "--tta": "--tta" if arguments.tta else None,
+        "--format-only": arguments.prefix,
     }
     for name, value in others.items():
         if value is not None:

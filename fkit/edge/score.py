@@ -100,6 +100,7 @@ def score(
     predictions: Path | None = None,
     measures: Sequence[str] = (),
     tta: bool = False,
+    prefix: str | None = None,
 ) -> RunState:
     """`test_config` or `validate_config`, with its screen.
 
@@ -110,6 +111,7 @@ def score(
         weights: "own" or "ema", of a checkpoint that has both; None: those with which the run validated.
         predictions: a file that takes what is predicted, a line a sample: see `fkit.metric.kept`.
         measures: what is measured, in place of what the config says: `fkit.metric.evaluator.Evaluator.measuring`.
+        prefix: of files of results for a server, in place of scores: `fkit.metric.evaluator.Evaluator.writing`.
     """
     expect(cfg, Config, "`cfg` is a Config", "fkit.load_config(path) reads one, fkit.Config(mapping) makes one.")
     address = os.fspath(checkpoint)
@@ -121,7 +123,7 @@ def score(
     open_files(settings)
     made = plan(cfg, registry, allow=allow, part=part, tta=tta)
     if made.evaluator is not None:
-        made = replace(made, evaluator=made.evaluator.measuring(measures))
+        made = replace(made, evaluator=made.evaluator.measuring(measures).writing(prefix))
     if predictions is not None:
         made = keeping(made)
     state, words = load_state(made.program, found_at(address, made.program, made.registry), weights)

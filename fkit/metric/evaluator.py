@@ -128,6 +128,31 @@ class Evaluator:
         whole = ", ".join(title(metric) for metric in self.metrics)
         raise refused[0] if refused else FkitValueError(f"none of the metrics can be told what to measure: {whole}.")
 
+    def writing(self, prefix: str | None) -> Self:
+        """The evaluator that writes results for a server, and gives no number (mmdet's ``format_only``).
+
+        Args:
+            prefix: of the files (``out/test`` makes ``out/test.bbox.json``); None leaves it as it is.
+
+        Raises:
+            FkitValueError: none of the metrics can.
+
+        Example:
+            >>> from fkit.metric.coco import CocoMetric
+            >>> Evaluator((CocoMetric(),)).writing("out/test").metrics[0].format_only
+            True
+        """
+        expect(prefix, (str, type(None)), "`prefix` is the path of files, without .bbox.json")
+        if prefix is None:
+            return self
+        words: dict[str, Any] = {"format_only": True, "outfile_prefix": prefix}
+        able = [is_dataclass(one) and words.keys() <= {part.name for part in fields(one)} for one in self.metrics]
+        if not any(able):
+            whole = ", ".join(title(metric) for metric in self.metrics)
+            raise FkitValueError(f"none of the metrics writes results by format_only: {whole}.")
+        others = [replace(cast(Any, one), **words) for one, can in zip(self.metrics, able, strict=True) if can]
+        return replace(self, metrics=tuple(others))
+
     def empty(self) -> tuple[Any, ...]:
         """The state that has seen nothing: one a metric."""
         return tuple(metric.empty() for metric in self.metrics)

@@ -15,7 +15,11 @@ from fkit.tree.error import FkitError, FkitKeyError, FkitTypeError, quoted
 
 __all__ = ["augmented", "merge_of"]
 
-_MODEL = "tta_model=dict(type='AverageClsScoreTTA') averages a classifier's scores, dict(type='SegTTAModel') a segmenter's maps."
+_MODEL = (
+    "tta_model=dict(type='AverageClsScoreTTA') averages a classifier's scores, dict(type='SegTTAModel') a segmenter's maps, "
+    "dict(type='DetTTAModel') merges a detector's boxes. Where the test pipeline itself has several views (MultiScaleFlipAug), they are "
+    "merged without --tta."
+)
 _PIPELINE = (
     "tta_pipeline is the test pipeline with its last steps in views: [dict(type='LoadImageFromFile'), dict(type='TestTimeAug', "
     "transforms=[[dict(type='RandomFlip', prob=0.0), dict(type='RandomFlip', prob=1.0)], [dict(type='PackInputs')]])]."

@@ -176,4 +176,9 @@ def test_the_hook_draws_objects_on_pictures_of_the_original_size(place, capsys):
     [picture] = list((place / "work").rglob("test_img*.png"))
     drawn = imread(picture)
     assert drawn.shape == (HEIGHT, WIDTH, 3)
+    assert main(["test", "config.py", "one.pth", "--allow", "own", "--format-only", "out/test"]) == 0
+    assert capsys.readouterr().out == "results: out/test.bbox.json\nresults: out/test.segm.json\n"
+    lines = json.loads((place / "out/test.segm.json").read_text())
+    assert (lines[0]["image_id"], lines[0]["category_id"], lines[0]["bbox"]) == (1, 1, box)
+    assert rle_to_bitmap(lines[0]["segmentation"]).shape == (HEIGHT, WIDTH)
     assert blue(drawn)[19:26, 12:22].mean() > 0.9 and blue(drawn)[19:26, 27:38].mean() < 0.5
