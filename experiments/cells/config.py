@@ -126,7 +126,7 @@ tta_pipeline = [
     dict(
         type="TestTimeAug",
         transforms=[
-            [dict(type="Resize", scale=size, keep_ratio=True) for size in [(320, 240), (416, 320)]],
+            [dict(type="Resize", scale=size, keep_ratio=True) for size in [(320, 240), (352, 264)]],
             [dict(type="RandomFlip", prob=0.0), dict(type="RandomFlip", prob=1.0)],
             [dict(type="LoadAnnotations", with_bbox=True)],
             [

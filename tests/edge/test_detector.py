@@ -72,6 +72,37 @@ def test_a_path_an_array_and_a_list_are_predicted_alike(detector, tmp_path):
     assert found.bboxes.max() <= 96.01  # pixels of the picture as it came
 
 
+def older(scales, flip):
+    """The same detector in MMDetection 2's words."""
+    views = dict(
+        type="MultiScaleFlipAug",
+        img_scale=scales,
+        flip=flip,
+        transforms=[
+            dict(type="Resize", keep_ratio=True),
+            dict(type="RandomFlip"),
+            dict(type="Normalize", mean=[0.0] * 3, std=[255.0] * 3, to_rgb=False),
+            dict(type="Pad", size_divisor=32),
+            dict(type="ImageToTensor", keys=["img"]),
+            dict(type="Collect", keys=["img"]),
+        ],
+    )
+    pipeline = [dict(type="LoadImageFromFile"), views]
+    data = dict(
+        samples_per_gpu=1, test=dict(type="CocoDataset", ann_file="no.json", classes=("cat", "dog"), pipeline=pipeline)
+    )
+    return fkit.Config(dict(device="cpu", seed=3, model=MODEL, data=data))
+
+
+def test_a_config_of_mmdet_2_finds_the_same_in_pixels_of_the_picture_and_several_views_no_others():
+    plain, old = (inference_detector(init_detector(cfg), picture()) for cfg in (config(), older((SIDE, SIDE), False)))
+    assert old.pred_instances.bboxes.max() > SIDE  # of the picture, not of what the model was shown
+    np.testing.assert_allclose(old.pred_instances.bboxes, plain.pred_instances.bboxes, rtol=1e-4, atol=1e-3)
+    np.testing.assert_allclose(old.pred_instances.scores, plain.pred_instances.scores, rtol=1e-4)
+    views = inference_detector(init_detector(older([(SIDE, SIDE), (96, 96)], True)), picture()).pred_instances
+    assert len(views) >= len(plain.pred_instances) and SIDE < views.bboxes.max() <= 96.01
+
+
 def test_both_backends_find_the_same():
     first, second = (inference_detector(init_detector(config(), backend=name), picture()) for name in ("torch", "jax"))
     np.testing.assert_allclose(first.pred_instances.scores, second.pred_instances.scores, rtol=1e-4)

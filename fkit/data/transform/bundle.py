@@ -99,7 +99,8 @@ class Collect(Transform):
         meta_keys: kept in ``meta`` where the sample has them, with the sample's number, ``img_id`` and ``img_path``.
         optional_keys: packed like ``keys`` where the sample has them: what test images are measured against.
 
-    Returns ``{"inputs", "targets", "meta"}`` with targets as PackDetInputs, PackSegInputs and PackInputs nest them.
+    Returns ``{"inputs", "targets", "meta"}`` with targets as PackDetInputs, PackSegInputs and PackInputs nest them; those of an
+    image alone are its sizes, by which a detector brings boxes back to the original image.
 
     Raises:
         FkitKeyError: the sample has no such key.
@@ -135,10 +136,8 @@ class Collect(Transform):
         if "img" in keys:
             packed["inputs"] = _there(sample, "img")
         targets: dict[str, Any] = {}
-        objects = tuple(
-            (_HERE.get(key, key), name) for key, name in _OBJECTS if {key, _HERE.get(key, key)} & {*self.keys}
-        )
-        if objects:
+        objects = tuple((_HERE.get(key, key), name) for key, name in _OBJECTS if {key, _HERE.get(key, key)} & {*keys})
+        if objects or ("img" in keys and not {*keys} - {"img", "proposals"}):  # an image alone may be a detector's
             for key, _ in objects:
                 _there(sample, key)
             sized = {"img_shape": np.shape(_there(sample, "img"))[-2:], **sample}
