@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Any, Protocol, cast
 
 from frozendict import frozendict
 
@@ -47,10 +47,7 @@ class ScoredStages(Stages):
 
     @property
     def _mask(self) -> MaskLogic:
-        mask = self.stages[-1].mask
-        if mask is None:
-            raise FkitTypeError("MaskScoringRoIHead needs a mask_head.", repair="roi_head.mask_head = dict(type=...)")
-        return mask
+        return cast("MaskLogic", self.stages[-1].mask)
 
     def mask_losses(
         self, xp: Ops, layers: ScoringLayers, maps: Sequence[Any], scene: Scene, at: int, picks: Regions
@@ -157,6 +154,13 @@ def iou_loss(build: Builder, loss_iou: Any, num_convs: int, num_fcs: int) -> Any
     return part(build, "models", loss_iou)
 
 
-def scored(stages: Stages, loss_iou: Any) -> ScoredStages:
-    """Stages whose masks are scored."""
-    return ScoredStages(stages.stages, stages.test_cfg, stages.named, loss_iou=loss_iou)
+def scored(stages: Stages, head: Any) -> ScoredStages:
+    """Stages whose masks a head scores.
+
+    Raises:
+        FkitTypeError: there is no such head, or there are no masks.
+    """
+    for some, name in ((head, "mask_iou_head"), (stages.stages[-1].mask, "mask_head")):
+        if some is None:
+            raise FkitTypeError(f"MaskScoringRoIHead needs a {name}.", repair=f"roi_head.{name} = dict(type=...)")
+    return ScoredStages(stages.stages, stages.test_cfg, stages.named, loss_iou=head.loss_iou)

@@ -69,6 +69,15 @@ HEADS: dict[str, dict[str, Any]] = {
         "type": "CascadeRoIHead", "num_stages": 2, "stage_loss_weights": [1, 0.5], "bbox_head": BOX,
         "mask_roi_extractor": EXTRACT, "mask_head": MASK,
     },
+    "cascade_hybrid": {
+        "type": "HybridTaskCascadeRoIHead", "num_stages": 2, "stage_loss_weights": [1, 0.5], "bbox_head": BOX,
+        "mask_roi_extractor": EXTRACT, "mask_head": {**MASK, "type": "HTCMaskHead"},
+        "semantic_roi_extractor": {**EXTRACT, "featmap_strides": [8]},
+        "semantic_head": {
+            "type": "FusedSemanticHead", "num_ins": 5, "fusion_level": 1, "num_convs": 1, "in_channels": 8,
+            "conv_out_channels": 8, "num_classes": 3,
+        },
+    },
 }  # fmt: skip
 
 
@@ -124,6 +133,7 @@ def batch(objects: int = 3, real: int | None = None) -> fkit.Batch:
     targets = {
         "gt_instances": {"bboxes": boxes, "labels": rng.integers(0, 3, (2, objects)), "masks": masks},
         "img_shape": np.array([[64, 60], [50, 64]]), "scale_factor": np.array([[2.0, 2.0], [1.0, 1.5]]),
+        "gt_sem_seg": rng.integers(0, 3, (2, SIZE, SIZE)),
     }  # fmt: skip
     return fkit.Batch(images, targets, {"gt_instances": valid}, ({"ori_shape": (32, 30)}, {"ori_shape": (50, 43)}))
 
@@ -209,6 +219,8 @@ def test_proposals_that_a_batch_brings(backend: str) -> None:
         ({"roi_head": {**HEADS["cascade"], "bbox_roi_extractor": EXTRACT, "num_stages": 3}}, "stage"),
         ({"rpn_head": {"type": "RPNHead", "in_channels": 8, "num_classes": 3}}, "num_classes"),
         ({"roi_head": {"type": "StandardRoIHead", "bbox_roi_extractor": EXTRACT, "bbox_head": {**BOX, "num_classes": 0}}}, "num_classes"),
+        ({"roi_head": {**HEADS["cascade_hybrid"], "bbox_roi_extractor": EXTRACT, "semantic_fusion": ["box"]}}, "semantic_fusion"),
+        ({"roi_head": {**HEADS["standard"], "type": "MaskScoringRoIHead", "bbox_roi_extractor": EXTRACT, "mask_iou_head": {"type": "MaskIoUHead"}}}, "mask_head"),
     ],
 )  # fmt: skip
 @pytest.mark.parametrize("backend", ["torch", "jax"])

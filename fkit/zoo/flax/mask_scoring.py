@@ -122,4 +122,4 @@ def mask_scoring_roi_head(
     scoring = part(build, "models", mask_iou_head)
     settings = (train_cfg, test_cfg, init_cfg)
     head = head_of(build, MaskScoringRoIHead, box, mask, shared_head, settings, mask_iou_head=scoring)
-    return head.clone(logic=scored(head.logic, scoring.loss_iou))
+    return head.clone(logic=scored(head.logic, scoring))

@@ -78,7 +78,7 @@ class MaskScoringRoIHead(StandardRoIHead):
     def __init__(self, mask_iou_head: Any, *, build: Builder, **more: Any) -> None:
         super().__init__(build=build, **more)
         self.mask_iou_head = part(build, "models", mask_iou_head)
-        self.logic = scored(self.logic, self.mask_iou_head.loss_iou)
+        self.logic = scored(self.logic, self.mask_iou_head)
 
     def scored(self, maps: Sequence[Tensor], rows: Rows, labels: Tensor) -> tuple[Tensor, Tensor]:
         """See `fkit.detection.scoring.ScoringLayers`."""
