@@ -73,6 +73,12 @@ _MODELS = {
             with_cp=True, norm_cfg={"type": "GN", "num_groups": 4}, init_cfg=[
             {"type": "Xavier", "layer": "Conv2d", "distribution": "uniform"}]), _IMAGES,
     ),
+    "pvt": (
+        _model(8, {"type": "PyramidVisionTransformerV2", "embed_dims": 4, "num_stages": 2, "num_layers": [1, 2],
+                   "num_heads": [1, 2], "patch_sizes": [7, 3], "strides": [4, 2], "paddings": [3, 1], "sr_ratios": [2, 1],
+                   "mlp_ratios": [2, 2], "out_indices": [1], "drop_rate": 0.3, "attn_drop_rate": 0.2,
+                   "drop_path_rate": 0.4}), _IMAGES,
+    ),
     "resnet cifar": ({**_resnet(16), "backbone": {**_resnet(16)["backbone"], "type": "ResNet_CIFAR"}}, (2, 3, 8, 8)),
 }  # fmt: skip
 
