@@ -62,6 +62,11 @@ class Block(nn.Module):
                     y = plugin_layer(plugin.cfg, conv.width, plugin.postfix, self.frozen)(y, train)
         if self.plan.rate:
             y = DropPath(self.plan.rate, name="drop_path")(y, train)
+        return nn.relu(y + self._shortcut(x, train))
+
+    def _shortcut(self, x: Array, train: bool) -> Array:
+        """What the branch is added to."""
+        norm = norm_layer(self.norm_cfg)[1]
         if self.plan.shortcut:
             at = 1 if self.avg_down else 0  # the pooling layer takes the first place of the Sequential
             x = avg_pool(x, self.plan.shortcut) if self.avg_down else x
@@ -69,7 +74,7 @@ class Block(nn.Module):
             conv = Convolution(self.plan.inner, self.plan.width, 1, stride)
             x = convolution(conv, self.conv_cfg, self.frozen, f"downsample_{at}")(x)
             x = norm(f"downsample_{at + 1}", self.frozen)(x, train)
-        return nn.relu(y + x)
+        return x
 
 
 def convolution(conv: Convolution, conv_cfg: Any, frozen: bool, name: str) -> nn.Module:

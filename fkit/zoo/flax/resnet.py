@@ -114,6 +114,9 @@ class ResNet(nn.Module):
     drop_path_rate: float = 0.0
     # the stem of a class: (kernel size, stride, whether pooling follows)
     stem_form: ClassVar[tuple[int, int, bool]] = (7, 2, True)
+    # the blocks of a class, and whether they are told that they are their stage's first
+    block: ClassVar[Any] = Block
+    tells_first: ClassVar[bool] = False
 
     def __post_init__(self) -> None:
         _ = self.plans
@@ -143,19 +146,18 @@ class ResNet(nn.Module):
 
     @nn.compact
     def __call__(self, x: Array, train: bool = False) -> tuple[Array, ...]:
-        check_channels("ResNet", x, self.in_channels)
+        check_channels(type(self).__name__, x, self.in_channels)
         moving = train and not self.norm_eval
         x = self._stem(x, self.stem_width, moving and self.frozen_stages < 0)
-        block: Any = nn.remat(Block, static_argnums=(2,)) if self.with_cp else Block
+        block: Any = nn.remat(self.block, static_argnums=(2,)) if self.with_cp else self.block
         zero = self.zero_init_residual and self.init_rules is INIT
         maps: list[Array] = []
         for i, plans in enumerate(self.plans):
             frozen = i + 1 <= self.frozen_stages
             for j, plan in enumerate(plans):
                 pooled = self.avg_down and (plan.shortcut > 1 or not self.named_stem)
-                x = block(
-                    plan, pooled, self.conv_cfg, self.norm_cfg, frozen, zero, name=f"layer{i + 1}_{j}"
-                )(x, moving and not frozen)  # fmt: skip
+                options = (pooled, self.conv_cfg, self.norm_cfg, frozen, zero, *((j == 0,) if self.tells_first else ()))
+                x = block(plan, *options, name=f"layer{i + 1}_{j}")(x, moving and not frozen)
             if i in self.out_indices:
                 maps.append(x)
         return tuple(maps)

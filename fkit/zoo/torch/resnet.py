@@ -126,24 +126,25 @@ class ResNet(nn.Module):
         options: tuple[bool, bool, Any, Any],
     ) -> None:
         """Register the layers; ``stem``: its channels before and after; ``options``: of blocks."""
-        avg_down, with_cp, conv_cfg, norm_cfg = options
         self.out_indices = tuple(out_indices)
         self.frozen_stages = frozen_stages
         self.norm_eval = norm_eval
         zero_init = zero_init_residual and init_cfg is None
         self.init_cfg = INIT if init_cfg is None else init_cfg
-        self.stem_layers = self._make_stem(*stem, conv_cfg, norm_cfg)
+        self.stem_layers = self._make_stem(*stem, *options[2:])
         for i, plan in enumerate(plans, 1):
-            blocks = (
-                Block(
-                    one, avg_down and (one.shortcut > 1 or not self.named_stem), with_cp, conv_cfg, norm_cfg, zero_init
-                )
-                for one in plan
-            )
+            blocks = (self._block(one, j == 0, options, zero_init) for j, one in enumerate(plan))
             self.add_module(f"layer{i}", nn.Sequential(*blocks))
         self.num_stages = len(plans)
         for module in self._frozen():
             module.requires_grad_(False)
+
+    def _block(self, plan: BlockPlan, first: bool, options: tuple[bool, bool, Any, Any], zero_init: bool) -> Block:
+        """A block of a stage, perhaps its first; options are whether shortcuts pool, ``with_cp`` and the layers' configs."""
+        del first
+        avg_down, with_cp, conv_cfg, norm_cfg = options
+        pooled = avg_down and (plan.shortcut > 1 or not self.named_stem)
+        return Block(plan, pooled, with_cp, conv_cfg, norm_cfg, zero_init)
 
     def _make_stem(self, channels: int, stem: int, conv_cfg: Any, norm_cfg: Any) -> tuple[str, ...]:
         if not self.deep_stem:
