@@ -208,7 +208,9 @@ def _laid(
 ) -> tuple[Any, Any, tuple[Any, Any], Any, Any]:
     """The maps' pixels as rows of one array; and of each region the first row of its map, its map's (height, width), its
     scale, and the box, in numbers of at least 32 bits."""
-    rows = xp.lib.concat([one.reshape(-1, one.shape[-1]) for each in maps for one in each])
+    parts = maps if len(maps) == 1 else [one for each in maps for one in each]
+    several = [part.reshape(-1, part.shape[-1]) for part in parts]
+    rows = several[0] if len(several) == 1 else xp.lib.concat(several)
     kind = maps[0] if maps[0].dtype.itemsize >= 4 else "float32"
     boxes = xp.cast(xp.detached(rois), kind)
     sizes = [one.shape[1] * one.shape[2] for one in maps]

@@ -1,8 +1,8 @@
-"""Memory that a loader's worker keeps in place of giving it back after every picture."""
+"""Memory that the C library keeps of what was freed: more of it for a loader's worker, none of it for a model that begins."""
 
 import ctypes
 
-__all__ = ["keep_memory"]
+__all__ = ["give_back", "keep_memory"]
 
 _MMAP_THRESHOLD, _TRIM_THRESHOLD = -3, -1  # glibc's numbers for them
 _LARGEST = 32 << 20  # bytes: the most that glibc takes for the first
@@ -27,3 +27,19 @@ def keep_memory() -> bool:
     except (AttributeError, OSError, TypeError):  # another C library; on Windows, None is no library's name
         return False
     return bool(mallopt(_MMAP_THRESHOLD, _LARGEST) and mallopt(_TRIM_THRESHOLD, _KEPT))
+
+
+def give_back() -> bool:
+    """Give the system back what this process has freed: glibc keeps the gaps between arrays that live on.
+
+    Returns:
+        whether there was anything to give, and the C library gives it.
+
+    Example:
+        >>> isinstance(give_back(), bool)
+        True
+    """
+    try:
+        return bool(ctypes.CDLL(None).malloc_trim(0))
+    except (AttributeError, OSError, TypeError):
+        return False

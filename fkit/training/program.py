@@ -8,6 +8,7 @@ from numpy.typing import NDArray
 
 from fkit.array.random import seed_of
 from fkit.array.room import open as open_room
+from fkit.data.memory import give_back
 from fkit.structures.batch import Batch
 from fkit.structures.views import Views
 from fkit.training.initialise import initial
@@ -22,6 +23,8 @@ from fkit.tree.error import FkitTypeError, FkitValueError
 from fkit.tree.frozen import EMPTY
 
 __all__ = ["Pieces", "Program", "assemble"]
+
+_LARGE = 1 << 26  # bytes
 
 
 class Program(NamedTuple):
@@ -108,7 +111,8 @@ def assemble(backend: str, spec: Spec, pieces: Pieces) -> Program:
 
     def init(seed: int, pretrained: bool = True) -> TrainState:
         arrays = initial(inventory, pieces.own, seed_of(seed), spec.weights, pretrained)
-        return pieces.place({**arrays, **first_slots(phases, inventory)})
+        arrays.update(first_slots(phases, inventory))
+        return _placed(pieces, arrays)
 
     def collect(state: TrainState) -> dict[str, NDArray[Any]]:
         expect(state, TrainState, "`state` is a TrainState")
@@ -120,12 +124,12 @@ def assemble(backend: str, spec: Spec, pieces: Pieces) -> Program:
         if not any(path.startswith("opt/") for path in arrays):  # weights alone: all else begins
             arrays = {**first_slots(phases, inventory), **arrays}
         check_transforms(phases, inventory, arrays)
-        return pieces.place(arrays)
+        return _placed(pieces, dict(arrays))
 
     def load(state: TrainState, arrays: Arrays, strict: bool = True) -> TrainState:
         expect(arrays, Mapping, "`arrays` are a mapping of names to arrays, as a state_dict is")
         weights = fit(inventory, arrays, strict=strict, bare=True)
-        return pieces.place({**collect(state), **weights.arrays})
+        return _placed(pieces, {**collect(state), **weights.arrays})
 
     def convert(state: TrainState, to: str) -> TrainState:
         return open_room(to).program(spec).restore(collect(state))
@@ -154,6 +158,16 @@ def assemble(backend: str, spec: Spec, pieces: Pieces) -> Program:
         backend, spec, inventory, init, pieces.train_step if phases else _untrained, pieces.loss, predict, collect, restore, load, convert,
         pieces.gather, hyperparams,
     )  # fmt: skip
+
+
+def _placed(pieces: Pieces, arrays: dict[str, NDArray[Any]]) -> TrainState:
+    """The state of arrays, which it empties: of a large one, what lay between has gone before the first step."""
+    state = pieces.place(arrays)
+    large = sum(array.nbytes for array in arrays.values()) > _LARGE
+    arrays.clear()
+    if large:
+        give_back()
+    return state
 
 
 def _untrained(state: TrainState, batch: Batch, hyperparams: Any) -> tuple[TrainState, Mapping[str, Any]]:

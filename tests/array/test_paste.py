@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import torch
 
-from fkit.array.paste import paste
+from fkit.array.paste import mask_targets, paste
 from tests.golden.replay.arithmetic import LIBRARIES, opened, plain
 
 
@@ -25,3 +25,23 @@ def test_a_paste_is_grid_sample(library, start):
     with xp.width([masks]):
         found = paste(xp, xp.asarray(masks, "float64"), xp.asarray(boxes, "float64"), (20, 20), start)
     np.testing.assert_allclose(plain(found), want.numpy(), atol=1e-12)
+
+
+@pytest.mark.parametrize("library", LIBRARIES)
+def test_many_boxes_are_cut_as_each_alone(library):
+    xp, rng = opened(library), np.random.default_rng(3)
+    masks = (rng.random((3, 40, 50)) < 0.5).astype(np.float64)
+    corner = rng.uniform(-5, 30, (40, 2))
+    boxes = np.concatenate([corner, corner + rng.uniform(0, 30, (40, 2))], 1)
+    objects = rng.integers(0, 3, 40)
+    with xp.width([masks]):
+        maps = xp.asarray(masks, "float64")
+
+        def cut(rows):
+            of = xp.asarray(boxes[rows], "float64"), xp.asarray(objects[rows], "int64")
+            return plain(mask_targets(xp, maps, *of, (7, 6), soft=True))
+
+        whole, several = cut(slice(40)), [cut(slice(start, start + 10)) for start in range(0, 40, 10)]
+    assert whole.shape == (40, 7, 6)
+    assert 0 < whole.mean() < 1
+    np.testing.assert_allclose(whole, np.concatenate(several), atol=1e-12)

@@ -30,3 +30,24 @@ def test_memory_that_is_kept_is_not_asked_for_anew():
         for word in ("keep", "default")
     )
     assert kept < 500 < given_back  # pages of 4 KB; an array has 733
+
+
+GAPS = """
+import numpy as np
+from fkit.data.memory import give_back
+
+def held():
+    return next(int(line.split()[1]) for line in open("/proc/self/status") if line.startswith("VmRSS"))
+
+rows = [np.ones(100_000, np.uint8) for _ in range(2000)]
+del rows[:-1]  # 200 MB of gaps below one that lives on
+before = held()
+assert give_back()
+print(before - held())
+"""
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="glibc's heap")
+def test_gaps_between_arrays_are_given_back():
+    done = subprocess.run([sys.executable, "-c", GAPS], capture_output=True, text=True, check=True)
+    assert int(done.stdout) > 100_000  # KB

@@ -2,11 +2,13 @@
 
 from typing import Any
 
+import jax
 import numpy as np
 import pytest
 
 import fkit
 from fkit.array.room import open as open_room
+from fkit.data.collate import Collate
 from fkit.structures.apart import data_samples
 from fkit.training.optimizer import Optimizer
 from fkit.training.program import Program
@@ -238,3 +240,41 @@ def test_settings_inside_and_outside_of_a_detector() -> None:
     assert built.roi_head.logic.test_cfg == inside["test_cfg"]["rcnn"]
     with pytest.raises(FkitValueError, match="train_cfg"):
         build_detector(model("standard"), fkit.registry(), **inside, backend="torch")
+
+
+def _pictures(objects: tuple[int, int], seed: int) -> fkit.Batch:
+    """Two pictures of any size up to 64 x 64, with so many objects, as a run collates them: padded to multiples of 32."""
+    rng = np.random.default_rng(seed)
+    samples: list[dict[str, Any]] = []
+    for count in objects:
+        height, width = rng.integers(33, SIZE + 1, 2)
+        corner = rng.uniform(0, 20, (count, 2))
+        boxes = np.concatenate([corner, corner + rng.uniform(4, 13, (count, 2))], 1).astype(np.float32)
+        given = {"bboxes": boxes, "labels": rng.integers(0, 3, count)}
+        image = rng.normal(size=(3, height, width)).astype(np.float32)
+        scale = rng.uniform(0.5, 2, 2).astype(np.float32)
+        sizes = {"img_shape": np.array([height, width]), "pad_shape": np.array([64, 64]), "scale_factor": scale}
+        samples.append({"inputs": image, "targets": {**sizes, "gt_instances": given}})
+    return Collate(pad=True, size_divisor=32)(samples)
+
+
+def test_pictures_and_objects_of_one_bucket_compile_nothing_again(caplog: pytest.LogCaptureFixture) -> None:
+    made = program(model("standard"), "jax", "float32")
+    state, numbers = made.init(0), made.hyperparams()
+    batches = [_pictures(objects, seed) for seed, objects in enumerate([(3, 4), (1, 3), (4, 0)])]
+    assert {one.targets["gt_instances"]["bboxes"].shape for one in batches} == {(2, 4, 4)}
+    assert len({tuple(one.targets["img_shape"].ravel().tolist()) for one in batches}) == 3
+    losses: list[float] = []
+    compiled: list[int] = []
+    for one in [*batches, _pictures((5, 1), 9)]:
+        caplog.clear()
+        with caplog.at_level("WARNING"), jax.log_compiles():
+            made.predict(state, one)
+            state, logs = made.train_step(state, one, numbers)
+        losses.append(float(logs["loss"]))
+        compiled.append(sum(row.getMessage().startswith("Finished XLA compilation of jit(") for row in caplog.records))
+    assert compiled[1:3] == [0, 0]
+    assert compiled[0] >= 2
+    assert compiled[3] == 2  # eight objects: another bucket, one step and one prediction
+    assert np.isfinite(losses).all()
+    assert len(set(losses)) == 4
