@@ -120,8 +120,9 @@ class CrossEntropyLoss(Loss):
         loss = binary_cross_entropy(xp, chosen, target, self.class_weight)
         if valid is None:
             return self._reduced(xp, loss, None, None, None)
-        rows = loss.reshape(loss.shape[0], -1).mean(1)
-        return self._reduced(xp, rows, valid, xp.lib.clip(xp.cast(valid, loss).sum(), 1, None), None)
+        counts = xp.cast(valid, loss)
+        mean = (loss.reshape(loss.shape[0], -1).mean(1) * counts).sum() / xp.lib.clip(counts.sum(), 1, None)
+        return self._reduced(xp, mean, None, None, "none")
 
 
 @dataclass(frozen=True)
