@@ -1,5 +1,5 @@
-"""The book ``tta``: how mmseg and mmpretrain merge what is predicted of several views, recorded by experiments/record/tta.py; on
-every backend.
+"""The book ``tta``: how mmseg, mmpretrain and mmdet merge what is predicted of several views, recorded by
+experiments/record/tta.py and det_tta.py; on every backend.
 """
 
 from typing import Any
@@ -28,7 +28,8 @@ def views_of(case: dict[str, Any]) -> list[Batch]:
 
 def test_case(case: dict[str, Any]) -> None:
     name = case["id"].partition("/")[0]
-    merger: Any = fkit.registry().build("models", {"type": name})
+    options = {"tta_cfg": case["tta_cfg"]} if "tta_cfg" in case else {}
+    merger: Any = fkit.registry().build("models", {"type": name, **options})
     for room in (None, open_room("torch"), open_room("jax")):
         xp, lift, host = (Numpy(), np.asarray, np.asarray) if room is None else (room.ops, room.asarray, room.numpy)
         with jax.enable_x64(True):
@@ -43,6 +44,9 @@ def check(name: str, case: dict[str, Any], merger: Any, xp: Any, lift: Any, host
             host(merger.merge(xp, scores, views)["pred_score"]), case["pred_score"], rtol=0, atol=1e-15
         )
         return
+    if name == "DetTTAModel":
+        check_boxes(case, merger, xp, lift, host)
+        return
     views = views_of(case)
     logits = [lift(np.array(one)) for one in case["seg_logits"]]
     for one, rows, view in zip(logits, case["scores"], views, strict=True):
@@ -53,3 +57,18 @@ def check(name: str, case: dict[str, Any], merger: Any, xp: Any, lift: Any, host
     for mine, theirs in zip(labels, case["pred_sem_seg"], strict=True):
         height, width = np.shape(theirs)[-2:]
         np.testing.assert_array_equal(mine[:height, :width], theirs[0])
+
+
+def check_boxes(case: dict[str, Any], merger: Any, xp: Any, lift: Any, host: Any) -> None:
+    """Of one image, in float32 as the reference has it."""
+    predictions, views = list[Any](), list[Batch]()
+    for one in case["views"]:
+        kinds = (("bboxes", np.float32), ("scores", np.float32), ("labels", np.int64))
+        predictions.append({"pred_instances": {key: lift(np.array([one[key]], kind)) for key, kind in kinds}})
+        views.append(Batch(np.zeros((1, 3, 4, 4)), meta=(one["meta"],)))
+    said = merger.merge(xp, predictions, views)
+    real = host(said["valid"]["pred_instances"])[0]
+    mine = {key: host(value)[0][real] for key, value in said["pred_instances"].items()}
+    np.testing.assert_array_equal(mine["labels"], case["pred_instances"]["labels"])
+    for key in ("bboxes", "scores"):
+        np.testing.assert_allclose(mine[key], case["pred_instances"][key], rtol=1e-5, atol=1e-5)
