@@ -26,7 +26,7 @@ from fkit.edge.target import file_target, folder_target, kept
 from fkit.edge.thread import chosen, threads
 from fkit.recipe.inference import Pictures, open_pictures
 from fkit.recipe.label import Names, class_names
-from fkit.recipe.settings import read
+from fkit.recipe.settings import Settings, read
 from fkit.recipe.source import registry_of
 from fkit.run.inference import Prediction, predict_images
 from fkit.run.plan import served
@@ -79,7 +79,10 @@ def add(commands: Any) -> None:
     command.add_argument("--out", metavar="DIR", default="vis", help=_OUT)
     command.add_argument("--score-thr", type=number, metavar="X", help=_LEAST)
     command.add_argument(
-        "--batch-size", type=whole, default=_BATCH, metavar="N", help=f"images at once (default: {_BATCH})"
+        "--batch-size",
+        type=whole,
+        metavar="N",
+        help=f"images at once (default: the test dataloader's, {_BATCH} at most)",
     )
     add_place(command)
     add_weights(command)
@@ -92,7 +95,7 @@ def _run(arguments: argparse.Namespace) -> int:
         refuse("`fkit infer` needs IMAGE, or --list FILE.")
     if not 0 <= (arguments.score_thr or 0.0) <= 1:
         refuse(f"--score-thr {arguments.score_thr}: a score is from 0 to 1.")
-    if arguments.batch_size < 1:
+    if arguments.batch_size is not None and arguments.batch_size < 1:
         refuse(f"--batch-size {arguments.batch_size}: at least 1.")
     named = image_paths([*arguments.images, *_listed(arguments.list)], VIDEOS)
     paths, videos = [path for path in named if not is_video(path)], [path for path in named if is_video(path)]
@@ -106,10 +109,11 @@ def _run(arguments: argparse.Namespace) -> int:
     program = served(cfg, reg)
     found = found_at(arguments.checkpoint, program, reg)
     state, words = load_state(program, found, arguments.weights)
+    size = arguments.batch_size or _size(settings)
     looked = pictures if paths else pictures.of([np.zeros((_SIDE, _SIDE, 3), np.uint8)])
-    chosen(count, program, state, Loader(looked, batch_size=arguments.batch_size))
+    chosen(count, program, state, Loader(looked, batch_size=size))
     names = class_names(settings, reg, found.meta.get("data"))
-    room, size = open_room(program.backend), arguments.batch_size
+    room = open_room(program.backend)
 
     def predict(frames: Sequence[NDArray[np.uint8]]) -> Iterator[Prediction]:
         return predict_images(program, room, state, pictures.of(frames), size)
@@ -123,6 +127,13 @@ def _run(arguments: argparse.Namespace) -> int:
             for video in videos:
                 report.film(video, predict, names, size)
     return report.end()
+
+
+def _size(settings: Settings) -> int:
+    """How many images are predicted at once where nobody says it: a detector's dataloader takes one, for its images are large."""
+    loader = settings.loaders.get("test", settings.loaders.get("val"))
+    said: Any = None if loader is None else loader.node.get("batch_size")
+    return min(said, _BATCH) if isinstance(said, int) else _BATCH
 
 
 def _listed(file: str | None) -> list[str]:
