@@ -196,6 +196,16 @@ CASES: dict[str, tuple[dict[str, Any], Any, dict[str, Any]]] = {
         {**ALIGNED, "pos_weight": 2.0, "allowed_border": 0},
         TEST,
     ),
+    "yolof": (
+        {
+            "type": "YOLOFHead", "num_classes": 3, "in_channels": 8, "num_cls_convs": 1, "num_reg_convs": 2, "norm_cfg": GN,
+            "reg_decoded_bbox": True, "loss_cls": FOCAL, "loss_bbox": GIOU,
+            "anchor_generator": {"type": "AnchorGenerator", "ratios": [1.0], "scales": [2, 4, 6], "strides": [8]},
+            "bbox_coder": {**DELTA, "target_stds": [1.0] * 4, "add_ctr_clamp": True, "ctr_clamp": 32},
+        },
+        training({"type": "UniformAssigner", "pos_ignore_thr": 0.15, "neg_ignore_thr": 0.7}),
+        TEST,
+    ),
     # of anchors that overlap an object equally the reference takes any: in bags of three none do here
     "free_anchor": (
         head(
@@ -246,7 +256,8 @@ def trained(module: Any) -> dict[str, Any]:
     """Losses and gradients, in float64."""
     maps, objects = inputs()
     module.double().train()
-    tensors = tuple(torch.tensor(level, requires_grad=True) for level in maps)
+    levels = module.prior_generator.num_levels
+    tensors = tuple(torch.tensor(level, requires_grad=True) for level in maps[:levels])
     truth = [InstanceData(bboxes=torch.tensor(boxes), labels=torch.tensor(labels)) for boxes, labels in objects]
     undo = widened()
     try:
@@ -270,7 +281,8 @@ def predicted(module: Any) -> list[dict[str, Any]]:
     """The boxes of each image, in float32."""
     module.float().eval()
     with torch.no_grad():
-        outputs = module(tuple(torch.tensor(level, dtype=torch.float32) for level in inputs()[0]))
+        maps = inputs()[0][: module.prior_generator.num_levels]
+        outputs = module(tuple(torch.tensor(level, dtype=torch.float32) for level in maps))
         found = module.predict_by_feat(*outputs, batch_img_metas=METAS, rescale=True)
     names = ("bboxes", "scores", "labels")
     return [{name: np.asarray(one[name]).round(5).tolist() for name in names} for one in found]

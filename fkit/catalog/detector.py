@@ -14,8 +14,21 @@ _HEADS: Final = (
     "PAAHead",
     "RPNHead",
     "RetinaHead",
+    "YOLOFHead",
 )
-_SINGLE: Final = ("ATSS", "FCOS", "FOVEA", "FSAF", "GFL", "PAA", "RetinaNet", "SingleStageDetector", "TOOD", "VFNet")
+_SINGLE: Final = (
+    "ATSS",
+    "FCOS",
+    "FOVEA",
+    "FSAF",
+    "GFL",
+    "PAA",
+    "RetinaNet",
+    "SingleStageDetector",
+    "TOOD",
+    "VFNet",
+    "YOLOF",
+)
 
 _DENSE: Final[tuple[Any, ...]] = (
     *(

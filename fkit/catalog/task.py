@@ -42,6 +42,7 @@ _TASK: Final[tuple[Any, ...]] = tuple(
         ("prior", ("AnchorGenerator", "LegacyAnchorGenerator", "MlvlPointGenerator")),
         ("region", ("ApproxMaxIoUAssigner", "CenterRegionAssigner", "GridAssigner", "PointAssigner")),
         ("sampler", ("PseudoSampler", "RandomSampler")),
+        ("yolof", ("UniformAssigner",)),
     )
     for name in names
 )

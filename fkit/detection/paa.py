@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import InitVar, dataclass
 from typing import Any
 
-from fkit.array.assign import marked, nearest
+from fkit.array.assign import marked
 from fkit.array.mixture import mixture
 from fkit.array.ops import Ops
 from fkit.array.overlap import overlaps
@@ -114,11 +114,12 @@ class PAAHead(ATSSHead):
             costs, gt, positive: (N, P) each.
             objects: how many an image may have.
         """
-        counts = tuple(stop - start for start, stop in spans)
-
         def one(cost: Any, mine: Any, may: Any) -> Any:
             own = may & (mine == xp.arange(objects)[:, None])
-            index, length = nearest(xp, xp.lib.where(own, cost, _FAR), counts, self.topk)
+            every = xp.lib.where(own, cost, _FAR)
+            tops = [xp.topk(-every[:, start:stop], min(self.topk, stop - start)) for start, stop in spans]
+            index = xp.lib.concat([top[1] + start for top, (start, _) in zip(tops, spans, strict=True)], axis=1)
+            length = -xp.lib.concat([top[0] for top in tops], axis=1)
             order = xp.order(length)
             index, length = xp.take_along(index, order, 1), xp.take_along(length, order, 1)
             return marked(xp, index, self.separated(xp, length), cost.shape[0]).any(0)

@@ -66,6 +66,12 @@ def weight(case: Mapping[str, Any], name: str) -> np.ndarray:
     return np.array(make(f"bbox_head.{name}", shape))
 
 
+def levels(case: Mapping[str, Any]) -> list[np.ndarray]:
+    """The maps that a case's head takes."""
+    count = sum(name.startswith("map") for name in case["out"]["gradients"])
+    return maps_and_objects()[0][:count]
+
+
 def summed(losses: Mapping[str, Any]) -> Any:
     return sum(sum(value) if isinstance(value, (tuple, list)) else value for value in losses.values())
 
@@ -74,14 +80,14 @@ class OfTorch:
     """A head of torch."""
 
     def __init__(self, case: Mapping[str, Any]) -> None:
-        self.head = built(case, "torch")
+        self.head, self.levels = built(case, "torch"), levels(case)
         assert {name: list(one.shape) for name, one in self.head.state_dict().items()} == case["out"]["state"]
         assert list(self.head.state_dict()) == list(case["out"]["state"])
         self.head.load_state_dict({name: torch.tensor(weight(case, name)) for name in case["out"]["state"]})
 
     def trained(self) -> tuple[dict[str, Any], dict[str, np.ndarray]]:
         self.head.double().train()
-        maps = [torch.tensor(level, requires_grad=True) for level in maps_and_objects()[0]]
+        maps = [torch.tensor(level, requires_grad=True) for level in self.levels]
         losses = self.head.loss(maps, samples(torch.tensor), shapes(torch.tensor, np.float64))
         summed(losses).backward()
         named = {f"map{at}": level for at, level in enumerate(maps)} | dict(self.head.named_parameters())
@@ -91,7 +97,7 @@ class OfTorch:
     def predicted(self) -> Any:
         self.head.float().eval()
         with torch.no_grad():
-            maps = [torch.tensor(level, dtype=torch.float32) for level in maps_and_objects()[0]]
+            maps = [torch.tensor(level, dtype=torch.float32) for level in self.levels]
             return self.head.predict(maps, shapes(torch.tensor, np.float32))
 
 
@@ -104,7 +110,7 @@ class OfJax:
         assert {name for name, _ in self.names.values()} == set(case["out"]["state"])
 
     def maps(self, kind: Any) -> list[Any]:
-        return [jnp.asarray(np.moveaxis(level, 1, -1), kind) for level in maps_and_objects()[0]]
+        return [jnp.asarray(np.moveaxis(level, 1, -1), kind) for level in levels(self.case)]
 
     def variables(self, kind: Any) -> Any:
         return variables_of(self.names, lambda name: weight(self.case, name), kind)

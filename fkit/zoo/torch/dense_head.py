@@ -26,6 +26,7 @@ from fkit.detection.retina import RetinaHead as Retina
 from fkit.detection.rpn import Proposals
 from fkit.detection.rpn import RPNHead as RPN
 from fkit.detection.truth import epoch_of, regions, truths
+from fkit.detection.yolof import YOLOFHead as YOLOF
 from fkit.structures.batch import Samples
 from fkit.zoo.torch.brick import ConvModule
 from fkit.zoo.torch.memory import remembering
@@ -41,6 +42,7 @@ __all__ = [
     "PAAHead",
     "RPNHead",
     "RetinaHead",
+    "YOLOFHead",
     "flat",
 ]
 
@@ -134,7 +136,7 @@ class DenseHead(nn.Module):
     def _flat(self, outputs: Outputs) -> Outputs:
         return tuple(
             tuple(flat(level, self.logic.width(output.name)) for level in levels)
-            for output, levels in zip(self.logic.plan.outputs, outputs, strict=True)
+            for output, levels in zip(self.logic.plan.outputs, outputs, strict=False)
         )
 
 
@@ -219,3 +221,4 @@ GFLHead = _head(GFL)
 PAAHead = _head(PAA)
 RPNHead = _head(RPN)
 RetinaHead = _head(Retina)
+YOLOFHead = _head(YOLOF)
