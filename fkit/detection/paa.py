@@ -114,6 +114,7 @@ class PAAHead(ATSSHead):
             costs, gt, positive: (N, P) each.
             objects: how many an image may have.
         """
+
         def one(cost: Any, mine: Any, may: Any) -> Any:
             own = may & (mine == xp.arange(objects)[:, None])
             every = xp.lib.where(own, cost, _FAR)
