@@ -48,8 +48,13 @@ def by_jax(case: dict[str, Any], arrays: dict[str, np.ndarray]) -> dict[str, np.
                 place = params if part == "param" else params["conv_offset"]
                 place["kernel" if leaf == "weight" else leaf] = jnp.asarray(to_flax(value, "conv") if leaf == "weight" else value)  # fmt: skip
         x = jnp.asarray(arrays["x"].transpose(0, 2, 3, 1))
-        out, back = jax.vjp(lambda params, x: layer.apply({"params": params}, x), params, x)
-        grads, grad_x = back(jnp.asarray(arrays["grad_out"].transpose(0, 2, 3, 1)))
+
+        @jax.jit
+        def call(params: Any, x: Any, grad_out: Any) -> Any:
+            out, back = jax.vjp(lambda params, x: layer.apply({"params": params}, x), params, x)
+            return out, *back(grad_out)
+
+        out, grads, grad_x = call(params, x, jnp.asarray(arrays["grad_out"].transpose(0, 2, 3, 1)))
         found = {"out": out.transpose(0, 3, 1, 2), "grad.x": grad_x.transpose(0, 3, 1, 2)}
         for name, group in (("", grads), ("conv_offset.", grads["conv_offset"])):
             if "kernel" in group:

@@ -92,7 +92,7 @@ def _by_flax(model: Any, plan: Any, weights: dict[str, Any], inputs: Any, train:
         leaves = jax.tree.leaves(outs)
         return sum((out * _drawn(f"out{i}", out.shape)).sum() for i, out in enumerate(leaves)), (leaves, changed)
 
-    grads, (outs, changed) = jax.grad(call, (0, 1), has_aux=True)(params, inputs)
+    grads, (outs, changed) = jax.jit(jax.grad(call, (0, 1), has_aux=True))(params, inputs)
     numbers: dict[str, Any] = {f"in{i}": np.asarray(x) for i, x in enumerate(jax.tree.leaves(grads[1]))}
     for site in sites:
         node = grads[0] if site.collection == "params" else {**tree, **changed}[site.collection]

@@ -61,6 +61,15 @@ def plain(array: Any) -> Any:
     return np.asarray(array) if hasattr(array, "dtype") else array
 
 
+def compiled(xp: Any, function: Callable[..., Any], *arrays: Any) -> Any:
+    """``function(*arrays)``; on JAX as one program, as a step of training has it, in place of one for each operation."""
+    if xp.name != "jax":
+        return function(*arrays)
+    import jax
+
+    return jax.jit(function)(*arrays)
+
+
 def with_gradient(xp: Any, function: Callable[[Any], Any], at: Any) -> tuple[Any, Any]:
     """``function(at)``, an array, and the gradient of its sum by ``at``; None in place of it where the library has none."""
     if xp.name == "torch":
@@ -71,7 +80,12 @@ def with_gradient(xp: Any, function: Callable[[Any], Any], at: Any) -> tuple[Any
     if xp.name == "jax":
         import jax
 
-        return function(at), jax.grad(lambda one: function(one).sum())(at)
+        def total(one: Any) -> tuple[Any, Any]:
+            value = function(one)
+            return value.sum(), value
+
+        gradient, value = jax.jit(jax.grad(total, has_aux=True))(at)
+        return value, gradient
     return function(at), None
 
 

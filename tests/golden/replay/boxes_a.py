@@ -14,11 +14,12 @@ from fkit.array.suppress import batched, leaders, multiclass, soft_nms
 from fkit.detection.coder import DistancePointBBoxCoder
 from fkit.structures.bitmap import BitmapMasks
 from fkit.structures.box import HorizontalBoxes
-from tests.golden.replay.arithmetic import plain
+from tests.golden.replay.arithmetic import compiled, plain
 
 
 def call_overlaps(xp: Any, args: Any, case: Any) -> Any:
-    return overlaps(xp, args["bboxes1"], args["bboxes2"], args.get("mode", "iou"), args.get("is_aligned", False), args.get("eps", 1e-6))  # fmt: skip
+    mode, aligned, eps = args.get("mode", "iou"), args.get("is_aligned", False), args.get("eps", 1e-6)
+    return compiled(xp, lambda a, b: overlaps(xp, a, b, mode, aligned, eps), args["bboxes1"], args["bboxes2"])
 
 
 def detections(xp: Any, boxes: Any, kept: Any) -> Any:
@@ -32,31 +33,29 @@ def detections(xp: Any, boxes: Any, kept: Any) -> Any:
 def call_nms(xp: Any, args: Any, case: Any) -> Any:
     rule = {key: value for key, value in args.items() if key not in ("boxes", "scores")}
     groups = xp.full((len(args["boxes"]),), 0, "int64")
-    kept = batched(xp, args["boxes"], args["scores"], groups, rule, class_agnostic=True)
+    kept = compiled(xp, lambda *arrays: batched(xp, *arrays, rule, class_agnostic=True), args["boxes"], args["scores"], groups)  # fmt: skip
     return detections(xp, args["boxes"], kept)
 
 
 def call_soft_nms(xp: Any, args: Any, case: Any) -> Any:
     boxes, scores = args.pop("boxes"), args.pop("scores")
     args["threshold"] = args.pop("iou_threshold", 0.3)
-    return detections(xp, boxes, soft_nms(xp, boxes, scores, **args))
+    return detections(xp, boxes, compiled(xp, lambda *arrays: soft_nms(xp, *arrays, **args), boxes, scores))
 
 
 def call_batched(xp: Any, args: Any, case: Any) -> Any:
     agnostic = args.get("class_agnostic", False)
-    kept = batched(xp, args["boxes"], args["scores"], args["idxs"], args["nms_cfg"], class_agnostic=agnostic)
+    arrays = args["boxes"], args["scores"], args["idxs"]
+    kept = compiled(xp, lambda *arrays: batched(xp, *arrays, args["nms_cfg"], class_agnostic=agnostic), *arrays)
     return detections(xp, args["boxes"], kept)
 
 
 def call_multiclass(xp: Any, args: Any, case: Any) -> Any:
-    kept = multiclass(
+    rule = args["score_thr"], args["nms_cfg"], args.get("max_num", -1)
+    kept = compiled(
         xp,
-        args["multi_bboxes"],
-        args["multi_scores"],
-        args["score_thr"],
-        args["nms_cfg"],
-        args.get("max_num", -1),
-        factors=args.get("score_factors"),
+        lambda boxes, scores, factors: multiclass(xp, boxes, scores, *rule, factors=factors),
+        *(args["multi_bboxes"], args["multi_scores"], args.get("score_factors")),
     )
     real = np.flatnonzero(plain(kept.valid))
     rows = np.concatenate([plain(kept.bboxes)[real], plain(kept.scores)[real][:, None]], 1)
@@ -73,17 +72,17 @@ def call_match(xp: Any, args: Any, case: Any) -> Any:
 
 def call_fast(xp: Any, args: Any, case: Any) -> Any:
     coefficients = plain(args.pop("multi_coeffs"))
-    found, box = fast_nms(xp, args.pop("multi_bboxes"), args.pop("multi_scores"), **args)
+    arrays = args.pop("multi_bboxes"), args.pop("multi_scores")
+    found, box = compiled(xp, lambda *arrays: fast_nms(xp, *arrays, **args), *arrays)
     real = np.flatnonzero(plain(found.valid))
     rows = np.concatenate([plain(found.bboxes), plain(found.scores)[:, None]], 1)[real]
     return rows, plain(found.labels)[real], coefficients[plain(box)[real]]
 
 
 def call_matrix(xp: Any, args: Any, case: Any) -> Any:
-    masks, labels = args["masks"], plain(args["labels"])
-    kept = matrix_nms(
-        xp, masks, args.pop("labels"), args.pop("scores"), **{k: v for k, v in args.items() if k != "masks"}
-    )
+    arrays = args.pop("masks"), args.pop("labels"), args.pop("scores")
+    masks, labels = arrays[0], plain(arrays[1])
+    kept = compiled(xp, lambda *arrays: matrix_nms(xp, *arrays, **args), *arrays)
     real = np.flatnonzero(plain(kept.valid))
     index = plain(kept.index)[real]
     return plain(kept.scores)[real], labels[index], plain(masks)[index], index

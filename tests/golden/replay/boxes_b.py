@@ -12,7 +12,7 @@ import fkit
 from fkit.detection.assigner import Truth
 from fkit.detection.prior import inside
 from fkit.detection.sampler import RandomSampler
-from tests.golden.replay.arithmetic import plain
+from tests.golden.replay.arithmetic import compiled, plain
 
 
 def built(cfg: Any, **more: Any) -> Any:
@@ -28,9 +28,9 @@ def call_anchors(xp: Any, args: Any, case: Any) -> Any:
         "base_anchors": list(generator.bases),
     }
     with xp.width([np.zeros(1, args.get("dtype", "float32"))]):
-        out["priors"] = generator.priors(xp, sizes, args.get("dtype", "float32"))
+        out["priors"] = compiled(xp, lambda: generator.priors(xp, sizes, args.get("dtype", "float32")))
     if pad is not None:
-        out["valid_flags"] = generator.valid(xp, sizes, pad)
+        out["valid_flags"] = compiled(xp, lambda: generator.valid(xp, sizes, pad))
     if "sparse_idx" in args:
         out["sparse"] = [
             generator.sparse(xp, index, sizes[level], level) for level, index in enumerate(args["sparse_idx"])
@@ -49,12 +49,14 @@ def call_inside(xp: Any, args: Any, case: Any) -> Any:
 def call_encode(xp: Any, args: Any, case: Any) -> Any:
     more = {key: args[key] for key in ("max_dis", "eps", "stride") if key in args}
     with np.errstate(divide="ignore", invalid="ignore"):  # boxes of no size
-        return built(args["cfg"]).encode(xp, args["bboxes"], args["gt_bboxes"], **more)
+        coder = built(args["cfg"])
+        return compiled(xp, lambda *arrays: coder.encode(xp, *arrays, **more), args["bboxes"], args["gt_bboxes"])
 
 
 def call_decode(xp: Any, args: Any, case: Any) -> Any:
     more = {key: args[key] for key in ("max_shape", "wh_ratio_clip", "stride") if key in args}
-    return built(args["cfg"]).decode(xp, args["bboxes"], args["pred"], **more)
+    coder = built(args["cfg"])
+    return compiled(xp, lambda *arrays: coder.decode(xp, *arrays, **more), args["bboxes"], args["pred"])
 
 
 def truth_of(xp: Any, args: Any) -> Truth:
@@ -81,7 +83,12 @@ def assigned(xp: Any, cfg: Any, args: Any) -> Any:
     if "scores" in args:
         more["pred"] = {"bboxes": args["bboxes"], "scores": args["scores"]}
     truth = truth_of(xp, args)
-    found, again = (built(cfg).assign(xp, args["priors"], one, **more) for one in (truth, padded(xp, truth)))
+    assigner = built(cfg)
+    found, again = compiled(
+        xp,
+        lambda priors, truth: [assigner.assign(xp, priors, one, **more) for one in (truth, padded(xp, truth))],
+        *(args["priors"], truth),
+    )
     for one, other in zip(found[:3], again[:3], strict=True):
         np.testing.assert_array_equal(plain(one), plain(other))
     return found
@@ -106,16 +113,21 @@ def matching(xp: Any, args: Any) -> tuple[Any, Any, Truth]:
 
 def call_cost(xp: Any, args: Any, case: Any) -> Any:
     cost, pred, truth = matching(xp, args)
-    return cost(xp, pred, truth, args.get("img_shape"))
+    return compiled(xp, lambda pred, truth: cost(xp, pred, truth, args.get("img_shape")), pred, truth)
 
 
 def call_hungarian(xp: Any, args: Any, case: Any) -> Any:
     assigner, pred, truth = matching(xp, args)
-    found = assigner.assign(xp, pred["bboxes"], truth, pred=pred, image=args["img_shape"])
-    again = assigner.assign(xp, pred["bboxes"], padded(xp, truth), pred=pred, image=args["img_shape"])
+
+    def both(pred: Any, truth: Truth) -> tuple[Any, ...]:
+        rows = truth, padded(xp, truth)
+        matches = [assigner.assign(xp, pred["bboxes"], one, pred=pred, image=args["img_shape"]) for one in rows]
+        return *matches, assigner.cost(xp, pred, truth, args["img_shape"])
+
+    found, again, cost = compiled(xp, both, pred, truth)
     np.testing.assert_array_equal(plain(found.gt), plain(again.gt))
     return {
-        "cost": assigner.cost(xp, pred, truth, args["img_shape"]),
+        "cost": cost,
         "gt_inds": found.gt,
         "labels": found.labels,
     }

@@ -11,7 +11,7 @@ from fkit.array import gaussian, paste
 from fkit.array.box import rescale
 from fkit.array.roi import levels, roi_align
 from fkit.structures.mask import PolygonMasks
-from tests.golden.replay.arithmetic import plain, with_gradient
+from tests.golden.replay.arithmetic import compiled, plain, with_gradient
 
 
 def last(xp: Any, maps: Any) -> Any:
@@ -39,22 +39,27 @@ def call_roialign(xp: Any, args: Any, case: Any) -> Any:
         return first(xp, out)
 
     if "grad_out" not in args:
-        return {"out": pooled(args["input"])}
+        return {"out": compiled(xp, pooled, args["input"])}
     _, gradient = with_gradient(xp, lambda maps: pooled(maps) * args["grad_out"], args["input"])
-    return {"out": pooled(args["input"]), "grad_input": gradient}
+    return {"out": compiled(xp, pooled, args["input"]), "grad_input": gradient}
 
 
 def call_roi_extract(xp: Any, args: Any, case: Any) -> Any:
     extract = fkit.registry().build("models", args["cfg"])
-    boxes, image = boxes_of(xp, args["rois"])
-    out = extract(xp, [last(xp, one) for one in args["feats"]], boxes, image, args.get("roi_scale_factor"))
-    return {"levels": levels(xp, boxes, len(args["feats"]), extract.finest_scale), "out": first(xp, out)}
+
+    def extracted(maps: Any, rois: Any) -> dict[str, Any]:
+        boxes, image = boxes_of(xp, rois)
+        out = extract(xp, [last(xp, one) for one in maps], boxes, image, args.get("roi_scale_factor"))
+        return {"levels": levels(xp, boxes, len(maps), extract.finest_scale), "out": first(xp, out)}
+
+    return compiled(xp, extracted, list(args["feats"]), args["rois"])
 
 
 def call_paste(xp: Any, args: Any, case: Any) -> Any:
     size = (args["img_h"], args["img_w"])
     whole = [(np.array(0, np.int32), np.array(side, np.int32)) for side in size] if args["skip_empty"] else None
-    return {"masks": paste.paste(xp, args["masks"][:, 0], args["boxes"], size), "spatial_inds": whole}
+    masks = compiled(xp, lambda *arrays: paste.paste(xp, *arrays, size), args["masks"][:, 0], args["boxes"])
+    return {"masks": masks, "spatial_inds": whole}
 
 
 def call_mask_predict(xp: Any, args: Any, case: Any) -> Any:
@@ -66,7 +71,7 @@ def call_mask_predict(xp: Any, args: Any, case: Any) -> Any:
         boxes = rescale(boxes, xp.asarray([across, down], boxes))
     else:
         height, width = round(height * down), round(width * across)
-    pasted = paste.paste(xp, masks, boxes, (height, width))
+    pasted = compiled(xp, lambda *arrays: paste.paste(xp, *arrays, (height, width)), masks, boxes)
     threshold = args["mask_thr_binary"]
     return pasted >= threshold if threshold >= 0 else xp.cast(pasted * 255, "uint8")
 
@@ -80,7 +85,8 @@ def call_mask_target(xp: Any, args: Any, case: Any) -> Any:
         cut = np.clip(plain(boxes), 0, np.array([width, height] * 2, np.float32))
         return xp.asarray(polygons.crop_and_resize(cut, size, plain(gt)).to_ndarray(), "float32")
     masks = masks["$bitmaps"]
-    return paste.mask_targets(xp, masks, boxes, gt, size, args.get("soft", False))
+    soft = args.get("soft", False)
+    return compiled(xp, lambda *arrays: paste.mask_targets(xp, *arrays, size, soft), masks, boxes, gt)
 
 
 def call_gaussian(xp: Any, args: Any, case: Any) -> Any:

@@ -12,7 +12,7 @@ from fkit.detection.assigner import Truth
 from fkit.detection.dense import Given
 from fkit.detection.image import Shapes
 from fkit.detection.sampler import RandomSampler
-from tests.golden.replay.arithmetic import plain, with_gradient
+from tests.golden.replay.arithmetic import compiled, plain, with_gradient
 
 
 def logic_of(args: Mapping[str, Any], **more: Any) -> Any:
@@ -36,8 +36,12 @@ def shapes_of(xp: Any, meta: Mapping[str, Any]) -> Shapes:
 
 def call_predict(xp: Any, args: Any, case: Any) -> Any:
     head = logic_of(args, test_cfg=args["test_cfg"])
-    outputs = rows(xp, args["cls_scores"], 1), rows(xp, args["bbox_preds"], 4)
-    found = head.proposals(xp, outputs, sizes_of(args["cls_scores"]), shapes_of(xp, args["img_meta"]))
+
+    def proposals(scores: Any, boxes: Any) -> Any:
+        outputs = rows(xp, scores, 1), rows(xp, boxes, 4)
+        return head.proposals(xp, outputs, sizes_of(scores), shapes_of(xp, args["img_meta"]))
+
+    found = compiled(xp, proposals, list(args["cls_scores"]), list(args["bbox_preds"]))
     real = np.flatnonzero(plain(found.valid)[0])
     scores = plain(found.scores)[0, real]
     return {"bboxes": plain(found.bboxes)[0, real], "scores": scores, "labels": np.zeros(len(scores), np.int64)}
@@ -85,7 +89,7 @@ def call_loss(xp: Any, args: Any, case: Any) -> Any:
     names = ("grad_cls", "grad_bbox")
     found = None if gradient is None else parts(gradient)
     pieces = (None, None) if found is None else (found[:levels], found[levels:])
-    return {"losses": losses(flat), **dict(zip(names, pieces, strict=True))}
+    return {"losses": compiled(xp, losses, flat), **dict(zip(names, pieces, strict=True))}
 
 
 def changed(head: Any, sampler: Any) -> Any:
