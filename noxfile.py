@@ -15,6 +15,8 @@ nox.options.error_on_missing_interpreters = False  # a session whose Python is n
 
 PINNED = ("-c", "constraints.txt")
 INTERPRETERS = ("3.11", "3.12", "3.13", "3.14")
+# two workers, each with whole modules for as long as it can: what JAX compiled for one test serves its neighbours
+SUITE = ("python", "-m", "pytest", "-n", "2", "--dist", "worksteal")
 ONE_THREAD = {"OMP_NUM_THREADS": "1", "MKL_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1"}
 
 
@@ -46,7 +48,7 @@ def _folder(words: list[str]) -> str:
 def tests(session: nox.Session) -> None:
     """The whole suite: ``nox -s tests``; arguments go to pytest."""
     session.install(*PINNED, "-e", ".[jax,test]")
-    session.run("python", "-m", "pytest", "-n", "2", *session.posargs, env=ONE_THREAD)
+    session.run(*SUITE, *session.posargs, env=ONE_THREAD)
 
 
 @nox.session(python=INTERPRETERS)
@@ -56,7 +58,7 @@ def interpreters(session: nox.Session) -> None:
     On Linux, pip takes builds of torch for CUDA, which run without a GPU too: some gigabytes to download for each.
     """
     session.install(*PINNED, "-e", ".[jax,test]")
-    session.run("python", "-m", "pytest", "-n", "2", *session.posargs, env=ONE_THREAD)
+    session.run(*SUITE, *session.posargs, env=ONE_THREAD)
 
 
 @nox.session(python=INTERPRETERS[0])
@@ -66,7 +68,7 @@ def oldest(session: nox.Session) -> None:
     Of torch 2.6 the package index has builds for CUDA alone, which run without a GPU too: some gigabytes to download, once.
     """
     session.install("-c", "tests/oldest.txt", "-e", ".[jax,test]")
-    session.run("python", "-m", "pytest", "-n", "2", *session.posargs, env=ONE_THREAD)
+    session.run(*SUITE, *session.posargs, env=ONE_THREAD)
 
 
 @nox.session
@@ -117,7 +119,7 @@ def coverage(session: nox.Session) -> None:
     folder.mkdir()
     env = {**ONE_THREAD, "COVERAGE_FILE": str(folder / "data")}
     words = ("--cov=fkit", "--cov-report=", *session.posargs)
-    session.run("python", "-m", "pytest", "-n", "2", *words, env=env, success_codes=(0, 1))
+    session.run(*SUITE, *words, env=env, success_codes=(0, 1))
     session.run("coverage", "report", "--skip-covered", "--sort=cover", env=env)
     session.run("coverage", "html", "-q", "-d", str(folder / "html"), env=env)
 

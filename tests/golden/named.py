@@ -23,7 +23,7 @@ def names_of(init: Callable[[], Any]) -> Names:
         return call(*args, **kwargs)
 
     with jax.enable_x64(True), linen.intercept_methods(note):
-        variables = init()
+        variables = jax.eval_shape(init)
     names: dict[tuple[str, ...], tuple[str, str]] = {}
     for path in traverse_util.flatten_dict({name: tree for name, tree in variables.items() if name != "random"}):
         leaf = leaf_of(kind_of(modules.get(path[1:-1])), path[0], path[-1])

@@ -5,6 +5,8 @@ from typing import Any
 import numpy as np
 import pytest
 
+from tests.golden.replay.arithmetic import jit
+
 BOOK = "deform"
 
 
@@ -49,7 +51,7 @@ def by_jax(case: dict[str, Any], arrays: dict[str, np.ndarray]) -> dict[str, np.
                 place["kernel" if leaf == "weight" else leaf] = jnp.asarray(to_flax(value, "conv") if leaf == "weight" else value)  # fmt: skip
         x = jnp.asarray(arrays["x"].transpose(0, 2, 3, 1))
 
-        @jax.jit
+        @jit
         def call(params: Any, x: Any, grad_out: Any) -> Any:
             out, back = jax.vjp(lambda params, x: layer.apply({"params": params}, x), params, x)
             return out, *back(grad_out)

@@ -14,6 +14,7 @@ from fkit.array.room import open as open_room
 from fkit.detection.image import Shapes
 from fkit.structures.batch import Samples
 from tests.golden.named import host, names_of, sampled, under_names, variables_of
+from tests.golden.replay.arithmetic import jit
 from tests.golden.weights import make
 
 BOOK = "heads"
@@ -126,7 +127,7 @@ class OfJax:
                 losses, _ = self.head.apply(every, maps, known, sizes, method="loss", mutable=["batch_stats"])
                 return summed(losses), losses
 
-            parts = jax.jit(jax.value_and_grad(total, argnums=(0, 1), has_aux=True))
+            parts = jit(jax.value_and_grad(total, argnums=(0, 1), has_aux=True))
             (_, losses), (params, maps) = parts(variables["params"], self.maps(jnp.float64))
             gradients = {f"map{at}": np.moveaxis(np.asarray(level), -1, 1) for at, level in enumerate(maps)}
             gradients |= under_names(self.names, "params", params)
@@ -134,7 +135,7 @@ class OfJax:
 
     def predicted(self) -> Any:
         sizes = shapes(jnp.asarray, np.float32)
-        call = jax.jit(lambda variables, maps: self.head.apply(variables, maps, sizes, method="predict"))
+        call = jit(lambda variables, maps: self.head.apply(variables, maps, sizes, method="predict"))
         return call(self.variables(jnp.float32), self.maps(jnp.float32))
 
 

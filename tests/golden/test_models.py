@@ -93,12 +93,13 @@ def test_entries_are_the_reference_s(book: Book, backend: str) -> None:
 
 def loaded(made: Any, book: Book, weights: dict[str, np.ndarray]) -> Any:
     """The state with the rule's weights; what the rule gives nothing for keeps its own values, which are the reference's."""
-    own = made.collect(made.init(0))
+    blank = made.init(0)
+    own = made.collect(blank) if book.facts.get("kept") else {}
     kept = {name: own[f"buffers/{name}"] for name in book.facts.get("kept", ())}
     for name, values in kept.items():
         want = book.facts["kept_sha256"][name]
         assert hashlib.sha256(np.ascontiguousarray(values).tobytes()).hexdigest() == want, name
-    return made.load(made.init(0), {**weights, **kept})
+    return made.load(blank, {**weights, **kept})
 
 
 class Looking(nn.Module):
@@ -169,9 +170,10 @@ def raw(book: Book, weights: Any, backend: str, targets: Any, valid: Any, images
     )
     cfg = {key: value for key, value in without_weights(book.cfg).items() if key != "data_preprocessor"}
     made = program({"type": "Looking", "model": cfg}, backend, "float32", book.scope, registry=registry)
-    own = made.collect(made.init(0))
+    blank = made.init(0)
+    own = made.collect(blank) if book.facts.get("kept") else {}
     kept = {f"model.{name}": own[f"buffers/model.{name}"] for name in book.facts.get("kept", ())}
-    state = made.load(made.init(0), {**{f"model.{name}": value for name, value in weights.items()}, **kept})
+    state = made.load(blank, {**{f"model.{name}": value for name, value in weights.items()}, **kept})
     return host(backend, made.predict(state, fkit.Batch(images, targets, valid)))
 
 

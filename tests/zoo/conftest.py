@@ -15,6 +15,7 @@ import fkit
 from fkit.backend.jax.blueprint import blueprint
 from fkit.backend.jax.naming import to_flax, to_torch
 from fkit.backend.torch.template import inventory_of
+from tests.golden.replay.arithmetic import jit
 
 
 class _Torch(nn.Module):
@@ -92,7 +93,7 @@ def _by_flax(model: Any, plan: Any, weights: dict[str, Any], inputs: Any, train:
         leaves = jax.tree.leaves(outs)
         return sum((out * _drawn(f"out{i}", out.shape)).sum() for i, out in enumerate(leaves)), (leaves, changed)
 
-    grads, (outs, changed) = jax.jit(jax.grad(call, (0, 1), has_aux=True))(params, inputs)
+    grads, (outs, changed) = jit(jax.grad(call, (0, 1), has_aux=True))(params, inputs)
     numbers: dict[str, Any] = {f"in{i}": np.asarray(x) for i, x in enumerate(jax.tree.leaves(grads[1]))}
     for site in sites:
         node = grads[0] if site.collection == "params" else {**tree, **changed}[site.collection]

@@ -61,13 +61,17 @@ def plain(array: Any) -> Any:
     return np.asarray(array) if hasattr(array, "dtype") else array
 
 
-def compiled(xp: Any, function: Callable[..., Any], *arrays: Any) -> Any:
-    """``function(*arrays)``; on JAX as one program, as a step of training has it, in place of one for each operation."""
-    if xp.name != "jax":
-        return function(*arrays)
+def jit(function: Callable[..., Any]) -> Any:
+    """``jax.jit`` of a function that runs once: LLVM's optimisations would take longer than all the rest."""
     import jax
 
-    return jax.jit(function)(*arrays)
+    options = {"xla_backend_optimization_level": 0, "xla_llvm_disable_expensive_passes": True}
+    return jax.jit(function, compiler_options=options)
+
+
+def compiled(xp: Any, function: Callable[..., Any], *arrays: Any) -> Any:
+    """``function(*arrays)``; on JAX as one program, as a step of training has it, in place of one for each operation."""
+    return (jit(function) if xp.name == "jax" else function)(*arrays)
 
 
 def with_gradient(xp: Any, function: Callable[[Any], Any], at: Any) -> tuple[Any, Any]:
@@ -84,7 +88,7 @@ def with_gradient(xp: Any, function: Callable[[Any], Any], at: Any) -> tuple[Any
             value = function(one)
             return value.sum(), value
 
-        gradient, value = jax.jit(jax.grad(total, has_aux=True))(at)
+        gradient, value = jit(jax.grad(total, has_aux=True))(at)
         return value, gradient
     return function(at), None
 
