@@ -74,8 +74,12 @@ def compiled(xp: Any, function: Callable[..., Any], *arrays: Any) -> Any:
     return (jit(function) if xp.name == "jax" else function)(*arrays)
 
 
-def with_gradient(xp: Any, function: Callable[[Any], Any], at: Any) -> tuple[Any, Any]:
-    """``function(at)``, an array, and the gradient of its sum by ``at``; None in place of it where the library has none."""
+def with_gradient(xp: Any, function: Callable[[Any], Any], at: Any, whole: bool = True) -> tuple[Any, Any]:
+    """``function(at)``, an array, and the gradient of its sum by ``at``; None in place of it where the library has none.
+
+    Args:
+        whole: on JAX as one program (`compiled`).
+    """
     if xp.name == "torch":
         at = at.clone().requires_grad_()
         value = function(at)
@@ -88,7 +92,8 @@ def with_gradient(xp: Any, function: Callable[[Any], Any], at: Any) -> tuple[Any
             value = function(one)
             return value.sum(), value
 
-        gradient, value = jit(jax.grad(total, has_aux=True))(at)
+        graded = jax.grad(total, has_aux=True)
+        gradient, value = (jit(graded) if whole else graded)(at)
         return value, gradient
     return function(at), None
 

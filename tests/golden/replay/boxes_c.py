@@ -10,11 +10,15 @@ import fkit
 from fkit.array.loss.accuracy import accuracy
 from tests.golden.replay.arithmetic import with_gradient
 
+# what is left in float32 of the distance of two boxes that are nearly one depends on which operations a compiler joins
+APART = ("BoundedIoULoss",)
+
 
 def call_loss(xp: Any, args: Any, case: Any) -> Any:
     more = {key: value for key, value in args.items() if key not in ("cfg", "pred", "target")}
     loss = fkit.registry().build("models", plain(args["cfg"]), scope="mmdet")
-    value, gradient = with_gradient(xp, lambda pred: loss(xp, pred, args["target"], **more), args["pred"])
+    whole = type(loss).__name__ not in APART
+    value, gradient = with_gradient(xp, lambda pred: loss(xp, pred, args["target"], **more), args["pred"], whole)
     return {"loss": value, "grad_pred": gradient}
 
 
