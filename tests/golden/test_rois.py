@@ -17,7 +17,6 @@ from fkit.detection.truth import truths
 from fkit.structures.apart import data_samples
 from fkit.structures.batch import Samples
 from tests.golden.named import host, names_of, sampled, under_names, variables_of
-from tests.golden.replay.arithmetic import jit
 from tests.golden.weights import make
 
 BOOK = "rois"
@@ -137,7 +136,7 @@ class OfJax:
                 )  # fmt: skip
                 return summed(losses), (losses, moved)
 
-            parts = jit(jax.value_and_grad(total, argnums=(0, 1), has_aux=True))
+            parts = jax.jit(jax.value_and_grad(total, argnums=(0, 1), has_aux=True))
             (_, (losses, moved)), (params, maps) = parts(variables["params"], self.maps(jnp.float64))
             gradients = {f"map{at}": np.moveaxis(np.asarray(level), -1, 1) for at, level in enumerate(maps)}
             gradients |= under_names(self.names, "params", params)
@@ -148,7 +147,7 @@ class OfJax:
 
     def predicted(self) -> Any:
         known = scene(jnp.asarray, np.float32, False)
-        call = jit(lambda variables, maps: self.head.apply(variables, maps, known, method="predict"))
+        call = jax.jit(lambda variables, maps: self.head.apply(variables, maps, known, method="predict"))
         return call(self.variables(jnp.float32), self.maps(jnp.float32))
 
 
