@@ -15,6 +15,7 @@ import cv2
 import numpy as np
 
 import fkit
+from fkit.structures import DetDataSample, InstanceData
 from fkit.visualize import show_result
 
 HERE = Path(__file__).parent
@@ -54,9 +55,11 @@ def sheet(detector: Any) -> np.ndarray:
         said = detector.show_result(record["img_path"], sample, SCORE)
         boxes = np.array([one["bbox"] for one in record["instances"]], np.float32).reshape(-1, 4)
         labels = np.array([one["bbox_label"] for one in record["instances"]])
-        rows = np.concatenate([boxes, np.ones((len(boxes), 1), np.float32)], 1)
-        truth = [rows[labels == label] for label in range(len(detector.classes))]
-        real = show_result(record["img_path"], truth, classes=detector.classes)
+        real = show_result(
+            record["img_path"],
+            DetDataSample(pred_instances=InstanceData(bboxes=boxes, labels=labels)),
+            classes=detector.classes,
+        )
         pairs.append(np.concatenate([said, np.full((said.shape[0], 4, 3), 255, np.uint8), real], 1))
     edged = [cv2.copyMakeBorder(pair, 6, 6, 6, 6, cv2.BORDER_CONSTANT, value=(255, 255, 255)) for pair in pairs]
     return np.concatenate([np.concatenate(edged[at : at + COLUMNS], 1) for at in range(0, SHOWN, COLUMNS)], 0)
