@@ -228,7 +228,7 @@ KEYS: tuple[Key, ...] = (
     Key("model_wrapper_cfg", ANYTHING, doc="how a model is wrapped for several processes", refused=_LATER),
     Key("find_unused_parameters", FLAG, False, "parameters that the loss does not reach: kept for runs of several processes"),
     Key("sync_bn", ANYTHING, doc="batch statistics over several processes", refused=_LATER),
-    Key("tta_model", PART, doc="of `fkit test --tta`, what merges the predictions of an image's views: `SegTTAModel`, `AverageClsScoreTTA`, or one's own"),
+    Key("tta_model", PART, doc="of `fkit test --tta`, what merges the predictions of an image's views: `SegTTAModel`, `AverageClsScoreTTA`, `DetTTAModel`, or one's own"),
     Key("tta_pipeline", listed(ANYTHING, "a list of mappings with 'type'", filled=True), doc="of `fkit test --tta`, the test pipeline, which makes the views: its last step is `TestTimeAug`"),
     # where it comes from and goes
     Key("load_from", _WEIGHTS,
