@@ -15,6 +15,7 @@ INIT = (
     frozendict(type="Constant", val=1, layer=("_BatchNorm", "GroupNorm")),
 )
 NORM = frozendict(type="BN", requires_grad=True)
+_FALLBACK = "fallback_on_stride"
 _STYLES = ("pytorch", "caffe")
 _POSITIONS = ("after_conv1", "after_conv2", "after_conv3")
 # depth, whether blocks are bottlenecks, blocks a stage
@@ -93,6 +94,7 @@ def stages(
     base_width: int = 4,
     expansion: int | None = None,
     drop_path_rate: float = 0.0,
+    falls_back: bool = False,
 ) -> tuple[tuple[BlockPlan, ...], ...]:
     """The blocks of each stage.
 
@@ -101,6 +103,7 @@ def stages(
         stem: channels of what the first stage gets.
         base: channels of the first stage's inner convolutions.
         count: of stages.
+        falls_back: whether ``dcn``'s ``fallback_on_stride`` says anything; else it is taken and changes nothing.
 
     Raises:
         FkitError: arguments outside what is allowed, or that do not fit together.
@@ -112,18 +115,18 @@ def stages(
         raise FkitValueError(f"{name}: plugins stand in bottlenecks, and depth={depth} has none.")
     factor = (4 if bottleneck else 1) if expansion is None else expansion
     rates = iter(spread(drop_path_rate, sum(counts[:count])))
+    layers = _deformed(dcn, stage_with_dcn, counts[:count], falls_back)
     inner, plans = stem, list[tuple[BlockPlan, ...]]()
     for i in range(count):
         planes = base * 2**i
         wide, blocks = planes * factor, list[BlockPlan]()
         more = _plugins(name, plugins, i, count)
         gaps = _dilations(name, dilations[i], counts[i], multi_grid if i == count - 1 else None, contract_dilation)
-        for j, gap in enumerate(gaps):
+        for j, (gap, layer) in enumerate(zip(gaps, layers[i], strict=True)):
             stride = strides[i] if j == 0 else 1
             shortcut = stride if j == 0 and (stride != 1 or inner != wide) else 0
             if bottleneck:
                 mid = planes if groups == 1 else int(planes * (base_width / base)) * groups
-                layer = dcn if stage_with_dcn[i] else None
                 convs = _bottleneck((inner, mid, wide), stride, gap, style, groups, layer)
             else:
                 convs = (Convolution(inner, planes, 3, stride, gap), Convolution(planes, wide, 3))
@@ -171,11 +174,21 @@ def _bottleneck(
     one, three = (1, stride) if style == "pytorch" else (stride, 1)
     cfg = None
     if dcn is not None:
-        options = dict(dcn)
-        if not (options.pop("fallback_on_stride", False) and stride > 1):
-            cfg = frozendict[str, Any](options)
+        cfg = frozendict[str, Any]({key: value for key, value in dcn.items() if key != _FALLBACK})
     second = Convolution(mid, mid, 3, three, gap, groups, cfg)
     return Convolution(inner, mid, 1, one), second, Convolution(mid, wide, 1)
+
+
+def _deformed(dcn: Any, which: Any, counts: tuple[int, ...], falls_back: bool) -> tuple[tuple[Any, ...], ...]:
+    """The deformable layer of each block of each stage, or None. mmdet takes ``fallback_on_stride`` out of the config that all
+    blocks share, so that it counts for the first of them alone, whatever its stride; checkpoints are of that form."""
+    if dcn is None:
+        return tuple((None,) * count for count in counts)
+    plain, rows = falls_back and bool(dcn.get(_FALLBACK, False)), list[tuple[Any, ...]]()
+    for there, count in zip(which, counts, strict=True):
+        rows.append((dcn if there and not plain else None, *(dcn if there else None,) * (count - 1)))
+        plain = plain and not there
+    return tuple(rows)
 
 
 def _blocks(name: str, depth: int, groups: int) -> tuple[bool, tuple[int, ...]]:

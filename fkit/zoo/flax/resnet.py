@@ -112,6 +112,8 @@ class ResNet(nn.Module):
     named_stem: bool = False
     expansion: int | None = None
     drop_path_rate: float = 0.0
+    # whether dcn's fallback_on_stride leaves the first block as it is, as mmdet has it
+    falls_back: ClassVar[bool] = True
     # the stem of a class: (kernel size, stride, whether pooling follows)
     stem_form: ClassVar[tuple[int, int, bool]] = (7, 2, True)
     # the blocks of a class, and whether they are told that they are their stage's first
@@ -136,6 +138,7 @@ class ResNet(nn.Module):
             conv_cfg=self.conv_cfg, dcn=self.dcn, stage_with_dcn=self.stage_with_dcn, plugins=self.plugins,
             multi_grid=self.multi_grid, contract_dilation=self.contract_dilation, groups=self.groups,
             base_width=self.base_width, expansion=self.expansion, drop_path_rate=self.drop_path_rate,
+            falls_back=self.falls_back,
         )  # fmt: skip
 
     @property
@@ -183,17 +186,19 @@ class ResNet(nn.Module):
 class ResNeXt(ResNet):
     """ResNeXt (Xie et al. 2017): a ResNet whose 3x3 convolutions have ``groups`` of ``base_width`` channels a 64 of width."""
 
+    falls_back: ClassVar[bool] = False
+
 
 # the 7x7 of the stem as three 3x3 convolutions; d: average pooling in shortcuts too (He et al. 2019)
 ResNetV1c = partial(ResNet, deep_stem=True, avg_down=False)
 ResNetV1d = partial(ResNet, deep_stem=True, avg_down=True)
-# mmdet's keep batch norms in evaluation mode where their config does not say
+# mmdet's keep batch norms in evaluation mode where their config does not say; its ResNeXt's last norms of blocks start at 1
 DetResNet = partial(ResNet, norm_eval=True)
 DetResNetV1d = partial(ResNetV1d, norm_eval=True)
-DetResNeXt = partial(ResNeXt, norm_eval=True)
-# mmseg's have a stem of 64 channels where it does not say, whatever the base
+DetResNeXt = partial(ResNeXt, norm_eval=True, zero_init_residual=False)
+# mmseg's have a stem of 64 channels where it does not say, whatever the base; its ResNeXt's norms start as mmdet's
 SegResNet = partial(ResNet, stem_channels=64)
-SegResNeXt = partial(ResNeXt, stem_channels=64)
+SegResNeXt = partial(ResNeXt, stem_channels=64, zero_init_residual=False)
 SegResNetV1c = partial(ResNetV1c, stem_channels=64)
 SegResNetV1d = partial(ResNetV1d, stem_channels=64)
 # mmpose's and mmpretrain's give the last stage's map alone

@@ -2,7 +2,7 @@
 
 from collections import OrderedDict
 from functools import partial
-from typing import Any
+from typing import Any, ClassVar
 
 from torch import Tensor, nn
 from torch.nn import functional as F
@@ -66,6 +66,9 @@ class ResNet(nn.Module):
         FkitError: an argument outside what is allowed, or a layer that is unknown.
     """
 
+    # whether dcn's fallback_on_stride leaves the first block as it is, as mmdet has it
+    falls_back: ClassVar[bool] = True
+
     def __init__(
         self,
         depth: int,
@@ -106,6 +109,7 @@ class ResNet(nn.Module):
             dilations=dilations, outputs=out_indices, style=style, conv_cfg=conv_cfg, dcn=dcn,
             stage_with_dcn=stage_with_dcn, plugins=plugins, multi_grid=multi_grid, contract_dilation=contract_dilation,
             groups=groups, base_width=base_width, expansion=expansion, drop_path_rate=drop_path_rate,
+            falls_back=self.falls_back,
         )  # fmt: skip
         self.deep_stem, self.named_stem = deep_stem, named_stem
         init_cfg = init_cfg_of(pretrained, init_cfg, type(self).__name__)
@@ -197,17 +201,19 @@ class ResNet(nn.Module):
 class ResNeXt(ResNet):
     """ResNeXt (Xie et al. 2017): a ResNet whose 3x3 convolutions have ``groups`` of ``base_width`` channels a 64 of width."""
 
+    falls_back: ClassVar[bool] = False
+
 
 # the 7x7 of the stem as three 3x3 convolutions; d: average pooling in shortcuts too (He et al. 2019)
 ResNetV1c = partial(ResNet, deep_stem=True, avg_down=False)
 ResNetV1d = partial(ResNet, deep_stem=True, avg_down=True)
-# mmdet's keep batch norms in evaluation mode where their config does not say
+# mmdet's keep batch norms in evaluation mode where their config does not say; its ResNeXt's last norms of blocks start at 1
 DetResNet = partial(ResNet, norm_eval=True)
 DetResNetV1d = partial(ResNetV1d, norm_eval=True)
-DetResNeXt = partial(ResNeXt, norm_eval=True)
-# mmseg's have a stem of 64 channels where it does not say, whatever the base
+DetResNeXt = partial(ResNeXt, norm_eval=True, zero_init_residual=False)
+# mmseg's have a stem of 64 channels where it does not say, whatever the base; its ResNeXt's norms start as mmdet's
 SegResNet = partial(ResNet, stem_channels=64)
-SegResNeXt = partial(ResNeXt, stem_channels=64)
+SegResNeXt = partial(ResNeXt, stem_channels=64, zero_init_residual=False)
 SegResNetV1c = partial(ResNetV1c, stem_channels=64)
 SegResNetV1d = partial(ResNetV1d, stem_channels=64)
 # mmpose's and mmpretrain's give the last stage's map alone

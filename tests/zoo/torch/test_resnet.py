@@ -52,6 +52,33 @@ def test_style_says_where_a_bottleneck_strides() -> None:
         assert (block.conv1.stride, block.conv2.stride) == strides
 
 
+@pytest.mark.parametrize(
+    ("arguments", "plain"),
+    [
+        ({}, ["layer2.0"]),
+        ({"stage_with_dcn": (True, True, False, False)}, ["layer1.0"]),
+        ({"type": "ResNeXt", "groups": 2, "base_width": 32}, []),
+        ({"type": "mmdet.Res2Net", "base_channels": 16}, []),
+    ],
+)
+def test_of_blocks_that_may_fall_back_the_first_does_as_mmdet_s(arguments: dict[str, Any], plain: list[str]) -> None:
+    which = (False, True, True, True)
+    dcn = {"type": "DCNv2", "deform_groups": 1, "fallback_on_stride": True}
+    model = made(**{"depth": 50, "dcn": dcn, "stage_with_dcn": which, **arguments})
+    names = list(model.state_dict())
+    stages = [f"layer{at}" for at, there in enumerate(arguments.get("stage_with_dcn", which), 1) if there]
+    blocks = {name[:8].rstrip(".") for name in names if name.startswith(tuple(stages))}
+    deformed = {name[:8].rstrip(".") for name in names if "conv_offset" in name}
+    assert sorted(blocks - deformed) == plain and deformed <= blocks
+
+
+def test_mmdet_s_resnext_starts_with_norms_of_1() -> None:
+    for kind, start in (("ResNeXt", 0.0), ("mmdet.ResNeXt", 1.0), ("mmseg.ResNeXt", 1.0), ("mmdet.ResNet", 0.0)):
+        model = made(type=kind, depth=50, num_stages=1, strides=(1,), dilations=(1,), out_indices=(0,))
+        weights = initial(inventory_of(model, "float32"), lambda seed: {}, 0)
+        assert weights["params/layer1.0.bn3.weight"].tolist() == [start] * 16, kind
+
+
 def test_dilation_keeps_the_size() -> None:
     model = made(depth=50, strides=(1, 2, 1, 1), dilations=(1, 1, 2, 4)).eval()
     assert [x.shape[-1] for x in model(torch.zeros(1, 3, 64, 64))] == [16, 8, 8, 8]
