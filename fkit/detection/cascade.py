@@ -156,8 +156,18 @@ class Stages:
         """
         logic = cast("MaskLogic", self.stages[at].mask)
         picks, rows = self.positives(xp, at, picks)
-        targets = logic.targets(xp, picks, rows, scene.truth, self.setting(at, "mask_size"))
+        targets = self.mask_targets(xp, at, picks, rows, scene)
         return logic.losses(xp, layers.masks(at, maps, rows), picks, rows, targets)
+
+    def mask_targets(self, xp: Ops, at: int, picks: Regions, rows: Rows, scene: Scene) -> Any:
+        """(R, h, w): what a stage's masks of rows of regions should come to.
+
+        Raises:
+            FkitKeyError: the settings have no size of masks.
+        """
+        logic, size = cast("MaskLogic", self.stages[at].mask), self.setting(at, "mask_size")
+        settings = cast("Mapping[str, Any]", self.stages[at].settings)
+        return logic.targets(xp, picks, rows, scene.truth, size, bool(settings.get("soft_mask_target", False)))
 
     def positives(self, xp: Ops, at: int, picks: Regions) -> tuple[Regions, Rows]:
         """A stage's regions, as far as positive ones reach, and the rows of these."""

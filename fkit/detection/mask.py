@@ -41,11 +41,12 @@ class MaskLogic:
         """How many masks of a region there are."""
         return 1 if self.class_agnostic else self.num_classes
 
-    def targets(self, xp: Ops, picks: Regions, rows: Rows, truth: Any, size: Any) -> Any:
+    def targets(self, xp: Ops, picks: Regions, rows: Rows, truth: Any, size: Any, soft: bool = False) -> Any:
         """(R, h, w) in 0 to 1: what the masks of the rows, which are positive ones, should come to.
 
         Args:
             size: (h, w), or one number for both.
+            soft: shares of cells that objects cover, in place of 0 and 1.
 
         Raises:
             FkitKeyError: the objects have no masks.
@@ -59,7 +60,7 @@ class MaskLogic:
         images, count, height, width = truth.masks.shape
         flat = truth.masks.reshape(images * count, height, width)
         object_of = xp.take(picks.objects.reshape(-1), rows.index) + rows.image * count
-        return mask_targets(xp, flat, rows.boxes, object_of, size)
+        return mask_targets(xp, flat, rows.boxes, object_of, size, soft)
 
     def losses(self, xp: Ops, masks: Any, picks: Regions, rows: Rows, targets: Any) -> dict[str, Any]:
         """``loss_mask`` of masks (R, C, h, w), which are numbers before the sigmoid."""

@@ -55,7 +55,7 @@ class ScoredStages(Stages):
         """``loss_mask`` and ``loss_mask_iou``."""
         logic = self._mask
         picks, rows = self.positives(xp, at, picks)
-        targets = logic.targets(xp, picks, rows, scene.truth, self.setting(at, "mask_size"))
+        targets = self.mask_targets(xp, at, picks, rows, scene)
         labels = xp.take(picks.labels.reshape(-1), rows.index)
         masks, overlaps = layers.scored(maps, rows, labels)
         said = logic.losses(xp, masks, picks, rows, targets)

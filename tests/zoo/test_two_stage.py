@@ -194,6 +194,18 @@ def test_masks_are_as_large_as_the_original_image(backend: str) -> None:
         assert found.masks.dtype == np.bool_
 
 
+def test_soft_targets_of_masks_are_learned_where_the_settings_ask_for_them() -> None:
+    losses: dict[bool, float] = {}
+    for soft in (False, True):
+        cfg = model("mask")
+        cfg["train_cfg"] = {**cfg["train_cfg"], "rcnn": {**RCNN, "soft_mask_target": soft}}
+        made = program(cfg, "torch")
+        logs = host("torch", made.train_step(made.init(0), batch(), made.hyperparams())[1])
+        losses[soft] = float(logs["loss_mask"])
+        assert float(logs["loss_cls"]) > 0
+    assert losses[False] != losses[True]
+
+
 @pytest.mark.parametrize("backend", ["torch", "jax"])
 def test_proposals_that_a_batch_brings(backend: str) -> None:
     made = (
