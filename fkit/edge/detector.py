@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any, cast
 
 import numpy as np
+from frozendict import frozendict
 from numpy.typing import NDArray
 
 from fkit.array.room import open as open_room
@@ -14,6 +15,7 @@ from fkit.catalog.builtin import registry as builtin
 from fkit.catalog.registry import Registry
 from fkit.config.config import Config, load_config
 from fkit.config.schema import with_value
+from fkit.data.dataset.facts import Facts
 from fkit.edge.repeat import repeat
 from fkit.edge.score import found_at, load_state
 from fkit.recipe.inference import open_pictures
@@ -30,10 +32,13 @@ from fkit.structures.sample import DetDataSample
 from fkit.training.program import Program
 from fkit.training.state import TrainState
 from fkit.tree.check import expect, expect_number
-from fkit.tree.error import FkitTypeError, quoted
+from fkit.tree.error import FkitTypeError, FkitValueError, quoted
 from fkit.visualize.result import show_result
 
 __all__ = ["Detector", "bbox_results", "inference_detector", "init_detector", "show_result_pyplot"]
+
+# mmdet's names of palettes, and whose they are; "" is the kit's
+_PALETTES: Mapping[str, str] = frozendict(coco="coco", voc="voc", citys="cityscapes", none="", random="")
 
 
 @dataclass(frozen=True, eq=False)
@@ -45,6 +50,7 @@ class Detector:
         program, state: its functions and weights.
         names: of its classes.
         settings, registry: of its config.
+        palette: a colour a class, or None: `show_result` takes the kit's.
     """
 
     cfg: Config
@@ -53,6 +59,7 @@ class Detector:
     names: Names
     settings: Settings
     registry: Registry
+    palette: Any = None
 
     @property
     def classes(self) -> tuple[str, ...]:
@@ -62,6 +69,7 @@ class Detector:
     def show_result(self, img: str | Path | NDArray[Any], result: Any, score_thr: float = 0.3, **options: Any) -> Any:
         """Draw a result with this model's classes: `fkit.visualize.show_result`, whose arguments it takes."""
         words: dict[str, Any] = {"classes": self.classes or None, **options}
+        words["palette"] = self.palette if words.get("palette") is None else words["palette"]
         return show_result(img, result, score_thr, **words)
 
 
@@ -71,6 +79,7 @@ def init_detector(
     device: str | None = None,
     cfg_options: Mapping[str, Any] | None = None,
     *,
+    palette: Any = "none",
     backend: str | None = None,
     registry: Registry | None = None,
     weights: str | None = None,
@@ -83,6 +92,8 @@ def init_detector(
             the seed draws, which predict nothing yet.
         device: "cpu", "cuda:0"; None as the config says.
         cfg_options: changes of the config, as ``--cfg-options`` takes them.
+        palette: of pictures of what is found: "coco", "voc" or "citys", whose colours they are; colours, one a class; "none" and
+            "random" are the kit's.
         backend: "torch" or "jax"; None as the config says.
         registry: where the config's parts come from; by default the built-in one.
         weights: "own" or "ema", of a checkpoint that has both.
@@ -99,6 +110,7 @@ def init_detector(
     if not isinstance(config, Config):
         expect(config, (str, os.PathLike), "`config` is the path of a config, or a Config")
         config = load_config(config)
+    colours = _colours(palette)
     cfg = config.merge(dict(cfg_options)) if cfg_options else config
     tree: Any = with_value(cfg, "load_from", None) if cfg.get("load_from") is not None else cfg
     for key, value in (("device", device), ("backend", backend)):
@@ -110,20 +122,35 @@ def init_detector(
     program = served(cfg, reg)
     if checkpoint is None:
         state = program.init(settings.seed or 0, pretrained=False)
-        return Detector(cfg, program, state, class_names(settings, reg), settings, reg)
+        return Detector(cfg, program, state, class_names(settings, reg), settings, reg, colours)
     found = found_at(checkpoint, program, reg)
     state, _ = load_state(program, found, weights)
-    return Detector(cfg, program, state, class_names(settings, reg, found.meta.get("data")), settings, reg)
+    names = class_names(settings, reg, found.meta.get("data"))
+    return Detector(cfg, program, state, names, settings, reg, colours)
+
+
+def _colours(palette: Any) -> Any:
+    """The colours of a palette by its name in mmdet, or None."""
+    if not isinstance(palette, str):
+        return palette
+    if palette not in _PALETTES:
+        raise FkitValueError(f"init_detector: palette={palette!r}.", value=palette, choices=_PALETTES, label="Palettes")
+    return Facts(f"detection/{_PALETTES[palette]}")["palette"] if _PALETTES[palette] else None
 
 
 def inference_detector(
-    model: Detector, imgs: str | Path | NDArray[Any] | Sequence[str | Path | NDArray[Any]], *, batch_size: int = 1
+    model: Detector,
+    imgs: str | Path | NDArray[Any] | Sequence[str | Path | NDArray[Any]],
+    test_pipeline: Sequence[Mapping[str, Any]] | None = None,
+    *,
+    batch_size: int = 1,
 ) -> Any:
     """What a model says of images; mmdet's ``inference_detector``.
 
     Args:
         model: of `init_detector`.
         imgs: the path or address of an image, an image (H, W, C) uint8 BGR, or a list of these.
+        test_pipeline: configs of the steps that images pass, in place of those of the config.
         batch_size: how many the model is given at once, at most.
 
     Returns:
@@ -140,7 +167,12 @@ def inference_detector(
         expect(imgs, (list, tuple), "`imgs` is the path of an image, an image (H, W, C), or a list of these")
     several: Any = (imgs,) if alone else imgs
     images = [one if is_array(one) else os.fspath(one) for one in several]
-    pictures = open_pictures(model.settings, model.registry, images)
+    if test_pipeline is not None:
+        expect(test_pipeline, (list, tuple), "`test_pipeline` is a list of configs of steps")
+        for place, step in enumerate(cast("Sequence[Any]", test_pipeline)):
+            if not isinstance(step, Mapping) or "type" not in step:
+                raise FkitTypeError(f"test_pipeline[{place}] is a mapping with 'type', not {quoted(step, 60)}.")
+    pictures = open_pictures(model.settings, model.registry, images, test_pipeline)
     room = open_room(model.program.backend)
     samples: list[DetDataSample] = []
     for one in predict_images(model.program, room, model.state, pictures, batch_size):

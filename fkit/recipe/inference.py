@@ -177,11 +177,14 @@ class _Others:
         return len(self.paths)
 
 
-def open_pictures(settings: Settings, registry: Registry, paths: Sequence[str | NDArray[Any]]) -> Pictures:
+def open_pictures(
+    settings: Settings, registry: Registry, paths: Sequence[str | NDArray[Any]], pipeline: Sequence[Any] | None = None
+) -> Pictures:
     """Images as a config reads them: by test's pipeline, else val's.
 
     Args:
         paths: of files; or images themselves, (H, W, C) uint8 in the order that a file's reader would give (BGR).
+        pipeline: configs of steps in place of the config's.
 
     Steps that are known to load targets (LoadAnnotations, LoadPanopticAnnotations, LoadProposals, of any scope) are left
     out.
@@ -208,7 +211,10 @@ def open_pictures(settings: Settings, registry: Registry, paths: Sequence[str | 
         raise FkitKeyError(
             "images need test_dataloader.dataset.pipeline, which says how one becomes an input, and the config has none."
         )
-    path, pipeline = f"{dataset.path}.pipeline", dataset.node["pipeline"]
+    if pipeline is None:
+        path, pipeline = f"{dataset.path}.pipeline", cast("Sequence[Any]", dataset.node["pipeline"])
+    else:
+        path, pipeline = "test_pipeline", frozen({"pipeline": pipeline})["pipeline"]
     check(pipeline, listed(PART, "a list of mappings with 'type'"), parse(path), settings.tree)
     steps: list[Step] = []
     skipped: list[str] = []

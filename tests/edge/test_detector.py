@@ -8,6 +8,7 @@ import pytest
 import fkit
 from fkit.edge.detector import Detector, bbox_results, inference_detector, init_detector, show_result_pyplot
 from fkit.image.io import imwrite
+from fkit.tree.error import FkitError, FkitValueError
 
 SIDE = 64
 MODEL = dict(
@@ -121,6 +122,31 @@ def test_results_of_the_first_generation_and_their_picture(detector, tmp_path):
     assert (tmp_path / "drawn.png").exists()
     plotted = show_result_pyplot(detector, picture(), lists, 0.0, out_file=tmp_path / "plotted.png")
     assert (tmp_path / "plotted.png").exists() and plotted.shape == (48, 96, 3)
+
+
+def test_a_palette_by_name_or_by_colours_is_that_of_pictures():
+    boxes = [np.array([[20.0, 10, 60, 40, 0.9]], np.float32), np.zeros((0, 5), np.float32)]
+    blank = np.zeros((48, 96, 3), np.uint8)
+    for palette, colour in (("voc", None), ([(1, 2, 250), (9, 9, 9)], (250, 2, 1)), ("none", None), ("random", None)):
+        drawn = init_detector(config(), palette=palette).show_result(blank, boxes, thickness=2)
+        assert drawn.any()
+        if colour is not None:
+            assert (drawn == colour).all(-1).any()
+    assert init_detector(config(), palette="coco").palette[0] == (220, 20, 60)
+    with pytest.raises(FkitValueError, match="Palettes: coco, voc, citys"):
+        init_detector(config(), palette="cocoa")
+
+
+def test_another_test_pipeline_may_be_given():
+    detector = init_detector(config())
+    steps = list(detector.cfg["test_dataloader"]["dataset"]["pipeline"])
+    same = inference_detector(detector, picture(), steps)
+    assert np.array_equal(same.pred_instances.scores, inference_detector(detector, picture()).pred_instances.scores)
+    larger = [steps[0], dict(type="Resize", scale=(2 * SIDE, 2 * SIDE), keep_ratio=True), *steps[2:]]
+    assert inference_detector(detector, picture(), larger).img_shape == (64, 128)
+    for wrong in ("Resize", [dict(scale=3)], [3]):
+        with pytest.raises(FkitError):
+            inference_detector(detector, picture(), wrong)
 
 
 def test_a_pretrained_backbone_is_not_read_where_a_checkpoint_follows(tmp_path):
