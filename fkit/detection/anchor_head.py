@@ -14,6 +14,7 @@ from fkit.detection.part import part
 from fkit.detection.prior import inside
 from fkit.detection.rows import Rows, by_level, level_of, rows_of, spans_of, together
 from fkit.detection.sampler import PseudoSampler
+from fkit.tree.error import FkitKeyError, FkitTypeError
 
 __all__ = ["AnchorHead", "object_of", "sampled"]
 
@@ -41,6 +42,10 @@ class AnchorHead(DenseHead):
         super().__post_init__(build)
         settle(self, anchor_generator=part(build, "task_utils", self.anchor_generator))
         if self.train_cfg:
+            if "assigner" not in self.train_cfg:
+                raise FkitKeyError(
+                    f"{type(self).__name__}: train_cfg has no 'assigner'.", choices=self.train_cfg, label="It has"
+                )
             sampler = self.train_cfg.get("sampler")
             settle(
                 self,
@@ -83,8 +88,12 @@ class AnchorHead(DenseHead):
         Returns:
             gt, positive, negative, (N, P) each, and the further fields.
         """
-        border = self.train_cfg.get("allowed_border", 0)
         chooser = self.assigner if assigner is None else assigner
+        if chooser is None:
+            raise FkitTypeError(
+                f"{type(self).__name__}: a loss needs train_cfg.", repair="train_cfg=dict(assigner=dict(type=...), ...)"
+            )
+        border = self.train_cfg.get("allowed_border", 0)
 
         def one(truth: Truth, ignored: Any, pad: Any, img: Any, place: Any, said: Any) -> tuple[Any, ...]:
             flags = self.anchor_generator.valid(xp, sizes, pad)

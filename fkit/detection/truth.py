@@ -3,11 +3,13 @@
 from collections.abc import Mapping
 from typing import Any, cast
 
+from frozendict import frozendict
+
 from fkit.detection.assigner import Truth
 from fkit.structures.batch import Samples
 from fkit.tree.error import FkitKeyError
 
-__all__ = ["epoch_of", "regions", "truths"]
+__all__ = ["classless", "epoch_of", "regions", "truths"]
 
 
 def truths(samples: Samples | None, name: str = "gt_instances") -> Truth:
@@ -45,6 +47,24 @@ def _one(truth: Truth) -> Truth:
         None if field is None else field.sum(1)[:, None] for field in (truth.bboxes, truth.labels, truth.masks)
     )
     return Truth(bboxes, labels, labels != labels, masks)
+
+
+def classless(samples: Samples | None) -> Samples | None:
+    """The batch as a head that proposes regions is to see it: each object is of class 0.
+
+    Example:
+        >>> import numpy as np
+        >>> objects = {"bboxes": np.zeros((1, 2, 4)), "labels": np.array([[3, 1]])}
+        >>> seen = classless(Samples({"gt_instances": objects}))
+        >>> seen.targets["gt_instances"]["labels"].tolist()
+        [[0, 0]]
+    """
+    group: Any = None if samples is None else samples.targets.get("gt_instances")
+    if samples is None or not isinstance(group, Mapping) or "labels" not in group:
+        return samples
+    objects = cast("Mapping[str, Any]", group)
+    alike = frozendict({**objects, "labels": objects["labels"] * 0})
+    return samples._replace(targets=frozendict({**samples.targets, "gt_instances": alike}))
 
 
 def regions(samples: Samples | None) -> Truth | None:

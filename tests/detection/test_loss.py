@@ -86,6 +86,14 @@ def test_masks_are_chosen_by_labels(xp):
     assert float(padded) == pytest.approx(rows[:2].mean(), rel=1e-6)
     none = loss(xp, masks, target, of(xp, [1, 3, 0], "int64"), valid=of(xp, [0, 0, 0], "bool"))
     assert float(none) == 0
+    # as mmdet: not the weight of positives, but of every pixel
+    heavy = built("CrossEntropyLoss", use_mask=True, class_weight=[3.0])
+    assert float(heavy(xp, masks, target, of(xp, [1, 3, 0], "int64"))) == pytest.approx(3 * rows.mean(), rel=1e-6)
+    columns = built("CrossEntropyLoss", use_mask=True, class_weight=[1.0, 0.0])(
+        xp, masks, target, of(xp, [1, 3, 0], "int64")
+    )
+    first = (np.logaddexp(0, x) - x * t)[..., 0]
+    assert float(columns) == pytest.approx(first.mean() / 2, rel=1e-6)
 
 
 @pytest.mark.parametrize("name", REGIONS)

@@ -225,6 +225,30 @@ def test_proposals_that_a_batch_brings(backend: str) -> None:
     assert "loss_rpn_cls" in logs
 
 
+def proposing(kind: str) -> dict[str, Any]:
+    """A head of one stage in the RPN's place."""
+    towers = {"in_channels": 8, "feat_channels": 8, "stacked_convs": 1}
+    if kind == "FCOSHead":
+        strides = {"strides": [4, 8, 16, 32, 64], "norm_cfg": {"type": "GN", "num_groups": 2}}
+        return {"type": kind, "num_classes": 1, **towers, **strides}
+    return {**towers, "type": kind, "anchor_generator": model("standard")["rpn_head"]["anchor_generator"]}
+
+
+@pytest.mark.parametrize("backend", ["torch", "jax"])
+@pytest.mark.parametrize("kind", ["FCOSHead", "RetinaHead"])
+def test_any_head_of_one_stage_proposes(backend: str, kind: str) -> None:
+    made = program(model("standard", rpn_head=proposing(kind)), backend, "float32")
+    state, seen = made.init(0), batch()
+    logs = made.train_step(state, seen, made.hyperparams())[1]
+    assert {"rpn_loss_cls", "rpn_loss_bbox", "loss_cls", "loss_bbox"} <= set(logs)
+    # what proposes does not know of classes: with other labels its losses are the same
+    objects = {**seen.targets["gt_instances"], "labels": 2 - seen.targets["gt_instances"]["labels"]}
+    other = fkit.Batch(seen.inputs, {**seen.targets, "gt_instances": objects}, seen.valid, seen.meta)
+    again = made.train_step(made.init(0), other, made.hyperparams())[1]
+    for name in ("rpn_loss_cls", "rpn_loss_bbox"):
+        assert float(again[name]) == float(logs[name]) > 0
+
+
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
@@ -232,6 +256,7 @@ def test_proposals_that_a_batch_brings(backend: str) -> None:
         ({"roi_head": {**HEADS["standard"], "bbox_roi_extractor": None}}, "bbox_roi_extractor"),
         ({"roi_head": {**HEADS["cascade"], "bbox_roi_extractor": EXTRACT, "num_stages": 3}}, "stage"),
         ({"rpn_head": {"type": "RPNHead", "in_channels": 8, "num_classes": 3}}, "num_classes"),
+        ({"train_cfg": {"rpn": {"pos_weight": -1}}}, "assigner"),
         ({"roi_head": {"type": "StandardRoIHead", "bbox_roi_extractor": EXTRACT, "bbox_head": {**BOX, "num_classes": 0}}}, "num_classes"),
         ({"roi_head": {**HEADS["cascade_hybrid"], "bbox_roi_extractor": EXTRACT, "semantic_fusion": ["box"]}}, "semantic_fusion"),
         ({"roi_head": {**HEADS["standard"], "type": "MaskScoringRoIHead", "bbox_roi_extractor": EXTRACT, "mask_iou_head": {"type": "MaskIoUHead"}}}, "mask_head"),
@@ -241,6 +266,13 @@ def test_proposals_that_a_batch_brings(backend: str) -> None:
 def test_what_is_refused(backend: str, changes: dict[str, Any], message: str) -> None:
     with pytest.raises(FkitError, match=message):
         fkit.build({**model("standard"), **changes}, fkit.registry(), "models", backend=backend)
+
+
+def test_a_loss_of_proposals_needs_settings() -> None:
+    train = {"rpn_proposal": RPN_CFG, "rcnn": RCNN}
+    made = program(model("standard", train_cfg=train), "torch", "float32")
+    with pytest.raises(FkitError, match="train_cfg"):
+        made.train_step(made.init(0), batch(), made.hyperparams())
 
 
 def test_settings_inside_and_outside_of_a_detector() -> None:

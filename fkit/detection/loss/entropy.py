@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from fkit.array.loss.entropy import binary_cross_entropy, cross_entropy, focal, hot
+from fkit.array.loss.reduce import reduced
 from fkit.array.ops import Ops
 from fkit.detection.loss.base import Loss, sigmoid_only
 from fkit.tree.error import FkitTypeError, FkitValueError
@@ -23,7 +24,8 @@ class CrossEntropyLoss(Loss):
         use_mask: ``pred`` (N, C, H, W), or (N, 1, H, W) of any class; ``target`` (N, H, W); the fourth argument are the
             labels (N,) by which each mask is chosen. The mean is over all pixels of the rows that are valid.
         reduction: see `Loss`. A mean is over all rows, ignored ones too.
-        class_weight: (C,) of labels; with ``use_sigmoid`` what the loss of a positive is multiplied with.
+        class_weight: (C,) of labels; with ``use_sigmoid`` what the loss of a positive is multiplied with; with ``use_mask``
+            what that of each pixel is, one number, or one a column.
         ignore_index: a label that costs nothing; None: -100.
         loss_weight: see `Loss`.
         avg_non_ignore: a mean is over those rows alone that are not ignored.
@@ -117,7 +119,9 @@ class CrossEntropyLoss(Loss):
             chosen = pred[:, 0]
         else:
             chosen = xp.take_along(pred, xp.lib.broadcast_to(index, (pred.shape[0], 1, *pred.shape[2:])), 1)[:, 0]
-        loss = binary_cross_entropy(xp, chosen, target, self.class_weight)
+        loss = binary_cross_entropy(xp, chosen, target)
+        if self.class_weight is not None:
+            loss = reduced(xp, loss, xp.asarray(self.class_weight, loss), "none")
         if valid is None:
             return self._reduced(xp, loss, None, None, None)
         counts = xp.cast(valid, loss)

@@ -12,6 +12,7 @@ from fkit.detection.cascade import Scene
 from fkit.detection.image import Shapes
 from fkit.detection.part import part
 from fkit.detection.two_stage import heads_of, proposals_of, scene_of, with_prefix
+from fkit.detection.truth import classless
 from fkit.structures.batch import Samples
 from fkit.training.pretrained import init_cfg_of
 from fkit.zoo.flax.detector import Detector, channels_first
@@ -57,7 +58,8 @@ class TwoStageDetector(Detector):
     def loss(self, maps: tuple[Array, ...], samples: Samples | None, shapes: Shapes, train: bool) -> Mapping[str, Any]:
         proposals, losses = proposals_of(JaxOps(), samples, maps[0]), {}
         if self.rpn_head is not None:
-            losses, mine = self.rpn_head.loss_and_proposals(maps, samples, shapes, self.proposal_cfg, train)
+            seen = classless(samples)
+            losses, mine = self.rpn_head.loss_and_proposals(maps, seen, shapes, self.proposal_cfg, train)
             proposals = mine if proposals is None else proposals
         scene = scene_of(JaxOps(), samples, shapes, proposals, learns=True)
         return {**with_prefix(losses), **self.roi_head.loss(maps, scene, train)}

@@ -11,6 +11,7 @@ from fkit.catalog.build import Builder
 from fkit.detection.cascade import Scene
 from fkit.detection.image import Shapes, shapes_of
 from fkit.detection.two_stage import heads_of, proposals_of, scene_of, with_prefix
+from fkit.detection.truth import classless
 from fkit.structures.batch import Samples
 from fkit.zoo.torch.detector import Detector
 
@@ -91,7 +92,8 @@ class TwoStageDetector(Detector):
         xp = Torch(maps[0].device)
         proposals, losses = proposals_of(xp, samples, maps[0]), {}
         if self.rpn_head is not None:
-            losses, mine = self.rpn_head.loss_and_proposals(maps, samples, shapes, self.proposal_cfg)
+            seen = classless(samples)
+            losses, mine = self.rpn_head.loss_and_proposals(maps, seen, shapes, self.proposal_cfg)
             proposals = mine if proposals is None else proposals
         scene = scene_of(xp, samples, shapes, proposals, learns=True)
         return {**with_prefix(losses), **self.roi_head.loss(maps, scene)}
