@@ -270,7 +270,9 @@ def stepped(book: Book, weights: Any, backend: str, dtype: str, part: str) -> tu
         valid = {**valid, "proposals": np.stack([np.arange(most) < len(one) for one in given])}
     sampler = None
     if "randperm" in book.facts.get(part, {}):
-        dense_first = "rpn_head" in book.cfg
+        stages = book.cfg["roi_head"].get("num_stages", 1) if "roi_head" in book.cfg else 0
+        # a dense head without a sampler (FCOS as RPN) assigns nothing, or nothing that is recorded
+        dense_first = len(book.facts[part]["assign"]) > stages * len(images)
         sampler = recorded_sampler(draws(book, part), len(images), dense_first)
     cfg = without_rates(without_weights(book.cfg), backend, book.scope)
     made = program(cfg, backend, dtype, book.scope, sampler)

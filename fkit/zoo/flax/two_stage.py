@@ -11,8 +11,8 @@ from fkit.catalog.build import Builder
 from fkit.detection.cascade import Scene
 from fkit.detection.image import Shapes
 from fkit.detection.part import part
-from fkit.detection.two_stage import heads_of, proposals_of, scene_of, with_prefix
 from fkit.detection.truth import classless
+from fkit.detection.two_stage import heads_of, proposals_of, scene_of, with_prefix
 from fkit.structures.batch import Samples
 from fkit.training.pretrained import init_cfg_of
 from fkit.zoo.flax.detector import Detector, channels_first

@@ -10,8 +10,8 @@ from fkit.backend.torch.ops import Torch
 from fkit.catalog.build import Builder
 from fkit.detection.cascade import Scene
 from fkit.detection.image import Shapes, shapes_of
-from fkit.detection.two_stage import heads_of, proposals_of, scene_of, with_prefix
 from fkit.detection.truth import classless
+from fkit.detection.two_stage import heads_of, proposals_of, scene_of, with_prefix
 from fkit.structures.batch import Samples
 from fkit.zoo.torch.detector import Detector
 
