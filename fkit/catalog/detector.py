@@ -87,6 +87,7 @@ _REGION: Final[tuple[Any, ...]] = tuple(
         ),
         ("mask_scoring", (("MaskIoUHead", "mask_iou_head"), ("MaskScoringRoIHead", "mask_scoring_roi_head"))),
         ("roi_head", _ROI_HEADS),
+        ("shared", (("ResLayer", "ResLayer"),)),
         ("two_stage", _TWO_STAGES),
     )
     for name, maker in rows

@@ -63,6 +63,12 @@ HEADS: dict[str, dict[str, Any]] = {
             "fc_out_channels": 16, "roi_feat_size": 4, "num_classes": 3,
         },
     },
+    "layers": {
+        "type": "StandardRoIHead", "shared_head": {"type": "ResLayer", "depth": 18, "stage": 1, "style": "caffe"},
+        "bbox_roi_extractor": {**EXTRACT, "out_channels": 64, "featmap_strides": [8]},
+        "bbox_head": {"type": "BBoxHead", "with_avg_pool": True, "roi_feat_size": 2, "in_channels": 128, "num_classes": 3},
+        "mask_head": {**MASK, "num_convs": 0, "in_channels": 128},
+    },
     "cascade": {
         "type": "CascadeRoIHead", "num_stages": 2, "stage_loss_weights": [1, 0.5],
         "bbox_head": [{**BOX, "reg_class_agnostic": True}, BOX],
@@ -83,6 +89,20 @@ HEADS: dict[str, dict[str, Any]] = {
 }  # fmt: skip
 
 
+# of one map in place of a pyramid, as C4 models have it
+FLAT: dict[str, Any] = {
+    "neck": None,
+    "backbone": {
+        "type": "mmdet.ResNet", "depth": 18, "base_channels": 32, "num_stages": 2, "strides": (1, 2), "dilations": (1, 1),
+        "out_indices": (1,),
+    },
+    "rpn_head": {
+        "type": "RPNHead", "in_channels": 64, "feat_channels": 8, "loss_bbox": {"type": "L1Loss"},
+        "anchor_generator": {"type": "AnchorGenerator", "scales": [2, 4], "ratios": [1.0], "strides": [8]},
+    },
+}  # fmt: skip
+
+
 def model(kind: str, **changes: Any) -> dict[str, Any]:
     head = {"bbox_roi_extractor": EXTRACT, **HEADS[kind]}
     rpn_train = {
@@ -91,7 +111,8 @@ def model(kind: str, **changes: Any) -> dict[str, Any]:
         "allowed_border": -1,
         "pos_weight": -1,
     }
-    rcnn = [RCNN, RCNN] if kind.startswith("cascade") else RCNN
+    rcnn = [RCNN, RCNN] if kind.startswith("cascade") else {**RCNN, "mask_size": 4} if kind == "layers" else RCNN
+    changes = {**(FLAT if kind == "layers" else {}), **changes}
     return {
         "type": "FasterRCNN",
         "backbone": {"type": "mmdet.ResNet", "depth": 18, "base_channels": 4, "stem_channels": 4},

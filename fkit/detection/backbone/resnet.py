@@ -8,7 +8,7 @@ from frozendict import frozendict
 from fkit.detection.backbone.swin import spread
 from fkit.tree.error import FkitTypeError, FkitValueError
 
-__all__ = ["INIT", "NORM", "BlockPlan", "Convolution", "Plugin", "stages"]
+__all__ = ["INIT", "NORM", "BlockPlan", "Convolution", "Plugin", "one_stage", "stages"]
 
 INIT = (
     frozendict(type="Kaiming", layer="Conv2d"),
@@ -134,6 +134,27 @@ def stages(
             inner = wide
         plans.append(tuple(blocks))
     return tuple(plans)
+
+
+def one_stage(
+    name: str, depth: int, stage: int, stride: int, dilation: int, style: str, dcn: Any
+) -> tuple[BlockPlan, ...]:
+    """The blocks of one stage of a ResNet, from 1 (its second) to 3, as mmdet's shared heads have it.
+
+    Raises:
+        FkitError: arguments outside what is allowed.
+
+    Example:
+        >>> [block.width for block in one_stage("ResLayer", 50, 3, 2, 1, "caffe", None)]
+        [2048, 2048, 2048]
+    """
+    if stage not in (1, 2, 3):
+        raise FkitValueError(f"{name}: stage={stage}.", choices=("1", "2", "3"), label="Stages")
+    before = (1,) * stage
+    return stages(
+        name, depth=depth, stem=64, base=64, count=stage + 1, strides=(*before, stride), dilations=(*before, dilation),
+        outputs=(stage,), style=style, dcn=dcn, stage_with_dcn=(*(False,) * stage, dcn is not None), falls_back=True,
+    )[-1]  # fmt: skip
 
 
 class StageOptions(NamedTuple):
