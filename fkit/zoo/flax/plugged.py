@@ -11,10 +11,10 @@ from fkit.zoo.flax.brick import ConvModule
 from fkit.zoo.flax.general_attention import GeneralizedAttention
 from fkit.zoo.flax.plugin import ContextBlock, NonLocal2d
 
-__all__ = ["plugin_layer", "plugin_name"]
+__all__ = ["PLUGINS", "plugin_layer", "plugin_name"]
 
 # config name -> the layer's short name in a state_dict, and the layer
-_PLUGINS: Final[Mapping[str, tuple[str, Any]]] = frozendict(
+PLUGINS: Final[Mapping[str, tuple[str, Any]]] = frozendict(
     ContextBlock=("context_block", ContextBlock),
     ConvModule=("conv_block", ConvModule),
     GeneralizedAttention=("gen_attention_block", GeneralizedAttention),
@@ -65,6 +65,6 @@ def plugin_layer(
 
 def _known(cfg: Mapping[str, Any]) -> tuple[str, Any]:
     kind = str(cfg.get("type", "")).rpartition(".")[2]
-    if kind not in _PLUGINS:
-        raise FkitValueError(f"plugins: cfg.type={kind!r} is unknown.", value=kind, choices=_PLUGINS, label="Plugins")
-    return _PLUGINS[kind]
+    if kind not in PLUGINS:
+        raise FkitValueError(f"plugins: cfg.type={kind!r} is unknown.", value=kind, choices=PLUGINS, label="Plugins")
+    return PLUGINS[kind]

@@ -18,6 +18,7 @@ from fkit.zoo.torch.attention import MultiheadAttention
 from fkit.zoo.torch.brick import ConvModule, DepthwiseSeparableConvModule, pad_layer
 from fkit.zoo.torch.ffn import FFN
 from fkit.zoo.torch.patch import AdaptivePadding, PatchEmbed, PatchMerging
+from fkit.zoo.torch.plugged import PLUGINS
 from fkit.zoo.torch.plugin import ContextBlock, LayerScale, NonLocal1d, NonLocal2d, NonLocal3d, Scale
 from fkit.zoo.torch.position import LearnedPositionalEncoding, SinePositionalEncoding
 from fkit.zoo.torch.transformer import (
@@ -188,20 +189,15 @@ def build_plugin_layer(cfg: Mapping[str, Any], postfix: int | str = "", **kwargs
         >>> build_plugin_layer({"type": "ContextBlock", "ratio": 0.25}, postfix="_0", in_channels=8)[0]
         'context_block_0'
     """
-    kinds: Mapping[str, tuple[str, Any]] = {
-        "ContextBlock": ("context_block", ContextBlock),
-        "ConvModule": ("conv_block", ConvModule),
-        "NonLocal2d": ("nonlocal_block", NonLocal2d),
-    }
     options = dict(cfg) if isinstance(cfg, Mapping) else {}  # pyright: ignore[reportUnnecessaryIsInstance]
     own = options.pop("type", None)
     if isinstance(own, type):
         short, layer = str(getattr(own, "_abbr_", snake(own.__name__))), own
     else:
         kind, options = kind_and_options(cfg, "plugin")
-        if kind not in kinds:
-            raise FkitValueError(f"plugin: type={kind!r} is unknown.", value=kind, choices=kinds, label="Plugins")
-        short, layer = kinds[kind]
+        if kind not in PLUGINS:
+            raise FkitValueError(f"plugin: type={kind!r} is unknown.", value=kind, choices=PLUGINS, label="Plugins")
+        short, layer = PLUGINS[kind]
     return f"{short}{postfix}", _made(layer, "plugin", (), {**kwargs, **options})
 
 

@@ -11,10 +11,10 @@ from fkit.zoo.torch.brick import ConvModule
 from fkit.zoo.torch.general_attention import GeneralizedAttention
 from fkit.zoo.torch.plugin import ContextBlock, NonLocal2d
 
-__all__ = ["plugin_layer"]
+__all__ = ["PLUGINS", "plugin_layer"]
 
 # config name -> the layer's short name in a state_dict, and the layer
-_PLUGINS: Final[Mapping[str, tuple[str, Any]]] = frozendict(
+PLUGINS: Final[Mapping[str, tuple[str, Any]]] = frozendict(
     ContextBlock=("context_block", ContextBlock),
     ConvModule=("conv_block", ConvModule),
     GeneralizedAttention=("gen_attention_block", GeneralizedAttention),
@@ -39,9 +39,9 @@ def plugin_layer(cfg: Mapping[str, Any], channels: int, postfix: Any = "") -> tu
     """
     options: dict[str, Any] = {"in_channels": channels, **cfg}
     kind = str(options.pop("type", "")).rpartition(".")[2]
-    if kind not in _PLUGINS:
-        raise FkitValueError(f"plugins: cfg.type={kind!r} is unknown.", value=kind, choices=_PLUGINS, label="Plugins")
-    short, layer = _PLUGINS[kind]
+    if kind not in PLUGINS:
+        raise FkitValueError(f"plugins: cfg.type={kind!r} is unknown.", value=kind, choices=PLUGINS, label="Plugins")
+    short, layer = PLUGINS[kind]
     try:
         return f"{short}{postfix}", layer(**options)
     except TypeError as cause:
