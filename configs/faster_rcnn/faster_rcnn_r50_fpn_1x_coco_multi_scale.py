@@ -1,4 +1,4 @@
-"""Faster R-CNN tested in three sizes, each as it is and flipped: six views of a picture, whose boxes are suppressed together.
+"""Faster R-CNN tested in three sizes, each also flipped.
 
 Command: fkit test faster_rcnn/faster_rcnn_r50_fpn_1x_coco_multi_scale WORK_DIR (of faster_rcnn_r50_fpn_1x_coco: training is the same)
 Time: not run

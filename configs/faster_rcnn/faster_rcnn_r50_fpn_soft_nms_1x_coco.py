@@ -1,4 +1,4 @@
-"""Faster R-CNN tested with soft suppression: what overlaps a better box scores less, and is not thrown away.
+"""Faster R-CNN tested with soft suppression: overlap costs score.
 
 Command: fkit test faster_rcnn/faster_rcnn_r50_fpn_soft_nms_1x_coco WORK_DIR (of faster_rcnn_r50_fpn_1x_coco: training is the same)
 Time: not run
