@@ -1,6 +1,6 @@
 """Faster R-CNN tested in three sizes, each also flipped.
 
-Command: fkit test faster_rcnn/faster_rcnn_r50_fpn_1x_coco_multi_scale WORK_DIR (of faster_rcnn_r50_fpn_1x_coco: training is the same)
+Command: fkit test faster_rcnn/faster_rcnn_r50_multi_scale WORK_DIR (of faster_rcnn_r50_fpn_1x_coco: training is the same)
 Time: not run
 Score: not run
 """

@@ -1,6 +1,6 @@
 """Faster R-CNN tested with soft suppression: overlap costs score.
 
-Command: fkit test faster_rcnn/faster_rcnn_r50_fpn_soft_nms_1x_coco WORK_DIR (of faster_rcnn_r50_fpn_1x_coco: training is the same)
+Command: fkit test faster_rcnn/faster_rcnn_r50_soft_nms WORK_DIR (of faster_rcnn_r50_fpn_1x_coco: training is the same)
 Time: not run
 Score: not run
 """
