@@ -1,7 +1,8 @@
 """Masks of regions: targets, losses and what is said of an object's class."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, cast
 
 from frozendict import frozendict
 
@@ -11,7 +12,7 @@ from fkit.catalog.build import Builder
 from fkit.detection.loss.base import Loss, called
 from fkit.detection.part import part
 from fkit.detection.roi import Regions, Rows
-from fkit.tree.error import FkitKeyError, FkitValueError
+from fkit.tree.error import FkitKeyError, FkitTypeError, FkitValueError
 
 __all__ = ["CONV", "MASK_LOSS", "UPSAMPLE", "MaskLogic", "mask_init", "mask_logic", "upsampling"]
 
@@ -63,13 +64,23 @@ class MaskLogic:
         return mask_targets(xp, flat, rows.boxes, object_of, size, soft)
 
     def losses(self, xp: Ops, masks: Any, picks: Regions, rows: Rows, targets: Any) -> dict[str, Any]:
-        """``loss_mask`` of masks (R, C, h, w), which are numbers before the sigmoid."""
+        """``loss_mask`` of masks (R, C, h, w), which are numbers before the sigmoid.
+
+        Raises:
+            FkitValueError: the loss is not one of masks of classes.
+        """
+        known = isinstance(self.loss_mask, Loss)
+        if known and not getattr(self.loss_mask, "use_mask", False):
+            raise FkitValueError(
+                f"loss_mask is a {type(self.loss_mask).__name__}, which knows no masks of several classes.",
+                repair="loss_mask=dict(type='CrossEntropyLoss', use_mask=True)",
+            )
         labels = xp.take(picks.labels.reshape(-1), rows.index)
         if self.class_agnostic:
             labels = xp.lib.zeros_like(labels)
         if not masks.shape[0]:
             return {"loss_mask": masks.sum()}
-        real = {"valid": rows.valid} if isinstance(self.loss_mask, Loss) else {}
+        real = {"valid": rows.valid} if known else {}
         return {"loss_mask": called(self.loss_mask, xp, masks, targets, labels, **real)}
 
     def chosen(self, xp: Ops, masks: Any, labels: Any) -> Any:
@@ -94,13 +105,16 @@ def upsampling(cfg: Any) -> tuple[str | None, int]:
     """How a mask head makes its maps greater, and by how much.
 
     Raises:
-        FkitValueError: in another way.
+        FkitError: in another way.
 
     Example:
         >>> upsampling({"type": "deconv", "scale_factor": 2})
         ('deconv', 2)
     """
-    method, factor = cfg.get("type"), cfg.get("scale_factor")
+    if not isinstance(cfg, Mapping):
+        raise FkitTypeError(f"upsample_cfg={cfg!r:.60}: dict(type='deconv', scale_factor=2), or dict(type=None).")
+    options = cast("Mapping[str, Any]", cfg)
+    method, factor = options.get("type"), options.get("scale_factor")
     if method is not None and method not in _METHODS:
         raise FkitValueError(
             f"upsample_cfg.type={method!r}.", value=str(method), choices=(*_METHODS, "None"), label="Methods"

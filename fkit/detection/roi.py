@@ -209,9 +209,19 @@ class BoxLogic:
         return labels, weights, boxes, xp.cast(positive, kind)[:, None] * lib.ones_like(boxes)
 
     def hardness(self, xp: Ops, cls: Any, labels: Any) -> Any:
-        """(R,) the loss of classes of each region alone, as samplers of the hardest ask for it; no gradient."""
+        """(R,) the loss of classes of each region alone, as samplers of the hardest ask for it; no gradient.
+
+        Raises:
+            FkitValueError: the loss has several parts.
+        """
         ones = xp.full((cls.shape[0],), 1.0, cls)
-        return xp.detached(called(self.loss_cls, xp, cls, labels, ones, reduction_override="none"))
+        loss = called(self.loss_cls, xp, cls, labels, ones, reduction_override="none")
+        if isinstance(loss, dict):
+            raise FkitValueError(
+                f"a sampler of the hardest needs one loss of classes, and {type(self.loss_cls).__name__} has {', '.join(loss)}.",
+                repair="Take a RandomSampler, or CrossEntropyLoss.",
+            )
+        return xp.detached(loss)
 
     def losses(self, xp: Ops, cls: Any, reg: Any, rows: Rows, targets: tuple[Any, Any, Any, Any]) -> dict[str, Any]:
         """``loss_cls``, ``acc`` and ``loss_bbox``.

@@ -69,7 +69,7 @@ class Detector:
     def show_result(self, img: str | Path | NDArray[Any], result: Any, score_thr: float = 0.3, **options: Any) -> Any:
         """Draw a result with this model's classes: `fkit.visualize.show_result`, whose arguments it takes."""
         words: dict[str, Any] = {"classes": self.classes or None, **options}
-        words["palette"] = self.palette if words.get("palette") is None else words["palette"]
+        words["palette"] = self.palette if words.get("palette") is None else _colours(words["palette"])
         return show_result(img, result, score_thr, **words)
 
 
@@ -111,6 +111,7 @@ def init_detector(
         expect(config, (str, os.PathLike), "`config` is the path of a config, or a Config")
         config = load_config(config)
     colours = _colours(palette)
+    expect({} if cfg_options is None else cfg_options, Mapping, "`cfg_options` is a mapping of changes")
     cfg = config.merge(dict(cfg_options)) if cfg_options else config
     tree: Any = with_value(cfg, "load_from", None) if cfg.get("load_from") is not None else cfg
     for key, value in (("device", device), ("backend", backend)):
@@ -134,7 +135,7 @@ def _colours(palette: Any) -> Any:
     if not isinstance(palette, str):
         return palette
     if palette not in _PALETTES:
-        raise FkitValueError(f"init_detector: palette={palette!r}.", value=palette, choices=_PALETTES, label="Palettes")
+        raise FkitValueError(f"palette={palette!r}.", value=palette, choices=_PALETTES, label="Palettes")
     return Facts(f"detection/{_PALETTES[palette]}")["palette"] if _PALETTES[palette] else None
 
 
@@ -202,7 +203,7 @@ def show_result_pyplot(
         score_thr: the least score of an object that is drawn.
         title: of the window.
         wait_time: for how many milliseconds it stays open; 0: until a key is pressed.
-        palette: a colour a class.
+        palette: as of `init_detector`; None: the model's.
         out_file: where the picture is written, in place of a window.
 
     Returns:

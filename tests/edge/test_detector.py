@@ -132,9 +132,16 @@ def test_a_palette_by_name_or_by_colours_is_that_of_pictures():
         assert drawn.any()
         if colour is not None:
             assert (drawn == colour).all(-1).any()
-    assert init_detector(config(), palette="coco").palette[0] == (220, 20, 60)
+    detector = init_detector(config(), palette="coco")
+    assert detector.palette[0] == (220, 20, 60)
+    mine = detector.show_result(blank, boxes, palette=[(1, 2, 250), (9, 9, 9)], thickness=2)
+    assert (mine == (250, 2, 1)).all(-1).any()
+    with pytest.raises(FkitValueError, match="Palettes: coco, voc, citys"):
+        detector.show_result(blank, boxes, palette="cocoa")
     with pytest.raises(FkitValueError, match="Palettes: coco, voc, citys"):
         init_detector(config(), palette="cocoa")
+    with pytest.raises(FkitError, match="`cfg_options` is a mapping"):
+        init_detector(config(), None, "cpu", "coco")
 
 
 def test_another_test_pipeline_may_be_given():

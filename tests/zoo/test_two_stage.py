@@ -227,6 +227,57 @@ def test_soft_targets_of_masks_are_learned_where_the_settings_ask_for_them() -> 
     assert losses[False] != losses[True]
 
 
+def test_a_loss_of_several_parts_says_nothing_of_the_hardest() -> None:
+    cfg = model("standard")
+    loss = {"type": "SeesawLoss", "p": 0.8, "q": 2.0, "num_classes": 3, "loss_weight": 1.0}
+    cfg["roi_head"] = {**cfg["roi_head"], "bbox_head": {**BOX, "loss_cls": loss}}
+    made = program(cfg, "torch")
+    assert "loss_cls_objectness" in made.train_step(made.init(0), batch(), made.hyperparams())[1]
+    hardest = {**RCNN, "sampler": {"type": "OHEMSampler", "num": 16, "pos_fraction": 0.5}}
+    cfg["train_cfg"] = {**cfg["train_cfg"], "rcnn": hardest}
+    made = program(cfg, "torch")
+    with pytest.raises(FkitValueError, match="one loss of classes"):
+        made.train_step(made.init(0), batch(), made.hyperparams())
+
+
+def test_a_loss_that_is_not_of_masks_is_one_clear_error() -> None:
+    cfg = model("mask")
+    cfg["roi_head"] = {**cfg["roi_head"], "mask_head": {**MASK, "loss_mask": {"type": "DiceLoss"}}}
+    made = program(cfg, "torch")
+    with pytest.raises(FkitValueError, match="loss_mask is a DiceLoss"):
+        made.train_step(made.init(0), batch(), made.hyperparams())
+
+
+@pytest.mark.parametrize("kind", ["0010", "1111"])
+def test_a_backbone_with_attention_inside_of_blocks_learns(kind: str) -> None:
+    attention = {
+        "type": "GeneralizedAttention",
+        "spatial_range": -1,
+        "num_heads": 4,
+        "attention_type": kind,
+        "kv_stride": 2,
+    }
+    plugin = {"cfg": attention, "stages": (False, False, True, True), "position": "after_conv2"}
+    made = program(
+        model(
+            "standard",
+            backbone={
+                "type": "mmdet.ResNet",
+                "depth": 50,
+                "base_channels": 4,
+                "plugins": [plugin],
+                "zero_init_residual": False,
+            },
+            neck={"type": "FPN", "in_channels": [16, 32, 64, 128], "out_channels": 8, "num_outs": 5},
+        ),
+        "torch",
+    )
+    start = made.init(0)
+    name = next(name for name in made.collect(start) if name.endswith("gen_attention_block.gamma"))
+    after = made.train_step(start, batch(), made.hyperparams())[0]
+    assert not np.array_equal(made.collect(after)[name], made.collect(made.init(0))[name])
+
+
 @pytest.mark.parametrize("backend", ["torch", "jax"])
 def test_proposals_that_a_batch_brings(backend: str) -> None:
     made = (
@@ -274,6 +325,7 @@ def test_any_head_of_one_stage_proposes(backend: str, kind: str) -> None:
     ("changes", "message"),
     [
         ({"roi_head": None}, "roi_head"),
+        ({"roi_head": {**HEADS["mask"], "bbox_roi_extractor": EXTRACT, "mask_head": {**MASK, "upsample_cfg": None}}}, "upsample_cfg=None"),
         ({"roi_head": {**HEADS["standard"], "bbox_roi_extractor": None}}, "bbox_roi_extractor"),
         ({"roi_head": {**HEADS["cascade"], "bbox_roi_extractor": EXTRACT, "num_stages": 3}}, "stage"),
         ({"rpn_head": {"type": "RPNHead", "in_channels": 8, "num_classes": 3}}, "num_classes"),

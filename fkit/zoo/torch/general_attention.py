@@ -24,6 +24,9 @@ class GeneralizedAttention(nn.Module):
         attention_type: four bits: by content of both, by content here and distance, by content there, by distance alone.
     """
 
+    appr_bias: Tensor
+    geom_bias: Tensor
+
     def __init__(
         self,
         in_channels: int,
@@ -79,15 +82,11 @@ class GeneralizedAttention(nn.Module):
         asked: Any = self.query_conv(queries).view(count, heads, dim, -1).transpose(2, 3) if terms.queries else 0
         energy: Any = 0
         if terms.keys:
-            near = (asked if terms.content else 0) + (
-                self.get_parameter("appr_bias").view(1, heads, 1, dim) if terms.key else 0
-            )
+            near = (asked if terms.content else 0) + (self.appr_bias.view(1, heads, 1, dim) if terms.key else 0)
             energy = near @ self.key_conv(keys).view(count, heads, dim, h * w)
         if terms.distances:
             check_square(terms, high, wide)
-            far: Any = (asked if terms.place else 0) + (
-                self.get_parameter("geom_bias").view(1, heads, 1, dim) if terms.distance else 0
-            )
+            far: Any = (asked if terms.place else 0) + (self.geom_bias.view(1, heads, 1, dim) if terms.distance else 0)
             far = far.expand(-1, -1, high * wide, -1).view(-1, heads, high, wide, dim)
             along = torch.einsum("nhyxd,xuhd->nhyxu", far, self._places(wide, w, self.appr_geom_fc_x, queries))
             far = far.transpose(2, 3) if terms.turned else far
