@@ -133,6 +133,8 @@ def init_detector(
 def _colours(palette: Any) -> Any:
     """The colours of a palette by its name in mmdet, or None."""
     if not isinstance(palette, str):
+        if palette is not None and not is_array(palette):
+            expect(palette, (list, tuple), "`palette` is a palette's name, or colours in a list")
         return palette
     if palette not in _PALETTES:
         raise FkitValueError(f"palette={palette!r}.", value=palette, choices=_PALETTES, label="Palettes")
@@ -167,6 +169,9 @@ def inference_detector(
     if not alone:
         expect(imgs, (list, tuple), "`imgs` is the path of an image, an image (H, W, C), or a list of these")
     several: Any = (imgs,) if alone else imgs
+    for place, one in enumerate(several):
+        if not is_array(one):
+            expect(one, (str, os.PathLike), f"`imgs[{place}]` is the path of an image, or an image (H, W, C)")
     images = [one if is_array(one) else os.fspath(one) for one in several]
     if test_pipeline is not None:
         expect(test_pipeline, (list, tuple), "`test_pipeline` is a list of configs of steps")

@@ -107,7 +107,8 @@ class Pictures:
         """
         fault = "" if index in self.arrays else _unfit(self.paths[index])
         if fault:
-            return FkitOSError(f"{self.paths[index]} {fault}.")
+            kind = FkitOSError if os.path.exists(self.paths[index]) else FkitFileNotFoundError
+            return kind(f"{self.paths[index]} {fault}.")
         of = key(self.settings.seed or 0, "data", 0, index)
         if any(of_others(step.transform) for step in self.steps):
             return repeatable(partial(self._seeded, index, of))

@@ -140,6 +140,12 @@ def test_a_palette_by_name_or_by_colours_is_that_of_pictures():
         detector.show_result(blank, boxes, palette="cocoa")
     with pytest.raises(FkitValueError, match="Palettes: coco, voc, citys"):
         init_detector(config(), palette="cocoa")
+    with pytest.raises(FkitError, match="`palette` is a palette's name"):
+        init_detector(config(), palette=3)
+    with pytest.raises(FileNotFoundError, match="none.png is not there"):
+        inference_detector(detector, "none.png")
+    with pytest.raises(FkitError, match=r"`imgs\[1\]` is the path"):
+        inference_detector(detector, [picture(), 3])
     with pytest.raises(FkitError, match="`cfg_options` is a mapping"):
         init_detector(config(), None, "cpu", "coco")
 
