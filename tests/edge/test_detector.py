@@ -142,7 +142,7 @@ def test_a_palette_by_name_or_by_colours_is_that_of_pictures():
         init_detector(config(), palette="cocoa")
     with pytest.raises(FkitError, match="`palette` is a palette's name"):
         init_detector(config(), palette=3)
-    with pytest.raises(FileNotFoundError, match="none.png is not there"):
+    with pytest.raises(FileNotFoundError, match=r"none\.png is not there"):
         inference_detector(detector, "none.png")
     with pytest.raises(FkitError, match=r"`imgs\[1\]` is the path"):
         inference_detector(detector, [picture(), 3])
