@@ -1,25 +1,20 @@
 """mmdet's Faster R-CNN on detection.py's pictures and weights, run by an interpreter of its own; detection.py starts it."""
 
 import sys
-import types
-import warnings
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
-warnings.simplefilter("ignore")
-import torch  # noqa: E402
-
-LIBRARY = torch.library.Library("torchvision", "DEF")  # two operators that torchvision's Python part asks for by name
-for operator in ("nms", "qnms"):
-    LIBRARY.define(operator + "(Tensor dets, Tensor scores, float iou_threshold) -> Tensor")
-sys.modules["chumpy"] = types.ModuleType("chumpy")
-import numpy as np  # noqa: E402
-from detection import INFER, TRAIN, objects, pictures, serve, weight  # noqa: E402
-from mmdet.registry import MODELS  # noqa: E402
-from mmdet.structures import DetDataSample  # noqa: E402
-from mmdet.utils import register_all_modules  # noqa: E402
-from mmengine.config import Config  # noqa: E402
-from mmengine.structures import InstanceData  # noqa: E402
+sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "record"))
+import numpy as np
+import reference  # noqa: F401  before the packages
+import torch
+from detection import INFER, TRAIN, objects, pictures, serve, weight
+from mmdet.registry import MODELS
+from mmdet.structures import DetDataSample
+from mmdet.utils import register_all_modules
+from mmengine.config import Config
+from mmengine.structures import InstanceData
 
 
 def model() -> Any:

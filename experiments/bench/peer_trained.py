@@ -7,21 +7,14 @@ Prints, as its last line, the scores of each validation.
 
 import json
 import sys
-import types
-import warnings
 from pathlib import Path
 from typing import Any
 
-warnings.simplefilter("ignore")
-import torch  # noqa: E402
-
-LIBRARY = torch.library.Library("torchvision", "DEF")  # two operators that torchvision's Python part asks for by name
-for operator in ("nms", "qnms"):
-    LIBRARY.define(operator + "(Tensor dets, Tensor scores, float iou_threshold) -> Tensor")
-sys.modules["chumpy"] = types.ModuleType("chumpy")
-from mmdet.utils import register_all_modules  # noqa: E402
-from mmengine.config import Config  # noqa: E402
-from mmengine.runner import Runner  # noqa: E402
+sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "record"))
+import reference  # noqa: F401  before the packages
+from mmdet.utils import register_all_modules
+from mmengine.config import Config
+from mmengine.runner import Runner
 
 
 def fitted(cfg: Any, folder: Path) -> Any:

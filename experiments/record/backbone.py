@@ -10,22 +10,18 @@ gradients those of every fifth parameter and of the picture.
 import copy
 import json
 import sys
-import warnings
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+import reference  # noqa: F401  before the packages
 import torch
 
-warnings.filterwarnings("ignore")
-_LIBRARY = torch.library.Library("torchvision", "DEF")  # the reference asks for their names, and never calls them
-for _name in ("nms", "qnms", "roi_align", "deform_conv2d", "ps_roi_align", "ps_roi_pool", "roi_pool"):
-    _LIBRARY.define(f"{_name}(Tensor input) -> Tensor")
 sys.path.insert(0, str(Path(__file__).parents[2] / "tests" / "golden"))
 
-from mmdet.registry import MODELS  # noqa: E402
-from mmdet.utils import register_all_modules  # noqa: E402
-from weights import make  # noqa: E402
+from mmdet.registry import MODELS
+from mmdet.utils import register_all_modules
+from weights import make
 
 CASES: dict[str, dict[str, Any]] = {
     "res2net": {

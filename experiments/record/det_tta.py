@@ -7,21 +7,15 @@ in an environment with mmdet and mmcv's compiled operators (nox -s peers). The c
 
 import json
 import sys
-import types
 from typing import Any
 
+import reference  # noqa: F401  before the packages
 import torch
-
-_TORCHVISION = torch.library.Library("torchvision", "DEF")  # without its compiled part: two names that it looks for
-for _name in ("nms", "qnms"):
-    _TORCHVISION.define(f"{_name}(Tensor dets, Tensor scores, float iou_threshold) -> Tensor")
-sys.modules["chumpy"] = types.ModuleType("chumpy")
-
-from mmdet.models.test_time_augs.det_tta import DetTTAModel  # noqa: E402
-from mmdet.structures import DetDataSample  # noqa: E402
-from mmengine.config import ConfigDict  # noqa: E402
-from mmengine.structures import InstanceData  # noqa: E402
-from torch import nn  # noqa: E402
+from mmdet.models.test_time_augs.det_tta import DetTTAModel
+from mmdet.structures import DetDataSample
+from mmengine.config import ConfigDict
+from mmengine.structures import InstanceData
+from torch import nn
 
 SHAPE = (40, 60)
 VIEWS = (None, "horizontal", "vertical", "diagonal")

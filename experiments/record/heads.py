@@ -11,27 +11,23 @@ its norm and 16 values, of a prediction everything.
 import copy
 import json
 import sys
-import warnings
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+import reference  # noqa: F401  before the packages
 import torch
 
-warnings.filterwarnings("ignore")
-_LIBRARY = torch.library.Library("torchvision", "DEF")  # the reference asks for their names, and never calls them
-for _name in ("nms", "qnms", "roi_align", "deform_conv2d", "ps_roi_align", "ps_roi_pool", "roi_pool"):
-    _LIBRARY.define(f"{_name}(Tensor input) -> Tensor")
 sys.path.insert(0, str(Path(__file__).parents[2] / "tests" / "golden"))
 
-from mmdet.models.task_modules.prior_generators import AnchorGenerator, MlvlPointGenerator  # noqa: E402
-from mmdet.registry import MODELS  # noqa: E402
-from mmdet.utils import register_all_modules  # noqa: E402
-from mmengine import MessageHub  # noqa: E402
-from mmengine.config import ConfigDict  # noqa: E402
-from mmengine.structures import InstanceData  # noqa: E402
-from weights import make  # noqa: E402
+from mmdet.models.task_modules.prior_generators import AnchorGenerator, MlvlPointGenerator
+from mmdet.registry import MODELS
+from mmdet.utils import register_all_modules
+from mmengine import MessageHub
+from mmengine.config import ConfigDict
+from mmengine.structures import InstanceData
+from weights import make
 
 FOCAL = {"type": "FocalLoss", "use_sigmoid": True, "gamma": 2.0, "alpha": 0.25, "loss_weight": 1.0}
 GN = {"type": "GN", "num_groups": 4, "requires_grad": True}
