@@ -89,7 +89,7 @@ def inbox() -> Generator[Inbox]:
     Outside the main thread, where Python lets nobody hear signals, it observes the clock alone.
     """
     ears = Inbox()
-    with _hearing(ears.note):
+    with _hearing(ears.note), _passing(Again):
         yield ears
 
 
@@ -106,6 +106,23 @@ def ending() -> Generator[None]:
 
     with _hearing(end):
         yield
+
+
+@contextlib.contextmanager
+def _passing(kind: type[BaseException]) -> Generator[None]:
+    """While it lasts, an exception of this kind that Python cannot raise, since a finaliser or a weak reference's callback was
+    running when the signal came, passes in silence: what was being done goes on to its end, and the next signal is heard."""
+    before = sys.unraisablehook
+
+    def hook(lost: "sys.UnraisableHookArgs") -> None:
+        if not isinstance(lost.exc_value, kind):
+            before(lost)
+
+    sys.unraisablehook = hook
+    try:
+        yield
+    finally:
+        sys.unraisablehook = before
 
 
 @contextlib.contextmanager

@@ -89,3 +89,30 @@ def test_what_an_inbox_does_with_signals():
     ears.ended()
     ears.note(signal.SIGTERM)  # passed over: how the run stands is being written
     assert ears.first == "SIGTERM"
+
+
+FINALISED = """
+import signal
+from fkit.edge.signal import inbox
+
+class Finalised:
+    def __init__(self, deed):
+        self.deed = deed
+    def __del__(self):
+        self.deed()
+
+with inbox() as ears:
+    ears.note(signal.SIGTERM)
+    ears.saved()
+    Finalised(lambda: signal.raise_signal(signal.SIGTERM))
+    print("goes on")
+    Finalised(lambda: 1 / 0)
+"""
+
+
+def test_a_signal_within_a_finaliser_passes_in_silence():
+    child = subprocess.run(
+        [sys.executable, "-P", "-c", FINALISED], capture_output=True, text=True, cwd=ROOT, check=True
+    )
+    assert child.stdout == "goes on\n"
+    assert "ZeroDivisionError" in child.stderr and "Again" not in child.stderr  # another's fault is told
