@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 from fkit.array.loss.entropy import binary_cross_entropy, chance_entropy, cross_entropy, focal, hot
+from fkit.array.loss.harmony import density_weights
 from fkit.array.loss.quality import quality_focal, scored
 from fkit.array.loss.reduce import reduced
 from fkit.array.loss.region import ciou, diou, eiou, giou, iou, siou
@@ -101,3 +102,14 @@ def test_a_weight_broadcasts(xp):
         reduced(xp, loss, None, "sum", 2)
     with pytest.raises(FkitValueError, match="Did you mean 'mean'"):
         reduced(xp, loss, None, "means")
+
+
+def test_bins_of_a_density_are_the_edges_wherever_they_lie(xp):
+    hardness, valid = of(xp, [0.1, 0.35, 0.45, 0.55, 0.9]), of(xp, [1, 1, 1, 1, 0], "bool")
+    edges = of(xp, [0.3, 0.5, 0.4, 0.6])  # three bins: [0.3, 0.5), none, [0.4, 0.6)
+    weights, counts = density_weights(xp, hardness, valid, 4.0, edges)
+    close(counts, [2, 0, 2])
+    close(weights, [0, 1, 1, 1, 0])
+    weights, counts = density_weights(xp, hardness, valid, 4.0, edges, of(xp, [1, 5, 4]), 0.5)
+    close(counts, [1.5, 5, 3])
+    close(weights, [0, 4 / 1.5 / 2, 4 / 3 / 2, 4 / 3 / 2, 0])

@@ -257,10 +257,10 @@ def sampled(array: np.ndarray, k: int) -> np.ndarray:
     return array.reshape(-1)[:: max(array.size // k, 1)][:k]
 
 
-def near(found: Any, want: Any, tolerance: float, what: str) -> None:
-    """Within a distance relative to the greatest magnitude."""
+def near(found: Any, want: Any, tolerance: float, what: str, floor: float = 0.0) -> None:
+    """Within a distance relative to the greatest magnitude, or within ``floor``."""
     found, want = np.asarray(found, np.float64), np.asarray(want, np.float64)
     assert found.shape == want.shape, f"{what}: {found.shape} in the place of {want.shape}"
     most = float(np.max(np.abs(want), initial=0.0))
-    distance = float(np.max(np.abs(found - want), initial=0.0)) / (most or 1.0)
-    assert distance <= tolerance, f"{what}: {distance:.3g} > {tolerance:.3g}"
+    distance, most = float(np.max(np.abs(found - want), initial=0.0)), most or 1.0
+    assert distance <= max(tolerance * most, floor), f"{what}: {distance / most:.3g} > {tolerance:.3g}"

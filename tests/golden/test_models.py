@@ -42,6 +42,9 @@ BACKENDS = ("torch", "jax")
 # float64: most hold to 1e-9 and better. What does not is rounded to float32 on one side: losses of an RPN are recorded as
 # float32 numbers (5e-8), and box targets, which mmdet rounds, were kept wide where a dense head was recorded (FreeAnchor: 6e-7)
 TIGHT_LOSS, TIGHT_GRADIENT = 1e-6, 1e-6
+# what is nothing but rounding (a bias before a softmax has no gradient), as a part of the whole gradient; the least recorded
+# gradient that is one is 1.5e-7 of it
+ROUNDING = {"float64": 1e-12, "float32": 1e-8}
 SCORE, PIXEL = 1e-3, 0.5  # of a detection, in float32
 FLOAT32 = 3e-5  # of a loss: XLA's convolutions add in another order than any of the reference's runs
 
@@ -309,10 +312,11 @@ def test_training_step(book: Book, weights: dict[str, np.ndarray], backend: str,
     assert sum(bool(np.any(gradient)) for gradient in gradients.values()) <= book.facts[part]["n_params_with_grad"]
     norm = np.sqrt(sum(float((gradient**2).sum()) for gradient in gradients.values()))
     assert norm == pytest.approx(facts["grad_total_norm"], rel=TIGHT_GRADIENT if exact else loose)
+    within, floor = TIGHT_GRADIENT if exact else loose, ROUNDING[dtype] * facts["grad_total_norm"]
     for name, want in facts["grad_norms"].items():
-        assert np.linalg.norm(gradients[name]) == pytest.approx(want, rel=TIGHT_GRADIENT if exact else loose), name
+        assert np.linalg.norm(gradients[name]) == pytest.approx(want, rel=within, abs=floor), name
         samples = book.arrays[f"float64/{part}/grad/{name}" if exact else f"{part}/grad/{name}"]
-        near(sampled(gradients[name], 64), samples, TIGHT_GRADIENT if exact else loose, f"gradient of {name}")
+        near(sampled(gradients[name], 64), samples, within, f"gradient of {name}", floor)
     tolerance = book.tolerance(f"{part}/bn_after_samples")
     for layer, count in book.facts[part].get("bn_after_tracked", {}).items():
         assert int(moved[f"buffers/{layer}.num_batches_tracked"]) == count

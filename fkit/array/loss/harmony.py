@@ -16,7 +16,7 @@ def density_weights(
         hardness: any shape, from 0.
         valid: flags of that shape: which elements are counted; others weigh 0.
         total: what the weights of a bin of one element are, before the mean over bins.
-        edges: (B + 1,) of the bins, rising.
+        edges: (B + 1,) of the bins, from each to before the next; of several bins that an element is in, the last weighs it.
         counts: (B,) the running counts of each bin; None: there are none.
         momentum: how much of a running count stays.
 
@@ -24,17 +24,17 @@ def density_weights(
         Weights shaped like ``hardness``, and the counts after this call.
     """
     lib, bins = xp.lib, edges.shape[0] - 1
-    place = (hardness[..., None] >= edges[1:-1]).sum(-1)
-    inside = valid & (hardness >= edges[0]) & (hardness < edges[-1])
-    flat = xp.cast(inside, edges).reshape(-1)
-    here = xp.segment_sum(flat, place.reshape(-1), bins)
+    member = (hardness[..., None] >= edges[:-1]) & (hardness[..., None] < edges[1:]) & valid[..., None]
+    here = xp.cast(member.reshape((-1, bins)), edges).sum(0)
+    place = lib.amax(lib.where(member, xp.arange(bins), -1), -1)
+    inside = place >= 0
     if counts is None:
         counts = here
     else:
         counts = lib.where(here > 0, momentum * counts + (1 - momentum) * here, counts)
     filled = lib.clip(xp.cast(here > 0, edges).sum(), 1, None)
     share = lib.where(here > 0, total / lib.where(counts > 0, counts, 1), 0) / filled
-    return lib.where(inside, xp.take(share, place), 0), counts
+    return lib.where(inside, xp.take(share, lib.clip(place, 0, None)), 0), counts
 
 
 def seesaw_shift(xp: Ops, logits: Any, labels: Any, seen: Any, p: float, q: float, eps: float) -> Any:
