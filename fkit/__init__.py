@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from fkit.tree.version import __version__
 
 if TYPE_CHECKING:
+    from fkit import interop as interop
     from fkit.catalog.build import Built as Built
     from fkit.catalog.build import build as build
     from fkit.catalog.builtin import registry as registry
@@ -84,6 +85,8 @@ _NAMES = (
     ("Event", "fkit.run.event:Event"),
     ("Course", "fkit.run.course:Course"),
     ("effect", "fkit.run.effect"),
+    # torch and JAX in one program
+    ("interop", "fkit.interop"),
 )
 
 # names that OpenMMLab's users look for, and what they write here

@@ -274,6 +274,7 @@ SURFACE = {
     "fkit.fileio.weights": {"Content": "a tuple"},
     "fkit.fileio.zoo": {},
     "fkit.image": {"imshow": "opens a window", "flowshow": "opens a window"},
+    "fkit.interop": {},
     "fkit.structures": {},
     "fkit.structures.box": {},
     "fkit.structures.clip": {},

@@ -39,7 +39,8 @@ def attribute(
     """
     for known, target in names:
         if known == name:
-            return open_name(target)
+            # a package of its own inside of this one: opened as a module, for asking for the attribute leads here again
+            return open_module(target) if target == f"{package}.{name}" else open_name(target)
     repair = dict(instead).get(name, "")
     if not repair and not name.startswith("_"):
         rooms = [room for room in elsewhere if _has(room, name)]
