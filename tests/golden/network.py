@@ -4,6 +4,7 @@ import importlib.util
 import inspect
 import itertools
 import json
+import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
@@ -132,6 +133,18 @@ def shapes(book: Book, records: Sequence[Mapping[str, Any]], scaled: bool) -> di
         targets["scale_factor"] = np.array([one["scale_factor"] for one in records], np.float32)
         targets["ori_shape"] = np.array([one["ori_shape"] for one in records])
     return targets
+
+
+def given(book: Book, part: str) -> tuple[dict[str, Any], dict[str, Any]]:
+    """The proposals that a step or a test is given, padded to one number: targets and valid; none where a network makes them."""
+    stem = f"{part}/proposals" if part == "train_given" else f"{part}/given"
+    pattern = re.compile(re.escape(stem) + r"\d+")
+    found = [book.arrays[key] for key in sorted(filter(pattern.fullmatch, book.arrays))]
+    if not found:
+        return {}, {}
+    most = max(map(len, found))
+    boxes = np.stack([np.pad(one, ((0, most - len(one)), (0, 0))) for one in found])
+    return {"proposals": {"bboxes": boxes}}, {"proposals": np.stack([np.arange(most) < len(one) for one in found])}
 
 
 class _Draw(NamedTuple):

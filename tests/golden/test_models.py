@@ -25,6 +25,7 @@ from tests.golden.network import (
     LR,
     Book,
     draws,
+    given,
     names,
     near,
     program,
@@ -193,7 +194,9 @@ def test_detections(book: Book, weights: dict[str, np.ndarray], backend: str) ->
     state = loaded(made, book, weights)
     for at, one in enumerate(book.facts["test"]):
         images = tensor(book, [one])
-        batch = fkit.Batch(images, shapes(book, [one], scaled=True), meta=({"ori_shape": tuple(one["ori_shape"])},))
+        proposals, valid = given(book, f"test{at}")
+        targets = {**shapes(book, [one], scaled=True), **proposals}
+        batch = fkit.Batch(images, targets, valid, meta=({"ori_shape": tuple(one["ori_shape"])},))
         sample = data_samples(batch, host(backend, made.predict(state, batch)))[0].pred_instances
         assert len(sample) == one["n_detections"]
         boxes, scores, labels = (book.arrays[f"test{at}/pred.{name}"] for name in ("bboxes", "scores", "labels"))
@@ -265,12 +268,8 @@ def stepped(book: Book, weights: Any, backend: str, dtype: str, part: str) -> tu
     images = tensor(book, train["images"])
     assert hashlib.sha256(images.tobytes()).hexdigest() == train["tensor_sha256"]
     targets, valid = truth(book)
-    if part == "train_given":
-        given = [book.arrays[f"train_given/proposals{i}"] for i in range(len(images))]
-        most = max(map(len, given))
-        boxes = np.stack([np.pad(one, ((0, most - len(one)), (0, 0))) for one in given])
-        targets = {**targets, "proposals": {"bboxes": boxes}}
-        valid = {**valid, "proposals": np.stack([np.arange(most) < len(one) for one in given])}
+    proposals, chosen = given(book, part)
+    targets, valid = {**targets, **proposals}, {**valid, **chosen}
     sampler = None
     if "randperm" in book.facts.get(part, {}):
         stages = book.cfg["roi_head"].get("num_stages", 1) if "roi_head" in book.cfg else 0
