@@ -7,6 +7,7 @@ mappings of the kit's own in Python.
 from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import replace
+from functools import partial
 from typing import Any, NamedTuple
 
 import jax
@@ -22,6 +23,7 @@ from fkit.backend.jax.gradient import functional
 from fkit.backend.jax.named import Named
 from fkit.backend.jax.optimizer import update
 from fkit.backend.jax.place import collect, place
+from fkit.backend.jax.spared import sparing, unspared
 from fkit.backend.jax.step import stepper
 from fkit.backend.jax.template import Template, template
 from fkit.backend.jax.train import TrainStep
@@ -133,14 +135,15 @@ def _passes(
             )  # fmt: skip
         return frozendict(losses), Named(layout.buffers, changed)
 
+    spare = sparing()
+
     def predict(state: TrainState, batch: Batch) -> Any:
         check_call(state, batch)
         inputs, targets, valid, metas = take_off(batch)
         params, buffers, *_ = state.parts
+        call = partial(jitted.predict, layout.params.pick(params), layout.buffers.pick(buffers), inputs)
         with width():
-            outputs = jitted.predict(
-                layout.params.pick(params), layout.buffers.pick(buffers), inputs, targets, valid
-            )  # fmt: skip
+            outputs = spare(call, targets, valid)
         return put_back(outputs, metas)
 
     return loss, predict
@@ -160,11 +163,12 @@ def _jitted(layout: Template, forward: Forward, predicting: Forward, prepare: Pr
         return {**losses, "loss": total(losses)}, layout.buffers.pick(changed)
 
     def predict(params: Any, buffers: Any, inputs: Any, targets: Any, valid: Any) -> Any:
-        note_predict("", inputs=inputs, targets=targets, valid=valid)
-        samples = Samples(targets, valid)
+        given, samples = {"inputs": inputs, "targets": targets, "valid": valid}, Samples(targets, valid)
         if prepare is not None:
             inputs, samples = prepare(inputs, samples, None, False)
-        return predicting.predict(layout.params.tree(params), layout.buffers.tree(buffers), inputs, samples)
+        outputs = predicting.predict(layout.params.tree(params), layout.buffers.tree(buffers), inputs, samples)
+        note_predict("", **given)  # not of a model that was given too little, and is traced again
+        return unspared(outputs)
 
     return _Jitted(jax.jit(loss, static_argnums=(6,)), jax.jit(predict))
 
