@@ -11,6 +11,7 @@ from torch.utils.checkpoint import checkpoint
 from fkit.backend.torch.again import without_statistics
 from fkit.backend.torch.drop import DropPath
 from fkit.backend.torch.layers import conv_layer, norm_layer
+from fkit.backend.torch.settled import normed
 from fkit.detection.backbone.resnet import NORM, BlockPlan, Convolution
 from fkit.tree.error import FkitValueError
 from fkit.zoo.torch.plugged import plugin_layer
@@ -73,14 +74,22 @@ class Block(nn.Module):
     def _branch(self, x: Tensor) -> Tensor:
         y = x
         for i, (conv, norm) in enumerate(self.layers):
-            y = getattr(self, norm)(getattr(self, conv)(y))
-            if i < len(self.layers) - 1:
-                y = F.relu(y)
+            y = normed(getattr(self, conv), getattr(self, norm), y, relu=i < len(self.layers) - 1)
             for plugin in self.plugins[i]:
                 y = getattr(self, plugin)(y)
         if self.drop_path is not None:
             y = self.drop_path(y)
         return y + (x if self.downsample is None else self.downsample(x))
+
+
+class Shortcut(nn.Sequential):
+    """A convolution and its norm, perhaps after pooling."""
+
+    def forward(self, input: Tensor) -> Tensor:
+        *pools, conv, norm = self
+        for pool in pools:
+            input = pool(input)
+        return normed(conv, norm, input)
 
 
 def convolution(conv: Convolution, conv_cfg: Any) -> nn.Module:
@@ -97,4 +106,4 @@ def _shortcut(plan: BlockPlan, avg_down: bool, conv_cfg: Any, norm_cfg: Any) -> 
     if avg_down:
         layers.append(nn.AvgPool2d(stride, stride, ceil_mode=True, count_include_pad=False))
     layers.append(conv_layer(conv_cfg, plan.inner, plan.width, 1, stride=1 if avg_down else stride, bias=False))
-    return nn.Sequential(*layers, norm_layer(norm_cfg, plan.width)[1])
+    return Shortcut(*layers, norm_layer(norm_cfg, plan.width)[1])

@@ -8,6 +8,7 @@ from torch import Tensor, nn
 
 from fkit.backend.torch.activation import act_layer
 from fkit.backend.torch.layers import conv_layer, norm_layer
+from fkit.backend.torch.settled import normed
 from fkit.detection.brick import ORDER, RELU, check_order, kaiming
 from fkit.tree.error import FkitValueError
 
@@ -49,7 +50,7 @@ class ConvModule(nn.Module):
         with_spectral_norm: the convolution's weight by its largest singular value.
         padding_mode: "zeros", "circular", "reflect" or "replicate".
         order: of "conv", "norm" and "act".
-        efficient_conv_bn_eval: changes no number; taken for mmcv's configs.
+        efficient_conv_bn_eval: changes nothing, for it is so always; taken for mmcv's configs.
 
     Raises:
         FkitError: an unknown layer, or an order of others than these three.
@@ -104,11 +105,14 @@ class ConvModule(nn.Module):
         return None if self.norm_name is None else getattr(self, self.norm_name)
 
     def forward(self, x: Tensor, activate: bool = True, norm: bool = True) -> Tensor:
+        layer = self.norm if norm else None
+        joined = layer is not None and "conv norm" in " ".join(self.order)
         for step in self.order:
             if step == "conv":
-                x = self.conv(x if self.padding_layer is None else self.padding_layer(x))
+                x = x if self.padding_layer is None else self.padding_layer(x)
+                x = normed(self.conv, layer, x) if layer is not None and joined else self.conv(x)
             elif step == "norm":
-                x = getattr(self, self.norm_name)(x) if norm and self.norm_name is not None else x
+                x = x if layer is None or joined else layer(x)
             elif activate and self.activate is not None:
                 x = self.activate(x)
         return x

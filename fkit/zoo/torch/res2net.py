@@ -7,6 +7,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from fkit.backend.torch.layers import norm_layer
+from fkit.backend.torch.settled import normed
 from fkit.detection.backbone.res2net import res2_stages
 from fkit.detection.backbone.resnet import NORM, BlockPlan
 from fkit.training.pretrained import init_cfg_of
@@ -37,15 +38,15 @@ class Res2Block(Block):
 
     def _branch(self, x: Tensor) -> Tensor:
         (conv1, norm1), _, (conv3, norm3) = self.layers
-        y = self._plugged(F.relu(getattr(self, norm1)(getattr(self, conv1)(x))), 0)
+        y = self._plugged(normed(getattr(self, conv1), getattr(self, norm1), x, relu=True), 0)
         *parts, last = y.split(self.width, 1)
         outs: list[Tensor] = []
         for part, conv, norm in zip(parts, self.convs, self.bns, strict=True):
             seen = part if self.first or not outs else outs[-1] + part
-            outs.append(F.relu(norm(conv(seen.contiguous()))))
+            outs.append(normed(conv, norm, seen.contiguous(), relu=True))
         outs.append(F.avg_pool2d(last, 3, self.stride, 1) if self.first and self.stride > 1 else last)
         y = self._plugged(torch.cat(outs, 1), 1)
-        y = self._plugged(getattr(self, norm3)(getattr(self, conv3)(y)), 2)
+        y = self._plugged(normed(getattr(self, conv3), getattr(self, norm3), y), 2)
         return y + (x if self.downsample is None else self.downsample(x))
 
     def _plugged(self, x: Tensor, place: int) -> Tensor:
