@@ -15,6 +15,7 @@ __all__ = ["COMMANDS", "CommandParser", "add_command", "number", "whole"]
 
 COMMANDS: Mapping[str, str] = frozendict(
     train="train a model from a config",
+    sweep="train a config at each point of a grid",
     test="score a checkpoint on held-out data",
     infer="predict on images, and write them annotated",
     browse="draw what a config's pipeline gives, step by step",

@@ -10,7 +10,7 @@ from fkit.tree.check import expect
 from fkit.tree.error import FkitError, FkitTypeError, FkitValueError, quoted
 from fkit.tree.path import parse, show
 
-__all__ = ["PREFIX", "Word", "listed", "read_value", "read_word", "read_words", "shell", "write_words"]
+__all__ = ["PREFIX", "Word", "listed", "read_value", "read_word", "read_words", "shell", "split_commas", "write_words"]
 
 PREFIX = "--cfg-options "
 _SHOWN = 120  # characters of a word in an error
@@ -128,7 +128,7 @@ def _value(text: str, depth: int) -> Any:
     else:
         inside = text
     values: list[Any] = []
-    for part in _split(inside):
+    for part in split_commas(inside):
         if part == text:
             raise FkitValueError(
                 f"The value {quoted(text)} has a comma that separates nothing.",
@@ -138,8 +138,17 @@ def _value(text: str, depth: int) -> Any:
     return tuple(values) if tupled else values
 
 
-def _split(text: str) -> Iterator[str]:
-    """The parts between the commas outside of brackets; a comma at the end begins no part."""
+def split_commas(text: str) -> Iterator[str]:
+    """The parts between the commas outside of brackets; a comma at the end begins no part.
+
+    Raises:
+        FkitValueError: brackets that do not match.
+
+    Example:
+        >>> list(split_commas("1,(2,3),x"))
+        ['1', '(2,3)', 'x']
+    """
+    expect(text, str, "The value of a word is a string")
     if text.count("(") != text.count(")") or text.count("[") != text.count("]"):
         raise FkitValueError(f"The brackets of {quoted(text)} do not match.")
     start, round_, square = 0, 0, 0
