@@ -4,6 +4,7 @@ import argparse
 import os
 import shlex
 import shutil
+import signal
 import subprocess
 import sys
 import time
@@ -12,15 +13,18 @@ from pathlib import Path
 from typing import Any
 
 from fkit.cli.command import add_command, whole
+from fkit.cli.main import message_of
 from fkit.cli.option import add_place, add_trust, permissions
-from fkit.cli.reach import read_config
+from fkit.cli.reach import open_registry, read_config
 from fkit.config.change.action import add_option
 from fkit.config.change.grid import is_axis, named_in, read_axis
 from fkit.config.config import Config
 from fkit.edge.files import Files
+from fkit.edge.group import likeness, run_group
 from fkit.edge.pool import Job, run_jobs
 from fkit.edge.progress import Screen
 from fkit.edge.sweep import Entry, entries, standing, write_summary
+from fkit.edge.work import screened
 from fkit.recipe.key import NAMES
 from fkit.tree.error import FkitValueError
 
@@ -29,6 +33,7 @@ __all__ = ["add"]
 _EXAMPLES = (
     ("fkit sweep digits/mlp seed=0..7 optimizer.lr=1e-3,3e-3", "16 runs, one after the other"),
     ("fkit sweep digits/mlp seed=0..7 --jobs 2", "two at a time"),
+    ("fkit sweep digits/mlp seed=0..7 --vectorize", "as one vmapped program"),
 )
 
 
@@ -51,6 +56,12 @@ def add(commands: Any) -> None:
     add_trust(command)
     add_place(command)
     command.add_argument("--work-dir", metavar="DIR", help="of the sweep; default: work_dirs/NAME_OF_CONFIG_sweep")
+    command.add_argument(
+        "--vectorize",
+        action="store_true",
+        help="in this process: runs that differ in seed, optimizer numbers and schedules alone train together, as one "
+        "vmapped program where that is the faster form",
+    )
     command.add_argument("--jobs", type=whole, default=1, metavar="N", help="runs at a time (default 1)")
     command.add_argument(
         "--slurm",
@@ -76,18 +87,46 @@ def _run(arguments: argparse.Namespace) -> int:
     runs = entries(configs, axes, folder)
     stands = {entry.point.name: standing(entry) for entry in runs}
     left = [entry for entry in runs if stands[entry.point.name] != "finished"]
-    jobs = [_job(arguments, entry, folder, resume=bool(stands[entry.point.name])) for entry in left]
     title = f"{', '.join(names)}   {' '.join(word for word in arguments.words if is_axis(word))}"
-    if arguments.slurm is not None and jobs:
-        return _submit(folder, jobs, arguments.slurm, arguments.jobs)
+    if len(left) < len(runs):
+        sys.stderr.write(f"{len(runs) - len(left)} of {len(runs)} runs are finished already\n")
+    if arguments.vectorize:
+        code = _together(arguments, left, [bool(stands[entry.point.name]) for entry in left])
+    else:
+        jobs = [_job(arguments, entry, folder, resume=bool(stands[entry.point.name])) for entry in left]
+        if arguments.slurm is not None and jobs:
+            return _submit(folder, jobs, arguments.slurm, arguments.jobs)
+        code = _processes(jobs, arguments.jobs)
+    sys.stdout.write(f"{write_summary(folder, runs, title)}\n")
+    return code
+
+
+def _together(arguments: argparse.Namespace, left: Sequence[Entry], resume: Sequence[bool]) -> int:
+    """The runs in this process, those that are alike together."""
+    registry, groups, code = open_registry(arguments), dict[Any, list[int]](), 0
+    for place, entry in enumerate(left):
+        groups.setdefault(likeness(entry.cfg), []).append(place)
+    with screened() as screen:
+        for places in groups.values():
+            cfgs, flags = [left[place].cfg for place in places], [resume[place] for place in places]
+            done = run_group(cfgs, registry, screen, resume=flags)
+            for place, outcome in zip(places, done.outcomes, strict=True):
+                if isinstance(outcome, Exception):
+                    code = 1
+                    screen.say(f"{left[place].point.name}: {message_of(outcome)[0]}", "ERROR")
+                elif isinstance(outcome, BaseException) or outcome.run.signal:
+                    name = str(outcome) if isinstance(outcome, BaseException) else outcome.run.signal
+                    return 128 + signal.Signals[name].value
+    return code
+
+
+def _processes(jobs: Sequence[Job], bound: int) -> int:
+    """The runs as processes, at most so many at a time."""
     screen = Screen()
     try:
-        if len(left) < len(runs):
-            screen.say(f"{len(runs) - len(left)} of {len(runs)} runs are finished already")
-        codes = run_jobs(jobs, arguments.jobs, _telling(screen, len(jobs)))
+        codes = run_jobs(jobs, bound, _telling(screen, len(jobs)))
     finally:
         screen.close()
-    sys.stdout.write(f"{write_summary(folder, runs, title)}\n")
     return _failed(jobs, codes)
 
 

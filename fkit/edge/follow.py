@@ -1,12 +1,13 @@
 """A run, followed to its end: every effect performed, and whatever ends it on record."""
 
 from collections.abc import Mapping
+from contextlib import nullcontext
 
 import fkit.run.loop as loop
 from fkit.data.source import Source
 from fkit.edge.perform import Edge
 from fkit.edge.repeat import telling
-from fkit.edge.signal import Again, inbox
+from fkit.edge.signal import Again, Inbox, inbox
 from fkit.run.effect import SaveCheckpoint
 from fkit.run.state import RunState
 from fkit.tree.check import expect
@@ -15,7 +16,7 @@ from fkit.tree.error import RunError
 __all__ = ["follow"]
 
 
-def follow(edge: Edge, run: RunState, data: Mapping[str, Source]) -> RunState:
+def follow(edge: Edge, run: RunState, data: Mapping[str, Source], heard: Inbox | None = None) -> RunState:
     """Train, and perform what the run asks for, until it ends or a signal ends it.
 
     The first Ctrl-C or SIGTERM lets the step in progress end and the run be saved; more of them until then are said and
@@ -26,6 +27,7 @@ def follow(edge: Edge, run: RunState, data: Mapping[str, Source]) -> RunState:
         edge: of the run's plan.
         run: where to start (`fkit.begin` or `fkit.restore`).
         data: the run's sources (`fkit.open_data`).
+        heard: what it observes, where somebody else hears the signals; by default the process's.
 
     Returns:
         the run at its end; its ``signal`` is the name of the signal that ended it, or "".
@@ -36,7 +38,7 @@ def follow(edge: Edge, run: RunState, data: Mapping[str, Source]) -> RunState:
     expect(edge, Edge, "`edge` is the edge of a plan (fkit.edge.perform.Edge(folder, plan) makes one)")
     expect(data, Mapping, "`data` is a mapping of sources (fkit.open_data gives one)")
     try:
-        with inbox() as ears, telling(edge.plan.room):
+        with inbox() if heard is None else nullcontext(heard) as ears, telling(edge.plan.room):
             try:
                 for run, effects in loop.train(edge.plan, run, edge.watched(data), ears):
                     for effect in effects:

@@ -81,6 +81,21 @@ class Inbox:
         """From here on signals are passed over: what is left is quick."""
         self._ended = True
 
+    def beside(self) -> "Inbox":
+        """Another for a run beside this one: it observes what this one hears, and what it saves ends nothing here."""
+        return _Beside(self)
+
+
+class _Beside(Inbox):
+    """See `Inbox.beside`."""
+
+    def __init__(self, other: Inbox) -> None:
+        super().__init__()
+        self._other = other
+
+    def __iter__(self) -> Iterator[tuple[Observed, ...]]:
+        return iter(self._other)
+
 
 @contextlib.contextmanager
 def inbox() -> Generator[Inbox]:

@@ -25,6 +25,7 @@ from fkit.edge.output import Screened
 from fkit.edge.perform import Edge
 from fkit.edge.progress import Screen
 from fkit.edge.repeat import repeat
+from fkit.edge.signal import Inbox
 from fkit.edge.thread import chosen, threads
 from fkit.fileio.weights import read_content
 from fkit.recipe.settings import Settings, read
@@ -115,6 +116,7 @@ def work(
     name: str | None = None,
     other_data: bool = False,
     ready: Ready | None = None,
+    heard: Inbox | None = None,
 ) -> Outcome:
     """`run_config`, with its screen.
 
@@ -123,6 +125,7 @@ def work(
         screen: what a person watches (`screened`).
         other_data: go on with a run though its data are others than before.
         ready: what is there already; by default the config describes all of it.
+        heard: see `fkit.edge.follow.follow`.
     """
     settings = read(cfg)
     if ready is None:
@@ -140,7 +143,7 @@ def work(
         edge, run, data = begun
         if note:
             edge.note(note, "WARNING")
-        return Outcome(folder, follow(edge, run, data))
+        return Outcome(folder, follow(edge, run, data, heard))
 
 
 @contextlib.contextmanager

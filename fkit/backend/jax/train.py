@@ -16,6 +16,7 @@ from fkit.backend.jax.number import packer
 from fkit.backend.jax.ops import JaxOps
 from fkit.backend.jax.step import Case, Moving, Step, cases
 from fkit.backend.jax.template import Template
+from fkit.backend.jax.together import together
 from fkit.backend.jax.watch import watch
 from fkit.data.label import check_targets
 from fkit.structures.batch import Batch, Samples
@@ -23,10 +24,11 @@ from fkit.training.follower import Follower
 from fkit.training.phase import Part
 from fkit.training.resize import BatchSyncRandomResize
 from fkit.training.state import Hyperparams, TrainState, check_call
+from fkit.training.together import Together
 from fkit.tree.check import expect
 from fkit.tree.error import FkitValueError
 
-__all__ = ["TrainStep"]
+__all__ = ["TrainStep", "traced"]
 
 
 class TrainStep:
@@ -101,6 +103,13 @@ class TrainStep:
         )  # fmt: skip
         return state, logs
 
+    def together(self) -> tuple[Together | None, str]:
+        """This step for several runs at once; None, and why, where separate steps are the better form."""
+        if self._resize is not None:
+            return None, "each run draws the sizes of its batches"
+        step = traced(self._layout, self._step, self._followers)
+        return together(self._parts, self._layout, step, self._width, self._followers)
+
     def followed_by(self, follower: Follower) -> "TrainStep":
         """This step, and what follows it, in one call of what is compiled.
 
@@ -119,6 +128,13 @@ class TrainStep:
 
 def _jitted(layout: Template, step: Step, donate: bool, followers: tuple[Follower, ...]) -> Callable[..., Any]:
     """What JAX compiles, over flat tuples."""
+    donated = (0, 1, 2, 3) if donate else ()
+    return jax.jit(traced(layout, step, followers), donate_argnums=donated, static_argnums=(12,))
+
+
+def traced(layout: Template, step: Step, followers: tuple[Follower, ...]) -> Callable[..., Any]:
+    """A step over flat tuples, as JAX traces it: (params, buffers, opt, slots, updates, iteration, key, numbers, weights,
+    inputs, targets, valid, case) -> (params, buffers, opt, slots, updates, logs)."""
     note, xp = watch("train_step"), JaxOps()
 
     def train(
@@ -139,7 +155,7 @@ def _jitted(layout: Template, step: Step, donate: bool, followers: tuple[Followe
             layout.flat_slots({**new.slots, **after}), updates + jnp.asarray(new.moved).astype(updates.dtype), logs,
         )  # fmt: skip
 
-    return jax.jit(train, donate_argnums=(0, 1, 2, 3) if donate else (), static_argnums=(12,))
+    return train
 
 
 def _size(resize: BatchSyncRandomResize, key: Any, iteration: Any, inputs: Any) -> tuple[int, int]:

@@ -108,7 +108,7 @@ class Dropout(_Rated):
 
     def _kept(self, x: Tensor) -> Tensor:
         xp, of, shape, count = Torch(x.device), self.draw(x.device), tuple(x.shape), x.numel()
-        if count <= _BLOCK or x.device.type != "cpu" or torch.compiler.is_compiling():
+        if count <= _BLOCK or x.device.type != "cpu" or self.words is None:  # compiled or vmapped, a key is a tensor
             return keep_elements(xp, of, self.rate, shape, self.first)
         # a block at a time: the mixer's many passes then stay in the processor's cache, which takes half the time
         mask = torch.empty(count, dtype=torch.bool)

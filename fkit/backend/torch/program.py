@@ -1,7 +1,7 @@
 """A spec as pure functions of an explicit state, on torch."""
 
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
@@ -17,6 +17,7 @@ from fkit.backend.torch.ops import Torch
 from fkit.backend.torch.optimizer import Numbers, Slots, Update, update
 from fkit.backend.torch.place import collect, place
 from fkit.backend.torch.template import own_values
+from fkit.backend.torch.together import together
 from fkit.backend.torch.watch import marks_of, refuse_writes
 from fkit.data.label import check_targets
 from fkit.structures.batch import Batch, Samples
@@ -26,6 +27,7 @@ from fkit.training.program import Pieces, Program, assemble
 from fkit.training.resize import resized
 from fkit.training.spec import Spec
 from fkit.training.state import Arrays, Hyperparams, TrainState, check_call, check_key
+from fkit.training.together import Together
 from fkit.training.transform import Context, apply
 
 __all__ = ["program"]
@@ -55,9 +57,6 @@ def program(spec: Spec) -> Program:
     def settle(arrays: Arrays) -> TrainState:
         return place(model.inventory, updates, arrays, model.device, model.channels_last)
 
-    def train_step(state: TrainState, batch: Batch, hyperparams: Hyperparams) -> tuple[TrainState, Mapping[str, Any]]:
-        return _step(model, parts, updates, gradient, state, batch, hyperparams)
-
     def loss(state: TrainState, batch: Batch, key: Any, train: bool = False) -> tuple[Mapping[str, Any], Any]:
         return _loss(model, state, batch, key, train)
 
@@ -70,8 +69,28 @@ def program(spec: Spec) -> Program:
         with torch.no_grad():
             return evaluated(model, params, buffers, inputs, samples, "predict")
 
-    made = Pieces(model.inventory, parts, own, settle, collect, train_step, loss, predict)
+    made = Pieces(
+        model.inventory, parts, own, settle, collect, _Stepping(model, parts, updates, gradient), loss, predict
+    )
     return assemble("torch", spec, made)
+
+
+class _Stepping(NamedTuple):
+    """A program's training step."""
+
+    model: Model
+    parts: tuple[Part, ...]
+    updates: Mapping[str, Update]
+    gradient: Gradient
+
+    def __call__(
+        self, state: TrainState, batch: Batch, hyperparams: Hyperparams
+    ) -> tuple[TrainState, Mapping[str, Any]]:
+        return _step(*self, state, batch, hyperparams)
+
+    def together(self) -> tuple[Together | None, str]:
+        """This step for several runs at once; None, and why, where separate steps are the better form."""
+        return together(self.model, self.parts, self.updates, _numbers, _moved, _words)
 
 
 def _step(

@@ -1,0 +1,195 @@
+"""Several runs of one program as one step on torch: one vmapped forward and backward pass, and each run's own update.
+
+The parameters of the runs lie in one tensor each, (K, ...); a run's own are views of it, which its optimizer writes into.
+"""
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, NamedTuple
+
+import torch
+from frozendict import frozendict
+from torch import Tensor
+from torch.func import functional_call
+from torch.utils import _pytree as pytree
+
+from fkit.array.random import host_fold
+from fkit.backend.torch.loss import number
+from fkit.backend.torch.model import Model
+from fkit.backend.torch.ops import Torch
+from fkit.backend.torch.optimizer import Numbers, Update
+from fkit.data.label import check_targets
+from fkit.structures.batch import Batch, Samples
+from fkit.training.loss import numbers_of, total
+from fkit.training.phase import Part, unreached
+from fkit.training.state import Hyperparams, TrainState
+from fkit.training.together import Together
+from fkit.training.transform import Context, apply
+
+__all__ = ["together"]
+
+_CONVOLUTIONS = ("Conv1d", "Conv2d", "Conv3d", "ConvTranspose2d")
+_WORD = 0xFFFFFFFF
+
+Words = Callable[[Any], tuple[int, int]]
+Moved = Callable[..., Mapping[str, Any]]
+
+
+class _Joined(NamedTuple):
+    """The states of K runs.
+
+    Attributes:
+        params, buffers: {name: (K, ...)}.
+        mine: of each run, {name: its view of the parameter}.
+        opt, slots, updates, keys: of each run.
+        iteration: of all.
+    """
+
+    params: dict[str, Tensor]
+    buffers: dict[str, Tensor]
+    mine: tuple[Mapping[str, Tensor], ...]
+    opt: tuple[Any, ...]
+    slots: tuple[Any, ...]
+    updates: tuple[Any, ...]
+    keys: tuple[tuple[int, int], ...]
+    iteration: Any
+    key: tuple[Any, ...]
+
+
+def together(
+    model: Model, parts: tuple[Part, ...], updates: Mapping[str, Update], numbers: Callable[..., tuple[Numbers, ...]],
+    moved: Moved, words: Words,
+) -> tuple[Together | None, str]:  # fmt: skip
+    """The step for several runs; None, and why, where separate steps are the better form.
+
+    Args:
+        numbers, moved, words: of the program's own step: hyperparameters by phase, an optimizer's update, a key's two words.
+    """
+    why = _unfit(model, parts)
+    if why:
+        return None, why
+    template = model.training.take()  # for good: what is vmapped is this module
+    (only,) = parts
+    paths = {id(module): path for path, module in template.module.named_modules()}
+    keys = tuple(f"{paths[id(layer)]}.key".lstrip(".") for layer in template.layers)
+
+    def losses(values: Any, buffers: Any, rows: Any, inputs: Any, targets: Any, valid: Any) -> tuple[Any, Any]:
+        for layer in template.layers:
+            layer.calls, layer.words = 0, None
+        held = {**values, **buffers, **({} if rows is None else dict(zip(keys, rows.unbind(), strict=True)))}
+        outputs = functional_call(
+            template.module, held, (inputs, Samples(targets, valid)), {"mode": only.phase.mode}, strict=False
+        )
+        return numbers_of(outputs, number), {name: held[name] for name in buffers}
+
+    def join(states: Sequence[TrainState]) -> _Joined:
+        rows = [state.consume() for state in states]
+        params = {name: torch.stack([row[0][name] for row in rows]) for name in rows[0][0]}
+        buffers = {name: torch.stack([row[1][name] for row in rows]) for name in rows[0][1]}
+        mine = tuple(frozendict({name: one[place] for name, one in params.items()}) for place in range(len(rows)))
+        return _Joined(
+            params, buffers, mine, tuple(row[2] for row in rows), tuple(row[3] for row in rows),
+            tuple(row[5] for row in rows), tuple(words(row[6]) for row in rows), rows[0][4],
+            tuple(row[6] for row in rows),
+        )  # fmt: skip
+
+    def step(
+        joined: _Joined, batches: Sequence[Batch], hyperparams: Sequence[Hyperparams]
+    ) -> tuple[_Joined, Sequence[Mapping[str, Any]]]:
+        values = [numbers(parts, one)[0] for one in hyperparams]
+        for batch in batches:
+            check_targets(model.inventory.labels, batch.targets, batch.valid)
+        fed = [model.feed(batch) for batch in batches]
+        done = int(joined.iteration)
+        rows = _rows(model, template, joined.keys, done, only)
+        trees = [(inputs, dict(samples.targets), dict(samples.valid)) for inputs, samples in fed]
+        inputs, targets, valid = pytree.tree_map(lambda *one: torch.stack(one), *trees)
+        leaves = {name: joined.params[name].detach().requires_grad_() for name in only.names}
+        held = {**{name: joined.params[name] for name in only.others}, **leaves}
+        with model.cast(model.half):
+            found, after = torch.vmap(losses, in_dims=(0, 0, None if rows is None else 0, 0, 0, 0))(
+                held, joined.buffers, rows, inputs, targets, valid
+            )
+        objective = total(found, only.phase.loss)
+        if not objective.requires_grad:
+            raise unreached(only)
+        # the runs do not meet: the gradient of the sum is each run's own
+        grads: Any = torch.autograd.grad(objective.sum(), tuple(leaves.values()), allow_unused=True)
+        named = {name: grad for name, grad in zip(leaves, grads, strict=True) if grad is not None}
+        logs = {only.prefix + name: value.detach() for name, value in found.items()}
+        logs[only.prefix + "loss"] = objective.detach()
+        return _updated(joined, after, named, logs, values, done)
+
+    def _updated(
+        joined: _Joined, after: Any, grads: Mapping[str, Tensor], logs: Mapping[str, Tensor], values: Any, done: int
+    ) -> tuple[_Joined, Sequence[Mapping[str, Any]]]:
+        """Each run's transforms and update, which writes into its views."""
+        told: list[Mapping[str, Any]] = []
+        opts, slots, moves = list(joined.opt), list(joined.slots), list(joined.updates)
+        for place, mine in enumerate(joined.mine):
+            own = {name: grad[place] for name, grad in grads.items()}
+            context = Context(done // only.phase.every, mine, only.total)
+            own, changed, wanted, said = apply(only.transforms, Torch(model.device), own, slots[place], context)
+            if changed:
+                whole = slots[place]
+                slots[place] = frozendict({**whole, **{k: frozendict({**whole[k], **v}) for k, v in changed.items()}})
+            if own and wanted is not False:
+                opts[place] = moved(only, updates, mine, own, opts[place], values[place], wanted)
+                moves[place] = moves[place] + wanted
+            told.append({**{name: value[place] for name, value in logs.items()}, **said})
+        buffers = {name: value.detach() for name, value in after.items()}
+        return joined._replace(
+            buffers=buffers, opt=tuple(opts), slots=tuple(slots), updates=tuple(moves), iteration=joined.iteration + 1
+        ), told
+
+    def part(joined: _Joined, place: int) -> TrainState:
+        buffers = frozendict({name: one[place].clone() for name, one in joined.buffers.items()})
+        params = frozendict({name: one.clone() for name, one in joined.mine[place].items()})
+        opt = pytree.tree_map(lambda one: one.clone() if isinstance(one, Tensor) else one, _plain(joined.opt[place]))
+        return TrainState(
+            params,
+            buffers,
+            _frozen(opt),
+            joined.slots[place],
+            joined.iteration,
+            joined.updates[place],
+            joined.key[place],
+        )
+
+    return Together(join, step, part, "one vmapped pass for all runs, and each run's own update"), ""
+
+
+def _unfit(model: Model, parts: tuple[Part, ...]) -> str:
+    """Why a model's runs do not step together; "" where they do."""
+    spec, layers = model.spec, {entry.layer for entry in model.inventory.entries}
+    if model.device.type == "cpu" and layers.intersection(_CONVOLUTIONS):
+        return "on a CPU, convolutions of several runs in one call are no faster than one after the other"
+    if len(parts) != 1 or parts[0].phase.every != 1:
+        return "there are several phases"
+    if parts[0].scale is not None:
+        return "the loss is scaled"
+    if spec.compile:
+        return "the step is compiled"
+    if spec.preprocess is not None:
+        return "batches pass a preprocessor on the device"
+    if model.training.first.random:
+        return "a layer draws from torch's own generator"
+    if not spec.donate:
+        return "states are not used up (donate=False)"
+    return ""
+
+
+def _rows(model: Model, template: Any, keys: Sequence[tuple[int, int]], done: int, part: Part) -> Tensor | None:
+    """The keys of the random layers of each run, (K, L, 2) int32; None where nothing draws."""
+    if not template.layers:
+        return None
+    rows = [template.words(host_fold(host_fold(key, done & _WORD), part.place)) for key in keys]
+    signed = [[[word - (1 << 32) if word >> 31 else word for word in words] for words in row] for row in rows]
+    return torch.tensor(signed, dtype=torch.int32).to(model.device)
+
+
+def _plain(tree: Any) -> Any:
+    return {name: _plain(value) for name, value in tree.items()} if isinstance(tree, Mapping) else tree
+
+
+def _frozen(tree: Any) -> Any:
+    return frozendict({name: _frozen(value) for name, value in tree.items()}) if isinstance(tree, dict) else tree
