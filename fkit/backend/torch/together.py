@@ -67,47 +67,53 @@ def together(
     why = _unfit(model, parts)
     if why:
         return None, why
-    template = model.training.take()  # for good: what is vmapped is this module
-    (only,) = parts
-    paths = {id(module): path for path, module in template.module.named_modules()}
-    keys = tuple(f"{paths[id(layer)]}.key".lstrip(".") for layer in template.layers)
+    runs = _Runs(model, parts[0], updates, numbers, moved, words)
+    return Together(runs.join, runs.step, runs.part, "one vmapped pass for all runs, and each run's own update"), ""
 
-    def losses(values: Any, buffers: Any, rows: Any, inputs: Any, targets: Any, valid: Any) -> tuple[Any, Any]:
-        for layer in template.layers:
-            layer.calls, layer.words = 0, None
-        held = {**values, **buffers, **({} if rows is None else dict(zip(keys, rows.unbind(), strict=True)))}
-        outputs = functional_call(
-            template.module, held, (inputs, Samples(targets, valid)), {"mode": only.phase.mode}, strict=False
-        )
-        return numbers_of(outputs, number), {name: held[name] for name in buffers}
 
-    def join(states: Sequence[TrainState]) -> _Joined:
+class _Runs:
+    """The three functions of `Together`, over one template, which is vmapped."""
+
+    def __init__(
+        self, model: Model, only: Part, updates: Mapping[str, Update], numbers: Callable[..., tuple[Numbers, ...]],
+        moved: Moved, words: Words,
+    ) -> None:  # fmt: skip
+        self._model, self._only, self._updates = model, only, updates
+        self._numbers, self._moved, self._words = numbers, moved, words
+        self._template = model.training.take()  # for good
+        paths = {id(module): path for path, module in self._template.module.named_modules()}
+        self._keys = tuple(f"{paths[id(layer)]}.key".lstrip(".") for layer in self._template.layers)
+
+    def join(self, states: Sequence[TrainState]) -> _Joined:
         rows = [state.consume() for state in states]
         params = {name: torch.stack([row[0][name] for row in rows]) for name in rows[0][0]}
         buffers = {name: torch.stack([row[1][name] for row in rows]) for name in rows[0][1]}
         mine = tuple(frozendict({name: one[place] for name, one in params.items()}) for place in range(len(rows)))
         return _Joined(
             params, buffers, mine, tuple(row[2] for row in rows), tuple(row[3] for row in rows),
-            tuple(row[5] for row in rows), tuple(words(row[6]) for row in rows), rows[0][4],
+            tuple(row[5] for row in rows), tuple(self._words(row[6]) for row in rows), rows[0][4],
             tuple(row[6] for row in rows),
         )  # fmt: skip
 
     def step(
-        joined: _Joined, batches: Sequence[Batch], hyperparams: Sequence[Hyperparams]
+        self, joined: _Joined, batches: Sequence[Batch], hyperparams: Sequence[Hyperparams]
     ) -> tuple[_Joined, Sequence[Mapping[str, Any]]]:
-        values = [numbers(parts, one)[0] for one in hyperparams]
+        only, model = self._only, self._model
+        values = [self._numbers((only,), one)[0] for one in hyperparams]
         for batch in batches:
             check_targets(model.inventory.labels, batch.targets, batch.valid)
-        fed = [model.feed(batch) for batch in batches]
+        trees: list[Any] = []
+        for batch in batches:
+            inputs, samples = model.feed(batch)
+            trees.append((inputs, dict(samples.targets), dict(samples.valid)))
         done = int(joined.iteration)
-        rows = _rows(model, template, joined.keys, done, only)
-        trees = [(inputs, dict(samples.targets), dict(samples.valid)) for inputs, samples in fed]
-        inputs, targets, valid = pytree.tree_map(lambda *one: torch.stack(one), *trees)
+        rows = self._rows(joined.keys, done)
         leaves = {name: joined.params[name].detach().requires_grad_() for name in only.names}
         held = {**{name: joined.params[name] for name in only.others}, **leaves}
+        stacked: Any = pytree.tree_map(lambda *one: torch.stack(one), *trees)
         with model.cast(model.half):
-            found, after = torch.vmap(losses, in_dims=(0, 0, None if rows is None else 0, 0, 0, 0))(
-                held, joined.buffers, rows, inputs, targets, valid
+            found, after = torch.vmap(self._losses, in_dims=(0, 0, None if rows is None else 0, 0, 0, 0))(
+                held, joined.buffers, rows, *stacked
             )
         objective = total(found, only.phase.loss)
         if not objective.requires_grad:
@@ -117,45 +123,54 @@ def together(
         named = {name: grad for name, grad in zip(leaves, grads, strict=True) if grad is not None}
         logs = {only.prefix + name: value.detach() for name, value in found.items()}
         logs[only.prefix + "loss"] = objective.detach()
-        return _updated(joined, after, named, logs, values, done)
+        return self._updated(joined, after, named, logs, values)
+
+    def part(self, joined: _Joined, place: int) -> TrainState:
+        buffers = frozendict({name: one[place].clone() for name, one in joined.buffers.items()})
+        params = frozendict({name: one.clone() for name, one in joined.mine[place].items()})
+        return TrainState(
+            params, buffers, _copied(joined.opt[place]), joined.slots[place], joined.iteration, joined.updates[place],
+            joined.key[place],
+        )  # fmt: skip
+
+    def _losses(self, values: Any, buffers: Any, rows: Any, inputs: Any, targets: Any, valid: Any) -> tuple[Any, Any]:
+        """Of one run, as vmap traces it: its losses, and its buffers after them."""
+        for layer in self._template.layers:
+            layer.calls, layer.words = 0, None
+        held = {**values, **buffers, **({} if rows is None else dict(zip(self._keys, rows.unbind(), strict=True)))}
+        samples, mode = Samples(targets, valid), self._only.phase.mode
+        outputs = functional_call(self._template.module, held, (inputs, samples), {"mode": mode}, strict=False)
+        return numbers_of(outputs, number), {name: held[name] for name in buffers}
 
     def _updated(
-        joined: _Joined, after: Any, grads: Mapping[str, Tensor], logs: Mapping[str, Tensor], values: Any, done: int
+        self, joined: _Joined, after: Any, grads: Mapping[str, Tensor], logs: Mapping[str, Tensor], values: Any
     ) -> tuple[_Joined, Sequence[Mapping[str, Any]]]:
         """Each run's transforms and update, which writes into its views."""
-        told: list[Mapping[str, Any]] = []
+        only, told = self._only, list[Mapping[str, Any]]()
         opts, slots, moves = list(joined.opt), list(joined.slots), list(joined.updates)
         for place, mine in enumerate(joined.mine):
             own = {name: grad[place] for name, grad in grads.items()}
-            context = Context(done // only.phase.every, mine, only.total)
-            own, changed, wanted, said = apply(only.transforms, Torch(model.device), own, slots[place], context)
+            context = Context(int(joined.iteration), mine, only.total)
+            own, changed, wanted, said = apply(only.transforms, Torch(self._model.device), own, slots[place], context)
             if changed:
                 whole = slots[place]
                 slots[place] = frozendict({**whole, **{k: frozendict({**whole[k], **v}) for k, v in changed.items()}})
             if own and wanted is not False:
-                opts[place] = moved(only, updates, mine, own, opts[place], values[place], wanted)
+                opts[place] = self._moved(only, self._updates, mine, own, opts[place], values[place], wanted)
                 moves[place] = moves[place] + wanted
             told.append({**{name: value[place] for name, value in logs.items()}, **said})
-        buffers = {name: value.detach() for name, value in after.items()}
         return joined._replace(
-            buffers=buffers, opt=tuple(opts), slots=tuple(slots), updates=tuple(moves), iteration=joined.iteration + 1
-        ), told
+            buffers={name: value.detach() for name, value in after.items()}, opt=tuple(opts), slots=tuple(slots),
+            updates=tuple(moves), iteration=joined.iteration + 1,
+        ), told  # fmt: skip
 
-    def part(joined: _Joined, place: int) -> TrainState:
-        buffers = frozendict({name: one[place].clone() for name, one in joined.buffers.items()})
-        params = frozendict({name: one.clone() for name, one in joined.mine[place].items()})
-        opt = pytree.tree_map(lambda one: one.clone() if isinstance(one, Tensor) else one, _plain(joined.opt[place]))
-        return TrainState(
-            params,
-            buffers,
-            _frozen(opt),
-            joined.slots[place],
-            joined.iteration,
-            joined.updates[place],
-            joined.key[place],
-        )
-
-    return Together(join, step, part, "one vmapped pass for all runs, and each run's own update"), ""
+    def _rows(self, keys: Sequence[tuple[int, int]], done: int) -> Tensor | None:
+        """The keys of the random layers of each run, (K, L, 2) int32; None where nothing draws."""
+        if not self._template.layers:
+            return None
+        rows = [self._template.words(host_fold(host_fold(key, done & _WORD), self._only.place)) for key in keys]
+        signed = [[[word - (1 << 32) if word >> 31 else word for word in words] for words in row] for row in rows]
+        return torch.tensor(signed, dtype=torch.int32).to(self._model.device)
 
 
 def _unfit(model: Model, parts: tuple[Part, ...]) -> str:
@@ -178,18 +193,7 @@ def _unfit(model: Model, parts: tuple[Part, ...]) -> str:
     return ""
 
 
-def _rows(model: Model, template: Any, keys: Sequence[tuple[int, int]], done: int, part: Part) -> Tensor | None:
-    """The keys of the random layers of each run, (K, L, 2) int32; None where nothing draws."""
-    if not template.layers:
-        return None
-    rows = [template.words(host_fold(host_fold(key, done & _WORD), part.place)) for key in keys]
-    signed = [[[word - (1 << 32) if word >> 31 else word for word in words] for words in row] for row in rows]
-    return torch.tensor(signed, dtype=torch.int32).to(model.device)
-
-
-def _plain(tree: Any) -> Any:
-    return {name: _plain(value) for name, value in tree.items()} if isinstance(tree, Mapping) else tree
-
-
-def _frozen(tree: Any) -> Any:
-    return frozendict({name: _frozen(value) for name, value in tree.items()}) if isinstance(tree, dict) else tree
+def _copied(tree: Any) -> Any:
+    if isinstance(tree, Mapping):
+        return frozendict({name: _copied(value) for name, value in tree.items()})  # pyright: ignore[reportUnknownVariableType]
+    return tree.clone() if isinstance(tree, Tensor) else tree

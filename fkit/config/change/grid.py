@@ -5,7 +5,7 @@ import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any, NamedTuple, cast
 
-from fkit.config.change.word import listed, read_word, split_commas
+from fkit.config.change.word import listed, read_word, split_commas, split_key
 from fkit.tree.check import expect
 from fkit.tree.error import FkitError, FkitKeyError, FkitValueError, nearest, quoted
 from fkit.tree.path import parse, show
@@ -71,26 +71,26 @@ def read_axis(text: str) -> Axis:
         >>> read_axis("seed=0..2").words, read_axis("optimizer.lr=1e-3,3e-3").texts
         (('seed=0', 'seed=1', 'seed=2'), ('1e-3', '3e-3'))
     """
-    word = read_word(text)
-    sign = ":=" if word.declares else "="
-    found = _RANGE.fullmatch(word.written.strip())
+    key, declares, written = split_key(text)
+    sign = ":=" if declares else "="
+    found = _RANGE.fullmatch(written.strip())
     if found is not None:
         first, last = (int(number) for number in found.groups())
         if last < first or last - first >= _MOST:
             raise FkitValueError(
-                f"{quoted(text)}: a range goes up, over less than {_MOST:,} numbers.", repair=f"Write {word.key}=0..7."
+                f"{quoted(text)}: a range goes up, over less than {_MOST:,} numbers.", repair=f"Write {key}=0..7."
             )
         texts = tuple(str(number) for number in range(first, last + 1))
     else:
-        texts = tuple(part.strip() for part in split_commas(word.written))
+        texts = tuple(part.strip() for part in split_commas(written))
     if not texts or "" in texts:
-        raise FkitValueError(f"{quoted(text)} names no value.", repair=f"Write {word.key}=1,2,3.")
-    words = tuple(f"{word.key}{sign}{one}" for one in texts)
+        raise FkitValueError(f"{quoted(text)} names no value.", repair=f"Write {key}=1,2,3.")
+    words = tuple(f"{key}{sign}{one}" for one in texts)
     values = [repr(read_word(one).value) for one in words]
     twice = next((texts[place] for place, value in enumerate(values) if value in values[:place]), None)
     if twice is not None:
         raise FkitValueError(f"{quoted(text)}: the value {twice} is there twice.")
-    return Axis(word.key, words, texts)
+    return Axis(key, words, texts)
 
 
 def grid(axes: Iterable[Axis]) -> tuple[Point, ...]:
@@ -174,11 +174,11 @@ def _has(tree: Any, parts: Sequence[Any]) -> bool:
             if part not in here:
                 return False
             tree = here[part]
-        elif isinstance(tree, Sequence) and not isinstance(tree, str) and isinstance(part, int):
+        elif isinstance(tree, Sequence) and not isinstance(tree, str) and str(part).isdecimal():
             row = cast("Sequence[Any]", tree)
-            if not -len(row) <= part < len(row):
+            if int(part) >= len(row):
                 return False
-            tree = row[part]
+            tree = row[int(part)]
         else:
             return False
     return True

@@ -10,7 +10,18 @@ from fkit.tree.check import expect
 from fkit.tree.error import FkitError, FkitTypeError, FkitValueError, quoted
 from fkit.tree.path import parse, show
 
-__all__ = ["PREFIX", "Word", "listed", "read_value", "read_word", "read_words", "shell", "split_commas", "write_words"]
+__all__ = [
+    "PREFIX",
+    "Word",
+    "listed",
+    "read_value",
+    "read_word",
+    "read_words",
+    "shell",
+    "split_commas",
+    "split_key",
+    "write_words",
+]
 
 PREFIX = "--cfg-options "
 _SHOWN = 120  # characters of a word in an error
@@ -39,15 +50,24 @@ class Word(NamedTuple):
     @property
     def written(self) -> str:
         """The value as it was written."""
-        return _split_key(self.text)[2]
+        return split_key(self.text)[2]
 
 
 def _place(text: str) -> str:
     return PREFIX + (text if len(text) <= _SHOWN else f"{text[:_SHOWN]}...")
 
 
-def _split_key(text: str) -> tuple[str, bool, str]:
-    """The key, whether it declares, and the value: what stands round the first ``=`` outside of quoted keys."""
+def split_key(text: str) -> tuple[str, bool, str]:
+    """The key, whether it declares, and the value: what stands round the first ``=`` outside of quoted keys.
+
+    Raises:
+        FkitValueError: there is no key, or no ``=``.
+
+    Example:
+        >>> split_key("a['b=c']:=1")
+        ("a['b=c']", True, '1')
+    """
+    expect(text, str, "A word is a string KEY=VALUE")
     at = 0
     while at < len(text) and text[at] != "=":
         quoted_key = _QUOTED_KEY.match(text, at) if text[at] == "[" else None
@@ -73,7 +93,7 @@ def read_word(text: str) -> Word:
         (('model.depth', 18, False), ('a.b', {'x': [1, '7', 'y z']}, True))
     """
     expect(text, str, "A word is a string KEY=VALUE", "cfg.merge takes values.")
-    key, declares, value = _split_key(text)
+    key, declares, value = split_key(text)
     try:
         parsed = read_literal(value) if declares else read_value(value)
     except FkitError as error:
