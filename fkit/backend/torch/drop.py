@@ -31,6 +31,7 @@ class RandomLayer(nn.Module):
         words: the key as two ints; None takes the buffer ``key``, which is no part of the state (compiled steps).
         calls: how often the layer drew in this step.
         first: the place of the batch's first sample in the whole batch, where this process has a part of it.
+        given: the key of the first call, as two 0-d tensors, where somebody has folded it already.
     """
 
     key: Tensor
@@ -41,6 +42,7 @@ class RandomLayer(nn.Module):
         self.words: tuple[int, int] | None = None
         self.calls = 0
         self.first = 0
+        self.given: Key | None = None
         self.register_buffer("key", torch.zeros(2, dtype=torch.int32), persistent=False)
 
     @property
@@ -67,6 +69,8 @@ class RandomLayer(nn.Module):
         self.calls = call + 1
         if self.words is not None:
             return host_fold(self.words, call)
+        if self.given is not None and call == 0:
+            return self.given
         return call_key(Torch(device), (self.key[0], self.key[1]), call)
 
 

@@ -6,13 +6,15 @@ The parameters of the runs lie in one tensor each, (K, ...); a run's own are vie
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, NamedTuple
 
+import numpy as np
 import torch
 from frozendict import frozendict
 from torch import Tensor
 from torch.func import functional_call
 from torch.utils import _pytree as pytree
 
-from fkit.array.random import host_fold
+from fkit.array.ops import Numpy
+from fkit.array.random import call_key, fold
 from fkit.backend.torch.loss import number
 from fkit.backend.torch.model import Model
 from fkit.backend.torch.ops import Torch
@@ -40,7 +42,8 @@ class _Joined(NamedTuple):
     Attributes:
         params, buffers: {name: (K, ...)}.
         mine: of each run, {name: its view of the parameter}.
-        opt, slots, updates, keys: of each run.
+        opt, slots, updates: of each run.
+        keys: the two words of each run's key, (K, 1) uint32 each.
         iteration: of all.
     """
 
@@ -50,7 +53,7 @@ class _Joined(NamedTuple):
     opt: tuple[Any, ...]
     slots: tuple[Any, ...]
     updates: tuple[Any, ...]
-    keys: tuple[tuple[int, int], ...]
+    keys: tuple[Any, Any]
     iteration: Any
     key: tuple[Any, ...]
 
@@ -91,7 +94,7 @@ class _Runs:
         mine = tuple(frozendict({name: one[place] for name, one in params.items()}) for place in range(len(rows)))
         return _Joined(
             params, buffers, mine, tuple(row[2] for row in rows), tuple(row[3] for row in rows),
-            tuple(row[5] for row in rows), tuple(self._words(row[6]) for row in rows), rows[0][4],
+            tuple(row[5] for row in rows), _columns([self._words(row[6]) for row in rows]), rows[0][4],
             tuple(row[6] for row in rows),
         )  # fmt: skip
 
@@ -135,9 +138,12 @@ class _Runs:
 
     def _losses(self, values: Any, buffers: Any, rows: Any, inputs: Any, targets: Any, valid: Any) -> tuple[Any, Any]:
         """Of one run, as vmap traces it: its losses, and its buffers after them."""
-        for layer in self._template.layers:
-            layer.calls, layer.words = 0, None
-        held = {**values, **buffers, **({} if rows is None else dict(zip(self._keys, rows.unbind(), strict=True)))}
+        held = {**values, **buffers}
+        if rows is not None:
+            keys, firsts = rows
+            held |= dict(zip(self._keys, keys.unbind(), strict=True))
+            for layer, first in zip(self._template.layers, firsts.unbind(), strict=True):
+                layer.calls, layer.words, layer.given = 0, None, (first[0], first[1])
         samples, mode = Samples(targets, valid), self._only.phase.mode
         outputs = functional_call(self._template.module, held, (inputs, samples), {"mode": mode}, strict=False)
         return numbers_of(outputs, number), {name: held[name] for name in buffers}
@@ -164,13 +170,18 @@ class _Runs:
             updates=tuple(moves), iteration=joined.iteration + 1,
         ), told  # fmt: skip
 
-    def _rows(self, keys: Sequence[tuple[int, int]], done: int) -> Tensor | None:
-        """The keys of the random layers of each run, (K, L, 2) int32; None where nothing draws."""
+    def _rows(self, keys: tuple[Any, Any], done: int) -> tuple[Tensor, Tensor] | None:
+        """The keys of the random layers of each run, and those of their first calls, (K, L, 2) int32 each; None where nothing
+        draws."""
         if not self._template.layers:
             return None
-        rows = [self._template.words(host_fold(host_fold(key, done & _WORD), self._only.place)) for key in keys]
-        signed = [[[word - (1 << 32) if word >> 31 else word for word in words] for words in row] for row in rows]
-        return torch.tensor(signed, dtype=torch.int32).to(self._model.device)
+        xp = Numpy()
+        for word in (done & _WORD, self._only.place):
+            keys = fold(xp, keys, np.uint32(word))
+        layers = fold(xp, keys, np.array(self._template.tags, np.uint32))
+        both = (layers, call_key(xp, layers, 0))
+        first, second = (torch.from_numpy(np.stack(pair, -1).view(np.int32)).to(self._model.device) for pair in both)
+        return first, second
 
 
 def _unfit(model: Model, parts: tuple[Part, ...]) -> str:
@@ -197,3 +208,8 @@ def _copied(tree: Any) -> Any:
     if isinstance(tree, Mapping):
         return frozendict({name: _copied(value) for name, value in tree.items()})  # pyright: ignore[reportUnknownVariableType]
     return tree.clone() if isinstance(tree, Tensor) else tree
+
+
+def _columns(keys: Sequence[tuple[int, int]]) -> tuple[Any, Any]:
+    first, second = (np.array([pair], np.uint32).T for pair in zip(*keys, strict=True))
+    return first, second
