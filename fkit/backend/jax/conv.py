@@ -8,6 +8,8 @@ import jax
 import jax.numpy as jnp
 from flax import linen as nn
 
+from fkit.backend.jax.wording import grouped, transposed
+
 __all__ = [
     "KERNEL",
     "Conv1d",
@@ -51,6 +53,7 @@ class Conv2d(nn.Conv):
     padding: Any = 0
     kernel_init: Any = KERNEL
     promote_dtype: Any = in_weight_dtype
+    conv_general_dilated: Any = grouped
     trainable: bool = True
     torch_class: ClassVar[str] = "Conv2d"
 
@@ -135,7 +138,10 @@ class Conv2dAdaptivePadding(Conv2d):
 
 
 class ConvTranspose2d(nn.ConvTranspose):
-    """torch's ``ConvTranspose2d`` (one group): ``padding`` takes away what ``output_padding`` gives back at the end."""
+    """torch's ``ConvTranspose2d`` (one group): ``padding`` takes away what ``output_padding`` gives back at the end.
+
+    flax's ``mask``, ``transpose_kernel`` and ``precision`` say nothing.
+    """
 
     padding: Any = 0
     output_padding: Any = 0
@@ -144,16 +150,17 @@ class ConvTranspose2d(nn.ConvTranspose):
     trainable: bool = True
     torch_class: ClassVar[str] = "ConvTranspose2d"
 
+    @nn.compact
     def __call__(self, inputs: Array) -> Array:
-        axes = len(sizes(self.kernel_size))
-        pads = zip(
-            sizes(self.kernel_size), sizes(self.kernel_dilation or 1, axes), sizes(self.padding, axes),
-            sizes(self.output_padding, axes), strict=True,
-        )  # fmt: skip
-        edges = [
-            (dilation * (size - 1) - pad, dilation * (size - 1) - pad + more) for size, dilation, pad, more in pads
-        ]
-        return nn.ConvTranspose.__call__(_changed(self, padding=edges), inputs)
+        size = sizes(self.kernel_size)
+        dilation = sizes(self.kernel_dilation or 1, len(size))
+        kernel = self.param("kernel", self.kernel_init, (*size, inputs.shape[-1], self.features), self.param_dtype)
+        bias = self.param("bias", self.bias_init, (self.features,), self.param_dtype) if self.use_bias else None
+        pads = zip(size, dilation, sizes(self.padding, len(size)), sizes(self.output_padding, len(size)), strict=True)
+        edges = [(step * (side - 1) - pad, step * (side - 1) - pad + more) for side, step, pad, more in pads]
+        x, kernel, bias = self.promote_dtype(inputs, kernel, bias, dtype=self.dtype)
+        y = transposed(x, kernel, sizes(self.strides or 1, len(size)), edges, dilation)
+        return y if bias is None else y + bias
 
 
 class ConvTranspose3d(ConvTranspose2d):
