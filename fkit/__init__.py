@@ -24,6 +24,8 @@ if TYPE_CHECKING:
     from fkit.data.transform.transform import Transform as Transform
     from fkit.edge.detector import inference_detector as inference_detector
     from fkit.edge.detector import init_detector as init_detector
+    from fkit.edge.parting import bisect as bisect
+    from fkit.edge.replay import replay as replay
     from fkit.edge.score import test_config as test_config
     from fkit.edge.score import validate_config as validate_config
     from fkit.edge.work import run_config as run_config
@@ -70,6 +72,8 @@ _NAMES = (
     # all of that in one call
     ("run_config", "fkit.edge.work:run_config"),
     ("test_config", "fkit.edge.score:test_config"),
+    ("replay", "fkit.edge.replay:replay"),
+    ("bisect", "fkit.edge.parting:bisect"),
     ("build_runner", "fkit.compat.runner:build_runner"),
     ("validate_config", "fkit.edge.score:validate_config"),
     ("init_detector", "fkit.edge.detector:init_detector"),

@@ -24,6 +24,10 @@ COMMANDS: Mapping[str, str] = frozendict(
     configs="list the configs that come with fkit",
     registry="list what configs can name",
     env="what this machine and its packages are",
+    runs="list the runs of a folder",
+    diff="compare two runs: config, versions, metrics",
+    replay="execute a run again, and compare it with its record",
+    bisect="find the step at which two runs part",
     fingerprint="a digest of all exact state of a checkpoint",
     checkpoint="show a checkpoint, and write it for others",
 )

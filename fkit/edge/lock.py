@@ -19,7 +19,7 @@ try:
 except ImportError:  # Windows
     fcntl = None
 
-__all__ = ["LOCK", "flock", "hold"]
+__all__ = ["LOCK", "flock", "hold", "is_alive"]
 
 LOCK = ".lock"
 """The file of a work folder that its run holds; it names who does."""
@@ -78,6 +78,24 @@ def hold(folder: str | os.PathLike[str], take: Callable[[int], None] = flock) ->
         for path in fresh:
             with contextlib.suppress(OSError, ValueError):  # it is not empty, mostly
                 path.rmdir()
+
+
+def is_alive(folder: str | os.PathLike[str]) -> bool:
+    """Whether a run holds a folder, as far as its lock's words say, which is looked at and not taken: one of this machine
+    whose process has ended does not.
+
+    Example:
+        >>> is_alive("nothing/there")
+        False
+    """
+    place = place_of(folder, "`folder` is the path of a work folder")
+    try:
+        words: Any = json.loads((place / LOCK).read_bytes())
+    except FileNotFoundError:
+        return False
+    except (OSError, ValueError):  # one that has just begun, or that belongs to somebody else
+        return True
+    return not (isinstance(words, dict) and _is_here(words) and _has_ended(words))  # pyright: ignore[reportUnknownArgumentType]
 
 
 def _open(folder: Path, take: Callable[[int], None]) -> tuple[int, str]:

@@ -22,6 +22,7 @@ from fkit.edge.follow import follow
 from fkit.edge.limit import open_files
 from fkit.edge.lock import hold
 from fkit.edge.output import Screened
+from fkit.edge.outset import outset
 from fkit.edge.perform import Edge
 from fkit.edge.progress import Screen
 from fkit.edge.repeat import repeat
@@ -36,8 +37,6 @@ from fkit.run.plan import Plan, open_data, plan
 from fkit.run.resume import resumed
 from fkit.run.start import begin, restore
 from fkit.run.state import RunState
-from fkit.training.load import LoadFrom, load_from
-from fkit.training.pretrained import pretrained, taken
 from fkit.tree.check import expect
 from fkit.tree.error import FkitValueError, RunError
 from fkit.tree.frozen import EMPTY
@@ -223,10 +222,7 @@ def _built(job: _Job, opened: Opened, screen: Screen) -> Begun | RunState:
         gone_on = resumed(made, read_content(opened.foreign, made.registry), length)
         run, opened = gone_on.run, opened._replace(said=(*opened.said, *gone_on.said))
     else:
-        run = ready.begin(made)
-        _pretrained(made, screen)
-        if settings.load_from is not None:
-            run = _loaded(made, run, settings.load_from, made.registry, screen)
+        run = outset(made, ready.begin(made), screen)
     meta = opened.found.meta if opened.found is not None else EMPTY
     count = chosen(count, made.program, run.train, data["train"], passes=3, before=meta.get("threads"))
     record = run_record(cfg, made.backend, made.seed, sys.argv, made.room.environment())
@@ -287,21 +283,3 @@ def _resumption(settings: Settings, folder: Path) -> bool | str:
     if settings.resume is not True or source is None or asked in (None, "the command line"):
         return settings.resume
     return True if is_saved(folder / "checkpoints") else source.path
-
-
-def _pretrained(plan: Plan, screen: Screen) -> None:
-    """Say what of the files that modules begin with does not fit."""
-    for part in pretrained(plan.program.inventory):
-        report = taken(part, plan.program.inventory, plan.program.spec.weights).report()
-        where = part.path or "the model"
-        screen.say(f"{where}: begins with the weights of {part.checkpoint}" + (f".\n  {report}" if report else ""))
-
-
-def _loaded(plan: Plan, run: RunState, source: LoadFrom, registry: Registry, screen: Screen) -> RunState:
-    """The run with the weights of a checkpoint."""
-    loaded = load_from(plan.program, run.train, source, registry)
-    for text in loaded.said:
-        screen.say(text)
-    if loaded.fit.report():
-        screen.say(f"{source.path}: not all weights fit.\n  {loaded.fit.report()}", "WARNING")
-    return run._replace(train=loaded.state, restored=True)

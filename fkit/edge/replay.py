@@ -1,0 +1,158 @@
+"""A run of a work folder executed again, and held against what it left: what ``fkit replay`` does."""
+
+import os
+from collections.abc import Generator, Iterable
+from pathlib import Path
+from typing import NamedTuple
+
+from fkit.catalog.registry import Registry
+from fkit.edge.past import Past, read_past
+from fkit.edge.progress import Screen
+from fkit.edge.repeat import telling
+from fkit.edge.rerun import Rerun, open_rerun
+from fkit.edge.watch import Watch
+from fkit.edge.work import screened
+from fkit.run.replay import Kept, Recorded, Verdict, replayed
+from fkit.run.state import RunState
+from fkit.tree.check import expect_number
+from fkit.tree.error import FkitValueError
+
+__all__ = ["Replay", "replay", "replay_on", "watched"]
+
+
+class Replay(NamedTuple):
+    """What came of executing a run again.
+
+    Attributes:
+        folder: its work folder.
+        verdict: whether it came out as it did, and where it first did not: see `fkit.run.replay.Verdict`.
+        notes: what differs between the machine of then and this one, the data, and what was passed over.
+    """
+
+    folder: Path
+    verdict: Verdict
+    notes: tuple[str, ...] = ()
+
+    @property
+    def equal(self) -> bool:
+        """Whether nothing differs."""
+        return self.verdict.equal
+
+
+def replay(
+    folder: str | os.PathLike[str],
+    registry: Registry | None = None,
+    *,
+    start: int = 0,
+    to: int | None = None,
+    allow: str | Iterable[str] = (),
+) -> Replay:
+    """Execute a run again, and compare each line of its metrics.jsonl, and each checkpoint, with what comes out now.
+
+    Nothing is written. It ends at the first difference: where that is a line of metrics, at the checkpoint after it, which
+    says which parameters differ.
+
+    Args:
+        folder: the work folder.
+        registry: where the run's parts come from; by default the built-in one.
+        start: the step of the checkpoint to begin from; 0 is the beginning.
+        to: the last step that is compared; by default the last on record.
+        allow: modules that its config may import and name: see `fkit.catalog.allow`.
+
+    Raises:
+        FkitError: there is no such run, or its config describes none here.
+
+    Example::
+
+        done = fkit.replay("work_dirs/convnet")
+        done.equal, done.verdict.first, [row.name for row in done.verdict.differences]
+    """
+    with screened() as screen:
+        return replay_on(screen, read_past(folder), registry, start=start, to=to, allow=allow)
+
+
+def replay_on(
+    screen: Screen,
+    past: Past,
+    registry: Registry | None = None,
+    *,
+    start: int = 0,
+    to: int | None = None,
+    allow: str | Iterable[str] = (),
+) -> Replay:
+    """`replay`, with its screen."""
+    expect_number(start, "start", whole=True)
+    if to is not None:
+        expect_number(to, "to", whole=True)
+    last = past.end if to is None else min(to, past.end)
+    if not 0 <= start < last:
+        what = f"there is nothing to compare from step {start} to step {last}"
+        raise FkitValueError(f"{past.folder}: {what}: the last on record is step {past.end}.")
+    if start:
+        past.found(start)  # before anything is built
+    rerun = open_rerun(past, registry, screen, allow)
+    passed: list[str] = []
+    verdict = _end(watched(rerun, start, last, passed))
+    notes = (*rerun.notes, *passed)
+    if to is not None and to > past.end:
+        notes = (*notes, f"the record ends at step {past.end}")
+    return Replay(past.folder, verdict, notes)
+
+
+def watched(rerun: Rerun, start: int, to: int, passed: list[str]) -> Generator[RunState, None, Verdict]:
+    """The fold of `fkit.run.replay.replayed` from a checkpoint on, shown on the screen while it goes on; where the run had
+    ended and gone on longer, from that checkpoint again.
+
+    Args:
+        rerun: the run.
+        start: the step of the checkpoint; 0 is the beginning.
+        to: the last step that is compared.
+        passed: gets what is passed over.
+    """
+    watch = Watch(rerun.screen, to)
+    data = {
+        name: source if name.partition(":")[0] == "train" else watch.over(source, name)
+        for name, source in rerun.data.items()
+    }
+    rerun.ready()
+    whole: Verdict | None = None
+    while True:
+        fold = replayed(rerun.plan, rerun.at(start), data, _recorded(rerun.past, start, passed), to)
+        with telling(rerun.plan.room):
+            verdict = yield from _shown(fold, watch)
+        whole = verdict if whole is None else whole.joined(verdict)
+        if whole.grown is None or not whole.equal:
+            return whole
+        start = whole.grown
+
+
+def _shown(fold: Generator[RunState, None, Verdict], watch: Watch) -> Generator[RunState, None, Verdict]:
+    while True:
+        try:
+            run = next(fold)
+        except StopIteration as end:
+            return end.value
+        watch.look(run.iteration)
+        yield run
+
+
+def _recorded(past: Past, start: int, passed: list[str]) -> Recorded:
+    """What a run left from a step on; what does not verify of it is passed over, and noted."""
+
+    def read(step: int) -> Kept | None:
+        kept = past.kept(step)
+        if kept is None:
+            passed.append(f"passed over the checkpoint of step {step}: it does not verify")
+        return kept
+
+    rows = past.rows if start == 0 else past.rows[int(past.found(start).meta.get("rows", 0)) :]
+    return Recorded(rows, past.steps, read, past.record.get("status") == "failed")
+
+
+def _end(fold: Generator[RunState, None, Verdict]) -> Verdict:
+    """What a generator comes to."""
+    while True:
+        try:
+            next(fold)
+        except StopIteration as end:
+            return end.value
