@@ -43,17 +43,15 @@ def config_changes(first: Past, second: Past, colour: bool = False) -> str:
 
 def version_changes(first: Past, second: Past) -> list[str]:
     """What differs between the versions, devices and threads that two runs had, a line each."""
-    words = (f"in {first.folder}", f"in {second.folder}")
     one, other = (_table(past, "versions") for past in _pair(first, second))
-    return changed_rows(one, other, words)
+    return changed_rows(one, other, (f"in {first.folder}", f"in {second.folder}"))
 
 
 def run_changes(first: Past, second: Past) -> list[str]:
     """What differs beside between two runs: backend, seed, commit, how they ended, a line each."""
-    words = (f"in {first.folder}", f"in {second.folder}")
     names = ("backend", "seed", "git", "deterministic", "status")
     rows = [{name: past.record.get(name) for name in names} for past in _pair(first, second)]
-    return changed_rows(rows[0], rows[1], words)
+    return changed_rows(rows[0], rows[1], (f"in {first.folder}", f"in {second.folder}"))
 
 
 def data_changes(first: Past, second: Past) -> list[str]:

@@ -14,7 +14,7 @@ from fkit.edge.watch import Watch
 from fkit.edge.work import screened
 from fkit.run.replay import Kept, Recorded, Verdict, replayed
 from fkit.run.state import RunState
-from fkit.tree.check import expect_number
+from fkit.tree.check import expect, expect_number
 from fkit.tree.error import FkitValueError
 
 __all__ = ["Replay", "replay", "replay_on", "watched"]
@@ -81,6 +81,8 @@ def replay_on(
     allow: str | Iterable[str] = (),
 ) -> Replay:
     """`replay`, with its screen."""
+    expect(screen, Screen, "`screen` is what a person watches")
+    expect(past, Past, "`past` is what a run left (fkit.edge.past.read_past(folder))")
     expect_number(start, "start", whole=True)
     if to is not None:
         expect_number(to, "to", whole=True)
