@@ -49,66 +49,81 @@ def run(capsys, *words):
     return code, captured.out, captured.err
 
 
+CHILD = """
+import contextlib, io, json, sys
+from fkit.cli.main import main
+for words in json.loads(sys.argv[1]):
+    out, err = io.StringIO(), io.StringIO()
+    with contextlib.redirect_stdout(out), contextlib.redirect_stderr(err):
+        code = main(words)
+    print(json.dumps([code, out.getvalue(), err.getvalue()]))
+"""
+
+
+def apart(folder, *commands):
+    """Commands in a process of their own, which imports the module as it is by then: (exit code, output, errors) each."""
+    environment = {**os.environ, "PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1"}
+    command = [sys.executable, "-P", "-c", CHILD, json.dumps([[*map(str, words)] for words in commands])]
+    done = subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    return [json.loads(line) for line in done.stdout.splitlines()]
+
+
 @pytest.fixture(scope="module")
-def root(tmp_path_factory):
-    """A folder with a module of a user's own, and two runs of 69 steps, of which the second takes its rule at step 37."""
+def said(tmp_path_factory):
+    """A folder with a module of a user's own, and two runs of 69 steps, of which the second takes its rule at step 37; and
+    what a search and a replay said."""
     folder = tmp_path_factory.mktemp("own")
     (folder / "rules.py").write_text(MODULE)
-    for name, at in (("a", 0), ("b", 37)):
-        done = fkit(
-            folder, "train", "digits/mlp", "--work-dir", f"work_dirs/{name}", *WORDS, RULE.replace("0", str(at))
-        )
-        assert done.returncode == 0, done.stderr
-    return folder
+    first, second = (
+        ["train", "digits/mlp", "--work-dir", f"work_dirs/{name}", *WORDS, RULE.replace("0", at)]
+        for name, at in (("a", "0"), ("b", "37"))
+    )
+    search = ["bisect", "work_dirs/a", "work_dirs/b", "--allow", "rules"]
+    trained = apart(folder, first, second)
+    before = fault.files(folder / "work_dirs")
+    *others, found, again = apart(folder, search, ["replay", "work_dirs/a", "--allow", "rules"])
+    assert [code for code, _, _ in trained] == [0, 0], trained
+    assert others == [] and fault.files(folder / "work_dirs") == before  # nothing is written there
+    return folder, found, again
 
 
 @pytest.fixture
-def there(root):
-    with contextlib.chdir(root):
-        yield root
+def there(said):
+    with contextlib.chdir(said[0]):
+        yield said[0]
 
 
-def fkit(folder, *words):
-    environment = {**os.environ, "PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1"}
-    command = [sys.executable, "-P", "-m", "fkit", *map(str, words)]
-    return subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True, check=False)
-
-
-def test_bisect_names_the_step_and_what_is_equal_there(root):
-    before = fault.files(root / "work_dirs")
-    done = fkit(root, "bisect", "work_dirs/a", "work_dirs/b", "--allow", "rules")
-    assert done.returncode == 1 and "Traceback" not in done.stderr
-    lines = done.stdout.splitlines()
-    assert lines[0] == "work_dirs/a and work_dirs/b: part at step 37; equal after step 36, to the bit"
+def test_bisect_names_the_step_and_what_is_equal_there(said):
+    code, out, err = said[1]
+    lines = out.splitlines()
+    assert code == 1 and lines[0] == "work_dirs/a and work_dirs/b: part at step 37; equal after step 36, to the bit"
     assert lines[1] == "  the batches of step 37 are equal" and "6 parts of the state differ after it:" in lines[2]
-    assert lines[3].split()[0].startswith("params/") and "so it is what follows the losses" in done.stdout
-    assert "searched from step 23 to step 46 by 14 replays" in done.stdout
-    assert "the configs differ: fkit diff work_dirs/a work_dirs/b" in done.stdout
-    assert "replay 1: work_dirs/a, steps 24 to 46" in done.stderr
-    assert fault.files(root / "work_dirs") == before
+    assert lines[3].split()[0].startswith("params/") and "so it is what follows the losses" in out
+    assert "searched from step 23 to step 46 by 14 replays" in out
+    assert "the configs differ: fkit diff work_dirs/a work_dirs/b" in out
+    assert "replay 1: work_dirs/a, steps 24 to 46" in err and "Traceback" not in err
 
 
-def test_replay_finds_that_a_library_changed(root):
-    done = fkit(root, "replay", "work_dirs/a", "--allow", "rules")
-    assert done.returncode == 0 and done.stdout == (
-        "work_dirs/a: equal from step 0 to step 69, to the bit: 9 lines of metrics.jsonl and 3 checkpoints are equal\n"
-    )
-    (root / "rules.py").write_text(MODULE.replace("FROM = 0", "FROM = 40"))
-    try:
-        done = fkit(root, "replay", "work_dirs/a", "--allow", "rules")
-        later = fkit(root, "replay", "work_dirs/a", "--allow", "rules", "--from", "23", "--to", "33")
-    finally:
-        (root / "rules.py").write_text(MODULE)
-    lines = done.stdout.splitlines()
-    assert done.returncode == 1 and lines[0] == "work_dirs/a: differs at step 43 (all on record up to step 33 is equal)"
+def test_replay_finds_that_a_library_changed(said):
+    folder, _, again = said
+    assert again[:2] == [
+        0,
+        "work_dirs/a: equal from step 0 to step 69, to the bit: 9 lines of metrics.jsonl and 3 checkpoints are equal\n",
+    ]
+    (folder / "rules.py").write_text(MODULE.replace("FROM = 0", "FROM = 40"))
+    words = ["replay", "work_dirs/a", "--allow", "rules"]
+    (code, out, _), later = apart(folder, words, [*words, "--from", "23", "--to", "33"])
+    lines = out.splitlines()
+    assert code == 1 and lines[0] == "work_dirs/a: differs at step 43 (all on record up to step 33 is equal)"
     assert lines[1] == "  metrics.jsonl, step 43 (train):" and lines[2].startswith("    loss: ")
-    assert "  checkpoint of step 46:" in lines and "    params/backbone.fc1.weight" in done.stdout
-    assert later.returncode == 0 and "from step 23 to step 33" in later.stdout
+    assert "  checkpoint of step 46:" in lines and "    params/backbone.fc1.weight" in out
+    assert later[0] == 0 and "from step 23 to step 33" in later[1]
 
 
-def test_a_module_that_is_not_allowed_is_wrong_input(root):
-    done = fkit(root, "replay", "work_dirs/a")
-    assert (done.returncode, done.stdout) == (2, "") and "--allow rules" in done.stderr
+def test_a_module_that_is_not_allowed_is_wrong_input(there, capsys):
+    code, out, err = run(capsys, "replay", "work_dirs/a")
+    assert (code, out) == (2, "") and "--allow rules" in err
 
 
 def test_diff_says_what_is_not_shared_and_draws_it(there, capsys):
