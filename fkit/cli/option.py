@@ -2,6 +2,7 @@
 
 import argparse
 
+from fkit.cli.command import whole
 from fkit.config.change.action import add_option
 from fkit.training.ema import WEIGHTS
 
@@ -39,9 +40,15 @@ def add_config(command: argparse.ArgumentParser) -> None:
 
 
 def add_place(command: argparse.ArgumentParser) -> None:
-    """``--backend`` and ``--device``."""
+    """``--backend``, ``--device`` and ``--devices``."""
     command.add_argument("--backend", metavar="NAME", help="torch (default) or jax")
     command.add_argument("--device", metavar="DEVICE", help="cpu, cuda or cuda:N; by default what is there")
+    command.add_argument(
+        "--devices",
+        type=whole,
+        metavar="N",
+        help="how many devices of this machine share each batch (JAX); default: one",
+    )
 
 
 def add_weights(command: argparse.ArgumentParser) -> None:

@@ -20,9 +20,9 @@ _PLACES = "Modules are looked for in what is installed, on PYTHONPATH and in the
 
 
 def read_config(arguments: argparse.Namespace) -> Config:
-    """The config that the command line names, with its words, and with ``--backend`` and ``--device`` as keys."""
+    """The config that the command line names, with its words, and with ``--backend``, ``--device`` and ``--devices`` as keys."""
     cfg = load_config(arguments.config, *(arguments.cfg_options or ()), trust=arguments.trust)
-    places = {name: getattr(arguments, name, None) for name in ("backend", "device")}
+    places = {name: getattr(arguments, name, None) for name in ("backend", "device", "devices")}
     changes = {name: value for name, value in places.items() if value is not None}
     return cfg.merge(changes, source="the command line") if changes else cfg
 

@@ -16,7 +16,6 @@ from fkit.config.config import Config
 from fkit.edge.work import screened, work
 from fkit.recipe.vocabulary import name_of
 from fkit.run.state import RunState
-from fkit.tree.error import FkitValueError
 
 __all__ = ["add", "train"]
 
@@ -52,7 +51,6 @@ def add(commands: Any) -> None:
     command.add_argument(
         "--load-from", metavar="PATH", help="begin with the weights of a checkpoint: a path, or an address"
     )
-    command.add_argument("--devices", type=whole, metavar="N", help="number of devices (one, in this version)")
     command.add_argument(
         "--launcher",
         choices=("none", "pytorch", "slurm", "mpi"),
@@ -69,8 +67,6 @@ def add(commands: Any) -> None:
 
 def _run(arguments: argparse.Namespace) -> int:
     cfg = read_config(arguments)
-    if arguments.devices not in (None, 1):
-        raise FkitValueError(f"--devices {arguments.devices}: this version trains on one device.")
     changes: dict[str, Any] = {}
     for name in ("work_dir", "seed", "load_from", "launcher", "resume"):
         if getattr(arguments, name) is not None:

@@ -61,7 +61,7 @@ def changes(then: Mapping[str, Any], now: Mapping[str, Any]) -> tuple[str, ...]:
     expect(then, Mapping, "`then` is what `describe` gave")
     expect(now, Mapping, "`now` is what `describe` gives")
     lines: list[str] = []
-    for name in ("classes", "samples", "batches"):
+    for name in ("classes", "samples", "batch", "batches"):
         old, new = then.get(name), now.get(name)
         if old is None or new is None or old == new:
             continue

@@ -49,8 +49,9 @@ class Loader(Source):
         told: gives an error of a batch the place in a config that it is of.
         batch_sampler: how the order is cut into batches; None: as it comes.
         rank, world: with several processes, which of how many this is: global batch k of an epoch is the same for any
-            number, has ``batch_size * world`` samples, and rank r takes the r-th of its contiguous slices. Where the last
+            number, has ``batch_size * devices * world`` samples, and rank r takes the r-th of its contiguous slices. Where the last
             one has no equal slices, samples of the epoch's beginning fill it up, unless the sampler says ``round_up=False``.
+        devices: of each process, which share its slice.
         on_error: "raise", or "skip": another sample, which the key decides, takes the place of one that cannot be made;
             how many were is said in a warning at the end of the first epoch that has some. A dataset whose attribute
             ``on_error`` is "skip" says so too.
@@ -82,6 +83,7 @@ class Loader(Source):
     batch_sampler: BatchSampler | None = None
     rank: int = 0
     world: int = 1
+    devices: int = 1
 
     samples: int = field(init=False, repr=False, compare=False)
 
@@ -94,7 +96,7 @@ class Loader(Source):
             check_sampler(self.sampler)
             bind: Any = getattr(self.sampler, "bind", None)
             if bind is not None:
-                object.__setattr__(self, "sampler", bind(self.dataset, self.batch_size * self.world))
+                object.__setattr__(self, "sampler", bind(self.dataset, self.whole))
             count_of(self.sampler, count)
         with _of("batch_sampler"):
             self._bind_batches()
@@ -109,7 +111,15 @@ class Loader(Source):
             raise FkitValueError(
                 f"on_error = {quoted(self.on_error)} is unknown.", value=self.on_error, choices=ON_ERROR
             )
-        for word, least in (("batch_size", 1), ("workers", 0), ("ahead", 1), ("limit", 1), ("world", 1), ("rank", 0)):
+        for word, least in (
+            ("batch_size", 1),
+            ("workers", 0),
+            ("ahead", 1),
+            ("limit", 1),
+            ("world", 1),
+            ("rank", 0),
+            ("devices", 1),
+        ):
             number = getattr(self, word)
             if number is not None and number < least:
                 raise FkitValueError(f"{_KEYS.get(word, word)} = {number}: at least {least}.")
@@ -123,10 +133,15 @@ class Loader(Source):
             )
 
     @property
+    def whole(self) -> int:
+        """Samples of a global batch, that of all devices of all processes."""
+        return self.batch_size * self.devices * self.world
+
+    @property
     def length(self) -> int | None:
         if self.sampler.endless:
             return self.limit
-        size, count = self.batch_size * self.world, count_of(self.sampler, self.samples)
+        size, count = self.whole, count_of(self.sampler, self.samples)
         drops = self.drop_last if self.batch_sampler is None else self.batch_sampler.drop_last
         total, left = divmod(count, size)  # of drop_last, too, by the samples that there are: the same for any world
         if left and not drops and (self._fills or range(left)[share_of(left, self.rank, self.world)]):
@@ -188,7 +203,7 @@ class Loader(Source):
         else:
             batches = self.spread(self.make, jobs, self.workers, self.ahead)
         if self.skips:
-            batches = counted(batches, self.length or -(-self.samples // self.batch_size), type(self.dataset).__name__)
+            batches = counted(batches, self.length or -(-self.samples // self.whole), type(self.dataset).__name__)
         return batches if self.told is None else _told(batches, self.told)
 
     def _order(self, epoch: int) -> NDArray[np.int64]:
@@ -202,7 +217,7 @@ class Loader(Source):
             return order_of(self.sampler, epoch, self.samples, self.seed)
 
     def _epoch(self, epoch: int, start: int) -> Iterator[Job]:
-        order, size, stop = self._order(epoch), self.batch_size * self.world, self.length or 0
+        order, size, stop = self._order(epoch), self.whole, self.length or 0
         count = len(order)
         if self._fills and count % self.world:
             order = np.resize(order, -(-count // self.world) * self.world)
@@ -228,11 +243,8 @@ class Loader(Source):
         """The error of an epoch that has no batch, here."""
         what = f"the dataset {name} of {self.samples} samples gives"
         if self.drop_last or getattr(self.batch_sampler, "drop_last", False):
-            several = (
-                f" of {self.batch_size} on each of {self.world} processes"
-                if self.world > 1
-                else f" of {self.batch_size}"
-            )
+            count, what_of = (self.world, "processes") if self.devices == 1 else (self.world * self.devices, "devices")
+            several = f" of {self.batch_size}" + (f" on each of {count} {what_of}" if count > 1 else "")
             return FkitValueError(f"{what} no full batch{several}.", repair="Lower batch_size, or set drop_last=False.")
         return FkitValueError(
             f"{what} process {self.rank} of {self.world} no sample.",
@@ -253,7 +265,7 @@ class Loader(Source):
             object.__setattr__(self, "batch_sampler", cutter.bind(self.dataset))
 
     def _endless(self, start: int, count: int | None) -> Iterator[Job]:
-        size = self.batch_size * self.world
+        size = self.whole
         cutter = self.batch_sampler
         # batches that are cut otherwise are gone over from the first
         turn, place = divmod(0 if cutter else start * size, count_of(self.sampler, self.samples))
@@ -281,6 +293,7 @@ def open_loader(
     told: Callable[[FkitError], FkitError] | None = None,
     rank: int = 0,
     world: int = 1,
+    devices: int = 1,
 ) -> Loader:
     """The source that a dataloader config describes.
 
@@ -292,7 +305,7 @@ def open_loader(
         build: ``(kind, cfg) -> part``: builds datasets, data_samplers and functions. What is built already is taken.
         seed: of the run.
         path: where ``cfg`` stands in the whole config, for messages.
-        spread, told, rank, world: as of `Loader`.
+        spread, told, rank, world, devices: as of `Loader`.
 
     Raises:
         FkitError: a key is unknown, of the wrong type, or excludes another; the dataset is empty.
@@ -306,10 +319,11 @@ def open_loader(
     size = cfg.get("batch_size") or 1
     whole = cfg.get("global_batch_size")
     if whole is not None:
-        size = whole // world
-        if whole % world:
+        size = whole // (world * devices)
+        if whole % (world * devices):
+            several = f"{world} processes" if devices == 1 else f"{world * devices} devices"
             raise FkitValueError(
-                f"{path}.global_batch_size = {whole} has no equal parts for {world} processes.",
+                f"{path}.global_batch_size = {whole} has no equal parts for {several}.",
                 path=f"{path}.global_batch_size",
             )
     dataset, sampler, cutter = (
@@ -337,6 +351,7 @@ def open_loader(
         batch_sampler=cutter,
         rank=rank,
         world=world,
+        devices=devices,
     )
 
 

@@ -26,7 +26,7 @@ from fkit.tree.version import __version__
 __all__ = ["FREE", "Opened", "comparable", "expect_folder", "is_file", "open_folder", "run_record", "versions"]
 
 FREE = (
-    "work_dir", "backend", "device", "launcher", "parallel", "compile", "threads", "resume", "load_from", "log_level",
+    "work_dir", "backend", "device", "launcher", "parallel", "devices", "scan_steps", "compile", "threads", "resume", "load_from", "log_level",
     "log_processor", "visualizer", "vis_backends", "experiment_name", "env_cfg", "tta_model", "tta_pipeline",
 )  # fmt: skip
 """Keys that may differ when a run goes on; so may workers, prefetching, logging, and the length, which may grow."""
@@ -178,6 +178,7 @@ def comparable(cfg: Config) -> Config:
     for name in ("train_dataloader", "val_dataloader", "test_dataloader"):
         if tree.get(name):
             tree[name] = {key: value for key, value in tree[name].items() if key not in _LOADER}
+    _join_batch(tree, read(cfg).devices or 1)
     hooks = dict(tree.get("default_hooks") or {})
     tree["default_hooks"] = {
         name: value for name, value in hooks.items() if name not in ("logger", "timer", "runtime_info")
@@ -187,6 +188,16 @@ def comparable(cfg: Config) -> Config:
     randomness: Mapping[str, Any] = tree.get("randomness") or {}
     tree["randomness"] = {name: value for name, value in randomness.items() if name != "seed"}
     return Config(tree)
+
+
+def _join_batch(tree: dict[str, Any], devices: int) -> None:
+    """The training batch as what all devices have together: in place of how many each of them has."""
+    loader: dict[str, Any] = tree.get("train_dataloader") or {}
+    whole = loader.pop("global_batch_size", None)
+    if whole is not None:
+        loader["batch_size"] = whole
+    elif loader.get("batch_size") is not None:
+        loader["batch_size"] *= devices
 
 
 def _same_run(folder: Path, cfg: Config) -> None:

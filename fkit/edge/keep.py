@@ -37,7 +37,7 @@ class Keeper:
     Args:
         folder: the work folder.
         plan: of the run.
-        record: what is known of it beside the plan: ``data`` and ``threads``.
+        record: what is known of it beside the plan: ``data``, ``threads`` and ``devices``.
         files: the operations on the disk.
         say: takes a line of the log, and its level.
     """
@@ -74,6 +74,7 @@ class Keeper:
                 "versions": versions(plan.room.environment()),
                 "data": self._record.get("data"),
                 "threads": self._record.get("threads"),
+                "devices": self._record.get("devices"),
             }
         meta = {
             **self._same,

@@ -110,7 +110,7 @@ def _step(room: Backend, program: Program, state: TrainState, source: Source, pa
         work = room.work(program, state, sample)
     except Exception:  # a sample or a model that fails does so again in its step, where it is told
         return None
-    return None if work is None else work * passes * source.batch_size
+    return None if work is None else work * passes * source.batch_size * source.devices
 
 
 def _other(now: int | None, was: Any) -> str:

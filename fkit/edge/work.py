@@ -226,7 +226,13 @@ def _built(job: _Job, opened: Opened, screen: Screen) -> Begun | RunState:
     meta = opened.found.meta if opened.found is not None else EMPTY
     count = chosen(count, made.program, run.train, data["train"], passes=3, before=meta.get("threads"))
     record = run_record(cfg, made.backend, made.seed, sys.argv, made.room.environment())
-    record |= {**repeats.record(), **count.record(), "data": data_record(data), **ready.record}
+    record |= {
+        **repeats.record(),
+        **count.record(),
+        "devices": made.program.spec.devices,
+        "data": data_record(data),
+        **ready.record,
+    }
     edge = Edge(folder, made, record, screen=screen, rows=int(meta.get("rows", 0)))
     _head(edge, record)
     for line in differences(meta.get("data"), record["data"], other_data):
@@ -234,7 +240,7 @@ def _built(job: _Job, opened: Opened, screen: Screen) -> Begun | RunState:
     for text in (*opened.said, *made.settings.notes, _drawn(settings, made.seed, meta), count.words):
         if text:
             edge.note(text, "WARNING" if "passed over" in text else "INFO")
-    for text in (repeats.note, count.note, limited):
+    for text in (repeats.note, count.note, _moved(meta.get("devices"), record["devices"]), limited):
         if text:
             edge.note(text, "WARNING")
     return edge, run, data
@@ -274,6 +280,13 @@ def _drawn(settings: Settings, seed: int, meta: Mapping[str, Any]) -> str:
         return ""
     how = "of the run that goes on" if meta else "drawn"
     return f"seed {seed} ({how}; --seed {seed} repeats the run)"
+
+
+def _moved(was: Any, now: int) -> str:
+    """What there is to say of a run that goes on on another number of devices."""
+    if was in (None, now):
+        return ""
+    return f"this run began on {was} devices and goes on on {now}: its numbers are the same but for rounding."
 
 
 def _resumption(settings: Settings, folder: Path) -> bool | str:

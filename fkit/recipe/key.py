@@ -162,6 +162,14 @@ _ENVIRONMENT = table(
     Key("dist_cfg", mapped(ANYTHING, "a mapping"), doc="how processes talk: kept for runs of several"),
     Key("resource_limit", whole(1), doc="files that may be open at once, at least, as far as the system lets them"),
 )  # fmt: skip
+_PARALLEL = either(
+    choice("pmap"),
+    table(
+        Key("type", choice("pmap"), "pmap", "each device takes a part of the batch"),
+        Key("devices", whole(1), doc="one value with the key `devices`"),
+    ),
+    words="'pmap' or a mapping",
+)
 _IMPORTS = table(
     Key("imports", _NAMES, doc="modules that register parts; each needs a permission (`--allow`)"),
     Key("allow_failed_imports", FLAG, False, "warn of one that cannot be imported, and go on"),
@@ -214,11 +222,15 @@ KEYS: tuple[Key, ...] = (
     Key("threads", either(choice("auto"), whole(1), words="'auto' or a whole number of at least 1"), "auto",
         "of the CPU; auto is what OMP_NUM_THREADS says, else 1 where a step is small; JAX has its own unless it is a number"),
     Key("compile", FLAG, False, "compile the step (torch.compile; JAX always does)"),
+    Key("scan_steps", whole(1), 1,
+        "steps that may go into one call, on JAX: a loop on the device with the same numbers, for small models; a hook that is due ends it"),
     Key("activation_checkpointing", _NAMES,
         doc="parts of the model that the backward pass computes again, to save memory: `['backbone.layer1']`; torch's alone"),
     Key("efficient_conv_bn_eval", ANYTHING, doc="mmengine's, convolutions with their batch norm folded in",
         refused="is not supported: it changes the numbers of a step by rounding"),
-    Key("parallel", ANYTHING, doc="how a step is shared among devices", refused=_LATER),
+    Key("parallel", _PARALLEL,
+        doc="how a step is shared among devices: `pmap`, each a part of the batch, over all devices of this machine or `devices` of them; JAX's"),
+    Key("devices", whole(1), doc="how many devices of this machine share a step; by default one, and with `parallel` all"),
     Key("env_cfg", _ENVIRONMENT, frozendict(), "of the process"),
     Key("launcher", choice("none", "pytorch", "slurm", "mpi"), "none", "what starts the processes of a run",
         refused=f"{_LATER}: a run is one process"),

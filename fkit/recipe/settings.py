@@ -87,6 +87,9 @@ class Settings:
         log: what is logged, how, and where to.
         seed: None where none was given.
         threads: of the CPU; None is "auto".
+        devices: of this process that share a step; None leaves it to the backend: one, and with ``parallel`` all.
+        parallel: how they share it: "pmap"; None where nothing says it.
+        scan_steps: that may go into one call, on JAX.
         work_dir: None is work_dirs/NAME_OF_CONFIG.
         load_from: weights to begin with.
         resume: go on with the run of the work folder, or from a checkpoint's path.
@@ -112,6 +115,9 @@ class Settings:
     memory_format: str
     compile: bool
     threads: int | None
+    devices: int | None
+    parallel: str | None
+    scan_steps: int
     default_scope: str | None
     custom_imports: Config | None
     load_from: LoadFrom | None
@@ -133,6 +139,7 @@ def read(cfg: Config) -> Settings:
     """
     tree, notes = settle(cfg)
     seed, train, wrappers = _seed(tree), _loop(tree), wrappers_of(tree)
+    parallel, devices = _parallel(tree)
     if seed is not None and tree.get("seed") is None:
         tree = with_value(tree, "seed", seed)
     if train is not None and train.by_epoch is not None:
@@ -146,7 +153,7 @@ def read(cfg: Config) -> Settings:
         wrappers, schedules_in(tree), _workflow(tree), _hooks(tree), log_of(tree), seed,
         Randomness(get("randomness.deterministic"), get("randomness.masks")), _environment(tree), get("backend"), get("dtype"), get("device"),
         get("memory_format"), get("compile"),
-        None if get("threads") == "auto" else get("threads"), get("default_scope"), get("custom_imports"), load_of(tree), get("resume"),
+        None if get("threads") == "auto" else get("threads"), devices, parallel, get("scan_steps"), get("default_scope"), get("custom_imports"), load_of(tree), get("resume"),
         get("work_dir"),
     )  # fmt: skip
 
@@ -191,6 +198,22 @@ def _seed(tree: Config) -> int | None:
             repair="Set one of them.",
         )
     return seed if seed is not None else twin
+
+
+def _parallel(tree: Config) -> tuple[str | None, int | None]:
+    """The way that devices share a step, and how many do."""
+    node, count = tree.get("parallel"), tree.get("devices")
+    if not isinstance(node, Mapping):
+        return node, count
+    inner = tree.get("parallel.devices")
+    if count is not None and inner is not None and count != inner:
+        raise FkitValueError(
+            f"devices = {count} and parallel.devices = {inner} are one value.",
+            path="devices",
+            origin=tree.origin("devices"),
+            repair="Set one of them.",
+        )
+    return tree.get("parallel.type"), count if inner is None else inner
 
 
 def _loop(tree: Config) -> Loop | None:

@@ -61,7 +61,7 @@ def spec_of(
         model, optimizers, _phases(moving, dtype), dtype, settings.device,
         settings.memory_format, donate, settings.compile, settings.randomness.masks, first, total,
         partial(read_content, registry=registry), predicted,
-        _names(tree.get("activation_checkpointing")), preprocess,
+        _names(tree.get("activation_checkpointing")), preprocess, settings.devices or 1,
     )  # fmt: skip
 
 
@@ -125,7 +125,7 @@ def _lr_scale(settings: Settings) -> float:
     if part is None:
         raise missing(settings, "train_dataloader", "auto_scale_lr.enable=True")
     whole = part.node.get("global_batch_size")
-    return (part.node.get("batch_size") or 1 if whole is None else whole) / base
+    return ((part.node.get("batch_size") or 1) * (settings.devices or 1) if whole is None else whole) / base
 
 
 def _phases(wrappers: Mapping[str, Wrapper], dtype: str) -> tuple[Phase, ...]:

@@ -2,6 +2,7 @@
 
 from collections.abc import Generator, Iterable, Iterator, Mapping
 from dataclasses import replace
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -13,6 +14,7 @@ from fkit.run.event import Observed, Step, look
 from fkit.run.held import Passing, close, length_of, onward, source_of
 from fkit.run.plan import Plan
 from fkit.run.state import Position, RunState
+from fkit.run.stretch import Pulled, positions, pulled, steps_of
 from fkit.run.tell import Fold, Item
 from fkit.run.validation import losses_of, validation
 from fkit.structures.batch import Batch
@@ -85,7 +87,13 @@ def standard(
                     hyperparams, at = run.hyperparams, run.position
                     if at.stop or at.validate:
                         after = after._replace(stop=after.stop or at.stop, validate=after.validate or at.validate)
-                run, effects, later = _step(fold, run, after, batch, hyperparams, arrived)
+                wanted = positions(fold, after) if fold.stretch > 1 and not signal else ()
+                if len(wanted) > 1:
+                    pull = partial(_next, fold, batches)
+                    stretch = pulled(fold, wanted, batch, hyperparams, arrived, pull)
+                    run, effects, later = _several(fold, run, stretch)
+                else:
+                    run, effects, later = _step(fold, run, after, batch, hyperparams, arrived)
                 signal = signal or later
                 if effects:
                     yield from fold.shown(run, effects)
@@ -240,21 +248,58 @@ def _step(
     Returns:
         the run, what it asks of the edge, and the name of a signal that was observed ("" for none).
     """
-    _, state, _, memory, metrics, status, restored, _ = run
     try:
-        state, logs = fold.step(state, batch, hyperparams)
+        state, logs = fold.step(run.train, batch, hyperparams)
     except FkitError as error:
         raise fold.said(error, f"iteration {after.iteration}") from error.__cause__
     except Exception as cause:
         raise fold.said(failure("the model", "iteration", after.iteration, cause)) from cause
     issued, signal = look(fold.seen)
     fold.add(Step(after.iteration, logs, issued, arrived, fold.paused))
-    fold.paused = False
-    run = RunState(after, state, hyperparams, memory, metrics, status, restored)
+    fold.paused, fold.issued = False, issued
+    run = RunState(after, state, hyperparams, *run[3:7])
     if after.iteration < fold.after.least:
         return run, (), signal
+    return *_after(fold, run, batch, logs, issued, arrived), signal
+
+
+def _several(fold: Fold, run: RunState, stretch: Pulled) -> tuple[RunState, tuple[Effect, ...], str]:
+    """The steps of a stretch in one call, and ``after_train_iter`` of the last; as `_step`."""
+    assert fold.several is not None
+    try:
+        state, logs = fold.several(run.train, stretch.batches, stretch.rows, fold.stretch)
+    except Exception:
+        if run.train.consumed:
+            raise
+        return _one_by_one(fold, run, stretch)  # which says of which step it is
+    issued, signal = look(fold.seen)
+    for step in steps_of(stretch, logs, issued, fold.paused):
+        fold.add(step)
+    fold.paused, fold.issued = False, issued
+    after = stretch.positions[-1]
+    run = RunState(after, state, stretch.rows[-1], *run[3:7])
+    if after.iteration < fold.after.least:
+        return run, (), stretch.signal or signal
+    return *_after(fold, run, stretch.batches[-1], logs[-1], issued, stretch.arrived), stretch.signal or signal
+
+
+def _one_by_one(fold: Fold, run: RunState, stretch: Pulled) -> tuple[RunState, tuple[Effect, ...], str]:
+    """The steps of a stretch, each by itself."""
+    effects: tuple[Effect, ...] = ()
+    signal = stretch.signal
+    for after, batch, row in zip(stretch.positions, stretch.batches, stretch.rows, strict=True):
+        run, effects, later = _step(fold, run, after, batch, row, stretch.arrived)
+        signal = signal or later
+    return run, effects, signal
+
+
+def _after(
+    fold: Fold, run: RunState, batch: Batch, logs: Mapping[str, Any], issued: float | None, arrived: float | None
+) -> Item:
+    """The run after ``after_train_iter``."""
+    after = run.position
     event = fold.event(
-        "after_train_iter", run, inner=after.inner or fold.length, batch=batch, logs=logs, metrics=metrics,
+        "after_train_iter", run, inner=after.inner or fold.length, batch=batch, logs=logs, metrics=run.metrics,
         time=issued, data_time=arrived,
     )  # fmt: skip
-    return *fold.tell(run, event, after), signal
+    return fold.tell(run, event, after)

@@ -22,8 +22,10 @@ from fkit.recipe.vocabulary import name_of, unsupported
 from fkit.run.course import Course
 from fkit.run.hook.hook import Handler, Hook, ask, handlers
 from fkit.run.lineup import hooks_of, wrapping
+from fkit.run.remark import remark
 from fkit.run.runner import runner_of
 from fkit.run.scoring import Scoring
+from fkit.run.share import shared
 from fkit.structures.views import several_of
 from fkit.training.backend import Backend
 from fkit.training.group import remarks
@@ -103,8 +105,9 @@ def program(
     """
     settings = read(cfg)
     reg = registry_of(settings, registry, allow)
-    name = settings.backend if backend is None else backend
-    return _program(_room(name, settings), spec_of(settings, reg, donate, example), settings)
+    room = _room(settings.backend if backend is None else backend, settings)
+    settings = shared(room, settings)
+    return _program(room, spec_of(settings, reg, donate, example), settings)
 
 
 def plan(
@@ -143,6 +146,7 @@ def plan(
     reg = registry_of(settings, registry, allow)
     name = settings.backend if backend is None else backend
     room, course, trains = _room(name, settings), course_of(settings, reg, part), part == "train"
+    settings = shared(room, settings)
     total = _total(settings, reg, course) if trains else None
     spec = spec_of(settings, reg, donate, None, total, "test" if part == "test" else "val", trains)
     functions = _program(room, spec, settings)
@@ -151,7 +155,7 @@ def plan(
     if tta:
         functions = with_tta(functions, several_of, merge_of(settings, reg, name))
     evaluator = evaluator_of(settings, reg, "val" if part == "train" else held_out(settings, part, "evaluator"))
-    noted = replace(settings, notes=(*settings.notes, *remarks(functions)))
+    noted = replace(settings, notes=(*settings.notes, *remarks(functions), *remark(settings, functions)))
     return Plan(
         cfg, noted, reg, name, room, functions, hooks, handlers(hooks), course, evaluator, settings.seed or 0,
         _writers(settings, reg), part, _scoring(settings, reg, part),

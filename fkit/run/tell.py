@@ -125,6 +125,10 @@ class Fold:
         self.data, self.switched = "train", False
         self.sources: Mapping[str, Source] = EMPTY
         self.step = plan.program.train_step
+        self.several = getattr(self.step, "several", None)
+        loops = self.several is not None and getattr(self.step, "loops", False)
+        self.stretch = plan.settings.scan_steps if loops else 1  # steps a call, at most
+        self.issued: float | None = None  # seconds on the clock, of the newest step
         self.add = self.windows["train"].add
 
     def event(

@@ -47,6 +47,18 @@ class Backend(Protocol):
         """
         ...
 
+    def devices(self, count: int | None, device: str | None, parallel: str | None) -> int:
+        """Among how many devices of this process a program's steps are shared.
+
+        Args:
+            count: how many were asked for; None: one, or with ``parallel`` all that there are.
+            device: of which kind.
+
+        Raises:
+            FkitValueError: so many are not there, or this backend shares steps in no such way.
+        """
+        ...
+
     def numpy(self, array: Any) -> NDArray[Any]:
         """A host copy of one of its arrays (float for a 0-d loss: ``float(backend.numpy(x))``)."""
         ...

@@ -64,6 +64,7 @@ class Spec:
         weights: address -> content of a checkpoint, for modules whose ``init_cfg`` names one; None reads it by the built-in
             schemes.
         preprocess: what a batch passes on the device before the model sees it; None: nothing.
+        devices: of this process that share each batch, every one a part; the numbers are those of one, to rounding. JAX's alone.
     """
 
     model: Callable[[str], Any]
@@ -81,6 +82,7 @@ class Spec:
     predict_dtype: str | None = None
     recomputed: tuple[str, ...] = ()
     preprocess: Preprocess | None = None
+    devices: int = 1
 
 
 def check_spec(spec: Spec) -> None:

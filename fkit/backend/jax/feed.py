@@ -7,6 +7,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from fkit.backend.jax.mesh import Devices
 from fkit.data.ahead import ahead
 from fkit.data.label import LabelRange, check_targets
 from fkit.structures.batch import Batch
@@ -17,7 +18,11 @@ __all__ = ["sent"]
 
 
 def sent(
-    batches: Iterator[Batch], device: Any, wide: bool = False, labels: Mapping[str, LabelRange] = EMPTY
+    batches: Iterator[Batch],
+    device: Any,
+    wide: bool = False,
+    labels: Mapping[str, LabelRange] = EMPTY,
+    devices: Devices | None = None,
 ) -> Generator[Batch]:
     """The batches with their arrays on a device: what a step then takes is there, or on its way.
 
@@ -29,6 +34,7 @@ def sent(
         device: where the program is; None: JAX's default, to which the arrays are not bound, as a state is not.
         wide: whether float64 and int64 stay so, as in a float64 program; else they become 32 bits wide.
         labels: what the labels may be; they are looked at while they are on the host.
+        devices: in the device's place: the devices that share each batch.
 
     Example:
         >>> from fkit.array.room import open
@@ -46,7 +52,8 @@ def sent(
         leaves, structure = jax.tree.flatten((batch.inputs, batch.targets, batch.valid))
         places = [place for place, leaf in enumerate(leaves) if _travels(leaf)]
         with jax.enable_x64(wide), jax.default_device(default):
-            arrays = jax.device_put([leaves[place] for place in places], device)
+            mine = [leaves[place] for place in places]
+            arrays = jax.device_put(mine, device if devices is None else [devices.place_of(leaf) for leaf in mine])
         for place, array in zip(places, arrays, strict=True):
             leaves[place] = array
         inputs, targets, valid = structure.unflatten(leaves)

@@ -29,10 +29,13 @@ class Packed(NamedTuple):
     resting: bool
 
 
-def packer(parts: tuple[Part, ...]) -> Callable[[Hyperparams], Packed]:
+def packer(parts: tuple[Part, ...], put: Callable[[Any], Any] = jnp.asarray) -> Callable[[Hyperparams], Packed]:
     """``(hyperparams) -> Packed``, which checks them.
 
     What cannot change is checked, packed and sent to the device once: a frozendict of read-only arrays.
+
+    Args:
+        put: sends an array.
     """
     counts = {name: part.optimizer.count for part in parts for name, _ in part.numbers}
     keys = dict(pair for part in parts for pair in part.numbers)
@@ -54,7 +57,7 @@ def packer(parts: tuple[Part, ...]) -> Callable[[Hyperparams], Packed]:
         values = numbers.tolist()
         packed = Packed(numbers, any([values[i] == 0.0 for i in momenta]))
         if type(hyperparams) is frozendict and not any(row.flags.writeable for row in rows):
-            packed = packed._replace(numbers=jnp.asarray(numbers))
+            packed = packed._replace(numbers=put(numbers))
             last = (hyperparams, packed)
         return packed
 

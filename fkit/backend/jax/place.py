@@ -10,6 +10,7 @@ import numpy as np
 from frozendict import frozendict
 from numpy.typing import NDArray
 
+from fkit.backend.jax.mesh import Devices
 from fkit.backend.jax.named import Named, Names
 from fkit.backend.jax.naming import to_flax, to_torch
 from fkit.backend.jax.template import Slot, Template
@@ -19,8 +20,14 @@ from fkit.training.state import Arrays, TrainState
 __all__ = ["collect", "place"]
 
 
-def place(template: Template, arrays: Arrays, device: Any) -> TrainState:
-    """A state of host arrays; see `fkit.training.program.Pieces`. Copies: what JAX donates is never the caller's."""
+def place(template: Template, arrays: Arrays, device: Any, devices: Devices | None = None) -> TrainState:
+    """A state of host arrays; see `fkit.training.program.Pieces`. Copies: what JAX donates is never the caller's.
+
+    Args:
+        device: where it goes; None is JAX's default.
+        devices: in its place, all of which have the state whole.
+    """
+    where, home = (device, device) if devices is None else (devices.whole, devices.first)
     parts: dict[str, dict[str, Any]] = {"params": {}, "buffers": {}, "opt": {}, "slots": {}}
     for path, array in arrays.items():
         kind, _, tail = path.partition("/")
@@ -29,7 +36,7 @@ def place(template: Template, arrays: Arrays, device: Any) -> TrainState:
 
     def put(array: Any, dtype: Any, layout: str) -> Any:
         value = jnp.array(np.asarray(to_flax(np.asarray(array), layout), order="C"), dtype=dtype, copy=True)
-        return value if device is None else jax.device_put(value, device)
+        return value if where is None else jax.device_put(value, where)
 
     def named(kind: str, names: Names) -> Named:
         held = parts[kind]
@@ -37,13 +44,13 @@ def place(template: Template, arrays: Arrays, device: Any) -> TrainState:
             names, tuple(put(held[name], template.dtypes[name], template.layouts[name]) for name in names.order)
         )
 
-    with nullcontext() if device is None else jax.default_device(device):
+    with nullcontext() if home is None else jax.default_device(home):
         params, buffers = named("params", template.params), named("buffers", template.buffers)
         if parts["opt"]:
             opt = _restored(template, parts["opt"], put)
         else:
             fresh = template.flat_opt(template.fresh(params))
-            opt = fresh if device is None else jax.device_put(fresh, device)
+            opt = fresh if where is None else jax.device_put(fresh, where)
         slots: dict[str, dict[str, Any]] = {}
         for tail, array in parts["slots"].items():
             name, _, path = tail.partition("/")

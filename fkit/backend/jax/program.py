@@ -20,11 +20,13 @@ from fkit.backend.jax.border import put_back, take_off
 from fkit.backend.jax.device import device_of
 from fkit.backend.jax.forward import Forward, Prepare
 from fkit.backend.jax.gradient import functional
+from fkit.backend.jax.mesh import Devices, compiled, devices_of
 from fkit.backend.jax.named import Named
 from fkit.backend.jax.optimizer import update
 from fkit.backend.jax.place import collect, place
 from fkit.backend.jax.spared import sparing, unspared
 from fkit.backend.jax.step import stepper
+from fkit.backend.jax.stretch import loops_well
 from fkit.backend.jax.template import Template, template
 from fkit.backend.jax.train import TrainStep
 from fkit.backend.jax.watch import watch
@@ -73,7 +75,7 @@ def program(spec: Spec) -> Program:
             path="dtype",
             repair="Its half precision is bfloat16, which has float32's range and needs no loss scale: dtype='bfloat16'.",
         )
-    device = device_of(spec.device)
+    device, devices = device_of(spec.device), devices_of(spec.devices, spec.device)
     module = spec.model("jax")
     plan = blueprint(module, spec.example, spec.dtype)
     forward = Forward(module, plan, _COMPUTE[spec.dtype], spec.masks)
@@ -104,12 +106,14 @@ def program(spec: Spec) -> Program:
 
     def placed(arrays: Arrays) -> TrainState:
         with width():
-            return place(layout, arrays, device)
+            return place(layout, arrays, device, devices)
 
     train_step = TrainStep(
-        parts, layout, step, width, spec.donate, resize=None if spec.preprocess is None else spec.preprocess.resize
-    )
-    loss, predict = _passes(layout, _jitted(layout, forward, predicting, prepare), width, plan.inventory.labels)
+        parts, layout, step, width, spec.donate, resize=None if spec.preprocess is None else spec.preprocess.resize,
+        devices=devices, loops=loops_well(layout, devices.first if devices else device),
+    )  # fmt: skip
+    jitted = _jitted(layout, forward, predicting, prepare, devices)
+    loss, predict = _passes(layout, jitted, width, plan.inventory.labels)
     return assemble(
         "jax",
         spec,
@@ -149,7 +153,9 @@ def _passes(
     return loss, predict
 
 
-def _jitted(layout: Template, forward: Forward, predicting: Forward, prepare: Prepare | None) -> _Jitted:
+def _jitted(
+    layout: Template, forward: Forward, predicting: Forward, prepare: Prepare | None, devices: Devices | None
+) -> _Jitted:
     note_loss, note_predict = watch("loss"), watch("predict")
 
     def loss(params: Any, buffers: Any, key: Any, inputs: Any, targets: Any, valid: Any, train: bool) -> Any:
@@ -170,7 +176,7 @@ def _jitted(layout: Template, forward: Forward, predicting: Forward, prepare: Pr
         note_predict("", **given)  # not of a model that was given too little, and is traced again
         return unspared(outputs)
 
-    return _Jitted(jax.jit(loss, static_argnums=(6,)), jax.jit(predict))
+    return _Jitted(compiled(loss, devices, 3, static=(6,)), compiled(predict, devices, 2))
 
 
 def _slot_paths(parts: tuple[Part, ...], inventory: Inventory) -> dict[str, tuple[str, ...]]:

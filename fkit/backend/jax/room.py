@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from fkit.backend.jax.determinism import repeat, undetermined
 from fkit.backend.jax.device import device_of
 from fkit.backend.jax.feed import sent
+from fkit.backend.jax.mesh import device_count, devices_of
 from fkit.backend.jax.ops import JaxOps
 from fkit.backend.jax.program import program
 from fkit.backend.jax.thread import threads
@@ -42,6 +43,10 @@ class Jax:
     def program(self, spec: Spec) -> Program:
         """The pure functions of a spec."""
         return program(spec)
+
+    def devices(self, count: int | None, device: str | None, parallel: str | None) -> int:
+        """Among how many local devices steps are shared; see `fkit.backend.jax.mesh.device_count`."""
+        return device_count(count, device, parallel)
 
     def numpy(self, array: Any) -> NDArray[Any]:
         """A host copy; bfloat16 comes as float32."""
@@ -83,12 +88,12 @@ class Jax:
             batches: host batches; where they are sent read one early, and closed with what this gives.
             train: check the labels, as a step does.
         """
-        device = device_of(program.spec.device)
+        device, devices = device_of(program.spec.device), devices_of(program.spec.devices, program.spec.device)
         (where,) = jnp.zeros(()).devices() if device is None else (device,)
         if where.platform == "cpu":
             return batches
         labels = program.inventory.labels if train else EMPTY
-        return sent(batches, device, program.spec.dtype == "float64", labels)
+        return sent(batches, device, program.spec.dtype == "float64", labels, devices)
 
     def repeat(self, device: str | None, deterministic: bool, benchmark: bool = False) -> tuple[dict[str, str], str]:
         """Have CUDA repeat to the bit; see `fkit.backend.jax.determinism.repeat`. XLA times algorithms wherever it need

@@ -18,7 +18,7 @@ from fkit.training.inventory import Inventory
 from fkit.training.state import Hyperparams
 from fkit.tree.frozen import EMPTY
 
-__all__ = ["Slot", "Template", "template"]
+__all__ = ["Slot", "Template", "raised", "template"]
 
 Reach = Callable[[Names, Mapping[str, Any]], tuple[Any, ...]]
 
@@ -88,7 +88,7 @@ class Template:
                 reach(row.names, opt[row.optimizer][row.slot])
                 if not row.lazy or row.slot in opt[row.optimizer]
                 else tuple(jnp.zeros_like(params[name]) for name in row.names.order)
-                if _is_raised(hyperparams.get(row.lazy))
+                if raised(hyperparams.get(row.lazy))
                 else None
                 for row in self.opt
             ]
@@ -196,7 +196,7 @@ def template(
     )
 
 
-def _is_raised(number: Any) -> bool:
+def raised(number: Any) -> bool:
     """Whether a hyperparameter is not 0; one that is traced may be anything."""
     return number is not None and (isinstance(number, Tracer) or bool(np.any(number)))
 

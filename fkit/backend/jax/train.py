@@ -1,6 +1,6 @@
 """A program's training step on JAX: one call of what is compiled, with all that follows the weights inside it."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import replace
 from typing import Any
@@ -11,11 +11,13 @@ import numpy as np
 from jax.core import Tracer
 
 from fkit.backend.jax.border import take_off
+from fkit.backend.jax.mesh import Devices, compiled
 from fkit.backend.jax.named import Named, Names
 from fkit.backend.jax.number import packer
 from fkit.backend.jax.ops import JaxOps
 from fkit.backend.jax.step import Case, Moving, Step, cases
-from fkit.backend.jax.template import Template
+from fkit.backend.jax.stretch import looped, parted, rows_of
+from fkit.backend.jax.template import Template, raised
 from fkit.backend.jax.together import together
 from fkit.backend.jax.watch import watch
 from fkit.data.label import check_targets
@@ -42,32 +44,48 @@ class TrainStep:
         donate: whether a step uses up its state.
         followers: what follows the weights, in order; their slots are in the layout.
         resize: gives batches other sizes; None where they keep theirs.
+        devices: the devices that share each batch; None of one.
+        loops: whether several steps may go together in one call.
     """
 
     __slots__ = (
         "__weakref__",
         "_case_of",
+        "_devices",
         "_donate",
         "_followers",
         "_jitted",
         "_layout",
+        "_looped",
+        "_loops",
+        "_names",
         "_pack",
         "_parts",
         "_ranges",
         "_resize",
         "_step",
+        "_traced",
         "_width",
     )  # fmt: skip
 
     def __init__(
         self, parts: tuple[Part, ...], layout: Template, step: Step, width: Callable[[], AbstractContextManager[Any]],
         donate: bool, followers: tuple[Follower, ...] = (), resize: BatchSyncRandomResize | None = None,
+        devices: Devices | None = None, loops: bool = True,
     ) -> None:  # fmt: skip
-        self._resize = resize
+        self._resize, self._devices = resize, devices
         self._parts, self._layout, self._step, self._width = parts, layout, step, width
         self._donate, self._followers = donate, followers
-        self._pack, self._case_of, self._ranges = packer(parts), cases(parts), layout.inventory.labels
-        self._jitted = _jitted(layout, step, donate, followers)
+        self._pack = packer(parts, jnp.asarray if devices is None else devices.put)
+        self._case_of, self._ranges = cases(parts), layout.inventory.labels
+        self._traced = traced(layout, step, followers)
+        gives = (0, 1, 2, 3) if donate else ()
+        self._jitted = compiled(
+            self._traced, devices, 9, donate=gives, static=(12,), stays=True, told="a training batch"
+        )
+        self._looped = compiled(looped(self._traced), devices, 9, batch=1, donate=gives, static=(10,), stays=True)
+        self._loops = loops
+        self._names: dict[Case, frozenset[str]] = {}
 
     def __call__(
         self, state: TrainState, batch: Batch, hyperparams: Hyperparams
@@ -107,8 +125,97 @@ class TrainStep:
         """This step for several runs at once; None, and why, where separate steps are the better form."""
         if self._resize is not None:
             return None, "each run draws the sizes of its batches"
-        step = traced(self._layout, self._step, self._followers)
-        return together(self._parts, self._layout, step, self._width, self._followers)
+        if self._devices is not None:
+            return None, "devices share the batches of each"
+        return together(self._parts, self._layout, self._traced, self._width, self._followers)
+
+    def several(
+        self, state: TrainState, batches: Sequence[Batch], hyperparams: Sequence[Hyperparams], most: int
+    ) -> tuple[TrainState, list[Mapping[str, Any]]]:
+        """A step for each batch, in as few calls as may be: the numbers of one after the other.
+
+        Args:
+            state: as of a step.
+            batches, hyperparams: an item a step.
+            most: steps a call.
+
+        Returns:
+            the state after the last, and what each step logged.
+        """
+        logs: list[Mapping[str, Any]] = []
+        place = 0
+        marks = [self._mark(state, *pair, place) for place, pair in enumerate(zip(batches, hyperparams, strict=True))]
+        for count in parted(marks, most):
+            stop = place + count
+            if count > 1 and marks[place] is not None:
+                state, more = self._loop(state, batches[place:stop], hyperparams[place:stop], marks[place][2])
+                logs += more
+            else:
+                for batch, row in zip(batches[place:stop], hyperparams[place:stop], strict=True):
+                    state, one = self(state, batch, row)
+                    logs.append(one)
+            place = stop
+        return state, logs
+
+    @property
+    def loops(self) -> bool:
+        """Whether several steps go together in one call."""
+        return self._loops
+
+    def _mark(self, state: TrainState, batch: Batch, hyperparams: Hyperparams, place: int) -> Any:
+        """What a step has in common with those that it can share a call with; None where it can share none."""
+        check_call(state, batch)
+        check_targets(self._ranges, batch.targets, batch.valid)
+        if not self._loops or self._resize is not None:
+            return None
+        leaves, structure = jax.tree.flatten(take_off(batch)[:3])
+        case = self._case_of(state.iteration + place, self._pack(hyperparams).resting)
+        lazy = tuple([raised(hyperparams.get(row.lazy)) for row in self._layout.opt if row.lazy])
+        shapes = tuple([(np.shape(leaf), getattr(leaf, "dtype", type(leaf))) for leaf in leaves])
+        # a turn of a loop does not know its number when it is compiled
+        moves = tuple(
+            [None if part.gated and now else moves for part, now, moves in zip(self._parts, *case[:2], strict=True)]
+        )
+        return structure, shapes, case._replace(moves=moves), lazy
+
+    def _loop(
+        self, state: TrainState, batches: Sequence[Batch], hyperparams: Sequence[Hyperparams], case: Case
+    ) -> tuple[TrainState, list[dict[str, Any]]]:
+        """Steps in one call."""
+        params, buffers, opt, slots, iteration, updates, key = state.parts
+        layout, followers, count = self._layout, self._followers, len(batches)
+        reach = Names.take if self._donate else Names.pick
+        with self._width():
+            mine, flat = reach(layout.params, params), layout.flat_slots(slots, reach)
+            if self._donate and any([arrays is mine for arrays in flat]):
+                flat = tuple([_copies(arrays) if arrays is mine else arrays for arrays in flat])
+            heads = (
+                mine, reach(layout.buffers, buffers), layout.flat_opt(opt, reach, params, hyperparams[0]), flat, updates,
+                iteration, key,
+            )  # fmt: skip
+            done = range(int(iteration), int(iteration) + count)
+            rows = (
+                tuple([self._pack(row).numbers for row in hyperparams]),
+                tuple([tuple([float(follower.weight(each)) for follower in followers]) for each in done]),
+                tuple([take_off(batch)[:3] for batch in batches]),
+            )
+            first = (*heads, rows[0][0], rows[1][0], *rows[2][0])
+            named = [self._logged(self._case_of(iteration + place, case.resting), first) for place in range(count)]
+            params, buffers, opt, changed, updates, logs = self._looped(*heads, *rows, case)
+        if self._donate:
+            state.consume()
+        state = TrainState(
+            Named(layout.params, params), Named(layout.buffers, buffers), layout.named_opt(opt),
+            layout.named_slots(slots, changed), iteration + count, updates, key,
+        )  # fmt: skip
+        return state, rows_of(logs, named)
+
+    def _logged(self, case: Case, arguments: tuple[Any, ...]) -> frozenset[str]:
+        """What a step of a case logs. A loop's turns, of which each may be any, log all that one may."""
+        if case not in self._names:
+            shapes = jax.eval_shape(lambda *each: self._traced(*each, case), *arguments)
+            self._names[case] = frozenset(shapes[-1])
+        return self._names[case]
 
     def followed_by(self, follower: Follower) -> "TrainStep":
         """This step, and what follows it, in one call of what is compiled.
@@ -122,14 +229,9 @@ class TrainStep:
             raise FkitValueError(f"the program has a slot {follower.slot!r} already.", repair="Give another name.")
         layout = replace(self._layout, slots=(*slots, (follower.slot, Names(follower.paths))))
         return TrainStep(
-            self._parts, layout, self._step, self._width, self._donate, (*self._followers, follower), self._resize
-        )
-
-
-def _jitted(layout: Template, step: Step, donate: bool, followers: tuple[Follower, ...]) -> Callable[..., Any]:
-    """What JAX compiles, over flat tuples."""
-    donated = (0, 1, 2, 3) if donate else ()
-    return jax.jit(traced(layout, step, followers), donate_argnums=donated, static_argnums=(12,))
+            self._parts, layout, self._step, self._width, self._donate, (*self._followers, follower), self._resize,
+            self._devices, self._loops,
+        )  # fmt: skip
 
 
 def traced(layout: Template, step: Step, followers: tuple[Follower, ...]) -> Callable[..., Any]:

@@ -23,6 +23,7 @@ from fkit.structures.batch import Batch
 from fkit.training.program import Program
 from fkit.training.spec import Spec
 from fkit.training.state import TrainState
+from fkit.tree.error import FkitValueError
 from fkit.tree.frozen import EMPTY
 
 __all__ = ["TorchBackend"]
@@ -46,6 +47,21 @@ class TorchBackend:
     def program(self, spec: Spec) -> Program:
         """The pure functions of a spec."""
         return make_program(spec)
+
+    def devices(self, count: int | None, device: str | None, parallel: str | None) -> int:
+        """One: torch has a process for each device.
+
+        Raises:
+            FkitValueError: more were asked for.
+        """
+        if count in (None, 1) and parallel is None:
+            return 1
+        what = f"devices = {count}" if parallel is None else f"parallel = {parallel!r}"
+        raise FkitValueError(
+            f"{what}: on torch a run is one process on one device.",
+            path="devices" if parallel is None else "parallel",
+            repair="backend='jax' shares a step among devices.",
+        )
 
     def numpy(self, array: Any) -> NDArray[Any]:
         """A host copy."""
