@@ -30,6 +30,7 @@ COMMANDS: Mapping[str, str] = frozendict(
     bisect="find the step at which two runs part",
     fingerprint="a digest of all exact state of a checkpoint",
     checkpoint="show a checkpoint, and write it for others",
+    convert="weights from torch to flax, and back",
 )
 """The commands, each the module of its name in this folder, and what `fkit --help` says of it."""
 

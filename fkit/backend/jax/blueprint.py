@@ -21,7 +21,7 @@ from fkit.training.inventory import kind_of as group_kind
 from fkit.tree.contract import expect_fit, title
 from fkit.tree.error import FkitError, FkitTypeError, FkitValueError
 
-__all__ = ["Blueprint", "Site", "blueprint", "cast_inputs", "own_values"]
+__all__ = ["Blueprint", "Site", "blueprint", "cast_inputs", "own_values", "traced"]
 
 _CALL = """A model has __call__(inputs, samples, mode, train), with mode "tensor", "loss" or "predict". For example:
       @nn.compact
@@ -89,6 +89,19 @@ def blueprint(module: nn.Module, example: Callable[[], Any] | None, dtype: str) 
         expect_fit(
             module.__call__, "__call__", "inputs, samples, mode=, train=", f"{title(module)} is no model: its", _CALL
         )
+    return traced(module, _init(module, example), dtype, "traced with mode='tensor'")
+
+
+def traced(module: nn.Module, init: Callable[[Any], Any], dtype: str, how: str = "traced") -> Blueprint:
+    """What a module holds, whatever it is called with.
+
+    Args:
+        init: generators -> the module's variables, by ``module.init``.
+        how: words for the message where that raises.
+
+    Raises:
+        FkitError: its ``__call__`` raises, or two arrays come to the same name.
+    """
     called: dict[tuple[str, ...], nn.Module] = {}
 
     def note(call: Callable[..., Any], args: Any, kwargs: Any, context: nn.module.InterceptorContext) -> Any:
@@ -96,14 +109,13 @@ def blueprint(module: nn.Module, example: Callable[[], Any] | None, dtype: str) 
             called.setdefault(tuple(context.module.path), context.module)
         return call(*args, **kwargs)
 
-    init = _init(module, example)
     with nn.intercept_methods(note), _of_model():
         try:
             shapes = nn.meta.unbox(jax.eval_shape(init, _rngs((0, 0))))
         except FkitError:
             raise
         except Exception as cause:
-            raise broken(f"{title(module)}, traced with mode='tensor',", cause, "model") from cause
+            raise broken(f"{title(module)}, {how},", cause, "model") from cause
     modules = _ordered(called)
     params, buffers, entries = [], [], []
     for path, layer in _owners(shapes, modules):
