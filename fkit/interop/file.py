@@ -84,7 +84,8 @@ def variables_in(place: Path, data: bytes) -> dict[tuple[str, ...], NDArray[Any]
     """
     if place.suffix == ".msgpack":
         try:
-            return flat_variables(serialization.msgpack_restore(data))
+            held: Any = serialization.msgpack_restore(data)
+            return flat_variables(held)
         except Exception as cause:  # msgpack has a class of errors for each fault
             raise FkitValueError(f"{place}: is no msgpack of flax's variables, or is broken: {cause}") from cause
     if data[8:10] != b'{"':

@@ -17,7 +17,7 @@ from flax import traverse_util
 from numpy.typing import NDArray
 
 from fkit.backend.jax import naming
-from fkit.backend.jax.blueprint import Blueprint, blueprint, traced
+from fkit.backend.jax.blueprint import Blueprint, blueprint, module_of, traced
 from fkit.catalog.registry import Registry
 from fkit.config.config import Config
 from fkit.interop.array import jax_array, numpy_array, torch_array
@@ -46,13 +46,14 @@ def to_flax(state_dict: Mapping[str, Any], model: Any = None, /, *inputs: Any, *
 
     Args:
         state_dict: by torch's names, of tensors or numpy's arrays. What is needed is copied.
-        model: the ``flax.linen.Module``: its layers decide, and all its weights must be there; a `fkit.Config` builds it; None:
-            names and shapes decide, see the module.
+        model: the ``flax.linen.Module`` or ``flax.nnx.Module``: its layers decide, and all its weights must be there; a
+            `fkit.Config` builds it; None: names and shapes decide, see the module.
         inputs, arguments: what the module's ``__call__`` takes, to trace it (no arithmetic is done); none for a model of
             the kit's form that has ``example_inputs()``.
 
     Returns:
-        ``{"params": {...}, "batch_stats": {...}}``, nested dicts of JAX arrays, for ``module.apply``.
+        ``{"params": {...}, "batch_stats": {...}}``, nested dicts of JAX arrays, for ``module.apply``; of a module of nnx its
+        state, for ``nnx.update(module, state)``.
 
     Raises:
         FkitError: weights are missing, unexpected or of another shape; the module cannot be traced.
@@ -65,18 +66,17 @@ def to_flax(state_dict: Mapping[str, Any], model: Any = None, /, *inputs: Any, *
     """
     expect(state_dict, Mapping, "`state_dict` is a mapping of names to tensors")
     arrays = {str(name): _host(value, str(name)) for name, value in state_dict.items()}
-    plan = _plan(model, inputs, arguments)
-    flat = flax_form(arrays, plan)
-    return traverse_util.unflatten_dict({path: _device(value, path) for path, value in flat.items()})
+    flat = flax_form(arrays, _plan(model, inputs, arguments))
+    there = {path: _device(value) for path, value in flat.items()}
+    return module_of(model).state_of(there) if naming.is_nnx(model) else traverse_util.unflatten_dict(there)
 
 
-def to_torch(
-    variables: Mapping[str, Any], model: Any = None, /, *inputs: Any, **arguments: Any
-) -> dict[str, torch.Tensor]:
+def to_torch(variables: Any, model: Any = None, /, *inputs: Any, **arguments: Any) -> dict[str, torch.Tensor]:
     """The variables of a flax module as the ``state_dict`` of the torch module that is its twin; the inverse of `to_flax`.
 
     Args:
-        variables: ``{"params": {...}, "batch_stats": {...}}``, of arrays of JAX or numpy. What is needed is copied.
+        variables: ``{"params": {...}, "batch_stats": {...}}``, of arrays of JAX or numpy, or a ``flax.nnx.Module``, which
+            needs no ``model``. What is needed is copied.
         model, inputs, arguments: as those of `to_flax`.
 
     Returns:
@@ -89,6 +89,8 @@ def to_torch(
         >>> to_torch({"params": {"fc": {"kernel": np.zeros((3, 2)), "bias": np.zeros(2)}}})["fc.weight"].shape
         torch.Size([2, 3])
     """
+    if naming.is_nnx(variables):
+        variables, model = module_of(variables).init({}), variables
     weights = torch_form(flat_variables(variables), _plan(model, inputs, arguments))
     return {name: torch_array(array, copy=True) for name, array in weights.items()}
 
@@ -163,7 +165,7 @@ def config_blueprint(cfg: Config, registry: Registry | None = None) -> Blueprint
     settings = read(cfg)
     reg = registry_of(settings, registry)
     spec = spec_of(settings, reg, False, lambda: example_of(settings, reg), trains=False)
-    return blueprint(spec.model("jax"), spec.example, spec.dtype)
+    return blueprint(module_of(spec.model("jax")), spec.example, spec.dtype)
 
 
 def _plan(model: Any, inputs: tuple[Any, ...], arguments: Mapping[str, Any]) -> Blueprint | None:
@@ -173,8 +175,12 @@ def _plan(model: Any, inputs: tuple[Any, ...], arguments: Mapping[str, Any]) -> 
         return None
     if isinstance(model, Config):
         return config_blueprint(model)
+    if naming.is_nnx(model):
+        return module_of(model).holds("float32")
     if not isinstance(model, nn.Module):
-        raise FkitTypeError(f"`model` is a flax.linen.Module, a Config or None, not {title(model)}.", repair=_MODEL)
+        raise FkitTypeError(
+            f"`model` is a flax.linen.Module, a flax.nnx.Module, a Config or None, not {title(model)}.", repair=_MODEL
+        )
     if inputs or arguments:
         return traced(model, lambda rngs: model.init(rngs, *inputs, **arguments), "float32")
     return blueprint(model, None, "float32")
@@ -228,7 +234,7 @@ def _host(value: Any, name: str) -> NDArray[Any]:
     return numpy_array(value.detach() if framework_of(value) == "torch" else value, copy=None)
 
 
-def _device(array: NDArray[Any], path: tuple[str, ...]) -> Any:
+def _device(array: NDArray[Any]) -> Any:
     if array.dtype.kind in "iu" and jax.dtypes.canonicalize_dtype("int64") == np.int32:
         array = shortened(torch_array(array, copy=None)).numpy()
     return jax_array(array, copy=True)

@@ -1,5 +1,6 @@
 """The spec of a config's program: model, optimizer and what stands between gradient and update, for any backend."""
 
+import inspect
 from collections.abc import Mapping
 from functools import partial
 from typing import Any
@@ -10,6 +11,7 @@ from fkit.catalog.build import maker_of
 from fkit.catalog.registry import Registry
 from fkit.catalog.report import placed
 from fkit.fileio.weights import read_content
+from fkit.recipe.part import Part
 from fkit.recipe.preprocess import network_of
 from fkit.recipe.settings import Settings, line_of, missing
 from fkit.recipe.source import build_part, source_of
@@ -47,7 +49,13 @@ def spec_of(
         raise missing(settings, "model", "a program")
 
     def model(backend: str) -> Any:
-        return build_part(network, settings, registry, "models", backend=backend)
+        if not _takes_rngs(network, settings, registry, backend):
+            return build_part(network, settings, registry, "models", backend=backend)
+
+        def make(rngs: Any) -> Any:
+            return build_part(network, settings, registry, "models", backend=backend, defaults={"rngs": rngs})
+
+        return make
 
     def first() -> Any:
         if example is None:
@@ -63,6 +71,20 @@ def spec_of(
         partial(read_content, registry=registry), predicted,
         _names(tree.get("activation_checkpointing")), preprocess, settings.devices or 1,
     )  # fmt: skip
+
+
+def _takes_rngs(network: Part, settings: Settings, registry: Registry, backend: str) -> bool:
+    """Whether the model is made with a generator of the run's seed, as modules of flax.nnx are: it has an argument ``rngs``."""
+    if backend != "jax" or "rngs" in network.node:
+        return False
+    try:
+        maker = maker_of(
+            network.node, registry, "models", backend=backend, scope=settings.default_scope, path=network.path
+        )
+        start: Any = maker.__init__ if isinstance(maker, type) else maker
+        return "rngs" in inspect.signature(start).parameters
+    except (FkitError, TypeError, ValueError):  # said when it is built; or nobody can say what it takes
+        return False
 
 
 def data_example(settings: Settings, registry: Registry) -> Any:

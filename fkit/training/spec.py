@@ -46,7 +46,8 @@ class Spec:
     """What a program is made of, with no framework in it; `fkit.run.plan.program` makes one of a config.
 
     Attributes:
-        model: backend name -> a fresh module (torch.nn.Module or flax.linen.Module), made by the registry.
+        model: backend name -> a fresh module (torch.nn.Module, flax.linen.Module or flax.nnx.Module), made by the registry; or, for
+            the last, a function of ``rngs`` that makes it, so that the run's seed decides its initial values.
         optimizers: {name: Optimizer}; "main" where there is one.
         phases: what a step does, in order.
         dtype: the compute type, "float32", "float64", "bfloat16", "float16", or "half": float16 on CUDA with torch, bfloat16

@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 import torch
 from flax import linen as nn
+from flax import nnx
 
 import fkit
 from fkit.catalog.builtin import registry
@@ -86,6 +87,37 @@ def test_there_and_back_is_the_same_to_the_bit():
     theirs.load_state_dict({**back, "stem.1.num_batches_tracked": torch.tensor(0)})
 
 
+class Nnx(nnx.Module):
+    """The same once more, as nnx writes it."""
+
+    def __init__(self, rngs):
+        self.stem = nnx.List([nnx.Conv(3, 8, (3, 3), padding=1, rngs=rngs), nnx.BatchNorm(8, momentum=0.9, rngs=rngs)])
+        self.up = nnx.ConvTranspose(8, 4, (4, 4), (2, 2), padding=((2, 2), (2, 2)), rngs=rngs)
+        self.embed = nnx.Embed(11, 4, rngs=rngs)
+        self.norm = nnx.LayerNorm(4, epsilon=1e-5, rngs=rngs)
+        self.fc = nnx.Linear(4, 6, rngs=rngs)
+        self.gain = nnx.Param(jnp.ones(6))
+
+    def __call__(self, x, words):
+        x = nnx.relu(self.stem[1](self.stem[0](jnp.moveaxis(x, 1, -1))))
+        x = self.norm(self.up(x).mean((1, 2)) + self.embed(words))
+        return self.fc(x) * self.gain
+
+
+def test_a_module_of_nnx_takes_and_gives_weights():
+    theirs, _, x, words = both()
+    module = Nnx(nnx.Rngs(0))
+    nnx.update(module, to_flax(theirs.state_dict(), module))
+    module.eval()
+    want = theirs(torch.tensor(x), torch.tensor(words)).detach().numpy()
+    assert np.abs(np.asarray(module(x, words)) - want).max() < 2e-6
+    back = to_torch(module)
+    assert set(back) == set(theirs.state_dict())
+    assert all(
+        torch.equal(back[name], value) for name, value in theirs.state_dict().items() if not name.endswith("tracked")
+    )
+
+
 def test_a_model_of_the_zoo():
     theirs, ours = (registry().build("models", ZOO, backend=name) for name in ("torch", "jax"))
     filled(theirs)
@@ -124,7 +156,7 @@ def test_what_does_not_fit_is_one_error():
         (lambda: to_flax(less, ours, x, words), r"missing \(1\): fc.bias"),
         (lambda: to_flax({**state, "more.weight": torch.ones(3)}, ours, x, words), r"unexpected \(1\): more.weight"),
         (lambda: to_flax({**state, "fc.weight": torch.ones(3, 3)}, ours, x, words), r"of another shape \(1\): fc.weight: model \(6, 4\)"),
-        (lambda: to_flax(state, theirs), r"a flax.linen.Module, a Config or None, not Torch"),
+        (lambda: to_flax(state, theirs), r"a flax.linen.Module, a flax.nnx.Module, a Config or None, not Torch"),
         (lambda: to_flax(state, ours), "Flax is no model: its __call__"),
         (lambda: to_flax(state, None, x), "inputs are there without the module"),
         (lambda: to_flax({"a": "b"}), "a: is no array, but 'b'"),

@@ -1,8 +1,9 @@
 """What a flax module holds, by torch's names, learnt by tracing ``module.init`` once (no arithmetic is done)."""
 
+import inspect
 from collections.abc import Callable, Generator, Mapping
 from contextlib import contextmanager
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, Protocol, runtime_checkable
 
 import jax
 import jax.numpy as jnp
@@ -12,7 +13,7 @@ from flax import traverse_util
 from numpy.typing import NDArray
 
 from fkit.array.random import key, tag
-from fkit.backend.jax.naming import kind_of, leaf_of, to_torch, torch_path
+from fkit.backend.jax.naming import is_nnx, kind_of, leaf_of, to_torch, torch_path
 from fkit.catalog.report import broken
 from fkit.data.label import label_ranges
 from fkit.training.initialise import is_known
@@ -20,8 +21,20 @@ from fkit.training.inventory import Entry, Inventory, asks_epoch, is_deformable,
 from fkit.training.inventory import kind_of as group_kind
 from fkit.tree.contract import expect_fit, title
 from fkit.tree.error import FkitError, FkitTypeError, FkitValueError
+from fkit.tree.name import open_name
 
-__all__ = ["Blueprint", "Site", "blueprint", "cast_inputs", "own_values", "traced"]
+__all__ = [
+    "Blueprint",
+    "Graph",
+    "Site",
+    "blueprint",
+    "cast_inputs",
+    "check_call",
+    "module_of",
+    "own_values",
+    "planned",
+    "traced",
+]
 
 _CALL = """A model has __call__(inputs, samples, mode, train), with mode "tensor", "loss" or "predict". For example:
       @nn.compact
@@ -68,7 +81,40 @@ class Blueprint(NamedTuple):
     masks: tuple[tuple[tuple[str, ...], int], ...]
 
 
-def blueprint(module: nn.Module, example: Callable[[], Any] | None, dtype: str) -> Blueprint:
+@runtime_checkable
+class Graph(Protocol):
+    """A module that is a graph of its own arrays (flax.nnx), as a program calls it; `fkit.backend.jax.graph` makes one."""
+
+    def blueprint(self, dtype: str) -> Blueprint:
+        """What it holds."""
+        ...
+
+    def init(self, rngs: Mapping[str, Any]) -> dict[str, Any]:
+        """Its own initial values, by collection and path."""
+        ...
+
+    def apply(
+        self,
+        variables: Mapping[str, Any],
+        inputs: Any,
+        samples: Any,
+        *,
+        mode: str,
+        train: bool,
+        mutable: Any = None,
+        rngs: Mapping[str, Any] | None = None,
+    ) -> Any:
+        """Call it with these arrays, as ``flax.linen.Module.apply`` does."""
+        ...
+
+
+def module_of(made: Any) -> Any:
+    """A module as it is; of flax.nnx, or what makes one of ``rngs``, its graph, for which alone that is loaded."""
+    makes = inspect.isfunction(made) and "rngs" in inspect.signature(made).parameters
+    return open_name("fkit.backend.jax.graph:graph_of")(made) if makes or is_nnx(made) else made
+
+
+def blueprint(module: nn.Module | Graph, example: Callable[[], Any] | None, dtype: str) -> Blueprint:
     """Trace a module.
 
     Args:
@@ -79,16 +125,15 @@ def blueprint(module: nn.Module, example: Callable[[], Any] | None, dtype: str) 
         FkitTypeError: it is no flax module.
         FkitValueError: there is no example, or two arrays come to the same name.
     """
-    if not isinstance(module, nn.Module):  # pyright: ignore[reportUnnecessaryIsInstance]
+    if not isinstance(module, nn.Module):
+        if isinstance(module, Graph):  # pyright: ignore[reportUnnecessaryIsInstance]
+            return module.blueprint(dtype)
         raise FkitTypeError(
-            f"a model on backend 'jax' is a flax.linen.Module, found {title(module)}.",
+            f"a model on backend 'jax' is a flax.linen.Module or a flax.nnx.Module, found {title(module)}.",
             path="model",
             repair="Register the flax twin under the same name with backend='jax'.",
         )
-    with _of_model():
-        expect_fit(
-            module.__call__, "__call__", "inputs, samples, mode=, train=", f"{title(module)} is no model: its", _CALL
-        )
+    check_call(module)
     return traced(module, _init(module, example), dtype, "traced with mode='tensor'")
 
 
@@ -117,6 +162,19 @@ def traced(module: nn.Module, init: Callable[[Any], Any], dtype: str, how: str =
         except Exception as cause:
             raise broken(f"{title(module)}, {how},", cause, "model") from cause
     modules = _ordered(called)
+    return planned(module, modules, shapes, dtype)
+
+
+def planned(module: Any, modules: Mapping[tuple[str, ...], Any], shapes: Mapping[str, Any], dtype: str) -> Blueprint:
+    """The blueprint of a module.
+
+    Args:
+        modules: its parts by path, parents before children.
+        shapes: {collection: shapes of its arrays, nested}.
+
+    Raises:
+        FkitValueError: two arrays come to the same name.
+    """
     params, buffers, entries = [], [], []
     for path, layer in _owners(shapes, modules):
         parent = modules.get(path[:-1])
@@ -135,6 +193,18 @@ def traced(module: nn.Module, init: Callable[[Any], Any], dtype: str, how: str =
     return Blueprint(inventory, tuple(params), tuple(buffers), tags)
 
 
+def check_call(module: Any) -> None:
+    """Refuse a module whose ``__call__`` does not take what a model is called with.
+
+    Raises:
+        FkitTypeError: with the form that a model has.
+    """
+    with _of_model():
+        expect_fit(
+            module.__call__, "__call__", "inputs, samples, mode=, train=", f"{title(module)} is no model: its", _CALL
+        )
+
+
 @contextmanager
 def _of_model() -> Generator[None]:
     """Errors inside the block are the model's."""
@@ -146,7 +216,7 @@ def _of_model() -> Generator[None]:
 
 
 def own_values(
-    module: nn.Module, example: Callable[[], Any] | None, plan: Blueprint
+    module: nn.Module | Graph, example: Callable[[], Any] | None, plan: Blueprint
 ) -> Callable[[int], dict[str, NDArray[Any]]]:
     """The module's own initial values of what the kit does not know, by seed; in torch's layout, float32."""
     layers = {entry.name: entry.layer for entry in plan.inventory.entries}
@@ -182,7 +252,9 @@ def cast_inputs(inputs: Any, dtype: Any) -> Any:
     return jax.tree.map(cast, inputs)
 
 
-def _init(module: nn.Module, example: Callable[[], Any] | None) -> Callable[[Any], Any]:
+def _init(module: nn.Module | Graph, example: Callable[[], Any] | None) -> Callable[[Any], Any]:
+    if not isinstance(module, nn.Module):
+        return module.init
     source = getattr(module, "example_inputs", None) or example
     if source is None:
         raise FkitValueError(
@@ -237,7 +309,7 @@ def _arrays(
     size = kernel.shape if kind == "conv" and kernel is not None and len(kernel.shape) == 4 else None
     group = group_kind(
         prefix,
-        norm=kind == "norm" and not isinstance(layer, nn.RMSNorm),
+        norm=kind == "norm" and not (isinstance(layer, nn.RMSNorm) or is_nnx(layer, "RMSNorm")),
         conv=size is not None,
         depthwise=size is not None and size[-2] == 1,
         deformed=deformed,
@@ -264,7 +336,7 @@ def _arrays(
                 "" if leaf.buffer else group,
             )
             entries.append((site, entry))
-    if isinstance(layer, nn.BatchNorm):
+    if isinstance(layer, nn.BatchNorm) or is_nnx(layer, "BatchNorm"):
         full = f"{prefix}.num_batches_tracked" if prefix else "num_batches_tracked"
         entries.append((Site(full, "", (), "same", False), Entry(full, (), "int64", "BatchNorm2d", True, False)))
     return sorted(entries, key=lambda pair: _rank(pair[1], getattr(layer, "torch_order", ())))

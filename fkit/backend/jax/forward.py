@@ -11,7 +11,7 @@ from flax import linen as nn
 from flax import traverse_util
 
 from fkit.array.random import fold, tag
-from fkit.backend.jax.blueprint import Blueprint, Site, cast_inputs
+from fkit.backend.jax.blueprint import Blueprint, Graph, Site, cast_inputs
 from fkit.backend.jax.ops import JaxOps
 from fkit.training.loss import numbers_of
 from fkit.training.preprocess import Preprocess
@@ -34,7 +34,7 @@ class Forward:
         masks: "counter" or "backend", see `fkit.training.spec.Spec`.
     """
 
-    module: nn.Module
+    module: nn.Module | Graph
     plan: Blueprint
     compute: Any
     masks: str

@@ -14,7 +14,7 @@ from frozendict import frozendict
 
 from fkit.backend.jax import layers
 
-__all__ = ["Leaf", "flax_path", "kind_of", "leaf_of", "to_flax", "to_torch", "torch_path"]
+__all__ = ["Leaf", "flax_path", "is_nnx", "kind_of", "leaf_of", "to_flax", "to_torch", "torch_path"]
 
 Path = tuple[str, ...]
 
@@ -38,6 +38,7 @@ _NORMS = (
     *(nn.BatchNorm, nn.LayerNorm, nn.GroupNorm, nn.InstanceNorm, nn.RMSNorm),
     *(layers.BatchNorm, layers.GroupNorm, layers.LayerNorm, layers.InstanceNorm2d),
 )
+_NNX_NORMS = ("BatchNorm", "LayerNorm", "GroupNorm", "InstanceNorm", "RMSNorm")
 _STATISTICS: Mapping[str, str] = frozendict(mean="running_mean", var="running_var")
 
 
@@ -67,19 +68,34 @@ def flax_path(name: str) -> Path:
     return tuple(tokens)
 
 
-def kind_of(module: nn.Module | None) -> str:
-    """What a module is to the rule: "conv", "linear", "conv_transpose", "embedding", "norm", or "" for any other."""
-    if isinstance(module, nn.Conv):
+def kind_of(module: Any) -> str:
+    """What a module is to the rule: "conv", "linear", "conv_transpose", "embedding", "norm", or "" for any other.
+
+    Args:
+        module: of flax.linen, or of flax.nnx, whose layers are known by name, so that nothing loads it.
+    """
+    if isinstance(module, nn.Conv) or is_nnx(module, "Conv"):
         return "conv"
-    if isinstance(module, nn.ConvTranspose):
-        return "conv_transpose_swapped" if module.transpose_kernel else "conv_transpose"
-    if isinstance(module, nn.Dense):
+    if isinstance(module, nn.ConvTranspose) or is_nnx(module, "ConvTranspose"):
+        return "conv_transpose_swapped" if getattr(module, "transpose_kernel", False) else "conv_transpose"
+    if isinstance(module, nn.Dense) or is_nnx(module, "Linear"):
         return "linear"
-    if isinstance(module, nn.Embed):
+    if isinstance(module, nn.Embed) or is_nnx(module, "Embed"):
         return "embedding"
-    if isinstance(module, _NORMS):
+    if isinstance(module, _NORMS) or is_nnx(module, *_NNX_NORMS):
         return "norm"
     return ""
+
+
+def is_nnx(module: Any, *names: str) -> bool:
+    """Whether it is a module of flax.nnx: of a class of one of these names there, or derived from it; any, without names.
+
+    Example:
+        >>> is_nnx(nn.Dense(3)), is_nnx(nn.Dense(3), "Linear")
+        (False, False)
+    """
+    classes = [base for base in type(module).__mro__ if base.__module__.startswith("flax.nnx.")]
+    return any(base.__name__ in (names or ("Module",)) for base in classes)
 
 
 def leaf_of(kind: str, collection: str, name: str) -> Leaf:

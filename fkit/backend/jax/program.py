@@ -15,7 +15,7 @@ import jax.numpy as jnp
 import numpy as np
 from frozendict import frozendict
 
-from fkit.backend.jax.blueprint import blueprint, own_values
+from fkit.backend.jax.blueprint import blueprint, module_of, own_values
 from fkit.backend.jax.border import put_back, take_off
 from fkit.backend.jax.device import device_of
 from fkit.backend.jax.forward import Forward, Prepare
@@ -76,7 +76,7 @@ def program(spec: Spec) -> Program:
             repair="Its half precision is bfloat16, which has float32's range and needs no loss scale: dtype='bfloat16'.",
         )
     device, devices = device_of(spec.device), devices_of(spec.devices, spec.device)
-    module = spec.model("jax")
+    module = module_of(spec.model("jax"))
     plan = blueprint(module, spec.example, spec.dtype)
     forward = Forward(module, plan, _COMPUTE[spec.dtype], spec.masks)
     predicting = forward if spec.predict_dtype is None else replace(forward, compute=_COMPUTE[spec.predict_dtype])
