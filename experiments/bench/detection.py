@@ -1,6 +1,6 @@
-"""Faster R-CNN R50-FPN: inference at 800 x 1067 and a training step at 480 x 640, beside mmdet with mmcv's compiled operators.
+"""Faster R-CNN R50-FPN, or another: inference at 800 x 1067 and a training step at 480 x 640, beside mmdet with mmcv's compiled operators.
 
-    python experiments/bench/detection.py --peer PYTHON [--backend torch jax] [--seconds S] [--threads N]
+    python experiments/bench/detection.py --peer PYTHON [--backend torch jax] [--seconds S] [--threads N] [--config FILE]
 
 PYTHON is an interpreter with mmdet 3.3.0 and a compiled mmcv 2.1.0 (``nox -s peers`` builds one in about 12 minutes and prints
 where it is). Both sides get the same picture (noise, seeded), the same weights by a rule, two images a training step with 12 boxes
@@ -65,14 +65,14 @@ def hash_of(name: str) -> int:
     return value
 
 
-def ours_of(backend: str, call: str) -> Callable[[Any], Any]:
+def ours_of(backend: str, call: str, config: str) -> Callable[[Any], Any]:
     """fkit's call, "inference" or "training", of a batch."""
     import fkit
     from fkit.array.room import open as open_room
     from fkit.training.optimizer import Optimizer
     from fkit.training.spec import Spec
 
-    cfg: Any = fkit.load_config(CONFIG)["model"]
+    cfg: Any = fkit.load_config(config)["model"]
     model = {**cfg, "backbone": {**cfg["backbone"], "init_cfg": None}}
     registry = fkit.registry()
     room = open_room(backend)
@@ -102,11 +102,11 @@ def ours_of(backend: str, call: str) -> Callable[[Any], Any]:
     return step
 
 
-def ours(backend: str, call: str) -> Callable[[], Any]:
+def ours(backend: str, call: str, config: str) -> Callable[[], Any]:
     """fkit's call of the batch that it is timed by."""
     from fkit.structures.batch import Batch
 
-    run = ours_of(backend, call)
+    run = ours_of(backend, call, config)
     if call == "inference":
         batch = Batch(pictures(1, INFER), shapes(1, INFER, True))
     else:
@@ -193,19 +193,22 @@ def main() -> int:
     parser.add_argument("--seconds", type=float, default=60.0, help="of each call")
     parser.add_argument("--threads", type=int, default=2)
     parser.add_argument("--call", nargs="+", default=["inference", "training"], choices=("inference", "training"))
+    parser.add_argument(
+        "--config", default=str(CONFIG), metavar="FILE", help="whose model is timed, a detector of boxes"
+    )
     parser.add_argument("--serve", choices=("torch", "jax"), help=argparse.SUPPRESS)
     args = parser.parse_args()
     if args.serve:
-        serve(ours(args.serve, args.call[0]))
+        serve(ours(args.serve, args.call[0], args.config))
         return 0
     env = {**os.environ, **dict.fromkeys(("OMP_NUM_THREADS", "MKL_NUM_THREADS"), str(args.threads))}
     print("| call | side | seconds | mmdet's time over it |\n| --- | --- | ---: | ---: |")
     for call in args.call:
         # fresh processes, so that the peak of memory is of this call
-        own = [sys.executable, str(Path(__file__).resolve()), "--call", call, "--serve"]
+        own = [sys.executable, str(Path(__file__).resolve()), "--call", call, "--config", args.config, "--serve"]
         sides = {f"fkit {backend}": Side([*own, backend], env) for backend in args.backend}
         if args.peer:
-            sides["mmdet"] = Side([args.peer, str(HERE / "peer_mmdet.py"), call], env)
+            sides["mmdet"] = Side([args.peer, str(HERE / "peer_mmdet.py"), call, args.config], env)
         before = {name: side.ask("memory") for name, side in sides.items()}
         rows = compare(sides, call, args.seconds)
         peaks = ", ".join(f"{name} {side.ask('peak'):,.0f} MB ({before[name]:,.0f})" for name, side in sides.items())

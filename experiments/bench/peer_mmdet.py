@@ -1,4 +1,4 @@
-"""mmdet's Faster R-CNN on detection.py's pictures and weights, run by an interpreter of its own; detection.py starts it."""
+"""mmdet's detector on detection.py's pictures and weights, run by an interpreter of its own; detection.py starts it."""
 
 import sys
 from collections.abc import Callable
@@ -18,9 +18,7 @@ from mmengine.structures import InstanceData
 
 
 def model() -> Any:
-    import detection
-
-    cfg = Config.fromfile(str(detection.CONFIG)).model
+    cfg = Config.fromfile(sys.argv[2]).model
     cfg.backbone.init_cfg = None
     built = MODELS.build(cfg)
     state = {
