@@ -1,6 +1,7 @@
 """One torch thread for the whole suite: with two, a loaded 2-core machine runs steps many times slower."""
 
 import contextlib
+import gc
 import os
 import sys
 
@@ -14,6 +15,15 @@ os.environ.setdefault("MPLBACKEND", "agg")
 
 settings.register_profile("shared", deadline=None)  # a machine that others use too has slow moments
 settings.load_profile("shared")
+
+# a JAX trace makes objects by the million, of which few are ever in a circle
+gc.set_threshold(20_000, 10, 10)
+
+
+def pytest_collection_finish() -> None:
+    """What was collected lives to the end: 17,000 tests and their books are not looked through again and again."""
+    gc.collect()
+    gc.freeze()
 
 
 @pytest.fixture
