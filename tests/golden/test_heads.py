@@ -135,7 +135,7 @@ class OfJax:
 
     def predicted(self) -> Any:
         sizes = shapes(jnp.asarray, np.float32)
-        call = jit(lambda variables, maps: self.head.apply(variables, maps, sizes, method="predict"))
+        call = jit(lambda variables, maps: self.head.apply(variables, maps, sizes, method="predict"), fusions=True)
         return call(self.variables(jnp.float32), self.maps(jnp.float32))
 
 

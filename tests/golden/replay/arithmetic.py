@@ -15,6 +15,8 @@ NO_GRADIENT = ("numpy",)
 # relative to the magnitude of what was recorded; whole numbers, flags and indices are exact
 TOLERANCE: Mapping[str, float] = frozendict(float16=2e-3, float32=1e-5, float64=1e-9)
 
+QUICKLY: Mapping[str, Any] = frozendict(xla_backend_optimization_level=0, xla_llvm_disable_expensive_passes=True)
+
 
 def opened(name: str) -> Any:
     """The operations of a library by its name."""
@@ -61,12 +63,16 @@ def plain(array: Any) -> Any:
     return np.asarray(array) if hasattr(array, "dtype") else array
 
 
-def jit(function: Callable[..., Any]) -> Any:
-    """``jax.jit`` of a function that runs once: LLVM's optimisations would take longer than all the rest."""
+def jit(function: Callable[..., Any], fusions: bool = False) -> Any:
+    """``jax.jit`` of a function that runs once: LLVM's optimisations would take longer than all the rest, and so would MLIR,
+    by which XLA else emits each fusion in a context of its own.
+
+    Args:
+        fusions: emitted as XLA does by itself; for what is ordered by float32 numbers that are nearly equal.
+    """
     import jax
 
-    options = {"xla_backend_optimization_level": 0, "xla_llvm_disable_expensive_passes": True}
-    return jax.jit(function, compiler_options=options)
+    return jax.jit(function, compiler_options={**QUICKLY, "xla_cpu_use_fusion_emitters": fusions})
 
 
 def compiled(xp: Any, function: Callable[..., Any], *arrays: Any) -> Any:
