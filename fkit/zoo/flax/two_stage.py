@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from typing import Any, ClassVar
 
 import jax
+import jax.numpy as jnp
 from frozendict import frozendict
 
 from fkit.backend.jax.ops import JaxOps
@@ -11,6 +12,7 @@ from fkit.catalog.build import Builder
 from fkit.detection.cascade import Scene
 from fkit.detection.image import Shapes
 from fkit.detection.part import part
+from fkit.detection.rpn import Proposals
 from fkit.detection.truth import classless
 from fkit.detection.two_stage import heads_of, proposals_of, scene_of, with_prefix
 from fkit.structures.batch import Samples
@@ -53,6 +55,9 @@ class TwoStageDetector(Detector):
         proposals = proposals_of(JaxOps(), samples, maps[0])
         if self.rpn_head is not None and proposals is None:
             proposals = self.rpn_head.proposals(maps, shapes)
+        if proposals is None and self.is_initializing():  # the layers' shapes want a region, wherever it is
+            blank = jnp.zeros((maps[0].shape[0], 1, 4), maps[0].dtype)
+            proposals = Proposals(blank, blank[..., 0], jnp.ones(blank.shape[:2], bool))
         return scene_of(JaxOps(), samples, shapes, proposals, learns=False)
 
     def loss(self, maps: tuple[Array, ...], samples: Samples | None, shapes: Shapes, train: bool) -> Mapping[str, Any]:
