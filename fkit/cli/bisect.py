@@ -4,7 +4,7 @@ import argparse
 import sys
 from typing import Any
 
-from fkit.cli.command import add_command
+from fkit.cli.command import add_command, number
 from fkit.cli.finding import named, noted, plural, said_changes, said_row
 from fkit.cli.option import add_trust
 from fkit.cli.reach import open_registry
@@ -25,10 +25,20 @@ def add(commands: Any) -> None:
         "Find the first step at which two runs part, and what differs there: the batch, the hyperparameters, the losses, the "
         "tensors. Checkpoints that both have are compared by halves, then the steps between them, executed again by halves. "
         "Nothing is written. Exit code 1 where they part.",
-        ["fkit bisect work_dirs/a work_dirs/b"],
+        [
+            "fkit bisect work_dirs/a work_dirs/b",
+            ("fkit bisect work_dirs/torch work_dirs/jax --tolerance 1e-4", "of two backends"),
+        ],
     )
     command.add_argument("first", metavar="RUN_A", help="the work folder of a run")
     command.add_argument("second", metavar="RUN_B", help="that of another")
+    command.add_argument(
+        "--tolerance",
+        type=number,
+        default=0.0,
+        metavar="X",
+        help="numbers that differ by so much at most count as equal; by default they are compared to the bit",
+    )
     add_trust(command)
     command.set_defaults(run=_run)
 
@@ -37,7 +47,7 @@ def _run(arguments: argparse.Namespace) -> int:
     first, second = (read_past(folder, arguments.trust) for folder in (arguments.first, arguments.second))
     registry = open_registry(arguments)
     with screened() as screen:
-        found = bisect_on(screen, first, second, registry)
+        found = bisect_on(screen, first, second, registry, tolerance=arguments.tolerance)
         screen.close()
     sys.stdout.write(report(found))
     return 0 if found.equal else 1
@@ -50,11 +60,12 @@ def report(found: Parting) -> str:
 
 def _lines(found: Parting) -> list[str]:
     first, second = found.folders
+    how = f"to {found.tolerance:g}" if found.tolerance else "to the bit"
     if found.astray:
         return _astray(found)
     if found.step is None:
         again = f", by {plural(found.replays, 'replay')}" if found.replays else ""
-        return [f"{first} and {second}: equal up to step {found.end}, as far as both go, to the bit{again}"]
+        return [f"{first} and {second}: equal up to step {found.end}, as far as both go, {how}{again}"]
     sides = (f"in {first}", f"in {second}")
     what = f"{plural(len(found.differences), 'part')} of the state differ{'s' * (len(found.differences) == 1)}"
     if found.step == 0:
@@ -66,11 +77,13 @@ def _lines(found: Parting) -> list[str]:
     if found.after:
         head = f"{first} and {second}: part at step {found.step}, in what follows it: the step itself leaves both equal"
         return [head, f"  {what} in its checkpoint:", *named(found.differences, sides), searched]
-    lines = [f"{first} and {second}: part at step {found.step}; equal after step {found.known}, to the bit"]
+    lines = [f"{first} and {second}: part at step {found.step}; equal after step {found.known}, {how}"]
     lines += _batch(found, sides)
     if found.logs:
         lines += [f"  losses of step {found.step}:", *said_changes(found.logs, sides)]
     lines += [f"  {what} after it:", *named(found.differences, sides)]
+    if found.tolerance and not found.batch:  # equal states are not quite equal, and neither are their losses
+        return [*lines, searched]
     return [*lines, f"  {_where(found)}", searched]
 
 

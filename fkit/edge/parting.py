@@ -19,6 +19,8 @@ from fkit.run.probe import Taken, taken
 from fkit.run.replay import Verdict, advance
 from fkit.run.start import Saved, save
 from fkit.run.state import RunState
+from fkit.tree.check import expect_number
+from fkit.tree.error import FkitValueError
 from fkit.tree.frozen import EMPTY
 
 __all__ = ["Astray", "Parting", "bisect", "bisect_on"]
@@ -48,6 +50,7 @@ class Parting(NamedTuple):
         replays: how often a run was executed again, for some steps or for one.
         between: the checkpoints between which it was searched; 0 is the beginning.
         astray: runs that do not reproduce what they left.
+        tolerance: up to which numbers counted as equal; 0: to the bit.
         notes: what differs beside: the configs, versions, data; and what was passed over.
     """
 
@@ -63,6 +66,7 @@ class Parting(NamedTuple):
     replays: int = 0
     between: tuple[int, int] = (0, 0)
     astray: tuple[Astray, ...] = ()
+    tolerance: float = 0.0
     notes: tuple[str, ...] = ()
 
     @property
@@ -76,6 +80,7 @@ def bisect(
     second: str | os.PathLike[str],
     registry: Registry | None = None,
     *,
+    tolerance: float = 0.0,
     allow: str | Iterable[str] = (),
 ) -> Parting:
     """The first step at which two runs part, and what differs there. Nothing is written.
@@ -87,6 +92,7 @@ def bisect(
     Args:
         first, second: work folders.
         registry: where the runs' parts come from; by default the built-in one.
+        tolerance: numbers that differ by so much at most count as equal, between runs on two backends say; 0: to the bit.
         allow: modules that their configs may import and name: see `fkit.catalog.allow`.
 
     Raises:
@@ -98,15 +104,25 @@ def bisect(
         where.step, [row.name for row in where.differences], where.batch
     """
     with screened() as screen:
-        return bisect_on(screen, read_past(first), read_past(second), registry, allow=allow)
+        pasts = read_past(first), read_past(second)
+        return bisect_on(screen, *pasts, registry, tolerance=tolerance, allow=allow)
 
 
 def bisect_on(
-    screen: Screen, first: Past, second: Past, registry: Registry | None = None, *, allow: str | Iterable[str] = ()
+    screen: Screen,
+    first: Past,
+    second: Past,
+    registry: Registry | None = None,
+    *,
+    tolerance: float = 0.0,
+    allow: str | Iterable[str] = (),
 ) -> Parting:
     """`bisect`, with its screen."""
+    expect_number(tolerance, "tolerance")
+    if not tolerance >= 0:
+        raise FkitValueError(f"tolerance = {tolerance}: at least 0.")
     pair = tuple(open_rerun(past, registry, screen, allow) for past in (first, second))
-    search = _Search(pair[0], pair[1], screen)
+    search = _Search(pair[0], pair[1], screen, float(tolerance))
     found = search.found()
     notes = (*_notes(first, second), *(f"{one.past.folder}: {note}" for one in pair for note in one.notes))
     return found._replace(replays=search.replays, notes=(*notes, *search.said))
@@ -120,12 +136,13 @@ class _Missing(Exception):
 class _Search:
     """The search, and how often a run was executed again for it."""
 
-    def __init__(self, first: Rerun, second: Rerun, screen: Screen) -> None:
+    def __init__(self, first: Rerun, second: Rerun, screen: Screen, tolerance: float) -> None:
         self.pair = (first, second)
         self.screen = screen
         self.replays = 0
         self.said: list[str] = []
-        self.blank = Parting((first.past.folder, second.past.folder))
+        self.tolerance = tolerance
+        self.blank = Parting((first.past.folder, second.past.folder), tolerance=tolerance)
 
     def found(self) -> Parting:
         """Where the two part."""
@@ -133,7 +150,7 @@ class _Search:
         low, high = self._checkpoints()
         limit = min(first.past.end, second.past.end)
         if low == 0:
-            apart = parted(*(save(one.plan, one.begin()) for one in self.pair))
+            apart = self._parted(*(save(one.plan, one.begin()) for one in self.pair))
             apart = tuple(
                 row for row in apart if not row.name.startswith("hyperparams/")
             )  # those of the first step count
@@ -149,7 +166,7 @@ class _Search:
         if astray:
             return blank._replace(astray=astray)
         states = [leg[1] for leg in legs if leg[1] is not None]
-        if parted(*states):
+        if self._parted(*states):
             return self._halves(low, end, blank)
         if high is None:
             return blank._replace(known=end)
@@ -188,7 +205,7 @@ class _Search:
                 self.said.append(f"{one.past.folder}: passed over the checkpoint of step {step}, which {why}")
                 return None
             saved.append(kept.saved)
-        return parted(*saved)
+        return self._parted(*saved)
 
     def _leg(self, one: Rerun, low: int, high: int) -> tuple[Verdict, Saved | None]:
         """A run executed again between two checkpoints: whether it reproduces itself, and its state after the last step."""
@@ -215,7 +232,7 @@ class _Search:
                 run = run_of(one, saved)
                 self._tell(one, run.iteration, step)
                 states.append(self._went(one, advance(one.plan, run, one.data, step)))
-            if parted(*states):
+            if self._parted(*states):
                 return False
             kept[:] = states
             return True
@@ -226,11 +243,16 @@ class _Search:
         return blank._replace(
             step=step,
             known=step - 1,
-            differences=parted(first.saved, second.saved),
+            differences=self._parted(first.saved, second.saved),
             batch=batch,
             samples=(first.samples, second.samples),
             logs=row_changes(first.logs, second.logs),
         )
+
+    def _parted(self, first: Saved, second: Saved) -> tuple[Difference, ...]:
+        """What differs between two states by more than is tolerated."""
+        rows = parted(first, second)
+        return tuple(row for row in rows if row.largest > self.tolerance) if self.tolerance else rows
 
     def _step(self, one: Rerun, run: RunState) -> Taken:
         self._tell(one, run.iteration, run.iteration + 1)

@@ -67,7 +67,7 @@ class Past(NamedTuple):
             found = self.found(step)
         except FkitError:
             return None
-        return Kept(found.saved, bool(found.meta.get("weights_only")))
+        return Kept(found.saved, bool(found.meta.get("weights_only")), found.meta)
 
 
 def read_past(folder: str | os.PathLike[str], trust: bool = False) -> Past:

@@ -1,9 +1,9 @@
 """A run of a work folder executed again, and held against what it left: what ``fkit replay`` does."""
 
 import os
-from collections.abc import Generator, Iterable
+from collections.abc import Generator, Iterable, Mapping
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from fkit.catalog.registry import Registry
 from fkit.edge.past import Past, read_past
@@ -119,7 +119,7 @@ def watched(rerun: Rerun, start: int, to: int, passed: list[str]) -> Generator[R
     rerun.ready()
     whole: Verdict | None = None
     while True:
-        fold = replayed(rerun.plan, rerun.at(start), data, _recorded(rerun.past, start, passed), to)
+        fold = replayed(rerun.plan, rerun.at(start), data, _recorded(rerun, start, passed), to)
         with telling(rerun.plan.room):
             verdict = yield from _shown(fold, watch)
         whole = verdict if whole is None else whole.joined(verdict)
@@ -138,17 +138,35 @@ def _shown(fold: Generator[RunState, None, Verdict], watch: Watch) -> Generator[
         yield run
 
 
-def _recorded(past: Past, start: int, passed: list[str]) -> Recorded:
-    """What a run left from a step on; what does not verify of it is passed over, and noted."""
+def _recorded(rerun: Rerun, start: int, passed: list[str]) -> Recorded:
+    """What a run left from a step on; what does not verify of it is passed over, and noted, and so is one that was written
+    in other circumstances."""
+    past = rerun.past
 
     def read(step: int) -> Kept | None:
         kept = past.kept(step)
         if kept is None:
             passed.append(f"passed over the checkpoint of step {step}: it does not verify")
+            return None
+        other = _circumstances(rerun, kept.meta)
+        if other:
+            passed.append(f"the checkpoint of step {step} was written {other}")
         return kept
 
     rows = past.rows if start == 0 else past.rows[int(past.found(start).meta.get("rows", 0)) :]
     return Recorded(rows, past.steps, read, past.record.get("status") == "failed")
+
+
+def _circumstances(rerun: Rerun, meta: Mapping[str, Any]) -> str:
+    """What differs between a checkpoint's backend and threads and those of now."""
+    threads: Any = meta.get("threads")
+    count = threads.get("count") if isinstance(threads, Mapping) else None
+    backend = meta.get("backend")
+    if backend not in (None, rerun.plan.backend):
+        return f"on {backend}"
+    if isinstance(count, int) and rerun.thread_count not in (None, count):
+        return f"on {count} threads, and this replay computes on {rerun.thread_count}"
+    return ""
 
 
 def _end(fold: Generator[RunState, None, Verdict]) -> Verdict:

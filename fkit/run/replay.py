@@ -15,6 +15,7 @@ from fkit.run.start import Saved, save
 from fkit.run.state import Position, RunState
 from fkit.tree.check import expect, expect_number
 from fkit.tree.error import FkitValueError, RunError
+from fkit.tree.frozen import EMPTY
 
 __all__ = ["Kept", "Recorded", "RowChange", "Verdict", "advance", "replayed"]
 
@@ -27,10 +28,12 @@ class Kept(NamedTuple):
     Attributes:
         saved: what it holds.
         weights_only: whether it holds weights alone, which then are what is compared.
+        meta: what else is on record of it.
     """
 
     saved: Saved
     weights_only: bool = False
+    meta: Mapping[str, Any] = EMPTY
 
 
 class Recorded(NamedTuple):

@@ -120,6 +120,15 @@ def test_an_operation_is_bisected_to_the_step_that_comparing_every_step_finds(ru
     assert found.between == (below[-1], following(runs / "a", apart))
 
 
+def test_what_is_tolerated_is_no_difference(runs):
+    found = fkit.bisect(runs / "a", runs / "nudge", fault.registry(), tolerance=2e-6)
+    assert found.step is None or found.step > 137  # the change is of 1e-6, and may grow later
+    found = fkit.bisect(runs / "a", runs / "swap", fault.registry(), tolerance=1e-6)
+    assert found.step == 137 and all(row.largest > 1e-6 for row in found.differences)
+    with pytest.raises(FkitError, match="tolerance = -1: at least 0"):
+        fkit.bisect(runs / "a", runs / "swap", fault.registry(), tolerance=-1)
+
+
 def test_runs_of_other_seeds_are_apart_from_the_start(runs):
     found = fkit.bisect(runs / "a", runs / "seed", fault.registry())
     assert (found.step, found.replays) == (0, 0)
@@ -141,10 +150,14 @@ def test_equal_runs_are_equal_and_a_shorter_one_as_far_as_it_goes(runs, tmp_path
     assert found.equal and (found.known, found.end, found.replays) == (90, 90, 2)  # from the checkpoint of step 80
 
 
-def harm(folder, step, change):
+def harm(folder, step, change, **more):
     """Write a checkpoint again with other contents, as sound as it was."""
     found = read_past(folder).found(step)
-    meta = {key: value for key, value in found.meta.items() if key not in ("checksum", "checksums", "record", "format")}
+    meta = more | {
+        key: value
+        for key, value in found.meta.items()
+        if key not in ("checksum", "checksums", "record", "format", *more)
+    }
     write_checkpoint(folder / "checkpoints", step, change(found.saved), meta, Files())
 
 
@@ -213,6 +226,16 @@ def test_what_the_bits_depend_on_is_compared_and_said(runs, copied):
     ]
     found = fkit.bisect(copied, runs / "a", fault.registry())
     assert found.equal and any(note.startswith("environment: PyTorch: 2.0.0 in") for note in found.notes)
+
+
+def test_a_checkpoint_of_other_threads_or_of_another_backend_is_said(copied):
+    for step, more in ((150, {"backend": "jax"}), (160, {"threads": {"count": 64}})):
+        harm(copied, step, lambda saved: saved, **more)
+    done = fkit.replay(copied, fault.registry(), start=120)
+    assert done.equal and done.notes[0] == "the checkpoint of step 150 was written on jax"
+    assert done.notes[1].startswith(
+        "the checkpoint of step 160 was written on 64 threads, and this replay computes on "
+    )
 
 
 def test_a_resumed_run_that_grew_longer_is_replayed_whole(tmp_path):
