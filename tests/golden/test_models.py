@@ -28,6 +28,7 @@ from tests.golden.network import (
     given,
     names,
     near,
+    preprocessor,
     program,
     read,
     recorded_sampler,
@@ -247,18 +248,21 @@ def truth(book: Book) -> tuple[dict[str, Any], dict[str, Any]]:
         boxes[i, :count], labels[i, :count] = book.arrays[f"train/gt{i}.bboxes"], book.arrays[f"train/gt{i}.labels"]
     instances: dict[str, Any] = {"bboxes": boxes, "labels": labels}
     if all("gt_masks_rle" in one for one in records):
-        instances["masks"] = masks(records, most, book.facts["train"]["tensor_shape"][-2:])
+        padded = preprocessor(book).get("pad_mask", False)
+        instances["masks"] = masks(records, most, book.facts["train"]["tensor_shape"][-2:], padded)
     valid = np.arange(most)[None] < np.array(counts)[:, None]
     return {**shapes(book, records, scaled=False), "gt_instances": instances}, {"gt_instances": valid}
 
 
-def masks(records: list[dict[str, Any]], most: int, size: list[int]) -> np.ndarray:
-    """(N, M, H, W) of the training pictures' objects, padded as the pictures are."""
+def masks(records: list[dict[str, Any]], most: int, size: list[int], padded: bool) -> np.ndarray:
+    """(N, M, H, W) of the training pictures' objects, padded as the pictures are; where the config does not pad them, with
+    their last rows and columns: that is how the reference reads a mask at its edge."""
     out = np.zeros((len(records), most, *size), np.uint8)
     for i, one in enumerate(records):
         for j, run in enumerate(one["gt_masks_rle"]):
             found = rle_to_bitmap(run)
-            out[i, j, : found.shape[0], : found.shape[1]] = found
+            sides = [(0, size[axis] - found.shape[axis]) for axis in (0, 1)]
+            out[i, j] = np.pad(found, sides, mode="constant" if padded else "edge")
     return out
 
 
