@@ -238,6 +238,32 @@ def test_a_checkpoint_of_other_threads_or_of_another_backend_is_said(copied):
     )
 
 
+def test_a_run_that_began_with_the_weights_of_another(runs, tmp_path):
+    fault.train(tmp_path / "a", steps=20, load_from=str(runs / "a/checkpoints/step_00000040"))
+    done = fkit.replay(tmp_path / "a", fault.registry())
+    assert done.equal and done.verdict[:4] == (0, 20, 3, (20,))
+    other = fkit.bisect(runs / "a", tmp_path / "a", fault.registry())
+    assert other.step == 0 and "params/head.fc.weight" in {row.name for row in other.differences}
+
+
+def test_a_run_that_went_on_from_the_checkpoint_of_another(runs, tmp_path):
+    fault.train(tmp_path / "a", steps=60, param_scheduler=None, resume=str(runs / "a/checkpoints/step_00000040"))
+    done = fkit.replay(tmp_path / "a", fault.registry())
+    assert done.equal and done.verdict[:2] == (40, 60) and done.verdict.checkpoints == (50, 60)
+
+
+def test_a_run_on_jax_is_replayed_and_parts_from_torch_at_the_first_step(tmp_path):
+    changes = {"train_cfg.max_epochs": 1, "param_scheduler": None, "device": "cpu"}
+    cfg = fkit.load_config(Path(__file__).parents[2] / "configs/digits/mlp.py").merge(changes)
+    for backend in ("torch", "jax"):
+        fkit.run_config(cfg.merge({"backend": backend, "work_dir": str(tmp_path / backend)}))
+    done = fkit.replay(tmp_path / "jax")
+    assert done.equal and done.verdict[:2] == (0, 23) and done.verdict.checkpoints == (23,)
+    found = fkit.bisect(tmp_path / "torch", tmp_path / "jax")
+    assert (found.step, found.batch) == (1, ()) and all(row.largest < 1e-3 for row in found.differences)
+    assert fkit.bisect(tmp_path / "torch", tmp_path / "jax", tolerance=0.01).equal
+
+
 def test_a_resumed_run_that_grew_longer_is_replayed_whole(tmp_path):
     fault.train(tmp_path / "a", steps=45, param_scheduler=None)
     fault.train(tmp_path / "a", steps=60, param_scheduler=None, resume=True)
