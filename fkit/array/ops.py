@@ -124,6 +124,11 @@ class Ops(WordOps, PickOps, Protocol):
         """An array in the reverse order along some axes."""
         ...
 
+    def shared(self, a: Any) -> Any:
+        """A 0-d number of a batch as the mean over the processes that have parts of it, without a gradient: what losses are
+        divided by, so that they are those of the whole batch. All processes call it; alone, the number itself."""
+        ...
+
     def softmax(self, a: Any, axis: int) -> Any:
         """``exp(a)`` over its sum along an axis."""
         ...
@@ -243,6 +248,9 @@ class Numpy(NumpyPick):
 
     def flipped(self, a: Any, axes: Sequence[int]) -> Any:
         return np.flip(a, tuple(axes))
+
+    def shared(self, a: Any) -> Any:
+        return a
 
     def softmax(self, a: Any, axis: int) -> Any:
         raised = np.exp(a - a.max(axis, keepdims=True))

@@ -63,6 +63,11 @@ class CommandParser(argparse.ArgumentParser):
         self._words = tuple(args or ())
         return super().parse_known_args(args, namespace)
 
+    @property
+    def words(self) -> tuple[str, ...]:
+        """What was typed, after the command's name."""
+        return self._words
+
     def format_help(self) -> str:
         """The help, with the examples at its end."""
         width = shutil.get_terminal_size().columns - 2

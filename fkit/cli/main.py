@@ -1,13 +1,16 @@
 """``fkit``: one file a command."""
 
 import contextlib
+import os
 import sys
 import traceback
 from typing import TextIO, cast
 
 from fkit import __version__
 from fkit.cli.command import COMMANDS, CommandParser
+from fkit.edge.launch import rank_of
 from fkit.edge.output import Output, OutputError, ReaderGone, Screened, hold_places, printable
+from fkit.training.fleet import Told
 from fkit.tree.error import FkitError
 from fkit.tree.trace import users_line
 
@@ -59,6 +62,8 @@ def main(argv: list[str] | None = None) -> int:
     except BaseException as error:  # code of a user's own may raise one that is no Exception
         if isinstance(error, OutputError):
             output.drop()
+        if isinstance(error, Told):  # by another process
+            return error.exit_code
         text, code = message_of(error)
         trace = "".join(traceback.format_exception(error)) if "--debug" in words else ""
         _say(trace, text)
@@ -103,7 +108,8 @@ def message_of(error: BaseException) -> tuple[str, int]:
 
 
 def _say(trace: str, text: str) -> None:
-    Screened(sys.stderr).write(printable(f"{trace}fkit: {text}\n"))
+    rank = rank_of(os.environ)  # one of several processes says which it is
+    Screened(sys.stderr).write(printable(f"{trace}fkit: {f'process {rank}: ' if rank else ''}{text}\n"))
 
 
 if __name__ == "__main__":

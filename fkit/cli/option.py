@@ -47,7 +47,7 @@ def add_place(command: argparse.ArgumentParser) -> None:
         "--devices",
         type=whole,
         metavar="N",
-        help="how many devices of this machine share each batch (JAX); default: one",
+        help="how many devices of this machine share each batch; on torch, a process each; default: one",
     )
 
 

@@ -8,8 +8,11 @@ from typing import Any
 from fkit.cli.command import add_command
 from fkit.cli.option import add_config, add_place, add_weights
 from fkit.cli.reach import open_registry, read_config
+from fkit.cli.spawn import spawned
 from fkit.edge.checkpoint import locate
+from fkit.edge.fleet import place_in
 from fkit.edge.folder import is_file
+from fkit.edge.launch import LAUNCHERS
 from fkit.edge.predictions import predictions_target, score_predictions
 from fkit.edge.progress import Screen
 from fkit.edge.score import score
@@ -28,6 +31,7 @@ _PREFIX = (
     "write results for a server, in place of scores, for test data without a truth: PREFIX.bbox.json and PREFIX.segm.json in COCO's "
     "format"
 )
+_LAUNCHER = "what has started this process beside others: none, pytorch (torchrun), slurm or mpi"
 _EVAL = "what is measured, in place of the config's: bbox segm, mIoU mDice"
 
 
@@ -48,6 +52,7 @@ def add(commands: Any) -> None:
     add_config(command)
     command.add_argument("checkpoint", metavar="CHECKPOINT", nargs="?", help=_CHECKPOINT)
     add_place(command)
+    command.add_argument("--launcher", choices=LAUNCHERS, metavar="NAME", help=_LAUNCHER)
     add_weights(command)
     command.add_argument(
         "--tta",
@@ -67,6 +72,10 @@ def add(commands: Any) -> None:
 
 def _run(arguments: argparse.Namespace) -> int:
     _expect_one(arguments)
+    cfg = read_config(arguments)
+    code = spawned("test", arguments, cfg)
+    if code is not None:
+        return code
     place, kept, address = None, None, arguments.checkpoint
     read = [Path(arguments.source)] if address is None else [Path(address)]
     if address is not None and not is_file(address):
@@ -75,7 +84,9 @@ def _run(arguments: argparse.Namespace) -> int:
         place = file_target(arguments.out, "--out", (arguments.config, *read))
     if arguments.predictions is not None:
         kept = predictions_target(arguments.predictions, (arguments.config, *read))
-    cfg, registry, screen = read_config(arguments), open_registry(arguments), Screen()
+    registry, screen = open_registry(arguments), Screen()
+    if arguments.launcher is not None:
+        cfg = cfg.merge({"launcher": arguments.launcher}, source="the command line")
     measures = tuple(arguments.eval)
     try:
         if address is None:
@@ -91,6 +102,8 @@ def _run(arguments: argparse.Namespace) -> int:
             scores = dict(score(cfg, address, registry, screen, **options).metrics)
     finally:
         screen.close()
+    if place_in(cfg).rank:
+        return 0  # the first process says it
     if place is not None:  # before they are shown: the reader of what is shown may have gone
         atomic_write(place, (write_json(finite(scores), indent=1) + "\n").encode())
     for name, value in scores.items():

@@ -12,6 +12,7 @@ from fkit.catalog.registry import Registry
 from fkit.cli.command import add_command, whole
 from fkit.cli.option import add_config, add_place, permissions
 from fkit.cli.reach import open_registry, read_config
+from fkit.cli.spawn import spawned
 from fkit.config.config import Config
 from fkit.edge.work import screened, work
 from fkit.recipe.vocabulary import name_of
@@ -55,7 +56,7 @@ def add(commands: Any) -> None:
         "--launcher",
         choices=("none", "pytorch", "slurm", "mpi"),
         metavar="NAME",
-        help="none, pytorch, slurm or mpi (one process, in this version)",
+        help="what has started this process beside others: none, pytorch (torchrun), slurm or mpi",
     )
     command.add_argument(
         "--amp",
@@ -67,6 +68,9 @@ def add(commands: Any) -> None:
 
 def _run(arguments: argparse.Namespace) -> int:
     cfg = read_config(arguments)
+    code = spawned("train", arguments, cfg)
+    if code is not None:
+        return code
     changes: dict[str, Any] = {}
     for name in ("work_dir", "seed", "load_from", "launcher", "resume"):
         if getattr(arguments, name) is not None:
@@ -108,8 +112,8 @@ def train(cfg: Config, name: str, registry: Registry, other_data: bool = False, 
         0 when the run ended, 130, 143 or 129 when a signal ended it; the state is saved.
     """
     with screened() as screen:
-        folder, run, went = work(cfg, registry, screen, name=name, other_data=other_data)
-        if not went:
+        folder, run, went, leads = work(cfg, registry, screen, name=name, other_data=other_data)
+        if not went or (not leads and not run.signal):
             return 0
         if run.signal:
             screen.say(_curves(folder))

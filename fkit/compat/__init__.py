@@ -19,6 +19,29 @@ if TYPE_CHECKING:
     from fkit.compat.boxes import soft_nms as soft_nms
     from fkit.compat.boxes import weighted_boxes_fusion as weighted_boxes_fusion
     from fkit.compat.counter import TimeCounter as TimeCounter
+    from fkit.compat.distributed import all_gather as all_gather
+    from fkit.compat.distributed import all_gather_object as all_gather_object
+    from fkit.compat.distributed import all_reduce as all_reduce
+    from fkit.compat.distributed import all_reduce_dict as all_reduce_dict
+    from fkit.compat.distributed import all_reduce_params as all_reduce_params
+    from fkit.compat.distributed import barrier as barrier
+    from fkit.compat.distributed import broadcast as broadcast
+    from fkit.compat.distributed import broadcast_object_list as broadcast_object_list
+    from fkit.compat.distributed import collect_results as collect_results
+    from fkit.compat.distributed import collect_results_cpu as collect_results_cpu
+    from fkit.compat.distributed import collect_results_gpu as collect_results_gpu
+    from fkit.compat.distributed import gather as gather
+    from fkit.compat.distributed import gather_object as gather_object
+    from fkit.compat.distributed import get_backend as get_backend
+    from fkit.compat.distributed import get_dist_info as get_dist_info
+    from fkit.compat.distributed import get_local_rank as get_local_rank
+    from fkit.compat.distributed import get_rank as get_rank
+    from fkit.compat.distributed import get_world_size as get_world_size
+    from fkit.compat.distributed import init_dist as init_dist
+    from fkit.compat.distributed import is_distributed as is_distributed
+    from fkit.compat.distributed import is_main_process as is_main_process
+    from fkit.compat.distributed import master_only as master_only
+    from fkit.compat.distributed import sync_random_seed as sync_random_seed
     from fkit.compat.logging import get_logger as get_logger
     from fkit.compat.logging import print_log as print_log
     from fkit.compat.object import apply_to as apply_to
@@ -67,6 +90,7 @@ if TYPE_CHECKING:
     from fkit.edge.environment import get_git_hash as get_git_hash
     from fkit.edge.environment import get_host_info as get_host_info
     from fkit.edge.environment import get_time_str as get_time_str
+    from fkit.edge.launch import infer_launcher as infer_launcher
     from fkit.fileio.path import check_file_exist as check_file_exist
     from fkit.fileio.path import find_vcs_root as find_vcs_root
     from fkit.fileio.path import is_abs as is_abs
@@ -79,6 +103,12 @@ _ROOMS = (
     ("fkit.compat.bar", "ProgressBar"),
     ("fkit.compat.boxes", "batched_nms bbox_overlaps nms nms_match soft_nms weighted_boxes_fusion"),
     ("fkit.compat.counter", "TimeCounter"),
+    (
+        "fkit.compat.distributed",
+        "all_gather all_gather_object all_reduce all_reduce_dict all_reduce_params barrier broadcast broadcast_object_list"
+        " collect_results collect_results_cpu collect_results_gpu gather gather_object get_backend get_dist_info get_local_rank"
+        " get_rank get_world_size init_dist is_distributed is_main_process master_only sync_random_seed",
+    ),
     ("fkit.compat.logging", "get_logger print_log"),
     ("fkit.compat.object", "apply_to get_object_from_string import_modules_from_strings obj_from_dict"),
     ("fkit.compat.package", "get_installed_path is_installed package2module"),
@@ -102,6 +132,7 @@ _ROOMS = (
         " weights_to_cpu",
     ),
     ("fkit.edge.environment", "collect_env get_git_hash get_host_info get_time_str"),
+    ("fkit.edge.launch", "infer_launcher"),
     ("fkit.fileio.path", "check_file_exist find_vcs_root is_abs is_filepath mkdir_or_exist scandir symlink"),
     ("fkit.catalog.openmmlab", "build_from_cfg"),
 )

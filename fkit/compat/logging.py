@@ -3,20 +3,18 @@
 import logging
 import os
 import sys
-from collections.abc import Mapping
 from typing import IO, Any
 
 from fkit.edge.environment import get_host_info
+from fkit.edge.launch import rank_of
 from fkit.fileio.error import FileErrors
 from fkit.fileio.path import mkdir_or_exist
 from fkit.tree.check import expect, expect_number, expect_stream
 from fkit.tree.error import FkitTypeError, FkitValueError
 
-__all__ = ["get_logger", "print_log", "rank_of"]
+__all__ = ["get_logger", "print_log"]
 
 _LEVELS = ("DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL", "NOTSET")
-# where the launchers leave a process's number: torchrun, Slurm, Open MPI, MPICH
-_RANKS = ("RANK", "SLURM_PROCID", "OMPI_COMM_WORLD_RANK", "PMI_RANK")
 _OWN = "_fkit_handler"  # marks the handlers that this module gave to a logger
 
 
@@ -128,21 +126,6 @@ def print_log(msg: Any, logger: logging.Logger | str | None = None, level: int |
         if not target.hasHandlers():
             raise FkitValueError(f"no logger {logger!r} is set up.", repair=f"get_logger({logger!r}) sets it up.")
         target.log(_level(level), msg)
-
-
-def rank_of(environment: Mapping[str, str]) -> int:
-    """This process's number among those of a run, from what the launcher left in the environment; 0 without one.
-
-    Example:
-        >>> rank_of({"RANK": "3"}), rank_of({})
-        (3, 0)
-    """
-    expect(environment, Mapping, "`environment` is a mapping such as os.environ")
-    for name in _RANKS:
-        word = environment.get(name, "")
-        if word.isdigit():
-            return int(word)
-    return 0
 
 
 class _Format(logging.Formatter):

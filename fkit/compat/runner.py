@@ -25,6 +25,7 @@ from fkit.run.plan import Plan, plan
 from fkit.run.start import begin
 from fkit.run.state import RunState
 from fkit.structures.batch import Batch
+from fkit.training.fleet import ALONE, Fleet
 from fkit.tree.check import expect
 from fkit.tree.error import FkitTypeError, FkitValueError, quoted
 from fkit.tree.frozen import EMPTY
@@ -191,7 +192,7 @@ class Runner:
         cfg = self._config(workflow, data)
         if self.work_dir is not None:
             with screened(Screen if self.logger is None else partial(_Logged, self.logger)) as screen:
-                ready = Ready(lambda seeded: self._plan(seeded, data), self._begin, data, self._record())
+                ready = Ready(lambda seeded, fleet: self._plan(seeded, data, fleet), self._begin, data, self._record())
                 return work(cfg, None, screen, ready=ready).run
         if self.resume_from or self.load_from:
             raise FkitValueError("a run without work_dir begins anew.", repair="Give build_runner a work_dir.")
@@ -237,14 +238,14 @@ class Runner:
         new, _ = translate(Config({name: value for name, value in cfg.items() if value is not None}))
         return new.merge({"optim_wrapper.param_groups": list(described.groups)}) if described.groups else new
 
-    def _plan(self, cfg: Config, data: Mapping[str, Source]) -> Plan:
+    def _plan(self, cfg: Config, data: Mapping[str, Source], fleet: Fleet = ALONE) -> Plan:
         """The plan of the config, with the objects that there are in place of those it names."""
         stepped = self._module()[1]
         reg = builtin_registry().register("models", lambda: self._module()[0], name=self.model_name, replace=True)
         reg = reg.register("datasets", lambda part, test_mode=False: _Count(data[part]), name="GivenBatches")
         for place, hook in enumerate(self.values):
             reg = reg.register("hooks", lambda hook=hook: hook, name=f"Given{place}")
-        made = plan(cfg, reg)
+        made = plan(cfg, reg, fleet=fleet)
         if not stepped:
             return made
         phases = tuple(phase._replace(loss="loss") for phase in made.program.spec.phases)  # the rest is logged alone

@@ -119,7 +119,7 @@ class AnchorHead(DenseHead):
             return xp.lib.maximum(xp.cast(mask.sum(1), kind), at_least).sum()
 
         pseudo = isinstance(self.sampler, PseudoSampler)
-        return count(positive) if pseudo else count(positive) + count(negative)
+        return xp.shared(count(positive) if pseudo else count(positive) + count(negative))
 
     def loss(self, xp: Ops, outputs: Outputs, sizes: Sizes, given: Given) -> dict[str, Any]:
         logits, deltas, truth = outputs[0], outputs[1], given.truth

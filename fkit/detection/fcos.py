@@ -125,7 +125,7 @@ class FCOSHead(AnchorFreeHead):
         labels, targets = self.targets(xp, points, spans, given.truth)
         positive = labels < self.num_classes
         one = xp.full((), 1, kind)
-        total = xp.lib.maximum(xp.cast(positive, kind).sum(), one)
+        total = xp.lib.maximum(xp.shared(xp.cast(positive, kind).sum()), one)
         flat = together(xp, logits)
         classes = called(self.loss_cls, xp, flat.reshape((-1, flat.shape[2])), labels.reshape(-1), avg_factor=total)
         rows = rows_of(xp, positive, spans)
@@ -142,7 +142,7 @@ class FCOSHead(AnchorFreeHead):
         place = rows.prior_of(xp, points)
         pred = self.bbox_coder.decode(xp, place, rows.of(xp, together(xp, outputs[1])))
         goal = self.bbox_coder.decode(xp, place, target)
-        mass = xp.lib.maximum(weight.sum(), xp.full((), 1e-6, points))
+        mass = xp.lib.maximum(xp.shared(weight.sum()), xp.full((), 1e-6, points))
         box = called(self.loss_bbox, xp, pred, goal, weight, avg_factor=mass)
         beside = rows.of(xp, together(xp, outputs[2]))[:, 0]
         return box, called(self.loss_centerness, xp, beside, weight, real, avg_factor=total)

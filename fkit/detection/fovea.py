@@ -65,7 +65,7 @@ class FoveaHead(AnchorFreeHead):
             lambda truth: self.targets(xp, places, sizes, truth), given.truth._replace(masks=None)
         )
         positive = labels < self.num_classes
-        count = xp.cast(positive, sides).sum()
+        count = xp.shared(xp.cast(positive, sides).sum())
         flat = together(xp, logits)
         classes = called(
             self.loss_cls, xp, flat.reshape((-1, flat.shape[2])), labels.reshape(-1), avg_factor=count + flat.shape[0]

@@ -84,7 +84,7 @@ class GFLHead(RetinaHead):
         middle = middles(xp, prior) / stride
         pred = self.bbox_coder.decode(xp, middle, self.distances(xp, mine))
         sure = xp.sigmoid(xp.lib.amax(xp.detached(rows.of(xp, together(xp, logits))), -1)) * real
-        mass = xp.lib.maximum(sure.sum(), xp.full((), 1, sides))
+        mass = xp.lib.maximum(xp.shared(sure.sum()), xp.full((), 1, sides))
         quality = overlaps(xp, xp.detached(pred), box, aligned=True) * real
         return {
             "loss_cls": self.quality_losses(xp, logits, rows, gt, positive, negative, quality, total, given),

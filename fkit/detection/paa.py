@@ -61,7 +61,7 @@ class PAAHead(ATSSHead):
         labels = xp.take_along(given.truth.labels, gt, 1)
         costs = self.costs(xp, rows_of(xp, positive, spans), logits, deltas, boxes, given, gt, labels)
         likely = self.likely(xp, costs, gt, positive, given.truth.labels.shape[1], spans)
-        count = xp.cast(likely, deltas).sum()
+        count = xp.shared(xp.cast(likely, deltas).sum())
         one, images = xp.full((), 1, deltas), xp.full((), logits.shape[0], deltas)
         _, weight = self.labels(xp, positive, positive | negative, labels, deltas)
         label = lib.where(likely, labels, self.num_classes).reshape(-1)
@@ -76,7 +76,7 @@ class PAAHead(ATSSHead):
         shared = shared * real
         return {
             "loss_cls": called(self.loss_cls, xp, flat, label, weight.reshape(-1), avg_factor=total),
-            "loss_bbox": called(self.loss_bbox, xp, pred, box, heavy, avg_factor=shared.sum()),
+            "loss_bbox": called(self.loss_bbox, xp, pred, box, heavy, avg_factor=xp.shared(shared.sum())),
             "loss_iou": called(
                 self.loss_centerness,
                 xp,

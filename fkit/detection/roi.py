@@ -306,7 +306,7 @@ def _rows(xp: Ops, values: Any, rows: Rows) -> Any:
 
 
 def _at_least_one(xp: Ops, count: Any, kind: Any) -> Any:
-    number = xp.cast(count, kind)
+    number = xp.shared(xp.cast(count, kind))
     return xp.greatest(number, xp.lib.ones_like(number))
 
 

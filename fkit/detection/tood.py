@@ -150,9 +150,9 @@ class TOODHead(ATSSHead):
         )
         strides = xp.take(xp.asarray([self.stride(level) for level in range(len(spans))], sides), rows.level)[:, None]
         one = xp.full((), 1, sides)
-        mass = lib.maximum(weight.sum(), one)
+        mass = lib.maximum(xp.shared(weight.sum()), one)
         regions = by_level(xp, self.loss_bbox, rows, rows.of(xp, sides), box / strides, weight, 1.0)
-        total = lib.maximum(chosen.metric.sum(), one)
+        total = lib.maximum(xp.shared(chosen.metric.sum()), one)
         classes = self.level_losses(xp, outputs[0], spans, given, chosen, early, known)
         return {
             "loss_cls": tuple(loss / total for loss in classes),

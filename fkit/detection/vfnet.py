@@ -150,7 +150,7 @@ class VFNetHead(RetinaHead):
         loss_refined, quality = self.sides_loss(xp, self.loss_bbox_refine, rows, place, refined, goal)
         label = xp.take_along(given.truth.labels, gt, 1)[..., None] == xp.arange(self.classes_out)
         score = xp.cast(label, first) * spread(xp, rows, quality, positive.shape)[..., None]
-        total = xp.lib.maximum(xp.cast(positive, first).sum(), xp.full((), 1, first))
+        total = xp.lib.maximum(xp.shared(xp.cast(positive, first).sum()), xp.full((), 1, first))
         width = self.classes_out
         classes = called(self.loss_cls, xp, logits.reshape((-1, width)), score.reshape((-1, width)), avg_factor=total)
         return {"loss_cls": classes, "loss_bbox": loss_box, "loss_bbox_rf": loss_refined}
@@ -160,7 +160,7 @@ class VFNetHead(RetinaHead):
         pred = self.bbox_coder.decode(xp, place, rows.of(xp, sides))
         shared = xp.lib.clip(overlaps(xp, xp.detached(pred), goal, aligned=True), _LEAST, None)
         weight = shared * xp.cast(rows.real, shared)
-        mass = xp.lib.maximum(weight.sum(), xp.full((), 1, weight))
+        mass = xp.lib.maximum(xp.shared(weight.sum()), xp.full((), 1, weight))
         return called(loss, xp, pred, goal, weight, avg_factor=mass), weight
 
 

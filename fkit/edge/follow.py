@@ -5,6 +5,7 @@ from contextlib import nullcontext
 
 import fkit.run.loop as loop
 from fkit.data.source import Source
+from fkit.edge.fleet import noticing
 from fkit.edge.perform import Edge
 from fkit.edge.repeat import telling
 from fkit.edge.signal import Again, Inbox, inbox
@@ -38,7 +39,8 @@ def follow(edge: Edge, run: RunState, data: Mapping[str, Source], heard: Inbox |
     expect(edge, Edge, "`edge` is the edge of a plan (fkit.edge.perform.Edge(folder, plan) makes one)")
     expect(data, Mapping, "`data` is a mapping of sources (fkit.open_data gives one)")
     try:
-        with inbox() if heard is None else nullcontext(heard) as ears, telling(edge.plan.room):
+        ears_of = inbox(edge.plan.fleet.leads) if heard is None else nullcontext(heard)
+        with ears_of as ears, telling(edge.plan.room), noticing(edge.plan.room, edge.plan.fleet):
             try:
                 for run, effects in loop.train(edge.plan, run, edge.watched(data), ears):
                     for effect in effects:

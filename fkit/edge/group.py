@@ -16,6 +16,7 @@ from fkit.edge.signal import Inbox, inbox
 from fkit.edge.work import Outcome, Ready, work
 from fkit.run.plan import Plan, plan
 from fkit.run.start import begin
+from fkit.training.fleet import Fleet
 from fkit.tree.frozen import EMPTY
 from fkit.tree.tree import thaw
 
@@ -115,8 +116,8 @@ def _side_by_side(
     results: dict[int, Outcome | BaseException] = {}
 
     def body(place: int, cfg: Config) -> None:
-        def planned(seeded: Config) -> Plan:
-            own = plan(seeded, registry, allow=allow)
+        def planned(seeded: Config, fleet: Fleet) -> Plan:
+            own = plan(seeded, registry, allow=allow, fleet=fleet)
             return replace(own, program=meeting.program(place, own.program))
 
         with meeting.baton:

@@ -75,6 +75,7 @@ class Keeper:
                 "data": self._record.get("data"),
                 "threads": self._record.get("threads"),
                 "devices": self._record.get("devices"),
+                **({"processes": plan.fleet.world} if plan.fleet.several else {}),
             }
         meta = {
             **self._same,

@@ -40,6 +40,12 @@ class Screen:
         self._lines: list[str] = []
         self._printed = -1e9
         self._columns = 0
+        self._mute = False
+
+    def mute(self) -> None:
+        """Show nothing from here on: another process of the run does."""
+        self.close()
+        self._mute = True
 
     def show(self, mode: str, done: int, total: int, words: Sequence[str]) -> None:
         """How far something is.
@@ -49,6 +55,8 @@ class Screen:
             done: of ``total``; a total of 0 is not known.
             words: beside it: time left, losses, rate; the most useful first, for a bar leaves out what does not fit.
         """
+        if self._mute:
+            return
         if self._plain:
             self.say("  ".join((f"{mode} {done}/{total or '?'}", *words)))
             return
@@ -73,6 +81,8 @@ class Screen:
 
     def say(self, text: str, level: str = "INFO") -> None:
         """A line above the bar; on a terminal, lines that follow each other fast are written together."""
+        if self._mute:
+            return
         if self._plain:  # nothing to lay out or to colour
             self._stream.write(text + "\n")
             self._stream.flush()

@@ -12,6 +12,7 @@ from frozendict import frozendict
 from fkit.catalog.registry import Registry
 from fkit.config.config import Config
 from fkit.edge.checkpoint import Found, locate, read_checkpoint
+from fkit.edge.fleet import Bystander, joined
 from fkit.edge.folder import is_file
 from fkit.edge.limit import open_files
 from fkit.edge.perform import Edge, matrix_name
@@ -40,12 +41,14 @@ from fkit.run.start import Saved, opened
 from fkit.run.state import RunState
 from fkit.run.validation import test, validate
 from fkit.training.ema import NAME, averages, choose
+from fkit.training.fleet import Fleet
 from fkit.training.load import LoadFrom
 from fkit.training.load import chosen as chosen_weights
 from fkit.training.pretrained import pretrained
 from fkit.training.program import Program
 from fkit.training.state import TrainState
 from fkit.tree.check import expect
+from fkit.tree.error import FkitValueError
 from fkit.tree.frozen import EMPTY
 
 __all__ = ["Sheet", "found_at", "load_state", "score", "test_config", "validate_config"]
@@ -114,14 +117,30 @@ def score(
         prefix: of files of results for a server, in place of scores: `fkit.metric.evaluator.Evaluator.writing`.
     """
     expect(cfg, Config, "`cfg` is a Config", "fkit.load_config(path) reads one, fkit.Config(mapping) makes one.")
-    address = os.fspath(checkpoint)
-    found = Path(address) if is_file(address) else locate(checkpoint)
     settings = read(cfg)
+    with joined(settings) as (fleet, _):
+        if fleet.several and predictions is not None:
+            raise FkitValueError(
+                "predictions are kept by one process.", repair="Leave out --launcher, or --predictions."
+            )
+        if not fleet.leads:
+            screen.mute()
+        asked = (part, weights, predictions, measures, tta, prefix)
+        return _scored(cfg, settings, os.fspath(checkpoint), registry, screen, fleet, allow, *asked)
+
+
+def _scored(
+    cfg: Config, settings: Settings, address: str, registry: Registry | None, screen: Screen, fleet: Fleet,
+    allow: str | Iterable[str], part: str, weights: str | None, predictions: Path | None, measures: Sequence[str],
+    tta: bool, prefix: str | None,
+) -> RunState:  # fmt: skip
+    """`score`, of one of its processes."""
+    found = Path(address) if is_file(address) else locate(address)
     whose = {kind: held_out(settings, part, kind) for kind in ("dataloader", "evaluator")}
     repeat(settings)
     count = threads(settings)
     open_files(settings)
-    made = plan(cfg, registry, allow=allow, part=part, tta=tta)
+    made = plan(cfg, registry, allow=allow, part=part, tta=tta, fleet=fleet)
     if made.evaluator is not None:
         made = replace(made, evaluator=made.evaluator.measuring(measures).writing(prefix))
     if predictions is not None:
@@ -138,11 +157,12 @@ def score(
         screen.say(f"each image is predicted in the views of tta_pipeline, merged by {merger}")
     if words:
         screen.say(words)
-    sheet = Sheet(_folder(settings, found, part), made, screen=screen)
+    folder = _folder(settings, found, part)
+    sheet = Sheet(folder, made, screen=screen) if fleet.leads else Bystander(folder, made)
     fold = test if part == "test" else validate
     try:
         with ending(), telling(made.room), ExitStack() as stack:
-            if predictions is not None:
+            if predictions is not None and isinstance(sheet, Sheet):
                 sheet.keep(stack.enter_context(Target(predictions, data[part])))
             for run, effects in fold(made, run, sheet.watched(data)):
                 for effect in effects:

@@ -11,7 +11,7 @@ from types import FrameType
 
 from fkit.run.event import Observed
 
-__all__ = ["Again", "Ended", "Inbox", "ending", "inbox"]
+__all__ = ["Again", "Ended", "Inbox", "ending", "hearing", "inbox"]
 
 _HEARD = ("SIGINT", "SIGTERM", "SIGHUP")  # Ctrl-C; scancel, systemd, docker stop; a terminal that closes
 
@@ -38,6 +38,9 @@ class Inbox:
     Attributes:
         first: the name of the first signal; "" while none came.
 
+    Args:
+        speaks: say on standard error what becomes of a signal.
+
     Example:
         >>> import itertools
         >>> ears = Inbox()
@@ -45,8 +48,9 @@ class Inbox:
         [['time'], ['time']]
     """
 
-    def __init__(self) -> None:
+    def __init__(self, speaks: bool = True) -> None:
         self.first = ""
+        self._say = _tell if speaks else _keep_still
         self._saved = False
         self._ended = False
 
@@ -65,13 +69,13 @@ class Inbox:
         name = signal.Signals(number).name
         if not self.first:
             self.first = name
-            _tell(f"{name}: the step in progress ends, and the run is saved")
+            self._say(f"{name}: the step in progress ends, and the run is saved")
         elif self._ended:
             return
         elif self._saved:
             raise Again(name)
         else:
-            _tell(f"{name} again: saving, since {self.first}; kill -9 ends it without")
+            self._say(f"{name} again: saving, since {self.first}; kill -9 ends it without")
 
     def saved(self) -> None:
         """From here on a further signal ends the process."""
@@ -98,13 +102,16 @@ class _Beside(Inbox):
 
 
 @contextlib.contextmanager
-def inbox() -> Generator[Inbox]:
+def inbox(speaks: bool = True) -> Generator[Inbox]:
     """An inbox that hears signals while the context lasts; the handlers before are put back at its end.
+
+    Args:
+        speaks: as of `Inbox`.
 
     Outside the main thread, where Python lets nobody hear signals, it observes the clock alone.
     """
-    ears = Inbox()
-    with _hearing(ears.note), _passing(Again):
+    ears = Inbox(speaks)
+    with hearing(ears.note), _passing(Again):
         yield ears
 
 
@@ -119,7 +126,7 @@ def ending() -> Generator[None]:
     def end(number: int, frame: FrameType | None = None) -> None:
         raise Ended(number)
 
-    with _hearing(end):
+    with hearing(end):
         yield
 
 
@@ -141,8 +148,9 @@ def _passing(kind: type[BaseException]) -> Generator[None]:
 
 
 @contextlib.contextmanager
-def _hearing(handler: Callable[[int, FrameType | None], None]) -> Generator[None]:
-    """The handlers before are put back at its end."""
+def hearing(handler: Callable[[int, FrameType | None], None]) -> Generator[None]:
+    """Have ``handler`` called with each signal that ends a process, in the main thread; the handlers before are put back at
+    the end of the context."""
     if threading.current_thread() is not threading.main_thread():
         yield
         return
@@ -157,6 +165,10 @@ def _hearing(handler: Callable[[int, FrameType | None], None]) -> Generator[None
     finally:
         for number, former in before.items():
             signal.signal(number, signal.SIG_DFL if former is None else former)
+
+
+def _keep_still(text: str) -> None:
+    """Another process says it."""
 
 
 def _tell(text: str) -> None:

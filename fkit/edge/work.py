@@ -7,6 +7,7 @@ import secrets
 import shlex
 import sys
 from collections.abc import Callable, Generator, Iterable, Mapping
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Any, NamedTuple, TextIO, cast
 
@@ -17,6 +18,7 @@ from fkit.edge.checkpoint import is_saved
 from fkit.edge.data import data_record, differences
 from fkit.edge.failure import is_input, write_failure
 from fkit.edge.files import Files
+from fkit.edge.fleet import Bystander, joined
 from fkit.edge.folder import Opened, expect_folder, open_folder, run_record
 from fkit.edge.follow import follow
 from fkit.edge.limit import open_files
@@ -37,6 +39,7 @@ from fkit.run.plan import Plan, open_data, plan
 from fkit.run.resume import resumed
 from fkit.run.start import begin, restore
 from fkit.run.state import RunState
+from fkit.training.fleet import Fleet, Told
 from fkit.tree.check import expect
 from fkit.tree.error import FkitValueError, RunError
 from fkit.tree.frozen import EMPTY
@@ -49,13 +52,13 @@ class Ready(NamedTuple):
     """What is there already of a run, in place of what its config would describe.
 
     Attributes:
-        plan: the config, with its seed -> the plan.
+        plan: the config, with its seed, and the processes of the run -> the plan.
         begin: the plan -> the run before its first event.
         data: the sources.
         record: what run.json says of it beside the rest.
     """
 
-    plan: Callable[[Config], Plan]
+    plan: Callable[[Config, Fleet], Plan]
     begin: Callable[[Plan], RunState]
     data: Mapping[str, Source]
     record: Mapping[str, Any] = EMPTY
@@ -68,11 +71,13 @@ class Outcome(NamedTuple):
         folder: the work folder.
         run: at its end; its ``signal`` is the name of one that ended it, or "".
         went: whether anything was done: the run may have been finished before.
+        leads: whether this is the process that speaks.
     """
 
     folder: Path
     run: RunState
     went: bool = True
+    leads: bool = True
 
 
 def run_config(
@@ -128,21 +133,31 @@ def work(
     """
     settings = read(cfg)
     if ready is None:
-        ready = Ready(lambda seeded: plan(seeded, registry, allow=allow), begin, EMPTY)
+        ready = Ready(lambda seeded, fleet: plan(seeded, registry, allow=allow, fleet=fleet), begin, EMPTY)
     if settings.work_dir is not None:
         refuse_url(settings.work_dir, "a work folder")
     folder = Path(os.path.expanduser(settings.work_dir or f"work_dirs/{_name(cfg, name)}"))
-    expect_folder(folder, settings.resume)
-    with hold(folder) as note:
-        cfg = _seeded(cfg, settings, folder)
-        opened = open_folder(folder, cfg, _resumption(settings, folder))
-        begun = _begun(_Job(folder, cfg, settings, ready, other_data), opened, screen)
+    with joined(settings) as (fleet, said), ExitStack() as stack:
+        if not fleet.leads:
+            screen.mute()
+        note = fleet.first(lambda: _taken(folder, settings, stack))
+        if settings.seed is None:
+            cfg = cfg.merge({"seed": fleet.first(lambda: _seed(settings, folder))})
+        opened = fleet.first(lambda: open_folder(folder, cfg, _resumption(settings, folder)))
+        begun = _begun(_Job(folder, cfg, settings, ready, other_data, fleet), opened, screen)
         if isinstance(begun, RunState):
-            return Outcome(folder, begun, went=False)
+            return Outcome(folder, begun, went=False, leads=fleet.leads)
         edge, run, data = begun
-        if note:
-            edge.note(note, "WARNING")
-        return Outcome(folder, follow(edge, run, data, heard))
+        for text in (note, said):
+            if text:
+                edge.note(text, "WARNING")
+        return Outcome(folder, follow(edge, run, data, heard), leads=fleet.leads)
+
+
+def _taken(folder: Path, settings: Settings, stack: ExitStack) -> str:
+    """The folder held, and what a person should be told of it."""
+    expect_folder(folder, settings.resume)
+    return stack.enter_context(hold(folder))
 
 
 @contextlib.contextmanager
@@ -169,6 +184,7 @@ class _Job(NamedTuple):
     settings: Settings
     ready: Ready
     other_data: bool
+    fleet: Fleet
 
 
 Begun = tuple[Edge, RunState, Mapping[str, Source]]
@@ -201,15 +217,17 @@ def _begun(job: _Job, opened: Opened, screen: Screen) -> Begun | RunState:
 
 
 def _record(job: _Job, opened: Opened, error: Exception) -> None:
+    if not job.fleet.leads or isinstance(error, Told):
+        return
     before = opened.record or run_record(job.cfg, job.settings.backend, read(job.cfg).seed or 0, sys.argv, {})
     if not is_input(error) and before["status"] != "finished":
         write_failure(job.folder, before, error, Files())
 
 
 def _built(job: _Job, opened: Opened, screen: Screen) -> Begun | RunState:
-    folder, cfg, settings, ready, other_data = job
+    folder, cfg, settings, ready, other_data, fleet = job
     repeats, count, limited = repeat(settings), threads(settings), open_files(settings)
-    made = ready.plan(cfg)
+    made = ready.plan(cfg, fleet)
     data = ready.data or open_data(made)
     if opened.found is not None:
         run = restore(made, opened.found.saved)
@@ -226,21 +244,27 @@ def _built(job: _Job, opened: Opened, screen: Screen) -> Begun | RunState:
     meta = opened.found.meta if opened.found is not None else EMPTY
     count = chosen(count, made.program, run.train, data["train"], passes=3, before=meta.get("threads"))
     record = run_record(cfg, made.backend, made.seed, sys.argv, made.room.environment())
+    known = data_record(data)
+    others = fleet.first(lambda: differences(meta.get("data"), known, other_data))
+    if not fleet.leads:
+        return Bystander(folder, made), run, data
     record |= {
         **repeats.record(),
         **count.record(),
         "devices": made.program.spec.devices,
-        "data": data_record(data),
+        **({"processes": fleet.world} if fleet.several or "processes" in meta else {}),
+        "data": known,
         **ready.record,
     }
     edge = Edge(folder, made, record, screen=screen, rows=int(meta.get("rows", 0)))
     _head(edge, record)
-    for line in differences(meta.get("data"), record["data"], other_data):
+    for line in others:
         edge.note(f"other data: {line}", "WARNING")
     for text in (*opened.said, *made.settings.notes, _drawn(settings, made.seed, meta), count.words):
         if text:
             edge.note(text, "WARNING" if "passed over" in text else "INFO")
-    for text in (repeats.note, count.note, _moved(meta.get("devices"), record["devices"]), limited):
+    moved = _moved(meta, record["devices"], fleet.world)
+    for text in (repeats.note, count.note, moved, limited):
         if text:
             edge.note(text, "WARNING")
     return edge, run, data
@@ -261,17 +285,15 @@ def _head(edge: Edge, record: Mapping[str, Any]) -> None:
     edge.note(f"hooks, in the order in which they are told:\n{hook_table(made.hooks, made.handlers)}", shown=False)
 
 
-def _seeded(cfg: Config, settings: Settings, folder: Path) -> Config:
-    """The config with a seed: its own, the one of the run that the folder holds, or one drawn now."""
-    if settings.seed is not None:
-        return cfg
+def _seed(settings: Settings, folder: Path) -> int:
+    """A seed for a config without one: that of the run that the folder holds, or one drawn now."""
     path = folder / "run.json"
     if settings.resume and path.exists():
         try:
-            return cfg.merge({"seed": int(json.loads(path.read_text())["seed"])})
+            return int(json.loads(path.read_text())["seed"])
         except (ValueError, KeyError, TypeError) as cause:
             raise FkitValueError(f"{path}: records no seed.") from cause
-    return cfg.merge({"seed": secrets.randbelow(2**31)})
+    return secrets.randbelow(2**31)
 
 
 def _drawn(settings: Settings, seed: int, meta: Mapping[str, Any]) -> str:
@@ -282,10 +304,12 @@ def _drawn(settings: Settings, seed: int, meta: Mapping[str, Any]) -> str:
     return f"seed {seed} ({how}; --seed {seed} repeats the run)"
 
 
-def _moved(was: Any, now: int) -> str:
+def _moved(meta: Mapping[str, Any], devices: int, processes: int) -> str:
     """What there is to say of a run that goes on on another number of devices."""
-    if was in (None, now):
+    was, now = meta.get("devices"), devices * processes
+    if was is None or was * meta.get("processes", 1) == now:
         return ""
+    was *= meta.get("processes", 1)
     return f"this run began on {was} devices and goes on on {now}: its numbers are the same but for rounding."
 
 

@@ -118,7 +118,7 @@ _OPTIMIZER = table(
         doc="of `AmpOptimWrapper`: 'dynamic', a number that stays, or a dict of GradScaler's arguments; 'dynamic' by default"),
     Key("dtype", choice("float16", "bfloat16"),
         doc="of `AmpOptimWrapper`: what a training step computes in; by default float16 on CUDA with torch, else bfloat16"),
-    Key("use_fsdp", ANYTHING, doc="shards over devices", refused=_LATER),
+    Key("use_fsdp", FLAG, doc="of `AmpOptimWrapper`: each process holds a part of the state, as `parallel='fsdp'`"),
     Key("params", TEXT, doc="a pattern over the names of the parameters it trains; by default all, and of several optimizers those "
         "below its own name"),
     Key("loss", TEXT, doc="the loss it follows; by default the sum of those whose name contains 'loss'"),
@@ -139,7 +139,7 @@ _RANDOMNESS = table(
     Key("deterministic", FLAG, True, "repeat to the bit on CUDA too; False is for speed, and run.json says so"),
     Key("masks", choice("counter", "backend"), "counter",
         "dropout's bits: the run's own, equal on all backends, or the backend's generator"),
-    Key("diff_rank_seed", FLAG, doc="a seed for each process: kept for runs of several"),
+    Key("diff_rank_seed", FLAG, doc="of no effect: what is drawn for a sample hangs on its place in the whole batch, not on its process"),
 )  # fmt: skip
 _SCALE = table(
     Key(
@@ -159,16 +159,21 @@ _ENVIRONMENT = table(
     Key("cudnn_benchmark", FLAG, False,
         "let cuDNN time its algorithms and take the fastest; `randomness.deterministic` goes before it"),
     Key("mp_cfg", _PROCESSES, doc="of loader workers"),
-    Key("dist_cfg", mapped(ANYTHING, "a mapping"), doc="how processes talk: kept for runs of several"),
+    Key("dist_cfg", mapped(ANYTHING, "a mapping"), doc="how several processes talk: `backend` ('nccl', 'gloo'), `timeout` in seconds"),
     Key("resource_limit", whole(1), doc="files that may be open at once, at least, as far as the system lets them"),
 )  # fmt: skip
 _PARALLEL = either(
-    choice("pmap"),
+    choice("pmap", "ddp", "fsdp"),
     table(
-        Key("type", choice("pmap"), "pmap", "each device takes a part of the batch"),
+        Key(
+            "type",
+            choice("pmap", "ddp", "fsdp"),
+            "pmap",
+            "each device takes a part of the batch; of fsdp, of the state too",
+        ),
         Key("devices", whole(1), doc="one value with the key `devices`"),
     ),
-    words="'pmap' or a mapping",
+    words="'pmap', 'ddp', 'fsdp' or a mapping",
 )
 _IMPORTS = table(
     Key("imports", _NAMES, doc="modules that register parts; each needs a permission (`--allow`)"),
@@ -229,17 +234,17 @@ KEYS: tuple[Key, ...] = (
     Key("efficient_conv_bn_eval", ANYTHING, doc="mmengine's, convolutions with their batch norm folded in",
         refused="is not supported: it changes the numbers of a step by rounding"),
     Key("parallel", _PARALLEL,
-        doc="how a step is shared among devices: `pmap`, each a part of the batch, over all devices of this machine or `devices` of them; JAX's"),
-    Key("devices", whole(1), doc="how many devices of this machine share a step; by default one, and with `parallel` all"),
+        doc="how a step is shared among devices: on JAX `pmap`, each a part of the batch, over all devices of this machine or `devices` of them; on torch, which has a process for each, `ddp`, or `fsdp`: each holds a part of the state"),
+    Key("devices", whole(1), doc="how many devices of this machine share a step; by default one, and with `parallel` on JAX all"),
     Key("env_cfg", _ENVIRONMENT, frozendict(), "of the process"),
-    Key("launcher", choice("none", "pytorch", "slurm", "mpi"), "none", "what starts the processes of a run",
-        refused=f"{_LATER}: a run is one process"),
-    Key("strategy", ANYTHING, doc="mmengine's, for several processes", refused=_LATER),
+    Key("launcher", choice("none", "pytorch", "slurm", "mpi"), "none", "what starts the processes of a run"),
+    Key("strategy", either(PART, NOTHING), doc="mmengine's word for `parallel`: `DDPStrategy` or `FSDPStrategy`"),
     Key("runner_type", either(TEXT, PART, _CLASS, words="the name of a runner, or a mapping with 'type'"),
         doc="a runner of one's own, by its name in the registry `runners`; by default the kit's"),
-    Key("model_wrapper_cfg", ANYTHING, doc="how a model is wrapped for several processes", refused=_LATER),
-    Key("find_unused_parameters", FLAG, False, "parameters that the loss does not reach: kept for runs of several processes"),
-    Key("sync_bn", ANYTHING, doc="batch statistics over several processes", refused=_LATER),
+    Key("model_wrapper_cfg", either(PART, NOTHING),
+        doc="how a model is wrapped for several processes: `MMDistributedDataParallel` and its options, or `MMFullyShardedDataParallel`"),
+    Key("find_unused_parameters", FLAG, False, "of several processes: look at each step for parameters that the loss does not reach"),
+    Key("sync_bn", either(choice("torch", "mmcv"), NOTHING), doc="take batch statistics over several processes, in batch norm of any name"),
     Key("tta_model", PART, doc="of `fkit test --tta`, what merges the predictions of an image's views: `SegTTAModel`, `AverageClsScoreTTA`, `DetTTAModel`, or one's own"),
     Key("tta_pipeline", listed(ANYTHING, "a list of mappings with 'type'", filled=True), doc="of `fkit test --tta`, the test pipeline, which makes the views: its last step is `TestTimeAug`"),
     # where it comes from and goes

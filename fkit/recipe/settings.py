@@ -16,6 +16,7 @@ from fkit.recipe.part import Part
 from fkit.recipe.timing import schedule_notes, schedules_in
 from fkit.recipe.vocabulary import is_own_loop, name_of, settle
 from fkit.recipe.wrapper import Wrapper, wrappers_of
+from fkit.training.fleet import ALONE, Fleet
 from fkit.training.load import LoadFrom
 from fkit.tree.error import FkitError, FkitKeyError, FkitValueError, quoted
 from fkit.tree.path import parse, show
@@ -60,12 +61,16 @@ class Environment(NamedTuple):
         start_method: of loader workers: "forkserver" or "spawn".
         cv2_threads: of OpenCV; None leaves them.
         open_files: that may be open at once, at least; None leaves it.
+        dist_backend: of several processes: "nccl", "gloo"; None lets the backend choose.
+        dist_timeout: seconds after which a process that waits for others fails; None lets it choose.
     """
 
     benchmark: bool
     start_method: str
     cv2_threads: int | None
     open_files: int | None
+    dist_backend: str | None = None
+    dist_timeout: float | None = None
 
 
 @dataclass(frozen=True)
@@ -93,6 +98,7 @@ class Settings:
         work_dir: None is work_dirs/NAME_OF_CONFIG.
         load_from: weights to begin with.
         resume: go on with the run of the work folder, or from a checkpoint's path.
+        fleet: the processes that run it together.
     """
 
     tree: Config
@@ -123,6 +129,7 @@ class Settings:
     load_from: LoadFrom | None
     resume: bool | str
     work_dir: str | None
+    fleet: Fleet = ALONE
 
 
 def read(cfg: Config) -> Settings:
@@ -296,7 +303,18 @@ def _environment(tree: Config) -> Environment:
         "spawn" if method == "spawn" else "forkserver",
         tree.get("env_cfg.mp_cfg.opencv_num_threads"),
         tree.get("env_cfg.resource_limit"),
+        tree.get("env_cfg.dist_cfg.backend"),
+        _timeout(tree),
     )
+
+
+def _timeout(tree: Config) -> float | None:
+    seconds: Any = tree.get("env_cfg.dist_cfg.timeout")
+    if seconds is not None and (isinstance(seconds, bool) or not isinstance(seconds, (int, float)) or seconds <= 0):
+        path = "env_cfg.dist_cfg.timeout"
+        what = f"{path} = {quoted(seconds)}: seconds, a number above 0."
+        raise FkitValueError(what, path=path, origin=tree.origin(path))
+    return seconds
 
 
 def _workflow(tree: Config) -> tuple[tuple[str, int], ...]:

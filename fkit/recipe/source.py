@@ -79,14 +79,9 @@ def source_of(settings: Settings, registry: Registry, part: str, seed: int, **ch
         spread = partial(open_room("torch").workers, **options)
     try:
         return open_loader(
-            table,
-            build=make,
-            seed=seed,
-            path=path,
-            spread=spread,
-            told=partial(_said_in, path, settings),
-            devices=settings.devices or 1,
-        )
+            table, build=make, seed=seed, path=path, spread=spread, told=partial(_said_in, path, settings),
+            rank=settings.fleet.rank, world=settings.fleet.world, devices=settings.devices or 1,
+        )  # fmt: skip
     except FkitError as error:
         raise said_at(error, path, settings) from error.__cause__
 

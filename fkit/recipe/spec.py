@@ -11,6 +11,7 @@ from fkit.catalog.build import maker_of
 from fkit.catalog.registry import Registry
 from fkit.catalog.report import placed
 from fkit.fileio.weights import read_content
+from fkit.recipe.parallel import parallel_of
 from fkit.recipe.part import Part
 from fkit.recipe.preprocess import network_of
 from fkit.recipe.settings import Settings, line_of, missing
@@ -69,7 +70,7 @@ def spec_of(
         model, optimizers, _phases(moving, dtype), dtype, settings.device,
         settings.memory_format, donate, settings.compile, settings.randomness.masks, first, total,
         partial(read_content, registry=registry), predicted,
-        _names(tree.get("activation_checkpointing")), preprocess, settings.devices or 1,
+        _names(tree.get("activation_checkpointing")), preprocess, settings.devices or 1, settings.fleet, parallel_of(tree),
     )  # fmt: skip
 
 
@@ -147,7 +148,8 @@ def _lr_scale(settings: Settings) -> float:
     if part is None:
         raise missing(settings, "train_dataloader", "auto_scale_lr.enable=True")
     whole = part.node.get("global_batch_size")
-    return ((part.node.get("batch_size") or 1) * (settings.devices or 1) if whole is None else whole) / base
+    size = (part.node.get("batch_size") or 1) * (settings.devices or 1) * settings.fleet.world
+    return (size if whole is None else whole) / base
 
 
 def _phases(wrappers: Mapping[str, Wrapper], dtype: str) -> tuple[Phase, ...]:

@@ -121,14 +121,9 @@ def _wrapper(tree: Config, path: str, node: Config, params: str) -> Wrapper:
         )  # fmt: skip
     amp = kind == "AmpOptimWrapper"
     for key in _AMP_KEYS:
-        if node.get(key) and (not amp or key == "use_fsdp"):
-            why = (
-                "shards over several devices, which is not supported yet."
-                if key == "use_fsdp"
-                else "is AmpOptimWrapper's."
-            )
-            repair = "" if key == "use_fsdp" else f"Set {path}.type='AmpOptimWrapper'."
-            raise _wrong(tree, f"{path}.{key}", f" = {quoted(node[key])} {why}", repair)
+        if node.get(key) and not amp:
+            what = f" = {quoted(node[key])} is AmpOptimWrapper's."
+            raise _wrong(tree, f"{path}.{key}", what, f"Set {path}.type='AmpOptimWrapper'.")
     groups, paramwise, constructor = (
         tuple(node.get("param_groups") or ()),
         node.get("paramwise_cfg"),

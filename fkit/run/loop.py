@@ -95,6 +95,8 @@ def standard(
                 else:
                     run, effects, later = _step(fold, run, after, batch, hyperparams, arrived)
                 signal = signal or later
+                if fold.agree is not None:
+                    signal = fold.agree(signal)
                 if effects:
                     yield from fold.shown(run, effects)
                 else:

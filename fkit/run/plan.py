@@ -28,6 +28,7 @@ from fkit.run.scoring import Scoring
 from fkit.run.share import shared
 from fkit.structures.views import several_of
 from fkit.training.backend import Backend
+from fkit.training.fleet import ALONE, Fleet
 from fkit.training.group import remarks
 from fkit.training.phase import origins, parts_of
 from fkit.training.program import Program
@@ -79,6 +80,11 @@ class Plan:
     scoring: Scoring = Scoring()  # noqa: RUF009  frozen
     runner: Callable[..., Any] | None = None
 
+    @property
+    def fleet(self) -> Fleet:
+        """The processes that run it together."""
+        return self.settings.fleet
+
 
 def program(
     cfg: Config,
@@ -119,6 +125,7 @@ def plan(
     allow: str | Iterable[str] = (),
     part: str = "train",
     tta: bool = False,
+    fleet: Fleet = ALONE,
 ) -> Plan:
     """All that a config says of a run, checked: program, hooks, loop, schedules, evaluator.
 
@@ -126,6 +133,7 @@ def plan(
         part: "train"; or "val" or "test", for `fkit.validate` and `fkit.test`: the config need not say how to train then.
         tta: test-time augmentation: the held-out data are read by ``tta_pipeline``, and what is predicted of an image's views is
             merged by ``tta_model``.
+        fleet: the processes that run it together; each makes the same plan.
         cfg, registry, backend, donate, allow: as those of `program`.
 
     Raises:
@@ -136,7 +144,8 @@ def plan(
     expect(tta, bool, "plan(cfg, tta=...) is True or False")
     if tta and part == "train":
         raise FkitValueError("plan(cfg, tta=True): test-time augmentation is of part='test' or 'val'.")
-    settings = read(cfg)
+    expect(fleet, Fleet, "plan(cfg, fleet=...) is a fleet (fkit.edge.launch joins one)")
+    settings = replace(read(cfg), fleet=fleet)
     unsupported(settings.tree)
     if part == "train":
         _check_training(settings)

@@ -56,6 +56,10 @@ def renewed(plan: Plan, run: RunState, source: Source, samples: int) -> TrainSta
             count, seen = count + 1, seen + size
     finally:
         close(batches)
+    if plan.fleet.several:  # each went through its share
+        rows = plan.fleet.gather((totals, count))
+        totals = {name: np.sum([one[name] for one, _ in rows], axis=0) for name in names}
+        count = sum(number for _, number in rows)
     kept = program.collect(state)
     new = {f"buffers/{name}": (total / count).astype(kept[f"buffers/{name}"].dtype) for name, total in totals.items()}
     return program.restore({**kept, **new})

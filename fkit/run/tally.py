@@ -1,6 +1,7 @@
 """A pass's predictions, scored as they come to the host."""
 
 from collections.abc import Mapping
+from functools import reduce
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -10,12 +11,14 @@ from fkit.metric.evaluator import Evaluator, sample_ids, truth
 from fkit.run.attempt import attempt
 from fkit.structures.batch import Batch
 from fkit.training.backend import Backend
+from fkit.training.fleet import ALONE, Fleet
 from fkit.tree.frozen import frozen
 
 __all__ = ["Tally"]
 
 
 _BATCHES, _BYTES = 32, 1 << 22  # what waits to be scored, at most
+_PLACES = 40  # bits of a sample's number in a process
 
 
 class _Batch(NamedTuple):
@@ -37,17 +40,20 @@ class Tally:
         evaluator: what scores.
         room: of the predictions.
         place: where the run is, for messages.
+        fleet: the processes that have parts of the data; the scores are of all.
     """
 
-    __slots__ = ("_bytes", "_count", "_evaluator", "_place", "_room", "_scores", "_seen", "_waiting")
+    __slots__ = ("_bytes", "_count", "_evaluator", "_fleet", "_place", "_room", "_scores", "_seen", "_waiting")
 
-    def __init__(self, evaluator: Evaluator, room: Backend, place: str) -> None:
+    def __init__(self, evaluator: Evaluator, room: Backend, place: str, fleet: Fleet = ALONE) -> None:
         self._evaluator = evaluator
         self._room = room
         self._place = place
         self._scores: Any = attempt("the evaluator", place, 0, evaluator.empty)
         self._waiting: list[_Batch] = []
-        self._bytes = self._count = self._seen = 0  # of what waits; samples; the last batch that was scored
+        self._fleet = fleet
+        self._bytes = self._seen = 0  # of what waits; the last batch that was scored
+        self._count = fleet.rank << _PLACES  # samples, where nothing else numbers them
 
     def add(self, number: int, batch: Batch, outputs: Any) -> None:
         """Take a batch's predictions; score those before, where enough of them wait.
@@ -69,6 +75,13 @@ class Tally:
             FkitTypeError: a score is no number, or its name no text.
         """
         self._score()
+        if self._fleet.several:
+            self._scores = attempt(
+                "the metric", self._place, self._seen, reduce, self._evaluator.merge, self._fleet.gather(self._scores)
+            )
+        return self._fleet.first(self._computed)
+
+    def _computed(self) -> Mapping[str, float]:
         scores = attempt("the metric", self._place, self._seen, self._evaluator.compute, self._scores)
         return frozen({name: float(score) for name, score in scores.items()})
 

@@ -8,6 +8,7 @@ import numpy as np
 
 from fkit.data.source import Source
 from fkit.recipe.source import said_at
+from fkit.run.agree import Agreement, reading
 from fkit.run.attempt import attempt, located, told
 from fkit.run.course import WORDS, Course
 from fkit.run.effect import (
@@ -110,7 +111,8 @@ class Fold:
         self.course: Course = plan.course
         self.total = plan.course.total(length)
         self.next = plan.course.next if type(plan.course) is Course else partial(_checked, plan.course)
-        self.fetch = plan.room.fetch
+        self.fetch = reading(plan.fleet, plan.room.fetch)
+        self.agree = Agreement(plan.fleet) if plan.fleet.several else None
         self.memory = plan.room.memory
         hooks = dict(plan.hooks)
         self.turns = {name: Turn(name, rows, hooks) for name, rows in plan.handlers.items()}

@@ -110,7 +110,7 @@ def validation(fold: Fold, run: RunState, after: Position, data: Mapping[str, So
     place = f"validation after iteration {run.iteration}, batch" if fold.saves else "batch"
     scoring, program = fold.plan.scoring, fold.plan.program
     programs = {"": program, **{name: program._replace(predict=predict) for name, predict in program.beside.items()}}
-    tallies = {suffix: Tally(evaluator, fold.plan.room, place) for suffix in programs}
+    tallies = {suffix: Tally(evaluator, fold.plan.room, place, fold.plan.fleet) for suffix in programs}
     others = [(one, tallies[suffix]) for suffix, one in programs.items() if suffix]
     predict, add = scoring.predict, tallies[""].add
 
@@ -204,7 +204,8 @@ def _through(
     """Each batch of a pass, which is closed at its end: ``before_val_iter``, ``act``, ``after_val_iter``."""
     before, after = (fold.turns[f"{word}_{mode}_iter"] for word in ("before", "after"))
     window = fold.windows[mode]
-    first = True
+    first, mine = True, ""
+    together = length if fold.agree is None else fold.agree.least(length)  # as far as all processes have batches
     try:
         for number, batch, sent in batches:
             if first:
@@ -228,6 +229,9 @@ def _through(
                 )
                 run, effects = fold.tell(run, event, run.position._replace(inner=number))
                 yield from fold.shown(_middle(run, begun), effects)
+            if fold.agree is not None:
+                mine = mine or signal
+                signal = fold.agree(mine) if number <= together else ""
             if signal:
                 return run, signal
     finally:

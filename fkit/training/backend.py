@@ -7,6 +7,7 @@ from numpy.typing import NDArray
 
 from fkit.array.ops import Ops
 from fkit.structures.batch import Batch
+from fkit.training.fleet import Fleet
 from fkit.training.program import Program
 from fkit.training.spec import Spec
 from fkit.training.state import TrainState
@@ -78,6 +79,31 @@ class Backend(Protocol):
     def asarray(self, array: NDArray[Any]) -> Any: ...
 
     def to_device(self, array: Any, device: str | None) -> Any: ...
+
+    def join(self, place: Any, device: str | None, backend: str | None, timeout: float | None) -> tuple[Fleet, str]:
+        """Meet the other processes of a run.
+
+        Args:
+            place: this one's (`fkit.edge.launch.Place`).
+            device: of the run; "cuda" is this machine's ``place.local_rank``-th.
+            backend: ``env_cfg.dist_cfg.backend``; None lets the room choose.
+            timeout: seconds after which one that waits for others fails; None lets the room choose.
+
+        Returns:
+            (the fleet, what a person should be told, or "").
+
+        Raises:
+            FkitError: they do not meet, or there are too few devices.
+        """
+        ...
+
+    def leave(self, failure: str = "") -> None:
+        """Leave the others at the end, or with the words of what ended this process."""
+        ...
+
+    def severed(self, error: BaseException) -> str:
+        """What is known of another process whose end an error tells of; "" where it tells of none."""
+        ...
 
     def repeat(self, device: str | None, deterministic: bool, benchmark: bool = False) -> tuple[dict[str, str], str]:
         """Have this process repeat to the bit on ``device`` where it would not by itself (CUDA), or be fast there.

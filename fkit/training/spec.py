@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 from fkit.fileio.weights import Content
+from fkit.training.fleet import ALONE, Fleet, Parallel
 from fkit.training.optimizer import Optimizer
 from fkit.training.preprocess import Preprocess
 from fkit.training.transform import Transform
@@ -66,6 +67,8 @@ class Spec:
             schemes.
         preprocess: what a batch passes on the device before the model sees it; None: nothing.
         devices: of this process that share each batch, every one a part; the numbers are those of one, to rounding. JAX's alone.
+        fleet: the processes that run it together.
+        parallel: how they share a step, where there are several.
     """
 
     model: Callable[[str], Any]
@@ -84,6 +87,8 @@ class Spec:
     recomputed: tuple[str, ...] = ()
     preprocess: Preprocess | None = None
     devices: int = 1
+    fleet: Fleet = ALONE
+    parallel: Parallel = Parallel()  # noqa: RUF009  frozen
 
 
 def check_spec(spec: Spec) -> None:

@@ -6,7 +6,8 @@ import logging
 
 import pytest
 
-from fkit.compat.logging import get_logger, print_log, rank_of
+from fkit.compat.logging import get_logger, print_log
+from fkit.edge.launch import rank_of
 from fkit.tree.error import FkitTypeError, FkitValueError
 
 _NUMBERS = itertools.count()

@@ -103,7 +103,8 @@ WRONG = [
     ("backend='caffe'", "backend = 'caffe' is unknown"),
     ("randomness=dict(seed=1.5)\nseed=None", "randomness.seed = 1.5 is not a whole number"),
     ("randomness=dict(deterministic='no')", "randomness.deterministic = 'no' is not True or False"),
-    ("launcher='pytorch'", "launcher = 'pytorch' is not supported yet: a run is one process"),
+    ("strategy=dict(type='DeepSpeedStrategy')", "strategy.type = 'DeepSpeedStrategy' is not supported"),
+    ("model_wrapper_cfg=dict(type='MMDistributedDataParallel', bucket_cap=1)", "model_wrapper_cfg.bucket_cap = 1 is not supported"),
     ("auto_scale_lr=dict(enable=True)", "auto_scale_lr.enable=True needs auto_scale_lr.base_batch_size"),
 ]  # fmt: skip
 

@@ -165,11 +165,11 @@ def test_the_environment_as_every_openmmlab_config_has_it():
     settings = read(
         fkit.Config({"env_cfg": usual, "find_unused_parameters": True, "randomness": {"diff_rank_seed": True}})
     )
-    assert settings.environment == (False, "forkserver", 0, 4096) and settings.notes == ()
+    assert settings.environment == (False, "forkserver", 0, 4096, "nccl", None) and settings.notes == ()
     assert settings.tree.find_unused_parameters and settings.tree.env_cfg.dist_cfg == {"backend": "nccl"}
-    assert read(fkit.Config({})).environment == (False, "forkserver", None, None)
+    assert read(fkit.Config({})).environment == (False, "forkserver", None, None, None, None)
     spawned = {"env_cfg": {"mp_cfg": {"mp_start_method": "spawn"}, "cudnn_benchmark": True}}
-    assert read(fkit.Config(spawned)).environment == (True, "spawn", None, None)
+    assert read(fkit.Config(spawned)).environment == (True, "spawn", None, None, None, None)
 
 
 @pytest.mark.parametrize(

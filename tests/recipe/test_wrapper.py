@@ -41,7 +41,7 @@ def test_each_of_several_trains_what_lies_below_its_name() -> None:
         ({"a": {"optimizer": SGD}, "b": {"type": "OptimWrapper"}}, "optim_wrapper.b.optimizer is missing"),
         ({"a": {"optimizer": SGD, "every": 0}}, "optim_wrapper.a.every = 0 is not a whole number of at least 1"),
         ({"a": {"optimizer": SGD, "params": "("}}, r"optim_wrapper.a.params = '\(' is no regular expression"),
-        ({"a": {"optimizer": SGD, "use_fsdp": True}}, "optim_wrapper.a.use_fsdp = True shards"),
+        ({"a": {"optimizer": SGD, "use_fsdp": True}}, "optim_wrapper.a.use_fsdp = True is AmpOptimWrapper's"),
         ({"a": {"optimizer": SGD}, "clip_grad": {"max_norm": 1.0}}, "clip_grad = .* stands beside several optimizers"),
         ({"a": {"optimizer": SGD}, "b": 3}, "optim_wrapper.b = 3 is not a mapping"),
         ({"type": "OptimWrapper"}, "optim_wrapper.optimizer is missing"),

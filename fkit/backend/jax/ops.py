@@ -97,6 +97,9 @@ class JaxOps(JaxPick):
     def flipped(self, a: Any, axes: Sequence[int]) -> Any:
         return jnp.flip(a, tuple(axes))
 
+    def shared(self, a: Any) -> Any:
+        return a  # under a jit over many devices an array is the whole one
+
     def softmax(self, a: Any, axis: int) -> Any:
         return jax.nn.softmax(a, axis)
 

@@ -19,9 +19,11 @@ from fkit.backend.jax.program import program
 from fkit.backend.jax.thread import threads
 from fkit.backend.jax.trace import JaxRecording, record
 from fkit.structures.batch import Batch
+from fkit.training.fleet import Fleet
 from fkit.training.program import Program
 from fkit.training.spec import Spec
 from fkit.training.state import TrainState
+from fkit.tree.error import FkitValueError
 from fkit.tree.frozen import EMPTY
 
 __all__ = ["Jax"]
@@ -94,6 +96,21 @@ class Jax:
             return batches
         labels = program.inventory.labels if train else EMPTY
         return sent(batches, device, program.spec.dtype == "float64", labels, devices)
+
+    def join(self, place: Any, device: str | None, backend: str | None, timeout: float | None) -> tuple[Fleet, str]:
+        """None yet: a run on JAX is one process."""
+        raise FkitValueError(
+            f"launcher = {place.launcher!r}: a run on JAX is one process.",
+            path="launcher",
+            repair="Take backend='torch'.",
+        )
+
+    def leave(self, failure: str = "") -> None:
+        """Nothing was joined."""
+
+    def severed(self, error: BaseException) -> str:
+        """Nothing: there is no other process."""
+        return ""
 
     def repeat(self, device: str | None, deterministic: bool, benchmark: bool = False) -> tuple[dict[str, str], str]:
         """Have CUDA repeat to the bit; see `fkit.backend.jax.determinism.repeat`. XLA times algorithms wherever it need

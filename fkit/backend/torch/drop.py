@@ -1,7 +1,6 @@
 """Random layers whose draws are the run's own, equal on every backend: dropout and stochastic depth."""
 
 from collections.abc import Mapping
-from math import prod
 from typing import Any
 
 import torch
@@ -30,7 +29,7 @@ class RandomLayer(nn.Module):
         masks: "counter", or "backend" for torch's own generator (a program sets what its spec says).
         words: the key as two ints; None takes the buffer ``key``, which is no part of the state (compiled steps).
         calls: how often the layer drew in this step.
-        first: the place of the batch's first sample in the whole batch, where this process has a part of it.
+        rank: which of the equal parts of the whole batch this process has: places are counted from its first row on.
         given: the key of the first call, as two 0-d tensors, where somebody has folded it already.
     """
 
@@ -41,7 +40,7 @@ class RandomLayer(nn.Module):
         self.masks = "counter"
         self.words: tuple[int, int] | None = None
         self.calls = 0
-        self.first = 0
+        self.rank = 0
         self.given: Key | None = None
         self.register_buffer("key", torch.zeros(2, dtype=torch.int32), persistent=False)
 
@@ -113,10 +112,10 @@ class Dropout(_Rated):
     def _kept(self, x: Tensor) -> Tensor:
         xp, of, shape, count = Torch(x.device), self.draw(x.device), tuple(x.shape), x.numel()
         if count <= _BLOCK or x.device.type != "cpu" or self.words is None:  # compiled or vmapped, a key is a tensor
-            return keep_elements(xp, of, self.rate, shape, self.first)
+            return keep_elements(xp, of, self.rate, shape, self.rank and self.rank * shape[0])
         # a block at a time: the mixer's many passes then stay in the processor's cache, which takes half the time
         mask = torch.empty(count, dtype=torch.bool)
-        place = self.first * prod(shape[1:])
+        place = self.rank * count
         for start in range(0, count, _BLOCK):
             size = min(_BLOCK, count - start)
             mask[start : start + size] = keep(xp, xp.words(place + start, (size,)), of, self.rate)
@@ -144,7 +143,7 @@ class DropPath(_Rated):
         shape = (x.shape[0], *(1 for _ in x.shape[1:]))
         if self.masks == "backend":
             return x * F.dropout(x.new_ones(shape), self.rate, True)
-        kept = keep_samples(Torch(x.device), self.draw(x.device), self.rate, x.shape[0], self.first)
+        kept = keep_samples(Torch(x.device), self.draw(x.device), self.rate, x.shape[0], self.rank * x.shape[0])
         return _scaled(x, kept.view(shape), self.rate)
 
 
@@ -160,7 +159,7 @@ class Draws(RandomLayer):
     """
 
     def forward(self, x: Tensor) -> tuple[Key, Tensor]:
-        places = Torch(x.device).words(self.first, (x.shape[0],))
+        places = Torch(x.device).words(self.rank * x.shape[0], (x.shape[0],))
         if not self.training:
             return (0, 0), places
         if self.masks == "backend":

@@ -9,9 +9,11 @@ import torch
 from frozendict import frozendict
 from torch import Tensor
 
+from fkit.array.random import host_fold
 from fkit.backend.torch.again import recomputing
 from fkit.backend.torch.feed import Feed
 from fkit.backend.torch.interop import device_of
+from fkit.backend.torch.sync import synchronised
 from fkit.backend.torch.template import Pool, Template, blank, build, inventory_of
 from fkit.backend.torch.watch import (
     marks_of,
@@ -88,6 +90,8 @@ def model_of(spec: Spec) -> Model:
     check_spec(spec)
     device, dtype = device_of(spec.device), _params(spec)
     module = recomputing(build(spec.model), spec.recomputed)
+    if spec.fleet.several:
+        module = synchronised(module, spec.parallel.sync_bn)
     inventory = inventory_of(module, str(dtype).removeprefix("torch."))
     hollow = blank(module, device, dtype)
     training, evaluating = (
@@ -148,18 +152,19 @@ def trained(
     """
     memory = None if mode in template.seen else memory_of(template.module)
     places = None if memory is None else places_of(params)
-    module = template.bind(params, buffers, () if key is None else template.words(key))
+    rank = model.spec.fleet.rank
+    module = template.bind(params, buffers, () if key is None else template.words(key), rank)
     if key is None or not template.random:
         with model.cast(model.half):
             outputs = module(inputs, samples, mode=mode)
     else:
         with model.generator, model.cast(model.half):
-            seed(model.device, key)
+            seed(model.device, host_fold(key, rank) if rank else key)
             outputs = module(inputs, samples, mode=mode)
     if memory is not None and places is not None:
         refuse_replaced(params, places, template.replaced(params))
         template.seen.add(mode)
-        tell_memory(memory, module)
+        tell_memory(memory, template.module)
     assigned = template.assigned(buffers)
     return outputs, buffers if not assigned else kept(buffers, assigned)
 

@@ -9,6 +9,7 @@ from typing import Any
 import torch
 
 from fkit.array.ops import Words
+from fkit.backend.torch.fleet import mean_of
 from fkit.backend.torch.pick import TorchPick
 
 __all__ = ["Torch"]
@@ -116,6 +117,9 @@ class Torch(TorchPick):
 
     def flipped(self, a: Any, axes: Sequence[int]) -> Any:
         return torch.flip(a, tuple(axes))
+
+    def shared(self, a: Any) -> Any:
+        return mean_of(a)
 
     def softmax(self, a: Any, axis: int) -> Any:
         return torch.softmax(a, axis)

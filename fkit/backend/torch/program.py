@@ -9,6 +9,8 @@ from frozendict import frozendict
 from torch import Tensor
 
 from fkit.array.random import host_fold, tag
+from fkit.backend.torch.ddp import replicated
+from fkit.backend.torch.fsdp import PartOps, Sharded, cut, whole
 from fkit.backend.torch.gradient import Gradient, gradient_of
 from fkit.backend.torch.interop import to_numpy
 from fkit.backend.torch.loss import number
@@ -29,6 +31,7 @@ from fkit.training.spec import Spec
 from fkit.training.state import Arrays, Hyperparams, TrainState, check_call, check_key
 from fkit.training.together import Together
 from fkit.training.transform import Context, apply
+from fkit.tree.error import FkitValueError
 
 __all__ = ["program"]
 
@@ -49,16 +52,21 @@ def program(spec: Spec) -> Program:
     model = model_of(spec)
     parts = parts_of(spec, model.inventory)
     updates = {part.phase.optimizer: update(part.optimizer, part.names) for part in parts}
-    gradient = gradient_of(model)
+    several = spec.fleet.several
+    shards = Sharded(model, parts) if several and spec.parallel.kind == "fsdp" else None
+    gradient = shards.gradient if shards is not None else replicated(model) if several else gradient_of(model)
+    xp = Torch(model.device) if shards is None else PartOps(model.device)
 
     def own(seed: int) -> Arrays:
         return own_values(spec.model, model.inventory, seed)
 
     def settle(arrays: Arrays) -> TrainState:
+        if shards is not None:
+            arrays = cut(model.inventory, arrays, spec.fleet.rank, spec.fleet.world)
         return place(model.inventory, updates, arrays, model.device, model.channels_last)
 
     def loss(state: TrainState, batch: Batch, key: Any, train: bool = False) -> tuple[Mapping[str, Any], Any]:
-        return _loss(model, state, batch, key, train)
+        return _loss(model, shards, state, batch, key, train)
 
     def predict(state: TrainState, batch: Batch) -> Any:
         check_call(state, batch)
@@ -66,12 +74,16 @@ def program(spec: Spec) -> Program:
         inputs, samples = model.predict_feed(batch)
         if spec.preprocess is not None:
             inputs, samples = spec.preprocess(Torch(model.device), inputs, samples)
+        if shards is not None:
+            return shards.evaluated(params, buffers, inputs, samples, "predict")
         with torch.no_grad():
             return evaluated(model, params, buffers, inputs, samples, "predict")
 
-    made = Pieces(
-        model.inventory, parts, own, settle, collect, _Stepping(model, parts, updates, gradient), loss, predict
-    )
+    def gather(state: TrainState) -> TrainState:
+        return state if shards is None else whole(model.inventory, state)
+
+    step = _Stepping(model, parts, updates, gradient, xp)
+    made = Pieces(model.inventory, parts, own, settle, collect, step, loss, predict, gather)
     return assemble("torch", spec, made)
 
 
@@ -82,6 +94,7 @@ class _Stepping(NamedTuple):
     parts: tuple[Part, ...]
     updates: Mapping[str, Update]
     gradient: Gradient
+    xp: Torch
 
     def __call__(
         self, state: TrainState, batch: Batch, hyperparams: Hyperparams
@@ -90,11 +103,13 @@ class _Stepping(NamedTuple):
 
     def together(self) -> tuple[Together | None, str]:
         """This step for several runs at once; None, and why, where separate steps are the better form."""
+        if self.model.spec.fleet.several:
+            return None, "several processes share a step"
         return together(self.model, self.parts, self.updates, _numbers, _moved, _words)
 
 
 def _step(
-    model: Model, parts: tuple[Part, ...], updates: Mapping[str, Update], gradient: Gradient, state: TrainState,
+    model: Model, parts: tuple[Part, ...], updates: Mapping[str, Update], gradient: Gradient, xp: Torch, state: TrainState,
     batch: Batch, hyperparams: Hyperparams,
 ) -> tuple[TrainState, Mapping[str, Tensor]]:  # fmt: skip
     """One step; with ``donate`` it writes into the arrays of ``state``, which is consumed."""
@@ -120,7 +135,7 @@ def _step(
         grads, losses, buffers = gradient(part, params, buffers, mine, inputs, samples, scale)
         logs.update(losses)
         context = Context(done // part.phase.every, params, part.total)
-        grads, changed, wanted, said = apply(part.transforms, Torch(model.device), grads, slots, context)
+        grads, changed, wanted, said = apply(part.transforms, xp, grads, slots, context)
         if said:
             logs.update({part.prefix + name: value for name, value in said.items()})
         if changed:
@@ -187,7 +202,7 @@ def _chosen(wanted: Tensor, after: Slots, before: Slots) -> Slots:
 
 
 def _loss(
-    model: Model, state: TrainState, batch: Batch, key: Any, train: bool
+    model: Model, shards: Sharded | None, state: TrainState, batch: Batch, key: Any, train: bool
 ) -> tuple[Mapping[str, Tensor], Mapping[str, Tensor]]:
     """The model's losses and the buffers after them; gradients with respect to parameters that require them can be had."""
     check_call(state, batch)
@@ -197,7 +212,11 @@ def _loss(
     inputs, samples = model.feed(batch)
     if model.spec.preprocess is not None:
         inputs, samples = _prepared(model, inputs, samples, _words(key) if train else None, train)
-    if not train:
+    if shards is not None:
+        if train:
+            raise FkitValueError("parallel = 'fsdp': losses in training mode are a step's alone.", path="parallel")
+        outputs = shards.evaluated(params, buffers, inputs, samples, "loss")
+    elif not train:
         outputs = evaluated(model, params, buffers, inputs, samples, "loss")
     else:
         marks, words = marks_of(inputs, samples), _words(key)

@@ -12,6 +12,7 @@ from torch import Tensor
 from fkit.array.ops import Ops
 from fkit.backend.torch.determinism import repeat, undetermined
 from fkit.backend.torch.feed import fed
+from fkit.backend.torch.fleet import close_fleet, open_fleet, processes, severed, words_of
 from fkit.backend.torch.interop import device_of, register, tensor_of, to_host, to_numpy
 from fkit.backend.torch.loader import workers as start_workers
 from fkit.backend.torch.model import feed_of
@@ -20,6 +21,7 @@ from fkit.backend.torch.program import program as make_program
 from fkit.backend.torch.thread import threads, work
 from fkit.backend.torch.trace import TorchRecording, record
 from fkit.structures.batch import Batch
+from fkit.training.fleet import Fleet
 from fkit.training.program import Program
 from fkit.training.spec import Spec
 from fkit.training.state import TrainState
@@ -52,15 +54,15 @@ class TorchBackend:
         """One: torch has a process for each device.
 
         Raises:
-            FkitValueError: more were asked for.
+            FkitValueError: more were asked for than there are processes.
         """
-        if count in (None, 1) and parallel is None:
+        if count is None or count <= processes():
             return 1
-        what = f"devices = {count}" if parallel is None else f"parallel = {parallel!r}"
         raise FkitValueError(
-            f"{what}: on torch a run is one process on one device.",
-            path="devices" if parallel is None else "parallel",
-            repair="backend='jax' shares a step among devices.",
+            f"devices = {count}: on torch each device is a process of its own, and there are {processes()}.",
+            path="devices",
+            repair=f"`fkit train CONFIG --devices {count}` starts them, or torchrun --nproc-per-node {count} -m fkit train CONFIG "
+            "--launcher pytorch.",
         )
 
     def numpy(self, array: Any) -> NDArray[Any]:
@@ -108,6 +110,19 @@ class TorchBackend:
     ) -> Iterator[Batch]:
         """Batches made in worker processes; see `fkit.backend.torch.loader.workers`."""
         return start_workers(make, jobs, workers, ahead, method=method, cv2_threads=cv2_threads)
+
+    def join(self, place: Any, device: str | None, backend: str | None, timeout: float | None) -> tuple[Fleet, str]:
+        """Meet the other processes of a run; see `fkit.backend.torch.fleet.open_fleet`."""
+        where = (place.rank, place.world, place.local_rank, device, place.address, place.port)
+        return open_fleet(*where, backend, timeout)
+
+    def leave(self, failure: str = "") -> None:
+        """Leave the other processes; see `fkit.backend.torch.fleet.close_fleet`."""
+        close_fleet(failure)
+
+    def severed(self, error: BaseException) -> str:
+        """What is known of another process whose end an error tells of; "" where it tells of none."""
+        return words_of() if severed(error) else ""
 
     def repeat(self, device: str | None, deterministic: bool, benchmark: bool = False) -> tuple[dict[str, str], str]:
         """Have CUDA repeat to the bit; see `fkit.backend.torch.determinism.repeat`."""

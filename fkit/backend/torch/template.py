@@ -198,7 +198,7 @@ class Template:
         return tuple(zip(first.tolist(), second.tolist(), strict=True))
 
     def bind(
-        self, params: Mapping[str, Tensor], buffers: Mapping[str, Tensor], words: Words = (), first: int = 0
+        self, params: Mapping[str, Tensor], buffers: Mapping[str, Tensor], words: Words = (), rank: int = 0
     ) -> nn.Module:
         """The module with the tensors of a state, as `torch.func.functional_call` does it, until `release`.
 
@@ -206,7 +206,7 @@ class Template:
 
         Args:
             words: the keys of the random layers, as `words` gives them.
-            first: the place of the batch's first sample in the whole batch.
+            rank: which part of the whole batch the random layers see.
         """
         for tensors, leaf, name, _ in self.params:
             tensors[leaf] = params[name]
@@ -214,7 +214,7 @@ class Template:
             tensors[leaf] = buffers[name]
         if words:
             for layer, key in zip(self.layers, words, strict=True):
-                layer.__dict__.update(words=key, calls=0, first=first)
+                layer.__dict__.update(words=key, calls=0, rank=rank)
         return self.module
 
     def assigned(self, buffers: Mapping[str, Tensor]) -> dict[str, Any]:

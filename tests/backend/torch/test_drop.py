@@ -20,8 +20,8 @@ from fkit.tree.error import FkitError, FkitTypeError, FkitValueError
 WORDS = key(3, "x")
 
 
-def seated(layer: RandomLayer, first: int = 0) -> RandomLayer:
-    layer.words, layer.calls, layer.first = WORDS, 0, first
+def seated(layer: RandomLayer, rank: int = 0) -> RandomLayer:
+    layer.words, layer.calls, layer.rank = WORDS, 0, rank
     return layer
 
 
@@ -44,7 +44,7 @@ def test_the_key_may_be_a_tensor() -> None:
 def test_parts_of_a_batch_draw_what_the_whole_draws(make: Any) -> None:
     x = torch.rand(64, 3, 40, 30)  # beyond what is made in one block
     whole = seated(make(0.25))(x)
-    parts = [seated(make(0.25), first)(x[first : first + 16]) for first in range(0, 64, 16)]
+    parts = [seated(make(0.25), rank)(x[16 * rank : 16 * rank + 16]) for rank in range(4)]
     assert torch.equal(torch.cat(parts), whole)
     assert not torch.equal(whole[:16] == 0, whole[16:32] == 0)
 
@@ -52,7 +52,7 @@ def test_parts_of_a_batch_draw_what_the_whole_draws(make: Any) -> None:
 def test_a_mask_made_in_blocks_is_numpy_s_too() -> None:
     shape = (3, 40, 30, 20)
     kept = seated(Dropout(0.25), 5)(torch.ones(shape)) != 0
-    assert (kept.numpy() == keep_elements(Numpy(), call_key(Host(), WORDS, 0), 0.25, shape, 5)).all()
+    assert (kept.numpy() == keep_elements(Numpy(), call_key(Host(), WORDS, 0), 0.25, shape, 15)).all()
 
 
 def test_stochastic_depth_drops_samples() -> None:
@@ -165,7 +165,7 @@ def test_a_layer_of_many_calls_cannot_be_recomputed() -> None:
 
 def test_a_sampler_draws_by_the_key_of_its_call_and_the_places_of_its_images() -> None:
     layer, x = Draws(), torch.zeros(2, 3)
-    layer.words, layer.calls, layer.first = WORDS, 0, 4
+    layer.words, layer.calls, layer.rank = WORDS, 0, 2
     for call in range(2):
         of, places = layer(x)
         assert of == call_key(Host(), WORDS, call)

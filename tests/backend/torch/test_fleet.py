@@ -1,0 +1,158 @@
+"""Two processes of gloo under torchrun, against one: losses, scores, files, resuming, and what happens when one dies."""
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from fkit.edge.checkpoint import newest
+from tests.backend.torch.fleet import go
+
+ROOT = Path(__file__).parents[3]
+
+
+def torchrun(folder, *cases, count=2, seconds=180):
+    """The cases in so many processes; (exit code, standard error)."""
+    command = [sys.executable, "-m", "torch.distributed.run", "--nproc-per-node", str(count), "--standalone"]
+    command += ["-m", "tests.backend.torch.fleet", str(folder), "pytorch", *cases]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=seconds, check=False)
+    return done.returncode, done.stderr
+
+
+def rows(folder, case, mode="train"):
+    lines = [json.loads(line) for line in (folder / case / "metrics.jsonl").read_text().splitlines()]
+    return [line for line in lines if line["mode"] == mode]
+
+
+def arrays(folder, case):
+    return newest(folder / case / "checkpoints").saved.arrays
+
+
+def said(folder, rank):
+    lines = (folder / f"process_{rank}.txt").read_text().splitlines()
+    return dict(line.split("\t") for line in lines)
+
+
+SAME = ("ddp", "options", "sync", "clip", "shards", "parts")
+
+
+@pytest.fixture(scope="module")
+def two(tmp_path_factory):
+    """What two processes did."""
+    folder = tmp_path_factory.mktemp("two")
+    code, text = torchrun(folder, *SAME, "own", "term", "term+", "other", "idle", "shift", "shift+", "steady", "names")
+    assert code == 0, text
+    return folder
+
+
+@pytest.fixture(scope="module")
+def one(tmp_path_factory):
+    """What one does."""
+    folder = tmp_path_factory.mktemp("one")
+    for case in SAME:
+        go(folder, case)
+    return folder
+
+
+@pytest.mark.parametrize("case", SAME)
+def test_losses_are_those_of_one_process(case, one, two):
+    ours, theirs = rows(two, case), rows(one, case)
+    assert len(ours) == len(theirs) == 9
+    np.testing.assert_allclose([row["loss"] for row in ours], [row["loss"] for row in theirs], rtol=1e-5)
+    if case == "clip":  # at every second step
+        norms = [[row["grad_norm"] for row in lines if "grad_norm" in row] for lines in (ours, theirs)]
+        assert len(norms[0]) > 3
+        np.testing.assert_allclose(*norms, rtol=1e-4)
+    for path, array in arrays(one, case).items():
+        np.testing.assert_allclose(arrays(two, case)[path], array, rtol=1e-3, atol=1e-5, err_msg=path)
+
+
+@pytest.mark.parametrize("case", SAME)
+def test_scores_are_those_of_one_process(case, one, two):
+    assert [row["accuracy/top1"] for row in rows(two, case, "val")] == [
+        row["accuracy/top1"] for row in rows(one, case, "val")
+    ]
+
+
+def test_every_process_holds_the_same_state(two):
+    first, second = said(two, 0), said(two, 1)
+    cases = ("ddp", "options", "sync", "clip", "own", "term+")
+    assert {case: first[case] for case in cases} == {case: second[case] for case in cases}
+    assert first["shards"] != second["shards"]  # a part each
+    assert first["own"] != first["sync"]  # batch norm of each process's own samples is another
+
+
+def test_one_process_writes(one, two):
+    for case in SAME:
+        ours, theirs = (
+            {str(path.relative_to(place / case)) for path in (place / case).rglob("*")} for place in (two, one)
+        )
+        assert ours == theirs
+    assert json.loads((two / "ddp" / "run.json").read_text())["processes"] == 2
+
+
+def test_a_signal_to_one_process_stops_all_and_the_run_goes_on_to_the_same_bits(two):
+    steps = sorted(path.name for path in (two / "other" / "checkpoints").iterdir() if path.is_dir())
+    assert steps[-1] == "step_00000006"  # the one after the step in which it came
+    ours, whole = arrays(two, "term"), arrays(two, "ddp")
+    assert int(ours["iteration"]) == 9
+    assert all(ours[path].tobytes() == whole[path].tobytes() for path in whole)
+
+
+def test_a_run_of_parts_goes_on_to_the_same_bits(two):
+    ours, whole = arrays(two, "shift"), arrays(two, "steady")
+    assert all(ours[path].tobytes() == whole[path].tobytes() for path in whole)
+    np.testing.assert_allclose(
+        [row["loss"] for row in rows(two, "steady")], [row["loss"] for row in rows(two, "clip")], rtol=1e-5
+    )
+
+
+def test_a_run_goes_on_on_another_number_of_processes(two):
+    go(two, "other", resume=True)
+    ours, whole = rows(two, "other"), rows(two, "ddp")
+    np.testing.assert_allclose([row["loss"] for row in ours], [row["loss"] for row in whole], rtol=1e-5)
+    assert "this run began on 2 devices and goes on on 1" in (two / "other" / "log.txt").read_text()
+
+
+def test_parameters_that_no_loss_reaches_are_told(two):
+    assert "the loss does not reach idle.weight, idle.bias" in said(two, 0)["idle"]
+
+
+def test_mmengine_s_functions(two):
+    first, second = (json.loads(said(two, rank)["names"]) for rank in (0, 1))
+    assert first["info"] == [2, True, "gloo", True, True] and second["info"][1] is False
+    rows = {"sum": [3, 8], "mean": [1.5, 4], "product": [2, 16], "min": [1, 4], "max": [2, 4]}
+    for told in (first, second):
+        assert {op: told[op] for op in rows} == rows
+        assert told["dict"] == {"b": [1.5, 4], "a": 1} and told["params"] == [[3, 8], [1], [3, 8]]
+        assert told["all_gather"] == [[1, 4], [2, 4]] and told["broadcast"] == [[2, 4], [1, "x"]]
+        assert told["objects"][0] == [{"rank": 0}, {"rank": 1}] and told["seed"] == 1
+    assert (first["gather"], second["gather"]) == ([[1, 4], [2, 4]], [])
+    assert (first["objects"][1], second["objects"][1]) == ([0, 1], None)
+    assert (first["results"], second["results"]) == ([0, 1, 10, 11, 20], None)
+    assert (first["master"], second["master"]) == ("said", None)
+
+
+@pytest.mark.parametrize(
+    ("case", "words"),
+    [("raise", "raised at after_train_iter, iteration 5: KeyError"), ("kill", "process 1 ended without a word")],
+)
+def test_a_process_that_dies_ends_the_run_with_its_message(case, words, tmp_path):
+    code, _ = torchrun(tmp_path, case)  # which ends, or raises
+    assert code != 0 or case == "raise"
+    assert words in said(tmp_path, 0)[case]
+    assert json.loads((tmp_path / case / "run.json").read_text())["status"] == "failed"
+
+
+def test_devices_of_the_command_line_are_processes(tmp_path):
+    words = ["train", "configs/digits/mlp.py", "--devices", "2", "--device", "cpu", "--work-dir", str(tmp_path / "run")]
+    words += ["--cfg-options", "train_cfg.max_epochs=1", "threads=1", "seed=1"]
+    done = subprocess.run(
+        [sys.executable, "-m", "fkit", *words], cwd=ROOT, capture_output=True, text=True, timeout=180, check=False
+    )
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.count("iterations; accuracy/top1") == 1
+    assert json.loads((tmp_path / "run" / "run.json").read_text())["processes"] == 2
