@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 from safetensors.numpy import save as save_tensors
 
+from fkit.edge.background import Background
 from fkit.edge.checkpoint import (
     delete_checkpoint,
     folder_name,
@@ -53,6 +54,7 @@ class Keeper:
         self._say = say
         self._sound = -1
         self._same: dict[str, Any] = {}
+        self._behind = Background()
 
     def save(self, effect: SaveCheckpoint, run: RunState, rows: int) -> float:
         """Write a checkpoint.
@@ -61,7 +63,10 @@ class Keeper:
             rows: lines of metrics.jsonl that count.
 
         Returns:
-            the seconds that it took.
+            the seconds for which the run waited.
+
+        Raises:
+            FkitError: what kept this one, or one in the background before it, from being written.
         """
         began = time.monotonic()
         if not self._same:  # what stays the same is made once: the text of a large config takes longer than the rest
@@ -90,9 +95,32 @@ class Keeper:
             saved, meta["weights_only"] = _weights(saved), True
         if effect.out_dir:
             self._link(Path(effect.out_dir))
-        self._sound = -1
-        write_checkpoint(self._checkpoints, effect.step, saved, meta, self._files)
+
+        def write() -> None:
+            self._sound = -1
+            write_checkpoint(self._checkpoints, effect.step, saved, meta, self._files)
+
+        self.finish()  # two are never held at once
+        if effect.background:
+            self._behind.give(write)
+        else:
+            write()
         return time.monotonic() - began
+
+    def finish(self) -> None:
+        """Wait for what is written in the background.
+
+        Raises:
+            FkitError: what kept it from being written.
+        """
+        self._behind.finish()
+
+    def after(self, action: Callable[[], None]) -> None:
+        """Do something to checkpoints, after those that are being written."""
+        if self._behind.busy:
+            self._behind.give(action)
+        else:
+            action()
 
     def name(self, effect: NameCheckpoint) -> None:
         """Write the text file that names a checkpoint."""

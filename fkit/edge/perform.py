@@ -2,6 +2,7 @@
 
 import contextlib
 from collections.abc import Callable, Mapping
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -109,9 +110,9 @@ class Edge:
             WriteImage: self._hang,
             CopyLogs: self._copy,
             SaveCheckpoint: self._save,
-            NameCheckpoint: lambda effect, run: self._keeper.name(effect),
-            DeleteCheckpoint: lambda effect, run: self._keeper.delete(effect),
-            ExportWeights: lambda effect, run: self._keeper.export(effect),
+            NameCheckpoint: lambda effect, run: self._keeper.after(partial(self._keeper.name, effect)),
+            DeleteCheckpoint: lambda effect, run: self._keeper.after(partial(self._keeper.delete, effect)),
+            ExportWeights: lambda effect, run: self._keeper.after(partial(self._keeper.export, effect)),
             DrawCurves: self._draw,
             DrawMatrix: self._matrix,
             WriteConfig: self._config,
@@ -186,8 +187,10 @@ class Edge:
             self.screen.say(text, level)
 
     def status(self, status: str) -> None:
-        """Record how the run stands."""
+        """Record how the run stands; one that has ended, when all of it is written."""
         self._begin()
+        if status != "running":
+            self._keeper.finish()
         if self._record.get("status") != status:
             write_record(self.folder, {**self._record, "status": status}, self.files)
             self._record["status"] = status
@@ -202,6 +205,8 @@ class Edge:
 
     def close(self) -> None:
         """Let the writers end, leave the screen as it was, and let go of the files."""
+        with contextlib.suppress(FkitError):
+            self._keeper.finish()
         with contextlib.suppress(FkitError):
             self._recorder.end()
             self._writers.close()

@@ -44,6 +44,7 @@ class SaveCheckpoint(NamedTuple):
         weights_only: without what a run needs to go on.
         out_dir: the folder where checkpoints lie, instead of the work folder.
         meta: what else to put on record, as JSON holds it.
+        background: the run waits for the copy on the host, and not for the disk.
     """
 
     step: int
@@ -51,6 +52,7 @@ class SaveCheckpoint(NamedTuple):
     weights_only: bool = False
     out_dir: str = ""
     meta: Mapping[str, Any] = EMPTY
+    background: bool = False
 
 
 class DeleteCheckpoint(NamedTuple):

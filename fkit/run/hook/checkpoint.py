@@ -68,6 +68,8 @@ class CheckpointHook(Hook):
         meta: what else to put on record in each checkpoint; as JSON holds it.
         create_symlink: either is met by ``latest``, which is a text file.
         sync_buffer: for several processes; one has nothing to make equal.
+        background: write in the background: a step waits for the copy on the host, and not for the disk. What ends a run is
+            written before it ends; a process that is killed while one is being written goes on from the one before.
         file_client_args, backend_args: None, or those of the local disk: elsewhere nothing is renamed into place.
 
     Memory: exact, a `Best` of each metric as it is known; observed, the steps saved and kept, oldest first, and those that
@@ -92,6 +94,7 @@ class CheckpointHook(Hook):
     meta: Mapping[str, Any] | None = None
     create_symlink: bool = True
     sync_buffer: bool = False
+    background: bool = False
     file_client_args: Mapping[str, Any] | None = None
     backend_args: Mapping[str, Any] | None = None
 
@@ -214,7 +217,10 @@ class CheckpointHook(Hook):
         step = event.iteration
         after, effects = self._pruned(memory, (*(kept for kept in memory.observed[0] if kept != step), step))
         alone = not self.save_optimizer and not reason
-        return after, (SaveCheckpoint(step, reason, alone, self.out_dir or "", self.meta or EMPTY), *effects)
+        return after, (
+            SaveCheckpoint(step, reason, alone, self.out_dir or "", self.meta or EMPTY, self.background and not reason),
+            *effects,
+        )
 
     def _pruned(self, memory: Memory, steps: tuple[int, ...]) -> Answer:
         """The memory of what is kept, and what is not any more."""
