@@ -90,10 +90,16 @@ def open_rerun(past: Past, registry: Registry | None, screen: Screen, allow: str
         allow: modules that its config may import and name: see `fkit.catalog.allow`.
 
     Raises:
-        FkitError: its config describes no run here.
+        FkitError: its config describes no run here, or several processes trained it.
     """
     expect(past, Past, "`past` is what a run left (fkit.edge.past.read_past(folder))")
     expect(screen, Screen, "`screen` is what a person watches")
+    processes = past.record.get("processes", 1)
+    if processes != 1:
+        raise FkitValueError(
+            f"{past.folder}: was trained by {processes} processes, and is executed again by one: its numbers would be others.",
+            repair="`fkit diff` compares it with another run.",
+        )
     cfg, settings = past.cfg, read(past.cfg)
     if settings.seed is None:
         cfg = cfg.merge({"seed": past.record.get("seed")})
