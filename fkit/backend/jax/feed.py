@@ -53,7 +53,7 @@ def sent(
         places = [place for place, leaf in enumerate(leaves) if _travels(leaf)]
         with jax.enable_x64(wide), jax.default_device(default):
             mine = [leaves[place] for place in places]
-            arrays = jax.device_put(mine, device if devices is None else [devices.place_of(leaf) for leaf in mine])
+            arrays = jax.device_put(mine, device) if devices is None else devices.sent(mine)
         for place, array in zip(places, arrays, strict=True):
             leaves[place] = array
         inputs, targets, valid = structure.unflatten(leaves)

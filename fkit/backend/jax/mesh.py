@@ -26,20 +26,54 @@ class Devices:
     """The devices that share each batch.
 
     Attributes:
-        count: how many.
+        count: how many, of each process.
+        world: how many processes there are.
         whole: where a state is: all of it on every device.
         rows: where a batch is: an equal part of its samples on each.
-        first: the first device.
+        parts: where a batch is of which a process has no equal parts for its devices: each has all that the process has.
+        first: the first device of this process.
     """
 
     count: int
+    world: int
     whole: NamedSharding
     rows: NamedSharding
+    parts: NamedSharding
     first: Any
 
     def put(self, array: Any) -> Any:
-        """An array, whole on every device."""
-        return jax.device_put(array, self.whole)
+        """An array, whole on every device; of several processes each has the same."""
+        if self.world == 1:
+            return jax.device_put(array, self.whole)
+        host = np.asarray(array)
+        host = host.astype(jax.dtypes.canonicalize_dtype(host.dtype), copy=False)
+        return jax.make_array_from_callback(host.shape, self.whole, lambda index: host[index])
+
+    def sent(self, leaves: list[Any]) -> list[Any]:
+        """The arrays of a batch where they are computed with; of several processes, one behind the other."""
+        places = [self.place_of(leaf) for leaf in leaves]
+        if self.world == 1:
+            return jax.device_put(leaves, places)
+        return [_joined(leaf, place) for leaf, place in zip(leaves, places, strict=True)]
+
+    def mine(self, array: Any) -> Any:
+        """What this process's devices hold of an array, as an array of this process's."""
+        if not isinstance(array, jax.Array) or array.is_fully_addressable:
+            return array
+        alone, shards = self.alone, [shard.data for shard in array.addressable_shards]
+        if alone is None:
+            return shards[0]
+        size, *others = array.shape if array.ndim else (0,)
+        split = array.sharding.is_equivalent_to(self.rows, array.ndim)
+        shape = array.shape if array.is_fully_replicated else (size // self.world, *others)
+        return jax.make_array_from_single_device_arrays(shape, alone.rows if split else alone.whole, shards)
+
+    @property
+    def alone(self) -> "Devices | None":
+        """This process's devices, for what it computes by itself; None of one."""
+        mesh: Any = self.whole.mesh
+        mine = [one for one in mesh.devices.ravel() if one.process_index == self.first.process_index]
+        return _devices([mine]) if len(mine) > 1 else None
 
     def splits(self, leaf: Any) -> bool:
         """Whether an array has equal parts for the devices."""
@@ -48,7 +82,9 @@ class Devices:
 
     def place_of(self, leaf: Any) -> NamedSharding:
         """Where an array of a batch goes: a part to each device, or all of it where it has no equal ones."""
-        return self.rows if self.splits(leaf) else self.whole
+        if self.splits(leaf):
+            return self.rows
+        return self.parts if np.ndim(leaf) else self.whole
 
 
 def device_count(count: int | None, device: str | None, parallel: str | None) -> int:
@@ -61,7 +97,11 @@ def device_count(count: int | None, device: str | None, parallel: str | None) ->
         >>> device_count(None, "cpu", None)
         1
     """
-    if count is None and parallel is None:
+    if parallel == "fsdp":
+        raise FkitValueError(
+            "parallel = 'fsdp' is torch's.", path="parallel", repair="On JAX each device holds the whole state: 'pmap'."
+        )
+    if count is None and parallel != "pmap":
         return 1
     if count == 1:
         return 1
@@ -85,8 +125,11 @@ def device_count(count: int | None, device: str | None, parallel: str | None) ->
     return count
 
 
-def devices_of(count: int, device: str | None) -> Devices | None:
-    """The first ``count`` local devices; None of one, which shares nothing.
+def devices_of(count: int, device: str | None, world: int = 1) -> Devices | None:
+    """The first ``count`` devices of each process; None of one, which shares nothing.
+
+    Args:
+        world: how many processes share each batch.
 
     Raises:
         FkitValueError: so many are not there.
@@ -95,12 +138,32 @@ def devices_of(count: int, device: str | None) -> Devices | None:
         >>> devices_of(1, "cpu") is None
         True
     """
-    if count == 1:
+    if count == 1 and world == 1:
         return None
     device_count(count, device, "pmap")
-    mine = _local(device)[:count]
-    mesh = Mesh(np.array(mine), ("data",), axis_types=(AxisType.Auto,))
-    return Devices(count, NamedSharding(mesh, PartitionSpec()), NamedSharding(mesh, PartitionSpec("data")), mine[0])
+    if world == 1:
+        return _devices([_local(device)[:count]])
+    every = jax.devices(_local(device)[0].platform)
+    return _devices([[one for one in every if one.process_index == rank][:count] for rank in range(world)])
+
+
+def _devices(rows: list[list[Any]]) -> Devices:
+    """A row of devices a process."""
+    mesh: Any = Mesh(np.array(rows), ("process", "data"), axis_types=(AxisType.Auto, AxisType.Auto))
+    specs = (PartitionSpec(), PartitionSpec(("process", "data")), PartitionSpec("process"))
+    mine = rows[jax.process_index() if len(rows) > 1 else 0]
+    whole, split, parts = (NamedSharding(mesh, spec) for spec in specs)
+    return Devices(len(mine), len(rows), whole, split, parts, mine[0])
+
+
+def _joined(leaf: Any, place: NamedSharding) -> Any:
+    """The parts of a batch that the processes have, as one array."""
+    if isinstance(leaf, jax.Array) and not leaf.is_fully_addressable:
+        return leaf
+    host = np.asarray(leaf)
+    return jax.make_array_from_process_local_data(
+        place, host.astype(jax.dtypes.canonicalize_dtype(host.dtype), copy=False)
+    )
 
 
 def compiled(
@@ -129,20 +192,26 @@ def compiled(
         return jax.jit(function, donate_argnums=donate, static_argnums=static)
     out: dict[str, Any] = {"out_shardings": devices.whole} if stays else {}
     options: dict[str, Any] = {"donate_argnums": donate, "static_argnums": static, **out}
+    if devices.world > 1 and not stays:  # each process computes by itself with what it has
+        by_itself = compiled(
+            function, devices.alone, heads, batch=batch, donate=donate, static=static, stays=stays, told=told
+        )
+        last = heads + batch
+        return lambda *given: by_itself(*jax.tree.map(devices.mine, given[:last]), *given[last:])
     # two of them: that which is told where its arguments lie takes arrays of the host in one go
     split = jax.jit(function, in_shardings=(devices.whole,) * heads + (devices.rows,) * batch, **options)
     mixed = jax.jit(function, **options)
-    silent = not told
+    silent, alone = not told, jax.process_count() == 1  # among several, arrays of the host are placed first
 
     def call(*arguments: Any) -> Any:
         nonlocal silent
         leaves, structure = jax.tree.flatten(arguments[heads : heads + batch])
-        if all([devices.splits(leaf) for leaf in leaves]):
+        if alone and all([devices.splits(leaf) for leaf in leaves]):
             return split(*arguments)
         if not silent and not any([devices.splits(leaf) for leaf in leaves]):
             silent = True
             warnings.warn(_text(told, leaves, devices), stacklevel=3)
-        placed = jax.device_put(leaves, [devices.place_of(leaf) for leaf in leaves])
+        placed = devices.sent(leaves)
         return mixed(*arguments[:heads], *structure.unflatten(placed), *arguments[heads + batch :])
 
     return call

@@ -27,16 +27,21 @@ def place(template: Template, arrays: Arrays, device: Any, devices: Devices | No
         device: where it goes; None is JAX's default.
         devices: in its place, all of which have the state whole.
     """
-    where, home = (device, device) if devices is None else (devices.whole, devices.first)
+    home = device if devices is None else devices.first
     parts: dict[str, dict[str, Any]] = {"params": {}, "buffers": {}, "opt": {}, "slots": {}}
     for path, array in arrays.items():
         kind, _, tail = path.partition("/")
         if tail:
             parts[kind][tail] = array
 
+    def sent(value: Any) -> Any:
+        if devices is not None:
+            return devices.put(value)
+        return value if device is None else jax.device_put(value, device)
+
     def put(array: Any, dtype: Any, layout: str) -> Any:
         value = jnp.array(np.asarray(to_flax(np.asarray(array), layout), order="C"), dtype=dtype, copy=True)
-        return value if where is None else jax.device_put(value, where)
+        return sent(value)
 
     def named(kind: str, names: Names) -> Named:
         held = parts[kind]
@@ -50,7 +55,7 @@ def place(template: Template, arrays: Arrays, device: Any, devices: Devices | No
             opt = _restored(template, parts["opt"], put)
         else:
             fresh = template.flat_opt(template.fresh(params))
-            opt = fresh if where is None else jax.device_put(fresh, where)
+            opt = jax.tree.map(sent, fresh)
         slots: dict[str, dict[str, Any]] = {}
         for tail, array in parts["slots"].items():
             name, _, path = tail.partition("/")

@@ -75,7 +75,7 @@ def program(spec: Spec) -> Program:
             path="dtype",
             repair="Its half precision is bfloat16, which has float32's range and needs no loss scale: dtype='bfloat16'.",
         )
-    device, devices = device_of(spec.device), devices_of(spec.devices, spec.device)
+    device, devices = device_of(spec.device), devices_of(spec.devices, spec.device, spec.fleet.world)
     module = module_of(spec.model("jax"))
     plan = blueprint(module, spec.example, spec.dtype)
     forward = Forward(module, plan, _COMPUTE[spec.dtype], spec.masks)

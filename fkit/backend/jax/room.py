@@ -13,7 +13,8 @@ from numpy.typing import NDArray
 from fkit.backend.jax.determinism import repeat, undetermined
 from fkit.backend.jax.device import device_of
 from fkit.backend.jax.feed import sent
-from fkit.backend.jax.mesh import device_count, devices_of
+from fkit.backend.jax.fleet import close_fleet, open_fleet, severed
+from fkit.backend.jax.mesh import Devices, device_count, devices_of
 from fkit.backend.jax.ops import JaxOps
 from fkit.backend.jax.program import program
 from fkit.backend.jax.thread import threads
@@ -23,7 +24,6 @@ from fkit.training.fleet import Fleet
 from fkit.training.program import Program
 from fkit.training.spec import Spec
 from fkit.training.state import TrainState
-from fkit.tree.error import FkitValueError
 from fkit.tree.frozen import EMPTY
 
 __all__ = ["Jax"]
@@ -90,7 +90,7 @@ class Jax:
             batches: host batches; where they are sent read one early, and closed with what this gives.
             train: check the labels, as a step does.
         """
-        device, devices = device_of(program.spec.device), devices_of(program.spec.devices, program.spec.device)
+        device, devices = device_of(program.spec.device), _devices(program)
         (where,) = jnp.zeros(()).devices() if device is None else (device,)
         if where.platform == "cpu":
             return batches
@@ -98,19 +98,18 @@ class Jax:
         return sent(batches, device, program.spec.dtype == "float64", labels, devices)
 
     def join(self, place: Any, device: str | None, backend: str | None, timeout: float | None) -> tuple[Fleet, str]:
-        """None yet: a run on JAX is one process."""
-        raise FkitValueError(
-            f"launcher = {place.launcher!r}: a run on JAX is one process.",
-            path="launcher",
-            repair="Take backend='torch'.",
-        )
+        """Meet the other processes of a run; see `fkit.backend.jax.fleet.open_fleet`."""
+        del backend
+        where = (place.rank, place.world, place.local_rank, place.local_world, device, place.address, place.port)
+        return open_fleet(*where, timeout)
 
     def leave(self, failure: str = "") -> None:
-        """Nothing was joined."""
+        """Leave the other processes; see `fkit.backend.jax.fleet.close_fleet`."""
+        close_fleet(failure)
 
     def severed(self, error: BaseException) -> str:
-        """Nothing: there is no other process."""
-        return ""
+        """What is known of another process whose end an error tells of; "" where it tells of none."""
+        return severed(error)
 
     def repeat(self, device: str | None, deterministic: bool, benchmark: bool = False) -> tuple[dict[str, str], str]:
         """Have CUDA repeat to the bit; see `fkit.backend.jax.determinism.repeat`. XLA times algorithms wherever it need
@@ -145,6 +144,11 @@ class Jax:
         kinds = sorted({device.device_kind for device in devices})
         rows["JAX devices"] = f"{len(devices)} x {jax.default_backend()} ({', '.join(kinds)})"
         return rows
+
+
+def _devices(program: Program) -> Devices | None:
+    spec = program.spec
+    return devices_of(spec.devices, spec.device, spec.fleet.world)
 
 
 def _version(name: str) -> str:
