@@ -10,6 +10,7 @@ import jax.numpy as jnp
 import numpy as np
 import torch
 from jax.core import Tracer
+from jax.custom_derivatives import SymbolicZero
 from torch import Tensor
 from torch._subclasses.fake_tensor import FakeTensorMode  # the only way to learn shapes without arithmetic
 
@@ -197,16 +198,26 @@ def _crossing(guest: _Guest) -> Callable[..., Any]:
         specs = planned(form, kinds, bool(jax.config.jax_enable_x64))  # pyright: ignore[reportAttributeAccessIssue]
         return jax.pure_callback(partial(guest.reply, form, specs), specs, *arrays, vmap_method="sequential")
 
-    def forward(form: Any, *arrays: Any) -> tuple[Any, tuple[Any, ...]]:
-        return cross(form, *arrays), arrays
+    def forward(form: Any, *primals: Any) -> tuple[Any, dict[str, dict[int, Any]]]:
+        # which arrays are to have a gradient is kept as structure, for what is kept for `backward` is arrays
+        kept: dict[str, dict[int, Any]] = {"moving": {}, "still": {}}
+        for place, primal in enumerate(primals):
+            kept["moving" if primal.perturbed and is_float(primal.value) else "still"][place] = primal.value
+        return cross(form, *(primal.value for primal in primals)), kept
 
-    def backward(form: Any, arrays: tuple[Any, ...], cotangents: Any) -> tuple[Any, ...]:
-        given = [one for one in jax.tree.leaves(cotangents) if one.dtype != jax.dtypes.float0]
-        moving = tuple(is_float(array) for array in arrays)
+    def backward(form: Any, kept: dict[str, dict[int, Any]], cotangents: Any) -> tuple[Any, ...]:
+        arrays = [array for _, array in sorted({**kept["moving"], **kept["still"]}.items())]
+        moving = tuple(place in kept["moving"] for place in range(len(arrays)))
+        leaves: list[Any] = jax.tree.leaves(cotangents)
+        given = [
+            jnp.zeros(one.shape, one.dtype) if isinstance(one, SymbolicZero) else one
+            for one in leaves
+            if one.dtype != jax.dtypes.float0
+        ]
         grads = iter(cross(_Pulled(form, moving), *arrays, *given))
         return tuple(next(grads) if moves else None for moves in moving)
 
-    cross.defvjp(forward, backward)
+    cross.defvjp(forward, backward, symbolic_zeros=True)
     return cross
 
 

@@ -61,8 +61,8 @@ def to_flax(state_dict: Mapping[str, Any], model: Any = None, /, *inputs: Any, *
     Example:
         >>> module = torch.nn.Sequential(torch.nn.Conv2d(3, 8, 5), torch.nn.BatchNorm2d(8))
         >>> variables = to_flax({"layer1." + name: value for name, value in module.state_dict().items()})
-        >>> variables["params"]["layer1_0"]["kernel"].shape, list(variables["batch_stats"]["layer1_1"])
-        ((5, 5, 3, 8), ['mean', 'var'])
+        >>> variables["params"]["layer1_0"]["kernel"].shape, sorted(variables["batch_stats"]["layer1_1"])
+        ((5, 5, 3, 8), ['mean', 'num_batches_tracked', 'var'])
     """
     expect(state_dict, Mapping, "`state_dict` is a mapping of names to tensors")
     arrays = {str(name): _host(value, str(name)) for name, value in state_dict.items()}

@@ -156,6 +156,32 @@ def test_a_function_that_does_not_hang_on_its_arguments_has_gradient_0():
     assert jax.grad(as_jax(lambda x, y: x.sum()), argnums=1)(jnp.ones(3), jnp.ones(2)).tolist() == [0, 0]
 
 
+def test_batch_statistics_go_in_and_come_out():
+    """A module in training: its buffers are an argument and a result, and have no gradient."""
+    torch.manual_seed(0)
+    module = torch.nn.BatchNorm1d(3)
+
+    def normalised(params, buffers, x):
+        buffers = {name: value.clone() for name, value in buffers.items()}
+        return torch.func.functional_call(module, (params, buffers), (x,)), buffers
+
+    call, x = as_jax(normalised), np.random.default_rng(0).standard_normal((8, 3)).astype(np.float32)
+    params = {"weight": jnp.array([1.0, 2.0, 3.0]), "bias": jnp.zeros(3)}
+    buffers = {"running_mean": jnp.zeros(3), "running_var": jnp.ones(3)}
+
+    @jax.jit
+    @jax.value_and_grad
+    def loss(params, buffers, x):
+        y, _ = call(params, buffers, x)
+        return (y**3).sum()
+
+    _, grads = loss(params, buffers, x)
+    y, after = call(params, buffers, x)
+    assert np.abs(np.asarray(after["running_mean"]) - 0.1 * x.mean(0)).max() < 1e-6
+    assert np.abs(np.asarray(grads["bias"]) - 3 * (np.asarray(y) ** 2).sum(0)).max() < 1e-3
+    assert buffers["running_mean"].tolist() == [0, 0, 0]
+
+
 def test_shapes_that_hang_on_numbers_are_given():
     def chosen(x):
         return x[: int(x.sum())]
