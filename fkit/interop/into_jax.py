@@ -208,17 +208,18 @@ def _crossing(guest: _Guest) -> Callable[..., Any]:
     def backward(form: Any, kept: dict[str, dict[int, Any]], cotangents: Any) -> tuple[Any, ...]:
         arrays = [array for _, array in sorted({**kept["moving"], **kept["still"]}.items())]
         moving = tuple(place in kept["moving"] for place in range(len(arrays)))
-        leaves: list[Any] = jax.tree.leaves(cotangents)
-        given = [
-            jnp.zeros(one.shape, one.dtype) if isinstance(one, SymbolicZero) else one
-            for one in leaves
-            if one.dtype != jax.dtypes.float0
-        ]
+        given = [_dense(one) for one in jax.tree.leaves(cotangents) if one.dtype != jax.dtypes.float0]
         grads = iter(cross(_Pulled(form, moving), *arrays, *given))
         return tuple(next(grads) if moves else None for moves in moving)
 
     cross.defvjp(forward, backward, symbolic_zeros=True)
     return cross
+
+
+def _dense(cotangent: Any) -> Any:
+    """A cotangent that JAX knows to be 0, as an array; any other as it is."""
+    shape, dtype = cotangent.shape, cotangent.dtype
+    return jnp.zeros(shape, dtype) if isinstance(cotangent, SymbolicZero) else cotangent
 
 
 def _leaves(answer: Any) -> tuple[list[Tensor], Any]:
