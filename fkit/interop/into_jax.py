@@ -141,7 +141,9 @@ class _Guest:
 
     def run(self, form: Any, arrays: Sequence[Any]) -> tuple[list[Tensor], Any]:
         """What a call gives, on the host."""
-        tensors = [torch_array(array, copy=None).to(self.device) for array in arrays]
+        # grad hands numpy's arrays on in a wrapper of JAX's own
+        here = [array if isinstance(array, jax.Array) else np.asarray(array) for array in arrays]
+        tensors = [torch_array(array, copy=None).to(self.device) for array in here]
         before = torch.random.get_rng_state()
         with torch.no_grad():
             leaves, tree = _leaves(form.run(self.function, tensors))

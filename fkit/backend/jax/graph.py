@@ -71,7 +71,7 @@ class NnxGraph:
     def holds(self, dtype: str) -> Blueprint:
         """What it holds, whatever it is called with."""
         shapes = self._nested(self._state)
-        modules = {joined(path): part for path, part in nnx.iter_modules(self.module)}
+        modules = {joined(path): part for path, part in nnx.iter_graph(self.module) if isinstance(part, nnx.Module)}
         return planned(
             self.module, {path: modules[path] for path in sorted(modules, key=partial(_rank, modules))}, shapes, dtype
         )
@@ -114,11 +114,12 @@ class NnxGraph:
 
     def _merged(self, values: Mapping[Any, Any]) -> nnx.Module:
         rows = [(path, variable.replace(values[path])) for path, variable in self._state.items()]
-        return nnx.merge(self._graph, nnx.from_flat_state(rows))
+        # mapped, so that flax 0.12.0 too takes the variables to be of this call, which may write to them
+        return nnx.merge(self._graph, jax.tree.map(lambda leaf: leaf, nnx.from_flat_state(rows)))
 
     def _nested(self, state: Mapping[Any, Any]) -> dict[str, Any]:
         places = {path: place for place, path in self._places.items()}
-        flat = {places[path]: variable.get_value() for path, variable in state.items() if path in places}
+        flat = {places[path]: _value(variable) for path, variable in state.items() if path in places}
         return traverse_util.unflatten_dict(flat)
 
 
@@ -138,6 +139,11 @@ def joined(path: tuple[Any, ...]) -> Path:
     return tuple(tokens)
 
 
+def _value(variable: Any) -> Any:
+    """What a variable holds; flax 0.12.0 has it under another name."""
+    return variable.get_raw_value() if hasattr(type(variable), "get_raw_value") else variable.raw_value
+
+
 def _place(path: tuple[Any, ...], variable: Any) -> Path:
     """(collection, *path) as linen has it."""
     if isinstance(variable, nnx.Param):
@@ -149,7 +155,7 @@ def _place(path: tuple[Any, ...], variable: Any) -> Path:
 
 def _drawn(path: tuple[Any, ...], variable: Any, generator: Any) -> Any:
     """The state of a generator of the module's own for one call: a key of the step and of its own name, used 0 times."""
-    shape = variable.get_value().shape
+    shape = _value(variable).shape
     if isinstance(variable, nnx.RngCount):
         return jnp.zeros(shape, jnp.uint32)
     key = jax.random.fold_in(generator, tag(torch_path(joined(path))))
