@@ -87,7 +87,7 @@ def standard(
                     hyperparams, at = run.hyperparams, run.position
                     if at.stop or at.validate:
                         after = after._replace(stop=after.stop or at.stop, validate=after.validate or at.validate)
-                wanted = positions(fold, after) if fold.stretch > 1 and not signal else ()
+                wanted = positions(fold, after) if fold.stretch > 1 and (fold.agree or not signal) else ()
                 if len(wanted) > 1:
                     pull = partial(_next, fold, batches)
                     stretch = pulled(fold, wanted, batch, hyperparams, arrived, pull)

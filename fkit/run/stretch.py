@@ -53,7 +53,8 @@ def pulled(
     arrived: float | None,
     pull: Callable[[Position], Batch],
 ) -> Pulled:
-    """The batches of a stretch, pulled one after the other; a signal ends it before its time.
+    """The batches of a stretch, pulled one after the other; a signal ends it before its time, but not where several processes
+    have the same stretch.
 
     Args:
         wanted: its positions.
@@ -63,10 +64,11 @@ def pulled(
     batches, rows, signal = [batch], [hyperparams], ""
     begun = arrived if fold.paused else fold.issued
     for at in wanted[:-1]:
-        if signal:
+        if signal and fold.agree is None:
             break
         batches.append(pull(at))
-        arrived, signal = look(fold.seen)
+        arrived, came = look(fold.seen)
+        signal = signal or came
         rows.append(next(fold.ahead, rows[-1]))
     return Pulled(wanted[: len(batches)], batches, rows, begun, arrived, signal)
 
