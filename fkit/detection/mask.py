@@ -78,10 +78,15 @@ class MaskLogic:
         labels = xp.take(picks.labels.reshape(-1), rows.index)
         if self.class_agnostic:
             labels = xp.lib.zeros_like(labels)
+        # before a process that has no rows leaves: all of them take part
+        mine = xp.cast(rows.valid, masks).sum()
+        every = xp.shared(mine)
         if not masks.shape[0]:
             return {"loss_mask": masks.sum()}
-        real = {"valid": rows.valid} if known else {}
-        return {"loss_mask": called(self.loss_mask, xp, masks, targets, labels, **real)}
+        if not known:
+            return {"loss_mask": called(self.loss_mask, xp, masks, targets, labels)}
+        part = xp.lib.clip(mine, 1, None) / xp.lib.clip(every, 1, None)  # 1 where one process has the whole batch
+        return {"loss_mask": called(self.loss_mask, xp, masks, targets, labels, valid=rows.valid) * part}
 
     def chosen(self, xp: Ops, masks: Any, labels: Any) -> Any:
         """(R, h, w) of (R, C, h, w): the masks of the labels (R,)."""

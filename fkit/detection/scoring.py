@@ -60,6 +60,7 @@ class ScoredStages(Stages):
         masks, overlaps = layers.scored(maps, rows, labels)
         said = logic.losses(xp, masks, picks, rows, targets)
         if not masks.shape[0]:
+            xp.shared(overlaps.sum())  # all processes take part, as in `_loss`
             return {**said, "loss_mask_iou": overlaps.sum() * 0}
         count = scene.truth.masks.shape[1]
         objects = xp.take(picks.objects.reshape(-1), rows.index) + rows.image * count
@@ -72,6 +73,7 @@ class ScoredStages(Stages):
 
     def _loss(self, xp: Ops, mine: Any, wanted: Any, valid: Any, index: Any) -> Any:
         """The mean over those rows whose overlap is not 0."""
+        every = xp.shared(xp.cast(xp.lib.logical_and(valid, wanted > 0), mine).sum())
         if not index.shape[0]:
             return mine.sum() * 0
         mine, wanted, valid = (xp.take(value, index) for value in (mine, wanted, valid))
@@ -80,7 +82,7 @@ class ScoredStages(Stages):
         total = (losses * counts).sum()
         if getattr(self.loss_iou, "reduction", "mean") == "sum":
             return total
-        return total / xp.lib.clip(counts.sum(), 1, None)
+        return total / xp.lib.clip(every, 1, None)
 
     def masked(self, xp: Ops, layers: ScoringLayers, maps: Sequence[Any], seen: Detections) -> dict[str, Any]:
         """``mask_scores``, and ``scores`` multiplied with what is said of the masks' overlaps."""

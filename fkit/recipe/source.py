@@ -13,14 +13,15 @@ from fkit.catalog.plugin import include_custom
 from fkit.catalog.registry import Registry
 from fkit.catalog.report import is_reported, locate, parts_in, place, placed, reported
 from fkit.config.config import Config
-from fkit.data.loader import open_loader
+from fkit.data.loader import Loader, open_loader
+from fkit.data.sampler import count_of
 from fkit.data.source import Source
 from fkit.metric.evaluator import Evaluator
 from fkit.recipe.preprocess import joined_by
 from fkit.recipe.settings import Part, Settings, line_of, missing, read
 from fkit.recipe.vocabulary import name_of
 from fkit.tree.check import expect
-from fkit.tree.error import FkitError, FkitKeyError
+from fkit.tree.error import FkitError, FkitKeyError, FkitValueError
 
 __all__ = ["build_part", "evaluator_of", "open_evaluator", "open_source", "registry_of", "said_at", "source_of"]
 
@@ -78,12 +79,27 @@ def source_of(settings: Settings, registry: Registry, part: str, seed: int, **ch
         options = {"method": environment.start_method, "cv2_threads": environment.cv2_threads}
         spread = partial(open_room("torch").workers, **options)
     try:
-        return open_loader(
+        source = open_loader(
             table, build=make, seed=seed, path=path, spread=spread, told=partial(_said_in, path, settings),
             rank=settings.fleet.rank, world=settings.fleet.world, devices=settings.devices or 1,
         )  # fmt: skip
+        if part == "train":
+            _expect_equal(source)
     except FkitError as error:
         raise said_at(error, path, settings) from error.__cause__
+    return source
+
+
+def _expect_equal(source: Loader) -> None:
+    """Refuse training data of which processes get unequal shares: a mean over processes would weigh them alike."""
+    uneven = count_of(source.sampler, source.samples) % source.world if not source.sampler.endless else 0
+    drops = getattr(source.batch_sampler, "drop_last", source.drop_last)
+    if uneven and not drops and not getattr(source.sampler, "round_up", True):
+        raise FkitValueError(
+            f"round_up = False, and {source.world} processes get unequal shares of the last batch.",
+            path="sampler",
+            repair="Let it be True, which repeats samples, or set drop_last=True.",
+        )
 
 
 def _said_in(path: str, settings: Settings, error: FkitError) -> FkitError:

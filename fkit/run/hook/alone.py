@@ -18,8 +18,8 @@ class SetEpochInfoHook(Hook):
 
 @dataclass(frozen=True)
 class SyncBuffersHook(Hook):
-    """OpenMMLab's name for buffers averaged over all processes before validation. A run is one process (``launcher`` is an
-    error otherwise), whose buffers are the average. Accepted, and has no handlers."""
+    """OpenMMLab's name for buffers averaged over all processes before validation. A run's processes hold the same buffers after
+    each step, those of the first. Accepted, and has no handlers."""
 
     priority: ClassVar[str | int] = "NORMAL"
 

@@ -13,6 +13,12 @@ from torch import nn
 
 import fkit
 import fkit.compat as c
+from fkit.array.room import open as open_room
+from fkit.backend.torch.fleet import close_fleet, open_fleet
+from fkit.backend.torch.interop import walk
+from fkit.training.fleet import ALONE, Parallel
+from fkit.training.optimizer import Optimizer
+from fkit.training.spec import Spec
 from tests.run.small import config, registry
 
 
@@ -127,16 +133,43 @@ def names():
     return json.dumps(said)
 
 
+def detector(fleet=ALONE, steps=3):
+    """What a Mask R-CNN of two images logs, one of which each of two processes has; as JSON."""
+    from tests.zoo.test_two_stage import batch, model
+
+    registry, cfg = fkit.registry(), model("mask")
+    spec = Spec(
+        lambda name: fkit.build(cfg, registry, "models", backend=name), {"main": Optimizer.of("SGD", {"lr": 0.01})},
+        dtype="float64", device="cpu", fleet=fleet, parallel=Parallel("ddp", (("find_unused_parameters", True),), True),
+    )  # fmt: skip
+    made, whole = open_room("torch").program(spec), batch()
+    share = slice(None) if fleet.world == 1 else slice(fleet.rank, fleet.rank + 1)
+    part = walk({"inputs": whole.inputs, "targets": whole.targets, "valid": whole.valid}, lambda array: array[share])
+    mine = fkit.Batch(**part, meta=whole.meta[share])
+    state, rows = made.init(3), []
+    for _ in range(steps):
+        state, logs = made.train_step(state, mine, made.hyperparams())
+        rows.append(dict(zip(logs, fleet.mean([float(value) for value in logs.values()]), strict=True)))
+    return json.dumps(rows)
+
+
+def detected():
+    """`detector`, of this process and another."""
+    rank = int(os.environ["RANK"])
+    fleet, _ = open_fleet(rank, 2, rank, "cpu", "", 0)
+    try:
+        return detector(fleet)
+    finally:
+        close_fleet()
+
+
 def main(folder, launcher, *cases):
     """The cases in order, a line each in a file of this process: a digest of its state, or what the error says."""
     with open(Path(folder) / f"process_{os.environ['RANK']}.txt", "a") as file:
         for word in cases:
             try:
-                said = (
-                    names()
-                    if word == "names"
-                    else digest(go(folder, word.removesuffix("+"), launcher, resume=word.endswith("+")).train)
-                )
+                also, case = {"names": names, "detector": detected}.get(word), word.removesuffix("+")
+                said = also() if also else digest(go(folder, case, launcher, resume=word.endswith("+")).train)
             except fkit.FkitError as error:
                 said = str(error).partition("\n")[0]
             print(word, said, sep="\t", file=file, flush=True)

@@ -9,7 +9,11 @@ import numpy as np
 import pytest
 
 from fkit.edge.checkpoint import newest
-from tests.backend.torch.fleet import go
+from fkit.run.plan import open_data, plan
+from fkit.training.fleet import Fleet
+from fkit.tree.error import FkitValueError
+from tests.backend.torch.fleet import CASES, detector, go
+from tests.run.small import registry
 
 ROOT = Path(__file__).parents[3]
 
@@ -43,7 +47,9 @@ SAME = ("ddp", "options", "sync", "clip", "shards", "parts")
 def two(tmp_path_factory):
     """What two processes did."""
     folder = tmp_path_factory.mktemp("two")
-    code, text = torchrun(folder, *SAME, "own", "term", "term+", "other", "idle", "shift", "shift+", "steady", "names")
+    code, text = torchrun(
+        folder, *SAME, "own", "term", "term+", "other", "idle", "shift", "shift+", "steady", "names", "detector"
+    )
     assert code == 0, text
     return folder
 
@@ -121,6 +127,15 @@ def test_parameters_that_no_loss_reaches_are_told(two):
     assert "the loss does not reach idle.weight, idle.bias" in said(two, 0)["idle"]
 
 
+def test_a_detector_draws_and_weighs_as_one_process_does(two):
+    """Samplers draw by an image's place in the whole batch; losses are divided by what the whole batch has."""
+    ours, theirs = json.loads(said(two, 0)["detector"]), json.loads(detector())
+    assert len(ours) == 3 and ours[0].keys() == theirs[0].keys() >= {"loss_rpn_cls", "loss_bbox", "loss_mask"}
+    for one, other in zip(ours, theirs, strict=True):
+        for name in other:
+            assert one[name] == pytest.approx(other[name], rel=1e-5), name
+
+
 def test_mmengine_s_functions(two):
     first, second = (json.loads(said(two, rank)["names"]) for rank in (0, 1))
     assert first["info"] == [2, True, "gloo", True, True] and second["info"][1] is False
@@ -147,12 +162,26 @@ def test_a_process_that_dies_ends_the_run_with_its_message(case, words, tmp_path
     assert json.loads((tmp_path / case / "run.json").read_text())["status"] == "failed"
 
 
-def test_devices_of_the_command_line_are_processes(tmp_path):
-    words = ["train", "configs/digits/mlp.py", "--devices", "2", "--device", "cpu", "--work-dir", str(tmp_path / "run")]
-    words += ["--cfg-options", "train_cfg.max_epochs=1", "threads=1", "seed=1"]
+def fkit(*words):
     done = subprocess.run(
         [sys.executable, "-m", "fkit", *words], cwd=ROOT, capture_output=True, text=True, timeout=180, check=False
     )
     assert done.returncode == 0, done.stderr
-    assert done.stdout.count("iterations; accuracy/top1") == 1
+    return done.stdout
+
+
+def test_devices_of_the_command_line_are_processes(tmp_path):
+    folder = str(tmp_path / "run")
+    words = ["configs/digits/mlp.py", "--devices", "2", "--device", "cpu", "--work-dir", folder]
+    shown = fkit("train", *words, "--cfg-options", "train_cfg.max_epochs=1", "threads=1", "seed=1")
+    assert shown.count("iterations; accuracy/top1") == 1
     assert json.loads((tmp_path / "run" / "run.json").read_text())["processes"] == 2
+    one = fkit("test", f"{folder}/config.py", folder)
+    assert fkit("test", f"{folder}/config.py", folder, "--devices", "2") == one != ""
+
+
+def test_unequal_shares_are_refused():
+    cfg = CASES["ddp"]().merge({"train_dataloader": {"batch_size": 16, "global_batch_size": None, "drop_last": False}})
+    cfg = cfg.merge({"train_dataloader.sampler.round_up": False})
+    with pytest.raises(FkitValueError, match=r"round_up = False, and 4 processes get unequal shares of the last batch"):
+        open_data(plan(cfg, registry(), fleet=Fleet(0, 4)))
