@@ -197,7 +197,7 @@ PEERS = (
         "shapely",
     ),
     *("scipy", "matplotlib", "pycocotools", "munkres", "json_tricks", "mat4py", "tqdm", "six", "click", "markdown"),
-    *("importlib_metadata", "setuptools<81", "numpy==2.4.6", "frozendict"),
+    *("importlib_metadata", "setuptools<81", "numpy==2.4.6", "frozendict", "safetensors", "fsspec", "scikit-learn"),
 )
 
 
