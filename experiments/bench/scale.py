@@ -1,6 +1,6 @@
-"""What a training step on JAX costs as devices, parameters, samples and steps a call grow.
+"""What a training step on JAX costs as devices, parameters, samples and steps a call grow, and what a checkpoint costs.
 
-    python experiments/bench/scale.py [--part devices scan params data] [--rounds N]
+    python experiments/bench/scale.py [--part devices scan params data checkpoint] [--rounds N]
 
 example: python experiments/bench/scale.py --part devices scan --rounds 5
 
@@ -14,21 +14,26 @@ the quartiles in brackets:
     params   an MLP of growing width, of 128 samples a batch, and the time for a million parameters
     data     the time of a batch of 64 samples out of data sets of growing size, and of the first batch of an epoch, which
              draws its order
+    checkpoint  for how long a run waits for one of 55 MB, on torch and on JAX: until it is on the disk, or in the background
+             (``default_hooks.checkpoint.background``) until it is copied
 """
 
 import argparse
 import itertools
 import os
+import shutil
 import subprocess
 import sys
+import tempfile
 import time
 from collections.abc import Callable, Mapping
+from pathlib import Path
 from statistics import median
 from typing import Any
 
 from loop import row, spread
 
-PARTS = ("devices", "scan", "params", "data")
+PARTS = ("devices", "scan", "params", "data", "checkpoint")
 FLAGS = "--xla_force_host_platform_device_count=4"
 STEPS = 20
 
@@ -157,6 +162,38 @@ def data(rounds: int) -> None:
         printed(f"{word} of 64 samples", measured(sides, rounds))
 
 
+def saving(backend: str, background: bool) -> Callable[[], float]:
+    """Seconds for which a run waits for a checkpoint; the next one comes when it is on the disk."""
+    import fkit
+    from fkit.edge.perform import Edge
+    from fkit.run.effect import SaveCheckpoint, WriteConfig
+
+    model = {"model.backbone.hidden": [2048, 2048], "model.head.in_channels": 2048}
+    plan = fkit.plan(digits("mlp", seed=0, **model, backend=backend))
+    run, place, steps = fkit.begin(plan), tempfile.TemporaryDirectory(), itertools.count(1)
+    folder = Path(place.name)
+    edge = Edge(folder, plan)
+    edge.perform(WriteConfig(), run)
+
+    def block() -> float:
+        step = next(steps)
+        begun = time.perf_counter()
+        edge.perform(SaveCheckpoint(step, background=background), run)
+        spent = time.perf_counter() - begun
+        edge.status("interrupted")  # waits for what is being written
+        shutil.rmtree(Path(place.name) / "checkpoints")
+        return spent
+
+    return block
+
+
+def checkpoint(rounds: int) -> None:
+    for backend in ("torch", "jax"):
+        ways = {"on the disk": False, "in the background": True}
+        found = measured({f"{backend}, {name}": saving(backend, flag) for name, flag in ways.items()}, rounds)
+        printed("a run waits for a checkpoint of 55 MB", found)
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--part", nargs="+", choices=PARTS, default=list(PARTS))
@@ -165,7 +202,9 @@ def main() -> None:
     parser.add_argument("--peer", help="taken, and not used: no peer shares a step of JAX's")
     args = parser.parse_args()
     if args.here:
-        {"devices": devices, "scan": scan, "params": params, "data": data}[args.part[0]](args.rounds)
+        {"devices": devices, "scan": scan, "params": params, "data": data, "checkpoint": checkpoint}[args.part[0]](
+            args.rounds
+        )
         return
     for part in args.part:
         environment = {**os.environ, "JAX_PLATFORMS": "cpu", **({"XLA_FLAGS": FLAGS} if part == "devices" else {})}
