@@ -11,6 +11,8 @@ from pathlib import Path
 
 import pytest
 
+import fkit
+
 ROOT = Path(__file__).parents[3]
 FOUR = {"XLA_FLAGS": "--xla_force_host_platform_device_count=4", "JAX_PLATFORMS": "cpu", "PYTHONPATH": str(ROOT)}
 
@@ -104,7 +106,7 @@ def test_the_command_line_trains_and_goes_on_with_another_number(batch, tmp_path
     assert done.stdout.startswith("accuracy/top1 ")
 
 
-def test_torch_says_what_shares_a_step(tmp_path):
-    (tmp_path / "c.py").write_text(CONFIG.format(batch="batch_size=8"))
-    done = child("fkit", "train", "c.py", "--backend", "torch", "--devices", "2", cwd=tmp_path, code=2)
-    assert "devices = 2: on torch a run is one process on one device" in done.stderr
+def test_torch_says_what_shares_a_step():
+    cfg = fkit.load_config("digits/mlp", "seed=0").merge({"devices": 2})
+    with pytest.raises(fkit.FkitError, match="on torch each device is a process of its own, and there are 1"):
+        fkit.plan(cfg)
