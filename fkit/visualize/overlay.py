@@ -15,7 +15,7 @@ from fkit.tree.error import FkitValueError
 from fkit.visualize.curve import Series, series_of
 from fkit.visualize.style import DPI, INK, PAPER, SOFT, Axes, colours, drawn, headline, legend, panel, plain, style
 
-__all__ = ["overlay"]
+__all__ = ["agreement", "overlay"]
 
 Row = Mapping[str, Any]
 Pair = tuple[Series | None, Series | None]
@@ -114,14 +114,23 @@ def _draw(axes: Axes, pair: Pair, names: Sequence[str]) -> None:
         axes.axvline(step, color=INK, linewidth=0.9, linestyle=(0, (2, 3)), zorder=0)
     title = shown.name if shown.mode == "train" else f"{shown.mode} {shown.name}"
     axes.set_xlim(left=0)
-    panel(axes, title, _note(pair, names, step))
+    panel(axes, title, agreement(*pair, names))
 
 
-def _note(pair: Pair, names: Sequence[str], step: int | None) -> str:
-    first, second = pair
+def agreement(first: Series | None, second: Series | None, names: Sequence[str]) -> str:
+    """In words, how far two curves agree: at the steps that both have.
+
+    Example:
+        >>> one, two = (Series("loss", "train", np.array(steps), np.ones(2)) for steps in ([1, 2], [3, 4]))
+        >>> agreement(one, one, "ab"), agreement(one, two, "ab"), agreement(None, two, "ab")
+        ('equal', 'no step in common', 'only in b')
+    """
     if first is None or second is None:
         return f"only in {names[0 if first is not None else 1]}"
-    return f"apart from step {step:,}" if step is not None else "equal"
+    step = _apart((first, second))
+    if step is not None:
+        return f"apart from step {step:,}"
+    return "equal" if len(np.intersect1d(first.steps, second.steps)) else "no step in common"
 
 
 def _apart(pair: Pair) -> int | None:
