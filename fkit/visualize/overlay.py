@@ -125,6 +125,9 @@ def agreement(first: Series | None, second: Series | None, names: Sequence[str])
         >>> agreement(one, one, "ab"), agreement(one, two, "ab"), agreement(None, two, "ab")
         ('equal', 'no step in common', 'only in b')
     """
+    for one in (first, second):
+        expect(one, (Series, type(None)), "a curve is a Series, or None")
+    expect(names, (str, list, tuple), "`names` are two names")
     if first is None or second is None:
         return f"only in {names[0 if first is not None else 1]}"
     step = _apart((first, second))
