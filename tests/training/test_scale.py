@@ -219,7 +219,7 @@ def test_loss_scale_has_mmengine_s_three_forms(value: Any, scale: float, moves: 
         ({"optim_wrapper.type": "ApexOptimWrapper"}, "AmpOptimWrapper' is torch's own"),
         ({"optim_wrapper.type": "AmpOptimWraper"}, "Did you mean 'AmpOptimWrapper'"),
         ({"optim_wrapper.loss_scale": 512.0}, "loss_scale = 512.0 is AmpOptimWrapper's"),
-        ({**AMP, "optim_wrapper.use_fsdp": True}, "use_fsdp"),
+        ({**AMP, "optim_wrapper.use_fsdp": "yes"}, "use_fsdp = .yes. is not True or False"),
         ({**AMP, "dtype": "float64"}, "exclude one another"),
         ({**AMP, "dtype": "float16", "optim_wrapper.dtype": "bfloat16"}, "exclude one another"),
         ({"dtype": "float64", "val_cfg": {"fp16": True}}, "val_cfg.fp16 = True, and the run's dtype is 'float64'"),
