@@ -45,7 +45,6 @@ HOOKS: Mapping[str, Mapping[str, str]] = frozendict(
 )
 """The default hooks; one that a config gives without its type is the default one with some arguments changed."""
 
-_LATER = "is not supported yet"
 _CLASS = Shape("a name or a class", but=(numbers.Number, list, tuple, Mapping))
 _PARTS = either(PART, listed(PART, ""), words="a mapping with 'type' or a list of them")
 _METRIC = either(PART, Shape("a metric", methods=("observe",)), words="a mapping with 'type'")
