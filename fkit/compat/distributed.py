@@ -160,9 +160,10 @@ def all_reduce_params(
     expect(params, Iterable, "`params` are tensors")
     _expect_op(op)
     expect_number(bucket_size_mb, "`bucket_size_mb`")
-    tensors = [param.data if isinstance(param, Tensor) else param for param in params]
+    tensors = [*params]
     for tensor in tensors:
         _expect_tensor(tensor)
+    tensors = [tensor.data for tensor in tensors]
     if get_world_size(group) == 1:
         return
     for bucket in _buckets(tensors, bucket_size_mb * _MEGA) if coalesce else [[tensor] for tensor in tensors]:

@@ -41,7 +41,7 @@ def grouped(lhs: Array, rhs: Array, window_strides: Sequence[int], padding: Any,
 
     def dense(x: Array, kernel: Array) -> Array:
         count = _parts(groups, kernel.shape[-2])
-        together = {**options, "feature_group_count": 1}
+        together: dict[str, Any] = {**options, "feature_group_count": 1}
         several = [
             lax.conv_general_dilated(one, _diagonal(mine, groups // count), window_strides, padding, **together)
             for one, mine in zip(jnp.split(x, count, -1), jnp.split(kernel, count, -1), strict=True)

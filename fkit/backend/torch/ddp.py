@@ -86,11 +86,12 @@ class _Resident(Template):
             tensors[leaf] = self.held[name]
         for tensors, leaf, name, _ in self.buffers:
             tensors[leaf] = buffers[name]
-        options = dict(model.spec.parallel.options)
+        options: dict[str, Any] = dict(model.spec.parallel.options)
         self.spares = bool(options.get("find_unused_parameters") or options.get("static_graph"))
         try:
             # which makes parameters and buffers rank 0's in all processes
-            self.wrapped = DistributedDataParallel(self.module, **{**options, _SYNC: False})
+            wrapping: dict[str, Any] = {**options, _SYNC: False}
+            self.wrapped = DistributedDataParallel(self.module, **wrapping)
         except TypeError as cause:
             raise FkitTypeError(f"DistributedDataParallel: {cause}.", path="model_wrapper_cfg") from cause
 

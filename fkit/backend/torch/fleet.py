@@ -10,6 +10,8 @@ from typing import Any
 import torch
 import torch.distributed as dist
 from torch import Tensor
+from torch.distributed.distributed_c10d import PrefixStore
+from torch.distributed.rendezvous import rendezvous
 
 from fkit.training.fleet import Fleet
 from fkit.tree.error import FkitError, FkitValueError, RunError
@@ -73,9 +75,9 @@ def open_fleet(
 def _met(where: str, rank: int, world: int, options: dict[str, Any]) -> Any:
     """The store in which the processes find each other: a part of it that is of this run alone, for torchrun's lives on when a
     process begins another run."""
-    store, *_ = next(iter(dist.rendezvous(where, rank, world, **options)))
+    store, *_ = next(iter(rendezvous(where, rank, world, **options)))
     turn = store.add(f"fkit/opened/{rank}", 1)
-    return dist.PrefixStore(f"fkit/{turn}", store)
+    return PrefixStore(f"fkit/{turn}", store)
 
 
 def close_fleet(failure: str = "") -> None:

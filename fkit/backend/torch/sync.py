@@ -22,7 +22,7 @@ def synchronised(module: nn.Module, every: bool = False) -> nn.Module:
     for part in module.modules():
         plain = isinstance(part, _BatchNorm) and type(part).forward is _BatchNorm.forward
         if isinstance(part, nn.SyncBatchNorm) or (every and plain):
-            part.forward = _Synchronised(part)
+            object.__setattr__(part, "forward", _Synchronised(part))
     return module
 
 
