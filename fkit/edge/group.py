@@ -122,7 +122,7 @@ def _side_by_side(
 
         with meeting.baton:
             try:
-                ready = Ready(planned, begin, EMPTY, {"together": len(configs)})
+                ready = Ready(planned, begin, EMPTY, {"together": len(configs)}, background=True)
                 results[place] = work(cfg, registry, _silent(), allow=allow, ready=ready, heard=ears.beside())
             except BaseException as error:  # of this run; the others go on
                 results[place] = error

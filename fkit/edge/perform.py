@@ -70,6 +70,7 @@ class Edge:
         files: the operations on the disk; a test passes some that die.
         screen: what a person watches; None shows nothing.
         rows: lines of metrics.jsonl that count, from the checkpoint that the run goes on from.
+        background: write checkpoints in the background, whatever their hook says: other runs of this process wait meanwhile.
 
     Raises:
         FkitValueError: a performer has the name of one of the kit's own effects.
@@ -83,6 +84,7 @@ class Edge:
         files: Files | None = None,
         screen: Screen | None = None,
         rows: int = 0,
+        background: bool = False,
     ) -> None:
         expect(plan, Plan, "`plan` is a plan (fkit.plan makes one)")
         self.folder = place_of(folder, "`folder` is the path of a work folder")
@@ -95,7 +97,7 @@ class Edge:
         self._record = {**(record or {}), **({"experiment_name": name} if name else {}), "status": ""}
         self._least = level_number(plan.settings.log.level)
         self._writers = Writers(plan.writers, self.folder, self.name, self.say)
-        self._rows = rows
+        self._rows, self._background = rows, background
         self._begun = False
         self._losses: tuple[str, ...] = ()
         self._said = ""
@@ -296,6 +298,8 @@ class Edge:
                 self.files.remove(path)
 
     def _save(self, effect: SaveCheckpoint, run: RunState) -> None:
+        if self._background and not effect.reason:
+            effect = effect._replace(background=True)
         seconds = self._keeper.save(effect, run, self.journal.rows)
         if self._watch is not None:
             self._watch.aside(seconds)

@@ -56,12 +56,14 @@ class Ready(NamedTuple):
         begin: the plan -> the run before its first event.
         data: the sources.
         record: what run.json says of it beside the rest.
+        background: whether its checkpoints are written in the background in any case (`fkit.edge.perform.Edge`).
     """
 
     plan: Callable[[Config, Fleet], Plan]
     begin: Callable[[Plan], RunState]
     data: Mapping[str, Source]
     record: Mapping[str, Any] = EMPTY
+    background: bool = False
 
 
 class Outcome(NamedTuple):
@@ -256,7 +258,7 @@ def _built(job: _Job, opened: Opened, screen: Screen) -> Begun | RunState:
         "data": known,
         **ready.record,
     }
-    edge = Edge(folder, made, record, screen=screen, rows=int(meta.get("rows", 0)))
+    edge = Edge(folder, made, record, screen=screen, rows=int(meta.get("rows", 0)), background=ready.background)
     _head(edge, record)
     for line in others:
         edge.note(f"other data: {line}", "WARNING")
