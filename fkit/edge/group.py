@@ -54,7 +54,7 @@ def likeness(cfg: Config) -> Config:
     wrapper = tree.get("optim_wrapper")
     for one in (wrapper, *(wrapper.values() if isinstance(wrapper, dict) else ())):  # pyright: ignore[reportUnknownVariableType]
         if isinstance(one, dict) and isinstance(one.get("optimizer"), dict):  # pyright: ignore[reportUnknownMemberType]
-            one["optimizer"] = _without_numbers(one["optimizer"])  # pyright: ignore[reportUnknownArgumentType]
+            one["optimizer"] = _without_arguments(one["optimizer"])  # pyright: ignore[reportUnknownArgumentType]
     return Config(tree)
 
 
@@ -64,6 +64,14 @@ def _without_numbers(value: Any) -> Any:
     if isinstance(value, (list, tuple)):
         return [_without_numbers(item) for item in cast("Sequence[Any]", value)]
     return "a number" if isinstance(value, (int, float)) and not isinstance(value, bool) else value
+
+
+def _without_arguments(options: dict[str, Any]) -> dict[str, Any]:
+    """An optimizer's table without what its step takes as arguments: numbers, and betas; another tuple is a part of the step."""
+    return {
+        name: _without_numbers(value) if name == "betas" or not isinstance(value, (list, tuple, dict)) else value
+        for name, value in options.items()
+    }
 
 
 def run_group(

@@ -2,15 +2,12 @@
 
 import math
 from collections.abc import Iterable, Mapping
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 from fkit.training.best import is_better, rule_of
-from fkit.tree.check import expect
+from fkit.training.row import Row, points_of
 
 __all__ = ["Contrast", "contrasts"]
-
-_NO_METRICS = frozenset(("step", "epoch", "mode", "wall_time", "time", "data_time", "eta", "memory"))
-Row = Mapping[str, Any]
 
 
 class Contrast(NamedTuple):
@@ -48,22 +45,8 @@ def contrasts(first: Iterable[Row], second: Iterable[Row]) -> tuple[Contrast, ..
         >>> contrasts(a, b)[0][1:6]
         ('loss', 2, 2, 0.5, 2)
     """
-    one, other = _curves(first), _curves(second)
+    one, other = points_of(first), points_of(second)
     return tuple(_contrast(key, one.get(key, {}), other.get(key, {})) for key in dict.fromkeys((*one, *other)))
-
-
-def _curves(rows: Iterable[Row]) -> dict[tuple[str, str], dict[int, float]]:
-    expect(rows, Iterable, "`rows` are rows of metrics, as metrics.jsonl holds them")
-    curves: dict[tuple[str, str], dict[int, float]] = {}
-    for row in rows:
-        expect(row, Mapping, "a row of metrics is a mapping, as a line of metrics.jsonl is")
-        mode, step = str(row.get("mode", "train")), row.get("step")
-        if not isinstance(step, int):
-            continue
-        for name, value in row.items():
-            if name not in _NO_METRICS and isinstance(value, int | float) and not isinstance(value, bool):
-                curves.setdefault((mode, name), {})[step] = float(value)
-    return curves
 
 
 def _contrast(key: tuple[str, str], one: Mapping[int, float], other: Mapping[int, float]) -> Contrast:

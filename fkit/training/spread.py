@@ -3,15 +3,13 @@
 import math
 import statistics
 from collections.abc import Mapping, Sequence
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
+from fkit.training.row import Row, numbers_in
 from fkit.tree.check import expect
 
 __all__ = ["Group", "Member", "Spread", "grouped", "last_scores", "spread", "table"]
 
-Row = Mapping[str, Any]
-
-_NO_SCORES = frozenset(("step", "epoch", "mode", "wall_time", "time", "data_time", "eta", "memory", "iter"))
 _SHOWN = 6  # scores of a table
 
 
@@ -79,16 +77,8 @@ def last_scores(rows: Sequence[Row]) -> dict[str, float]:
     expect(rows, Sequence, "`rows` are rows of metrics, in a list")
     held = [row for row in rows if row.get("mode") != "train"]
     if held:
-        return _numbers(held[-1])
-    return {name: value for name, value in _numbers(rows[-1]).items() if "loss" in name} if rows else {}
-
-
-def _numbers(row: Row) -> dict[str, float]:
-    return {
-        name: float(value)
-        for name, value in row.items()
-        if name not in _NO_SCORES and isinstance(value, int | float) and not isinstance(value, bool)
-    }
+        return numbers_in(held[-1])
+    return {name: value for name, value in numbers_in(rows[-1]).items() if "loss" in name} if rows else {}
 
 
 def grouped(members: Sequence[Member], over: str = "seed") -> tuple[Group, ...]:

@@ -1,7 +1,7 @@
 """A run's curves: what its metrics say, as one picture."""
 
 import math
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -11,16 +11,14 @@ from matplotlib.ticker import FuncFormatter, MaxNLocator, NullFormatter
 from numpy.typing import NDArray
 
 from fkit.training.best import rule_of
+from fkit.training.row import Row, points_of
 from fkit.tree.check import expect, expect_number
 from fkit.tree.error import FkitValueError
 from fkit.visualize.style import DPI, PAPER, SOFT, Axes, colours, drawn, headline, legend, panel, plain, style
 
 __all__ = ["Series", "curves", "series_of", "smooth"]
 
-Row = Mapping[str, Any]
-
 _TOLD_APART = 8  # lines of a panel
-_NOT_CURVES = frozenset(("step", "epoch", "mode", "wall_time", "time", "data_time", "eta", "memory", "iter"))
 
 
 class Series(NamedTuple):
@@ -88,18 +86,8 @@ def series_of(rows: Iterable[Row]) -> list[Series]:
         >>> [one.name for one in series_of([{"step": 1, "mode": "train", "loss": 2.0, "lr": 0.1, "time": 3.0}])]
         ['loss', 'lr']
     """
-    expect(rows, Iterable, "`rows` are rows of metrics, as metrics.jsonl holds them")
-    points: dict[tuple[str, str], dict[int, float]] = {}
-    for row in rows:
-        expect(row, Mapping, "a row of metrics is a mapping, as a line of metrics.jsonl is")
-        mode, step = str(row.get("mode", "train")), row.get("step")
-        if not isinstance(step, int):
-            continue
-        for name, value in row.items():
-            if name not in _NOT_CURVES and isinstance(value, int | float) and not isinstance(value, bool):
-                points.setdefault((mode, name), {})[step] = float(value)
     series: list[Series] = []
-    for (mode, name), by_step in points.items():
+    for (mode, name), by_step in points_of(rows).items():
         steps = sorted(by_step)
         values = np.array([by_step[step] for step in steps])
         series.append(Series(name, mode, np.array(steps, np.int64), np.where(np.isfinite(values), values, np.nan)))

@@ -69,10 +69,11 @@ def test_runs_go_on_together(tmp_path):
 
 def test_what_runs_that_train_together_share():
     one = BASE.merge({"param_scheduler.0.end": 5, "optim_wrapper.optimizer.weight_decay": 0.3})
-    assert likeness(one) == likeness(BASE)
+    assert likeness(one) == likeness(BASE) == likeness(BASE.merge({"optim_wrapper.optimizer.betas": (0.8, 0.99)}))
     for change in (
         {"model.backbone.dropout": 0.2},
         {"optim_wrapper.optimizer.type": "Adam"},
+        {"optim_wrapper.optimizer.etas": (0.5, 1.2)},  # no argument of a step, as betas are
         {"train_cfg.max_epochs": 9},
     ):
         assert likeness(BASE.merge(change)) != likeness(BASE)

@@ -58,6 +58,28 @@ def test_joined_steps_are_the_separate_ones(backend, name):
 
 
 @pytest.mark.parametrize("backend", BACKENDS)
+def test_a_momentum_that_only_another_run_has_is_its_own(backend):
+    still = CASES["momentum"].merge(
+        {"optim_wrapper.optimizer.momentum": 0.0, "optim_wrapper.optimizer.nesterov": False}
+    )
+    program, seeds = fkit.plan(still, backend=backend).program, (0, 1)
+    together, _ = program.train_step.together()
+    numbers = [{**program.hyperparams(), "momentum": np.array([momentum])} for momentum in (0.0, 0.9)]
+    given = [batches(still, backend, seed) for seed in seeds]
+    joined = together.join([program.init(seed) for seed in seeds])
+    for step in range(STEPS):
+        joined, _ = together.step(joined, [given[run][step] for run in seeds], numbers)
+    for run in seeds:
+        state = program.init(run)
+        for batch in given[run]:
+            state, _ = program.train_step(state, batch, numbers[run])
+        found = program.collect(together.part(joined, run))
+        for path, array in program.collect(state).items():
+            if path.startswith("params/"):
+                np.testing.assert_allclose(found[path], array, rtol=1e-9, atol=1e-12, err_msg=path)
+
+
+@pytest.mark.parametrize("backend", BACKENDS)
 def test_convolutions_on_a_cpu_step_apart(backend):
     together, why = fkit.plan(fkit.load_config("digits/convnet"), backend=backend).program.train_step.together()
     assert together is None and "convolutions" in why

@@ -90,7 +90,7 @@ def together(
             done = int(joined.iteration)
             weights = tuple([float(follower.weight(done)) for follower in followers])
             case: Case = case_of(joined.iteration, any(one.resting for one in packed))
-            opt = _raised(layout, joined, hyperparams[0])
+            opt = _raised(layout, joined, hyperparams)
             params, buffers, opt, slots, updates, logs = jitted(
                 joined.params, joined.buffers, opt, joined.slots, joined.updates, joined.iteration, joined.key,
                 numbers, weights, inputs, targets, valid, case,
@@ -110,12 +110,13 @@ def together(
     return Together(join, step, part, "one vmapped step for all runs"), ""
 
 
-def _raised(layout: Template, joined: _Joined, hyperparams: Hyperparams) -> tuple[Any, ...]:
-    """The optimizers' slots, those among them that a schedule has raised from 0: they begin as zeros."""
+def _raised(layout: Template, joined: _Joined, hyperparams: Sequence[Hyperparams]) -> tuple[Any, ...]:
+    """The optimizers' slots, those among them whose number any run has raised from 0: they begin as zeros."""
     if None not in joined.opt:
         return joined.opt
     params = layout.params.tree(joined.params)
-    held = layout.flat_opt(layout.named_opt(joined.opt), Names.pick, params, hyperparams)
+    highest = {name: np.max([one[name] for one in hyperparams], 0) for name in hyperparams[0]}  # of any run
+    held = layout.flat_opt(layout.named_opt(joined.opt), Names.pick, params, highest)
     return tuple(old if old is not None else new for old, new in zip(joined.opt, held, strict=True))
 
 

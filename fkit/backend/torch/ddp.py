@@ -11,13 +11,13 @@ from frozendict import frozendict
 from torch import Tensor, nn
 from torch.nn.parallel import DistributedDataParallel
 
-from fkit.backend.torch.gradient import Gradient
+from fkit.backend.torch.gradient import Gradient, reached, told
 from fkit.backend.torch.loss import number
 from fkit.backend.torch.model import Model, trained
 from fkit.backend.torch.template import Template, Words
 from fkit.structures.batch import Samples
-from fkit.training.loss import numbers_of, total
-from fkit.training.phase import Part, unreached
+from fkit.training.loss import numbers_of
+from fkit.training.phase import Part
 from fkit.tree.error import FkitTypeError, FkitValueError
 
 __all__ = ["replicated", "same_buffers"]
@@ -54,13 +54,9 @@ def replicated(model: Model) -> Gradient:
         held = resident.hold(params)
         outputs, after = trained(model, resident, held, buffers, key, inputs, samples, part.phase.mode)
         losses = numbers_of(outputs, number)
-        objective = total(losses, part.phase.loss)
-        if not objective.requires_grad:
-            raise unreached(part)
+        objective = reached(part, losses)
         (objective if scale is None else objective * scale).backward()
-        logs = {part.prefix + name: value.detach() for name, value in losses.items()}
-        logs[part.prefix + "loss"] = objective.detach()
-        return resident.taken(part), logs, same_buffers(after)
+        return resident.taken(part), told(part, losses, objective), same_buffers(after)
 
     return gradient
 

@@ -16,14 +16,15 @@ from frozendict import frozendict
 from torch import Tensor, nn
 
 from fkit.backend.torch.ddp import same_buffers
+from fkit.backend.torch.gradient import reached, told
 from fkit.backend.torch.loss import number
 from fkit.backend.torch.model import Model, trained
 from fkit.backend.torch.ops import Torch
 from fkit.backend.torch.template import Template, Words
 from fkit.structures.batch import Samples
 from fkit.training.inventory import Inventory
-from fkit.training.loss import numbers_of, total
-from fkit.training.phase import Part, unreached
+from fkit.training.loss import numbers_of
+from fkit.training.phase import Part
 from fkit.training.state import Arrays, TrainState
 from fkit.tree.error import FkitValueError
 
@@ -124,13 +125,9 @@ class Sharded:
         module = self._of(params, part.names)
         outputs, after = trained(self._model, module, params, buffers, key, inputs, samples, part.phase.mode)
         losses = numbers_of(outputs, number)
-        objective = total(losses, part.phase.loss)
-        if not objective.requires_grad:
-            raise unreached(part)
+        objective = reached(part, losses)
         (objective if scale is None else objective * scale).backward()
-        logs = {part.prefix + name: value.detach() for name, value in losses.items()}
-        logs[part.prefix + "loss"] = objective.detach()
-        return module.taken(part.names), logs, same_buffers(after)
+        return module.taken(part.names), told(part, losses, objective), same_buffers(after)
 
     def evaluated(self, params: Tensors, buffers: Tensors, inputs: Any, samples: Samples, mode: str) -> Any:
         """What the model returns in evaluation mode; all processes take part."""

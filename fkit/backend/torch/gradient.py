@@ -16,7 +16,7 @@ from fkit.structures.batch import Samples
 from fkit.training.loss import numbers_of, total
 from fkit.training.phase import Part, unreached
 
-__all__ = ["Gradient", "gradient_of"]
+__all__ = ["Gradient", "gradient_of", "reached", "told"]
 
 Tensors = Mapping[str, Tensor]
 Key = tuple[int, int] | None
@@ -105,15 +105,33 @@ def _leaves(part: Part, params: Tensors) -> tuple[tuple[Tensor, ...], dict[str, 
 def _differentiated(
     part: Part, losses: Tensors, leaves: tuple[Tensor, ...], scale: Tensor | None
 ) -> tuple[Tensors, Tensors]:
-    objective = total(losses, part.phase.loss)
-    if not objective.requires_grad:
-        raise unreached(part)
+    objective = reached(part, losses)
     # a parameter that the loss does not reach has no gradient, and is left alone as torch's optimizers leave it
     root = objective if scale is None else objective * scale
     grads: Any = torch.autograd.grad(root, leaves, allow_unused=True)
-    logs = {part.prefix + name: value.detach() for name, value in losses.items()}
-    logs[part.prefix + "loss"] = objective.detach()
-    return {name: grad for name, grad in zip(part.names, grads, strict=True) if grad is not None}, logs
+    return {name: grad for name, grad in zip(part.names, grads, strict=True) if grad is not None}, told(
+        part, losses, objective
+    )
+
+
+def reached(part: Part, losses: Tensors) -> Tensor:
+    """What a phase differentiates.
+
+    Raises:
+        FkitError: it reaches no parameter.
+    """
+    objective = total(losses, part.phase.loss)
+    if not objective.requires_grad:
+        raise unreached(part)
+    return objective
+
+
+def told(part: Part, losses: Tensors, objective: Tensor) -> dict[str, Tensor]:
+    """A phase's losses by their logged names, and what was differentiated."""
+    return {
+        **{part.prefix + name: value.detach() for name, value in losses.items()},
+        part.prefix + "loss": objective.detach(),
+    }
 
 
 def _rows(template: Template, key: tuple[int, int], device: torch.device) -> Tensor:

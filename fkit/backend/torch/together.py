@@ -15,14 +15,15 @@ from torch.utils import _pytree as pytree
 
 from fkit.array.ops import Numpy
 from fkit.array.random import call_key, fold
+from fkit.backend.torch.gradient import reached, told
 from fkit.backend.torch.loss import number
 from fkit.backend.torch.model import Model
 from fkit.backend.torch.ops import Torch
 from fkit.backend.torch.optimizer import Numbers, Update
 from fkit.data.label import check_targets
 from fkit.structures.batch import Batch, Samples
-from fkit.training.loss import numbers_of, total
-from fkit.training.phase import Part, unreached
+from fkit.training.loss import numbers_of
+from fkit.training.phase import Part
 from fkit.training.state import Hyperparams, TrainState
 from fkit.training.together import Together
 from fkit.training.transform import Context, apply
@@ -118,15 +119,11 @@ class _Runs:
             found, after = torch.vmap(self._losses, in_dims=(0, 0, None if rows is None else 0, 0, 0, 0))(
                 held, joined.buffers, rows, *stacked
             )
-        objective = total(found, only.phase.loss)
-        if not objective.requires_grad:
-            raise unreached(only)
+        objective = reached(only, found)
         # the runs do not meet: the gradient of the sum is each run's own
         grads: Any = torch.autograd.grad(objective.sum(), tuple(leaves.values()), allow_unused=True)
         named = {name: grad for name, grad in zip(leaves, grads, strict=True) if grad is not None}
-        logs = {only.prefix + name: value.detach() for name, value in found.items()}
-        logs[only.prefix + "loss"] = objective.detach()
-        return self._updated(joined, after, named, logs, values)
+        return self._updated(joined, after, named, told(only, found, objective), values)
 
     def part(self, joined: _Joined, place: int) -> TrainState:
         buffers = frozendict({name: one[place].clone() for name, one in joined.buffers.items()})
@@ -152,7 +149,7 @@ class _Runs:
         self, joined: _Joined, after: Any, grads: Mapping[str, Tensor], logs: Mapping[str, Tensor], values: Any
     ) -> tuple[_Joined, Sequence[Mapping[str, Any]]]:
         """Each run's transforms and update, which writes into its views."""
-        only, told = self._only, list[Mapping[str, Any]]()
+        only, said_of = self._only, list[Mapping[str, Any]]()
         opts, slots, moves = list(joined.opt), list(joined.slots), list(joined.updates)
         for place, mine in enumerate(joined.mine):
             own = {name: grad[place] for name, grad in grads.items()}
@@ -164,11 +161,11 @@ class _Runs:
             if own and wanted is not False:
                 opts[place] = self._moved(only, self._updates, mine, own, opts[place], values[place], wanted)
                 moves[place] = moves[place] + wanted
-            told.append({**{name: value[place] for name, value in logs.items()}, **said})
+            said_of.append({**{name: value[place] for name, value in logs.items()}, **said})
         return joined._replace(
             buffers={name: value.detach() for name, value in after.items()}, opt=tuple(opts), slots=tuple(slots),
             updates=tuple(moves), iteration=joined.iteration + 1,
-        ), told  # fmt: skip
+        ), said_of  # fmt: skip
 
     def _rows(self, keys: tuple[Any, Any], done: int) -> tuple[Tensor, Tensor] | None:
         """The keys of the random layers of each run, and those of their first calls, (K, L, 2) int32 each; None where nothing
