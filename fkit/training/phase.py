@@ -61,6 +61,11 @@ class Part(NamedTuple):
         """Whether the number of a turn says if the optimizer is due."""
         return any(each.due is not None for _, each in self.transforms)
 
+    @property
+    def sums(self) -> tuple[str, Transform] | None:
+        """The transform that adds gradients up before any other sees them, and the name of its slots."""
+        return next((row for row in self.transforms[:1] if row[1].share and row[1].due), None)
+
     def moves(self, turn: int) -> bool:
         """Whether the optimizer is due at a turn, as far as its number tells."""
         return all(each.due(turn, self.total) for _, each in self.transforms if each.due is not None)

@@ -11,6 +11,8 @@ from fkit.array.room import open as open_room
 from fkit.data.memory import give_back
 from fkit.structures.batch import Batch
 from fkit.structures.views import Views
+from fkit.training.apart import own
+from fkit.training.fleet import Fleet
 from fkit.training.initialise import initial
 from fkit.training.inventory import Inventory
 from fkit.training.merge import Merged, merged
@@ -112,7 +114,7 @@ def assemble(backend: str, spec: Spec, pieces: Pieces) -> Program:
     def init(seed: int, pretrained: bool = True) -> TrainState:
         arrays = initial(inventory, pieces.own, seed_of(seed), spec.weights, pretrained)
         arrays.update(first_slots(phases, inventory))
-        return _placed(pieces, arrays)
+        return _placed(pieces, spec.fleet, arrays)
 
     def collect(state: TrainState) -> dict[str, NDArray[Any]]:
         expect(state, TrainState, "`state` is a TrainState")
@@ -124,12 +126,12 @@ def assemble(backend: str, spec: Spec, pieces: Pieces) -> Program:
         if not any(path.startswith("opt/") for path in arrays):  # weights alone: all else begins
             arrays = {**first_slots(phases, inventory), **arrays}
         check_transforms(phases, inventory, arrays)
-        return _placed(pieces, dict(arrays))
+        return _placed(pieces, spec.fleet, dict(arrays))
 
     def load(state: TrainState, arrays: Arrays, strict: bool = True) -> TrainState:
         expect(arrays, Mapping, "`arrays` are a mapping of names to arrays, as a state_dict is")
         weights = fit(inventory, arrays, strict=strict, bare=True)
-        return _placed(pieces, {**collect(state), **weights.arrays})
+        return _placed(pieces, spec.fleet, {**collect(state), **weights.arrays})
 
     def convert(state: TrainState, to: str) -> TrainState:
         return open_room(to).program(spec).restore(collect(state))
@@ -160,9 +162,9 @@ def assemble(backend: str, spec: Spec, pieces: Pieces) -> Program:
     )  # fmt: skip
 
 
-def _placed(pieces: Pieces, arrays: dict[str, NDArray[Any]]) -> TrainState:
+def _placed(pieces: Pieces, fleet: Fleet, arrays: dict[str, NDArray[Any]]) -> TrainState:
     """The state of arrays, which it empties: of a large one, what lay between has gone before the first step."""
-    state = pieces.place(arrays)
+    state = pieces.place(own(arrays, fleet.rank, fleet.world))
     large = sum(array.nbytes for array in arrays.values()) > _LARGE
     arrays.clear()
     if large:

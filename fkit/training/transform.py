@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from fkit.array.ops import Ops
+from fkit.array.ops import Numpy, Ops
 from fkit.tree.check import expect_number
 from fkit.tree.error import FkitValueError
 from fkit.tree.frozen import EMPTY
@@ -62,6 +62,9 @@ class Transform(NamedTuple):
             it; a backend that compiles its step then has one for either case.
         scale: ``(slots) -> 0-d array`` that the loss is multiplied by before it is differentiated; ``update`` takes it
             out of the gradients again.
+        share: ``(turn, total) -> number``, of one that does nothing but add up: its slots are sums of gradients times that
+            number, which it gives when it is due, and empties. Several processes take the mean of such a sum, in place of
+            that of each gradient.
     """
 
     name: str
@@ -69,6 +72,7 @@ class Transform(NamedTuple):
     update: Callable[[Ops, Grads, Slots, Context], tuple[Any, ...]]
     due: Callable[[int, int | None], bool] | None = None
     scale: Callable[[Slots], Any] | None = None
+    share: Callable[[int, int | None], float] | None = None
 
 
 class Passed(NamedTuple):
@@ -222,4 +226,4 @@ def accumulate(count: int) -> Transform:
         carried = sums if last is False else xp.select(last, xp.zeros(sums), sums)
         return dict(zip(names, sums, strict=True)), dict(zip(names, carried, strict=True)), last
 
-    return Transform("accumulate", init, update, due)
+    return Transform("accumulate", init, update, due, share=lambda turn, total: float(share(Numpy(), turn, total)))

@@ -2,6 +2,7 @@
 gradients over the processes while the backward pass goes on."""
 
 from collections.abc import Mapping
+from contextlib import AbstractContextManager, nullcontext
 from inspect import signature
 from typing import Any
 
@@ -11,6 +12,7 @@ from frozendict import frozendict
 from torch import Tensor, nn
 from torch.nn.parallel import DistributedDataParallel
 
+from fkit.backend.torch.apart import Sums
 from fkit.backend.torch.gradient import Gradient, reached, told
 from fkit.backend.torch.loss import number
 from fkit.backend.torch.model import Model, trained
@@ -46,16 +48,18 @@ def replicated(model: Model) -> Gradient:
     residents: dict[int, _Resident] = {}  # by the phase's place
 
     def gradient(
-        part: Part, params: Tensors, buffers: Tensors, key: Any, inputs: Any, samples: Samples, scale: Tensor | None
-    ) -> tuple[Tensors, Tensors, Tensors]:
+        part: Part, params: Tensors, buffers: Tensors, key: Any, inputs: Any, samples: Samples, scale: Tensor | None,
+        sums: Sums | None = None,
+    ) -> tuple[Tensors, Tensors, Tensors]:  # fmt: skip
         resident = residents.get(part.place)
         if resident is None:
             resident = residents[part.place] = _Resident(model, part, params, buffers)
         held = resident.hold(params)
-        outputs, after = trained(model, resident, held, buffers, key, inputs, samples, part.phase.mode)
-        losses = numbers_of(outputs, number)
-        objective = reached(part, losses)
-        (objective if scale is None else objective * scale).backward()
+        with resident.turn(sums):
+            outputs, after = trained(model, resident, held, buffers, key, inputs, samples, part.phase.mode)
+            losses = numbers_of(outputs, number)
+            objective = reached(part, losses)
+            (objective if scale is None else objective * scale).backward()
         return resident.taken(part), told(part, losses, objective), same_buffers(after)
 
     return gradient
@@ -99,6 +103,17 @@ class _Resident(Template):
                     self.held[name].data = tensor
             self.bound = params
         return self.held
+
+    def turn(self, sums: Sums | None) -> AbstractContextManager[None]:
+        """What a turn's two passes are done in: until sums are due nobody waits for another process, and then what was added up
+        is reduced with the gradient."""
+        if sums is None:
+            return nullcontext()
+        if not sums.due:
+            return self.wrapped.no_sync()
+        for name, tensor in sums.before().items():
+            self.held[name].grad = tensor
+        return nullcontext()
 
     def bind(
         self, params: Tensors, buffers: Tensors, words: Words = (), rank: int = 0

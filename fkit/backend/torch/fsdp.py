@@ -15,6 +15,7 @@ import torch.distributed as dist
 from frozendict import frozendict
 from torch import Tensor, nn
 
+from fkit.backend.torch.apart import Sums
 from fkit.backend.torch.ddp import same_buffers
 from fkit.backend.torch.gradient import reached, told
 from fkit.backend.torch.loss import number
@@ -119,9 +120,11 @@ class Sharded:
         self._module: _Module | None = None
 
     def gradient(
-        self, part: Part, params: Tensors, buffers: Tensors, key: Any, inputs: Any, samples: Samples, scale: Tensor | None
+        self, part: Part, params: Tensors, buffers: Tensors, key: Any, inputs: Any, samples: Samples, scale: Tensor | None,
+        sums: Sums | None = None,
     ) -> tuple[Tensors, Tensors, Tensors]:  # fmt: skip
-        """As `fkit.backend.torch.gradient.Gradient`, of parts."""
+        """As `fkit.backend.torch.gradient.Gradient`, of parts: reduced at each turn, for a sum of whole gradients would be as large
+        as the state that nobody is to hold."""
         module = self._of(params, part.names)
         outputs, after = trained(self._model, module, params, buffers, key, inputs, samples, part.phase.mode)
         losses = numbers_of(outputs, number)

@@ -8,6 +8,7 @@ import torch
 from torch import Tensor
 from torch.func import functional_call
 
+from fkit.backend.torch.apart import Sums
 from fkit.backend.torch.loss import number
 from fkit.backend.torch.model import Model, kept, seed, trained
 from fkit.backend.torch.template import Template
@@ -36,10 +37,12 @@ class Gradient(Protocol):
         inputs: Any,
         samples: Samples,
         scale: Tensor | None,
+        sums: Sums | None = None,
     ) -> tuple[Tensors, Tensors, Tensors]:
         """The gradients of the phase's parameters that its loss reaches, its losses by their logged names, and the
         buffers after it. ``key``: two words, what the phase draws from; None where nothing draws. ``scale``: 0-d, what
-        the loss is multiplied by before it is differentiated.
+        the loss is multiplied by before it is differentiated. ``sums``, of several processes that reduce once in several
+        turns: the gradient is this process's alone until they are due, and then the mean of all that was added up.
         """
         ...
 
@@ -51,8 +54,9 @@ def gradient_of(model: Model) -> Gradient:
 
 def _eager(model: Model) -> Gradient:
     def gradient(
-        part: Part, params: Tensors, buffers: Tensors, key: Key, inputs: Any, samples: Samples, scale: Tensor | None
-    ) -> tuple[Tensors, Tensors, Tensors]:
+        part: Part, params: Tensors, buffers: Tensors, key: Key, inputs: Any, samples: Samples, scale: Tensor | None,
+        sums: Sums | None = None,
+    ) -> tuple[Tensors, Tensors, Tensors]:  # fmt: skip
         leaves, values = _leaves(part, params)
         template = model.training.take()
         try:  # the template stays bound: blocks that the backward pass computes again read their parameters there
@@ -72,8 +76,9 @@ def _compiled(model: Model) -> Gradient:
     forward, turn = _compile(template), threading.Lock()
 
     def gradient(
-        part: Part, params: Tensors, buffers: Tensors, key: Key, inputs: Any, samples: Samples, scale: Tensor | None
-    ) -> tuple[Tensors, Tensors, Tensors]:
+        part: Part, params: Tensors, buffers: Tensors, key: Key, inputs: Any, samples: Samples, scale: Tensor | None,
+        sums: Sums | None = None,
+    ) -> tuple[Tensors, Tensors, Tensors]:  # fmt: skip
         leaves, values = _leaves(part, params)
         rows = None if key is None or not template.layers else _rows(template, key, model.device)
         # the compiler reads no frozendict

@@ -9,6 +9,7 @@ from frozendict import frozendict
 from torch import Tensor
 
 from fkit.array.random import host_fold, tag
+from fkit.backend.torch.apart import joined, sums_of
 from fkit.backend.torch.ddp import replicated
 from fkit.backend.torch.fsdp import PartOps, Sharded, cut, whole
 from fkit.backend.torch.gradient import Gradient, gradient_of
@@ -80,7 +81,7 @@ def program(spec: Spec) -> Program:
             return evaluated(model, params, buffers, inputs, samples, "predict")
 
     def gather(state: TrainState) -> TrainState:
-        return state if shards is None else whole(model.inventory, state)
+        return joined(spec, parts, state) if shards is None else whole(model.inventory, state)
 
     step = _Stepping(model, parts, updates, gradient, xp)
     made = Pieces(model.inventory, parts, own, settle, collect, step, loss, predict, gather)
@@ -132,9 +133,12 @@ def _step(
             continue
         mine = None if words is None else host_fold(words, part.place)
         scale = None if part.scale is None else part.scale(slots)
-        grads, losses, buffers = gradient(part, params, buffers, mine, inputs, samples, scale)
+        turn = done // part.phase.every
+        sums = sums_of(model.spec, part, slots, turn)
+        grads, losses, buffers = gradient(part, params, buffers, mine, inputs, samples, scale, sums)
         logs.update(losses)
-        context = Context(done // part.phase.every, params, part.total)
+        slots = sums.emptied(slots) if sums is not None and sums.due else slots
+        context = Context(turn, params, part.total)
         grads, changed, wanted, said = apply(part.transforms, xp, grads, slots, context)
         if said:
             logs.update({part.prefix + name: value for name, value in said.items()})

@@ -18,7 +18,8 @@ from fkit.backend.torch.fleet import close_fleet, open_fleet
 from fkit.backend.torch.interop import walk
 from fkit.training.fleet import ALONE, Parallel
 from fkit.training.optimizer import Optimizer
-from fkit.training.spec import Spec
+from fkit.training.spec import Phase, Spec
+from fkit.training.transform import accumulate
 from tests.run.small import config, registry
 
 
@@ -70,12 +71,16 @@ _WRAPPED = dict(
     type="MMDistributedDataParallel", bucket_cap_mb=1, gradient_as_bucket_view=True, find_unused_parameters=True
 )
 _TWICE = dict(accumulative_counts=2, clip_grad=dict(max_norm=0.1))
+_FOUR = dict(accumulative_counts=4, clip_grad=dict(max_norm=0.1))
 CASES = {
     "ddp": mlp,
     "options": lambda: mlp(model_wrapper_cfg={**_WRAPPED, "broadcast_buffers": False}),
     "own": conv,
     "sync": lambda: conv(sync_bn="torch"),
     "clip": lambda: mlp(optimizer="AdamW", optim_wrapper=_TWICE),
+    "sums": lambda: mlp(optim_wrapper=_FOUR),
+    "rest": lambda: mlp(optim_wrapper=_FOUR, custom_hooks=[dict(type="Halt")]),
+    "fewer": lambda: mlp(optim_wrapper=_FOUR, custom_hooks=[dict(type="Halt")]),
     "shards": lambda: mlp(parallel="fsdp"),
     "parts": lambda: conv(parallel="fsdp", sync_bn="mmcv", custom_hooks=[dict(type="EMAHook", momentum=0.1)]),
     "shift": lambda: mlp(optimizer="AdamW", optim_wrapper=_TWICE, parallel="fsdp", custom_hooks=[dict(type="Halt")]),
@@ -153,12 +158,29 @@ def detector(fleet=ALONE, steps=3):
     return json.dumps(rows)
 
 
-def detected():
-    """`detector`, of this process and another."""
+def reductions(fleet=ALONE, steps=6):
+    """How many sums over processes each step asks for, of which every third moves the parameters; as JSON."""
+    cfg, reg = mlp().model, registry()
+    spec = Spec(
+        lambda name: fkit.build(cfg, reg, "models", backend=name), {"main": Optimizer.of("SGD", {"lr": 0.01})},
+        (Phase(transforms=(accumulate(3),)),), device="cpu", fleet=fleet,
+    )  # fmt: skip
+    made, counts = open_room("torch").program(spec), []
+    state = made.init(0)
+    batch = fkit.Batch(torch.ones(4, 1, 8, 8), {"gt_label": torch.arange(4)}, {}, ())
+    for _ in range(steps):
+        with torch.profiler.profile(activities=[torch.profiler.ProfilerActivity.CPU]) as seen:
+            state, _ = made.train_step(state, batch, made.hyperparams())
+        counts.append(sum(event.name == "c10d::allreduce_" for event in seen.events()))
+    return json.dumps(counts)
+
+
+def met(work):
+    """What this process and another come to."""
     rank = int(os.environ["RANK"])
     fleet, _ = open_fleet(rank, 2, rank, "cpu", "", 0)
     try:
-        return detector(fleet)
+        return work(fleet)
     finally:
         close_fleet()
 
@@ -168,8 +190,14 @@ def main(folder, launcher, *cases):
     with open(Path(folder) / f"process_{os.environ['RANK']}.txt", "a") as file:
         for word in cases:
             try:
-                also, case = {"names": names, "detector": detected}.get(word), word.removesuffix("+")
-                said = also() if also else digest(go(folder, case, launcher, resume=word.endswith("+")).train)
+                also, case = {"detector": detector, "reductions": reductions}.get(word), word.removesuffix("+")
+                said = (
+                    names()
+                    if word == "names"
+                    else met(also)
+                    if also
+                    else digest(go(folder, case, launcher, resume=word.endswith("+")).train)
+                )
             except fkit.FkitError as error:
                 said = str(error).partition("\n")[0]
             print(word, said, sep="\t", file=file, flush=True)

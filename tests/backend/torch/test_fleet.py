@@ -7,6 +7,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from safetensors.numpy import load_file
 
 from fkit.edge.checkpoint import newest
 from fkit.run.plan import open_data, plan
@@ -40,7 +41,7 @@ def said(folder, rank):
     return dict(line.split("\t") for line in lines)
 
 
-SAME = ("ddp", "options", "sync", "clip", "shards", "parts")
+SAME = ("ddp", "options", "sync", "clip", "sums", "shards", "parts")
 
 
 @pytest.fixture(scope="module")
@@ -48,7 +49,22 @@ def two(tmp_path_factory):
     """What two processes did."""
     folder = tmp_path_factory.mktemp("two")
     code, text = torchrun(
-        folder, *SAME, "own", "term", "term+", "other", "idle", "shift", "shift+", "steady", "names", "detector"
+        folder,
+        *SAME,
+        "own",
+        "term",
+        "term+",
+        "other",
+        "idle",
+        "shift",
+        "shift+",
+        "steady",
+        "rest",
+        "rest+",
+        "fewer",
+        "names",
+        "detector",
+        "reductions",
     )
     assert code == 0, text
     return folder
@@ -85,7 +101,7 @@ def test_scores_are_those_of_one_process(case, one, two):
 
 def test_every_process_holds_the_same_state(two):
     first, second = said(two, 0), said(two, 1)
-    cases = ("ddp", "options", "sync", "clip", "own", "term+")
+    cases = ("ddp", "options", "sync", "clip", "sums", "own", "term+", "rest+")
     assert {case: first[case] for case in cases} == {case: second[case] for case in cases}
     assert first["shards"] != second["shards"]  # a part each
     assert first["own"] != first["sync"]  # batch norm of each process's own samples is another
@@ -121,6 +137,27 @@ def test_a_run_goes_on_on_another_number_of_processes(two):
     ours, whole = rows(two, "other"), rows(two, "ddp")
     np.testing.assert_allclose([row["loss"] for row in ours], [row["loss"] for row in whole], rtol=1e-5)
     assert "this run began on 2 devices and goes on on 1" in (two / "other" / "log.txt").read_text()
+
+
+def test_gradients_that_are_added_up_are_reduced_when_the_parameters_move(two):
+    counts = json.loads(said(two, 0)["reductions"])
+    assert counts[2] > 0 and counts == [0, 0, counts[2]] * 2 == json.loads(said(two, 1)["reductions"])
+
+
+def test_a_run_that_stops_between_goes_on_to_the_same_bits(two):
+    stopped = load_file(two / "rest" / "checkpoints" / "step_00000006" / "state.safetensors")
+    own = [stopped[f"slots/accumulate@{rank}/backbone.fc1.weight"] for rank in (0, 1)]
+    assert np.abs(own[0] - own[1]).max() > 1e-3
+    np.testing.assert_allclose(stopped["slots/accumulate/backbone.fc1.weight"], (own[0] + own[1]) / 2)
+    ours, whole = arrays(two, "rest"), arrays(two, "sums")
+    assert ours.keys() == whole.keys()
+    assert all(ours[path].tobytes() == whole[path].tobytes() for path in whole)
+
+
+def test_a_run_that_stops_between_goes_on_on_another_number_of_processes(two):
+    go(two, "fewer", resume=True)
+    ours, whole = rows(two, "fewer"), rows(two, "sums")
+    np.testing.assert_allclose([row["loss"] for row in ours], [row["loss"] for row in whole], rtol=1e-5)
 
 
 def test_parameters_that_no_loss_reaches_are_told(two):
