@@ -6,8 +6,9 @@ from typing import Any
 
 from fkit.cli.command import add_command, number
 from fkit.cli.finding import named, noted, plural, said_changes, said_row
-from fkit.cli.option import add_trust
+from fkit.cli.option import add_launcher, add_trust
 from fkit.cli.reach import open_registry
+from fkit.cli.spawn import launched, spawned_again
 from fkit.edge.parting import Parting, bisect_on
 from fkit.edge.past import read_past
 from fkit.edge.work import screened
@@ -24,7 +25,7 @@ def add(commands: Any) -> None:
         "bisect",
         "Find the first step at which two runs part, and what differs there: the batch, the hyperparameters, the losses, the "
         "tensors. Checkpoints that both have are compared by halves, then the steps between them, executed again by halves. "
-        "Nothing is written. Exit code 1 where they part.",
+        "Nothing is written. Exit code 1 where they part. Runs of several processes are executed again by as many.",
         [
             "fkit bisect work_dirs/a work_dirs/b",
             ("fkit bisect work_dirs/torch work_dirs/jax --tolerance 1e-4", "of two backends"),
@@ -39,16 +40,23 @@ def add(commands: Any) -> None:
         metavar="X",
         help="numbers that differ by so much at most count as equal; by default they are compared to the bit",
     )
+    add_launcher(command)
     add_trust(command)
     command.set_defaults(run=_run)
 
 
 def _run(arguments: argparse.Namespace) -> int:
-    first, second = (read_past(folder, arguments.trust) for folder in (arguments.first, arguments.second))
+    pasts = [read_past(folder, arguments.trust) for folder in (arguments.first, arguments.second)]
+    code = spawned_again("bisect", arguments, pasts)
+    if code is not None:
+        return code
+    first, second = (launched(past, arguments) for past in pasts)
     registry = open_registry(arguments)
     with screened() as screen:
         found = bisect_on(screen, first, second, registry, tolerance=arguments.tolerance)
         screen.close()
+    if not found.leads:
+        return 0
     sys.stdout.write(report(found))
     return 0 if found.equal else 1
 

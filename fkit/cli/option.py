@@ -4,9 +4,10 @@ import argparse
 
 from fkit.cli.command import whole
 from fkit.config.change.action import add_option
+from fkit.edge.launch import LAUNCHERS
 from fkit.training.ema import WEIGHTS
 
-__all__ = ["add_config", "add_place", "add_trust", "add_weights", "permissions"]
+__all__ = ["add_config", "add_launcher", "add_place", "add_trust", "add_weights", "permissions"]
 
 
 def add_trust(command: argparse.ArgumentParser) -> None:
@@ -48,6 +49,16 @@ def add_place(command: argparse.ArgumentParser) -> None:
         type=whole,
         metavar="N",
         help="how many devices of this machine share each batch; on torch, a process each; default: one",
+    )
+
+
+def add_launcher(command: argparse.ArgumentParser) -> None:
+    """``--launcher``."""
+    command.add_argument(
+        "--launcher",
+        choices=LAUNCHERS,
+        metavar="NAME",
+        help="what has started this process beside others: none, pytorch (torchrun), slurm or mpi",
     )
 
 

@@ -6,8 +6,9 @@ from typing import Any
 
 from fkit.cli.command import add_command, whole
 from fkit.cli.finding import named, noted, plural, said_row
-from fkit.cli.option import add_trust
+from fkit.cli.option import add_launcher, add_trust
 from fkit.cli.reach import open_registry
+from fkit.cli.spawn import launched, spawned_again
 from fkit.edge.past import read_past
 from fkit.edge.replay import Replay, replay_on
 from fkit.edge.work import screened
@@ -21,7 +22,8 @@ def add(commands: Any) -> None:
         commands,
         "replay",
         "Execute a run again, from its beginning or from a checkpoint, and compare each line of metrics.jsonl and each "
-        "checkpoint to the bit. Nothing is written. Exit code 1 where something differs.",
+        "checkpoint to the bit. Nothing is written. Exit code 1 where something differs. A run of several processes is executed "
+        "again by as many, which this command starts where no launcher has.",
         [
             "fkit replay work_dirs/convnet",
             ("fkit replay work_dirs/convnet --from 230 --to 276", "from its checkpoint of step 230"),
@@ -34,16 +36,22 @@ def add(commands: Any) -> None:
     command.add_argument(
         "--to", type=whole, metavar="STEP", help="the last step compared; by default the last on record"
     )
+    add_launcher(command)
     add_trust(command)
     command.set_defaults(run=_run)
 
 
 def _run(arguments: argparse.Namespace) -> int:
     past = read_past(arguments.folder, arguments.trust)
-    registry = open_registry(arguments)
+    code = spawned_again("replay", arguments, (past,))
+    if code is not None:
+        return code
+    past, registry = launched(past, arguments), open_registry(arguments)
     with screened() as screen:
         done = replay_on(screen, past, registry, start=arguments.start, to=arguments.to)
         screen.close()
+    if not done.leads:
+        return 0
     sys.stdout.write(report(done))
     return 0 if done.equal else 1
 

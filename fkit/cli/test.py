@@ -6,13 +6,12 @@ from pathlib import Path
 from typing import Any
 
 from fkit.cli.command import add_command
-from fkit.cli.option import add_config, add_place, add_weights
+from fkit.cli.option import add_config, add_launcher, add_place, add_weights
 from fkit.cli.reach import open_registry, read_config
 from fkit.cli.spawn import spawned
 from fkit.edge.checkpoint import locate
 from fkit.edge.fleet import place_in
 from fkit.edge.folder import is_file
-from fkit.edge.launch import LAUNCHERS
 from fkit.edge.predictions import predictions_target, score_predictions
 from fkit.edge.progress import Screen
 from fkit.edge.score import score
@@ -31,7 +30,6 @@ _PREFIX = (
     "write results for a server, in place of scores, for test data without a truth: PREFIX.bbox.json and PREFIX.segm.json in COCO's "
     "format"
 )
-_LAUNCHER = "what has started this process beside others: none, pytorch (torchrun), slurm or mpi"
 _EVAL = "what is measured, in place of the config's: bbox segm, mIoU mDice"
 
 
@@ -52,7 +50,7 @@ def add(commands: Any) -> None:
     add_config(command)
     command.add_argument("checkpoint", metavar="CHECKPOINT", nargs="?", help=_CHECKPOINT)
     add_place(command)
-    command.add_argument("--launcher", choices=LAUNCHERS, metavar="NAME", help=_LAUNCHER)
+    add_launcher(command)
     add_weights(command)
     command.add_argument(
         "--tta",

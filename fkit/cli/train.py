@@ -10,7 +10,7 @@ from typing import Any
 
 from fkit.catalog.registry import Registry
 from fkit.cli.command import add_command, whole
-from fkit.cli.option import add_config, add_place, permissions
+from fkit.cli.option import add_config, add_launcher, add_place, permissions
 from fkit.cli.reach import open_registry, read_config
 from fkit.cli.spawn import spawned
 from fkit.config.config import Config
@@ -52,12 +52,7 @@ def add(commands: Any) -> None:
     command.add_argument(
         "--load-from", metavar="PATH", help="begin with the weights of a checkpoint: a path, or an address"
     )
-    command.add_argument(
-        "--launcher",
-        choices=("none", "pytorch", "slurm", "mpi"),
-        metavar="NAME",
-        help="what has started this process beside others: none, pytorch (torchrun), slurm or mpi",
-    )
+    add_launcher(command)
     command.add_argument(
         "--amp",
         action="store_true",

@@ -11,14 +11,15 @@ from fkit.edge.past import Past, read_past
 from fkit.edge.progress import Screen
 from fkit.edge.repeat import telling
 from fkit.edge.replay import watched
-from fkit.edge.rerun import Rerun, open_rerun
+from fkit.edge.rerun import Rerun, crew, open_rerun
 from fkit.edge.work import screened
 from fkit.run.bisection import bisection
 from fkit.run.compare import Change, Difference, differing, parted, row_changes
-from fkit.run.probe import Taken, taken
+from fkit.run.probe import Taken, taken, together
 from fkit.run.replay import Verdict, advance
 from fkit.run.start import Saved, save
 from fkit.run.state import RunState
+from fkit.training.fleet import Fleet
 from fkit.tree.check import expect_number
 from fkit.tree.error import FkitValueError
 from fkit.tree.frozen import EMPTY
@@ -52,6 +53,7 @@ class Parting(NamedTuple):
         astray: runs that do not reproduce what they left.
         tolerance: up to which numbers counted as equal; 0: to the bit.
         notes: what differs beside: the configs, versions, data; and what was passed over.
+        leads: whether this is the process that speaks, of several.
     """
 
     folders: tuple[Path, Path]
@@ -68,6 +70,7 @@ class Parting(NamedTuple):
     astray: tuple[Astray, ...] = ()
     tolerance: float = 0.0
     notes: tuple[str, ...] = ()
+    leads: bool = True
 
     @property
     def equal(self) -> bool:
@@ -87,7 +90,8 @@ def bisect(
 
     The checkpoints that both have are compared by halves, for the last step at which they are equal. From there both runs are
     executed again, which also shows whether each reproduces itself, and the first step after which their states differ is
-    searched by halves: every part of that begins from the last equal state.
+    searched by halves: every part of that begins from the last equal state. Runs of several processes are executed again by as
+    many, each of which calls this; ``fkit bisect`` starts them.
 
     Args:
         first, second: work folders.
@@ -121,11 +125,12 @@ def bisect_on(
     expect_number(tolerance, "tolerance")
     if not tolerance >= 0:
         raise FkitValueError(f"tolerance = {tolerance}: at least 0.")
-    pair = tuple(open_rerun(past, registry, screen, allow) for past in (first, second))
-    search = _Search(pair[0], pair[1], screen, float(tolerance))
-    found = search.found()
+    with crew((first, second), screen) as fleet:
+        pair = tuple(open_rerun(past, registry, screen, allow, fleet) for past in (first, second))
+        search = _Search(pair[0], pair[1], screen, float(tolerance), fleet)
+        found = search.found()
     notes = (*_notes(first, second), *(f"{one.past.folder}: {note}" for one in pair for note in one.notes))
-    return found._replace(replays=search.replays, notes=(*notes, *search.said))
+    return found._replace(replays=search.replays, notes=(*notes, *search.said), leads=fleet.leads)
 
 
 class _Missing(Exception):
@@ -134,14 +139,15 @@ class _Missing(Exception):
 
 
 class _Search:
-    """The search, and how often a run was executed again for it."""
+    """The search, and how often a run was executed again for it. Of several processes the first compares, for all."""
 
-    def __init__(self, first: Rerun, second: Rerun, screen: Screen, tolerance: float) -> None:
+    def __init__(self, first: Rerun, second: Rerun, screen: Screen, tolerance: float, fleet: Fleet) -> None:
         self.pair = (first, second)
         self.screen = screen
         self.replays = 0
         self.said: list[str] = []
         self.tolerance = tolerance
+        self.fleet = fleet
         self.blank = Parting((first.past.folder, second.past.folder), tolerance=tolerance)
 
     def found(self) -> Parting:
@@ -197,6 +203,9 @@ class _Search:
 
     def _apart(self, step: int) -> tuple[Difference, ...] | None:
         """What differs between the checkpoints of a step; None where one of them does not verify, or holds weights alone."""
+        return self.fleet.first(lambda: self._apart_here(step))
+
+    def _apart_here(self, step: int) -> tuple[Difference, ...] | None:
         saved: list[Saved] = []
         for one in self.pair:
             kept = one.past.kept(step)
@@ -205,7 +214,7 @@ class _Search:
                 self.said.append(f"{one.past.folder}: passed over the checkpoint of step {step}, which {why}")
                 return None
             saved.append(kept.saved)
-        return self._parted(*saved)
+        return _distant(saved[0], saved[1], self.tolerance)
 
     def _leg(self, one: Rerun, low: int, high: int) -> tuple[Verdict, Saved | None]:
         """A run executed again between two checkpoints: whether it reproduces itself, and its state after the last step."""
@@ -238,7 +247,10 @@ class _Search:
             return True
 
         step = _sent(bisection(low, high), equal)
-        first, second = (self._step(one, run_of(one, saved)) for one, saved in zip(self.pair, kept, strict=True))
+        first, second = (
+            together(self._step(one, run_of(one, saved)), self.fleet)
+            for one, saved in zip(self.pair, kept, strict=True)
+        )
         batch = differing(Saved(first.batch, EMPTY), Saved(second.batch, EMPTY))
         return blank._replace(
             step=step,
@@ -251,8 +263,7 @@ class _Search:
 
     def _parted(self, first: Saved, second: Saved) -> tuple[Difference, ...]:
         """What differs between two states by more than is tolerated."""
-        rows = parted(first, second)
-        return tuple(row for row in rows if row.largest > self.tolerance) if self.tolerance else rows
+        return self.fleet.first(lambda: _distant(first, second, self.tolerance))
 
     def _step(self, one: Rerun, run: RunState) -> Taken:
         self._tell(one, run.iteration, run.iteration + 1)
@@ -270,6 +281,11 @@ class _Search:
     def _tell(self, one: Rerun, low: int, high: int) -> None:
         self.replays += 1
         self.screen.say(f"replay {self.replays}: {one.past.folder}, steps {low + 1} to {high}")
+
+
+def _distant(first: Saved, second: Saved, tolerance: float) -> tuple[Difference, ...]:
+    rows = parted(first, second)
+    return tuple(row for row in rows if row.largest > tolerance) if tolerance else rows
 
 
 def _lost(leg: tuple[Verdict, Saved | None]) -> bool:

@@ -9,7 +9,7 @@ from fkit.catalog.registry import Registry
 from fkit.edge.past import Past, read_past
 from fkit.edge.progress import Screen
 from fkit.edge.repeat import telling
-from fkit.edge.rerun import Rerun, open_rerun
+from fkit.edge.rerun import Rerun, crew, open_rerun
 from fkit.edge.watch import Watch
 from fkit.edge.work import screened
 from fkit.run.replay import Kept, Recorded, Verdict, replayed
@@ -27,11 +27,13 @@ class Replay(NamedTuple):
         folder: its work folder.
         verdict: whether it came out as it did, and where it first did not: see `fkit.run.replay.Verdict`.
         notes: what differs between the machine of then and this one, the data, and what was passed over.
+        leads: whether this is the process that speaks, of several.
     """
 
     folder: Path
     verdict: Verdict
     notes: tuple[str, ...] = ()
+    leads: bool = True
 
     @property
     def equal(self) -> bool:
@@ -50,7 +52,8 @@ def replay(
     """Execute a run again, and compare each line of its metrics.jsonl, and each checkpoint, with what comes out now.
 
     Nothing is written. It ends at the first difference: where that is a line of metrics, at the checkpoint after it, which
-    says which parameters differ.
+    says which parameters differ. A run of several processes is executed again by as many, each of which calls this;
+    ``fkit replay`` starts them.
 
     Args:
         folder: the work folder.
@@ -92,13 +95,14 @@ def replay_on(
         raise FkitValueError(f"{past.folder}: {what}: the last on record is step {past.end}.")
     if start:
         past.found(start)  # before anything is built
-    rerun = open_rerun(past, registry, screen, allow)
-    passed: list[str] = []
-    verdict = _end(watched(rerun, start, last, passed))
+    with crew((past,), screen) as fleet:
+        rerun = open_rerun(past, registry, screen, allow, fleet)
+        passed: list[str] = []
+        verdict = _end(watched(rerun, start, last, passed))
     notes = (*rerun.notes, *passed)
     if to is not None and to > past.end:
         notes = (*notes, f"the record ends at step {past.end}")
-    return Replay(past.folder, verdict, notes)
+    return Replay(past.folder, verdict, notes, fleet.leads)
 
 
 def watched(rerun: Rerun, start: int, to: int, passed: list[str]) -> Generator[RunState, None, Verdict]:
@@ -158,12 +162,16 @@ def _recorded(rerun: Rerun, start: int, passed: list[str]) -> Recorded:
 
 
 def _circumstances(rerun: Rerun, meta: Mapping[str, Any]) -> str:
-    """What differs between a checkpoint's backend and threads and those of now."""
+    """What differs between a checkpoint's backend, devices and threads and those of now."""
     threads: Any = meta.get("threads")
     count = threads.get("count") if isinstance(threads, Mapping) else None
     backend = meta.get("backend")
     if backend not in (None, rerun.plan.backend):
         return f"on {backend}"
+    each, made = meta.get("devices"), rerun.plan
+    was, now = (each or 1) * meta.get("processes", 1), made.program.spec.devices * made.fleet.world
+    if each is not None and was != now:
+        return f"on {was} devices or processes, and this replay has {now}: they are the same but for rounding"
     if isinstance(count, int) and rerun.thread_count not in (None, count):
         return f"on {count} threads, and this replay computes on {rerun.thread_count}"
     return ""

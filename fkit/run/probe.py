@@ -15,10 +15,11 @@ from fkit.structures.batch import Batch
 from fkit.structures.content import is_array
 from fkit.structures.element import DataElement
 from fkit.training.backend import Backend
+from fkit.training.fleet import Fleet
 from fkit.tree.check import expect
 from fkit.tree.error import RunError
 
-__all__ = ["Taken", "batch_arrays", "batch_samples", "taken"]
+__all__ = ["Taken", "batch_arrays", "batch_samples", "taken", "together"]
 
 _NAMES = ("sample_idx", "img_id", "img_path")
 
@@ -73,6 +74,24 @@ def _taken(plan: Plan, run: RunState, data: Mapping[str, Source]) -> Generator[R
         raise RunError(f"the run's own runner takes no step of the program after step {run.iteration}.")
     arrays, samples, logs = seen[-1]
     return Taken(arrays, samples, logs, saved)
+
+
+def together(step: Taken, fleet: Fleet) -> Taken:
+    """A step as all processes took it: the batches of the others are named ``batch/1/inputs``, by their ranks; every process
+    calls this.
+
+    Args:
+        step: as this process took it.
+    """
+    expect(step, Taken, "`step` is what `taken` gives")
+    expect(fleet, Fleet, "`fleet` are the processes of a run")
+    rows = fleet.gather((step.batch, step.samples, step.logs))
+    first, *others = (row[0] for row in rows)
+    batch = {**first}
+    for rank, part in enumerate(others, 1):
+        batch |= {f"batch/{rank}/{name.partition('/')[2]}": array for name, array in part.items()}
+    logs = dict(zip(step.logs, fleet.mean(list(step.logs.values())), strict=True))
+    return step._replace(batch=batch, samples=tuple(sample for row in rows for sample in row[1]), logs=logs)
 
 
 def batch_arrays(batch: Batch, room: Backend) -> dict[str, NDArray[Any]]:

@@ -117,6 +117,7 @@ def replayed(
 ) -> Generator[RunState, None, Verdict]:
     """Fold the plan's events over a run, and compare what it would have written with what it wrote: each line of metrics, and
     each checkpoint. After the first line that differs it goes on to the next checkpoint, which says what of the state does.
+    Of several processes (``plan.fleet``) the first compares, and all have its verdict.
 
     Args:
         plan, data, inbox: as of `fkit.train`.
@@ -143,18 +144,37 @@ def replayed(
 def _replayed(
     plan: Plan, run: RunState, data: Mapping[str, Source], recorded: Recorded, to: int, inbox: Any
 ) -> Generator[RunState, None, Verdict]:
-    check = _Check(plan, recorded, run.iteration, to)
-    failure = ""
+    check, fleet = _Check(plan, recorded, run.iteration, to), plan.fleet
     try:
         for run, effects in train(plan, run, data, inbox):
-            more = check.takes(run, effects)
+            more = check.takes(run, effects) if fleet.leads else _taking_part(plan, run)
+            if fleet.several and fleet.leads:
+                fleet.share(_ON if more else _END)
             if run.iteration <= to:
                 yield run
             if not more:
                 break
     except RunError as error:
-        failure = "" if recorded.failed else str(error)
-    return check.verdict()._replace(failure=failure)
+        if fleet.several and (not fleet.leads or plan.room.severed(error)):
+            raise
+        return check.verdict()._replace(failure="" if recorded.failed else str(error))
+    return fleet.share(check.verdict())
+
+
+_SAVE, _ON, _END = (
+    "save",
+    "on",
+    "end",
+)  # what the first of several processes says to the others at each item of the fold
+
+
+def _taking_part(plan: Plan, run: RunState) -> bool:
+    """Do what the first process asks for while it compares an item; whether more are to come."""
+    while True:
+        word = plan.fleet.share(None)
+        if word != _SAVE:
+            return word == _ON
+        save(plan, run)
 
 
 class _Check:
@@ -225,6 +245,8 @@ class _Check:
         there = run.position._asdict() == dict(kept.saved.record["position"])
         if not (there or saves or self._best is None):
             return
+        if self._plan.fleet.several:
+            self._plan.fleet.share(_SAVE)
         now = _reopened(self._plan, save(self._plan, run))
         if kept.weights_only:
             now = now._replace(arrays={name: array for name, array in now.arrays.items() if name in kept.saved.arrays})

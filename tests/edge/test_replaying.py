@@ -298,11 +298,3 @@ def test_what_is_no_run_is_refused(runs, tmp_path):
     with pytest.raises(FkitError, match="'Net' is not in the registry"):
         fkit.replay(runs / "a")
     assert Path(runs / "a/run.json").exists()
-
-
-def test_a_run_of_several_processes_is_refused(runs, tmp_path):
-    shutil.copytree(runs / "a", tmp_path / "a")
-    record = json.loads((tmp_path / "a/run.json").read_text())
-    (tmp_path / "a/run.json").write_text(json.dumps({**record, "processes": 2}))
-    with pytest.raises(FkitError, match="was trained by 2 processes"):
-        fkit.replay(tmp_path / "a", fault.registry())
