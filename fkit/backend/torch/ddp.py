@@ -12,11 +12,13 @@ from frozendict import frozendict
 from torch import Tensor, nn
 from torch.nn.parallel import DistributedDataParallel
 
+from fkit.array.random import host_fold
 from fkit.backend.torch.apart import Sums
-from fkit.backend.torch.gradient import Gradient, reached, told
+from fkit.backend.torch.gradient import Gradient, Losses, reached, rows_of, told
 from fkit.backend.torch.loss import number
-from fkit.backend.torch.model import Model, trained
+from fkit.backend.torch.model import Model, kept, seed, trained
 from fkit.backend.torch.template import Template, Words
+from fkit.backend.torch.watch import memory_of, tell_memory
 from fkit.structures.batch import Samples
 from fkit.training.loss import numbers_of
 from fkit.training.phase import Part
@@ -39,12 +41,15 @@ def replicated(model: Model) -> Gradient:
     buffers.
 
     Raises:
-        FkitValueError: the spec asks for a compiled step, or for options that DistributedDataParallel does not take.
+        FkitValueError: a compiled step has buckets that are too small for torch's compiler.
     """
-    if model.spec.compile:
+    least = dict(model.spec.parallel.options).get("bucket_cap_mb")
+    if model.spec.compile and least is not None and least < 1:
         raise FkitValueError(
-            "compile = True with several processes is not supported yet.", path="compile", repair="Leave it out."
-        )
+            f"bucket_cap_mb = {least} with compile = True: torch's compiler cuts a model where buckets end, the first of 1 MB.",
+            path="bucket_cap_mb", repair="Let it be at least 1, or leave one of them out.",
+        )  # fmt: skip
+    run = _compiled if model.spec.compile else _eager
     residents: dict[int, _Resident] = {}  # by the phase's place
 
     def gradient(
@@ -56,13 +61,38 @@ def replicated(model: Model) -> Gradient:
             resident = residents[part.place] = _Resident(model, part, params, buffers)
         held = resident.hold(params)
         with resident.turn(sums):
-            outputs, after = trained(model, resident, held, buffers, key, inputs, samples, part.phase.mode)
-            losses = numbers_of(outputs, number)
+            losses, after = run(model, resident, held, buffers, key, inputs, samples, part.phase.mode)
             objective = reached(part, losses)
             (objective if scale is None else objective * scale).backward()
         return resident.taken(part), told(part, losses, objective), same_buffers(after)
 
     return gradient
+
+
+def _eager(
+    model: Model, resident: "_Resident", held: Tensors, buffers: Tensors, key: Any, inputs: Any, samples: Samples, mode: str
+) -> tuple[Tensors, Tensors]:  # fmt: skip
+    outputs, after = trained(model, resident, held, buffers, key, inputs, samples, mode)
+    return numbers_of(outputs, number), after
+
+
+def _compiled(
+    model: Model, resident: "_Resident", held: Tensors, buffers: Tensors, key: Any, inputs: Any, samples: Samples, mode: str
+) -> tuple[Tensors, Tensors]:  # fmt: skip
+    """The same of a module that is compiled: torch cuts its graph where a bucket of gradients is full, so that the buckets are
+    reduced while the backward pass goes on."""
+    rank, rows = model.spec.fleet.rank, rows_of(resident, key, model.device)
+    memory = None if mode in resident.seen else memory_of(resident.module)
+    with model.generator if resident.random else nullcontext(), model.cast(model.half):
+        if key is not None and resident.random:
+            seed(model.device, host_fold(key, rank) if rank else key)
+        # the compiler reads no frozendict
+        plain = Samples(dict(samples.targets), dict(samples.valid))
+        losses, assigned = resident.wrapped(mode, {}, dict(buffers), rows, inputs, plain)
+    if memory is not None:
+        resident.seen.add(mode)
+        tell_memory(memory, resident.module)
+    return losses, kept(buffers, assigned) if assigned else buffers
 
 
 class _Resident(Template):
@@ -91,9 +121,18 @@ class _Resident(Template):
         try:
             # which makes parameters and buffers rank 0's in all processes
             wrapping: dict[str, Any] = {**options, _SYNC: False}
-            self.wrapped = DistributedDataParallel(self.module, **wrapping)
+            self.wrapped = DistributedDataParallel(self._inner(model), **wrapping)
         except TypeError as cause:
             raise FkitTypeError(f"DistributedDataParallel: {cause}.", path="model_wrapper_cfg") from cause
+
+    def _inner(self, model: Model) -> nn.Module:
+        if not model.spec.compile:
+            return self.module
+        for layer in self.layers:
+            layer.rank = model.spec.fleet.rank
+        losses = Losses(self)
+        losses.compile()
+        return losses
 
     def hold(self, params: Tensors) -> Tensors:
         """The parameters, over the memory of a state's."""

@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from typing import Any, Protocol
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 from torch.func import functional_call
 
 from fkit.backend.torch.apart import Sums
@@ -17,7 +17,7 @@ from fkit.structures.batch import Samples
 from fkit.training.loss import numbers_of, total
 from fkit.training.phase import Part, unreached
 
-__all__ = ["Gradient", "gradient_of", "reached", "told"]
+__all__ = ["Gradient", "Losses", "gradient_of", "reached", "rows_of", "told"]
 
 Tensors = Mapping[str, Tensor]
 Key = tuple[int, int] | None
@@ -73,14 +73,15 @@ def _eager(model: Model) -> Gradient:
 def _compiled(model: Model) -> Gradient:
     """The losses are one compiled function; the gradient is taken between it and the update."""
     template = model.training.take()  # for good: what is compiled is this module
-    forward, turn = _compile(template), threading.Lock()
+    forward, turn = Losses(template), threading.Lock()
+    forward.compile()
 
     def gradient(
         part: Part, params: Tensors, buffers: Tensors, key: Key, inputs: Any, samples: Samples, scale: Tensor | None,
         sums: Sums | None = None,
     ) -> tuple[Tensors, Tensors, Tensors]:  # fmt: skip
         leaves, values = _leaves(part, params)
-        rows = None if key is None or not template.layers else _rows(template, key, model.device)
+        rows = rows_of(template, key, model.device)
         # the compiler reads no frozendict
         plain = Samples(dict(samples.targets), dict(samples.valid))
         with turn, model.cast(model.half):
@@ -139,32 +140,36 @@ def told(part: Part, losses: Tensors, objective: Tensor) -> dict[str, Tensor]:
     }
 
 
-def _rows(template: Template, key: tuple[int, int], device: torch.device) -> Tensor:
-    """The keys of the random layers, (L, 2) int32."""
+def rows_of(template: Template, key: tuple[int, int] | None, device: torch.device) -> Tensor | None:
+    """The keys of the random layers, (L, 2) int32; None without such."""
+    if key is None or not template.layers:
+        return None
     signed = [[word - (1 << 32) if word >> 31 else word for word in words] for words in template.words(key)]
     rows = torch.tensor(signed, dtype=torch.int32)
     return rows if device.type == "cpu" else rows.pin_memory().to(device, non_blocking=True)
 
 
-def _compile(template: Template) -> Any:
-    module, layers = template.module, template.layers
-    paths = {id(part): path for path, part in module.named_modules()}
-    keys = tuple(f"{paths[id(layer)]}.key".lstrip(".") for layer in layers)
+class Losses(nn.Module):
+    """A template as what is compiled: from parameters, buffers and keys, its losses, and what it assigns to its buffers.
 
-    def losses(
-        mode: str,
-        values: dict[str, Tensor],
-        buffers: dict[str, Tensor],
-        rows: Tensor | None,
-        inputs: Any,
-        samples: Samples,
-    ) -> tuple[dict[str, Tensor], dict[str, Tensor]]:
-        for layer in layers:
+    Args:
+        template: whose module and random layers it has.
+    """
+
+    def __init__(self, template: Template) -> None:
+        super().__init__()
+        paths = {id(part): path for path, part in template.module.named_modules()}
+        self.module, self.layers = template.module, template.layers
+        self.keys = tuple(f"{paths[id(layer)]}.key".lstrip(".") for layer in template.layers)
+
+    def forward(
+        self, mode: str, values: dict[str, Tensor], buffers: dict[str, Tensor], rows: Tensor | None, inputs: Any, samples: Samples,
+    ) -> tuple[dict[str, Tensor], dict[str, Tensor]]:  # fmt: skip
+        """``values``: the parameters that are not the module's own."""
+        for layer in self.layers:
             layer.calls = 0
-        held = {**values, **buffers, **({} if rows is None else dict(zip(keys, rows.unbind(), strict=True)))}
+        held = {**values, **buffers, **({} if rows is None else dict(zip(self.keys, rows.unbind(), strict=True)))}
         # puts what the module assigns to its buffers into the mapping that it was given
-        outputs = functional_call(module, held, (inputs, samples), {"mode": mode}, strict=False)
+        outputs = functional_call(self.module, held, (inputs, samples), {"mode": mode}, strict=False)
         assigned = {name: held[name] for name, tensor in buffers.items() if held[name] is not tensor}
         return numbers_of(outputs, number), assigned
-
-    return torch.compile(losses)

@@ -79,6 +79,7 @@ CASES = {
     "sync": lambda: conv(sync_bn="torch"),
     "clip": lambda: mlp(optimizer="AdamW", optim_wrapper=_TWICE),
     "sums": lambda: mlp(optim_wrapper=_FOUR),
+    "compiled": lambda: mlp(compile=True, optim_wrapper=_TWICE),
     "rest": lambda: mlp(optim_wrapper=_FOUR, custom_hooks=[dict(type="Halt")]),
     "fewer": lambda: mlp(optim_wrapper=_FOUR, custom_hooks=[dict(type="Halt")]),
     "shards": lambda: mlp(parallel="fsdp"),

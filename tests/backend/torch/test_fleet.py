@@ -41,7 +41,7 @@ def said(folder, rank):
     return dict(line.split("\t") for line in lines)
 
 
-SAME = ("ddp", "options", "sync", "clip", "sums", "shards", "parts")
+SAME = ("ddp", "options", "sync", "clip", "sums", "compiled", "shards", "parts")
 
 
 @pytest.fixture(scope="module")
@@ -72,10 +72,10 @@ def two(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def one(tmp_path_factory):
-    """What one does."""
+    """What one does, uncompiled."""
     folder = tmp_path_factory.mktemp("one")
     for case in SAME:
-        go(folder, case)
+        go(folder, case, compile=False)
     return folder
 
 
@@ -101,7 +101,7 @@ def test_scores_are_those_of_one_process(case, one, two):
 
 def test_every_process_holds_the_same_state(two):
     first, second = said(two, 0), said(two, 1)
-    cases = ("ddp", "options", "sync", "clip", "sums", "own", "term+", "rest+")
+    cases = ("ddp", "options", "sync", "clip", "sums", "compiled", "own", "term+", "rest+")
     assert {case: first[case] for case in cases} == {case: second[case] for case in cases}
     assert first["shards"] != second["shards"]  # a part each
     assert first["own"] != first["sync"]  # batch norm of each process's own samples is another
@@ -215,6 +215,12 @@ def test_devices_of_the_command_line_are_processes(tmp_path):
     assert json.loads((tmp_path / "run" / "run.json").read_text())["processes"] == 2
     one = fkit("test", f"{folder}/config.py", folder)
     assert fkit("test", f"{folder}/config.py", folder, "--devices", "2") == one != ""
+
+
+def test_buckets_too_small_to_compile_are_refused():
+    cfg = CASES["compiled"]().merge({"model_wrapper_cfg": dict(type="MMDistributedDataParallel", bucket_cap_mb=0.5)})
+    with pytest.raises(FkitValueError, match=r"bucket_cap_mb = 0.5 with compile = True: torch's compiler cuts"):
+        plan(cfg, registry(), fleet=Fleet(0, 4))
 
 
 def test_unequal_shares_are_refused():
