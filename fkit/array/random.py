@@ -66,6 +66,8 @@ def seed_of(number: Any, what: str = "seed") -> int:
         >>> seed_of(np.int64(3)), seed_of(2**70) == 2**70
         (3, True)
     """
+    if type(number) is int and number.bit_length() <= _BITS:  # a stream's key asks thrice a sample
+        return number
     if not isinstance(number, (bool, np.bool_)):
         try:
             whole = operator.index(number)
@@ -97,9 +99,13 @@ def key(seed: int, *path: str | int) -> tuple[int, int]:
         >>> key(0, "data", 1) == key(0, "data", "1")
         False
     """
-    words = tuple(str.__str__(part) if isinstance(part, str) else seed_of(part, "a word of a key") for part in path)
-    digest = hashlib.blake2b(repr((seed_of(seed), *words)).encode(), digest_size=8).digest()
-    return int.from_bytes(digest[:4], "little"), int.from_bytes(digest[4:], "little")
+    words = (seed_of(seed), *[part if type(part) is str else _word(part) for part in path])
+    number = int.from_bytes(hashlib.blake2b(repr(words).encode(), digest_size=8).digest(), "little")
+    return number & 0xFFFFFFFF, number >> 32
+
+
+def _word(part: Any) -> str | int:
+    return str.__str__(part) if isinstance(part, str) else seed_of(part, "a word of a key")
 
 
 def tag(name: str) -> int:
@@ -228,7 +234,9 @@ def generator(of: tuple[int, int]) -> np.random.Generator:
         >>> bool(generator(key(0, "data", 1)).integers(100) == generator(key(0, "data", 1)).integers(100))
         True
     """
-    first, second = (seed_of(word, "a word of a key") for word in _words(of))
+    first, second = _words(of)
+    if not (type(first) is type(second) is int):
+        first, second = seed_of(first, "a word of a key"), seed_of(second, "a word of a key")
     if not (0 <= first < 2**32 and 0 <= second < 2**32):
         raise FkitValueError(f"A key is two words from 0 to 2**32 - 1, not {quoted(of)}.")
     words: Any = _Words(first | second << 32)
@@ -239,6 +247,8 @@ class _Words(ISpawnableSeedSequence):
     """A key as what Philox takes its own from: ``Philox(key=...)`` asks the system for entropy beside it, which takes
     five times as long, and from which ``spawn`` would draw other children in every run.
     """
+
+    __slots__ = ("children", "key")
 
     def __init__(self, key: int) -> None:
         self.key = key

@@ -192,7 +192,9 @@ class Runner:
         cfg = self._config(workflow, data)
         if self.work_dir is not None:
             with screened(Screen if self.logger is None else partial(_Logged, self.logger)) as screen:
-                ready = Ready(lambda seeded, fleet: self._plan(seeded, data, fleet), self._begin, data, self._record())
+                ready = Ready(
+                    lambda seeded, fleet: self._plan(seeded, data, fleet), self._begin, lambda _: data, self._record()
+                )
                 return work(cfg, None, screen, ready=ready).run
         if self.resume_from or self.load_from:
             raise FkitValueError("a run without work_dir begins anew.", repair="Give build_runner a work_dir.")

@@ -4,6 +4,7 @@ import itertools
 from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -162,7 +163,7 @@ class Loader(Source):
     def ambient(self) -> bool:
         return self.workers == 0 and self.make.of_others
 
-    @property
+    @cached_property
     def make(self) -> Maker:
         """What makes a batch of a job; picklable where the dataset is."""
         return Maker(self.dataset, self.seed, self.collate, self.skips)

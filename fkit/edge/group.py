@@ -2,22 +2,25 @@
 
 import io
 import threading
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from contextlib import ExitStack
 from dataclasses import replace
+from functools import partial
 from typing import Any, NamedTuple, cast
 
 from rich.console import Console
 
 from fkit.catalog.registry import Registry
 from fkit.config.config import Config
+from fkit.data.source import Source
+from fkit.edge.beside import Beside, spare_cores
 from fkit.edge.lockstep import Lockstep, together_of
 from fkit.edge.progress import Screen
 from fkit.edge.signal import Inbox, inbox
 from fkit.edge.work import Outcome, Ready, work
-from fkit.run.plan import Plan, plan
+from fkit.run.plan import Plan, open_data, plan
 from fkit.run.start import begin
 from fkit.training.fleet import Fleet
-from fkit.tree.frozen import EMPTY
 from fkit.tree.tree import thaw
 
 __all__ = ["Grouped", "likeness", "run_group"]
@@ -102,7 +105,12 @@ def run_group(
             return Grouped(tuple(_alone(cfg, registry, allow, ears, screen) for cfg in asked), form)
         screen.say(f"{len(asked)} runs in this process: {together.form}")
         meeting = Lockstep(first.program, together, len(asked))
-        return Grouped(_side_by_side(asked, registry, allow, meeting, ears, screen), together.form)
+        with ExitStack() as stack:
+            count, beside = min(spare_cores(), len(asked)), None
+            if count > 0:
+                beside = stack.enter_context(Beside(count, first.settings.environment.cv2_threads))
+            meant = partial(_data, beside)
+            return Grouped(_side_by_side(asked, registry, allow, meeting, ears, screen, meant), together.form)
 
 
 def _alone(cfg: Config, registry: Registry, allow: str | Iterable[str], ears: Inbox, screen: Screen) -> Any:
@@ -118,7 +126,8 @@ def _alone(cfg: Config, registry: Registry, allow: str | Iterable[str], ears: In
 
 
 def _side_by_side(
-    configs: Sequence[Config], registry: Registry, allow: str | Iterable[str], meeting: Lockstep, ears: Inbox, screen: Screen
+    configs: Sequence[Config], registry: Registry, allow: str | Iterable[str], meeting: Lockstep, ears: Inbox, screen: Screen,
+    data: Callable[[Plan], Mapping[str, Source]],
 ) -> tuple[Outcome | BaseException, ...]:  # fmt: skip
     """Each run in a thread of its own, one of which runs at a time."""
     results: dict[int, Outcome | BaseException] = {}
@@ -130,7 +139,7 @@ def _side_by_side(
 
         with meeting.baton:
             try:
-                ready = Ready(planned, begin, EMPTY, {"together": len(configs)}, background=True)
+                ready = Ready(planned, begin, data, {"together": len(configs)}, background=True)
                 results[place] = work(cfg, registry, _silent(), allow=allow, ready=ready, heard=ears.beside())
             except BaseException as error:  # of this run; the others go on
                 results[place] = error
@@ -150,6 +159,12 @@ def _side_by_side(
             done = meeting.steps
             screen.show("sweep", done, 0, (f"{len(configs) - len(results)} runs",))
     return tuple(results[place] for place in range(len(configs)))
+
+
+def _data(beside: Beside | None, made: Plan) -> Mapping[str, Source]:
+    """A run's sources, their batches made by the processes that all runs share where there are any."""
+    data = open_data(made)
+    return data if beside is None else {name: beside.source(source) for name, source in data.items()}
 
 
 def _silent() -> Screen:

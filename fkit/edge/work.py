@@ -54,14 +54,14 @@ class Ready(NamedTuple):
     Attributes:
         plan: the config, with its seed, and the processes of the run -> the plan.
         begin: the plan -> the run before its first event.
-        data: the sources.
+        data: the plan -> its sources.
         record: what run.json says of it beside the rest.
         background: whether its checkpoints are written in the background in any case (`fkit.edge.perform.Edge`).
     """
 
     plan: Callable[[Config, Fleet], Plan]
     begin: Callable[[Plan], RunState]
-    data: Mapping[str, Source]
+    data: Callable[[Plan], Mapping[str, Source]]
     record: Mapping[str, Any] = EMPTY
     background: bool = False
 
@@ -135,7 +135,7 @@ def work(
     """
     settings = read(cfg)
     if ready is None:
-        ready = Ready(lambda seeded, fleet: plan(seeded, registry, allow=allow, fleet=fleet), begin, EMPTY)
+        ready = Ready(lambda seeded, fleet: plan(seeded, registry, allow=allow, fleet=fleet), begin, open_data)
     if settings.work_dir is not None:
         refuse_url(settings.work_dir, "a work folder")
     folder = Path(os.path.expanduser(settings.work_dir or f"work_dirs/{_name(cfg, name)}"))
@@ -230,7 +230,7 @@ def _built(job: _Job, opened: Opened, screen: Screen) -> Begun | RunState:
     folder, cfg, settings, ready, other_data, fleet = job
     repeats, count, limited = repeat(settings), threads(settings), open_files(settings)
     made = ready.plan(cfg, fleet)
-    data = ready.data or open_data(made)
+    data = ready.data(made)
     if opened.found is not None:
         run = restore(made, opened.found.saved)
         run = run._replace(position=reopened(made.course, run.position))

@@ -1,16 +1,11 @@
 """Batches made in worker processes, by torch's DataLoader; numpy outside, for either backend."""
 
-import os
 import signal
 import sys
 import threading
-import traceback
 import warnings
-from collections.abc import Callable, Generator, Iterator
-from contextlib import contextmanager
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator
 from functools import partial
-from multiprocessing import parent_process, resource_tracker
 from multiprocessing.connection import wait
 from multiprocessing.util import Finalize
 from pickle import PicklingError
@@ -23,8 +18,7 @@ from torch.multiprocessing import get_all_start_methods, get_context
 from torch.utils.data import DataLoader, Dataset
 
 from fkit.backend.torch.interop import walk
-from fkit.data.memory import keep_memory
-from fkit.edge.output import Screened
+from fkit.edge.worker import attempted, deaf, expect_made, settle
 from fkit.structures.batch import Batch
 from fkit.structures.views import Views, views_of
 from fkit.tree.error import FkitError, FkitTypeError, FkitValueError, RunError
@@ -36,18 +30,6 @@ _SHARED_BYTES = 64 * 1024
 
 _PATIENCE_SECONDS = 5.0  # that a worker has for the sample it is at, when its iterator is closed
 
-# signals that end a run, once its main process has saved it
-_ENDS = tuple(getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGHUP") if hasattr(signal, name))
-
-
-@dataclass(frozen=True)
-class _Failure:
-    """What went wrong in a worker: told to the main process, which raises it."""
-
-    error: FkitError | None
-    what: str
-    trace: str
-
 
 class _Made(Dataset[Any]):
     """``make`` as a map-style dataset whose index is the job."""
@@ -56,12 +38,10 @@ class _Made(Dataset[Any]):
         self.make = make
 
     def __getitem__(self, job: Any) -> Any:
-        try:
-            batch = self.make(job)
-            return [(view.meta, _fields(view, _share)) for view in views_of(batch)]
-        except Exception as error:
-            known = error if isinstance(error, FkitError) else None
-            return _Failure(known, f"{type(error).__name__}: {error}", traceback.format_exc())
+        return attempted(self._made, job)
+
+    def _made(self, job: Any) -> list[Any]:
+        return [(view.meta, _fields(view, _share)) for view in views_of(self.make(job))]
 
 
 class _Jobs:
@@ -130,7 +110,7 @@ def _remote(
             num_workers=counts[0],
             prefetch_factor=counts[1],
             collate_fn=_same,
-            worker_init_fn=partial(_settle, cv2_threads),
+            worker_init_fn=partial(settle, cv2_threads),
             multiprocessing_context=_context(method),
             generator=torch.Generator(),  # its seed for workers would be drawn from the global one
         )
@@ -152,9 +132,8 @@ def _remote(
                     f"a loader worker died: {error or type(error).__name__}",
                     repair="Out of memory or /dev/shm is the usual cause: fewer workers, or smaller batches.",
                 ) from error
-            if isinstance(batch, _Failure):
-                raise batch.error if batch.error is not None else _told(batch)
-            views = [Batch(*(walk(part, _plain) for part in fields), meta=meta) for meta, fields in batch]
+            answer = expect_made(batch)
+            views = [Batch(*(walk(part, _plain) for part in fields), meta=meta) for meta, fields in answer]
             yield Views.of(views) if len(views) > 1 else views[0]
     finally:
         if not ending() and last.still_active():  # else the process is at its end, and so are the workers
@@ -172,7 +151,7 @@ def _quietly(loader: DataLoader[Any]) -> Any:
     this thread blocks, so the fork server and its workers begin deaf, before a line of theirs has run; what comes
     meanwhile reaches this process at the end.
     """
-    with _deaf():
+    with deaf():
         if threading.current_thread() is not threading.main_thread():
             return _started(loader)
         before = signal.getsignal(signal.SIGCHLD)
@@ -192,20 +171,6 @@ def _started(loader: DataLoader[Any]) -> Any:
             f"the dataset cannot be sent to worker processes: {error}",
             repair="Define at the top of a module what it, its transforms and the collate function hold, or set num_workers=0.",
         ) from error
-
-
-@contextmanager
-def _deaf() -> Generator[None]:
-    if not hasattr(signal, "pthread_sigmask"):  # Windows, which sends no signals to groups
-        yield
-        return
-    before = signal.pthread_sigmask(signal.SIG_BLOCK, _ENDS)
-    resource_tracker.ensure_running()  # a process too; its start may undo the blocking
-    signal.pthread_sigmask(signal.SIG_BLOCK, _ENDS)
-    try:
-        yield
-    finally:
-        signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
 def _end(results: Any) -> None:
@@ -234,37 +199,6 @@ def _context(method: str) -> Any:
     if name == "forkserver":  # workers then start as forks of a server that has imported torch
         context.set_forkserver_preload(["__main__", __name__])
     return context
-
-
-def _settle(cv2_threads: int | None, _: int) -> None:
-    keep_memory()
-    if cv2_threads is not None:
-        import cv2
-
-        cv2.setNumThreads(cv2_threads)
-    for number in _ENDS:  # the main process decides when the workers end
-        signal.signal(number, signal.SIG_IGN)
-    if hasattr(signal, "pthread_sigmask"):
-        signal.pthread_sigmask(signal.SIG_UNBLOCK, _ENDS)
-    sys.stdout, sys.stderr = Screened(sys.stdout), Screened(sys.stderr)  # what a dataset prints never ends a run
-    parent = parent_process()
-    if parent is not None:
-        threading.Thread(target=_follow, args=(parent,), daemon=True).start()
-
-
-def _follow(parent: Any) -> None:
-    """End this worker when the main process has ended, by kill -9 too.
-
-    torch's own watch looks at the parent's number, which is the fork server's; and that lives as long as its workers.
-    """
-    parent.join()
-    os._exit(1)
-
-
-def _told(failure: _Failure) -> RunError:
-    error = RunError(f"the data pipeline raised {failure.what}")
-    error.__cause__ = RuntimeError(f"in a loader worker:\n{failure.trace}")
-    return error
 
 
 def _fields(batch: Batch, change: Callable[[Any], Any]) -> tuple[Any, Any, Any]:

@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 from typing import Annotated, Any, cast
 
 import numpy as np
+from frozendict import frozendict
 
 from fkit.array.random import generator, key
 from fkit.catalog.entry import Built
@@ -42,6 +43,7 @@ class Compose(Holder):
 
     transforms: Annotated[Iterable[Any], Built("transforms")] = ()
     steps: tuple[Transform, ...] = field(init=False, repr=False, compare=False)
+    drawing: tuple[bool, ...] = field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
         several: Any = self.transforms
@@ -51,6 +53,7 @@ class Compose(Holder):
         steps = tuple(_step(step, place) for place, step in enumerate(row))
         object.__setattr__(self, "transforms", steps)
         object.__setattr__(self, "steps", steps)
+        object.__setattr__(self, "drawing", tuple(map(is_random, steps)))
 
     @property
     def parts(self) -> tuple[Transform, ...]:
@@ -87,7 +90,7 @@ class Compose(Holder):
 
     def streams(self, rng: np.random.Generator | None, fetch: Fetch | None) -> "Streams":
         """Where the steps draw from, for one sample."""
-        return Streams(self.steps, rng, fetch)
+        return Streams(self.steps, rng, fetch, drawing=self.drawing)
 
 
 class Streams:
@@ -99,17 +102,24 @@ class Streams:
         rng: of the pipeline; one number of it decides all generators. None where nothing draws.
         fetch: raw samples.
         earlier: whether a step's fetch gives samples as the steps before it give them, or as ``fetch`` does.
+        drawing: which steps draw; by default each is asked.
     """
 
     def __init__(
-        self, steps: tuple[Transform, ...], rng: np.random.Generator | None, fetch: Fetch | None, earlier: bool = True
+        self,
+        steps: tuple[Transform, ...],
+        rng: np.random.Generator | None,
+        fetch: Fetch | None,
+        earlier: bool = True,
+        drawing: tuple[bool, ...] | None = None,
     ) -> None:
         self.steps, self.fetch, self.earlier = steps, fetch, earlier
+        self.drawing = tuple(map(is_random, steps)) if drawing is None else drawing
         self.seed = None if rng is None else int(rng.integers(2**63))
         self.drew = 0
 
     def __call__(self, place: int) -> tuple[np.random.Generator | None, Fetch | None]:
-        if self.seed is None or not is_random(self.steps[place]):
+        if self.seed is None or not self.drawing[place]:
             return None, self.fetch
         self.drew += 1
         fetch = self.fetch
@@ -150,7 +160,7 @@ class Earlier(Fetch):
 
 
 def _mapping(sample: Any) -> Sample:
-    if isinstance(sample, Mapping):
+    if type(sample) is frozendict or isinstance(sample, Mapping):
         return cast(Sample, sample)
     raise FkitTypeError(f"it gave {quoted(sample)}, not a sample.", repair=CONTRACT)
 

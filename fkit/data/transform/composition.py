@@ -47,7 +47,7 @@ class Mixed(Compose):
     """
 
     def streams(self, rng: np.random.Generator | None, fetch: Fetch | None) -> Streams:
-        return Streams(self.steps, rng, fetch, earlier=False)
+        return Streams(self.steps, rng, fetch, earlier=False, drawing=self.drawing)
 
 
 @dataclass(frozen=True)

@@ -5,6 +5,7 @@ from typing import Any, cast
 
 import cv2
 import numpy as np
+from frozendict import frozendict
 from numpy.typing import NDArray
 
 from fkit.data.transform.transform import Sample
@@ -44,7 +45,8 @@ def image_of(sample: Sample) -> NDArray[Any]:
         >>> image_of({"img": np.zeros((4, 6, 3))}).shape
         (4, 6, 3)
     """
-    expect(sample, Mapping, "`sample` is a mapping")
+    if type(sample) is not frozendict:
+        expect(sample, Mapping, "`sample` is a mapping")
     img: Any = sample.get("img")
     if not isinstance(img, np.ndarray):
         if "img" not in sample:

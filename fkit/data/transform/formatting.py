@@ -67,7 +67,8 @@ class PackInputs(Transform):
         img: Any = sample[self.input_key]
         several = isinstance(img, (list, tuple))  # of MultiView, of BEiT's two pictures
         inputs = tuple(channels_first(one) for one in cast("Sequence[Any]", img)) if several else channels_first(img)
-        return frozen({"inputs": inputs, "targets": frozen(targets), "meta": meta_of(sample, self.meta_keys)})
+        meta = _chosen(sample, self.meta_keys)
+        return frozen({"inputs": inputs, "targets": frozen(targets), "meta": meta})
 
 
 @dataclass(frozen=True)
@@ -179,7 +180,11 @@ def meta_of(sample: Sample, names: Sequence[str]) -> Mapping[str, Any]:
         {'img_id': 7}
     """
     expect(sample, Mapping, "`sample` is a mapping")
-    return frozen({name: sample[name] for name in names_of(names, "`names`") if name in sample})
+    return _chosen(sample, names_of(names, "`names`"))
+
+
+def _chosen(sample: Sample, names: Sequence[str]) -> Mapping[str, Any]:
+    return frozen({name: sample[name] for name in names if name in sample})
 
 
 def as_array(value: Any, name: str = "the value") -> NDArray[Any]:

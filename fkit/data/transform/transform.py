@@ -4,10 +4,10 @@ from collections.abc import Mapping
 from typing import Any, Protocol, cast
 
 import numpy as np
+from frozendict import frozendict
 
 from fkit.tree.check import expect
 from fkit.tree.error import FkitTypeError
-from fkit.tree.frozen import frozen
 
 __all__ = ["CONTRACT", "Fetch", "Holder", "Sample", "Transform", "is_random", "of_others", "replaced"]
 
@@ -112,5 +112,6 @@ def replaced(sample: Sample, **changes: Any) -> Sample:
         >>> replaced({"a": 1, "b": 2}, b=3)["b"]
         3
     """
-    expect(sample, Mapping, "`sample` is a mapping")
-    return frozen({**sample, **changes})
+    if type(sample) is not frozendict:
+        expect(sample, Mapping, "`sample` is a mapping")
+    return frozendict({**sample, **changes})
