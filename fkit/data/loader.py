@@ -29,6 +29,7 @@ __all__ = ["Loader", "open_loader"]
 
 _KINDS = frozendict(datasets="dataset", data_samplers="sampler", functions="collate_fn")  # what is built for which key
 _COLLATE = "Return fkit.Batch(inputs, targets=..., meta=...) of a list of samples."
+_LEAST = frozendict(batch_size=1, workers=0, ahead=1, limit=1, world=1, rank=0, devices=1)
 _KEYS = frozendict(workers="num_workers", ahead="prefetch_factor", limit="num_batch_per_epoch")  # in a config
 
 
@@ -112,15 +113,7 @@ class Loader(Source):
             raise FkitValueError(
                 f"on_error = {quoted(self.on_error)} is unknown.", value=self.on_error, choices=ON_ERROR
             )
-        for word, least in (
-            ("batch_size", 1),
-            ("workers", 0),
-            ("ahead", 1),
-            ("limit", 1),
-            ("world", 1),
-            ("rank", 0),
-            ("devices", 1),
-        ):
+        for word, least in _LEAST.items():
             number = getattr(self, word)
             if number is not None and number < least:
                 raise FkitValueError(f"{_KEYS.get(word, word)} = {number}: at least {least}.")
