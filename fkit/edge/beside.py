@@ -131,6 +131,7 @@ def _taken(make: Maker, orders: Iterable[_Order]) -> bool:
 
 @functools.cache
 def _maker(path: str) -> Maker:
+    """What a file named after its content holds."""
     return pickle.loads(Path(path).read_bytes())
 
 
