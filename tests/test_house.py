@@ -19,7 +19,7 @@ FLOORS = (
     ("image",),
     ("structures",),
     ("data",),
-    ("training", "metric", "detection"),
+    ("training", "metric", "detection", "segmentation", "pose"),
     ("visualize", "recipe"),
     ("run",),
     ("edge",),
