@@ -9,7 +9,7 @@ from frozendict import frozendict
 from fkit.config.config import Config
 from fkit.recipe.vocabulary import name_of
 from fkit.training.fleet import Parallel
-from fkit.tree.check import expect
+from fkit.tree.check import expect, expect_number
 from fkit.tree.error import FkitError, FkitValueError, quoted
 
 __all__ = ["parallel_of"]
@@ -21,8 +21,15 @@ _WRAPPERS = frozendict(
 _STRATEGIES = frozendict(SingleDeviceStrategy="ddp", DDPStrategy="ddp", FSDPStrategy="fsdp")
 _OPTIONS = frozendict(
     ddp=("bucket_cap_mb", "find_unused_parameters", "gradient_as_bucket_view", "static_graph"),
-    fsdp=("reshard_after_forward", "wrap"),
+    fsdp=("reshard_after_forward", "wrap", "auto_wrap_policy"),
 )
+# of torch.distributed.fsdp.wrap: what may be said of each, and what that is here
+_POLICIES = frozendict(
+    size_based_auto_wrap_policy=("min_num_params", "least"),
+    transformer_auto_wrap_policy=("transformer_layer_cls", "wrap"),
+    ModuleWrapPolicy=("module_classes", "wrap"),
+)
+_LEAST = 1e8  # torch's default
 # of no effect here: buffers are rank 0's in all processes after each step; FSDP2 has one way where the first one had several
 _PASSED = frozendict(
     ddp=("broadcast_buffers", "check_reduction", "detect_anomalous_params", "dim"),
@@ -96,12 +103,36 @@ def _kind(tree: Config, path: str, known: Mapping[str, str]) -> str:
 
 def _options(tree: Config, path: str, kind: str) -> dict[str, Any]:
     options: dict[str, Any] = {}
-    for name, value in tree[path].items():
-        if name in _OPTIONS[kind]:
+    for name, value in tree.get(path, {}).items():
+        if name == "auto_wrap_policy" and kind == "fsdp":
+            options |= {} if value is None else _policy(tree, f"{path}.{name}", value)
+        elif name in _OPTIONS[kind]:
             options[name] = value
         elif name != "type" and name not in _PASSED[kind] and value is not None:
             raise _wrong(tree, f"{path}.{name}", f" = {quoted(value)} is not supported.", _OPTIONS[kind])
     return options
+
+
+def _policy(tree: Config, path: str, value: Any) -> dict[str, Any]:
+    """What a policy of torch's first FSDP says, as an option of `fkit.training.fleet.Parallel`."""
+    node: dict[str, Any] = dict(value) if isinstance(value, Mapping) else {"type": value}  # pyright: ignore[reportUnknownArgumentType]
+    name = name_of(node.pop("type", ""))
+    if name not in _POLICIES:
+        raise FkitValueError(
+            f"{path} = {quoted(value)} is not supported: FSDP2 asks no function at each module.", path=path, origin=tree.origin(path),
+            value=name, choices=tuple(_POLICIES), repair="Name the classes that are gathered by themselves: wrap=('Block',).",
+        )  # fmt: skip
+    key, option = _POLICIES[name]
+    for other in node:
+        if other != key:
+            raise _wrong(tree, f"{path}.{other}", f" is not supported: {name} takes {key} here.", (key,))
+    told: Any = node.get(key, _LEAST if option == "least" else None)
+    if option == "least":
+        expect_number(told, f"{path}.{key}")
+        return {option: told}
+    if isinstance(told, str) or not isinstance(told, (list, tuple, set, frozenset)):
+        raise FkitValueError(f"{path}.{key} = {quoted(told)}: names of classes, in a list.", path=f"{path}.{key}", origin=tree.origin(path))  # fmt: skip
+    return {option: tuple(sorted(name_of(one) for one in told))}  # pyright: ignore[reportUnknownArgumentType, reportUnknownVariableType]
 
 
 def _wrong(tree: Config, path: str, what: str, choices: tuple[str, ...]) -> FkitError:

@@ -28,7 +28,8 @@ class Parallel(NamedTuple):
 
     Attributes:
         kind: "ddp" keeps the whole state in each process, "fsdp" a part of it.
-        options: of torch's DistributedDataParallel or fully_shard, by their names.
+        options: of torch's DistributedDataParallel or fully_shard, by their names. Of "fsdp" also what is gathered by itself: ``wrap``,
+            names of classes, or ``least``, of so many parameters.
         sync_bn: whether batch norm of any name takes the statistics of the whole batch; layers named SyncBN always do.
     """
 

@@ -105,6 +105,9 @@ WRONG = [
     ("randomness=dict(deterministic='no')", "randomness.deterministic = 'no' is not True or False"),
     ("strategy=dict(type='DeepSpeedStrategy')", "strategy.type = 'DeepSpeedStrategy' is not supported"),
     ("model_wrapper_cfg=dict(type='MMDistributedDataParallel', bucket_cap=1)", "model_wrapper_cfg.bucket_cap = 1 is not supported"),
+    ("model_wrapper_cfg=dict(type='MMFullyShardedDataParallel', auto_wrap_policy='mine.policy')", "FSDP2 asks no function at each module"),
+    ("strategy=dict(type='FSDPStrategy', model_wrapper=dict(auto_wrap_policy=dict(type='ModuleWrapPolicy', module_classes='A')))",
+     "strategy.model_wrapper.auto_wrap_policy.module_classes = 'A': names of classes, in a list"),
     ("auto_scale_lr=dict(enable=True)", "auto_scale_lr.enable=True needs auto_scale_lr.base_batch_size"),
 ]  # fmt: skip
 

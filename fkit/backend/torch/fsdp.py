@@ -5,9 +5,7 @@ An array of a parameter's shape (the parameter, its slots of an optimizer, its a
 parameters are copied before a pass: a state stays a value.
 """
 
-import math
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import torch
@@ -20,7 +18,6 @@ from fkit.backend.torch.ddp import same_buffers
 from fkit.backend.torch.gradient import reached, told
 from fkit.backend.torch.loss import number
 from fkit.backend.torch.model import Model, trained
-from fkit.backend.torch.ops import Torch
 from fkit.backend.torch.template import Template, Words
 from fkit.structures.batch import Samples
 from fkit.training.inventory import Inventory
@@ -29,12 +26,13 @@ from fkit.training.phase import Part
 from fkit.training.state import Arrays, TrainState
 from fkit.tree.error import FkitValueError
 
-__all__ = ["PartOps", "Sharded", "cut", "whole"]
+__all__ = ["Sharded", "cut", "sized", "whole"]
 
 Tensors = Mapping[str, Tensor]
 _LARGE = 1 << 18  # parameters of a part that is gathered by itself
-# whose arithmetic looks at one element at a time
+# of torch.optim, whose arithmetic looks at one element at a time; a law asks for norms, which are had of parts
 _ELEMENTWISE = ("SGD", "Adam", "AdamW", "NAdam", "RAdam", "Adamax", "Adagrad", "RMSprop", "Adadelta", "ASGD", "Rprop")
+_LISTS = (nn.ModuleList, nn.ModuleDict)  # which are not called
 
 
 def cut(inventory: Inventory, arrays: Arrays, rank: int, world: int) -> dict[str, Any]:
@@ -87,22 +85,6 @@ def _gathered(part: Tensor, shape: tuple[int, ...]) -> Tensor:
     return torch.cat(rows)[: shape[0]]
 
 
-@dataclass(frozen=True, slots=True)
-class PartOps(Torch):
-    """The operations of gradient transforms on parts of arrays: what is of all elements is of all processes'."""
-
-    def norm(self, arrays: Sequence[Any], order: float) -> Any:
-        mine = [array for array in arrays if array.numel()]
-        zero = torch.zeros((), dtype=arrays[0].dtype, device=arrays[0].device)
-        norm = Torch.norm(self, mine, order) if mine else zero
-        if math.isinf(order):
-            dist.all_reduce(norm, dist.ReduceOp.MAX)
-            return norm
-        powers = norm**order
-        dist.all_reduce(powers)
-        return powers ** (1 / order)
-
-
 class Sharded:
     """The passes of a model whose state each process holds a part of.
 
@@ -111,13 +93,16 @@ class Sharded:
         parts: its phases.
 
     Raises:
-        FkitValueError: several phases, a compiled step, an optimizer that looks at whole arrays, or a parameter of no axes.
+        FkitValueError: a compiled step, an optimizer that looks at whole arrays, or a parameter of no axes.
     """
 
     def __init__(self, model: Model, parts: tuple[Part, ...]) -> None:
         _check(model, parts)
         self._model = model
-        self._module: _Module | None = None
+        self._first = parts[0].names if parts else ()
+        self._modules: dict[
+            tuple[str, ...], _Module
+        ] = {}  # by what a phase trains: FSDP2 learns once what has gradients
 
     def gradient(
         self, part: Part, params: Tensors, buffers: Tensors, key: Any, inputs: Any, samples: Samples, scale: Tensor | None,
@@ -134,7 +119,7 @@ class Sharded:
 
     def evaluated(self, params: Tensors, buffers: Tensors, inputs: Any, samples: Samples, mode: str) -> Any:
         """What the model returns in evaluation mode; all processes take part."""
-        module = self._of(params, ())
+        module = self._of(params, self._first)
         module.module.train(False)
         half = self._model.predict_half if mode == "predict" else self._model.half
         try:
@@ -143,15 +128,20 @@ class Sharded:
         finally:
             module.module.train(True)
 
-    def _of(self, params: Tensors, names: Sequence[str]) -> "_Module":
-        if self._module is None:
-            self._module = _Module(self._model)
-        self._module.fill(params)
-        return self._module
+    def _of(self, params: Tensors, names: tuple[str, ...]) -> "_Module":
+        module = self._modules.get(names)
+        if module is None:
+            module = self._modules[names] = _Module(self._model, names)
+        module.fill(params)
+        return module
 
 
 class _Module(Template):
     """A template in fully_shard.
+
+    Args:
+        model: of one phase.
+        names: of the parameters that it trains.
 
     Attributes:
         held: the parts of its parameters, by name.
@@ -160,16 +150,18 @@ class _Module(Template):
 
     __slots__ = ("held", "units")
 
-    def __init__(self, model: Model) -> None:
+    def __init__(self, model: Model, names: Sequence[str]) -> None:
         from torch.distributed.device_mesh import init_device_mesh  # which take half a second to import
         from torch.distributed.fsdp import FSDPModule, fully_shard
 
         super().__init__(model.training.first.module, True, model.inventory, model.spec.masks)
         self.seen |= {"loss", "predict", "tensor"}  # its parameters come and go: nobody may look at them
         options = dict(model.spec.parallel.options)
-        named = options.pop("wrap", ())
+        named, least = options.pop("wrap", ()), options.pop("least", None)
+        for _, _, name, hollow in self.params:
+            hollow.requires_grad_(name in names)
         mesh = init_device_mesh(model.device.type, (model.spec.fleet.world,))
-        for unit in _units(self.module, [named] if isinstance(named, str) else list(named)):
+        for unit in _units(self.module, [named] if isinstance(named, str) else list(named), least):
             fully_shard(unit, mesh=mesh, **options)
         fully_shard(self.module, mesh=mesh, **options)
         self.module.to_empty(device=model.device)
@@ -201,27 +193,56 @@ class _Module(Template):
         return grads
 
 
-def _units(module: nn.Module, named: list[str]) -> list[nn.Module]:
-    """What is gathered by itself: the parts of the classes that are named; else the large members of ``nn.Sequential``."""
+def _units(module: nn.Module, named: list[str], least: float | None) -> list[nn.Module]:
+    """What is gathered by itself, inner parts first: the parts of the classes that are named; or those of at least so many
+    parameters; else the large members of ``nn.Sequential``."""
     if named:
-        return [part for part in module.modules() if part is not module and type(part).__name__ in named]
+        return [
+            part for part in reversed(list(module.modules())) if part is not module and type(part).__name__ in named
+        ]
+    if least is not None:
+        return sized(module, least)
     rows = (child for part in module.modules() if type(part) is nn.Sequential for child in part)
     large = [child for child in rows if sum(one.numel() for one in child.parameters()) >= _LARGE]
     inner = {id(part) for child in large for part in child.modules() if part is not child}
     return [child for child in large if id(child) not in inner]
 
 
+def sized(module: nn.Module, least: float) -> list[nn.Module]:
+    """The parts of a module that torch's ``size_based_auto_wrap_policy`` names, inner ones first: those that, without their own
+    such parts, have ``least`` parameters.
+
+    Example:
+        >>> sized(nn.Sequential(nn.Linear(2, 2), nn.Linear(9, 9)), 50)
+        [Linear(in_features=9, out_features=9, bias=True)]
+    """
+    return _sized(module, least)[0]
+
+
+def _sized(module: nn.Module, least: float, root: bool = True) -> tuple[list[nn.Module], int]:
+    """`sized`, and how many parameters are in them."""
+    count, units, within = sum(one.numel() for one in module.parameters()), list[nn.Module](), 0
+    if count < least or isinstance(module, nn.MultiheadAttention):  # whose fused kernels read what is in it
+        return [], 0
+    for child in module.children():
+        more, number = _sized(child, least, root=False)
+        units, within = units + more, within + number
+    if root or count - within < least or isinstance(module, _LISTS):
+        return units, within
+    return [*units, module], count
+
+
 def _check(model: Model, parts: tuple[Part, ...]) -> None:
     scalars = [entry.name for entry in model.inventory.entries if not entry.buffer and not entry.shape]
-    strange = [part.optimizer.type for part in parts if part.optimizer.type not in _ELEMENTWISE]
-    rows: Mapping[str, Callable[[], bool]] = {
-        "several optimizers": lambda: len(parts) > 1,
-        "compile = True": lambda: model.spec.compile,
-        f"the optimizer {', '.join(strange)}, which looks at whole arrays": lambda: bool(strange),
-        f"a parameter of no axes ({', '.join(scalars[:3])})": lambda: bool(scalars),
+    rows = [part.optimizer for part in parts]
+    strange = [one.type for one in rows if one.law is None and one.type not in _ELEMENTWISE]
+    found = {
+        "compile = True: it gathers parameters in hooks, at each of which the compiler would cut the graph": model.spec.compile,
+        f"the optimizer {', '.join(strange)}, which looks at whole matrices": strange,
+        f"a parameter of no axes ({', '.join(scalars[:3])}), which has no part": scalars,
     }
-    for what, there in rows.items():
-        if there():
+    for what, there in found.items():
+        if there:
             raise FkitValueError(
                 f"parallel = 'fsdp' does not go with {what}.", path="parallel", repair="Take parallel='ddp'."
             )

@@ -23,20 +23,22 @@ _ROW = 1 << 14  # elements
 
 
 def lawful(
-    law: Law, optimizer: Optimizer, groups: tuple[tuple[str, ...], ...]
+    law: Law, optimizer: Optimizer, groups: tuple[tuple[str, ...], ...], xp: ManyOps
 ) -> tuple[Callable[[Tensors], Slots], Callable[..., Slots]]:
     """An optimizer's (init, step), as `fkit.backend.torch.optimizer.Update` has them.
 
     Args:
         groups: the parameters of each setting.
+        xp: the operations.
     """
-    xp, rule = ManyOps(), Lawful.of(law, optimizer, groups)
+    rows = _rows if xp.in_rows else _all_at_once
+    rule = Lawful.of(law, optimizer, groups)
 
     def init(params: Tensors) -> Slots:
         return frozendict({slot: frozendict(row) for slot, row in rule.fresh(params, _full, _number).items()})
 
     def step(params: Tensors, grads: Tensors, slots: Slots, numbers: Any, found: Tensor | None = None) -> Slots:
-        for names, moved, after in rule.moves(xp, _rows, Many, _wide, params, grads, slots, numbers):
+        for names, moved, after in rule.moves(xp, rows, Many, _wide, params, grads, slots, numbers):
             _all._foreach_copy_([params[name] for name in names], moved.tensors)
             for slot, value in after.items():
                 _all._foreach_copy_([slots[slot][name] for name in names], value.tensors)
@@ -57,6 +59,11 @@ def _rows(names: Sequence[str], params: Tensors) -> Iterator[Sequence[str]]:
         size += param.numel()
     if row:
         yield row
+
+
+def _all_at_once(names: Sequence[str], params: Tensors) -> Iterator[Sequence[str]]:
+    if names:
+        yield names
 
 
 def _full(param: Tensor, value: float) -> Tensor:

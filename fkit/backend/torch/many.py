@@ -79,6 +79,11 @@ class Many:
 class ManyOps(Torch):
     """The operations of a law, on `Many` tensors or on one."""
 
+    @property
+    def in_rows(self) -> bool:
+        """Whether a group's parameters may be taken a few at once."""
+        return True
+
     def norm(self, arrays: Sequence[Any], order: float) -> Any:
         """Of one `Many` the norm of each of its tensors."""
         first = arrays[0]

@@ -10,6 +10,7 @@ from frozendict import frozendict
 from torch import Tensor, nn
 
 from fkit.backend.torch.law import lawful
+from fkit.backend.torch.many import ManyOps
 from fkit.training.optimizer import TWINS, UNFIT, Optimizer
 from fkit.tree.error import FkitKeyError, FkitTypeError, FkitValueError, like
 
@@ -27,6 +28,7 @@ Numbers = tuple[Mapping[str, float], ...]
 # those that ask for more than a gradient: several evaluations, sparse gradients
 _OTHER = (*UNFIT, "Optimizer")
 _MOMENTUM = ("momentum_buffer",)
+_WHOLE = ManyOps()
 
 
 class Update(NamedTuple):
@@ -53,8 +55,11 @@ class Update(NamedTuple):
     skips: bool = False
 
 
-def update(optimizer: Optimizer, names: tuple[str, ...]) -> Update:
+def update(optimizer: Optimizer, names: tuple[str, ...], xp: ManyOps = _WHOLE) -> Update:
     """An optimizer's update of the parameters ``names``.
+
+    Args:
+        xp: the operations of a law; of parts of arrays others.
 
     Raises:
         FkitKeyError: torch.optim has no such optimizer.
@@ -62,7 +67,7 @@ def update(optimizer: Optimizer, names: tuple[str, ...]) -> Update:
     """
     groups = optimizer.assign(names)
     if optimizer.law is not None:
-        return Update(names, *lawful(optimizer.law, optimizer, groups), lambda slot: False)
+        return Update(names, *lawful(optimizer.law, optimizer, groups, xp), lambda slot: False)
     return _twin(optimizer, names, groups) if optimizer.twin else _named(optimizer, names, groups)
 
 

@@ -11,13 +11,15 @@ from torch import Tensor
 from fkit.array.random import host_fold, tag
 from fkit.backend.torch.apart import joined, sums_of
 from fkit.backend.torch.ddp import replicated
-from fkit.backend.torch.fsdp import PartOps, Sharded, cut, whole
+from fkit.backend.torch.fsdp import Sharded, cut, whole
 from fkit.backend.torch.gradient import Gradient, gradient_of
 from fkit.backend.torch.interop import to_numpy
 from fkit.backend.torch.loss import number
+from fkit.backend.torch.many import ManyOps
 from fkit.backend.torch.model import Model, evaluated, model_of, trained
 from fkit.backend.torch.ops import Torch
 from fkit.backend.torch.optimizer import Numbers, Slots, Update, update
+from fkit.backend.torch.part import ManyPartOps, PartOps
 from fkit.backend.torch.place import collect, place
 from fkit.backend.torch.template import own_values
 from fkit.backend.torch.together import together
@@ -52,9 +54,11 @@ def program(spec: Spec) -> Program:
     """
     model = model_of(spec)
     parts = parts_of(spec, model.inventory)
-    updates = {part.phase.optimizer: update(part.optimizer, part.names) for part in parts}
     several = spec.fleet.several
-    shards = Sharded(model, parts) if several and spec.parallel.kind == "fsdp" else None
+    cuts = several and spec.parallel.kind == "fsdp"
+    many = ManyPartOps(model.device) if cuts else ManyOps()
+    updates = {part.phase.optimizer: update(part.optimizer, part.names, many) for part in parts}
+    shards = Sharded(model, parts) if cuts else None
     gradient = shards.gradient if shards is not None else replicated(model) if several else gradient_of(model)
     xp = Torch(model.device) if shards is None else PartOps(model.device)
 

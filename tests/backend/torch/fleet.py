@@ -67,11 +67,21 @@ def mlp(model=None, **changes):
     return rest.merge({"model": model or dict(type="ImageClassifier", backbone=backbone, head=head)})
 
 
+def _moved(kind, **options):
+    return dict(optimizer=dict(_delete_=True, type=kind, **options))
+
+
 _WRAPPED = dict(
     type="MMDistributedDataParallel", bucket_cap_mb=1, gradient_as_bucket_view=True, find_unused_parameters=True
 )
 _TWICE = dict(accumulative_counts=2, clip_grad=dict(max_norm=0.1))
 _FOUR = dict(accumulative_counts=4, clip_grad=dict(max_norm=0.1))
+_POLICY = dict(type="torch.distributed.fsdp.wrap.size_based_auto_wrap_policy", min_num_params=100)
+_SIZED = dict(type="FSDPStrategy", model_wrapper=dict(auto_wrap_policy=_POLICY))
+_TWO = dict(
+    _delete_=True, body=dict(params="^backbone", optimizer=dict(type="Lion", lr=1e-3)),
+    head=dict(params="^head", optimizer=dict(type="AdamW", lr=1e-2), **_TWICE),
+)  # fmt: skip
 CASES = {
     "ddp": mlp,
     "options": lambda: mlp(model_wrapper_cfg={**_WRAPPED, "broadcast_buffers": False}),
@@ -84,6 +94,9 @@ CASES = {
     "fewer": lambda: mlp(optim_wrapper=_FOUR, custom_hooks=[dict(type="Halt")]),
     "shards": lambda: mlp(parallel="fsdp"),
     "parts": lambda: conv(parallel="fsdp", sync_bn="mmcv", custom_hooks=[dict(type="EMAHook", momentum=0.1)]),
+    "lars": lambda: mlp(parallel="fsdp", optim_wrapper=_moved("LARS", lr=5.0, momentum=0.9, weight_decay=1e-3)),
+    "lamb": lambda: mlp(strategy=_SIZED, optim_wrapper=_moved("Lamb", lr=0.1)),
+    "phases": lambda: mlp(parallel="fsdp", optim_wrapper=_TWO),
     "shift": lambda: mlp(optimizer="AdamW", optim_wrapper=_TWICE, parallel="fsdp", custom_hooks=[dict(type="Halt")]),
     "steady": lambda: mlp(optimizer="AdamW", optim_wrapper=_TWICE, parallel="fsdp"),
     "term": lambda: mlp(custom_hooks=[dict(type="Halt")]),

@@ -1,18 +1,23 @@
 """Two processes of gloo under torchrun, against one: losses, scores, files, resuming, and what happens when one dies."""
 
+import copy
 import json
 import subprocess
 import sys
+from functools import partial
 from pathlib import Path
 
 import numpy as np
 import pytest
 from safetensors.numpy import load_file
+from torch import nn
+from torch.distributed.fsdp.wrap import _recursive_wrap, size_based_auto_wrap_policy
 
+from fkit.backend.torch.fsdp import sized
 from fkit.edge.checkpoint import newest
 from fkit.run.plan import open_data, plan
 from fkit.training.fleet import Fleet
-from fkit.tree.error import FkitValueError
+from fkit.tree.error import FkitError, FkitValueError
 from tests.backend.torch.fleet import CASES, detector, go
 from tests.run.small import registry
 
@@ -41,7 +46,7 @@ def said(folder, rank):
     return dict(line.split("\t") for line in lines)
 
 
-SAME = ("ddp", "options", "sync", "clip", "sums", "compiled", "shards", "parts")
+SAME = ("ddp", "options", "sync", "clip", "sums", "compiled", "shards", "parts", "lars", "lamb", "phases")
 
 
 @pytest.fixture(scope="module")
@@ -83,7 +88,10 @@ def one(tmp_path_factory):
 def test_losses_are_those_of_one_process(case, one, two):
     ours, theirs = rows(two, case), rows(one, case)
     assert len(ours) == len(theirs) == 9
-    np.testing.assert_allclose([row["loss"] for row in ours], [row["loss"] for row in theirs], rtol=1e-5)
+    names = [name for name in theirs[0] if name.endswith("loss")]
+    assert names
+    for name in names:
+        np.testing.assert_allclose([row[name] for row in ours], [row[name] for row in theirs], rtol=1e-5)
     if case == "clip":  # at every second step
         norms = [[row["grad_norm"] for row in lines if "grad_norm" in row] for lines in (ours, theirs)]
         assert len(norms[0]) > 3
@@ -215,6 +223,44 @@ def test_devices_of_the_command_line_are_processes(tmp_path):
     assert json.loads((tmp_path / "run" / "run.json").read_text())["processes"] == 2
     one = fkit("test", f"{folder}/config.py", folder)
     assert fkit("test", f"{folder}/config.py", folder, "--devices", "2") == one != ""
+
+
+@pytest.mark.parametrize(
+    ("kind", "words"),
+    [
+        ("Muon", "does not go with the optimizer Muon, which looks at whole matrices"),
+        ("LAMB", "'LAMB' is not in torch.optim"),
+    ],
+)
+def test_optimizers_that_know_no_parts_are_refused(kind, words):
+    cfg = CASES["shards"]().merge({"optim_wrapper": dict(optimizer=dict(_delete_=True, type=kind, lr=0.1))})
+    with pytest.raises(FkitError, match=words):
+        plan(cfg, registry(), fleet=Fleet(0, 4))
+
+
+def test_parts_of_a_size_are_gathered_by_themselves():
+    """Those that torch's own policy names."""
+
+    class Wrapped(nn.Module):
+        def __init__(self, inner):
+            super().__init__()
+            self.inner = inner
+
+    def block():
+        return nn.Sequential(nn.Linear(20, 20), nn.ReLU(), nn.Linear(20, 4))
+
+    attention = nn.MultiheadAttention(20, 2)
+    module = nn.Sequential(
+        block(), nn.ModuleList([block(), nn.Linear(4, 30)]), attention, nn.Linear(20, 2), nn.Linear(2, 300)
+    )
+    paths = {id(part): path for path, part in module.named_modules()}
+    for least in (1, 100, 400, 500, 700, 10_000):
+        ours = [paths[id(part)] for part in sized(module, least)]
+        copied = copy.deepcopy(module)
+        policy = partial(size_based_auto_wrap_policy, min_num_params=least)
+        _recursive_wrap(copied, policy, Wrapped, set(), set(), only_wrap_children=True)
+        theirs = [path.replace("inner.", "") for path, part in copied.named_modules() if isinstance(part, Wrapped)]
+        assert sorted(ours) == sorted(path.replace(".inner", "") for path in theirs), least
 
 
 def test_buckets_too_small_to_compile_are_refused():
