@@ -22,12 +22,14 @@ if TYPE_CHECKING:
     from fkit.data.dataset.own import Dataset as Dataset
     from fkit.data.source import Source as Source
     from fkit.data.transform.transform import Transform as Transform
-    from fkit.edge.detector import inference_detector as inference_detector
-    from fkit.edge.detector import init_detector as init_detector
+    from fkit.edge.detection import inference_detector as inference_detector
+    from fkit.edge.detection import init_detector as init_detector
     from fkit.edge.parting import bisect as bisect
     from fkit.edge.replay import replay as replay
     from fkit.edge.score import test_config as test_config
     from fkit.edge.score import validate_config as validate_config
+    from fkit.edge.served import inference_model as inference_model
+    from fkit.edge.served import init_model as init_model
     from fkit.edge.work import run_config as run_config
     from fkit.metric.dump import evaluate as evaluate
     from fkit.metric.metric import Metric as Metric
@@ -76,8 +78,10 @@ _NAMES = (
     ("bisect", "fkit.edge.parting:bisect"),
     ("build_runner", "fkit.compat.runner:build_runner"),
     ("validate_config", "fkit.edge.score:validate_config"),
-    ("init_detector", "fkit.edge.detector:init_detector"),
-    ("inference_detector", "fkit.edge.detector:inference_detector"),
+    ("init_model", "fkit.edge.served:init_model"),
+    ("init_detector", "fkit.edge.detection:init_detector"),
+    ("inference_model", "fkit.edge.served:inference_model"),
+    ("inference_detector", "fkit.edge.detection:inference_detector"),
     ("Source", "fkit.data.source:Source"),
     # what an experiment of one's own is made of
     ("Dataset", "fkit.data.dataset.own:Dataset"),

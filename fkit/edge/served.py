@@ -1,4 +1,4 @@
-"""mmdet's inference by its names: a model with its weights and its pipeline as one value, images through it, results drawn."""
+"""A model with its weights and its pipeline as one value, images through it, results drawn: the doors of mmdet, mmseg and mmpretrain."""
 
 import os
 from collections.abc import Mapping, Sequence
@@ -27,23 +27,26 @@ from fkit.run.plan import served
 from fkit.structures.apart import data_samples
 from fkit.structures.batch import Batch
 from fkit.structures.content import is_array
-from fkit.structures.instance import InstanceData
-from fkit.structures.sample import DetDataSample
+from fkit.structures.sample import ClsDataSample, DataSample, DetDataSample, SegDataSample
 from fkit.training.program import Program
 from fkit.training.state import TrainState
 from fkit.tree.check import expect, expect_number
 from fkit.tree.error import FkitTypeError, FkitValueError, quoted
 from fkit.visualize.result import show_result
 
-__all__ = ["Detector", "bbox_results", "inference_detector", "init_detector", "show_result_pyplot"]
+__all__ = ["ServedModel", "inference_model", "init_model", "show_result_pyplot"]
 
 # mmdet's names of palettes, and whose they are; "" is the kit's
 _PALETTES: Mapping[str, str] = frozendict(coco="coco", voc="voc", citys="cityscapes", none="", random="")
+# what is predicted -> the sample that holds it
+_KINDS: Mapping[str, type[DataSample]] = frozendict(
+    pred_instances=DetDataSample, pred_sem_seg=SegDataSample, pred_label=ClsDataSample
+)
 
 
 @dataclass(frozen=True, eq=False)
-class Detector:
-    """A model that predicts: what `init_detector` gives and `inference_detector` takes.
+class ServedModel:
+    """A model that predicts: what `init_model` gives and `inference_model` takes.
 
     Attributes:
         cfg: its config.
@@ -73,7 +76,7 @@ class Detector:
         return show_result(img, result, score_thr, **words)
 
 
-def init_detector(
+def init_model(
     config: str | Path | Config,
     checkpoint: str | Path | None = None,
     device: str | None = None,
@@ -83,8 +86,8 @@ def init_detector(
     backend: str | None = None,
     registry: Registry | None = None,
     weights: str | None = None,
-) -> Detector:
-    """A model with its weights, ready to predict; mmdet's ``init_detector``.
+) -> ServedModel:
+    """A model with its weights, ready to predict; mmseg's and mmpose's ``init_model``, mmdet's ``init_detector``.
 
     Args:
         config: a config's path, or a Config.
@@ -103,9 +106,9 @@ def init_detector(
 
     Example::
 
-        detector = fkit.init_detector("configs/faster_rcnn/faster-rcnn_r50_fpn_1x_coco.py", "faster_rcnn.pth")
-        sample = fkit.inference_detector(detector, "street.jpg")
-        detector.show_result("street.jpg", sample, out_file="out.png")
+        model = fkit.init_model("configs/fcn/fcn_r50-d8_4xb2-40k_cityscapes-512x1024.py", "fcn.pth")
+        sample = fkit.inference_model(model, "street.jpg")
+        model.show_result("street.jpg", sample, out_file="out.png")
     """
     if not isinstance(config, Config):
         expect(config, (str, os.PathLike), "`config` is the path of a config, or a Config")
@@ -123,11 +126,11 @@ def init_detector(
     program = served(cfg, reg)
     if checkpoint is None:
         state = program.init(settings.seed or 0, pretrained=False)
-        return Detector(cfg, program, state, class_names(settings, reg), settings, reg, colours)
+        return ServedModel(cfg, program, state, class_names(settings, reg), settings, reg, colours)
     found = found_at(checkpoint, program, reg)
     state, _ = load_state(program, found, weights)
     names = class_names(settings, reg, found.meta.get("data"))
-    return Detector(cfg, program, state, names, settings, reg, colours)
+    return ServedModel(cfg, program, state, names, settings, reg, colours)
 
 
 def _colours(palette: Any) -> Any:
@@ -141,29 +144,31 @@ def _colours(palette: Any) -> Any:
     return Facts(f"detection/{_PALETTES[palette]}")["palette"] if _PALETTES[palette] else None
 
 
-def inference_detector(
-    model: Detector,
+def inference_model(
+    model: ServedModel,
     imgs: str | Path | NDArray[Any] | Sequence[str | Path | NDArray[Any]],
     test_pipeline: Sequence[Mapping[str, Any]] | None = None,
     *,
     batch_size: int = 1,
 ) -> Any:
-    """What a model says of images; mmdet's ``inference_detector``.
+    """What a model says of images; mmseg's and mmpretrain's ``inference_model``, mmdet's ``inference_detector``.
 
     Args:
-        model: of `init_detector`.
+        model: of `init_model`.
         imgs: the path or address of an image, an image (H, W, C) uint8 BGR, or a list of these.
         test_pipeline: configs of the steps that images pass, in place of those of the config.
         batch_size: how many the model is given at once, at most.
 
     Returns:
-        `DetDataSample` with ``pred_instances`` (``bboxes`` (K, 4) xyxy in pixels of the image, ``scores`` (K,), ``labels`` (K,),
-        ``masks`` where the model has any), best first; a list gives a list. `bbox_results` makes mmdet 2.x's lists of it.
+        a sample of what the model predicts; a list gives a list. Of a segmentor `SegDataSample` with ``pred_sem_seg`` (1, H, W) in
+        the size of the image, of a classifier `ClsDataSample` with ``pred_label.label`` (1,) and ``pred_label.score`` (K,), of a detector
+        `DetDataSample` with ``pred_instances`` (``bboxes`` (K, 4) xyxy in pixels of the image, ``scores`` (K,), ``labels``
+        (K,), ``masks`` where the model has any), best first.
 
     Raises:
         FkitError: an image cannot be read.
     """
-    expect(model, Detector, "`model` is a detector (fkit.init_detector makes one)")
+    expect(model, ServedModel, "`model` is a model with its weights (fkit.init_model makes one)")
     expect_number(batch_size, "batch_size", whole=True)
     alone = isinstance(imgs, (str, os.PathLike)) or is_array(imgs)
     if not alone:
@@ -180,17 +185,23 @@ def inference_detector(
                 raise FkitTypeError(f"test_pipeline[{place}] is a mapping with 'type', not {quoted(step, 60)}.")
     pictures = open_pictures(model.settings, model.registry, images, test_pipeline)
     room = open_room(model.program.backend)
-    samples: list[DetDataSample] = []
+    samples: list[DataSample] = []
     for one in predict_images(model.program, room, model.state, pictures, batch_size):
         for error in one.errors.values():
             raise error
         batch = Batch(np.zeros((len(one.metas), 1)), meta=one.metas)
-        samples += data_samples(batch, one.outputs, DetDataSample)
+        samples += data_samples(batch, one.outputs, _kind(one.outputs))
     return samples[0] if alone else samples
 
 
+def _kind(outputs: Any) -> type[DataSample]:
+    """The class of samples that hold such outputs."""
+    names: Any = outputs[0] if isinstance(outputs, (list, tuple)) and outputs else outputs
+    return next((kind for name, kind in _KINDS.items() if name in (names or ())), DataSample)
+
+
 def show_result_pyplot(
-    model: Detector,
+    model: ServedModel,
     img: str | Path | NDArray[Any],
     result: Any,
     score_thr: float = 0.3,
@@ -199,16 +210,16 @@ def show_result_pyplot(
     palette: Any = None,
     out_file: str | Path | None = None,
 ) -> NDArray[np.uint8]:
-    """Show what a detector found in an image in a window, or write it; mmdet 2.x's function.
+    """Show what a model found in an image in a window, or write it; mmdet 2.x's and mmseg's function.
 
     Args:
-        model: of `init_detector`.
+        model: of `init_model`.
         img: the image, (H, W, 3) uint8 BGR, or the path of its file.
-        result: of `inference_detector`, or mmdet 2.x's lists of arrays.
+        result: of `inference_model`, or mmdet 2.x's lists of arrays.
         score_thr: the least score of an object that is drawn.
         title: of the window.
         wait_time: for how many milliseconds it stays open; 0: until a key is pressed.
-        palette: as of `init_detector`; None: the model's.
+        palette: as of `init_model`; None: the model's.
         out_file: where the picture is written, in place of a window.
 
     Returns:
@@ -219,39 +230,9 @@ def show_result_pyplot(
 
     Example::
 
-        found = fkit.inference_detector(detector, "street.jpg")
-        fkit.edge.detector.show_result_pyplot(detector, "street.jpg", found, out_file="found.png")
+        found = fkit.inference_model(model, "street.jpg")
+        fkit.edge.served.show_result_pyplot(model, "street.jpg", found, out_file="found.png")
     """
-    expect(model, Detector, "`model` is a detector (fkit.init_detector makes one)")
+    expect(model, ServedModel, "`model` is a model with its weights (fkit.init_model makes one)")
     window: dict[str, Any] = {"win_name": title, "show": out_file is None, "wait_time": wait_time}
     return model.show_result(img, result, score_thr, palette=palette, out_file=out_file, **window)
-
-
-def bbox_results(result: Any, num_classes: int) -> Any:
-    """A sample of the second generation as mmdet 2.x's result: a list of (N, 5) arrays x1, y1, x2, y2, score, one a class.
-
-    Args:
-        result: a sample with ``pred_instances``, or these.
-        num_classes: how many classes the model tells apart.
-
-    Returns:
-        the list; where there are masks a pair of it and of the list of each class's masks.
-
-    Example:
-        >>> found = InstanceData(bboxes=np.ones((1, 4)), scores=np.array([0.5]), labels=np.array([1]))
-        >>> [one.shape for one in bbox_results(found, 2)]
-        [(0, 5), (1, 5)]
-    """
-    expect_number(num_classes, "num_classes", whole=True)
-    found: Any = getattr(result, "pred_instances", result)
-    if not isinstance(found, InstanceData) or any(name not in found for name in ("bboxes", "scores", "labels")):
-        raise FkitTypeError(
-            f"`result` is a sample with pred_instances of boxes, scores and labels, not {quoted(result)}."
-        )
-    boxes, scores, labels = (np.asarray(found[name]) for name in ("bboxes", "scores", "labels"))
-    rows = np.concatenate([boxes.reshape(-1, 4), scores.reshape(-1, 1)], 1).astype(np.float32)
-    several = [rows[labels == label] for label in range(num_classes)]
-    if "masks" not in found:
-        return several
-    masks: Any = found["masks"]
-    return several, [[masks[at] for at in np.nonzero(labels == label)[0]] for label in range(num_classes)]

@@ -1,4 +1,4 @@
-"""A detector as one value: built, given weights, asked, drawn; by mmdet's names."""
+"""A model as one value: built, given weights, asked, drawn; by the names of mmdet, mmseg and mmpretrain."""
 
 import json
 
@@ -6,8 +6,10 @@ import numpy as np
 import pytest
 
 import fkit
-from fkit.edge.detector import Detector, bbox_results, inference_detector, init_detector, show_result_pyplot
+from fkit.edge.detection import bbox_results
+from fkit.edge.served import ServedModel, inference_model, init_model, show_result_pyplot
 from fkit.image.io import imwrite
+from fkit.structures import ClsDataSample
 from fkit.tree.error import FkitError, FkitValueError
 
 SIDE = 64
@@ -54,14 +56,14 @@ def picture(seed=0, size=(48, 96)):
 
 @pytest.fixture(scope="module", params=["torch", "jax"])
 def detector(request):
-    return init_detector(config(), backend=request.param)
+    return init_model(config(), backend=request.param)
 
 
 def test_a_path_an_array_and_a_list_are_predicted_alike(detector, tmp_path):
     path = tmp_path / "a.png"
     imwrite(picture(), path)
-    alone, array = inference_detector(detector, path), inference_detector(detector, picture())
-    several = inference_detector(detector, [path, picture(1)], batch_size=2)
+    alone, array = inference_model(detector, path), inference_model(detector, picture())
+    several = inference_model(detector, [path, picture(1)], batch_size=2)
     assert len(several) == 2
     assert detector.classes == ("cat", "dog")
     found = alone.pred_instances
@@ -96,22 +98,22 @@ def older(scales, flip):
 
 
 def test_a_config_of_mmdet_2_finds_the_same_in_pixels_of_the_picture_and_several_views_no_others():
-    plain, old = (inference_detector(init_detector(cfg), picture()) for cfg in (config(), older((SIDE, SIDE), False)))
+    plain, old = (inference_model(init_model(cfg), picture()) for cfg in (config(), older((SIDE, SIDE), False)))
     assert old.pred_instances.bboxes.max() > SIDE  # of the picture, not of what the model was shown
     np.testing.assert_allclose(old.pred_instances.bboxes, plain.pred_instances.bboxes, rtol=1e-4, atol=1e-3)
     np.testing.assert_allclose(old.pred_instances.scores, plain.pred_instances.scores, rtol=1e-4)
-    views = inference_detector(init_detector(older([(SIDE, SIDE), (96, 96)], True)), picture()).pred_instances
+    views = inference_model(init_model(older([(SIDE, SIDE), (96, 96)], True)), picture()).pred_instances
     assert len(views) >= len(plain.pred_instances) and SIDE < views.bboxes.max() <= 96.01
 
 
 def test_both_backends_find_the_same():
-    first, second = (inference_detector(init_detector(config(), backend=name), picture()) for name in ("torch", "jax"))
+    first, second = (inference_model(init_model(config(), backend=name), picture()) for name in ("torch", "jax"))
     np.testing.assert_allclose(first.pred_instances.scores, second.pred_instances.scores, rtol=1e-4)
     np.testing.assert_allclose(first.pred_instances.bboxes, second.pred_instances.bboxes, rtol=1e-3, atol=1e-2)
 
 
 def test_results_of_the_first_generation_and_their_picture(detector, tmp_path):
-    sample = inference_detector(detector, picture())
+    sample = inference_model(detector, picture())
     lists = bbox_results(sample, 2)
     assert [one.shape[1] for one in lists] == [5, 5]
     assert sum(map(len, lists)) == len(sample.pred_instances)
@@ -128,54 +130,54 @@ def test_a_palette_by_name_or_by_colours_is_that_of_pictures():
     boxes = [np.array([[20.0, 10, 60, 40, 0.9]], np.float32), np.zeros((0, 5), np.float32)]
     blank = np.zeros((48, 96, 3), np.uint8)
     for palette, colour in (("voc", None), ([(1, 2, 250), (9, 9, 9)], (250, 2, 1)), ("none", None), ("random", None)):
-        drawn = init_detector(config(), palette=palette).show_result(blank, boxes, thickness=2)
+        drawn = init_model(config(), palette=palette).show_result(blank, boxes, thickness=2)
         assert drawn.any()
         if colour is not None:
             assert (drawn == colour).all(-1).any()
-    detector = init_detector(config(), palette="coco")
+    detector = init_model(config(), palette="coco")
     assert detector.palette[0] == (220, 20, 60)
     mine = detector.show_result(blank, boxes, palette=[(1, 2, 250), (9, 9, 9)], thickness=2)
     assert (mine == (250, 2, 1)).all(-1).any()
     with pytest.raises(FkitValueError, match="Palettes: coco, voc, citys"):
         detector.show_result(blank, boxes, palette="cocoa")
     with pytest.raises(FkitValueError, match="Palettes: coco, voc, citys"):
-        init_detector(config(), palette="cocoa")
+        init_model(config(), palette="cocoa")
     with pytest.raises(FkitError, match="`palette` is a palette's name"):
-        init_detector(config(), palette=3)
+        init_model(config(), palette=3)
     with pytest.raises(FileNotFoundError, match=r"none\.png is not there"):
-        inference_detector(detector, "none.png")
+        inference_model(detector, "none.png")
     with pytest.raises(FkitError, match=r"`imgs\[1\]` is the path"):
-        inference_detector(detector, [picture(), 3])
+        inference_model(detector, [picture(), 3])
     with pytest.raises(FkitError, match="`cfg_options` is a mapping"):
-        init_detector(config(), None, "cpu", "coco")
+        init_model(config(), None, "cpu", "coco")
 
 
 def test_another_test_pipeline_may_be_given():
-    detector = init_detector(config())
+    detector = init_model(config())
     steps = list(detector.cfg["test_dataloader"]["dataset"]["pipeline"])
-    same = inference_detector(detector, picture(), steps)
-    assert np.array_equal(same.pred_instances.scores, inference_detector(detector, picture()).pred_instances.scores)
+    same = inference_model(detector, picture(), steps)
+    assert np.array_equal(same.pred_instances.scores, inference_model(detector, picture()).pred_instances.scores)
     larger = [steps[0], dict(type="Resize", scale=(2 * SIDE, 2 * SIDE), keep_ratio=True), *steps[2:]]
-    assert inference_detector(detector, picture(), larger).img_shape == (64, 128)
+    assert inference_model(detector, picture(), larger).img_shape == (64, 128)
     for wrong in ("Resize", [dict(scale=3)], [3]):
         with pytest.raises(FkitError):
-            inference_detector(detector, picture(), wrong)
+            inference_model(detector, picture(), wrong)
 
 
 def test_a_pretrained_backbone_is_not_read_where_a_checkpoint_follows(tmp_path):
     backbone = {**MODEL["backbone"], "init_cfg": dict(type="Pretrained", checkpoint=str(tmp_path / "not_there.pth"))}
-    made = init_detector(config().merge({"model.backbone": backbone}))
-    assert isinstance(made, Detector)
+    made = init_model(config().merge({"model.backbone": backbone}))
+    assert isinstance(made, ServedModel)
 
 
 @pytest.mark.parametrize(
     ("call", "says"),
     [
-        (lambda made, tmp: inference_detector(made, tmp / "none.png"), "is not there"),
-        (lambda made, tmp: inference_detector(made, 3), "imgs"),
-        (lambda made, tmp: inference_detector(made, picture(), batch_size=0), "batch_size"),
-        (lambda made, tmp: inference_detector("model", picture()), "init_detector makes one"),
-        (lambda made, tmp: init_detector(3), "config"),
+        (lambda made, tmp: inference_model(made, tmp / "none.png"), "is not there"),
+        (lambda made, tmp: inference_model(made, 3), "imgs"),
+        (lambda made, tmp: inference_model(made, picture(), batch_size=0), "batch_size"),
+        (lambda made, tmp: inference_model("model", picture()), "init_model makes one"),
+        (lambda made, tmp: init_model(3), "config"),
         (lambda made, tmp: bbox_results(picture(), 2), "pred_instances"),
     ],
     ids=["no_file", "no_image", "batch", "no_detector", "no_config", "no_result"],
@@ -188,7 +190,7 @@ def test_wrong_input_is_one_clear_error(detector, tmp_path, call, says):
 def test_what_is_found_is_written_in_coco_s_format(detector):
     from fkit.edge.coco import Objects
 
-    sample = inference_detector(detector, picture())
+    sample = inference_model(detector, picture())
     found = sample.pred_instances
     outputs = {"pred_instances": {name: np.asarray(found[name])[None] for name in ("bboxes", "scores", "labels")}}
     objects = Objects()
@@ -198,3 +200,39 @@ def test_what_is_found_is_written_in_coco_s_format(detector):
     assert [one["name"] for one in book["categories"]] == ["cat", "dog"]
     for row, box in zip(book["annotations"], np.asarray(found.bboxes), strict=True):
         assert row["bbox"] == pytest.approx([box[0], box[1], box[2] - box[0], box[3] - box[1]], abs=1e-4)
+
+
+CLASSIFIER = dict(
+    default_scope="mmpretrain",
+    device="cpu",
+    seed=3,
+    data_preprocessor=dict(mean=[0.0] * 3, std=[255.0] * 3, num_classes=2),
+    model=dict(
+        type="ImageClassifier",
+        backbone=dict(type="ResNet", depth=18, base_channels=8),
+        neck=dict(type="GlobalAveragePooling"),
+        head=dict(type="LinearClsHead", num_classes=2, in_channels=64),
+    ),
+    test_dataloader=dict(
+        batch_size=1,
+        dataset=dict(
+            type="CustomDataset",
+            data_root="none",
+            metainfo=dict(classes=("cat", "dog")),
+            pipeline=[
+                dict(type="LoadImageFromFile"),
+                dict(type="Resize", scale=(32, 32)),
+                dict(type="PackInputs"),
+            ],
+        ),
+    ),
+)
+
+
+@pytest.mark.parametrize("backend", ["torch", "jax"])
+def test_a_classifier_is_asked_by_the_same_names(backend):
+    model = fkit.init_model(fkit.Config(CLASSIFIER), backend=backend)
+    sample = fkit.inference_model(model, picture())
+    assert isinstance(sample, ClsDataSample) and model.classes == ("cat", "dog")
+    label = sample.pred_label
+    assert label.score.shape == (2,) and label.label.item() == int(label.score.argmax())
