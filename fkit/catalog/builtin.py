@@ -2,6 +2,7 @@
 
 from typing import Final
 
+from fkit.catalog.classify import CLASSIFY
 from fkit.catalog.datasets import DATASETS
 from fkit.catalog.detector import DETECTOR
 from fkit.catalog.entry import Entry, Lazy
@@ -253,7 +254,7 @@ _ROWS: tuple[tuple[str, str, str, str | None, str | None], ...] = (
     *_MODELS_TORCH, *_MODELS_JAX, *_MERGERS, *_HOOKS, *_OTHER_HOOKS, *_CONSTRUCTORS, *_SCHEDULES, *_DATA, *_GEOMETRY, *DATASETS, *LOADING, *OWN, *TORCHVISION,
     *MIXING, *METRICS, *_FILES,
     *_WRITERS,
-    *POSE, *TASK, *VISION, *DETECTOR,
+    *POSE, *TASK, *VISION, *DETECTOR, *CLASSIFY,
     *LOADERS,
 )  # fmt: skip
 
