@@ -139,7 +139,7 @@ class Side:
         self.process.stdin.flush()
         line = self.process.stdout.readline()
         if not line:
-            raise SystemExit(f"detection.py: a side ended before its time: {' '.join(map(str, self.process.args))}")
+            raise SystemExit(f"a side ended before its time: {' '.join(map(str, self.process.args))}")
         return float(json.loads(line))
 
 
@@ -169,7 +169,7 @@ def serve(call: Callable[[], Any]) -> None:
         print(json.dumps(answer), file=answers, flush=True)
 
 
-def compare(sides: dict[str, Side], call: str, seconds: float) -> list[str]:
+def compare(sides: dict[str, Side], call: str, seconds: float, peer: str = "mmdet") -> list[str]:
     """Rows of the table of one call."""
     for side in sides.values():
         side.ask("call")  # compiles, and warms caches
@@ -181,7 +181,7 @@ def compare(sides: dict[str, Side], call: str, seconds: float) -> list[str]:
         found.append({name: sides[name].ask("call") for name in names})
     rows: list[str] = []
     for name in sides:
-        ratio = "" if "mmdet" not in sides else spread([one["mmdet"] / one[name] for one in found], 2)
+        ratio = "" if peer not in sides else spread([one[peer] / one[name] for one in found], 2)
         rows.append(f"| {call} | {name} | {spread([one[name] for one in found], 3)} | {ratio} |")
     return rows
 
