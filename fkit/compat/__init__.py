@@ -48,6 +48,7 @@ if TYPE_CHECKING:
     from fkit.compat.object import get_object_from_string as get_object_from_string
     from fkit.compat.object import import_modules_from_strings as import_modules_from_strings
     from fkit.compat.object import obj_from_dict as obj_from_dict
+    from fkit.compat.older import first_generation as first_generation
     from fkit.compat.package import get_installed_path as get_installed_path
     from fkit.compat.package import is_installed as is_installed
     from fkit.compat.package import package2module as package2module
@@ -122,6 +123,7 @@ _ROOMS = (
         "concat_list is_list_of is_seq_of is_str is_tuple_of iter_cast list_cast slice_list to_1tuple to_2tuple"
         " to_3tuple to_4tuple to_ntuple tuple_cast",
     ),
+    ("fkit.compat.older", "first_generation"),
     (
         "fkit.compat.track",
         "Timer check_time track_iter_progress track_parallel_progress track_progress track_progress_rich",
