@@ -9,6 +9,7 @@ from typing import Any, cast
 
 import numpy as np
 import torch
+from frozendict import frozendict
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
@@ -24,9 +25,9 @@ from fkit.tree.frozen import frozen
 
 __all__ = ["FirstGeneration", "first_generation"]
 
-_OBJECTS = {"gt_bboxes": "bboxes", "gt_labels": "labels", "gt_masks": "masks"}
-_IGNORED = {"gt_bboxes_ignore": "bboxes"}
-_MAPS = {"gt_semantic_seg": "gt_sem_seg"}
+_OBJECTS = frozendict(gt_bboxes="bboxes", gt_labels="labels", gt_masks="masks")
+_IGNORED = frozendict(gt_bboxes_ignore="bboxes")
+_MAPS = frozendict(gt_semantic_seg="gt_sem_seg")
 _PLAIN = ("gt_label", "gt_score")
 
 
