@@ -3,7 +3,6 @@
 For scripts with a loop of their own: ``model.train_step(data, optimizer)``, ``model(return_loss=False, img=[img], img_metas=[metas])``.
 """
 
-import copy
 from collections.abc import Mapping, Sequence
 from typing import Any, cast
 
@@ -149,10 +148,10 @@ def first_generation(model: nn.Module) -> Any:
             repair="fkit.build(cfg, registry, 'models', backend='torch') makes one.",
         )
     kind: Any = type(model)
-    again = copy.copy(model)
-    again.__class__ = type(
-        kind.__name__, (FirstGeneration, kind), {"__module__": kind.__module__, "__doc__": kind.__doc__}
-    )
+    words = {"__module__": kind.__module__, "__doc__": kind.__doc__}
+    mixed: Any = type(kind.__name__, (FirstGeneration, kind), words)
+    again = mixed.__new__(mixed)
+    vars(again).update(vars(model))
     return again
 
 
