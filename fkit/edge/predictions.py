@@ -2,6 +2,8 @@
 
 import contextlib
 import os
+import pickle
+import tempfile
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -30,15 +32,18 @@ from fkit.run.hook.hook import handlers
 from fkit.run.hook.predictions import PredictionsHook
 from fkit.run.plan import Plan, held_out
 from fkit.structures.batch import Batch
+from fkit.training.fleet import Fleet
 from fkit.tree.check import expect
 from fkit.tree.error import FkitValueError, RunError, quoted
 from fkit.tree.frozen import frozen
 from fkit.tree.write import atomic_file
 
-__all__ = ["Target", "keeping", "predictions_target", "score_predictions"]
+__all__ = ["Gathering", "Target", "keeping", "predictions_target", "score_predictions"]
 
 _TRUTH = ("instances", "ignored_instances", "text")
 _SHOWN = 3
+_HELD = 1 << 26  # bytes that a process keeps in memory
+UNNUMBERED = 1 << 40  # from here on a process beside the first counts samples that have no number
 
 
 class Target:
@@ -72,11 +77,14 @@ class Target:
         Raises:
             RunError: the disk is full, or refuses.
         """
-        for row in effect.rows:
-            number = int(row["sample_idx"])
+        self.add((int(row["sample_idx"]), row_line(row)) for row in effect.rows)
+
+    def add(self, lines: Iterable[tuple[int, bytes]]) -> None:
+        """Write lines, each with the number of its sample; otherwise as `perform`."""
+        for number, line in lines:
             if number not in self._ids:
                 self._ids.add(number)
-                self._add(row_line(row))
+                self._add(line)
 
     def _add(self, data: bytes) -> None:
         try:
@@ -87,10 +95,62 @@ class Target:
             ) from cause
 
 
+class Gathering:
+    """The predictions of several processes, which each keeps for itself until all have predicted; then the first one writes
+    them, batch by batch, in the order of the data.
+
+    Args:
+        fleet: the processes.
+        target: the first process's file; None in the others.
+    """
+
+    def __init__(self, fleet: Fleet, target: Target | None) -> None:
+        self._fleet = fleet
+        self._target = target
+        self._count = 0
+        self._kept: Any = None
+        self._stack = contextlib.ExitStack()
+
+    def __enter__(self) -> "Gathering":
+        self._kept = self._stack.enter_context(tempfile.SpooledTemporaryFile(_HELD))
+        return self
+
+    def __exit__(self, *error: Any) -> None:
+        with self._stack:
+            if error[0] is None:
+                self._gather()
+
+    def perform(self, effect: WritePredictions, run: Any = None) -> None:
+        """Keep rows.
+
+        Raises:
+            FkitValueError: the samples have no numbers of their own.
+            RunError: the disk is full, or refuses.
+        """
+        lines = [(int(row["sample_idx"]), row_line(row)) for row in effect.rows]
+        if any(number >= UNNUMBERED for number, _ in lines):
+            raise FkitValueError(
+                "the samples have no `sample_idx`, by which predictions of several processes are told apart.",
+                path="test_dataloader.dataset", repair="Let the data set give one, or test in one process.",
+            )  # fmt: skip
+        try:
+            pickle.dump(lines, self._kept)
+        except OSError as cause:
+            raise RunError(f"predictions cannot be kept in {tempfile.gettempdir()}: {cause.strerror or cause}.", repair="Make room.") from cause  # fmt: skip
+        self._count += 1
+
+    def _gather(self) -> None:
+        self._kept.seek(0)
+        for turn in range(max(self._fleet.gather(self._count))):
+            for lines in self._fleet.gather(pickle.load(self._kept) if turn < self._count else []):
+                if self._target is not None:
+                    self._target.add(lines)
+
+
 def keeping(plan: Plan) -> Plan:
     """A plan of a test whose predictions are given away as effects."""
     expect(plan, Plan, "`plan` is a plan (fkit.plan makes one)")
-    hooks = (*plan.hooks, ("predictions", PredictionsHook(plan.room.host)))
+    hooks = (*plan.hooks, ("predictions", PredictionsHook(plan.room.host, plan.fleet.rank * UNNUMBERED)))
     return replace(plan, hooks=hooks, handlers=handlers(hooks))
 
 

@@ -11,12 +11,13 @@ from frozendict import frozendict
 
 from fkit.catalog.registry import Registry
 from fkit.config.config import Config
+from fkit.data.source import Source
 from fkit.edge.checkpoint import Found, locate, read_checkpoint
 from fkit.edge.fleet import Bystander, joined
 from fkit.edge.folder import is_file
 from fkit.edge.limit import open_files
 from fkit.edge.perform import Edge, matrix_name
-from fkit.edge.predictions import Target, keeping
+from fkit.edge.predictions import Gathering, Target, keeping
 from fkit.edge.progress import Screen
 from fkit.edge.repeat import repeat, telling
 from fkit.edge.signal import ending
@@ -48,7 +49,6 @@ from fkit.training.pretrained import pretrained
 from fkit.training.program import Program
 from fkit.training.state import TrainState
 from fkit.tree.check import expect
-from fkit.tree.error import FkitValueError
 from fkit.tree.frozen import EMPTY
 
 __all__ = ["Sheet", "found_at", "load_state", "score", "test_config", "validate_config"]
@@ -119,10 +119,6 @@ def score(
     expect(cfg, Config, "`cfg` is a Config", "fkit.load_config(path) reads one, fkit.Config(mapping) makes one.")
     settings = read(cfg)
     with joined(settings) as (fleet, _):
-        if fleet.several and predictions is not None:
-            raise FkitValueError(
-                "predictions are kept by one process.", repair="Leave out --launcher, or --predictions."
-            )
         if not fleet.leads:
             screen.mute()
         asked = (part, weights, predictions, measures, tta, prefix)
@@ -162,14 +158,22 @@ def _scored(
     fold = test if part == "test" else validate
     try:
         with ending(), telling(made.room), ExitStack() as stack:
-            if predictions is not None and isinstance(sheet, Sheet):
-                sheet.keep(stack.enter_context(Target(predictions, data[part])))
+            kept = None if predictions is None else _kept(stack, predictions, data[part], fleet)
             for run, effects in fold(made, run, sheet.watched(data)):
                 for effect in effects:
-                    sheet.perform(effect, run)
+                    if kept is not None and isinstance(effect, WritePredictions):
+                        kept.perform(effect)
+                    else:
+                        sheet.perform(effect, run)
     finally:
         sheet.close()
     return run
+
+
+def _kept(stack: ExitStack, place: Path, source: Source, fleet: Fleet) -> Target | Gathering:
+    """What takes the predictions."""
+    target = stack.enter_context(Target(place, source)) if fleet.leads else None
+    return target if target is not None and not fleet.several else stack.enter_context(Gathering(fleet, target))
 
 
 def found_at(checkpoint: str | os.PathLike[str], program: Program, registry: Registry | None = None) -> Found:
@@ -257,10 +261,6 @@ class Sheet(Edge):
             DrawMatrix: self._counted,
             **{kind: self._nothing for kind in silent},
         }
-
-    def keep(self, target: Target) -> None:
-        """Write what is predicted into a file."""
-        self._performers[WritePredictions] = target.perform
 
     def _shown(self, effect: WriteText, run: RunState) -> None:
         if self.screen is not None:

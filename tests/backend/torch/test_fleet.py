@@ -13,8 +13,12 @@ from safetensors.numpy import load_file
 from torch import nn
 from torch.distributed.fsdp.wrap import _recursive_wrap, size_based_auto_wrap_policy
 
+import fkit
 from fkit.backend.torch.fsdp import sized
 from fkit.edge.checkpoint import newest
+from fkit.edge.predictions import UNNUMBERED, Gathering, Target
+from fkit.metric.kept import read_rows, row_line
+from fkit.run.effect import WritePredictions
 from fkit.run.plan import open_data, plan
 from fkit.training.fleet import Fleet
 from fkit.tree.error import FkitError, FkitValueError
@@ -207,7 +211,7 @@ def test_a_process_that_dies_ends_the_run_with_its_message(case, words, tmp_path
     assert json.loads((tmp_path / case / "run.json").read_text())["status"] == "failed"
 
 
-def fkit(*words):
+def command(*words):
     done = subprocess.run(
         [sys.executable, "-m", "fkit", *words], cwd=ROOT, capture_output=True, text=True, timeout=180, check=False
     )
@@ -218,11 +222,38 @@ def fkit(*words):
 def test_devices_of_the_command_line_are_processes(tmp_path):
     folder = str(tmp_path / "run")
     words = ["configs/digits/mlp.py", "--devices", "2", "--device", "cpu", "--work-dir", folder]
-    shown = fkit("train", *words, "--cfg-options", "train_cfg.max_epochs=1", "threads=1", "seed=1")
+    shown = command("train", *words, "--cfg-options", "train_cfg.max_epochs=1", "threads=1", "seed=1")
     assert shown.count("iterations; accuracy/top1") == 1
     assert json.loads((tmp_path / "run" / "run.json").read_text())["processes"] == 2
-    one = fkit("test", f"{folder}/config.py", folder)
-    assert fkit("test", f"{folder}/config.py", folder, "--devices", "2") == one != ""
+    rows, scores = [], []
+    for count in ("1", "2"):
+        file, words = tmp_path / f"{count}.jsonl", ("--cfg-options", "val_dataloader.batch_size=49")
+        place = (f"{folder}/config.py", folder, "--devices", count, "--predictions", str(file))
+        scores.append(command("test", *place, *words))
+        rows.append(list(read_rows(file)))
+    assert scores[0] == scores[1] != ""
+    one, both = rows
+    assert [row["sample_idx"] for row in both] == [row["sample_idx"] for row in one] == list(range(360))
+    for ours, theirs in zip(both, one, strict=True):
+        np.testing.assert_allclose(ours["pred_score"], theirs["pred_score"], rtol=1e-5)
+
+
+def test_predictions_are_written_batch_by_batch_and_repeats_of_padding_once(tmp_path):
+    others = iter([1, [(2, row_line({"sample_idx": 2})), (3, row_line({"sample_idx": 3}))], []])  # of process 1
+    fleet, source = (
+        Fleet(0, 2, gather=lambda value: [value, next(others)]),
+        fkit.Source.of([fkit.Batch(np.zeros((1, 1)))]),
+    )
+    with Target(tmp_path / "a.jsonl", source) as target, Gathering(fleet, target) as kept:
+        for batch in ((0, 1), (4, 0)):
+            kept.perform(WritePredictions(tuple({"sample_idx": number} for number in batch)))
+    assert [row["sample_idx"] for row in read_rows(tmp_path / "a.jsonl")] == [0, 1, 2, 3, 4]
+
+
+def test_samples_without_a_number_are_refused():
+    words = "the samples have no `sample_idx`"
+    with Gathering(Fleet(1, 2, gather=lambda value: [value]), None) as kept, pytest.raises(FkitValueError, match=words):
+        kept.perform(WritePredictions(({"sample_idx": UNNUMBERED, "pred_label": 3},)))
 
 
 @pytest.mark.parametrize(
