@@ -93,18 +93,9 @@ class Graph(Protocol):
         """Its own initial values, by collection and path."""
         ...
 
-    def apply(
-        self,
-        variables: Mapping[str, Any],
-        inputs: Any,
-        samples: Any,
-        *,
-        mode: str,
-        train: bool,
-        mutable: Any = None,
-        rngs: Mapping[str, Any] | None = None,
-    ) -> Any:
-        """Call it with these arrays, as ``flax.linen.Module.apply`` does."""
+    @property
+    def apply(self) -> Callable[..., Any]:
+        """Calls it with arrays, as ``flax.linen.Module.apply`` does."""
         ...
 
 
