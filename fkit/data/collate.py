@@ -40,7 +40,9 @@ class Collate:
         size: in its place, the (height, width) that smaller images are padded to.
         pad_value: of images.
         seg_pad_value: of maps (``gt_sem_seg``, ``gt_edge_map``, ``gt_depth_map``), which are padded as their images are.
-        mask_pad_value: of masks (M, H, W), likewise.
+        mask_pad_value: of masks (M, H, W), likewise. None: 0, but that one more row and column repeat the last ones: a target
+            that is cut out at the picture's right or lower edge reads between the last pixel's middle and the edge what that
+            pixel is, as mmdet's does of masks that are not padded.
         bucket: M is the next multiple of it, or of several sizes the least that holds them; None: the next power of two.
 
     Example:
@@ -59,7 +61,7 @@ class Collate:
     size: Sequence[int] | None = None
     pad_value: float = 0
     seg_pad_value: float = 255
-    mask_pad_value: float = 0
+    mask_pad_value: float | None = 0
     bucket: int | Sequence[int] | None = None
 
     def __post_init__(self) -> None:
@@ -142,7 +144,8 @@ class Collate:
         for key, values in fields.items():
             if sizes is not None and key == "masks" and all(value.ndim == 3 for value in values):
                 size, fill = _target_size(values, sizes, whole), self.mask_pad_value
-                values = [_filled(value, size, fill) for value in values]
+                ready = values if fill is not None else [_read_on(value, size) for value in values]
+                values = [_filled(value, size, fill or 0) for value in ready]
             joined[key] = _in_rows(values, rows, f"{name}.{key}", metas)
         return frozen(joined), np.arange(rows) < np.array(counts)[:, None]
 
@@ -262,6 +265,12 @@ def _filled(array: NDArray[Any], size: tuple[int, int], fill: float) -> NDArray[
     out = np.full((*array.shape[:-2], *size), fill, array.dtype)
     out[..., :height, :width] = array
     return out
+
+
+def _read_on(masks: NDArray[Any], size: tuple[int, int]) -> NDArray[Any]:
+    """Masks with one more row and column that repeat the last ones, where there is room for them."""
+    more = [(0, min(1, size[axis] - masks.shape[1 + axis])) for axis in (0, 1)]
+    return np.pad(masks, ((0, 0), *more), mode="edge") if masks.size else masks
 
 
 def _in_rows(values: list[NDArray[Any]], rows: int, name: str, metas: _Metas) -> NDArray[Any]:

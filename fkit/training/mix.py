@@ -85,10 +85,12 @@ class Pads(NamedTuple):
     Attributes:
         size: of ``BatchFixedSizePad``: the (height, width) that training images are padded to.
         resize: ``BatchSyncRandomResize``.
+        pad_mask: whether ``BatchFixedSizePad`` pads masks.
     """
 
     size: tuple[int, int] | None = None
     resize: BatchSyncRandomResize | None = None
+    pad_mask: bool = False
 
 
 def augments_of(value: Any, what: str) -> Augments | None:
@@ -159,7 +161,7 @@ def pads_of(value: Any, pad_value: float, name: str) -> Pads | None:
 
     Example:
         >>> pads_of([{"type": "BatchFixedSizePad", "size": (64, 32)}], 0, "DetDataPreprocessor")
-        Pads(size=(64, 32), resize=None)
+        Pads(size=(64, 32), resize=None, pad_mask=False)
     """
     if not value or isinstance(value, Pads):
         return value or None
@@ -167,6 +169,7 @@ def pads_of(value: Any, pad_value: float, name: str) -> Pads | None:
     expect(value, (list, tuple), f"{what} is a list of mappings with 'type'")
     size: tuple[int, int] | None = None
     resize: BatchSyncRandomResize | None = None
+    pad_mask = False
     for node in value:
         if isinstance(node, BatchSyncRandomResize):
             resize = node
@@ -177,13 +180,13 @@ def pads_of(value: Any, pad_value: float, name: str) -> Pads | None:
             resize = BatchSyncRandomResize(**{key: item for key, item in table.items() if key != "type"})
             continue
         _only(table, ("type", "size", "img_pad_value", "pad_mask", "mask_pad_value", "pad_seg", "seg_pad_value"), what)
-        size = pair_of(table.get("size"), f"{what}: size")
+        size, pad_mask = pair_of(table.get("size"), f"{what}: size"), bool(table.get("pad_mask"))
         if table.get("img_pad_value", 0) != pad_value:
             raise FkitValueError(
                 f"{what}: img_pad_value = {quoted(table.get('img_pad_value', 0))} and pad_value = {pad_value}: one border has one value.",
                 repair="Let both be the same.",
             )
-    return Pads(size, resize)
+    return Pads(size, resize, pad_mask)
 
 
 def mixed(xp: Ops, augments: Augments, inputs: Any, scores: Any, words: Any) -> tuple[Any, Any]:

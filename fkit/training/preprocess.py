@@ -291,8 +291,9 @@ class DetDataPreprocessor(PoseDataPreprocessor):
     """For detection; mmdet's DetDataPreprocessor.
 
     Args:
-        pad_mask, pad_seg: accepted: masks and maps are padded as their images are, always, for a batch is arrays.
-        mask_pad_value, seg_pad_value: what they are padded with.
+        pad_mask: masks are padded as their images are in any case, for a batch is arrays; where neither this nor
+            ``BatchFixedSizePad`` says so, as `fkit.data.collate.Collate` does without a ``mask_pad_value``.
+        pad_seg, mask_pad_value, seg_pad_value: maps are padded always; with what.
         boxtype2tensor: accepted: boxes are arrays.
         batch_augments: as of `PoseDataPreprocessor`.
 
@@ -309,7 +310,9 @@ class DetDataPreprocessor(PoseDataPreprocessor):
 
     def collate(self, train: bool) -> Collate:
         """Padded to the batch's greatest size and the divisor; in training to the fixed size."""
-        return replace(super().collate(train), seg_pad_value=self.seg_pad_value, mask_pad_value=self.mask_pad_value)
+        pads = self.pad_mask or not train or getattr(self.batch_augments, "pad_mask", False)
+        value = self.mask_pad_value if pads else None
+        return replace(super().collate(train), seg_pad_value=self.seg_pad_value, mask_pad_value=value)
 
     def __call__(
         self, xp: Ops, inputs: Any, samples: Samples, words: Any = None, train: bool = False

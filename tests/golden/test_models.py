@@ -15,6 +15,7 @@ from torch import nn
 
 import fkit
 from fkit.array.room import open as open_room
+from fkit.data.collate import Collate
 from fkit.detection.part import part as part_of
 from fkit.structures.apart import data_samples
 from fkit.structures.coco import rle_to_bitmap
@@ -255,15 +256,11 @@ def truth(book: Book) -> tuple[dict[str, Any], dict[str, Any]]:
 
 
 def masks(records: list[dict[str, Any]], most: int, size: list[int], padded: bool) -> np.ndarray:
-    """(N, M, H, W) of the training pictures' objects, padded as the pictures are; where the config does not pad them, with
-    their last rows and columns: that is how the reference reads a mask at its edge."""
-    out = np.zeros((len(records), most, *size), np.uint8)
-    for i, one in enumerate(records):
-        for j, run in enumerate(one["gt_masks_rle"]):
-            found = rle_to_bitmap(run)
-            sides = [(0, size[axis] - found.shape[axis]) for axis in (0, 1)]
-            out[i, j] = np.pad(found, sides, mode="constant" if padded else "edge")
-    return out
+    """(N, M, H, W) of the training pictures' objects, padded as the pictures are, as the config says."""
+    join = Collate(pad=True, size=size, mask_pad_value=0.0 if padded else None, bucket=most)
+    found = [np.stack([rle_to_bitmap(run) for run in one["gt_masks_rle"]]).astype(np.uint8) for one in records]
+    samples = [{"inputs": rows[:1], "targets": {"gt_instances": {"masks": rows}}} for rows in found]
+    return join(samples).targets["gt_instances"]["masks"]
 
 
 def stepped(book: Book, weights: Any, backend: str, dtype: str, part: str) -> tuple[Any, dict[str, Any], Any]:
