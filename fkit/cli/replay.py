@@ -77,8 +77,22 @@ def report(done: Replay) -> str:
         )
     if verdict.failure:
         lines.append(f"  it fails after step {verdict.end}, as the run did not: {verdict.failure}")
+    lines += _samples(done)
     lines.append(f"  before: {compared}")
     return "\n".join((*lines, *noted(done.notes))) + "\n"
+
+
+def _samples(done: Replay) -> list[str]:
+    """Whether it is the order of the data."""
+    if done.strayed is None:
+        return []
+    first, last = done.strayed
+    if not last:
+        return [
+            f"  its steps up to step {done.verdict.first} take the samples that they took: it is not the data's order"
+        ]
+    steps = f"step {first} takes" if first == last else f"steps {first} to {last} take"
+    return [f"  {steps} other samples than then: so it is the data's order (sampler, seed, or how many there are)"]
 
 
 def _before(done: Replay) -> str:

@@ -99,7 +99,7 @@ class Bystander(Edge):
         elif isinstance(effect, EmptyCache):
             self.plan.room.empty_cache()
 
-    def watched(self, data: Mapping[str, Source]) -> dict[str, Source]:
+    def watched(self, data: Mapping[str, Source], step: int = 0) -> dict[str, Source]:
         return dict(data)
 
     def say(self, text: str, level: str = "INFO") -> None:

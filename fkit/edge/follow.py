@@ -42,7 +42,7 @@ def follow(edge: Edge, run: RunState, data: Mapping[str, Source], heard: Inbox |
         ears_of = inbox(edge.plan.fleet.leads) if heard is None else nullcontext(heard)
         with ears_of as ears, telling(edge.plan.room), noticing(edge.plan.room, edge.plan.fleet):
             try:
-                for run, effects in loop.train(edge.plan, run, edge.watched(data), ears):
+                for run, effects in loop.train(edge.plan, run, edge.watched(data, run.iteration), ears):
                     for effect in effects:
                         edge.perform(effect, run)
                         if run.signal and isinstance(effect, SaveCheckpoint):

@@ -10,6 +10,9 @@ from typing import Any
 import numpy as np
 from safetensors.numpy import save as save_tensors
 
+from fkit.data.loader import Loader
+from fkit.data.order import Orders
+from fkit.data.source import Source
 from fkit.edge.background import Background
 from fkit.edge.checkpoint import (
     delete_checkpoint,
@@ -55,6 +58,18 @@ class Keeper:
         self._sound = -1
         self._same: dict[str, Any] = {}
         self._behind = Background()
+        self._orders: Orders | None = None
+
+    def begin(self, data: Mapping[str, Source], step: int) -> None:
+        """Have every checkpoint say which samples the run took, where that is told by its steps alone.
+
+        Args:
+            data: the run's sources.
+            step: at which it begins here.
+        """
+        source = data.get("train")
+        switches = any(name.startswith("train:") for name in data) or self._plan.runner is not None
+        self._orders = None if switches or not isinstance(source, Loader) else Orders(source, step)
 
     def save(self, effect: SaveCheckpoint, run: RunState, rows: int) -> float:
         """Write a checkpoint.
@@ -90,6 +105,8 @@ class Keeper:
         }
         if effect.meta:
             meta["meta"] = dict(effect.meta)
+        if self._orders is not None:
+            meta["order"] = self._orders.upto(run.iteration)
         saved = save(self._plan, run)
         if effect.weights_only:
             saved, meta["weights_only"] = _weights(saved), True

@@ -152,8 +152,14 @@ class Edge:
         if self._watch is not None:
             self._watch.look(run.position.iteration)
 
-    def watched(self, data: Mapping[str, Source]) -> dict[str, Source]:
-        """A run's sources, with a bar for what is validated; from them the edge learns how long the run is."""
+    def watched(self, data: Mapping[str, Source], step: int = 0) -> dict[str, Source]:
+        """A run's sources, with a bar for what is validated; from them the edge learns how long the run is, and which samples
+        it takes.
+
+        Args:
+            step: of the run as it begins here.
+        """
+        self._keeper.begin(data, step)
         if self._watch is None:
             return dict(data)
         if "train" in data:

@@ -6,6 +6,8 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from fkit.catalog.registry import Registry
+from fkit.data.loader import Loader
+from fkit.data.order import strayed
 from fkit.edge.past import Past, read_past
 from fkit.edge.progress import Screen
 from fkit.edge.repeat import telling
@@ -27,12 +29,15 @@ class Replay(NamedTuple):
         folder: its work folder.
         verdict: whether it came out as it did, and where it first did not: see `fkit.run.replay.Verdict`.
         notes: what differs between the machine of then and this one, the data, and what was passed over.
+        strayed: the first and the last of the first steps that take other samples than they took, where it differs by then;
+            (0, 0) where all up to the difference take the same; None where nothing differs, or that is not on record.
         leads: whether this is the process that speaks, of several.
     """
 
     folder: Path
     verdict: Verdict
     notes: tuple[str, ...] = ()
+    strayed: tuple[int, int] | None = None
     leads: bool = True
 
     @property
@@ -99,10 +104,11 @@ def replay_on(
         rerun = open_rerun(past, registry, screen, allow, fleet)
         passed: list[str] = []
         verdict = _end(watched(rerun, start, last, passed))
+        strays = _strayed(rerun, verdict) if fleet.leads else None
     notes = (*rerun.notes, *passed)
     if to is not None and to > past.end:
         notes = (*notes, f"the record ends at step {past.end}")
-    return Replay(past.folder, verdict, notes, fleet.leads)
+    return Replay(past.folder, verdict, notes, strays, fleet.leads)
 
 
 def watched(rerun: Rerun, start: int, to: int, passed: list[str]) -> Generator[RunState, None, Verdict]:
@@ -130,6 +136,23 @@ def watched(rerun: Rerun, start: int, to: int, passed: list[str]) -> Generator[R
         if whole.grown is None or not whole.equal:
             return whole
         start = whole.grown
+
+
+def _strayed(rerun: Rerun, verdict: Verdict) -> tuple[int, int] | None:
+    """The first steps up to a difference that take other samples than they took, as the checkpoints up to it say."""
+    source, to, least = rerun.data["train"], verdict.first, 0
+    if to is None or not isinstance(source, Loader):
+        return None
+    for step in rerun.past.steps:
+        kept = rerun.past.kept(step) if least < to else None
+        order: Any = None if kept is None else kept.meta.get("order")
+        found = strayed(order, step, source)
+        if found is None:
+            continue
+        if found != (0, 0):
+            return found if found[0] <= to else (0, 0)
+        least = step if order["from"] <= least else least
+    return (0, 0) if least >= to else None
 
 
 def _shown(fold: Generator[RunState, None, Verdict], watch: Watch) -> Generator[RunState, None, Verdict]:

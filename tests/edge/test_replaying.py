@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 import fkit
+from fkit.cli.replay import report
 from fkit.edge.checkpoint import write_checkpoint
 from fkit.edge.files import Files
 from fkit.edge.past import read_past
@@ -76,16 +77,23 @@ def test_it_begins_at_a_checkpoint_and_ends_where_it_is_told(runs):
 
 def test_a_weight_that_changed_is_found_in_a_replay(runs):
     reg = changed("hooks", "Nudge", lambda at, by: fault.Nudge(at=137, by=1e-3))
-    found = fkit.replay(runs / "a", reg).verdict
+    done = fkit.replay(runs / "a", reg)
+    found = done.verdict
     assert (found.first, found.known, found.row.step, found.step) == (140, 130, 140, 150)
+    assert done.strayed == (0, 0) and "it is not the data's order" in report(done)
     assert found.differences[0].name == "params/head.fc.weight" and found.row.changes[0].name == "loss"
     exact = fkit.replay(runs / "a", reg, to=130)
     assert exact.equal and exact.verdict.end == 130
 
 
 def test_a_batch_that_was_swapped_is_found_in_a_replay(runs):
-    found = fkit.replay(runs / "a", changed("data_samplers", "Swapping", lambda at: fault.Swapping(at=137))).verdict
-    assert (found.first, found.known, found.step) == (140, 130, 150)
+    reg = changed("data_samplers", "Swapping", lambda at: fault.Swapping(at=137))
+    done = fkit.replay(runs / "a", reg)
+    assert (done.verdict.first, done.verdict.known, done.verdict.step) == (140, 130, 150)
+    assert done.strayed == (137, 137) and "step 137 takes other samples than then: so it is the data's order" in report(
+        done
+    )
+    assert fkit.replay(runs / "a", reg, to=130).strayed is None  # nothing differs
 
 
 def test_another_version_of_an_operation_is_found_in_a_replay(runs, apart):
@@ -269,6 +277,23 @@ def test_a_resumed_run_that_grew_longer_is_replayed_whole(tmp_path):
     fault.train(tmp_path / "a", steps=60, param_scheduler=None, resume=True)
     done = fkit.replay(tmp_path / "a", fault.registry())
     assert done.equal and done.verdict[:2] == (0, 60) and done.verdict.checkpoints == (40, 45, 50, 60)
+    order = read_past(tmp_path / "a").found(60).meta["order"]
+    assert [order[name] for name in ("from", "since", "every")] == [45, 50, 1]
+    done = fkit.replay(tmp_path / "a", changed("data_samplers", "Swapping", lambda at: fault.Swapping(at=47)))
+    assert done.strayed == (47, 47) and done.verdict.first == 50
+
+
+def test_a_run_whose_checkpoints_do_not_say_what_it_took(copied):
+    for folder in (copied / "checkpoints").glob("step_*"):
+        if folder.name != "step_00000200":
+            shutil.rmtree(folder)
+    swapped = changed("data_samplers", "Swapping", lambda at: fault.Swapping(at=137))
+    assert fkit.replay(copied, swapped).strayed == (
+        1,
+        160,
+    )  # of what lies before the last checkpoint but one, the whole
+    harm(copied, 200, lambda saved: saved, order=None)
+    assert fkit.replay(copied, swapped).strayed is None
 
 
 @pytest.mark.parametrize(
