@@ -14,11 +14,29 @@ _TWINS: Final[tuple[tuple[str, tuple[tuple[str, str, str | None], ...]], ...]] =
             ("MobileNetV2", "SegMobileNetV2", "mmseg"),
         ),
     ),
+    ("classify.neck", (("HRFuseScales", "HRFuseScales", None),)),
 )
 
-CLASSIFY: Final[tuple[Any, ...]] = tuple(
-    ("models", name, f"fkit.zoo.{room}.{file}:{target}", backend, scope)
-    for file, rows in _TWINS
-    for name, target, scope in rows
-    for backend, room in (("torch", "torch"), ("jax", "flax"))
+# torch's rows are classes; flax's modules are made of a config by functions
+_HEADS = (
+    ("classifier", "ClsHead", "cls_head"),
+    ("classify.head", "DeiTClsHead", "deit_cls_head"),
+    ("classify.head", "LeViTClsHead", "levit_cls_head"),
+    ("classify.head", "StackedLinearClsHead", "stacked_linear_cls_head"),
+    ("classify.head", "VisionTransformerClsHead", "vision_transformer_cls_head"),
+)
+
+CLASSIFY: Final[tuple[Any, ...]] = (
+    *(
+        ("models", name, f"fkit.zoo.{room}.{file}:{target}", backend, scope)
+        for file, rows in _TWINS
+        for name, target, scope in rows
+        for backend, room in (("torch", "torch"), ("jax", "flax"))
+    ),
+    *(
+        ("models", name, f"fkit.zoo.{room}.{file}:{target}", backend, None)
+        for file, name, maker in _HEADS
+        for backend, room, target in (("torch", "torch", name), ("jax", "flax", maker))
+    ),
+    ("models", "LabelSmoothLoss", "fkit.detection.loss.label:LabelSmoothLoss", None, None),
 )

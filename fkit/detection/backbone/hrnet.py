@@ -6,7 +6,7 @@ from typing import Any, NamedTuple, cast
 from fkit.detection.backbone.resnet import BlockPlan, Convolution
 from fkit.tree.error import FkitTypeError, FkitValueError
 
-__all__ = ["HRStage", "hr_stages", "transition"]
+__all__ = ["HRStage", "fused_blocks", "hr_stages", "transition"]
 
 _BLOCKS = ("BASIC", "BOTTLENECK")
 _KEYS = ("num_modules", "num_branches", "block", "num_blocks", "num_channels")
@@ -96,3 +96,27 @@ def transition(before: tuple[int, ...], after: tuple[int, ...]) -> tuple[tuple[C
                 tuple(Convolution(before[-1], width if k == steps - 1 else before[-1], 3, 2) for k in range(steps))
             )
     return tuple(rows)
+
+
+def fused_blocks(widths: Any) -> tuple[BlockPlan, ...]:
+    """The bottlenecks that widen the maps of a classifier's HRNet, to 128, 256, 512 and 1024 channels.
+
+    Raises:
+        FkitValueError: there are no maps, or more than four.
+
+    Example:
+        >>> [plan.width for plan in fused_blocks((18, 36))]
+        [128, 256]
+    """
+    if not isinstance(widths, (list, tuple)) or not 1 <= len(widths) <= 4:  # pyright: ignore[reportUnknownArgumentType]
+        raise FkitValueError(f"HRFuseScales: in_channels={widths!r:.80}: those of 1 to 4 maps.")
+    plans: list[BlockPlan] = []
+    for i, inner in enumerate(cast("tuple[int, ...]", widths)):
+        width = 128 * 2**i
+        convs = (
+            Convolution(inner, width // 4, 1),
+            Convolution(width // 4, width // 4, 3),
+            Convolution(width // 4, width, 1),
+        )
+        plans.append(BlockPlan(convs, int(inner != width)))
+    return tuple(plans)

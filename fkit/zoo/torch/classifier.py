@@ -8,14 +8,16 @@ from frozendict import frozendict
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from fkit.detection.loss.label import check_weights, label_loss
 from fkit.structures.batch import Samples
+from fkit.training.mix import augments_of
 from fkit.training.pretrained import init_cfg_of
 from fkit.tree.error import FkitKeyError, FkitValueError
 
-__all__ = ["CrossEntropyLoss", "GlobalAveragePooling", "ImageClassifier", "LinearClsHead"]
+__all__ = ["LOSS", "ClsHead", "CrossEntropyLoss", "GlobalAveragePooling", "ImageClassifier", "LinearClsHead", "last"]
 
 _MODES = ("tensor", "loss", "predict")
-_LOSS = frozendict(type="CrossEntropyLoss", loss_weight=1.0)
+LOSS = frozendict(type="CrossEntropyLoss", loss_weight=1.0)
 _NO_LABEL = -100  # torch's: labels below 0 are refused before they come here
 _INIT = frozendict(type="Normal", layer="Linear", std=0.01)
 
@@ -31,6 +33,7 @@ class ImageClassifier(nn.Module):
         backbone: config of a module (N, C, H, W) -> tuple of feature maps.
         neck: config of a module from those to features, or None.
         head: config of a classification head, or None: then there are features only.
+        train_cfg: ``augments`` and ``probs`` of batch augmentations: what stands before a model (`ClsDataPreprocessor`) mixes.
         init_cfg: rules for initial weights.
 
     ``forward(inputs, samples, mode)``: "tensor" gives logits (N, K), or features where there is no head; "loss" a
@@ -51,14 +54,12 @@ class ImageClassifier(nn.Module):
         build: _Build,
     ) -> None:
         super().__init__()
-        for name, value in (
-            ("train_cfg", train_cfg),
-            ("data_preprocessor", data_preprocessor),
-        ):
-            if value is not None:
-                raise FkitValueError(
-                    f"ImageClassifier: {name}={value!r} is not supported yet.", repair=f"Leave {name} out."
-                )
+        if data_preprocessor is not None:
+            raise FkitValueError(
+                f"ImageClassifier: data_preprocessor={data_preprocessor!r} is the run's, not the model's.",
+                repair="Leave data_preprocessor out.",
+            )
+        augments_of(train_cfg, "ImageClassifier: train_cfg")
         self.init_cfg = init_cfg_of(pretrained, init_cfg, "ImageClassifier")
         self.backbone = build("models", backbone)
         self.neck = None if neck is None else build("models", neck)
@@ -110,63 +111,86 @@ class CrossEntropyLoss(nn.Module):
         loss_weight: what the loss is multiplied with.
         reduction: "mean" or "sum" over samples.
         ignore_index: the label of samples that take no part (the mean is over the others); None: there is none.
+        use_sigmoid: a sigmoid of each class, in place of the softmax; the classes of a sample are added.
+        use_soft: labels are scores (which is seen from their shape).
+        class_weight: (K,) what the loss of a class is multiplied with; the mean stays that over samples.
+        pos_weight: (K,) with ``use_sigmoid``, what the loss of a positive is multiplied with.
     """
 
-    def __init__(self, loss_weight: float = 1.0, reduction: str = "mean", ignore_index: int | None = None) -> None:
+    def __init__(
+        self,
+        loss_weight: float = 1.0,
+        reduction: str = "mean",
+        ignore_index: int | None = None,
+        use_sigmoid: bool = False,
+        use_soft: bool = False,
+        class_weight: Any = None,
+        pos_weight: Any = None,
+    ) -> None:
         super().__init__()
         if reduction not in ("mean", "sum"):
             raise FkitValueError(f"reduction={reduction!r}.", value=reduction, choices=("mean", "sum"))
+        if use_sigmoid and use_soft:
+            raise FkitValueError("CrossEntropyLoss: use_sigmoid and use_soft exclude each other.")
         self.loss_weight = loss_weight
         self.reduction = reduction
         self.ignore_index = ignore_index
+        self.use_sigmoid = use_sigmoid
+        self.weights = check_weights("CrossEntropyLoss", class_weight, pos_weight, use_sigmoid)
+        if ignore_index is not None and (use_sigmoid or class_weight is not None):
+            raise FkitValueError("CrossEntropyLoss: ignore_index is for a softmax without class_weight.")
 
     def forward(self, logits: Tensor, labels: Tensor) -> Tensor:
-        # scores have no label to ignore, and torch takes none beside them
-        ignore = _NO_LABEL if self.ignore_index is None or labels.dim() == logits.dim() else self.ignore_index
-        loss = F.cross_entropy(logits, labels, reduction=self.reduction, ignore_index=ignore)
+        if self.use_sigmoid or self.weights[0] is not None:
+            loss: Tensor = label_loss(logits, labels, self.use_sigmoid, *self.weights, self.reduction)
+        else:
+            # scores have no label to ignore, and torch takes none beside them
+            ignore = _NO_LABEL if self.ignore_index is None or labels.dim() == logits.dim() else self.ignore_index
+            loss = F.cross_entropy(logits, labels, reduction=self.reduction, ignore_index=ignore)
         return loss if self.loss_weight == 1.0 else loss * self.loss_weight
 
 
-class LinearClsHead(nn.Module):
-    """One linear layer from features to logits.
+class ClsHead(nn.Module):
+    """Features that are logits already: loss and predictions.
 
     Args:
-        num_classes: K.
-        in_channels: of the features.
         loss: config of the loss.
         topk: which accuracies, if any.
         cal_acc: log ``accuracy_top-k`` (percent) beside the loss.
         init_cfg: rules for initial weights.
         ignore_index: of the loss, see `CrossEntropyLoss`.
+
+    Heads with layers derive from it and give logits (N, K) in ``forward``.
     """
 
     def __init__(
         self,
-        num_classes: int,
-        in_channels: int,
-        loss: Any = _LOSS,
+        loss: Any = LOSS,
         topk: int | tuple[int, ...] = (1,),
         cal_acc: bool = False,
-        init_cfg: Any = _INIT,
+        init_cfg: Any = None,
         ignore_index: int | None = None,
+        num_classes: int | None = None,
         *,
         build: _Build,
     ) -> None:
         super().__init__()
-        if num_classes <= 0:
-            raise FkitValueError(f"LinearClsHead: num_classes={num_classes}, but it counts classes, from 1.")
+        name = type(self).__name__
+        if num_classes is not None and num_classes <= 0:
+            raise FkitValueError(f"{name}: num_classes={num_classes}, but it counts classes, from 1.")
         self.init_cfg = init_cfg
         self.topk = (topk,) if isinstance(topk, int) else tuple(topk)
         self.cal_acc = cal_acc
         ignoring = {} if ignore_index is None else {"ignore_index": ignore_index}
         self.loss_module = build("models", loss, **ignoring)
-        self.label_ranges = frozendict(gt_label=(num_classes, getattr(self.loss_module, "ignore_index", None)))
-        self.fc = nn.Linear(in_channels, num_classes)
+        if num_classes is not None:
+            self.label_ranges = frozendict(gt_label=(num_classes, getattr(self.loss_module, "ignore_index", None)))
 
     def forward(self, features: Any) -> Tensor:
-        return self.fc(features if isinstance(features, Tensor) else features[-1])
+        return last(features)
 
     def loss(self, features: Any, samples: Samples | None) -> Mapping[str, Tensor]:
+        """``loss``, and accuracies in percent where they are asked for."""
         targets = {} if samples is None else samples.targets
         if "gt_label" not in targets:
             raise FkitKeyError(
@@ -177,7 +201,7 @@ class LinearClsHead(nn.Module):
         scores = targets.get("gt_score")
         if scores is not None and self.cal_acc:
             raise FkitValueError(
-                "LinearClsHead: an accuracy of mixed labels says nothing.", repair="Set cal_acc=False."
+                f"{type(self).__name__}: an accuracy of mixed labels says nothing.", repair="Set cal_acc=False."
             )
         losses = {"loss": self.loss_module(logits, labels if scores is None else scores)}
         if self.cal_acc:
@@ -187,5 +211,39 @@ class LinearClsHead(nn.Module):
         return losses
 
     def predict(self, features: Any) -> Mapping[str, Tensor]:
+        """``pred_score`` and ``pred_label``."""
         scores = self(features).softmax(1)
         return {"pred_score": scores, "pred_label": scores.argmax(1)}
+
+
+def last(features: Any) -> Tensor:
+    """The last of several features."""
+    return features if isinstance(features, Tensor) else features[-1]
+
+
+class LinearClsHead(ClsHead):
+    """One linear layer from features to logits.
+
+    Args:
+        num_classes: K.
+        in_channels: of the features.
+        loss, topk, cal_acc, init_cfg, ignore_index: see `ClsHead`.
+    """
+
+    def __init__(
+        self,
+        num_classes: int,
+        in_channels: int,
+        loss: Any = LOSS,
+        topk: int | tuple[int, ...] = (1,),
+        cal_acc: bool = False,
+        init_cfg: Any = _INIT,
+        ignore_index: int | None = None,
+        *,
+        build: _Build,
+    ) -> None:
+        super().__init__(loss, topk, cal_acc, init_cfg, ignore_index, num_classes, build=build)
+        self.fc = nn.Linear(in_channels, num_classes)
+
+    def forward(self, features: Any) -> Tensor:
+        return self.fc(last(features))

@@ -1,0 +1,1 @@
+"""Classification: heads and necks with layers."""
