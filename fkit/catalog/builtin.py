@@ -11,6 +11,7 @@ from fkit.catalog.metric import METRICS
 from fkit.catalog.mixing import MIXING
 from fkit.catalog.pose import POSE
 from fkit.catalog.registry import Registry
+from fkit.catalog.segment import SEGMENT
 from fkit.catalog.task import TASK
 from fkit.catalog.transform import LOADING, OWN, TORCHVISION
 from fkit.catalog.vision import VISION
@@ -254,7 +255,7 @@ _ROWS: tuple[tuple[str, str, str, str | None, str | None], ...] = (
     *_MODELS_TORCH, *_MODELS_JAX, *_MERGERS, *_HOOKS, *_OTHER_HOOKS, *_CONSTRUCTORS, *_SCHEDULES, *_DATA, *_GEOMETRY, *DATASETS, *LOADING, *OWN, *TORCHVISION,
     *MIXING, *METRICS, *_FILES,
     *_WRITERS,
-    *POSE, *TASK, *VISION, *DETECTOR, *CLASSIFY,
+    *POSE, *TASK, *VISION, *DETECTOR, *CLASSIFY, *SEGMENT,
     *LOADERS,
 )  # fmt: skip
 

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from fkit.structures.coco import bitmap_to_rle
 from fkit.structures.content import host, is_array
 from fkit.structures.element import DataElement
+from fkit.structures.mapped import with_maps
 from fkit.structures.pasted import with_masks
 from fkit.tree.check import expect
 from fkit.tree.error import FkitKeyError, FkitTypeError, FkitValueError, quoted
@@ -63,7 +64,7 @@ def samples(outputs: Any, targets: Any, ids: Any, valid: Mapping[str, Any] | Non
         row: dict[str, Any] = {"sample_idx": number}
         for part in (*(part for part in parts if part), said):
             row.update(part[at])
-        several.append(frozendict(with_masks(row, code=bitmap_to_rle)))
+        several.append(frozendict(with_maps(with_masks(row, code=bitmap_to_rle))))
     return several
 
 

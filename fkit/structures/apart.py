@@ -10,6 +10,7 @@ from fkit.structures.batch import Batch
 from fkit.structures.content import is_array
 from fkit.structures.instance import InstanceData
 from fkit.structures.label import LabelData
+from fkit.structures.mapped import with_maps
 from fkit.structures.pasted import with_masks
 from fkit.structures.pixel import PixelData
 from fkit.structures.sample import DataSample, DetDataSample
@@ -176,7 +177,16 @@ def _sample(meta: Mapping[str, Any], targets: Mapping[str, Any], said: Mapping[s
     fields: dict[str, Any] = {}
     labels: dict[str, dict[str, Any]] = {}
     known: dict[str, Any] = dict(meta)
-    said = with_masks(said, _original(meta, targets, said))
+    original = _original(meta, targets, said)
+    said = with_masks(said, original)
+    if "seg_logits" in said:
+        told = {
+            name: part[name]
+            for part in (targets, meta)
+            for name in ("img_shape", "flip", "flip_direction")
+            if name in part
+        }
+        said = {name: value for name, value in with_maps({**told, **said}, original).items() if name not in told}
     for name, value in (*targets.items(), *said.items()):
         if name in _LABELS:
             owner, part = _LABELS[name]

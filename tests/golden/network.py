@@ -16,7 +16,9 @@ import numpy as np
 import fkit
 from fkit.array.room import open as open_room
 from fkit.catalog.build import maker_of
+from fkit.data.collate import Collate
 from fkit.detection.sampler import RandomSampler
+from fkit.structures.coco import rle_to_bitmap
 from fkit.training.optimizer import Optimizer
 from fkit.training.program import Program
 from fkit.training.spec import Spec
@@ -120,6 +122,8 @@ def tensor(book: Book, records: Sequence[Mapping[str, Any]]) -> np.ndarray:
         images.append(((picture.astype(np.float32) - mean) / std).transpose(2, 0, 1))
     divisor = cfg.get("pad_size_divisor", 1)
     size = [max(-(-image.shape[axis] // divisor) * divisor for image in images) for axis in (1, 2)]
+    if book.kind == "seg" and "crop_yxhw" in records[0]:  # pictures of a training step: to the config's size, cut down
+        size = book.facts["train"]["tensor_shape"][-2:]
     padded = [np.pad(image, ((0, 0), *((0, size[at] - image.shape[at + 1]) for at in (0, 1)))) for image in images]
     return np.ascontiguousarray(np.stack(padded))
 
@@ -133,6 +137,33 @@ def shapes(book: Book, records: Sequence[Mapping[str, Any]], scaled: bool) -> di
         targets["scale_factor"] = np.array([one["scale_factor"] for one in records], np.float32)
         targets["ori_shape"] = np.array([one["ori_shape"] for one in records])
     return targets
+
+
+def masks(records: list[dict[str, Any]], most: int, size: list[int], padded: bool) -> np.ndarray:
+    """(N, M, H, W) of the training pictures' objects, padded as the pictures are, as the config says."""
+    join = Collate(pad=True, size=size, mask_pad_value=0.0 if padded else None, bucket=most)
+    found = [np.stack([rle_to_bitmap(run) for run in one["gt_masks_rle"]]).astype(np.uint8) for one in records]
+    samples = [{"inputs": rows[:1], "targets": {"gt_instances": {"masks": rows}}} for rows in found]
+    return join(samples).targets["gt_instances"]["masks"]
+
+
+def host(backend: str, tree: Any) -> Any:
+    """Arrays of a backend, at any depth of mappings and sequences, as numpy's."""
+    if hasattr(tree, "items"):
+        return {key: host(backend, value) for key, value in tree.items()}
+    if isinstance(tree, (tuple, list)):
+        return [host(backend, value) for value in tree]
+    return None if tree is None else open_room(backend).numpy(tree)
+
+
+def label_maps(book: Book) -> np.ndarray:
+    """The classes of the training pictures' pixels, padded as mmseg pads them; (N, H, W)."""
+    size = book.facts["train"]["tensor_shape"][-2:]
+    out = np.full((len(book.facts["train"]["images"]), *size), 255, np.int64)
+    for i in range(len(out)):
+        one = book.arrays[f"train/gt{i}"]
+        out[i, : one.shape[0], : one.shape[1]] = one
+    return out
 
 
 def given(book: Book, part: str) -> tuple[dict[str, Any], dict[str, Any]]:

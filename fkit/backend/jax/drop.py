@@ -13,7 +13,7 @@ from fkit.detection.brick import dropout_of
 from fkit.tree.check import expect_number
 from fkit.tree.error import FkitValueError
 
-__all__ = ["Draws", "DropPath", "Dropout", "RandomLayer", "drop_layer"]
+__all__ = ["Draws", "DropPath", "Dropout", "Dropout2d", "RandomLayer", "drop_layer"]
 
 Array = jax.Array
 
@@ -89,6 +89,23 @@ class Dropout(RandomLayer):
             return keep_elements(JaxOps(), key, self.rate, shape)
         first = (shape[0], shape[-1], *shape[1:-1])
         return jnp.moveaxis(keep_elements(JaxOps(), key, self.rate, first), 1, -1)
+
+
+class Dropout2d(RandomLayer):
+    """Dropout of whole channels of maps (N, H, W, C) (Tompson et al. 2015).
+
+    Example:
+        >>> Dropout2d(0.5).apply({}, jnp.ones((1, 1, 2, 1)))[0, 0, :, 0].tolist()
+        [1.0, 1.0]
+    """
+
+    what: ClassVar[str] = "dropout"
+
+    def drawn(self, shape: tuple[int, ...]) -> tuple[int, ...]:
+        return (shape[0], 1, 1, shape[-1])
+
+    def kept(self, key: Any, shape: tuple[int, ...]) -> Array:
+        return keep_elements(JaxOps(), key, self.rate, (shape[0], shape[-1])).reshape(self.drawn(shape))
 
 
 class DropPath(RandomLayer):

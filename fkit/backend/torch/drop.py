@@ -13,7 +13,7 @@ from fkit.detection.brick import dropout_of
 from fkit.tree.check import expect_number
 from fkit.tree.error import FkitRuntimeError, FkitValueError
 
-__all__ = ["Draws", "DropPath", "Dropout", "RandomLayer", "drop_layer"]
+__all__ = ["Draws", "DropPath", "Dropout", "Dropout2d", "RandomLayer", "drop_layer"]
 
 _BLOCK = 1 << 15  # elements
 _HALVES = (torch.bfloat16, torch.float16)
@@ -120,6 +120,31 @@ class Dropout(_Rated):
             size = min(_BLOCK, count - start)
             mask[start : start + size] = keep(xp, xp.words(place + start, (size,)), of, self.rate)
         return mask.view(shape)
+
+
+class Dropout2d(_Rated):
+    """Dropout of whole channels of maps (N, C, H, W) (Tompson et al. 2015): a channel is decided by the call's key and its
+    place in the whole batch.
+
+    Args:
+        rate: the share of channels that become 0; what is kept is scaled by ``1 / (1 - rate)``.
+
+    Example:
+        >>> Dropout2d(0.5).eval()(torch.ones(1, 1, 1, 2))[0, 0, 0].tolist()
+        [1.0, 1.0]
+    """
+
+    def __init__(self, rate: float = 0.5) -> None:
+        super().__init__(rate, "dropout")
+
+    def forward(self, x: Tensor) -> Tensor:
+        if not (self.training and self.draws):
+            return x
+        shape = (x.shape[0], x.shape[1])
+        if self.masks == "backend":
+            return x * F.dropout(x.new_ones((*shape, 1, 1)), self.rate, True)
+        kept = keep_elements(Torch(x.device), self.draw(x.device), self.rate, shape, self.rank and self.rank * shape[0])
+        return _scaled(x, kept.view(*shape, 1, 1), self.rate)
 
 
 class DropPath(_Rated):

@@ -1,0 +1,46 @@
+"""Rows of the built-in registry: segmentors, their heads, losses and samplers."""
+
+from typing import Any, Final
+
+__all__ = ["SEGMENT"]
+
+_LOSSES: Final[tuple[Any, ...]] = (
+    *(
+        ("models", name, f"fkit.segmentation.loss.{file}:{name}", None, scope)
+        for file, names in (
+            ("entropy", ("CrossEntropyLoss", "FocalLoss", "OhemCrossEntropy")),
+            ("region", ("BoundaryLoss", "DiceLoss", "LovaszLoss", "TverskyLoss")),
+        )
+        for name in names
+        for scope in ("mmseg",)
+    ),
+    *(
+        ("models", name, f"fkit.segmentation.loss.{file}:{name}", None, None)
+        for file, name in (
+            ("entropy", "OhemCrossEntropy"),
+            ("region", "BoundaryLoss"),
+            ("region", "LovaszLoss"),
+            ("region", "TverskyLoss"),
+        )
+    ),
+    ("task_utils", "OHEMPixelSampler", "fkit.segmentation.sampler:OHEMPixelSampler", None, None),
+)
+
+_HEADS: Final[tuple[Any, ...]] = tuple(
+    ("models", name, f"fkit.zoo.{room}.segment.{file}:{name}", backend, None)
+    for room, backend in (("torch", "torch"), ("flax", "jax"))
+    for file, names in (
+        ("head", ("DepthwiseSeparableFCNHead", "FCNHead")),
+        ("pyramid", ("ASPPHead", "DepthwiseSeparableASPPHead", "PSPHead", "UPerHead")),
+    )
+    for name in names
+)
+
+_SEGMENTORS: Final[tuple[Any, ...]] = (
+    ("models", "EncoderDecoder", "fkit.zoo.torch.segment.segmentor:EncoderDecoder", "torch", None),
+    ("models", "EncoderDecoder", "fkit.zoo.flax.segment.segmentor:encoder_decoder", "jax", None),
+    ("models", "CascadeEncoderDecoder", "fkit.zoo.torch.segment.segmentor:CascadeEncoderDecoder", "torch", None),
+    ("models", "CascadeEncoderDecoder", "fkit.zoo.flax.segment.segmentor:cascade_encoder_decoder", "jax", None),
+)
+
+SEGMENT = (*_LOSSES, *_HEADS, *_SEGMENTORS)

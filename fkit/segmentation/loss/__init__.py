@@ -1,0 +1,1 @@
+"""Losses of pixels, as values that are called with ``xp``."""

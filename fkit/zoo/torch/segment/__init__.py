@@ -1,0 +1,1 @@
+"""Segmentors, their heads and necks, in torch."""
