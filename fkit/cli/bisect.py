@@ -16,6 +16,7 @@ from fkit.edge.work import screened
 __all__ = ["add", "report"]
 
 _SAMPLES = 12
+_BACKWARD = ("grad_norm", "grad_value")  # what a step logs of its gradients
 
 
 def add(commands: Any) -> None:
@@ -113,7 +114,7 @@ def _where(found: Parting) -> str:
         return "so it is the data: their order, their files, or what their pipeline makes of them"
     if any(row.name.startswith("hyperparams/") for row in found.differences):
         return "so it is the schedule, or what else sets hyperparameters"
-    if found.logs:
+    if any(change.name.rpartition("/")[2] not in _BACKWARD for change in found.logs):
         return "so it is the forward pass: the model's or the loss's code, versions, device, or random draws"
     return "so it is what follows the losses: the backward pass, the optimizer, or what changes the state after it"
 

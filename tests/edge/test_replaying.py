@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 import fkit
+from fkit.cli.bisect import report as bisected
 from fkit.cli.replay import report
 from fkit.edge.checkpoint import write_checkpoint
 from fkit.edge.files import Files
@@ -147,6 +148,13 @@ def test_another_learning_rate_parts_at_the_first_step(runs, tmp_path):
     fault.train(tmp_path / "lr", **{"optim_wrapper.optimizer.lr": 0.04, "steps": 40})
     found = fkit.bisect(runs / "a", tmp_path / "lr", fault.registry())
     assert (found.step, found.batch) == (1, ()) and "hyperparams/lr" in {row.name for row in found.differences}
+
+
+def test_gradients_that_are_clipped_part_after_the_losses(runs, tmp_path):
+    fault.train(tmp_path / "clip", **{"optim_wrapper.clip_grad": {"max_norm": 0.01}, "steps": 10})
+    found = fkit.bisect(runs / "a", tmp_path / "clip", fault.registry())
+    assert (found.step, [change.name for change in found.logs]) == (1, ["grad_norm"])
+    assert "so it is what follows the losses" in bisected(found)
 
 
 def test_equal_runs_are_equal_and_a_shorter_one_as_far_as_it_goes(runs, tmp_path):
