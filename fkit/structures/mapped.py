@@ -43,7 +43,7 @@ def stretched(maps: NDArray[Any], size: tuple[int, int], align_corners: bool = F
 
 def with_maps(said: Mapping[str, Any], size: tuple[int, int] | None = None) -> Mapping[str, Any]:
     """What is predicted of one image, with ``seg_logits`` and ``pred_sem_seg`` of the original image: without what pads it,
-    flipped back, resized, and labels by the greatest.
+    flipped back, resized, and labels by the greatest. ``gt_sem_seg`` that is padded with the image is cut likewise.
 
     Args:
         said: without an axis of images; where there are no logits with a rule beside them, it comes back as it is.
@@ -69,6 +69,9 @@ def with_maps(said: Mapping[str, Any], size: tuple[int, int] | None = None) -> M
     others = {name: value for name, value in said.items() if name != RULE}
     if plain and target in (None, maps.shape[1:]) and np.ndim(cast("Any", said.get("pred_sem_seg"))) == 2:
         return others
+    truth: Any = said.get("gt_sem_seg")
+    if np.shape(truth)[-2:] == maps.shape[1:]:  # padded as the image is
+        others["gt_sem_seg"] = np.asarray(truth)[..., :height, :width]
     maps = maps[:, :height, :width]
     if said.get("flip"):
         maps = np.flip(maps, _axes(said.get("flip_direction")))
