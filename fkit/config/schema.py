@@ -73,7 +73,6 @@ class Key(NamedTuple):
         shape: what it may hold.
         default: what holds where it is not set, or None.
         doc: what it is, one line.
-        refused: why a value other than the default is refused, where it is known and not supported.
         required: whether the table is worth nothing without it.
     """
 
@@ -81,7 +80,6 @@ class Key(NamedTuple):
     shape: Shape
     default: Any = None
     doc: str = ""
-    refused: str = ""
     required: bool = False
 
 

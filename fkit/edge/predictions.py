@@ -24,7 +24,6 @@ from fkit.metric.ground import ground_file
 from fkit.metric.kept import Predictions, first_line, last_line, row_line
 from fkit.recipe.settings import read
 from fkit.recipe.source import evaluator_of, registry_of, source_of
-from fkit.recipe.vocabulary import unsupported
 from fkit.run.attempt import attempt
 from fkit.run.effect import WritePredictions
 from fkit.run.held import one_pass
@@ -185,7 +184,6 @@ def score_predictions(
     expect(cfg, Config, "`cfg` is a Config", "fkit.load_config(path) reads one, fkit.Config(mapping) makes one.")
     expect(file, (str, os.PathLike), "`file` is the path of a file of predictions")
     settings = read(cfg)
-    unsupported(settings.tree)
     whose = {kind: held_out(settings, part, kind) for kind in ("dataloader", "evaluator")}
     reg = registry_of(settings, registry, allow)
     evaluator = evaluator_of(settings, reg, whose["evaluator"])

@@ -22,7 +22,7 @@ def table_text() -> str:
     for path, key in rows(KEYS):
         if not path.startswith(_TWICE):
             default = f" `{key.default!r}` " if _is_plain(key) else " "
-            lines.append(f"| `{path}` | {key.shape.words} |{default}| {_doc(key)} |")
+            lines.append(f"| `{path}` | {key.shape.words} |{default}| {key.doc} |")
     return "\n".join(lines)
 
 
@@ -42,7 +42,7 @@ def annotated(tree: Config) -> str:
     for key in KEYS:
         value = tree.get(key.name)
         text = f"# {key.name} = None\n" if value is None else Config({key.name: value}).text("python")
-        parts.append(f"# {_doc(key)}\n{text}")
+        parts.append(f"# {key.doc}\n{text}")
     own = {name: value for name, value in tree.items() if name not in NAMES}
     if own:
         parts.append(f"# variables of the config's own\n{Config(own).text('python')}")
@@ -51,8 +51,3 @@ def annotated(tree: Config) -> str:
 
 def _is_plain(key: Key) -> bool:
     return key.default is not None and not isinstance(key.default, Mapping)
-
-
-def _doc(key: Key) -> str:
-    """What a key is, and that it is refused, where it is."""
-    return key.doc + (f" ({key.refused.removeprefix('is ')})" if key.refused else "")

@@ -16,7 +16,7 @@ from fkit.recipe.part import Part
 from fkit.recipe.preprocess import network_of
 from fkit.recipe.settings import Settings, line_of, missing
 from fkit.recipe.source import build_part, source_of
-from fkit.recipe.vocabulary import name_of, unsupported
+from fkit.recipe.vocabulary import name_of
 from fkit.recipe.wrapper import Wrapper, predict_dtype, train_dtype, transforms_of
 from fkit.training.group import Construction
 from fkit.training.optimizer import TWINS, Optimizer, check_group, check_options
@@ -44,7 +44,6 @@ def spec_of(
     Raises:
         FkitError: the config has no model, or a key that is not supported.
     """
-    unsupported(settings.tree, "optim_wrapper")
     (network, preprocess), tree, wrappers = network_of(settings, registry), settings.tree, settings.wrappers
     if network is None:
         raise missing(settings, "model", "a program")

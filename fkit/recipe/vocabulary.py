@@ -7,16 +7,16 @@ from fkit.catalog.report import undone_delete
 from fkit.config.config import Config
 from fkit.config.dialect import translate
 from fkit.config.origin import mark_of
-from fkit.config.schema import PART, check, filled, rows, table, with_value
+from fkit.config.schema import PART, check, filled, table, with_value
 from fkit.data.key import check_loader
 from fkit.recipe.key import HOOKS, KEYS, LOOPS, NAMES
 from fkit.recipe.word import judge
 from fkit.tree.check import expect
-from fkit.tree.error import FkitKeyError, FkitValueError, quoted, slips
+from fkit.tree.error import FkitKeyError, slips
 from fkit.tree.node import marks_of
 from fkit.tree.path import Path, show
 
-__all__ = ["is_own_loop", "name_of", "settle", "unsupported"]
+__all__ = ["is_own_loop", "name_of", "settle"]
 
 _LOADERS = ("train_dataloader", "val_dataloader", "test_dataloader")
 
@@ -37,22 +37,6 @@ def settle(cfg: Config) -> tuple[Config, tuple[str, ...]]:
     judge(cfg, known)
     tree = filled(_with_hooks(known), KEYS)
     return tree, notes
-
-
-def unsupported(tree: Config, *heads: str) -> None:
-    """Refuse what a settled config asks for and this version does not do, so that nothing is dropped in silence.
-
-    Args:
-        heads: the top-level keys that are looked at; by default all.
-
-    Raises:
-        FkitValueError: a key that is known and not supported.
-    """
-    for path, key in rows(KEYS):
-        value = tree.get(path) if key.refused and (not heads or path.split(".")[0] in heads) else None
-        if value is not None and (name_of(value) if key.name == "type" else value) != key.default:
-            origin = tree.origin(path)
-            raise FkitValueError(f"{path} = {quoted(value)} {key.refused}.", path=path, origin=origin)
 
 
 def name_of(kind: Any) -> str:

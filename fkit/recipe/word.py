@@ -110,7 +110,7 @@ def _copies(cfg: Config, name: Any, value: Any) -> Iterator[Path]:
 def _paths(known: Config) -> list[Path]:
     """The paths of what a run's own keys hold, and of those that are described."""
     there = [path for path, _ in _inside({key: item for key, item in known.items() if key in NAMES}, ())]
-    described = [tuple(path.split(".")) for path, key in rows(KEYS) if not key.refused]
+    described = [tuple(path.split(".")) for path, _ in rows(KEYS)]
     return list(dict.fromkeys((*there, *described, *(("default_hooks", name) for name in HOOKS))))
 
 

@@ -18,7 +18,7 @@ from fkit.recipe.settings import Settings, line_of, missing, read
 from fkit.recipe.source import build_part, evaluator_of, registry_of, said_at, source_of
 from fkit.recipe.spec import spec_of
 from fkit.recipe.tta import augmented, merge_of
-from fkit.recipe.vocabulary import name_of, unsupported
+from fkit.recipe.vocabulary import name_of
 from fkit.run.course import Course
 from fkit.run.hook.hook import Handler, Hook, ask, handlers
 from fkit.run.lineup import hooks_of, wrapping
@@ -146,7 +146,6 @@ def plan(
         raise FkitValueError("plan(cfg, tta=True): test-time augmentation is of part='test' or 'val'.")
     expect(fleet, Fleet, "plan(cfg, fleet=...) is a fleet (fkit.edge.launch joins one)")
     settings = replace(read(cfg), fleet=fleet)
-    unsupported(settings.tree)
     if part == "train":
         _check_training(settings)
     else:

@@ -44,5 +44,15 @@ def test_a_part_that_is_not_there_and_jax_are_errors():
         fkit.plan(config(activation_checkpointing=["backbon"]), registry())
     with pytest.raises(FkitError, match="is torch's alone"):
         fkit.plan(config(activation_checkpointing=["backbone"]), registry(), backend="jax")
-    with pytest.raises(FkitError, match=r"efficient_conv_bn_eval = .* is not supported"):
-        fkit.plan(config(efficient_conv_bn_eval="backbone"), registry())
+
+
+@pytest.mark.parametrize("backend", ["torch", "jax"])
+def test_folded_batch_norms_change_nothing_and_are_said(backend):
+    for said in ("backbone", ["backbone", "head"]):
+        plan = fkit.plan(config(efficient_conv_bn_eval=said), registry(), backend=backend)
+        assert "efficient_conv_bn_eval changes nothing" in " ".join(plan.settings.notes)
+    assert not any("efficient" in note for note in fkit.plan(config(), registry(), backend=backend).settings.notes)
+    with pytest.raises(FkitError, match="efficient_conv_bn_eval: the model has no part 'backbon'"):
+        fkit.plan(config(efficient_conv_bn_eval=["backbon"]), registry(), backend=backend)
+    with pytest.raises(FkitError, match="efficient_conv_bn_eval = 3 "):
+        fkit.plan(config(efficient_conv_bn_eval=3), registry(), backend=backend)
