@@ -9,7 +9,6 @@ from typing import Any, cast
 import numpy as np
 import torch
 from frozendict import frozendict
-from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from fkit.backend.torch.interop import to_numpy
@@ -17,7 +16,7 @@ from fkit.backend.torch.loss import number
 from fkit.edge.detection import bbox_results
 from fkit.structures.apart import data_samples
 from fkit.structures.batch import Batch, Samples
-from fkit.structures.sample import DetDataSample
+from fkit.structures.sample import DetDataSample, SegDataSample
 from fkit.training.loss import numbers_of, total
 from fkit.tree.error import FkitKeyError, FkitTypeError, FkitValueError, quoted
 from fkit.tree.frozen import frozen
@@ -220,10 +219,6 @@ def _results(outputs: Any, batch: Batch, model: Any) -> list[Any]:
     if "pred_instances" in names:
         classes = model.label_ranges["gt_instances.labels"]
         return [bbox_results(one, classes) for one in data_samples(host, outputs, DetDataSample)]
-    key = "pred_sem_seg" if "pred_sem_seg" in names else "pred_score"
-    return [_row(outputs, key, at) for at in range(len(batch))]
-
-
-def _row(outputs: Any, key: str, at: int) -> NDArray[Any]:
-    row: Any = outputs[at][key] if isinstance(outputs, list) else outputs[key][at]
-    return row[0] if key == "pred_sem_seg" and row.ndim == 3 else row
+    if "pred_sem_seg" in names:
+        return [np.asarray(one.pred_sem_seg.data).squeeze() for one in data_samples(host, outputs, SegDataSample)]
+    return list(names["pred_score"])

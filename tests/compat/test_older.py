@@ -30,6 +30,12 @@ CLASSIFIER = dict(
     neck=dict(type="GlobalAveragePooling"),
     head=dict(type="LinearClsHead", num_classes=3, in_channels=64),
 )
+SEGMENTOR = dict(
+    type="EncoderDecoder",
+    backbone=dict(type="ResNetV1c", depth=18, base_channels=8, norm_cfg=dict(type="BN")),
+    decode_head=dict(type="FCNHead", in_channels=64, channels=8, num_convs=1, num_classes=3, in_index=3),
+    auxiliary_head=dict(type="FCNHead", in_channels=32, channels=8, num_convs=1, num_classes=3, in_index=2),
+)
 META = dict(img_shape=(64, 64, 3), ori_shape=(32, 32, 3), pad_shape=(64, 64, 3), scale_factor=np.float32([2, 2, 2, 2]))
 
 
@@ -79,6 +85,23 @@ def test_a_classifier_s(images):
     loss = model(images, return_loss=True, gt_label=labels)["loss"]
     scores = model(return_loss=False, img=images)
     assert loss.item() == pytest.approx(-np.mean([np.log(scores[0][2]), np.log(scores[1][0])]), rel=1e-5)
+
+
+def test_a_segmentor_s(images):
+    plain = made(SEGMENTOR, "mmseg")
+    model = first_generation(plain)
+    truth = torch.from_numpy(np.random.default_rng(1).integers(0, 3, (2, 1, 64, 64)))
+    done = model.train_step(dict(img=images, img_metas=[META, META], gt_semantic_seg=truth), None)
+    names = {"decode.loss_ce", "decode.acc_seg", "aux.loss_ce", "aux.acc_seg", "loss"}
+    assert set(done["log_vars"]) == names and done["loss"].requires_grad
+    logged = done["log_vars"]
+    assert logged["loss"] == pytest.approx(logged["decode.loss_ce"] + logged["aux.loss_ce"])
+    first, second = model(return_loss=False, img=[images], img_metas=[[META, META]])
+    assert first.shape == second.shape == (32, 32)  # of the original image
+    whole = model(return_loss=False, img=[images], img_metas=[[META, META]], rescale=False)
+    with torch.no_grad():
+        labels = plain(images, None, mode="predict")["pred_sem_seg"].numpy()
+    assert (np.stack(whole) == labels).all()
 
 
 def test_what_is_wrong_is_said(images):
