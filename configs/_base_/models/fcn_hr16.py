@@ -1,18 +1,11 @@
-"""The kit's own segmentor on the same pictures: a small HRNet, whose four maps a head of one convolution joins.
+"""A small HRNet, whose four maps a head of one convolution joins: classes of pixels."""
 
-Command: fkit train hrnet.py
-"""
-
-_base_ = "config.py"
-custom_imports = dict(_delete_=True, imports=[])
-
-norm_cfg = dict(type="BN")
+bn = dict(type="BN")
 model = dict(
-    _delete_=True,
     type="EncoderDecoder",
     backbone=dict(
         type="HRNet",
-        norm_cfg=norm_cfg,
+        norm_cfg=bn,
         extra=dict(
             stage1=dict(num_modules=1, num_branches=1, block="BOTTLENECK", num_blocks=(1,), num_channels=(16,)),
             stage2=dict(num_modules=1, num_branches=2, block="BASIC", num_blocks=(1, 1), num_channels=(16, 32)),
@@ -33,7 +26,7 @@ model = dict(
         concat_input=False,
         dropout_ratio=0.0,
         num_classes=2,
-        norm_cfg=norm_cfg,
+        norm_cfg=bn,
     ),
     test_cfg=dict(mode="whole"),
 )

@@ -1,0 +1,17 @@
+"""A small estimator of a mouse's pose, from nothing.
+
+Command: fkit train topdown/res18_mouse (in the project's folder, whose experiments/mouse/data it reads)
+Time: not run
+Score: not run
+"""
+
+_base_ = [
+    "../_base_/models/res18_heatmap.py",
+    "../_base_/datasets/mouse.py",
+    "../_base_/schedules/adamw_onecycle_12e.py",
+    "../_base_/default_runtime.py",
+]
+
+default_scope = "mmpose"
+optim_wrapper = dict(optimizer=dict(lr=0.002))
+param_scheduler = dict(eta_max=0.002)
