@@ -1,6 +1,6 @@
 """Train the detector of blood cells, test it, and draw what it finds on pictures that it has not seen, beside the truth.
 
-    python experiments/cells/run.py [--work-dir DIR] [--backend torch|jax] [--epochs N]
+    python experiments/cells/run.py [--config detr.py] [--work-dir DIR] [--backend torch|jax] [--epochs N]
 
 Prints COCO's average precision; DIR/found.png has nine pictures: what is found (score in percent), the truth beside it.
 """
@@ -25,6 +25,7 @@ SCORE = 0.4
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
+    parser.add_argument("--config", default="config.py")
     parser.add_argument("--work-dir", default="work_dirs/cells")
     parser.add_argument("--backend", choices=("torch", "jax"), default="torch")
     parser.add_argument("--epochs", type=int, help="in place of the config's")
@@ -34,7 +35,7 @@ def main() -> None:
     words: dict[str, Any] = {"work_dir": str(folder), "backend": args.backend}
     if args.epochs:
         words |= {"train_cfg.max_epochs": args.epochs, "param_scheduler": []}
-    cfg = fkit.load_config("config.py").merge(words)
+    cfg = fkit.load_config(args.config).merge(words)
     start = time.monotonic()
     fkit.run_config(cfg)
     print(f"trained in {time.monotonic() - start:.0f} seconds")

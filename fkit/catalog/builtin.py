@@ -5,6 +5,7 @@ from typing import Final
 from fkit.catalog.classify import CLASSIFY
 from fkit.catalog.datasets import DATASETS
 from fkit.catalog.detector import DETECTOR
+from fkit.catalog.detr import DETR
 from fkit.catalog.entry import Entry, Lazy
 from fkit.catalog.loader import LOADERS
 from fkit.catalog.metric import METRICS
@@ -255,7 +256,7 @@ _ROWS: tuple[tuple[str, str, str, str | None, str | None], ...] = (
     *_MODELS_TORCH, *_MODELS_JAX, *_MERGERS, *_HOOKS, *_OTHER_HOOKS, *_CONSTRUCTORS, *_SCHEDULES, *_DATA, *_GEOMETRY, *DATASETS, *LOADING, *OWN, *TORCHVISION,
     *MIXING, *METRICS, *_FILES,
     *_WRITERS,
-    *POSE, *TASK, *VISION, *DETECTOR, *CLASSIFY, *SEGMENT,
+    *POSE, *TASK, *VISION, *DETECTOR, *CLASSIFY, *SEGMENT, *DETR,
     *LOADERS,
 )  # fmt: skip
 

@@ -115,7 +115,8 @@ def _last(laws: tuple[Rule, ...], place: _Place) -> Rule | None:
         return None
     if place.leaf not in ("weight", "bias"):  # a parameter of another name has the rule that names itself
         return next((rule for rule in reversed(laws) if rule.path == place.entry.name), None)
-    return next((rule for rule in reversed(laws) if rule.matches(place.path, place.entry.layer)), None)
+    mine = (rule for rule in reversed(laws) if rule.matches(place.path, place.entry.layer))
+    return next((rule for rule in mine if place.leaf != "bias" or rule.bias is not None), None)
 
 
 def _documented(place: _Place, shapes: Mapping[str, tuple[int, ...]], rng: np.random.Generator) -> Array | None:

@@ -57,14 +57,14 @@ class Rule:
     Attributes:
         type: "Constant", "Normal", "TruncNormal", "Uniform", "Xavier", "Kaiming", "Caffe2Xavier".
         options: its arguments, defaults filled in.
-        bias: the value of biases.
+        bias: the value of biases, or one each; None leaves them to another rule, or to their layer.
         path: the module path it holds under; "" is the whole model.
         layers: classes, or their direct base classes, that it is for; () is every layer under ``path``.
     """
 
     type: str
     options: Mapping[str, Any]
-    bias: float
+    bias: float | tuple[float, ...] | None
     path: str
     layers: tuple[str, ...]
 
@@ -80,7 +80,7 @@ class Rule:
         Raises:
             FkitValueError: Xavier and Kaiming on a weight with fewer than two axes.
         """
-        return np.full(shape, self.bias) if leaf == "bias" else _weight(self, shape, rng)
+        return np.full(shape, 0.0 if self.bias is None else self.bias) if leaf == "bias" else _weight(self, shape, rng)
 
 
 def fans(shape: tuple[int, ...]) -> tuple[int, int]:
@@ -186,7 +186,10 @@ def _rule(where: str, path: str, spec: Mapping[str, Any], layers: tuple[str, ...
         if key in options and options[key] not in allowed:
             raise FkitValueError(f"{where}: {key}={options[key]!r}.", value=str(options[key]), choices=allowed)
     # the bias whose sigmoid is `bias_prob` (focal loss, Lin et al. 2017, section 4.1)
-    bias = float(bias) if prob is None else -math.log((1 - prob) / prob)
+    if prob is not None:
+        bias = -math.log((1 - prob) / prob)
+    elif bias is not None:
+        bias = tuple(map(float, bias)) if isinstance(bias, (list, tuple)) else float(bias)
     return Rule(short, frozendict[str, Any](options), bias, path, layers)
 
 

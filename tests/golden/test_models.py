@@ -10,17 +10,14 @@ from typing import Any
 
 import numpy as np
 import pytest
-from flax import linen
-from torch import nn
 
 import fkit
 from fkit.array.room import open as open_room
-from fkit.detection.part import part as part_of
 from fkit.structures.apart import data_samples
 from fkit.structures.coco import rle_to_bitmap
 from fkit.structures.content import is_array
-from fkit.zoo.flax.classifier import Part
 from tests.golden.conftest import books_folder
+from tests.golden.looking import Looking, LookingFlax, Matching, MatchingFlax
 from tests.golden.network import (
     LR,
     Book,
@@ -102,26 +99,6 @@ def loaded(made: Any, book: Book, weights: dict[str, np.ndarray]) -> Any:
     return made.load(blank, {**weights, **kept})
 
 
-class Looking(nn.Module):
-    """A model, asked for its raw outputs in place of its predictions."""
-
-    def __init__(self, model: Any, *, build: Any) -> None:
-        super().__init__()
-        self.model = part_of(build, "models", model)
-
-    def forward(self, inputs: Any, samples: Any = None, mode: str = "predict") -> Any:
-        return self.model(inputs, samples, mode="tensor")
-
-
-class LookingFlax(linen.Module):
-    """`Looking` of flax."""
-
-    model: Part
-
-    def __call__(self, inputs: Any, samples: Any = None, mode: str = "predict", train: bool = False) -> Any:
-        return self.model(inputs, samples, "tensor", train)
-
-
 def flat(name: str, value: Any) -> Any:
     if value is None:
         return
@@ -194,12 +171,14 @@ def test_label_maps(book: Book, weights: dict[str, np.ndarray], backend: str) ->
         assert differ <= one["share_of_pixels_with_margin_below_1e_3"] / 10, f"{differ} of the pixels differ"
 
 
-def raw(book: Book, weights: Any, backend: str, targets: Any, valid: Any, images: Any) -> Any:
+def raw(
+    book: Book, weights: Any, backend: str, targets: Any, valid: Any, images: Any, looks: Any = (Looking, LookingFlax)
+) -> Any:
     """The raw outputs of a model's parts, on the host: ``{"backbone": [...], "neck": [...], "rpn_head": ..., ...}``."""
     registry = (
         fkit.registry()
-        .register("models", Looking, name="Looking", backend="torch")
-        .register("models", LookingFlax, name="Looking", backend="jax")
+        .register("models", looks[0], name="Looking", backend="torch")
+        .register("models", looks[1], name="Looking", backend="jax")
     )
     cfg = {key: value for key, value in without_weights(book.cfg).items() if key != "data_preprocessor"}
     made = program({"type": "Looking", "model": cfg}, backend, "float32", book.scope, registry=registry)
@@ -345,6 +324,19 @@ def test_training_step(book: Book, weights: dict[str, np.ndarray], backend: str,
         for kind in ("running_mean", "running_var"):
             found = sampled(moved[f"buffers/{layer}.{kind}"], 256)
             near(found, book.arrays[f"{part}/bn_after/{layer}.{kind}"], tolerance, f"{layer}.{kind}")
+
+
+@pytest.mark.parametrize("backend", BACKENDS)
+def test_predictions_are_matched_as_recorded(book: Book, weights: dict[str, np.ndarray], backend: str) -> None:
+    calls = [one for one in book.facts["train"].get("assign", ()) if one["by"] == "HungarianAssigner"]
+    if not calls:
+        pytest.skip("nothing is matched")
+    targets, valid = truth(book)
+    images = tensor(book, book.facts["train"]["images"])
+    found = raw(book, weights, backend, targets, valid, images, (Matching, MatchingFlax))
+    rows = [row for layer in found for row in layer]
+    for at, (row, one) in enumerate(zip(rows, calls, strict=False)):
+        assert [[query, int(row[query]) - 1] for query in np.flatnonzero(row)] == one["pairs"], at
 
 
 @pytest.mark.parametrize("dtype", ["float32", "float64"])

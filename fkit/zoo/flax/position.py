@@ -12,7 +12,7 @@ from fkit.array.position import sine
 from fkit.backend.jax.ops import JaxOps
 from fkit.detection.transformer import check_grid, check_positions
 
-__all__ = ["LearnedPositionalEncoding", "SinePositionalEncoding"]
+__all__ = ["Embedding", "LearnedPositionalEncoding", "SinePositionalEncoding"]
 
 Array = jax.Array
 
@@ -53,7 +53,7 @@ class SinePositionalEncoding(nn.Module):
         )
 
 
-class _Embedding(nn.Embed):
+class Embedding(nn.Embed):
     """`nn.Embed` as a torch ``Embedding``."""
 
     torch_class: ClassVar[str] = "Embedding"
@@ -81,7 +81,7 @@ class LearnedPositionalEncoding(nn.Module):
         del train
         count, high, wide = mask.shape
         check_grid((high, wide), (self.row_num_embed, self.col_num_embed))
-        rows = _Embedding(self.row_num_embed, self.num_feats, name="row_embed")(jnp.arange(high))
-        columns = _Embedding(self.col_num_embed, self.num_feats, name="col_embed")(jnp.arange(wide))
+        rows = Embedding(self.row_num_embed, self.num_feats, name="row_embed")(jnp.arange(high))
+        columns = Embedding(self.col_num_embed, self.num_feats, name="col_embed")(jnp.arange(wide))
         shape = (count, high, wide, self.num_feats)
         return jnp.concatenate([jnp.broadcast_to(columns, shape), jnp.broadcast_to(rows[:, None], shape)], -1)

@@ -1,0 +1,27 @@
+"""Rows of the built-in registry: detectors of queries."""
+
+from typing import Any, Final
+
+__all__ = ["DETR"]
+
+# file -> (name, flax's maker)
+_FILES: Final = (
+    ("detector", (("DETR", "detr"),)),
+    ("head", (("DETRHead", "DETRHead"),)),
+    (
+        "layer",
+        (
+            ("DetrTransformerDecoder", "decoder"),
+            ("DetrTransformerDecoderLayer", "decoder_layer"),
+            ("DetrTransformerEncoder", "encoder"),
+            ("DetrTransformerEncoderLayer", "encoder_layer"),
+        ),
+    ),
+)
+
+DETR: Final[tuple[Any, ...]] = tuple(
+    ("models", name, f"fkit.zoo.{room}.detr.{file}:{target}", backend, None)
+    for file, rows in _FILES
+    for name, maker in rows
+    for backend, room, target in (("torch", "torch", name), ("jax", "flax", maker))
+)

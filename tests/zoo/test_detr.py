@@ -1,0 +1,155 @@
+"""DETR, small: torch and JAX agree, what a batch may lack, what counts as padding, and what is refused."""
+
+from typing import Any
+
+import numpy as np
+import pytest
+
+import fkit
+from fkit.array.room import open as open_room
+from fkit.training.optimizer import Optimizer
+from fkit.training.program import Program
+from fkit.training.spec import Spec
+from fkit.tree.error import FkitError
+
+SIZE, LR, WIDTH = 64, 0.5, 16
+ATTENTION = {"embed_dims": WIDTH, "num_heads": 2, "dropout": 0.0}
+FFN = {"embed_dims": WIDTH, "feedforward_channels": 8}
+LAYER = {"self_attn_cfg": ATTENTION, "ffn_cfg": FFN}
+COSTS = [
+    {"type": "ClassificationCost", "weight": 1.0},
+    {"type": "BBoxL1Cost", "weight": 5.0, "box_format": "xywh"},
+    {"type": "IoUCost", "iou_mode": "giou", "weight": 2.0},
+]
+TRAIN = {"assigner": {"type": "HungarianAssigner", "match_costs": COSTS}}
+DETR: dict[str, Any] = {
+    "type": "DETR",
+    "num_queries": 7,
+    "backbone": {
+        "type": "mmdet.ResNet", "depth": 18, "base_channels": 4, "stem_channels": 4, "num_stages": 2,
+        "strides": (1, 2), "dilations": (1, 1), "out_indices": (1,),
+    },
+    "neck": {"type": "ChannelMapper", "in_channels": [8], "kernel_size": 1, "out_channels": WIDTH, "act_cfg": None},
+    "encoder": {"num_layers": 1, "layer_cfg": LAYER},
+    "decoder": {"num_layers": 2, "layer_cfg": {**LAYER, "cross_attn_cfg": ATTENTION}},
+    "positional_encoding": {"num_feats": WIDTH // 2, "normalize": True},
+    "bbox_head": {"type": "DETRHead", "num_classes": 3, "embed_dims": WIDTH},
+    "train_cfg": TRAIN,
+    "test_cfg": {"max_per_img": 5},
+}  # fmt: skip
+MODELS: dict[str, dict[str, Any]] = {
+    "plain": DETR,
+    "sigmoid": {
+        **DETR,
+        "bbox_head": {**DETR["bbox_head"], "loss_cls": {"type": "FocalLoss", "loss_weight": 2.0}},
+        "train_cfg": {"assigner": {**TRAIN["assigner"], "match_costs": [{"type": "FocalLossCost"}, *COSTS[1:]]}},
+    },
+}
+
+
+def program(cfg: dict[str, Any], backend: str, dtype: str = "float64") -> Program:
+    registry = fkit.registry()
+    spec = Spec(
+        lambda name: fkit.build(cfg, registry, "models", backend=name), {"main": Optimizer.of("SGD", {"lr": LR})},
+        dtype=dtype, device="cpu", example=lambda: np.zeros((1, 3, SIZE, SIZE), np.float32),
+    )  # fmt: skip
+    return open_room(backend).program(spec)
+
+
+def batch(objects: int = 3, real: int | None = None) -> fkit.Batch:
+    rng = np.random.default_rng(0)
+    images = rng.normal(size=(2, 3, SIZE, SIZE)).astype(np.float32)
+    corner = rng.uniform(0, 30, (2, objects, 2))
+    boxes = np.concatenate([corner, corner + rng.uniform(8, 30, (2, objects, 2))], -1).astype(np.float32)
+    counts = [[objects if real is None else real], [min(1, objects) if real is None else real]]
+    valid = np.arange(objects)[None] < np.array(counts)
+    targets = {
+        "gt_instances": {"bboxes": boxes, "labels": rng.integers(0, 3, (2, objects))},
+        "img_shape": np.array([[64, 36], [50, 64]]), "scale_factor": np.array([[2.0, 2.0], [1.0, 1.5]]),
+    }  # fmt: skip
+    return fkit.Batch(images, targets, {"gt_instances": valid}, ({"ori_shape": (32, 18)}, {"ori_shape": (50, 43)}))
+
+
+def host(backend: str, tree: Any) -> Any:
+    return open_room(backend).host(tree)
+
+
+@pytest.mark.parametrize("kind", MODELS)
+def test_backends_agree(kind: str) -> None:
+    seen: dict[str, Any] = {}
+    for backend in ("torch", "jax"):
+        made = program(MODELS[kind], backend)
+        state = made.init(3)
+        predicted = host(backend, made.predict(state, batch()))
+        state, logs = made.train_step(state, batch(), made.hyperparams())
+        seen[backend] = (predicted, host(backend, logs), made.collect(state))
+    (mine, logs, arrays), (other, others, more) = seen.values()
+    assert list(logs)[:6] == ["loss_cls", "loss_bbox", "loss_iou", "d0.loss_cls", "d0.loss_bbox", "d0.loss_iou"]
+    assert logs.keys() == others.keys()
+    assert list(arrays) == list(more)
+    for name, value in logs.items():
+        assert float(value) == pytest.approx(float(others[name]), rel=1e-9, abs=1e-11), name
+    for name, value in arrays.items():
+        assert np.allclose(value, more[name], rtol=1e-9, atol=1e-9), name
+    assert mine["valid"]["pred_instances"].all()
+    assert mine["pred_instances"]["bboxes"].shape == (2, 5, 4)
+    for name, value in mine["pred_instances"].items():
+        assert np.allclose(value, other["pred_instances"][name], rtol=1e-9, atol=1e-9), name
+
+
+@pytest.mark.parametrize(("backend", "objects"), [("torch", 0), ("torch", 2), ("jax", 2)])
+def test_no_objects(backend: str, objects: int) -> None:
+    made = program(DETR, backend, "float32")
+    state, logs = made.train_step(made.init(0), batch(objects, 0), made.hyperparams())
+    values = {name: float(value) for name, value in host(backend, logs).items()}
+    assert values["loss_cls"] > 0
+    assert all(value == 0 for name, value in values.items() if name.endswith(("loss_bbox", "loss_iou")))
+    assert all(np.isfinite(array).all() for array in made.collect(state).values())
+
+
+@pytest.mark.parametrize("backend", ["torch", "jax"])
+def test_what_is_padding_says_nothing(backend: str) -> None:
+    """A new backbone sees little around a place: what is far beyond an image's edge is told by places of padding alone."""
+    made = program(DETR, backend)
+    state, first = made.init(1), batch()
+    pixels = np.array(first.inputs)
+    pixels[1, :, 48:] = 100.0
+    moved: list[float] = []
+    for height in (32, 64):
+        targets = {**first.targets, "img_shape": np.array([[64, 36], [height, 64]])}
+        scores = [
+            host(backend, made.predict(state, fkit.Batch(one, targets, first.valid, first.meta)))["pred_instances"][
+                "scores"
+            ]
+            for one in (first.inputs, pixels)
+        ]
+        assert np.array_equal(scores[0][0], scores[1][0])
+        moved.append(float(np.abs(scores[0][1] - scores[1][1]).max()))
+    assert moved[0] < 1e-12
+    assert moved[1] > 1e-3
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"positional_encoding": {"num_feats": 4}}, "num_feats = 8"),
+        ({"encoder": None}, "encoder"),
+        ({"decoder": {"num_layers": 0, "layer_cfg": {}}}, "num_layers=0"),
+        ({"encoder": {"num_layers": 1, "layer_cfg": {"self_attn_cfg": {**ATTENTION, "batch_first": False}}}}, "batch_first"),
+        ({"encoder": {"num_layers": 1, "layer_cfg": {"self_atn_cfg": ATTENTION}}}, "self_attn_cfg"),
+        ({"train_cfg": {"sampler": {}}}, "assigner"),
+        ({"train_cfg": {**TRAIN, "sampler": {"type": "PseudoSampler"}}}, "sampler"),
+        ({"bbox_head": {"type": "DETRHead", "num_classes": 0}}, "num_classes=0"),
+        ({"bbox_head": {**DETR["bbox_head"], "loss_cls": {"type": "CrossEntropyLoss", "class_weight": [1.0]}}}, "one number"),
+    ],
+)  # fmt: skip
+@pytest.mark.parametrize("backend", ["torch", "jax"])
+def test_what_contradicts_itself_is_one_clear_error(backend: str, changes: dict[str, Any], message: str) -> None:
+    with pytest.raises(FkitError, match=message):
+        fkit.build({**DETR, **changes}, fkit.registry(), "models", backend=backend)
+
+
+def test_a_loss_without_an_assigner_is_one_clear_error() -> None:
+    made = program({**DETR, "train_cfg": None}, "torch")
+    with pytest.raises(FkitError, match="train_cfg"):
+        made.train_step(made.init(0), batch(), made.hyperparams())
