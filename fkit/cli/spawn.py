@@ -16,16 +16,19 @@ def spawned(command: str, arguments: argparse.Namespace, cfg: Config) -> int | N
     """The exit code of a command that torch runs in a process for each of several devices; None where it is to be run here.
 
     Args:
-        command: its name.
+        command: its name. Another than "train" asks for them on the command line alone: a config that a run has kept says what
+            that run was.
         arguments: as they were typed.
         cfg: what they name.
     """
     count = cfg.get("devices")
     if not isinstance(count, int) or count < 2 or (cfg.get("backend") or "torch") != "torch":
         return None
+    if command != "train" and arguments.devices is None:
+        return None
     if arguments.launcher not in (None, "none") or place_in(cfg).launcher != "none":
         return None
-    return together((command, *arguments.parser.words, "--launcher", "pytorch", "--devices", "1"), count)
+    return together((command, *arguments.parser.words), count)
 
 
 def spawned_again(command: str, arguments: argparse.Namespace, pasts: Sequence[Past]) -> int | None:

@@ -172,13 +172,17 @@ def versions(environment: Mapping[str, str]) -> dict[str, str]:
     return {**own, **{name: text for name, text in environment.items() if "\n" not in text}}
 
 
-def comparable(cfg: Config) -> Config:
-    """The part of a config that a resumed run must share, with its defaults."""
+def comparable(cfg: Config, whole: bool = True) -> Config:
+    """The part of a config that a resumed run must share, with its defaults.
+
+    Args:
+        whole: take a training batch as what all devices that the config names have together.
+    """
     tree = {name: value for name, value in read(cfg).tree.items() if name not in FREE}
     for name in ("train_dataloader", "val_dataloader", "test_dataloader"):
         if tree.get(name):
             tree[name] = {key: value for key, value in tree[name].items() if key not in _LOADER}
-    _join_batch(tree, read(cfg).devices or 1)
+    _join_batch(tree, (read(cfg).devices or 1) if whole else 1)
     hooks = dict(tree.get("default_hooks") or {})
     tree["default_hooks"] = {
         name: value for name, value in hooks.items() if name not in ("logger", "timer", "runtime_info")
@@ -206,7 +210,9 @@ def _same_run(folder: Path, cfg: Config) -> None:
         raise FkitFileNotFoundError(f"{path}: is missing, so nobody knows whose run this folder holds.")
     then = load_config(str(path))
     old, new = comparable(then), comparable(cfg)
-    if old != new:
+    torch = all((one.get("backend") or "torch") == "torch" for one in (then, cfg))
+    # on torch a launcher may say how many devices there are, and no config: the batches are compared with the data
+    if old != new and not (torch and comparable(then, whole=False) == comparable(cfg, whole=False)):
         raise FkitValueError(
             f"{folder}: holds a run of another config:\n{_rows(old, new)}",
             repair="Name another --work-dir, or give the config that this run was started with.",

@@ -8,9 +8,12 @@ from typing import NamedTuple
 from fkit.tree.check import expect
 from fkit.tree.error import FkitValueError
 
-__all__ = ["LAUNCHERS", "Place", "infer_launcher", "place_of", "rank_of"]
+__all__ = ["LAUNCHERS", "STARTED", "Place", "infer_launcher", "place_of", "rank_of"]
 
 LAUNCHERS = ("none", "pytorch", "slurm", "mpi")
+STARTED = "FKIT_PROCESSES"
+"""What is in the environment of processes that the kit itself has started, as torchrun starts its own."""
+
 _PORT = 29500
 # where each launcher leaves rank, world, local rank and processes of this machine: torchrun; Slurm; Open MPI, MPICH
 _PYTORCH = (("RANK", "WORLD_SIZE", "LOCAL_RANK", "LOCAL_WORLD_SIZE"),)
@@ -69,6 +72,8 @@ def place_of(launcher: str, environment: Mapping[str, str] | None = None, sure: 
     table = os.environ if environment is None else environment
     if launcher not in LAUNCHERS:
         raise FkitValueError(f"launcher = {launcher!r} is unknown.", value=launcher, choices=LAUNCHERS, path="launcher")
+    if launcher == "none" and STARTED in table:
+        launcher = "pytorch"
     if launcher == "none":
         if "TORCHELASTIC_RUN_ID" in table and table.get("WORLD_SIZE", "1") != "1":
             raise FkitValueError(

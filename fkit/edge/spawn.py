@@ -9,6 +9,7 @@ import time
 from collections.abc import Sequence
 from types import FrameType
 
+from fkit.edge.launch import STARTED
 from fkit.edge.signal import hearing
 from fkit.tree.check import expect, expect_number
 from fkit.tree.error import FkitValueError, RunError
@@ -25,7 +26,7 @@ def together(words: Sequence[str], count: int) -> int:
     Signals are handed on. Where one fails, the others are given a while to end by themselves, and are ended then.
 
     Args:
-        words: of the command line after ``fkit``: ["train", "cfg.py", "--launcher", "pytorch"].
+        words: of the command line after ``fkit``: ["train", "cfg.py"].
         count: of processes.
 
     Returns:
@@ -39,7 +40,7 @@ def together(words: Sequence[str], count: int) -> int:
     if count < 1:
         raise FkitValueError(f"`count` = {count}: at least 1 process.")
     table = {**os.environ, "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(_free_port()), "WORLD_SIZE": str(count)}
-    table |= {"LOCAL_WORLD_SIZE": str(count)}
+    table |= {"LOCAL_WORLD_SIZE": str(count), STARTED: str(count)}
     table.setdefault("OMP_NUM_THREADS", str(max(1, (os.cpu_count() or 1) // count)))
     command = [sys.executable, *(["-P"] if sys.flags.safe_path else []), "-m", "fkit", *words]
     children: list[subprocess.Popen[bytes]] = []

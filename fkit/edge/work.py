@@ -18,7 +18,7 @@ from fkit.edge.checkpoint import is_saved
 from fkit.edge.data import data_record, differences
 from fkit.edge.failure import is_input, write_failure
 from fkit.edge.files import Files
-from fkit.edge.fleet import Bystander, joined
+from fkit.edge.fleet import Bystander, joined, place_in
 from fkit.edge.folder import Opened, expect_folder, open_folder, run_record
 from fkit.edge.follow import follow
 from fkit.edge.limit import open_files
@@ -145,6 +145,7 @@ def work(
         note = fleet.first(lambda: _taken(folder, settings, stack))
         if settings.seed is None:
             cfg = cfg.merge({"seed": fleet.first(lambda: _seed(settings, folder))})
+        cfg = _counted(cfg, settings, fleet)
         opened = fleet.first(lambda: open_folder(folder, cfg, _resumption(settings, folder)))
         begun = _begun(_Job(folder, cfg, settings, ready, other_data, fleet), opened, screen)
         if isinstance(begun, RunState):
@@ -154,6 +155,15 @@ def work(
             if text:
                 edge.note(text, "WARNING")
         return Outcome(folder, follow(edge, run, data, heard), leads=fleet.leads)
+
+
+def _counted(cfg: Config, settings: Settings, fleet: Fleet) -> Config:
+    """The config with as many devices as there are processes, where all are of one machine: what goes on with it without a
+    launcher starts as many."""
+    place = place_in(settings.tree)
+    if not fleet.several or place.local_world != place.world or settings.tree.get("parallel.devices") is not None:
+        return cfg
+    return cfg if settings.devices == place.world else cfg.merge({"devices": place.world}, source="the launcher")
 
 
 def _taken(folder: Path, settings: Settings, stack: ExitStack) -> str:

@@ -112,7 +112,7 @@ def program(
     settings = read(cfg)
     reg = registry_of(settings, registry, allow)
     room = _room(settings.backend if backend is None else backend, settings)
-    settings = shared(room, settings)
+    settings = shared(room, settings, trains=False)
     return _program(room, spec_of(settings, reg, donate, example), settings)
 
 
@@ -154,7 +154,7 @@ def plan(
     reg = registry_of(settings, registry, allow)
     name = settings.backend if backend is None else backend
     room, course, trains = _room(name, settings), course_of(settings, reg, part), part == "train"
-    settings = shared(room, settings)
+    settings = shared(room, settings, trains)
     total = _total(settings, reg, course) if trains else None
     spec = spec_of(settings, reg, donate, None, total, "test" if part == "test" else "val", trains)
     functions = _program(room, spec, settings)

@@ -11,8 +11,11 @@ from fkit.tree.error import FkitError
 __all__ = ["shared"]
 
 
-def shared(room: Backend, settings: Settings) -> Settings:
+def shared(room: Backend, settings: Settings, trains: bool = True) -> Settings:
     """The settings with the number of devices that share a step, as the backend decides it.
+
+    Args:
+        trains: whether numbers hang on it. What a run has kept of itself predicts on as many devices as there are.
 
     Raises:
         FkitError: so many are not there, or the backend shares steps in no such way.
@@ -22,5 +25,7 @@ def shared(room: Backend, settings: Settings) -> Settings:
         count = room.devices(settings.devices, settings.device, settings.parallel)
     except FkitError as error:
         path = error.path or "devices"
+        if not trains and settings.tree.origin(path) != "the command line":
+            return replace(settings, devices=room.devices(None, settings.device, settings.parallel))
         raise placed(error, "", path, settings.tree.origin(path)) from error.__cause__
     return settings if count == (settings.devices or 1) else replace(settings, devices=count)

@@ -2,7 +2,7 @@
 
 import pytest
 
-from fkit.edge.launch import Place, infer_launcher, place_of
+from fkit.edge.launch import STARTED, Place, infer_launcher, place_of
 from fkit.tree.error import FkitValueError
 
 SLURM = {"SLURM_PROCID": "5", "SLURM_NTASKS": "8", "SLURM_LOCALID": "1", "SLURM_NTASKS_PER_NODE": "4"}
@@ -17,6 +17,8 @@ OPEN_MPI = {
     [
         ("none", {}, Place()),
         ("none", {"RANK": "1", "WORLD_SIZE": "2"}, Place()),  # left by something else
+        ("none", {STARTED: "2", "RANK": "1", "WORLD_SIZE": "2", "LOCAL_RANK": "1", "LOCAL_WORLD_SIZE": "2"},
+         Place("pytorch", 1, 2, 1, 2)),
         ("pytorch", {"RANK": "3", "WORLD_SIZE": "4", "LOCAL_RANK": "1", "LOCAL_WORLD_SIZE": "2", "MASTER_ADDR": "a"},
          Place("pytorch", 3, 4, 1, 2)),
         ("slurm", {**SLURM, "SLURM_NODELIST": "gpu[07-08,11],cpu1"}, Place("slurm", 5, 8, 1, 4, "gpu07")),

@@ -110,3 +110,6 @@ def test_torch_says_what_shares_a_step():
     cfg = fkit.load_config("digits/mlp", "seed=0").merge({"devices": 2})
     with pytest.raises(fkit.FkitError, match="on torch each device is a process of its own, and there are 1"):
         fkit.plan(cfg)
+    assert fkit.program(cfg).spec.devices == fkit.plan(cfg, part="test").program.spec.devices == 1  # what a run was
+    with pytest.raises(fkit.FkitError, match="and there are 1"):
+        fkit.program(cfg.merge({"devices": 2}, source="the command line"))

@@ -126,6 +126,7 @@ def test_one_process_writes(one, two):
         )
         assert ours == theirs
     assert json.loads((two / "ddp" / "run.json").read_text())["processes"] == 2
+    assert fkit.load_config(two / "ddp" / "config.py")["devices"] == 2  # without a launcher it starts as many
 
 
 def test_a_signal_to_one_process_stops_all_and_the_run_goes_on_to_the_same_bits(two):
@@ -220,16 +221,32 @@ def command(*words):
 
 
 def test_devices_of_the_command_line_are_processes(tmp_path):
-    folder = str(tmp_path / "run")
-    words = ["configs/digits/mlp.py", "--devices", "2", "--device", "cpu", "--work-dir", folder]
-    shown = command("train", *words, "--cfg-options", "train_cfg.max_epochs=1", "threads=1", "seed=1")
-    assert shown.count("iterations; accuracy/top1") == 1
-    assert json.loads((tmp_path / "run" / "run.json").read_text())["processes"] == 2
+    folder, record = str(tmp_path / "run"), tmp_path / "run" / "run.json"
+    batch = ("threads=1", "seed=1", "train_dataloader.batch_size=None", "train_dataloader.global_batch_size=64")
+    words = [
+        "configs/digits/mlp.py",
+        "--devices",
+        "2",
+        "--device",
+        "cpu",
+        "--work-dir",
+        folder,
+        "--cfg-options",
+        *batch,
+    ]
+    shown = command("train", *words, "train_cfg.max_epochs=1")
+    assert shown.count("iterations; accuracy/top1") == 1 and json.loads(record.read_text())["processes"] == 2
+    kept = fkit.load_config(f"{folder}/config.py")
+    assert (kept["devices"], kept.get("launcher", "none")) == (2, "none")
+    for count, more in ((2, ()), (1, ("--devices", "1"))):  # what the run was; and another number
+        words = [f"{folder}/config.py", "--resume", *more, "--cfg-options", f"train_cfg.max_epochs={4 - count}"]
+        command("train", *words)
+        assert json.loads(record.read_text())["processes"] == count
     rows, scores = [], []
     for count in ("1", "2"):
         file, words = tmp_path / f"{count}.jsonl", ("--cfg-options", "val_dataloader.batch_size=49")
-        place = (f"{folder}/config.py", folder, "--devices", count, "--predictions", str(file))
-        scores.append(command("test", *place, *words))
+        place = () if count == "1" else ("--devices", count)
+        scores.append(command("test", f"{folder}/config.py", folder, *place, "--predictions", str(file), *words))
         rows.append(list(read_rows(file)))
     assert scores[0] == scores[1] != ""
     one, both = rows
