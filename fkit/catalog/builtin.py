@@ -7,6 +7,7 @@ from fkit.catalog.datasets import DATASETS
 from fkit.catalog.detector import DETECTOR
 from fkit.catalog.detr import DETR
 from fkit.catalog.entry import Entry, Lazy
+from fkit.catalog.estimate import ESTIMATE
 from fkit.catalog.loader import LOADERS
 from fkit.catalog.metric import METRICS
 from fkit.catalog.mixing import MIXING
@@ -257,6 +258,7 @@ _ROWS: tuple[tuple[str, str, str, str | None, str | None], ...] = (
     *MIXING, *METRICS, *_FILES,
     *_WRITERS,
     *POSE, *TASK, *VISION, *DETECTOR, *CLASSIFY, *SEGMENT, *DETR,
+    *ESTIMATE,
     *LOADERS,
 )  # fmt: skip
 

@@ -39,6 +39,7 @@ from tests.golden.network import (
     without_rates,
     without_weights,
 )
+from tests.golden.person import persons
 
 BACKENDS = ("torch", "jax")
 # float64: most hold to 1e-9 and better. What does not is rounded to float32 on one side: losses of an RPN are recorded as
@@ -65,8 +66,6 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
 @pytest.fixture(scope="module")
 def book(request: pytest.FixtureRequest) -> Book:
     one = read(books_folder(request.config) / "models", request.param)
-    if one.kind == "pose":
-        pytest.skip(f"{one.name}: the kit has no pose estimators yet")
     return one
 
 
@@ -250,6 +249,8 @@ def truth(book: Book) -> tuple[dict[str, Any], dict[str, Any]]:
         return {"gt_label": np.array([one["label"] for one in records])}, {}
     if book.kind == "seg":
         return {"gt_sem_seg": label_maps(book)}, {}
+    if book.kind == "pose":
+        return persons(book)
     counts = [one["n_gt"] for one in records]
     most = max(counts)
     boxes, labels = np.zeros((len(records), most, 4), np.float32), np.zeros((len(records), most), np.int64)

@@ -7,6 +7,7 @@ from typing import Any, ClassVar, cast
 import numpy as np
 from numpy.typing import NDArray
 
+from fkit.array.ops import Ops
 from fkit.tree.check import expect, expect_number
 from fkit.tree.error import FkitTypeError, FkitValueError
 from fkit.tree.frozen import EMPTY
@@ -54,6 +55,30 @@ class Codec:
     def decode(self, *args: Any, **kwargs: Any) -> Any:
         """Keypoints and their scores, of what a model predicts."""
         raise FkitTypeError(f"{type(self).__name__} does not decode.", repair="Its model gives keypoints itself.")
+
+    def decoded(self, xp: Ops, *encoded: Any) -> tuple[Any, Any]:
+        """Keypoints (N, I, K, D) and their scores (N, I, K) of a batch of what a model predicts.
+
+        Args:
+            xp: the library of arrays; a codec that does not say how it does this there decodes sample by sample on the host,
+                where the numbers are at hand.
+            encoded: what `decode` takes, of a batch: (N, ...) each.
+
+        Raises:
+            FkitTypeError: they are not at hand, under a jit or on a GPU.
+        """
+
+        def each(*arrays: Floats) -> tuple[Floats, ...]:
+            rows = [self.decode(*row) for row in zip(*arrays, strict=True)]
+            return tuple(np.stack([row[part] for row in rows]) for part in (0, 1))
+
+        found = xp.hosted(each, *encoded)
+        if found is None:
+            raise FkitTypeError(
+                f"{type(self).__name__} decodes on the host, and the numbers are not there.",
+                repair="Write `decoded(xp, *encoded)` of array operations, as the kit's codecs have it.",
+            )
+        return found[0], found[1]
 
     def draw(self, keypoints: Floats, rng: np.random.Generator | None) -> Any:
         """What is random in `encode`, for (N, K, D) keypoints."""

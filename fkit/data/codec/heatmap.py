@@ -2,14 +2,16 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import cv2
 import numpy as np
 
+from fkit.array import peak
+from fkit.array.ops import Numpy, Ops
 from fkit.data.codec.codec import Codec, Floats, pair_of, points_of, seen_of
 from fkit.data.codec.gaussian import gaussian_maps, offset_maps
-from fkit.data.codec.peak import blurred, heatmap_maximum, refined, refined_dark, refined_dark_udp
+from fkit.data.codec.peak import blur_weights
 from fkit.tree.check import check_fields, expect
 from fkit.tree.error import FkitValueError
 from fkit.tree.frozen import frozen
@@ -42,6 +44,11 @@ class HeatmapCodec(Codec):
     def factor(self) -> Floats:
         """(2,) pixels of the input to a pixel of the maps."""
         return (np.array(self.input_size) / self.heatmap_size).astype(np.float32)
+
+    def decode(self, encoded: Floats) -> tuple[Floats, Floats]:
+        with np.errstate(divide="ignore", invalid="ignore"):  # an empty map has no peak
+            points, scores = self.decoded(Numpy(), self._maps(encoded)[None])
+        return points[0], scores[0]
 
     def _maps(self, encoded: Floats) -> Floats:
         expect(encoded, np.ndarray, f"{type(self).__name__}.decode takes maps, an array (K, H, W)")
@@ -82,12 +89,14 @@ class MSRAHeatmap(HeatmapCodec):
         )
         return frozen({"heatmaps": maps, "keypoint_weights": weights})
 
-    def decode(self, encoded: Floats) -> tuple[Floats, Floats]:
-        maps = self._maps(encoded)
-        places, scores = heatmap_maximum(maps)
-        places = places[None]
-        done = refined_dark(places, maps, self.blur_kernel_size) if self.unbiased else refined(places, maps)
-        return done * self.factor, scores[None]
+    def decoded(self, xp: Ops, *encoded: Any) -> tuple[Any, Any]:
+        (maps,) = encoded
+        places, scores = peak.map_maximum(xp, maps)
+        if self.unbiased:
+            places = peak.refined_dark(xp, places, maps, blur_weights(self.blur_kernel_size))
+        else:
+            places = peak.refined(xp, places, maps)
+        return (places * xp.asarray(self.factor, places))[:, None], scores[:, None]
 
 
 @dataclass(frozen=True)
@@ -142,25 +151,25 @@ class UDPHeatmap(HeatmapCodec):
             maps, weights = offset_maps(self.heatmap_size, points, visible, self.radius_factor)
         return frozen({"heatmaps": maps, "keypoint_weights": weights})
 
-    def decode(self, encoded: Floats) -> tuple[Floats, Floats]:
-        maps = self._maps(encoded)
+    def decoded(self, xp: Ops, *encoded: Any) -> tuple[Any, Any]:
+        (maps,) = encoded
         if self.heatmap_type == "gaussian":
-            places, scores = heatmap_maximum(maps)
-            done = refined_dark_udp(places[None], maps, self.blur_kernel_size)
+            places, scores = peak.map_maximum(xp, maps)
+            places = peak.refined_dark_udp(xp, places, maps, blur_weights(self.blur_kernel_size))
         else:
-            done, scores = self._combined(maps)
+            places, scores = self._combined(xp, maps)
         last = np.array(self.heatmap_size) - 1
-        return (done / last * self.input_size).astype(np.float32), scores[None]
+        scale = [xp.asarray(np.array(one), places) for one in (last, self.input_size)]
+        return (places / scale[0] * scale[1])[:, None], scores[:, None]
 
-    def _combined(self, maps: Floats) -> tuple[Floats, Floats]:
-        height, width = maps.shape[1:]
-        kernel = (2 * self.blur_kernel_size + 1,) * 2
-        discs = np.stack([cv2.GaussianBlur(one, kernel, 0) for one in maps[::3]])
-        places, scores = heatmap_maximum(discs)
+    def _combined(self, xp: Ops, maps: Any) -> tuple[Any, Any]:
+        height, width = maps.shape[-2:]
+        discs = peak.softened(xp, maps[:, ::3], blur_weights(2 * self.blur_kernel_size + 1))
+        places, scores = peak.map_maximum(xp, discs)
         radius = self.radius_factor * max(width, height)
-        flat = (places[:, 0] + places[:, 1] * width + width * height * np.arange(len(places))).astype(np.int64)
-        offsets = [maps[axis::3].ravel()[flat] * radius for axis in (1, 2)]
-        return (places + np.stack(offsets, axis=-1))[None].astype(np.float32), scores
+        x, y = (xp.cast(places[..., axis], "int64") for axis in (0, 1))
+        offsets = [peak.valued(xp, maps[:, axis::3], x, y) * radius for axis in (1, 2)]
+        return places + xp.lib.stack(offsets, axis=-1), scores
 
 
 @dataclass(frozen=True)
@@ -203,11 +212,12 @@ class MegviiHeatmap(HeatmapCodec):
             maps[k] *= 255 / maps[k, y, x]
         return frozen({"heatmaps": maps, "keypoint_weights": weights})
 
-    def decode(self, encoded: Floats) -> tuple[Floats, Floats]:
-        maps = blurred(self._maps(encoded), self.kernel_size)
-        places, scores = heatmap_maximum(maps)
-        height, width = maps.shape[1:]
-        x, y = places[:, 0], places[:, 1]
+    def decoded(self, xp: Ops, *encoded: Any) -> tuple[Any, Any]:
+        maps = peak.blurred(xp, encoded[0], blur_weights(self.kernel_size))
+        places, scores = peak.map_maximum(xp, maps)
+        height, width = maps.shape[-2:]
+        x, y = places[..., 0], places[..., 1]
         inside = (x > 1) & (x < width - 1) & (y > 1) & (y < height - 1)
-        moved = refined(places[None], maps)[0] + np.float32(0.5)
-        return np.where(inside[:, None], moved, places)[None] * self.factor, scores[None] / 255 + 0.5
+        moved = peak.refined(xp, places, maps) + 0.5
+        places = xp.lib.where(inside[..., None], moved, places)
+        return (places * xp.asarray(self.factor, places))[:, None], scores[:, None] / 255 + 0.5

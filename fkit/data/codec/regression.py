@@ -2,10 +2,11 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import numpy as np
 
+from fkit.array.ops import Numpy, Ops
 from fkit.data.codec.codec import Codec, Floats, pair_of, points_of, seen_of
 from fkit.data.codec.heatmap import MSRAHeatmap
 from fkit.tree.check import check_fields, expect
@@ -53,11 +54,17 @@ class RegressionLabel(Codec):
         expect(encoded, np.ndarray, f"{type(self).__name__}.decode takes an array (N, K, 2) or (N, K, 4)")
         if encoded.ndim != 3 or encoded.shape[-1] not in (2, 4):
             raise FkitValueError(f"{type(self).__name__}.decode takes (N, K, 2) or (N, K, 4), not {encoded.shape}.")
-        if encoded.shape[-1] == 4:
-            scores = (1 - encoded[..., 2:]).mean(axis=-1)
+        points, scores = self.decoded(Numpy(), encoded)
+        return points[:, 0], scores[:, 0]
+
+    def decoded(self, xp: Ops, *encoded: Any) -> tuple[Any, Any]:
+        (numbers,) = encoded
+        if numbers.shape[-1] == 4:
+            scores = (1 - numbers[..., 2:]).mean(-1)
         else:
-            scores = np.ones(encoded.shape[:2], np.float32)
-        return encoded[..., :2] * np.array(self.input_size), scores
+            scores = xp.full(numbers.shape[:-1], 1.0)
+        points = numbers[..., :2] * xp.asarray(np.array(self.input_size), numbers)
+        return points[:, None], scores[:, None]
 
 
 @dataclass(frozen=True)
@@ -104,3 +111,6 @@ class IntegralRegressionLabel(Codec):
 
     def decode(self, encoded: Floats) -> tuple[Floats, Floats]:
         return RegressionLabel(self.input_size).decode(encoded)
+
+    def decoded(self, xp: Ops, *encoded: Any) -> tuple[Any, Any]:
+        return RegressionLabel(self.input_size).decoded(xp, *encoded)

@@ -6,8 +6,10 @@ from typing import Any, ClassVar
 
 import numpy as np
 
+from fkit.array import peak
+from fkit.array.ops import Numpy, Ops
 from fkit.data.codec.codec import Codec, Floats, pair_of, points_of, seen_of
-from fkit.data.codec.peak import refined_line, simcc_maximum
+from fkit.data.codec.peak import blur_weights
 from fkit.tree.check import check_fields, expect, expect_number
 from fkit.tree.error import FkitValueError
 from fkit.tree.frozen import frozen
@@ -112,18 +114,27 @@ class SimCCLabel(Codec):
         assert isinstance(self.sigma, tuple)
         for line in (simcc_x, simcc_y):
             expect(line, np.ndarray, "SimCCLabel.decode takes two arrays (N, K, W) or (K, W)")
-        places, scores = simcc_maximum(simcc_x, simcc_y)
-        lines = (simcc_x, simcc_y)
-        if places.ndim == 2:
-            places, scores = places[None], scores[None]
-            lines = (simcc_x[None], simcc_y[None])
+        whole = [line if line.ndim == 3 else line[None] for line in (simcc_x, simcc_y)]
+        with np.errstate(divide="ignore", invalid="ignore"):
+            points, scores = (part[:, 0] for part in self.decoded(Numpy(), *whole))
+        if not self.decode_visibility:
+            return points, scores
+        return points, (scores, self.visibility(Numpy(), *whole)[:, 0])
+
+    def decoded(self, xp: Ops, *encoded: Any) -> tuple[Any, Any]:
+        assert isinstance(self.sigma, tuple)
+        places, scores = peak.line_maximum(xp, *encoded)
         if self.use_dark:
-            for axis, (line, sigma) in enumerate(zip(lines, self.sigma, strict=True)):
+            parts: list[Any] = []
+            for axis, (line, sigma) in enumerate(zip(encoded, self.sigma, strict=True)):
                 kernel = int((sigma * 20 - 7) // 3)
                 kernel -= int(kernel % 2 == 0)
-                places[..., axis] = refined_line(places[..., axis], line, kernel)
-        places /= self.simcc_split_ratio
-        if not self.decode_visibility:
-            return places, scores
-        sharp = [line * self.decode_beta * sigma for line, sigma in zip(lines, self.sigma, strict=True)]
-        return places, (scores, simcc_maximum(sharp[0], sharp[1], softmax=True)[1])
+                parts.append(peak.refined_line(xp, places[..., axis], line, blur_weights(kernel)))
+            places = xp.lib.stack(parts, axis=-1)
+        return (places / self.simcc_split_ratio)[:, None], scores[:, None]
+
+    def visibility(self, xp: Ops, *encoded: Any) -> Any:
+        """(N, 1, K): how sure the lines (N, K, W) are of one place."""
+        assert isinstance(self.sigma, tuple)
+        sharp = [line * (self.decode_beta * sigma) for line, sigma in zip(encoded, self.sigma, strict=True)]
+        return peak.line_maximum(xp, *sharp, softmax=True)[1][:, None]

@@ -46,6 +46,10 @@ _META = (
 )  # fmt: skip
 
 
+# what a model computes with: which part of the picture its input is, and each keypoint's partner
+_NUMBERS = (("input_center", np.float32), ("input_scale", np.float32), ("flip_indices", np.int64))
+
+
 @dataclass(frozen=True)
 class PackPoseInputs(Transform):
     """Pack a sample of pose estimation for `fkit.data.collate`; mmpose's PackPoseInputs.
@@ -56,7 +60,8 @@ class PackPoseInputs(Transform):
 
     Returns ``{"inputs", "targets", "meta"}``: inputs (C, H, W), of a clip (T, C, H, W), of a lifter what it is given of
     keypoints; targets ``gt_instances`` (what is known of each person), ``gt_instance_labels`` and ``gt_fields`` (what the
-    codec gave; levels of the same shape are stacked), each where there is any. Which keys go where a codec says (see
+    codec gave; levels of the same shape are stacked), each where there is any; and ``input_center``, ``input_scale`` (2,) and
+    ``flip_indices`` (K,), which predictions are made by. Which keys go where a codec says (see
     `GenerateTarget`).
 
     Example:
@@ -85,6 +90,9 @@ class PackPoseInputs(Transform):
             values = {name: _stacked(value) for name, value in _named(sample, sample.get(key, default)).items()}
             if values:
                 targets[word] = frozen(values)
+        for name, kind in _NUMBERS:
+            if sample.get(name) is not None:
+                targets[name] = np.array(sample[name], kind)
         return frozen({"inputs": _inputs(sample), "targets": frozen(targets), "meta": meta_of(sample, self.meta_keys)})
 
 

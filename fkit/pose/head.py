@@ -1,0 +1,171 @@
+"""What heads make of their networks' outputs: losses, one prediction of two passes, keypoints; on any library of arrays."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Self
+
+from fkit.array.ops import Ops
+from fkit.array.peak import line_maximum, map_maximum
+from fkit.catalog.build import Builder
+from fkit.pose.accuracy import near_share
+from fkit.pose.flip import flip_coordinates, flip_lines, flip_maps
+from fkit.pose.loss.base import called
+from fkit.pose.part import part
+from fkit.pose.truth import field_of, label_of
+from fkit.structures.batch import Samples
+from fkit.tree.error import FkitTypeError
+
+__all__ = ["Coordinates", "Head", "Heatmaps", "Lines"]
+
+Config = Mapping[str, Any]
+
+
+@dataclass(frozen=True, eq=False, kw_only=True)
+class Head:
+    """What heads share.
+
+    Attributes:
+        name: of the head, for messages.
+        loss_module: of what is predicted, its target and weights.
+        decoder: a codec, which makes keypoints of what is predicted; None: there are no predictions.
+    """
+
+    name: str
+    loss_module: Any
+    decoder: Any = None
+
+    @classmethod
+    def of(cls, build: Builder, name: str, loss: Any, decoder: Any, **more: Any) -> Self:
+        """The logic of a head's configs."""
+        return cls(
+            name=name, loss_module=part(build, "models", loss), decoder=part(build, "codecs", decoder), **more
+        )  # fmt: skip
+
+    def loss(self, xp: Ops, outputs: Any, samples: Samples | None, cfg: Config) -> dict[str, Any]:
+        """Losses, and ``acc_pose``, by name."""
+        raise NotImplementedError
+
+    def joined(self, xp: Ops, outputs: Any, flipped: Any, partners: Any, cfg: Config) -> Any:
+        """One prediction of a picture's and its mirror image's."""
+        raise NotImplementedError
+
+    def encoded(self, xp: Ops, outputs: Any) -> tuple[Any, ...]:
+        """What the decoder takes."""
+        return (outputs,)
+
+    def prediction(self, xp: Ops, outputs: Any, cfg: Config) -> dict[str, Any]:
+        """``keypoints`` (N, 1, K, D) in pixels of the inputs and ``keypoint_scores`` (N, 1, K).
+
+        Raises:
+            FkitTypeError: there is no decoder.
+        """
+        if self.decoder is None:
+            raise FkitTypeError(
+                f"{self.name} has no decoder, and predicts nothing without.",
+                repair="decoder=dict(type='MSRAHeatmap', ...): the codec of the targets.",
+            )
+        points, scores = self.decoder.decoded(xp, *self.encoded(xp, outputs))
+        return {"keypoints": points, "keypoint_scores": scores}
+
+    def fields(self, xp: Ops, outputs: Any) -> dict[str, Any]:
+        """Maps that ``output_heatmaps`` shows beside keypoints."""
+        return {}
+
+    def shown(self, xp: Ops, outputs: Any, cfg: Config) -> tuple[dict[str, Any], dict[str, Any]]:
+        """The prediction, and the maps that ``cfg`` asks for."""
+        return self.prediction(xp, outputs, cfg), self.fields(xp, outputs) if cfg.get("output_heatmaps") else {}
+
+
+@dataclass(frozen=True, eq=False, kw_only=True)
+class Heatmaps(Head):
+    """Of maps (N, C, H, W)."""
+
+    def loss(self, xp: Ops, outputs: Any, samples: Samples | None, cfg: Config) -> dict[str, Any]:
+        target = xp.cast(field_of(samples, "heatmaps", self.name), outputs)
+        weights = label_of(samples, "keypoint_weights", self.name)
+        losses = {"loss_kpt": called(self.loss_module, xp, outputs, target, weights)}
+        if cfg.get("compute_acc", True):
+            losses["acc_pose"] = map_accuracy(xp, outputs, target, weights)
+        return losses
+
+    def joined(self, xp: Ops, outputs: Any, flipped: Any, partners: Any, cfg: Config) -> Any:
+        mode = cfg.get("flip_mode", "heatmap")
+        return (outputs + flip_maps(xp, flipped, partners, mode, cfg.get("shift_heatmap", False))) * 0.5
+
+    def fields(self, xp: Ops, outputs: Any) -> dict[str, Any]:
+        return {"heatmaps": outputs}
+
+
+def map_accuracy(xp: Ops, outputs: Any, target: Any, weights: Any) -> Any:
+    """The share of keypoints whose maps' peaks are near; 0-d."""
+    mine, theirs = (map_maximum(xp, xp.detached(maps))[0] for maps in (outputs, target))
+    height, width = outputs.shape[-2:]
+    return near_share(xp, mine, theirs, weights > 0, (height, width))
+
+
+@dataclass(frozen=True, eq=False, kw_only=True)
+class Lines(Head):
+    """Of lines across and down, (N, K, W) each.
+
+    Attributes:
+        ratio: bins to a pixel of the inputs.
+    """
+
+    ratio: float = 2.0
+
+    def loss(self, xp: Ops, outputs: Any, samples: Samples | None, cfg: Config) -> dict[str, Any]:
+        target = tuple(
+            xp.cast(label_of(samples, f"keypoint_{axis}_labels", self.name), outputs[0]) for axis in ("x", "y")
+        )
+        weights = label_of(samples, "keypoint_weights", self.name)
+        loss = called(self.loss_module, xp, outputs, target, weights)
+        sizes = tuple(int(line.shape[-1] / self.ratio) for line in reversed(outputs))
+        mine, theirs = (
+            line_maximum(xp, *(xp.detached(line) for line in lines))[0] / self.ratio for lines in (outputs, target)
+        )
+        return {"loss_kpt": loss, "acc_pose": near_share(xp, mine, theirs, weights > 0, (sizes[0], sizes[1]))}
+
+    def joined(self, xp: Ops, outputs: Any, flipped: Any, partners: Any, cfg: Config) -> Any:
+        pairs = zip(outputs, flip_lines(xp, flipped, partners), strict=True)
+        return tuple((mine + theirs) * 0.5 for mine, theirs in pairs)
+
+    def encoded(self, xp: Ops, outputs: Any) -> tuple[Any, ...]:
+        return tuple(outputs)
+
+    def prediction(self, xp: Ops, outputs: Any, cfg: Config) -> dict[str, Any]:
+        found = super().prediction(xp, outputs, cfg)
+        if getattr(self.decoder, "decode_visibility", False):
+            found["keypoints_visible"] = self.decoder.visibility(xp, *outputs)
+        return found
+
+    def fields(self, xp: Ops, outputs: Any) -> dict[str, Any]:
+        across, down = (self._normalised(xp, line) for line in outputs)
+        return {"heatmaps": down[..., :, None] * across[..., None, :]}
+
+    def _normalised(self, xp: Ops, line: Any) -> Any:
+        """Lines without what is below 0, their highest value 1 at most."""
+        line = xp.lib.clip(line, 0.0, None)
+        top = xp.lib.amax(line, axis=-1)[..., None]
+        return line / xp.lib.where(top > 1, top, 1.0)
+
+
+@dataclass(frozen=True, eq=False, kw_only=True)
+class Coordinates(Head):
+    """Of coordinates (N, K, D) in parts of the inputs' sides."""
+
+    def loss(self, xp: Ops, outputs: Any, samples: Samples | None, cfg: Config) -> dict[str, Any]:
+        target = xp.cast(label_of(samples, "keypoint_labels", self.name), outputs)
+        weights = label_of(samples, "keypoint_weights", self.name)
+        loss = called(self.loss_module, xp, outputs, target, xp.cast(weights, outputs)[..., None])
+        share = point_accuracy(xp, outputs, target, weights)
+        return {"loss_kpt": loss, "acc_pose": share}
+
+    def joined(self, xp: Ops, outputs: Any, flipped: Any, partners: Any, cfg: Config) -> Any:
+        shift = cfg.get("shift_coords", True)
+        width = self.decoder.input_size[0] if shift else 1
+        return (outputs + flip_coordinates(xp, flipped, partners, shift, width)) * 0.5
+
+
+def point_accuracy(xp: Ops, outputs: Any, target: Any, weights: Any) -> Any:
+    """The share of keypoints whose coordinates are near; 0-d."""
+    return near_share(xp, xp.detached(outputs)[..., :2], target[..., :2], weights > 0, (1, 1))

@@ -1,0 +1,1 @@
+"""Losses of keypoints: of heatmaps, of lines, of coordinates."""

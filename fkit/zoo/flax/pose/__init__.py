@@ -1,0 +1,1 @@
+"""Pose estimators of flax: their heads and necks."""

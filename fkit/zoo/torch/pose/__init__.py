@@ -1,0 +1,1 @@
+"""Pose estimators of torch: their heads and necks."""

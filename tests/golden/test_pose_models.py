@@ -1,0 +1,60 @@
+"""Recorded pose estimators: outputs of their parts on pictures and mirrored pictures, and keypoints. Their training steps are
+those of every network: `tests.golden.test_models`."""
+
+import hashlib
+
+import numpy as np
+import pytest
+
+import fkit
+from fkit.structures.apart import data_samples
+from tests.golden import test_models as models
+from tests.golden.network import Book, near, program, sampled, tensor, without_weights
+from tests.golden.person import where
+from tests.golden.test_models import BACKENDS, FLOAT32, PIXEL, flat, host, loaded, only, raw
+
+book, weights = models.book, models.weights
+pytest_generate_tests = models.pytest_generate_tests
+
+
+@pytest.mark.parametrize("backend", BACKENDS)
+def test_pose_parts(book: Book, weights: dict[str, np.ndarray], backend: str) -> None:
+    only(book, "pose")
+    images = tensor(book, book.facts["test"])
+    assert hashlib.sha256(images.tobytes()).hexdigest() == book.facts["test_tensor"]["sha256"]
+    for pictures, calls in (
+        (images, ("backbone", "neck", "head")),
+        (images[..., ::-1], ("backbone@1", "head_flipped")),
+    ):
+        found = raw(book, weights, backend, {}, {}, np.ascontiguousarray(pictures))
+        seen = 0
+        for call in calls:
+            value = found.get(call.partition("@")[0].partition("_")[0])
+            for path, array in flat(f"test/{call}", value if isinstance(value, list) or value is None else [value]):
+                if path in book.arrays:
+                    assert list(array.shape) == book.facts["stats"][path]["shape"], path
+                    group = path.rpartition(".")[0]
+                    near(sampled(array, 256), book.arrays[path], book.tolerance(group), path)
+                    seen += 1
+        assert seen >= 2, sorted(found)
+
+
+@pytest.mark.parametrize("backend", BACKENDS)
+def test_keypoints(book: Book, weights: dict[str, np.ndarray], backend: str) -> None:
+    only(book, "pose")
+    cfg = without_weights(book.cfg)
+    maps = "test0/pred.heatmaps" in book.arrays
+    cfg["test_cfg"] = {**cfg.get("test_cfg", {}), "output_heatmaps": maps}
+    made = program(cfg, backend, "float32", book.scope)
+    batch = fkit.Batch(tensor(book, book.facts["test"]), where(book))
+    found = host(backend, made.predict(loaded(made, book, weights), batch))
+    for i, sample in enumerate(data_samples(batch, found)):
+        one = sample.pred_instances
+        points, scores = (book.arrays[f"test{i}/pred.{name}"] for name in ("keypoints", "keypoint_scores"))
+        assert np.abs(one.keypoints[0] - points).max() < PIXEL / 100
+        near(one.keypoint_scores[0], scores, max(book.tolerance("test/pred.keypoint_scores"), FLOAT32), "scores")
+        if maps:
+            near(
+                sampled(sample.pred_fields.heatmaps, 256), book.arrays[f"test{i}/pred.heatmaps"],
+                book.tolerance("test/pred.heatmaps"), "maps",
+            )  # fmt: skip
