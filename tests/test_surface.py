@@ -49,9 +49,7 @@ SURFACE = {
     "fkit.data.codec.hand": {},
     "fkit.data.codec.heatmap": {},
     "fkit.data.codec.lifting": {},
-    "fkit.data.codec.peak": dict.fromkeys(
-        ("refined_dark", "refined_dark_udp", "refined_line"), "of the room: arrays that codecs have checked"
-    ),
+    "fkit.data.codec.peak": {},
     "fkit.data.codec.person": {"Jitter": "a tuple"},
     "fkit.data.codec.processor": {},
     "fkit.data.codec.regression": {},

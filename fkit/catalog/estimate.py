@@ -4,30 +4,50 @@ from typing import Any, Final
 
 __all__ = ["ESTIMATE"]
 
-# name, torch's file and class, flax's maker (a class of the same name where there is none)
-_HEADS: Final = (("HeatmapHead", "heatmap", "heatmap_head"),)
-
-_PARTS: Final[tuple[Any, ...]] = tuple(
-    ("models", name, f"fkit.zoo.{room}.pose.{file}:{target}", backend, None)
-    for name, file, maker in (("TopdownPoseEstimator", "topdown", "topdown_pose_estimator"), *_HEADS)
-    for backend, room, target in (("torch", "torch", name), ("jax", "flax", maker))
+# file of both zoos -> (name, flax's maker); torch's is a class of the name
+_PARTS: Final[tuple[tuple[str, tuple[tuple[str, str], ...]], ...]] = (
+    ("heatmap", (("HeatmapHead", "heatmap_head"), ("ViPNASHead", "vipnas_head"))),
+    ("neck", (("FeatureMapProcessor", "FeatureMapProcessor"),)),
+    ("regression", (("RLEHead", "rle_head"), ("RLELoss", "RLELoss"), ("RegressionHead", "regression_head"))),
+    ("rtmcc", (("RTMCCHead", "rtmcc_head"),)),
+    ("simcc", (("SimCCHead", "simcc_head"),)),
+    ("topdown", (("TopdownPoseEstimator", "topdown_pose_estimator"),)),
 )
 
-_LOSSES: Final[tuple[Any, ...]] = tuple(
-    ("models", name, f"fkit.pose.loss.{file}:{name}", None, None)
-    for file, names in (
-        (
-            "heatmap",
-            (
-                "AdaptiveWingLoss",
-                "CombinedTargetMSELoss",
-                "FocalHeatmapLoss",
-                "KeypointMSELoss",
-                "KeypointOHKMMSELoss",
-            ),
-        ),
-    )
-    for name in names
+# file of both zoos -> (name, target, scope)
+_BACKBONES: Final[tuple[tuple[str, tuple[tuple[str, str, str | None], ...]], ...]] = (
+    ("cspnext", (("CSPDarknet", "CSPDarknet", None), ("CSPNeXt", "CSPNeXt", None))),
 )
 
-ESTIMATE = (*_PARTS, *_LOSSES)
+_LOSSES: Final[tuple[tuple[str, tuple[str, ...]], ...]] = (
+    (
+        "heatmap",
+        ("AdaptiveWingLoss", "CombinedTargetMSELoss", "FocalHeatmapLoss", "KeypointMSELoss", "KeypointOHKMMSELoss"),
+    ),
+    ("line", ("JSDiscretLoss", "KLDiscretLoss", "MLECCLoss")),
+    ("regression", ("BCELoss", "BoneLoss", "MPJPELoss", "SoftWeightSmoothL1Loss", "SoftWingLoss", "WingLoss")),
+)
+
+_ROOMS: Final = (("torch", "torch"), ("jax", "flax"))
+
+ESTIMATE: Final[tuple[Any, ...]] = (
+    *(
+        ("models", name, f"fkit.zoo.{room}.pose.{file}:{name if room == 'torch' else maker}", backend, None)
+        for file, rows in _PARTS
+        for name, maker in rows
+        for backend, room in _ROOMS
+    ),
+    *(
+        ("models", name, f"fkit.zoo.{room}.backbone.{file}:{target}", backend, scope)
+        for file, rows in _BACKBONES
+        for name, target, scope in rows
+        for backend, room in _ROOMS
+    ),
+    ("models", "GlobalAveragePooling", "fkit.zoo.torch.classifier:GlobalAveragePooling", "torch", "mmpose"),
+    ("models", "GlobalAveragePooling", "fkit.zoo.flax.pose.neck:GlobalAveragePooling", "jax", "mmpose"),
+    *(("models", name, f"fkit.pose.loss.{file}:{name}", None, None) for file, names in _LOSSES for name in names),
+    *(
+        ("models", name, f"fkit.pose.loss.regression:{name}", None, "mmpose")
+        for name in ("L1Loss", "MSELoss", "SmoothL1Loss")
+    ),
+)

@@ -7,7 +7,7 @@ from frozendict import frozendict
 
 from fkit.tree.error import FkitTypeError, FkitValueError
 
-__all__ = ["HEATMAP_INIT", "KEYPOINT_MSE", "ONE", "Tower", "edges_of", "final_of", "tower"]
+__all__ = ["HEATMAP_INIT", "KEYPOINT_MSE", "ONE", "Tower", "edges_of", "final_of", "groups_of", "tower"]
 
 ONE: Final = frozendict(kernel_size=1)
 KEYPOINT_MSE: Final = frozendict(type="KeypointMSELoss", use_target_weight=True)
@@ -59,6 +59,23 @@ def edges_of(who: str, kernel: int) -> tuple[int, int]:
     if kernel not in _EDGES:
         raise FkitValueError(f"{who}: deconv_kernel_sizes are 2, 3 or 4, not {kernel!r}.")
     return _EDGES[kernel]
+
+
+def groups_of(widths: Sequence[int] | None, groups: Sequence[int] | None) -> Sequence[int] | None:
+    """``deconv_num_groups``, one a layer; None where there are no layers.
+
+    Raises:
+        FkitValueError: they are not as many.
+
+    Example:
+        >>> groups_of((8, 8), (4, 2))
+        (4, 2)
+    """
+    if not widths:
+        return None
+    if groups is None or len(groups) != len(widths):
+        raise FkitValueError(f"ViPNASHead: deconv_out_channels are {list(widths)}, and deconv_num_groups {groups}.")
+    return tuple(groups)
 
 
 def final_of(who: str, final_layer: Any, inner: int, out: int) -> Mapping[str, Any] | None:

@@ -45,6 +45,7 @@ def estimated(
         size: (width, height) of the inputs.
         cfg: ``test_cfg``.
     """
+    outputs = head.readied(xp, outputs)
     if cfg.get("flip_test", False):
         mine, theirs = halves(outputs)
         outputs = head.joined(xp, mine, theirs, partners(samples), cfg)

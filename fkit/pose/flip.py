@@ -1,13 +1,15 @@
 """What a mirrored picture says, as of the picture itself: sides are exchanged, and keypoints with their partners."""
 
-from typing import Any
+from typing import Any, Final
+
+from frozendict import frozendict
 
 from fkit.array.ops import Ops
 from fkit.tree.error import FkitValueError
 
 __all__ = ["flip_coordinates", "flip_lines", "flip_maps", "swapped"]
 
-_GROUPS = {"heatmap": 1, "udp_combined": 3, "offset": 2}
+_GROUPS: Final = frozendict(heatmap=1, udp_combined=3, offset=2)
 
 
 def swapped(xp: Ops, a: Any, partners: Any) -> Any:

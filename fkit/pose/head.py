@@ -15,7 +15,7 @@ from fkit.pose.truth import field_of, label_of
 from fkit.structures.batch import Samples
 from fkit.tree.error import FkitTypeError
 
-__all__ = ["Coordinates", "Head", "Heatmaps", "Lines"]
+__all__ = ["Coordinates", "Deviations", "Head", "Heatmaps", "Lines"]
 
 Config = Mapping[str, Any]
 
@@ -44,6 +44,10 @@ class Head:
     def loss(self, xp: Ops, outputs: Any, samples: Samples | None, cfg: Config) -> dict[str, Any]:
         """Losses, and ``acc_pose``, by name."""
         raise NotImplementedError
+
+    def readied(self, xp: Ops, outputs: Any) -> Any:
+        """The network's outputs as predictions are made of them."""
+        return outputs
 
     def joined(self, xp: Ops, outputs: Any, flipped: Any, partners: Any, cfg: Config) -> Any:
         """One prediction of a picture's and its mirror image's."""
@@ -169,3 +173,18 @@ class Coordinates(Head):
 def point_accuracy(xp: Ops, outputs: Any, target: Any, weights: Any) -> Any:
     """The share of keypoints whose coordinates are near; 0-d."""
     return near_share(xp, xp.detached(outputs)[..., :2], target[..., :2], weights > 0, (1, 1))
+
+
+@dataclass(frozen=True, eq=False, kw_only=True)
+class Deviations(Coordinates):
+    """Of coordinates and their deviations before a sigmoid, (N, K, 2 * D)."""
+
+    def loss(self, xp: Ops, outputs: Any, samples: Samples | None, cfg: Config) -> dict[str, Any]:
+        target = xp.cast(label_of(samples, "keypoint_labels", self.name), outputs)
+        weights = label_of(samples, "keypoint_weights", self.name)
+        points, sigma = outputs[..., :2], outputs[..., 2:4]
+        loss = called(self.loss_module, xp, points, sigma, target, xp.cast(weights, outputs)[..., None])
+        return {"loss_kpt": loss, "acc_pose": point_accuracy(xp, outputs, target, weights)}
+
+    def readied(self, xp: Ops, outputs: Any) -> Any:
+        return xp.lib.concat([outputs[..., :2], xp.sigmoid(outputs[..., 2:])], axis=2)

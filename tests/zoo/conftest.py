@@ -52,6 +52,8 @@ def _weights(inventory: Any) -> dict[str, Any]:
     for entry in inventory.entries:
         if entry.dtype == "int64":
             arrays[entry.name] = np.zeros(entry.shape, np.int64)
+        elif entry.name.endswith(".cov"):
+            arrays[entry.name] = np.eye(2)  # of a normal law, which no other numbers are
         elif entry.name.endswith("running_var") or (len(entry.shape) == 1 and entry.name.endswith("weight")):
             arrays[entry.name] = _drawn(entry.name, entry.shape, 0.5)
         else:

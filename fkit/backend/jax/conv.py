@@ -1,7 +1,7 @@
 """flax.linen convolutions with torch's arithmetic; channels last. Fields and parameter names stay flax's."""
 
 import copy
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any, ClassVar
 
 import jax
@@ -138,7 +138,7 @@ class Conv2dAdaptivePadding(Conv2d):
 
 
 class ConvTranspose2d(nn.ConvTranspose):
-    """torch's ``ConvTranspose2d`` (one group): ``padding`` takes away what ``output_padding`` gives back at the end.
+    """torch's ``ConvTranspose2d``: ``padding`` takes away what ``output_padding`` gives back at the end.
 
     flax's ``mask``, ``transpose_kernel`` and ``precision`` say nothing.
     """
@@ -148,19 +148,33 @@ class ConvTranspose2d(nn.ConvTranspose):
     kernel_init: Any = KERNEL
     promote_dtype: Any = in_weight_dtype
     trainable: bool = True
+    groups: int = 1
     torch_class: ClassVar[str] = "ConvTranspose2d"
 
     @nn.compact
     def __call__(self, inputs: Array) -> Array:
         size = sizes(self.kernel_size)
         dilation = sizes(self.kernel_dilation or 1, len(size))
-        kernel = self.param("kernel", self.kernel_init, (*size, inputs.shape[-1], self.features), self.param_dtype)
+        kernel = self.param(
+            "kernel", self.kernel_init, (*size, inputs.shape[-1], self.features // self.groups), self.param_dtype
+        )
         bias = self.param("bias", self.bias_init, (self.features,), self.param_dtype) if self.use_bias else None
         pads = zip(size, dilation, sizes(self.padding, len(size)), sizes(self.output_padding, len(size)), strict=True)
         edges = [(step * (side - 1) - pad, step * (side - 1) - pad + more) for side, step, pad, more in pads]
         x, kernel, bias = self.promote_dtype(inputs, kernel, bias, dtype=self.dtype)
-        y = transposed(x, kernel, sizes(self.strides or 1, len(size)), edges, dilation)
+        strides = sizes(self.strides or 1, len(size))
+        if self.groups == 1:
+            y = transposed(x, kernel, strides, edges, dilation)
+        else:
+            y = self._grouped(x, kernel, lambda x, kernel: transposed(x, kernel, strides, edges, dilation))
         return y if bias is None else y + bias
+
+    def _grouped(self, x: Array, kernel: Array, one: Callable[[Array, Array], Array]) -> Array:
+        """Each group of channels by itself."""
+        parts = x.reshape(*x.shape[:-1], self.groups, -1)
+        kernels = kernel.reshape(*kernel.shape[:-2], self.groups, -1, kernel.shape[-1])
+        y = jax.vmap(one, in_axes=(parts.ndim - 2, kernels.ndim - 3), out_axes=-2)(parts, kernels)
+        return y.reshape(*y.shape[:-2], self.features)
 
 
 class ConvTranspose3d(ConvTranspose2d):

@@ -45,7 +45,8 @@ class HeatmapCodec(Codec):
         """(2,) pixels of the input to a pixel of the maps."""
         return (np.array(self.input_size) / self.heatmap_size).astype(np.float32)
 
-    def decode(self, encoded: Floats) -> tuple[Floats, Floats]:
+    def _alone(self, encoded: Floats) -> tuple[Floats, Floats]:
+        """Keypoints and scores of the maps of one sample."""
         with np.errstate(divide="ignore", invalid="ignore"):  # an empty map has no peak
             points, scores = self.decoded(Numpy(), self._maps(encoded)[None])
         return points[0], scores[0]
@@ -88,6 +89,9 @@ class MSRAHeatmap(HeatmapCodec):
             self.heatmap_size, points, seen_of(keypoints, keypoints_visible), self.sigma, place
         )
         return frozen({"heatmaps": maps, "keypoint_weights": weights})
+
+    def decode(self, encoded: Floats) -> tuple[Floats, Floats]:
+        return self._alone(encoded)
 
     def decoded(self, xp: Ops, *encoded: Any) -> tuple[Any, Any]:
         (maps,) = encoded
@@ -151,6 +155,9 @@ class UDPHeatmap(HeatmapCodec):
             maps, weights = offset_maps(self.heatmap_size, points, visible, self.radius_factor)
         return frozen({"heatmaps": maps, "keypoint_weights": weights})
 
+    def decode(self, encoded: Floats) -> tuple[Floats, Floats]:
+        return self._alone(encoded)
+
     def decoded(self, xp: Ops, *encoded: Any) -> tuple[Any, Any]:
         (maps,) = encoded
         if self.heatmap_type == "gaussian":
@@ -168,7 +175,11 @@ class UDPHeatmap(HeatmapCodec):
         places, scores = peak.map_maximum(xp, discs)
         radius = self.radius_factor * max(width, height)
         x, y = (xp.cast(places[..., axis], "int64") for axis in (0, 1))
-        offsets = [peak.valued(xp, maps[:, axis::3], x, y) * radius for axis in (1, 2)]
+        count = discs.shape[1] * height * width
+        # of a map without a peak, whose place is -1, they are those of the map before it: so it is in the reference
+        index = (x + y * width + xp.arange(discs.shape[1]) * height * width) % count
+        flat = [maps[:, axis::3].reshape(len(maps), count) for axis in (1, 2)]
+        offsets = [xp.take_along(one, index, 1) * radius for one in flat]
         return places + xp.lib.stack(offsets, axis=-1), scores
 
 
@@ -211,6 +222,9 @@ class MegviiHeatmap(HeatmapCodec):
             maps[k] = cv2.GaussianBlur(maps[k], (self.kernel_size,) * 2, 0)
             maps[k] *= 255 / maps[k, y, x]
         return frozen({"heatmaps": maps, "keypoint_weights": weights})
+
+    def decode(self, encoded: Floats) -> tuple[Floats, Floats]:
+        return self._alone(encoded)
 
     def decoded(self, xp: Ops, *encoded: Any) -> tuple[Any, Any]:
         maps = peak.blurred(xp, encoded[0], blur_weights(self.kernel_size))

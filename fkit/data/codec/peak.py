@@ -1,6 +1,5 @@
 """Peaks of maps and of lines, of numpy's arrays: `fkit.array.peak`, checked; and the weights of a blur."""
 
-from functools import lru_cache
 from typing import Any
 
 import cv2
@@ -9,23 +8,27 @@ import numpy as np
 from fkit.array import peak
 from fkit.array.ops import Numpy
 from fkit.data.codec.codec import Floats
-from fkit.tree.check import expect
+from fkit.tree.check import expect, expect_number
 from fkit.tree.error import FkitValueError
 
 __all__ = ["blur_weights", "heatmap_maximum", "refined"]
 
 _XP = Numpy()
+_MOST = 1 << 15
 
 
-@lru_cache(maxsize=64)
 def blur_weights(kernel: int) -> tuple[float, ...]:
     """The weights of OpenCV's Gaussian of ``kernel`` pixels.
+
+    Raises:
+        FkitError: it is no odd number.
 
     Example:
         >>> blur_weights(3)
         (0.25, 0.5, 0.25)
     """
-    if kernel % 2 != 1 or kernel < 1:
+    expect_number(kernel, "a kernel in pixels", whole=True)
+    if kernel % 2 != 1 or not 1 <= kernel < _MOST:
         raise FkitValueError(f"a kernel of {kernel} pixels: it is odd, and 3 or more.")
     return tuple(cv2.getGaussianKernel(kernel, 0)[:, 0].tolist())
 

@@ -1,6 +1,7 @@
 """Heads of heatmaps; channels last inside, maps that are given are (N, K, H, W)."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 
 import jax
@@ -9,11 +10,11 @@ from flax import linen as nn
 
 from fkit.backend.jax.layers import BatchNorm, Conv2d, conv_layer
 from fkit.catalog.build import Builder
-from fkit.pose.deconv import HEATMAP_INIT, KEYPOINT_MSE, ONE, Tower, edges_of, final_of, tower
+from fkit.pose.deconv import HEATMAP_INIT, KEYPOINT_MSE, ONE, Tower, edges_of, final_of, groups_of, tower
 from fkit.pose.head import Heatmaps
 from fkit.zoo.flax.small import check_channels
 
-__all__ = ["HeatmapHead", "convolutions", "deconvolutions", "heatmap_head", "last_layer"]
+__all__ = ["HeatmapHead", "convolutions", "deconvolutions", "heatmap_head", "last_layer", "vipnas_head"]
 
 Array = jax.Array
 
@@ -69,6 +70,7 @@ class HeatmapHead(nn.Module):
     final_layer: Any
     logic: Heatmaps
     init_cfg: Any = HEATMAP_INIT
+    groups: Sequence[int] | None = None
 
     @property
     def init_rules(self) -> Any:
@@ -83,7 +85,7 @@ class HeatmapHead(nn.Module):
     def __call__(self, maps: Sequence[Array], train: bool = False) -> Array:
         who = self.logic.name
         check_channels(who, maps[-1], self.in_channels)
-        x = deconvolutions(who, self.up, maps[-1], train)
+        x = deconvolutions(who, self.up, maps[-1], train, groups=self.groups)
         x = convolutions(self.on, x, train)
         return jnp.moveaxis(last_layer(who, self.final_layer, self.on.width, self.out_channels, x), -1, 1)
 
@@ -124,3 +126,33 @@ def heatmap_head(
     logic = Heatmaps.of(build, who, loss, decoder)
     rules = HEATMAP_INIT if init_cfg is None else init_cfg
     return HeatmapHead(in_channels, out_channels, up, on, final_layer, logic, rules)
+
+
+def vipnas_head(
+    in_channels: int,
+    out_channels: int,
+    deconv_out_channels: Sequence[int] | None = (144, 144, 144),
+    deconv_kernel_sizes: Sequence[int] | None = (4, 4, 4),
+    deconv_num_groups: Sequence[int] | None = (16, 16, 16),
+    conv_out_channels: Sequence[int] | None = None,
+    conv_kernel_sizes: Sequence[int] | None = None,
+    final_layer: Any = ONE,
+    loss: Any = KEYPOINT_MSE,
+    decoder: Any = None,
+    init_cfg: Any = None,
+    *,
+    build: Builder,
+) -> HeatmapHead:
+    """`heatmap_head` whose deconvolutions are of groups of channels (Xu et al. 2021); mmpose's ViPNASHead.
+
+    Args:
+        deconv_num_groups: of each deconvolution.
+        in_channels, out_channels, deconv_out_channels, deconv_kernel_sizes, conv_out_channels, conv_kernel_sizes,
+        final_layer, loss, decoder, init_cfg: see `heatmap_head`.
+    """
+    head = heatmap_head(
+        in_channels, out_channels, deconv_out_channels, deconv_kernel_sizes, conv_out_channels, conv_kernel_sizes,
+        final_layer, loss, decoder, init_cfg, build=build,
+    )  # fmt: skip
+    logic = replace(head.logic, name="ViPNASHead")
+    return head.clone(groups=groups_of(deconv_out_channels, deconv_num_groups), logic=logic)

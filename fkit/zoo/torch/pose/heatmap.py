@@ -6,10 +6,10 @@ from typing import Any
 from torch import Tensor, nn
 
 from fkit.catalog.build import Builder
-from fkit.pose.deconv import HEATMAP_INIT, KEYPOINT_MSE, ONE, Tower, edges_of, final_of, tower
+from fkit.pose.deconv import HEATMAP_INIT, KEYPOINT_MSE, ONE, Tower, edges_of, final_of, groups_of, tower
 from fkit.pose.head import Heatmaps
 
-__all__ = ["HeatmapHead", "convolutions", "deconvolutions", "last_layer"]
+__all__ = ["HeatmapHead", "ViPNASHead", "convolutions", "deconvolutions", "last_layer"]
 
 
 def deconvolutions(who: str, layers: Tower, groups: Sequence[int] | None = None) -> nn.Module:
@@ -69,6 +69,7 @@ class HeatmapHead(nn.Module):
         decoder: Any = None,
         init_cfg: Any = None,
         *,
+        groups: Sequence[int] | None = None,
         build: Builder,
     ) -> None:
         super().__init__()
@@ -77,9 +78,40 @@ class HeatmapHead(nn.Module):
         self.logic = Heatmaps.of(build, who, loss, decoder)
         up = tower(who, "deconv", in_channels, deconv_out_channels, deconv_kernel_sizes)
         on = tower(who, "conv", up.width, conv_out_channels, conv_kernel_sizes)
-        self.deconv_layers = deconvolutions(who, up)
+        self.deconv_layers = deconvolutions(who, up, groups)
         self.conv_layers = convolutions(on)
         self.final_layer = last_layer(who, final_layer, on.width, out_channels)
 
     def forward(self, maps: Sequence[Tensor]) -> Tensor:
         return self.final_layer(self.conv_layers(self.deconv_layers(maps[-1])))
+
+
+class ViPNASHead(HeatmapHead):
+    """`HeatmapHead` whose deconvolutions are of groups of channels (Xu et al. 2021); mmpose's ViPNASHead.
+
+    Args:
+        deconv_num_groups: of each deconvolution.
+        in_channels, out_channels, deconv_out_channels, deconv_kernel_sizes, conv_out_channels, conv_kernel_sizes,
+        final_layer, loss, decoder, init_cfg: see `HeatmapHead`.
+    """
+
+    def __init__(
+        self,
+        in_channels: int,
+        out_channels: int,
+        deconv_out_channels: Sequence[int] | None = (144, 144, 144),
+        deconv_kernel_sizes: Sequence[int] | None = (4, 4, 4),
+        deconv_num_groups: Sequence[int] | None = (16, 16, 16),
+        conv_out_channels: Sequence[int] | None = None,
+        conv_kernel_sizes: Sequence[int] | None = None,
+        final_layer: Any = ONE,
+        loss: Any = KEYPOINT_MSE,
+        decoder: Any = None,
+        init_cfg: Any = None,
+        *,
+        build: Builder,
+    ) -> None:
+        super().__init__(
+            in_channels, out_channels, deconv_out_channels, deconv_kernel_sizes, conv_out_channels, conv_kernel_sizes,
+            final_layer, loss, decoder, init_cfg, groups=groups_of(deconv_out_channels, deconv_num_groups), build=build,
+        )  # fmt: skip
