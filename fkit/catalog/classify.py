@@ -14,6 +14,16 @@ _TWINS: Final[tuple[tuple[str, tuple[tuple[str, str, str | None], ...]], ...]] =
             ("MobileNetV2", "SegMobileNetV2", "mmseg"),
         ),
     ),
+    ("backbone.convnext", (("ConvNeXt", "ConvNeXt", None),)),
+    (
+        "backbone.mobile",
+        (
+            ("EfficientNet", "EfficientNet", None),
+            ("EfficientNetV2", "EfficientNetV2", None),
+            ("MobileNetV3", "MobileNetV3", None),
+        ),
+    ),
+    ("backbone.vit", (("VisionTransformer", "VisionTransformer", None),)),
     ("classify.neck", (("HRFuseScales", "HRFuseScales", None),)),
 )
 

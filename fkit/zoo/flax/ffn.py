@@ -28,7 +28,7 @@ class FFN(nn.Module):
         dropout_layer: config of the dropout of the branch, "Dropout" or "DropPath"; None is none.
         add_identity: whether the input is added.
         layer_scale_init_value: above 0, the branch has a learnt factor a channel, ``gamma2.weight``, that begins with it.
-        frozen: no gradient for the linear layers.
+        frozen: no gradient.
 
     Example:
         >>> FFN(4, 8).init_with_output(jax.random.key(0), jax.numpy.ones((1, 3, 4)))[0].shape
@@ -63,6 +63,10 @@ class FFN(nn.Module):
         y = linear(self.embed_dims, name=f"layers_{last}")(y)
         y = Dropout(self.ffn_drop, name=f"layers_{last + 1}")(y, train)
         if self.layer_scale_init_value > 0:
-            y = LayerScale(self.embed_dims, scale=self.layer_scale_init_value, name="gamma2")(y)
+            y = self._scaled(y)
         y = drop_layer(self.dropout_layer)("dropout_layer")(y.reshape(x.shape), train)
         return y + (x if identity is None else identity) if self.add_identity else y
+
+    def _scaled(self, y: Array) -> Array:
+        scale = self.layer_scale_init_value
+        return LayerScale(self.embed_dims, scale=scale, trainable=not self.frozen, name="gamma2")(y)

@@ -38,6 +38,7 @@ class LayerScale(nn.Module):
         dim: how many channels.
         inplace, data_format: change no number; taken for OpenMMLab's configs.
         scale: what it begins with.
+        trainable: False is no gradient.
 
     Example:
         >>> LayerScale(2, scale=0.5).init_with_output(jax.random.key(0), jnp.ones((1, 2)))[0].tolist()
@@ -48,6 +49,7 @@ class LayerScale(nn.Module):
     inplace: bool = False
     data_format: str = "channels_last"
     scale: float = 1e-5
+    trainable: bool = True
 
     @nn.compact
     def __call__(self, x: Array, train: bool = False) -> Array:
