@@ -23,6 +23,8 @@ _TWINS: Final[tuple[tuple[str, tuple[tuple[str, str, str | None], ...]], ...]] =
             ("MobileNetV3", "MobileNetV3", None),
         ),
     ),
+    ("backbone.metaformer", (("PoolFormer", "PoolFormer", None), ("RIFormer", "RIFormer", None))),
+    ("backbone.reparam", (("MobileOne", "MobileOne", None), ("RepVGG", "RepVGG", None))),
     ("backbone.vit", (("VisionTransformer", "VisionTransformer", None),)),
     ("classify.neck", (("HRFuseScales", "HRFuseScales", None),)),
 )

@@ -2,7 +2,7 @@
 
 A flax path is a torch path whose integer tokens are joined to the token before them by ``_``: ``layer1.0.conv1`` is
 ``layer1_0/conv1``. So the last token of a flax module's name must not be an integer that torch does not have: name
-it ``fc1``, not ``fc_1``.
+it ``fc1``, not ``fc_1``. Where torch's own name ends so (``stage_1.0``), it is ``-`` here: ``stage-1_0``.
 """
 
 import re
@@ -34,6 +34,8 @@ class Leaf(NamedTuple):
 
 
 _PLACE = re.compile(r"(?<=.)(_\d+)+$")
+_OWN = re.compile(r"-(?=\d+(?:\.|$))")  # before a number that is part of torch's own word
+_ENDS = re.compile(r"(?<=.)_(?=\d+$)")
 _NORMS = (
     *(nn.BatchNorm, nn.LayerNorm, nn.GroupNorm, nn.InstanceNorm, nn.RMSNorm),
     *(layers.BatchNorm, layers.GroupNorm, layers.LayerNorm, layers.InstanceNorm2d),
@@ -48,8 +50,11 @@ def torch_path(path: Path) -> str:
     Example:
         >>> torch_path(("backbone", "layer1_0", "downsample_1"))
         'backbone.layer1.0.downsample.1'
+        >>> torch_path(flax_path("stage_1.0.conv")), flax_path("stage_1.0.conv")
+        ('stage_1.0.conv', ('stage-1_0', 'conv'))
     """
-    return ".".join(_PLACE.sub(lambda found: found.group().replace("_", "."), token) for token in path)
+    dotted = (_PLACE.sub(lambda found: found.group().replace("_", "."), token) for token in path)
+    return ".".join(_OWN.sub("_", token) for token in dotted)
 
 
 def flax_path(name: str) -> Path:
@@ -64,7 +69,7 @@ def flax_path(name: str) -> Path:
         if token.isdigit() and tokens:
             tokens[-1] += "_" + token
         else:
-            tokens.append(token)
+            tokens.append(_ENDS.sub("-", token))
     return tuple(tokens)
 
 
