@@ -21,7 +21,7 @@ class Branched(NamedTuple):
     """A block.
 
     Attributes:
-        one: whether it is MobileOne's, which has ``count`` convolutions of ``size``, and names of its own.
+        one: whether it is MobileOne's, which has ``convs`` convolutions of ``size``, and names of its own.
         squeeze: channels inside of the excitation; 0: there is none.
         deploy: one convolution in place of the branches.
     """
@@ -33,7 +33,7 @@ class Branched(NamedTuple):
     stride: int = 1
     dilation: int = 1
     groups: int = 1
-    count: int = 1
+    convs: int = 1
     squeeze: int = 0
     deploy: bool = False
 
@@ -110,7 +110,9 @@ def rep_vgg(
     def squeeze(width: int) -> int:
         return _squeezed("RepVGG", plan["se_cfg"], width)
 
-    stages = [(Branched(False, channels, inner, stride=2, squeeze=squeeze(inner), deploy=deploy),)]
+    stages: list[tuple[Branched, ...]] = [
+        (Branched(False, channels, inner, stride=2, squeeze=squeeze(inner), deploy=deploy),)
+    ]
     number = 1
     for i, (count, factor) in enumerate(zip(counts, factors, strict=True)):
         width, blocks = int(base * 2**i * factor), list[Branched]()
@@ -136,7 +138,7 @@ def mobile_one(
     """
     plan = arch_of("MobileOne", arch, _ONE)
     inner = min(64, int(64 * plan["width_factor"][0]))
-    stages = [(Branched(True, channels, inner, stride=2, deploy=deploy),)]
+    stages: list[tuple[Branched, ...]] = [(Branched(True, channels, inner, stride=2, deploy=deploy),)]
     rows = zip(*(plan[key] for key in _ONE_KEYS), strict=True)
     for i, (count, factor, several, squeezed) in enumerate(rows):
         if squeezed > count:

@@ -79,7 +79,7 @@ class BranchedBlock(nn.Module):
         plan, options = self.plan, (self.conv_cfg, self.norm_cfg, self.frozen)
         names = ["branch_3x3", "branch_1x1"]
         if plan.one:
-            names = [f"branch_conv_list_{i}" for i in range(plan.count)]
+            names = [f"branch_conv_list_{i}" for i in range(plan.convs)]
             names = ["branch_scale", *names] if plan.size > 1 else names
         parts: list[Array] = []
         if plan.keeps:

@@ -53,7 +53,7 @@ class BranchedBlock(nn.Module):
             self.branch_norm = norm_layer(norm_cfg, plan.inner)[1] if plan.keeps else None
             if plan.one:
                 self.branch_scale = _branch(plan, 1, conv_cfg, norm_cfg) if size > 1 else None
-                several = (_branch(plan, size, conv_cfg, norm_cfg) for _ in range(plan.count))
+                several = (_branch(plan, size, conv_cfg, norm_cfg) for _ in range(plan.convs))
                 self.branch_conv_list = nn.ModuleList(several)
             else:
                 self.branch_3x3 = _branch(plan, 3, conv_cfg, norm_cfg)
