@@ -1,14 +1,13 @@
 """The plan of a vision transformer (Dosovitskiy et al. 2021): what mmpretrain's arguments come to."""
 
 from collections.abc import Mapping
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, cast
 
 from frozendict import frozendict
 
 from fkit.detection.backbone.arch import VIT, arch_of, outputs_of
 from fkit.detection.backbone.patch import out_size, pair
 from fkit.detection.backbone.swin import spread
-from fkit.training.pretrained import is_pretrained
 from fkit.tree.error import FkitTypeError, FkitValueError
 
 __all__ = ["FFN_INIT", "VitPlan", "vit_layers", "vit_plan", "vit_rules"]
@@ -118,8 +117,12 @@ def vit_rules(init_cfg: Any, *tables: str) -> Any:
         >>> [rule["type"] for rule in vit_rules(None, "pos_embed")]
         ['TruncNormal']
     """
-    if is_pretrained(init_cfg):
-        return init_cfg
+    if isinstance(init_cfg, Mapping):
+        whole = cast("Mapping[str, Any]", init_cfg)
+        kind: Any = whole.get("type")
+        name = kind.__name__ if isinstance(kind, type) else str(kind)
+        if name.rpartition(".")[2].removesuffix("Init") == "Pretrained":
+            return whole
     rules = () if init_cfg is None else (init_cfg,) if isinstance(init_cfg, Mapping) else tuple(init_cfg)
     return (*rules, *(frozendict(type="TruncNormal", std=0.02, override=frozendict(name=name)) for name in tables))
 
