@@ -28,7 +28,7 @@ from tests.run.small import registry
 ROOT = Path(__file__).parents[3]
 
 
-def torchrun(folder, *cases, count=2, seconds=180):
+def torchrun(folder, *cases, count=2, seconds=480):
     """The cases in so many processes; (exit code, standard error)."""
     command = [sys.executable, "-m", "torch.distributed.run", "--nproc-per-node", str(count), "--standalone"]
     command += ["-m", "tests.backend.torch.fleet", str(folder), "pytorch", *cases]
@@ -214,7 +214,7 @@ def test_a_process_that_dies_ends_the_run_with_its_message(case, words, tmp_path
 
 def command(*words):
     done = subprocess.run(
-        [sys.executable, "-m", "fkit", *words], cwd=ROOT, capture_output=True, text=True, timeout=180, check=False
+        [sys.executable, "-m", "fkit", *words], cwd=ROOT, capture_output=True, text=True, timeout=300, check=False
     )
     assert done.returncode == 0, done.stderr
     return done.stdout
