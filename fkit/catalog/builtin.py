@@ -6,6 +6,7 @@ from fkit.catalog.classify import CLASSIFY
 from fkit.catalog.datasets import DATASETS
 from fkit.catalog.detector import DETECTOR
 from fkit.catalog.detr import DETR
+from fkit.catalog.drawn import DRAWN
 from fkit.catalog.entry import Entry, Lazy
 from fkit.catalog.estimate import ESTIMATE
 from fkit.catalog.loader import LOADERS
@@ -258,7 +259,7 @@ _ROWS: tuple[tuple[str, str, str, str | None, str | None], ...] = (
     *MIXING, *METRICS, *_FILES,
     *_WRITERS,
     *POSE, *TASK, *VISION, *DETECTOR, *CLASSIFY, *SEGMENT, *DETR,
-    *ESTIMATE,
+    *ESTIMATE, *DRAWN,
     *LOADERS,
 )  # fmt: skip
 

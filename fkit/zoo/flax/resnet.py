@@ -1,5 +1,6 @@
 """ResNet (He et al. 2016), with OpenMMLab's arguments and parameter names; channels last."""
 
+from collections.abc import Callable
 from functools import partial
 from typing import Any, ClassVar
 
@@ -148,10 +149,15 @@ class ResNet(nn.Module):
         return INIT if rules is None else rules
 
     @nn.compact
-    def __call__(self, x: Array, train: bool = False) -> tuple[Array, ...]:
+    def __call__(
+        self, x: Array, train: bool = False, tap: Callable[[int, Array], Array] | None = None
+    ) -> tuple[Array, ...]:
+        """``tap(i, x)`` gives what the next stage takes in place of what stage ``i`` gave; of the stem, 0, in place of pooling."""
         check_channels(type(self).__name__, x, self.in_channels)
         moving = train and not self.norm_eval
         x = self._stem(x, self.stem_width, moving and self.frozen_stages < 0)
+        if self.stem_form[-1]:
+            x = max_pool(x, 3, 2, 1) if tap is None else tap(0, x)
         block: Any = nn.remat(self.block, static_argnums=(2,)) if self.with_cp else self.block
         zero = self.zero_init_residual and self.init_rules is INIT
         maps: list[Array] = []
@@ -163,13 +169,14 @@ class ResNet(nn.Module):
                 x = block(plan, *options, name=f"layer{i + 1}_{j}")(x, moving and not frozen)
             if i in self.out_indices:
                 maps.append(x)
+            x = x if tap is None else tap(i + 1, x)
         return tuple(maps)
 
     def _stem(self, x: Array, width: int, train: bool) -> Array:
         frozen = self.frozen_stages >= 0
         conv = partial(conv_layer(self.conv_cfg), use_bias=False, trainable=not frozen)
         short, norm = norm_layer(self.norm_cfg)
-        size, stride, pooled = self.stem_form
+        size, stride, _ = self.stem_form
         if self.deep_stem:
             for i, (out, step) in enumerate(((width // 2, 2), (width // 2, 1), (width, 1))):
                 if self.named_stem:
@@ -180,7 +187,7 @@ class ResNet(nn.Module):
         else:
             x = conv(width, (size, size), strides=stride, padding=size // 2, name="conv1")(x)
             x = nn.relu(norm(f"{short}1", frozen)(x, train))
-        return max_pool(x, 3, 2, 1) if pooled else x
+        return x
 
 
 class ResNeXt(ResNet):

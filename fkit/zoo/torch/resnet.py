@@ -1,6 +1,7 @@
 """ResNet (He et al. 2016), with OpenMMLab's arguments and parameter names."""
 
 from collections import OrderedDict
+from collections.abc import Callable
 from functools import partial
 from typing import Any, ClassVar
 
@@ -172,15 +173,18 @@ class ResNet(nn.Module):
         names += [f"layer{i}" for i in range(1, min(self.frozen_stages, self.num_stages) + 1)]
         return [self.get_submodule(name) for name in names]
 
-    def forward(self, x: Tensor) -> tuple[Tensor, ...]:
+    def forward(self, x: Tensor, tap: Callable[[int, Tensor], Tensor] | None = None) -> tuple[Tensor, ...]:
+        """``tap(i, x)`` gives what the next stage takes in place of what stage ``i`` gave; of the stem, 0, in place of pooling."""
         for name in self.stem_layers:
             x = getattr(self, name)(x)
-        x = self._pool(x if self.deep_stem else F.relu(x))
+        x = x if self.deep_stem else F.relu(x)
+        x = self._pool(x) if tap is None else tap(0, x)
         maps: list[Tensor] = []
         for i in range(self.num_stages):
             x = getattr(self, f"layer{i + 1}")(x)
             if i in self.out_indices:
                 maps.append(x)
+            x = x if tap is None else tap(i + 1, x)
         return tuple(maps)
 
     def _pool(self, x: Tensor) -> Tensor:

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from fkit.backend.jax import layers
 from fkit.backend.jax.naming import flax_path, kind_of, leaf_of, to_flax, to_torch, torch_path
 
-_WORD = st.sampled_from(["backbone", "layer1", "conv", "bn2", "in_proj", "fc_", "stage_1", "x1y"])
+_WORD = st.sampled_from(["backbone", "layer1", "conv", "bn2", "in_proj", "fc_", "stage_1", "relu2_1_1", "x1y"])
 _NAME = st.lists(_WORD | st.integers(0, 12).map(str), max_size=6).map(lambda tokens: [*["head"], *tokens])
 
 

@@ -67,6 +67,16 @@ _BACKBONES = {
     "hrnet of mmseg": (
         {"type": "mmseg.HRNet", "frozen_stages": 1, "extra": _EXTRA}, 4, (2, 3, 36, 64),
     ),
+    "erfnet, drawn once": (
+        {"type": "ERFNet", "enc_downsample_channels": (4, 8), "enc_stage_non_bottlenecks": (1,), "dropout_ratio": 0.4,
+         "enc_non_bottleneck_dilations": (2,), "enc_non_bottleneck_channels": (8,), "dec_upsample_channels": (4,),
+         "dec_stages_non_bottleneck": (1,), "dec_non_bottleneck_channels": (4,)}, 4, (2, 3, 24, 16),
+    ),
+    "svt, drawn once": (
+        {"type": "mmseg.SVT", "embed_dims": (4, 8), "depths": (2, 1), "num_heads": (1, 2), "patch_sizes": (4, 2),
+         "strides": (4, 2), "mlp_ratios": (2, 2), "sr_ratios": (2, 1), "windiow_sizes": (2, 3), "drop_rate": 0.2,
+         "attn_drop_rate": 0.2, "drop_path_rate": 0.3, "out_indices": (1,)}, 8, (3, 3, 24, 20),
+    ),
     "swin frozen": ({**_SWIN, "frozen_stages": 1, "use_abs_pos_embed": True, "pretrain_img_size": (24, 24)}, 8, (2, 3, 24, 24)),
 }  # fmt: skip
 

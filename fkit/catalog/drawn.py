@@ -1,0 +1,29 @@
+"""Rows of the built-in registry: backbones that are drawn once for both backends (`fkit.detection.drawing`)."""
+
+from typing import Any, Final
+
+__all__ = ["DRAWN"]
+
+# file of both zoos -> (name, its maker's name, the scope)
+_TWINS: Final[tuple[tuple[str, tuple[tuple[str, str, str | None], ...]], ...]] = (
+    (
+        "realtime",
+        (
+            *((name, name, None) for name in (
+                "BiSeNetV1", "BiSeNetV2", "CGNet", "DDRNet", "ERFNet", "FastSCNN", "ICNeck", "ICNet", "MSCAN", "PIDNet",
+                "STDCContextPathNet", "STDCNet",
+            )),
+            ("PCPVT", "PCPVT", "mmseg"),
+            ("SVT", "SVT", "mmseg"),
+            ("PCPVT", "LastPCPVT", "mmpretrain"),
+            ("SVT", "LastSVT", "mmpretrain"),
+        ),
+    ),
+)  # fmt: skip
+
+DRAWN: Final[tuple[Any, ...]] = tuple(
+    ("models", name, f"fkit.zoo.{room}.backbone.{file}:{maker}", backend, scope)
+    for file, rows in _TWINS
+    for name, maker, scope in rows
+    for backend, room in (("torch", "torch"), ("jax", "flax"))
+)

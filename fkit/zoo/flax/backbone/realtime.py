@@ -1,0 +1,41 @@
+"""Networks for segmentation in real time and others of mmseg, by their drawings; channels last."""
+
+from fkit.detection.drawing import bisenet, branches, icnet, light, mscan, stdc, twins
+from fkit.zoo.flax.backbone.drawn import drawn
+
+__all__ = [
+    "MSCAN",
+    "PCPVT",
+    "SVT",
+    "BiSeNetV1",
+    "BiSeNetV2",
+    "CGNet",
+    "DDRNet",
+    "ERFNet",
+    "FastSCNN",
+    "ICNeck",
+    "ICNet",
+    "LastPCPVT",
+    "LastSVT",
+    "PIDNet",
+    "STDCContextPathNet",
+    "STDCNet",
+]
+
+BiSeNetV1 = drawn(bisenet.BiSeNetV1)
+BiSeNetV2 = drawn(bisenet.BiSeNetV2)
+CGNet = drawn(light.CGNet)
+DDRNet = drawn(branches.DDRNet)
+ERFNet = drawn(light.ERFNet)
+FastSCNN = drawn(light.FastSCNN)
+ICNeck = drawn(icnet.ICNeck)
+ICNet = drawn(icnet.ICNet)
+MSCAN = drawn(mscan.MSCAN)
+PCPVT = drawn(twins.PCPVT)
+PIDNet = drawn(branches.PIDNet)
+STDCContextPathNet = drawn(stdc.STDCContextPathNet)
+STDCNet = drawn(stdc.STDCNet)
+SVT = drawn(twins.SVT)
+# mmpretrain's are described by an ``arch``
+LastPCPVT = drawn(twins.LastPCPVT)
+LastSVT = drawn(twins.LastSVT)
