@@ -26,6 +26,9 @@ _TWINS: Final[tuple[tuple[str, tuple[tuple[str, str, str | None], ...]], ...]] =
     ("backbone.metaformer", (("PoolFormer", "PoolFormer", None), ("RIFormer", "RIFormer", None))),
     ("backbone.reparam", (("MobileOne", "MobileOne", None), ("RepVGG", "RepVGG", None))),
     ("backbone.vit", (("VisionTransformer", "VisionTransformer", None),)),
+    ("backbone.beit", (("BEiTViT", "BEiTViT", None),)),
+    ("backbone.deit", (("DeiT3", "DeiT3", None), ("DistilledVisionTransformer", "DistilledVisionTransformer", None))),
+    ("backbone.eva", (("ViTEVA02", "ViTEVA02", None),)),
     ("classify.neck", (("HRFuseScales", "HRFuseScales", None),)),
 )
 

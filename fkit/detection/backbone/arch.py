@@ -7,7 +7,7 @@ from frozendict import frozendict
 
 from fkit.tree.error import FkitTypeError, FkitValueError
 
-__all__ = ["CONVNEXT", "VIT", "arch_of", "outputs_of"]
+__all__ = ["CONVNEXT", "DEIT3", "EVA02", "VIT", "arch_of", "outputs_of"]
 
 
 def _rows(keys: Sequence[str], rows: Mapping[str, Sequence[Any]]) -> frozendict[str, frozendict[str, Any]]:
@@ -28,6 +28,26 @@ VIT = _rows(
         "deit-t deit-tiny": (192, 12, 3, 768),
         "deit-s deit-small dinov2-s dinov2-small": (384, 12, 6, 1536),
         "dinov2-g dinov2-giant": (1536, 40, 24, 6144),
+    },
+)
+
+DEIT3 = _rows(
+    ("embed_dims", "num_layers", "num_heads", "feedforward_channels"),
+    {
+        "s small": (384, 12, 6, 1536),
+        "m medium": (512, 12, 8, 2048),
+        "b base": (768, 12, 12, 3072),
+        "l large": (1024, 24, 16, 4096),
+        "h huge": (1280, 32, 16, 5120),
+    },
+)
+EVA02 = _rows(
+    ("embed_dims", "num_layers", "num_heads", "feedforward_channels"),
+    {
+        "t ti tiny": (192, 12, 3, 512),
+        "s small": (384, 12, 6, 1024),
+        "b base": (768, 12, 12, 2048),
+        "l large": (1024, 24, 16, 2730),
     },
 )
 

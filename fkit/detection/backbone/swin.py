@@ -15,6 +15,7 @@ __all__ = [
     "INIT",
     "Stage",
     "SwinPlan",
+    "class_index",
     "old_words",
     "place_rules",
     "relative_index",
@@ -158,6 +159,20 @@ def relative_index(height: int, width: int) -> NDArray[np.int64]:
     y, x = (part.reshape(-1) for part in np.mgrid[:height, :width])
     down, right = y[:, None] - y[None], x[:, None] - x[None]
     return ((down + height - 1) * (2 * width - 1) + right + width - 1).astype(np.int64)
+
+
+def class_index(height: int, width: int) -> NDArray[np.int64]:
+    """`relative_index` with a token of the class before the pixels: three more places, of pairs from it, to it, and of itself.
+
+    Example:
+        >>> class_index(1, 1).tolist()
+        [[3, 1], [2, 0]]
+    """
+    count, side = (2 * height - 1) * (2 * width - 1) + 3, height * width + 1
+    index = np.zeros((side, side), np.int64)
+    index[1:, 1:] = relative_index(height, width)
+    index[0, :], index[:, 0], index[0, 0] = count - 3, count - 2, count - 1
+    return index
 
 
 def shift_mask(xp: Ops, height: int, width: int, window: int, shift: int, like: Any) -> Any:

@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from typing import Any, NamedTuple, cast
 
+import numpy as np
 from frozendict import frozendict
 
 from fkit.detection.backbone.arch import VIT, arch_of, outputs_of
@@ -10,10 +11,12 @@ from fkit.detection.backbone.patch import out_size, pair
 from fkit.detection.backbone.swin import spread
 from fkit.tree.error import FkitTypeError, FkitValueError
 
-__all__ = ["FFN_INIT", "VitPlan", "vit_layers", "vit_plan", "vit_rules"]
+__all__ = ["FFN_INIT", "TABLE", "VitPlan", "rotation", "vit_layers", "vit_plan", "vit_rules"]
 
 # of a layer's feed-forward network, whatever the model's rules say
 FFN_INIT = frozendict(type="Xavier", layer="Linear", distribution="uniform")
+# of an attention's biases a displacement
+TABLE = frozendict(type="TruncNormal", std=0.02, override=frozendict(name="relative_position_bias_table"))
 _OUT = ("raw", "cls_token", "featmap", "avg_featmap")
 _LAYER = (
     "embed_dims", "num_heads", "feedforward_channels", "layer_scale_init_value", "drop_rate", "attn_drop_rate",
@@ -61,17 +64,21 @@ def vit_plan(
     layer_cfgs: Any,
     pre_norm: bool,
     table: Mapping[str, Mapping[str, Any]] = VIT,
-    types: tuple[str, ...] = _OUT,
+    shared: Mapping[str, Any] | None = None,
 ) -> VitPlan:
     """The plan of arguments that are called as mmpretrain calls them.
+
+    Args:
+        table: the known architectures.
+        shared: of a kin of the network, what its layers are told beside their widths, in place of a vision transformer's.
 
     Raises:
         FkitError: arguments that do not fit together.
     """
     plan = arch_of(net, arch, table)
     width, depth = plan["embed_dims"], plan["num_layers"]
-    if out_type not in types:
-        raise FkitValueError(f"{net}: out_type={out_type!r}.", value=out_type, choices=types)
+    if out_type not in _OUT:
+        raise FkitValueError(f"{net}: out_type={out_type!r}.", value=out_type, choices=_OUT)
     if out_type == "cls_token" and not with_cls_token:
         raise FkitValueError(f"{net}: out_type='cls_token' needs with_cls_token=True.")
     patch: dict[str, Any] = {
@@ -83,12 +90,14 @@ def vit_plan(
     adaptive = isinstance(patch["padding"], str)
     inner = (0, 0) if adaptive else pair(patch["padding"])
     grid = out_size(pair(patch["input_size"]), kernel, step, inner, dilation, adaptive)
-    shared = {
-        "embed_dims": width, "num_heads": plan["num_heads"], "feedforward_channels": plan["feedforward_channels"],
+    widths = {key: plan[key] for key in ("embed_dims", "num_heads", "feedforward_channels")}
+    own = {
         "layer_scale_init_value": layer_scale_init_value, "drop_rate": drop_rate, "qkv_bias": qkv_bias,
         "norm_cfg": norm_cfg,
     }  # fmt: skip
-    layers = vit_layers(net, shared, layer_cfgs, spread(drop_path_rate, depth), _LAYER)
+    known = _LAYER if shared is None else (*widths, *shared, "drop_path_rate")
+    every = {**widths, **(own if shared is None else shared)}
+    layers = vit_layers(net, every, layer_cfgs, spread(drop_path_rate, depth), known)
     outputs = outputs_of(net, out_indices, depth)
     return VitPlan(width, depth, frozendict(patch), (grid[0], grid[1]), outputs, layers)
 
@@ -125,6 +134,22 @@ def vit_rules(init_cfg: Any, *tables: str) -> Any:
             return whole
     rules = () if init_cfg is None else (init_cfg,) if isinstance(init_cfg, Mapping) else tuple(init_cfg)
     return (*rules, *(frozendict(type="TruncNormal", std=0.02, override=frozendict(name=name)) for name in tables))
+
+
+def rotation(width: int, grid: tuple[int, int], theta: float = 10000.0) -> tuple[Any, Any]:
+    """Cosines and sines (L, width) of angles by which queries and keys are turned: half of the channels by their row, half by
+    their column.
+
+    Example:
+        >>> [table.shape for table in rotation(8, (2, 3))]
+        [(6, 8), (6, 8)]
+    """
+    half = width // 2
+    frequency = 1.0 / theta ** (np.arange(0, half, 2) / half)
+    rows, columns = (np.tile((np.arange(side) / side * half)[:, None] * frequency[None, :], (1, 2)) for side in grid)
+    down, right = np.broadcast_to(rows[:, None], (*grid, half)), np.broadcast_to(columns[None], (*grid, half))
+    angles = np.concatenate((down, right), -1).reshape(grid[0] * grid[1], -1)
+    return np.cos(angles), np.sin(angles)
 
 
 def _known(net: str, what: str, options: Any, known: tuple[str, ...]) -> Mapping[str, Any]:

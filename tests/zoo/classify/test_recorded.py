@@ -25,12 +25,13 @@ def test_the_reference_s_numbers(name: str) -> None:
     have = found(model, tuple(case["size"]), case.get("train", False))
     assert have["entries"] == want["entries"]
     assert [out["shape"] for out in have["outs"]] == [out["shape"] for out in want["outs"]]
+    near = case.get("near", 1e-8)  # what the reference rounds to float32 on its way
     for one, other in zip(have["outs"], want["outs"], strict=True):
-        assert one["values"] == pytest.approx(other["values"], rel=1e-8, abs=1e-10)
+        assert one["values"] == pytest.approx(other["values"], rel=near, abs=near / 100)
     assert have["with_gradient"] == want["with_gradient"]
-    assert have["total"] == pytest.approx(want["total"], rel=1e-8)
+    assert have["total"] == pytest.approx(want["total"], rel=near)
     for key, norm in want["gradients"].items():
-        assert have["gradients"][key] == pytest.approx(norm, rel=1e-7, abs=1e-10 * want["total"]), key
+        assert have["gradients"][key] == pytest.approx(norm, rel=10 * near, abs=near / 100 * want["total"]), key
 
 
 @pytest.mark.parametrize("name", [name for name, case in CASES.items() if not case.get("torch")])

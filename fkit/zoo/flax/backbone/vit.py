@@ -17,7 +17,7 @@ from fkit.zoo.flax.ffn import FFN
 from fkit.zoo.flax.patch import PatchEmbed
 from fkit.zoo.flax.small import check_channels
 
-__all__ = ["EncoderLayer", "VisionTransformer", "feed_forward", "patches"]
+__all__ = ["EncoderLayer", "Tokens", "VisionTransformer", "feed_forward", "patches"]
 
 Array = jax.Array
 
@@ -83,7 +83,83 @@ class EncoderLayer(nn.Module):
         return ffn(two(x, train), x, train)
 
 
-class VisionTransformer(nn.Module):
+class Tokens(nn.Module):
+    """What a vision transformer and its kin share: patches to tokens, and what layers make of them.
+
+    A network has ``in_channels``, ``norm_cfg``, ``drop_rate``, ``frozen_stages``, ``out_type``, ``final_norm``,
+    ``interpolate_mode`` and ``with_cls_token``.
+    """
+
+    placed: ClassVar[int | None] = None  # tokens that have positions beside the patches; None: all
+    tokens: ClassVar[tuple[str, ...]] = ("cls_token",)
+    torch_order: ClassVar[tuple[str, ...]] = (
+        "cls_token", "pos_embed", "dist_token", "patch_embed", "rel_pos_bias", "layers", "pre_norm", "ln1", "ln2", "rope",
+    )  # fmt: skip
+
+    @property
+    def trainable(self) -> bool:
+        """Whether gradients reach the tables."""
+        return self._has("frozen_stages", -1) <= 0
+
+    def _has(self, name: str, default: Any) -> Any:
+        return getattr(self, name, default)
+
+    def embedded(self, x: Array, plan: VitPlan, train: bool, places: bool = True) -> tuple[Array, tuple[int, int]]:
+        """Images to tokens with their positions, and how many rows and columns of patches there are."""
+        me: Any = self
+        check_channels(type(self).__name__, x, me.in_channels)
+        still = not self.trainable
+        x, size = patches(plan.patch, still)(x, train and not still)
+        tokens = [
+            self.param(name, nn.initializers.zeros, (1, 1, plan.width)) for name in self.tokens if me.with_cls_token
+        ]
+        extra = len(tokens) if self.placed is None else self.placed
+        table: Any = None
+        if places:
+            count = plan.grid[0] * plan.grid[1] + extra
+            table = self.param("pos_embed", nn.initializers.zeros, (1, count, plan.width))
+            table = resized_places(table, plan.grid, size, extra, me.interpolate_mode)
+        if places and self.placed == 0:
+            x = x + table
+        wide = [jnp.broadcast_to(token.astype(x.dtype), (x.shape[0], 1, plan.width)) for token in tokens]
+        x = jnp.concatenate((*wide, x), 1) if wide else x
+        if places and self.placed != 0:
+            x = x + table
+        return Dropout(me.drop_rate, name="drop_after_pos")(x, train and not still), size
+
+    def encoded(
+        self, x: Array, size: tuple[int, int], plan: VitPlan, layers: list[tuple[Any, tuple[Any, ...]]], train: bool
+    ) -> tuple[Any, ...]:
+        """What layers make of tokens; each beside what it is told."""
+        me: Any = self
+        norm, frozen = norm_layer(me.norm_cfg)[1], self._has("frozen_stages", -1)
+        if self._has("pre_norm", False):
+            before: Any = norm("pre_norm", frozen > 0)
+            x = before(x, train)
+        outs: list[Array] = []
+        for i, (layer, more) in enumerate(layers):
+            x = layer(x, *more, train and i >= frozen)
+            if i == plan.depth - 1 and me.final_norm:
+                final: Any = norm("ln1", frozen == plan.depth)
+                x = final(x, train)
+            if i in plan.outputs:
+                outs.append(x)
+        return self.formed(outs, size, norm, frozen == plan.depth)
+
+    def formed(self, outs: list[Array], size: tuple[int, int], norm: Any, still: bool) -> tuple[Any, ...]:
+        """Outputs as ``out_type`` says."""
+        me: Any = self
+        if me.out_type in ("raw", "cls_token"):
+            return tuple(x if me.out_type == "raw" else x[:, 0] for x in outs)
+        extra = len(self.tokens) if me.with_cls_token else 0
+        outs = [x[:, extra:] for x in outs]
+        if me.out_type == "featmap":
+            return tuple(x.reshape(x.shape[0], *size, -1) for x in outs)
+        layer: Any = norm("ln2", still)
+        return tuple(layer(x.mean(1)) for x in outs)
+
+
+class VisionTransformer(Tokens):
     """Vision transformer, a backbone: images (N, H, W, C) to a tuple of features.
 
     Attributes:
@@ -125,9 +201,6 @@ class VisionTransformer(nn.Module):
     layer_cfgs: Any = _NONE
     pre_norm: bool = False
     init_cfg: Any = None
-    torch_order: ClassVar[tuple[str, ...]] = (
-        "cls_token", "pos_embed", "patch_embed", "layers", "pre_norm", "ln1", "ln2",
-    )  # fmt: skip
 
     def __post_init__(self) -> None:
         _ = self.plan
@@ -149,42 +222,11 @@ class VisionTransformer(nn.Module):
         """``init_cfg``, and the rule of the positions."""
         return vit_rules(self.init_cfg, "pos_embed")
 
-    @property
-    def trainable(self) -> bool:
-        """Whether gradients reach the tables."""
-        return self.frozen_stages <= 0
-
     @nn.compact
     def __call__(self, x: Array, train: bool = False) -> tuple[Array, ...]:
-        check_channels("VisionTransformer", x, self.in_channels)
-        plan, still, norm = self.plan, self.frozen_stages > 0, norm_layer(self.norm_cfg)[1]
-        extra, moving = int(self.with_cls_token), train and not still
-        x, size = patches(plan.patch, still)(x, moving)
-        if self.with_cls_token:
-            token = self.param("cls_token", nn.initializers.zeros, (1, 1, plan.width))
-            x = jnp.concatenate((jnp.broadcast_to(token.astype(x.dtype), (x.shape[0], 1, plan.width)), x), 1)
-        table = self.param("pos_embed", nn.initializers.zeros, (1, plan.grid[0] * plan.grid[1] + extra, plan.width))
-        x = x + resized_places(table, plan.grid, size, extra, self.interpolate_mode)
-        x = Dropout(self.drop_rate, name="drop_after_pos")(x, moving)
-        if self.pre_norm:
-            before: Any = norm("pre_norm", still)
-            x = before(x, train)
-        outs: list[Array] = []
-        for i, options in enumerate(plan.layers):
-            frozen = i < self.frozen_stages
-            x = EncoderLayer(**options, frozen=frozen, name=f"layers_{i}")(x, train and not frozen)
-            if i == plan.depth - 1 and self.final_norm:
-                final: Any = norm("ln1", self.frozen_stages == plan.depth)
-                x = final(x, train)
-            if i in plan.outputs:
-                outs.append(x)
-        return self._formed(outs, size, norm, self.frozen_stages == plan.depth)
-
-    def _formed(self, outs: list[Array], size: tuple[int, int], norm: Any, still: bool) -> tuple[Array, ...]:
-        if self.out_type in ("raw", "cls_token"):
-            return tuple(x if self.out_type == "raw" else x[:, 0] for x in outs)
-        outs = [x[:, int(self.with_cls_token) :] for x in outs]
-        if self.out_type == "featmap":
-            return tuple(x.reshape(x.shape[0], *size, -1) for x in outs)
-        layer: Any = norm("ln2", still)
-        return tuple(layer(x.mean(1)) for x in outs)
+        plan, frozen = self.plan, self.frozen_stages
+        x, size = self.embedded(x, plan, train)
+        for_layers = [
+            (EncoderLayer(**one, frozen=i < frozen, name=f"layers_{i}"), ()) for i, one in enumerate(plan.layers)
+        ]
+        return self.encoded(x, size, plan, for_layers, train)

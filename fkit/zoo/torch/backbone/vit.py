@@ -8,7 +8,7 @@ from torch import Tensor, nn
 
 from fkit.backend.torch.drop import Dropout
 from fkit.backend.torch.layers import norm_layer
-from fkit.detection.backbone.vit import FFN_INIT, vit_plan, vit_rules
+from fkit.detection.backbone.vit import FFN_INIT, VitPlan, vit_plan, vit_rules
 from fkit.detection.brick import path_drop
 from fkit.tree.error import FkitValueError
 from fkit.zoo.torch.backbone.token import SelfAttention, SwiGLU, resized_places
@@ -96,6 +96,7 @@ class VisionTransformer(nn.Module):
     """
 
     cls_token: Tensor | None
+    pos_embed: Tensor | None
 
     def __init__(
         self,
@@ -127,14 +128,47 @@ class VisionTransformer(nn.Module):
             layer_scale_init_value=layer_scale_init_value, patch_cfg=patch_cfg, layer_cfgs=layer_cfgs,
             pre_norm=pre_norm,
         )  # fmt: skip
-        self.init_cfg = vit_rules(init_cfg, "pos_embed")
+        self.assemble(
+            plan, [EncoderLayer(**options) for options in plan.layers], init_cfg, norm_cfg, out_type=out_type,
+            tokens=int(with_cls_token), drop_rate=drop_rate, pre_norm=pre_norm, final_norm=final_norm,
+            frozen_stages=frozen_stages, interpolate_mode=interpolate_mode,
+        )  # fmt: skip
+
+    def assemble(
+        self,
+        plan: VitPlan,
+        layers: list[Any],
+        init_cfg: Any,
+        norm_cfg: Any,
+        *,
+        out_type: str,
+        tokens: int,
+        drop_rate: float,
+        final_norm: bool,
+        frozen_stages: int,
+        interpolate_mode: str,
+        pre_norm: bool = False,
+        placed: int | None = None,
+        between: nn.Module | None = None,
+    ) -> None:
+        """Register the parts, as kin of the network have them too.
+
+        Args:
+            tokens: before the patches'.
+            placed: tokens that have positions beside the patches; None: all; -1: there are no positions at all.
+            between: a part ``rel_pos_bias`` before the layers.
+        """
         self.out_indices, self.out_type, self.frozen_stages = plan.outputs, out_type, frozen_stages
-        self.interpolate_mode, self.grid, self.extra = interpolate_mode, plan.grid, int(with_cls_token)
+        self.interpolate_mode, self.grid, self.extra = interpolate_mode, plan.grid, tokens
+        self.placed = tokens if placed is None else placed
+        self.init_cfg = vit_rules(init_cfg, *(["pos_embed"] if self.placed >= 0 else []))
         self.patch_embed = PatchEmbed(**plan.patch)
-        self.cls_token = nn.Parameter(torch.zeros(1, 1, plan.width)) if with_cls_token else None
-        self.pos_embed = nn.Parameter(torch.zeros(1, plan.grid[0] * plan.grid[1] + self.extra, plan.width))
+        self.cls_token = nn.Parameter(torch.zeros(1, 1, plan.width)) if tokens else None
+        places = plan.grid[0] * plan.grid[1] + self.placed
+        self.pos_embed = nn.Parameter(torch.zeros(1, places, plan.width)) if self.placed >= 0 else None
         self.drop_after_pos = Dropout(drop_rate)
-        self.layers = nn.ModuleList(EncoderLayer(**options) for options in plan.layers)
+        self.rel_pos_bias = between
+        self.layers = nn.ModuleList(layers)
         self.pre_norm = norm_layer(norm_cfg, plan.width)[1] if pre_norm else nn.Identity()
         self.ln1 = norm_layer(norm_cfg, plan.width)[1] if final_norm else nn.Identity()
         if out_type == "avg_featmap":
@@ -156,20 +190,34 @@ class VisionTransformer(nn.Module):
 
     def forward(self, x: Tensor) -> tuple[Tensor, ...]:
         x, size = self.patch_embed(x)
+        return self.encoded(self.placed_tokens(x, size), size)
+
+    def placed_tokens(self, x: Tensor, size: tuple[int, int]) -> Tensor:
+        """Patches (N, L, C) with the tokens before them, and their positions."""
         if self.cls_token is not None:
             x = torch.cat((self.cls_token.expand(x.shape[0], -1, -1), x), 1)
-        x = x + resized_places(self.pos_embed, self.grid, size, self.extra, self.interpolate_mode)
+        return self.with_places(x, size)
+
+    def with_places(self, x: Tensor, size: tuple[int, int]) -> Tensor:
+        """Tokens with their positions."""
+        if self.pos_embed is None:
+            return x
+        return x + resized_places(self.pos_embed, self.grid, size, self.placed, self.interpolate_mode)
+
+    def encoded(self, x: Tensor, size: tuple[int, int], *more: Any) -> tuple[Tensor, ...]:
+        """What the layers make of tokens; ``more``: what they are told beside them."""
         x = self.pre_norm(self.drop_after_pos(x))
-        outs: list[Tensor] = []
+        outs: list[Any] = []
         for i, layer in enumerate(self.layers):
-            x = layer(x)
+            x = layer(x, *more)
             if i == len(self.layers) - 1:
                 x = self.ln1(x)
             if i in self.out_indices:
-                outs.append(self._formed(x, size))
+                outs.append(self.formed(x, size))
         return tuple(outs)
 
-    def _formed(self, x: Tensor, size: tuple[int, int]) -> Tensor:
+    def formed(self, x: Tensor, size: tuple[int, int]) -> Any:
+        """An output as ``out_type`` says."""
         if self.out_type in ("raw", "cls_token"):
             return x if self.out_type == "raw" else x[:, 0]
         x = x[:, self.extra :]
