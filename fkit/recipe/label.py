@@ -11,7 +11,7 @@ from fkit.recipe.source import build_part
 from fkit.tree.check import expect
 from fkit.tree.error import FkitError
 
-__all__ = ["Names", "class_names", "datasets_of", "part_classes"]
+__all__ = ["Names", "class_names", "datasets_of", "part_classes", "skeleton_of"]
 
 _PARTS = ("test", "val", "train")
 _LEARNED = ("train", "val", "test")
@@ -81,6 +81,20 @@ def part_classes(settings: Settings, registry: Registry, part: str) -> tuple[str
         if classes:
             return classes
     return ()
+
+
+def skeleton_of(settings: Settings, registry: Registry) -> Mapping[str, Any]:
+    """What the first dataset that can be built says of keypoints: ``skeleton_links``, their colours, the keypoints' names and
+    colours; nothing where none says any."""
+    for part in datasets_of(settings):
+        try:
+            known: Any = getattr(build_part(part, settings, registry, "datasets"), "metainfo", None)
+        except FkitError:
+            continue
+        if isinstance(known, Mapping) and "skeleton_links" in known:
+            said = cast("Mapping[str, Any]", known)
+            return {name: value for name, value in said.items() if name.startswith(("skeleton", "keypoint"))}
+    return {}
 
 
 def datasets_of(settings: Settings, parts: Sequence[str] = _PARTS) -> tuple[Part, ...]:

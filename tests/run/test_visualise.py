@@ -146,3 +146,19 @@ def test_what_pads_an_image_is_not_drawn():
     event = Event("after_test_iter", "test", batch=Batch(INPUTS, {}, {}, meta), outputs=maps)
     plain = told(hook, "test", outputs=maps)[1][0].image
     assert hook.after_test_iter(Memory(), RUN, event)[1][0].image.shape[0] == plain.shape[0] - 2
+
+
+def test_a_pose_is_drawn_on_the_crop_that_the_model_was_shown():
+    """The point (60, 40) of the image is the middle of a crop that is 20 pixels wide and shown 40 wide."""
+    meta = ({"input_center": (60.0, 40.0), "input_scale": (20.0, 20.0), "ori_shape": (100, 200)},)
+    found = {
+        "keypoints": np.array([[[[60.0, 40.0]]]]),
+        "keypoint_scores": np.ones((1, 1, 1)),
+        "bboxes": np.zeros((1, 1, 4)),
+    }
+    batch = Batch(np.zeros((1, 3, 40, 40), np.float32), meta=meta)
+    event = Event("after_test_iter", "test", batch=batch, outputs={"pred_instances": found})
+    _, [effect] = PoseVisualizationHook(enable=True).after_test_iter(Memory(), RUN, event)
+    assert effect.image.shape[:2] == (40, 40)
+    bright = np.argwhere(effect.image.max(-1) > 200)
+    assert np.abs(bright.mean(0) - 20).max() < 1.5

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fkit.image.resize import imresize
-from fkit.recipe.label import class_names
+from fkit.recipe.label import class_names, skeleton_of
 from fkit.recipe.source import build_part
 from fkit.run.effect import Effect, WriteImage, WriteText
 from fkit.run.event import Event
@@ -18,6 +18,7 @@ from fkit.run.hook.hook import Answer, Hook, Offer
 from fkit.run.state import Memory, RunState
 from fkit.structures.apart import outputs_of, size_of
 from fkit.structures.batch import first_array
+from fkit.structures.crop import in_crop
 from fkit.tree.check import check_fields
 from fkit.tree.error import FkitError, FkitTypeError, FkitValueError, quoted
 from fkit.tree.name import open_name
@@ -145,13 +146,16 @@ class _Drawing(Hook):
         outputs, effects = self.host(event.outputs), list[Effect]()
         for place, name, step in chosen:
             said, size = outputs_of(outputs, batch, place), size_of(batch, place)
+            meta = batch.meta[place] if place < len(batch.meta) else {}
+            if "keypoints" in said.get("pred_instances", ()):
+                said = in_crop(said, meta, tuple(inputs.shape[-2:]))
             answer = read(said, self.names, self.threshold, board=self.board)[0]
             if isinstance(answer, FkitError):
                 effects.append(WriteText(f"{name}: not drawn: {answer.what}", "WARNING"))
                 continue
             shown = seen_image(inputs[place] if size is None else inputs[place][..., : size[0], : size[1]])
-            if "bboxes" in said.get("pred_instances", ()):
-                shown = _as_it_came(shown, batch.meta[place] if place < len(batch.meta) else {})
+            if "bboxes" in said.get("pred_instances", ()) and "input_center" not in meta:
+                shown = _as_it_came(shown, meta)
             effects.append(WriteImage(self._place(name), answer.draw(shown), step))
         return memory, tuple(effects)
 
@@ -326,6 +330,14 @@ class PoseVisualizationHook(_Drawing):
     def threshold(self) -> float:
         return self.kpt_thr
 
+    def bind(self, offer: Offer) -> Self:
+        """With the skeleton of the data, where the config has no ``visualizer`` of its own."""
+        bound = super().bind(offer)
+        if bound.on and bound.board is None and offer.settings is not None:
+            make: Any = open_name("fkit.visualize.pose:PoseLocalVisualizer")
+            object.__setattr__(bound, "board", make(dataset_meta=skeleton_of(offer.settings, offer.registry)))
+        return bound
+
     def chosen(self, run: RunState, event: Event, count: int, seen: int) -> Iterator[tuple[int, str, int]]:
         return _first_or_all(self.interval, event, count, seen)
 
@@ -333,7 +345,7 @@ class PoseVisualizationHook(_Drawing):
 @dataclass(frozen=True)
 class BadCaseAnalysisHook(_Drawing):
     """mmpose's: the images of a test that a model does worst at, told by a measure of keypoints. Off by default; on, it is an
-    error, for no model here predicts keypoints yet.
+    error: cases are not measured one by one.
 
     Args:
         enable: whether anything is drawn.
@@ -363,8 +375,8 @@ class BadCaseAnalysisHook(_Drawing):
             )  # fmt: skip
         if self.enable:
             raise FkitValueError(
-                "BadCaseAnalysisHook: enable=True: cases are judged by keypoints, which no model here predicts yet.",
-                repair="Say enable=False.",
+                "BadCaseAnalysisHook: enable=True: cases are not measured one by one here.",
+                repair="Say enable=False; PoseVisualizationHook(enable=True) draws all that a test predicts.",
             )
 
 
