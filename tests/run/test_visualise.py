@@ -100,7 +100,7 @@ def test_scores_that_are_not_finite_are_said():
         (lambda: DetVisualizationHook(show=True), "a run opens no windows"),
         (lambda: SegVisualizationHook(backend_args={"backend": "local"}), "no file is read"),
         (lambda: VisualizationHook(interval=0), "interval=0: at least 1"),
-        (lambda: BadCaseAnalysisHook(enable=True), "judged by keypoints"),
+        (lambda: BadCaseAnalysisHook(enable=True), "not measured one by one"),
         (lambda: BadCaseAnalysisHook(metric_type="mean"), "metric_type = 'mean'"),
         (NaiveVisualizationHook, "predictions alone are drawn yet"),
     ],
