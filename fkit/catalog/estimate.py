@@ -11,12 +11,16 @@ _PARTS: Final[tuple[tuple[str, tuple[tuple[str, str], ...]], ...]] = (
     ("regression", (("RLEHead", "rle_head"), ("RLELoss", "RLELoss"), ("RegressionHead", "regression_head"))),
     ("rtmcc", (("RTMCCHead", "rtmcc_head"),)),
     ("simcc", (("SimCCHead", "simcc_head"),)),
+    ("stages", (("CPMHead", "cpm_head"), ("MSPNHead", "mspn_head"))),
     ("topdown", (("TopdownPoseEstimator", "topdown_pose_estimator"),)),
 )
 
 # file of both zoos -> (name, target, scope)
 _BACKBONES: Final[tuple[tuple[str, tuple[tuple[str, str, str | None], ...]], ...]] = (
     ("cspnext", (("CSPDarknet", "CSPDarknet", None), ("CSPNeXt", "CSPNeXt", None))),
+    ("hourglass", (("CPM", "CPM", None), ("HourglassNet", "HourglassNet", None))),
+    ("mspn", (("MSPN", "MSPN", None), ("RSN", "RSN", None))),
+    ("se_resnet", (("SEResNet", "pose_se_resnet", "mmpose"),)),
 )
 
 _LOSSES: Final[tuple[tuple[str, tuple[str, ...]], ...]] = (

@@ -11,11 +11,11 @@ from fkit.pose.accuracy import near_share
 from fkit.pose.flip import flip_coordinates, flip_lines, flip_maps
 from fkit.pose.loss.base import called
 from fkit.pose.part import part
-from fkit.pose.truth import field_of, label_of
+from fkit.pose.truth import field_of, label_of, levels_of
 from fkit.structures.batch import Samples
 from fkit.tree.error import FkitTypeError
 
-__all__ = ["Coordinates", "Deviations", "Head", "Heatmaps", "Lines"]
+__all__ = ["Coordinates", "Deviations", "Head", "Heatmaps", "Lines", "Stages"]
 
 Config = Mapping[str, Any]
 
@@ -98,6 +98,37 @@ class Heatmaps(Head):
 
     def fields(self, xp: Ops, outputs: Any) -> dict[str, Any]:
         return {"heatmaps": outputs}
+
+
+@dataclass(frozen=True, eq=False, kw_only=True)
+class Stages(Heatmaps):
+    """Of maps (N, C, H, W) of several stages, of which the last predicts.
+
+    Attributes:
+        levels: of each stage the level of targets that it learns, ``heatmaps`` (N, L, C, H, W); None: all learn the same.
+    """
+
+    levels: tuple[int, ...] | None = None
+
+    def loss(self, xp: Ops, outputs: Any, samples: Samples | None, cfg: Config) -> dict[str, Any]:
+        whole = xp.cast(field_of(samples, "heatmaps", self.name), outputs[0])
+        if self.levels is None:
+            weights = label_of(samples, "keypoint_weights", self.name)
+            pairs = [(whole, weights)] * len(outputs)
+        else:
+            weights = levels_of(samples, "keypoint_weights", whole.shape[1], self.name)
+            pairs = [(whole[:, level], weights[:, level]) for level in self.levels]
+            weights = weights[:, -1]
+        several = isinstance(self.loss_module, tuple)
+        losses = [
+            called(self.loss_module[i] if several else self.loss_module, xp, maps, target, weight)
+            for i, (maps, (target, weight)) in enumerate(zip(outputs, pairs, strict=True))
+        ]
+        accuracy = map_accuracy(xp, outputs[-1], pairs[-1][0], weights)
+        return {"loss_kpt": sum(losses[1:], losses[0]), "acc_pose": accuracy}
+
+    def readied(self, xp: Ops, outputs: Any) -> Any:
+        return outputs[-1]
 
 
 def map_accuracy(xp: Ops, outputs: Any, target: Any, weights: Any) -> Any:

@@ -6,7 +6,7 @@ from typing import Any, cast
 from fkit.structures.batch import Samples
 from fkit.tree.error import FkitKeyError, FkitValueError
 
-__all__ = ["field_of", "label_of", "partners", "person"]
+__all__ = ["field_of", "label_of", "levels_of", "partners", "person"]
 
 
 def _of(samples: Samples | None, group: str, name: str, who: str) -> Any:
@@ -48,6 +48,22 @@ def label_of(samples: Samples | None, name: str, who: str) -> Any:
         (2, 3)
     """
     return person(_of(samples, "gt_instance_labels", name, who), f"{who}: {name}")
+
+
+def levels_of(samples: Samples | None, name: str, count: int, who: str) -> Any:
+    """(N, L, ...) of ``targets["gt_instance_labels"]`` (N, L or more, 1, ...): of each level of the one person that a sample has.
+
+    Raises:
+        FkitKeyError: the batch has none.
+        FkitValueError: there are fewer levels, or several persons.
+    """
+    rows = _of(samples, "gt_instance_labels", name, who)
+    if rows.ndim != 4 or rows.shape[1] < count or rows.shape[2] != 1:
+        raise FkitValueError(
+            f"{who}: {name} has the shape {tuple(rows.shape)}, but there are {count} levels of one person a sample.",
+            repair="GenerateTarget(multilevel=True, encoder=[...]) with one codec a level.",
+        )
+    return rows[:, :count, 0]
 
 
 def person(rows: Any, what: str) -> Any:

@@ -10,6 +10,7 @@ from fkit.tree.error import FkitTypeError, FkitValueError
 from fkit.zoo.flax.brick import ConvModule
 from fkit.zoo.flax.general_attention import GeneralizedAttention
 from fkit.zoo.flax.plugin import ContextBlock, NonLocal2d
+from fkit.zoo.flax.squeeze import SELayer
 
 __all__ = ["PLUGINS", "plugin_layer", "plugin_name"]
 
@@ -19,6 +20,7 @@ PLUGINS: Final[Mapping[str, tuple[str, Any]]] = frozendict(
     ConvModule=("conv_block", ConvModule),
     GeneralizedAttention=("gen_attention_block", GeneralizedAttention),
     NonLocal2d=("nonlocal_block", NonLocal2d),
+    SELayer=("se_layer", SELayer),
 )
 
 
@@ -41,7 +43,7 @@ def plugin_layer(
     """A plugin, as mmcv's ``build_plugin_layer`` makes it.
 
     Args:
-        cfg: ``type`` ("ContextBlock", "ConvModule", "GeneralizedAttention", "NonLocal2d") and the layer's arguments.
+        cfg: ``type`` ("ContextBlock", "ConvModule", "GeneralizedAttention", "NonLocal2d", "SELayer") and the layer's arguments.
         channels: of the maps it gets.
         postfix: what its name ends in.
         frozen: no gradient.

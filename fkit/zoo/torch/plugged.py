@@ -10,6 +10,7 @@ from fkit.tree.error import FkitTypeError, FkitValueError
 from fkit.zoo.torch.brick import ConvModule
 from fkit.zoo.torch.general_attention import GeneralizedAttention
 from fkit.zoo.torch.plugin import ContextBlock, NonLocal2d
+from fkit.zoo.torch.squeeze import SELayer
 
 __all__ = ["PLUGINS", "plugin_layer"]
 
@@ -19,6 +20,7 @@ PLUGINS: Final[Mapping[str, tuple[str, Any]]] = frozendict(
     ConvModule=("conv_block", ConvModule),
     GeneralizedAttention=("gen_attention_block", GeneralizedAttention),
     NonLocal2d=("nonlocal_block", NonLocal2d),
+    SELayer=("se_layer", SELayer),
 )
 
 
@@ -26,7 +28,7 @@ def plugin_layer(cfg: Mapping[str, Any], channels: int, postfix: Any = "") -> tu
     """A plugin's name and the layer, as mmcv's ``build_plugin_layer``.
 
     Args:
-        cfg: ``type`` ("ContextBlock", "ConvModule", "GeneralizedAttention", "NonLocal2d") and the layer's arguments.
+        cfg: ``type`` ("ContextBlock", "ConvModule", "GeneralizedAttention", "NonLocal2d", "SELayer") and the layer's arguments.
         channels: of the maps it gets.
         postfix: what its name ends in.
 

@@ -58,9 +58,9 @@ def test_twin_backbones(name: str, built_twins: Any) -> None:
 def _samples(case: Any) -> Samples:
     """Targets by the codec of the config, and partners."""
     encoder = case.get("encoder", case["cfg"]["decoder"])
-    generate = fkit.build({"type": "GenerateTarget", "encoder": encoder, "multilevel": isinstance(encoder, list)}, fkit.registry(), "transforms")  # fmt: skip
+    generate = fkit.build({"type": "GenerateTarget", "encoder": encoder, "multilevel": isinstance(encoder, (list, tuple))}, fkit.registry(), "transforms")  # fmt: skip
     pack = fkit.build({"type": "PackPoseInputs"}, fkit.registry(), "transforms")
-    size = (encoder[0] if isinstance(encoder, list) else encoder)["input_size"]
+    size = (encoder[0] if isinstance(encoder, (list, tuple)) else encoder)["input_size"]
     rows = [
         pack(
             generate(
