@@ -104,6 +104,6 @@ def topdown_pose_estimator(
         ``samples.targets["input_center"]`` and ``input_scale`` tell which part of them the inputs are, and
         ``flip_indices`` (N, K) each keypoint's partner.
     """
-    parts = (part(build, "models", one) for one in (backbone, neck, head))
+    body, middle, end = (part(build, "models", one) for one in (backbone, neck, head))
     rules = init_cfg_of(pretrained, init_cfg, "TopdownPoseEstimator")
-    return TopdownPoseEstimator(*parts, frozendict(train_cfg or {}), frozendict(test_cfg or {}), rules)
+    return TopdownPoseEstimator(body, middle, end, frozendict(train_cfg or {}), frozendict(test_cfg or {}), rules)

@@ -58,6 +58,10 @@ class RTMCCBlock(nn.Module):
         pos_enc: rotary positions.
     """
 
+    w: Tensor
+    a: Tensor
+    b: Tensor
+
     def __init__(
         self,
         num_token: int,
