@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from fkit.edge.detection import inference_detector as inference_detector
     from fkit.edge.detection import init_detector as init_detector
     from fkit.edge.parting import bisect as bisect
+    from fkit.edge.pose import inference_topdown as inference_topdown
     from fkit.edge.replay import replay as replay
     from fkit.edge.score import test_config as test_config
     from fkit.edge.score import validate_config as validate_config
@@ -82,6 +83,7 @@ _NAMES = (
     ("init_detector", "fkit.edge.detection:init_detector"),
     ("inference_model", "fkit.edge.served:inference_model"),
     ("inference_detector", "fkit.edge.detection:inference_detector"),
+    ("inference_topdown", "fkit.edge.pose:inference_topdown"),
     ("Source", "fkit.data.source:Source"),
     # what an experiment of one's own is made of
     ("Dataset", "fkit.data.dataset.own:Dataset"),

@@ -25,13 +25,14 @@ from fkit.edge.signal import ending
 from fkit.edge.target import file_target, folder_target, kept
 from fkit.edge.thread import chosen, threads
 from fkit.recipe.inference import Pictures, open_pictures
-from fkit.recipe.label import Names, class_names
+from fkit.recipe.label import Names, class_names, skeleton_of
 from fkit.recipe.settings import Settings, read
 from fkit.recipe.source import registry_of
 from fkit.run.inference import Prediction, predict_images
 from fkit.run.plan import served
 from fkit.tree.error import FkitOSError, FkitValueError
 from fkit.tree.place import is_url, not_there, refuse_url
+from fkit.visualize.pose import PoseLocalVisualizer
 
 __all__ = ["add"]
 
@@ -118,8 +119,10 @@ def _run(arguments: argparse.Namespace) -> int:
     def predict(frames: Sequence[NDArray[np.uint8]]) -> Iterator[Prediction]:
         return predict_images(program, room, state, pictures.of(frames), size)
 
-    with ending(), Report(gallery, paths, str(found.folder), len(videos), arguments.score_thr) as report:
-        for note in (*_notes(pictures, names), *((words,) if words else ())):
+    points = skeleton_of(settings, reg)
+    board = PoseLocalVisualizer(dataset_meta=points) if points else None
+    with ending(), Report(gallery, paths, str(found.folder), len(videos), arguments.score_thr, board) as report:
+        for note in (*_notes(pictures, names, bool(points)), *((words,) if words else ())):
             report.screen.say(note)
         with telling(room):
             for one in predict_images(program, room, state, pictures, size):
@@ -171,8 +174,8 @@ def _target(arguments: argparse.Namespace, paths: Sequence[str]) -> Path:
     return out
 
 
-def _notes(pictures: Pictures, names: Names) -> Iterator[str]:
-    """What a person should know of how the images are read."""
+def _notes(pictures: Pictures, names: Names, posed: bool) -> Iterator[str]:
+    """What a person should know of how the images are read; of poses nobody asks for classes."""
     if not pictures.path.startswith("test_"):
         yield f"test_dataloader says no pipeline: images are read by {pictures.path}"
     for step in pictures.skipped:
@@ -182,5 +185,5 @@ def _notes(pictures: Pictures, names: Names) -> Iterator[str]:
             f"classes are named by {names.source}; the checkpoint was trained on others "
             f"({', '.join(names.learned[:5])}{', ...' if len(names.learned) > 5 else ''})"
         )
-    if not names.classes:
+    if not names.classes and not posed:
         yield "nothing names the classes, so numbers stand for them (test_dataloader.dataset.metainfo.classes=[...] does)"

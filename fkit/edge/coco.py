@@ -56,14 +56,17 @@ class Objects:
         Args:
             images: what is written of each: ``file_name``, and of a frame ``video_id`` and ``frame_id``.
             outputs: ``pred_instances``, of mappings of arrays, batch first, and what of it is ``valid``; of anything else
-                nothing is taken.
+                nothing is taken, nor of people, who have no labels.
             metas: of its images, with ``ori_shape``.
             threshold: the least score.
         """
         expect(images, (list, tuple), "`images` are mappings, with file_name, in a list")
         named: Mapping[str, Any] = cast("Mapping[str, Any]", outputs) if isinstance(outputs, Mapping) else {}
         fields: Any = named.get("pred_instances")
-        if not isinstance(fields, Mapping) or "bboxes" not in fields:
+        if (
+            not isinstance(fields, Mapping)
+            or not {"bboxes", "scores", "labels"} <= cast("Mapping[str, Any]", fields).keys()
+        ):
             return
         several = cast("Mapping[str, Any]", fields)
         valid: Any = cast("Mapping[str, Any]", named.get("valid") or {}).get("pred_instances")

@@ -39,13 +39,20 @@ class Report:
         checkpoint: that they are predicted by, for the rows.
         videos: how many are shown too, by `film`.
         threshold: the least score of what is told; None: 0.3 of objects in pictures and rows, and COCO's file has them all.
+        board: a visualizer that draws, where it is one for this kind of prediction.
 
     Attributes:
         screen: what a person watches.
     """
 
     def __init__(
-        self, gallery: Gallery, paths: Sequence[str], checkpoint: str, videos: int = 0, threshold: float | None = None
+        self,
+        gallery: Gallery,
+        paths: Sequence[str],
+        checkpoint: str,
+        videos: int = 0,
+        threshold: float | None = None,
+        board: Any = None,
     ) -> None:
         expect(gallery, Gallery, "`gallery` is a folder of pictures (fkit.edge.gallery.Gallery(folder))")
         expect(paths, (list, tuple), "`paths` are those of images, in a list")
@@ -61,7 +68,7 @@ class Report:
             if paths
             else ("videos",) * 2
         )
-        self._threshold = threshold
+        self._threshold, self._board = threshold, board
         self._objects = Objects()
         self._classes: tuple[str, ...] = ()
         self._checkpoint = checkpoint
@@ -152,7 +159,7 @@ class Report:
         least = self._threshold
         if least is None:
             least = _DRAWN if "pred_instances" in (one.outputs or ()) else 0.0
-        answers = () if one.outputs is None else answers_of(one.outputs, names.of, least)
+        answers = () if one.outputs is None else answers_of(one.outputs, names.of, least, board=self._board)
         whole = _whole(one)
         if len(answers) != len(whole):
             raise FkitTypeError(f"the model was given {len(whole)} images, and predicted {len(answers)}.")

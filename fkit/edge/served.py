@@ -18,7 +18,7 @@ from fkit.config.schema import with_value
 from fkit.data.dataset.facts import Facts
 from fkit.edge.repeat import repeat
 from fkit.edge.score import found_at, load_state
-from fkit.recipe.inference import open_pictures
+from fkit.recipe.inference import Pictures, open_pictures
 from fkit.recipe.label import Names, class_names
 from fkit.recipe.settings import Settings, read
 from fkit.recipe.source import registry_of
@@ -27,14 +27,14 @@ from fkit.run.plan import served
 from fkit.structures.apart import data_samples
 from fkit.structures.batch import Batch
 from fkit.structures.content import is_array
-from fkit.structures.sample import ClsDataSample, DataSample, DetDataSample, SegDataSample
+from fkit.structures.sample import ClsDataSample, DataSample, DetDataSample, PoseDataSample, SegDataSample
 from fkit.training.program import Program
 from fkit.training.state import TrainState
 from fkit.tree.check import expect, expect_number
 from fkit.tree.error import FkitTypeError, FkitValueError, quoted
 from fkit.visualize.result import show_result
 
-__all__ = ["ServedModel", "inference_model", "init_model", "show_result_pyplot"]
+__all__ = ["ServedModel", "inference_model", "init_model", "predicted", "show_result_pyplot"]
 
 # mmdet's names of palettes, and whose they are; "" is the kit's
 _PALETTES: Mapping[str, str] = frozendict(coco="coco", voc="voc", citys="cityscapes", none="", random="")
@@ -183,20 +183,31 @@ def inference_model(
         for place, step in enumerate(cast("Sequence[Any]", test_pipeline)):
             if not isinstance(step, Mapping) or "type" not in step:
                 raise FkitTypeError(f"test_pipeline[{place}] is a mapping with 'type', not {quoted(step, 60)}.")
-    pictures = open_pictures(model.settings, model.registry, images, test_pipeline)
-    room = open_room(model.program.backend)
+    samples = predicted(model, open_pictures(model.settings, model.registry, images, test_pipeline), batch_size)
+    return samples[0] if alone else samples
+
+
+def predicted(model: ServedModel, pictures: Pictures, batch_size: int = 1) -> list[Any]:
+    """What a model says of pictures that its pipeline reads, a sample each.
+
+    Raises:
+        FkitError: a picture cannot be read.
+    """
+    expect(model, ServedModel, "`model` is a model with its weights (fkit.init_model makes one)")
     samples: list[DataSample] = []
-    for one in predict_images(model.program, room, model.state, pictures, batch_size):
+    for one in predict_images(model.program, open_room(model.program.backend), model.state, pictures, batch_size):
         for error in one.errors.values():
             raise error
         batch = Batch(np.zeros((len(one.metas), 1)), meta=one.metas)
         samples += data_samples(batch, one.outputs, _kind(one.outputs))
-    return samples[0] if alone else samples
+    return samples
 
 
 def _kind(outputs: Any) -> type[DataSample]:
     """The class of samples that hold such outputs."""
     names: Any = outputs[0] if isinstance(outputs, (list, tuple)) and outputs else outputs
+    if "keypoints" in ((names or {}).get("pred_instances") or ()):
+        return PoseDataSample
     return next((kind for name, kind in _KINDS.items() if name in (names or ())), DataSample)
 
 

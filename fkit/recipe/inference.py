@@ -20,8 +20,9 @@ from fkit.data.dataset.indexed import checked
 from fkit.data.transform.compose import Streams
 from fkit.data.transform.foreign import as_transform
 from fkit.data.transform.loading import LoadImageFromFile, LoadImageFromNDArray
+from fkit.data.transform.pose.box import GetBBoxCenterScale, WholeBox
 from fkit.data.transform.transform import Sample, Transform, is_random, of_others
-from fkit.recipe.label import datasets_of
+from fkit.recipe.label import datasets_of, skeleton_of
 from fkit.recipe.preprocess import joined_by
 from fkit.recipe.settings import Part, Settings
 from fkit.recipe.source import build_part, said_at
@@ -65,6 +66,7 @@ class Pictures:
     Attributes:
         paths: of the files; "" where an image is at hand.
         arrays: number -> such an image, (H, W, C) uint8 BGR: the step that would read its file takes it instead.
+        known: what else the samples have, one mapping an image; or none.
         path: of the pipeline in the config.
         steps: those that are run.
         skipped: "path (name)" of each that loads targets, which images alone have not.
@@ -79,6 +81,7 @@ class Pictures:
     settings: Settings
     join: Callable[[Sequence[Any]], Batch] = collate
     arrays: Mapping[int, NDArray[Any]] = frozendict()
+    known: tuple[Mapping[str, Any], ...] = ()
 
     def __len__(self) -> int:
         return len(self.paths)
@@ -97,7 +100,8 @@ class Pictures:
     def of(self, images: Sequence[NDArray[Any]]) -> "Pictures":
         """Other images, (H, W, C) uint8 BGR, that are at hand, through the same steps."""
         expect(images, (list, tuple), "`images` are arrays, (H, W, C) uint8, in a list")
-        return replace(self, paths=("",) * len(images), arrays=frozendict(enumerate(images)))
+        known = self.known[:1] * len(images)
+        return replace(self, paths=("",) * len(images), arrays=frozendict(enumerate(images)), known=known)
 
     def look(self, index: int) -> Any:
         """The sample of a file; where the file is at fault, the error, as a value.
@@ -137,7 +141,7 @@ class Pictures:
         return self._ready(index, of)
 
     def _ready(self, index: int, of: tuple[int, int]) -> Any:
-        fetch = _Others(self.paths, self.arrays)
+        fetch = _Others(self.paths, self.arrays, self.known)
         sample: Any = fetch(index)
         draws = generator(of) if any(is_random(step.transform) for step in self.steps) else None
         steps = self.steps if index not in self.arrays else tuple(map(_at_hand, self.steps))
@@ -168,24 +172,30 @@ class _Others:
 
     paths: tuple[str, ...]
     arrays: Mapping[int, NDArray[Any]] = frozendict()
+    known: tuple[Mapping[str, Any], ...] = ()
 
     def __call__(self, index: int) -> Sample:
-        if index in self.arrays:
-            return frozen({"img": self.arrays[index], "sample_idx": index})
-        return frozen({"img_path": self.paths[index], "sample_idx": index})
+        image = {"img": self.arrays[index]} if index in self.arrays else {"img_path": self.paths[index]}
+        return frozen({**(self.known[index] if self.known else {}), **image, "sample_idx": index})
 
     def __len__(self) -> int:
         return len(self.paths)
 
 
 def open_pictures(
-    settings: Settings, registry: Registry, paths: Sequence[str | NDArray[Any]], pipeline: Sequence[Any] | None = None
+    settings: Settings,
+    registry: Registry,
+    paths: Sequence[str | NDArray[Any]],
+    pipeline: Sequence[Any] | None = None,
+    known: Sequence[Mapping[str, Any]] = (),
 ) -> Pictures:
     """Images as a config reads them: by test's pipeline, else val's.
 
     Args:
         paths: of files; or images themselves, (H, W, C) uint8 in the order that a file's reader would give (BGR).
         pipeline: configs of steps in place of the config's.
+        known: what else the samples have, one mapping an image (``bbox``, of a top-down estimator of poses; without it the whole
+            picture is the box).
 
     Steps that are known to load targets (LoadAnnotations, LoadPanopticAnnotations, LoadProposals, of any scope) are left
     out.
@@ -225,6 +235,9 @@ def open_pictures(
             skipped.append(f"{at} ({name})")
         else:
             transform = as_transform(build_part(Part(at, node), settings, registry, "transforms"))
+            if isinstance(transform, GetBBoxCenterScale):
+                steps.append(Step(at, origin_of(node), "WholeBox", WholeBox()))
+                known = _of_points(known or ({},) * len(paths), skeleton_of(settings, registry))
             steps.append(Step(at, origin_of(node), name, transform))
     loader = settings.loaders[dataset.path.partition("_")[0]]
     join: Any = loader.node.get("collate_fn")
@@ -234,7 +247,13 @@ def open_pictures(
     files = tuple("" if is_array(one) else cast("str", one) for one in paths)
     arrays = frozendict({place: np.asarray(one) for place, one in enumerate(paths) if is_array(one)})
     join = collate if join is None else join
-    return Pictures(files, path, tuple(steps), tuple(skipped), settings, join, arrays)
+    return Pictures(files, path, tuple(steps), tuple(skipped), settings, join, arrays, tuple(known))
+
+
+def _of_points(known: Sequence[Mapping[str, Any]], said: Mapping[str, Any]) -> tuple[Mapping[str, Any], ...]:
+    """What is known of images, and each keypoint's partner in a mirror."""
+    partners = {name: value for name, value in said.items() if name == "flip_indices"}
+    return tuple(frozendict({**partners, **one}) for one in known)
 
 
 def example_of(settings: Settings, registry: Registry) -> Any:

@@ -5,6 +5,7 @@ from typing import Any, NamedTuple, cast
 
 from fkit.catalog.build import maker_of
 from fkit.catalog.registry import Registry
+from fkit.data.dataset.keypoints import is_parsed, pose_metainfo
 from fkit.data.identity import classes_of
 from fkit.recipe.settings import Part, Settings
 from fkit.recipe.source import build_part
@@ -84,16 +85,19 @@ def part_classes(settings: Settings, registry: Registry, part: str) -> tuple[str
 
 
 def skeleton_of(settings: Settings, registry: Registry) -> Mapping[str, Any]:
-    """What the first dataset that can be built says of keypoints: ``skeleton_links``, their colours, the keypoints' names and
-    colours; nothing where none says any."""
+    """What is known of keypoints, as `fkit.data.dataset.keypoints.pose_metainfo` has it: by the ``metainfo`` of the config's
+    datasets, or by that of their classes; nothing where none says any. No data set is read.
+    """
     for part in datasets_of(settings):
-        try:
-            known: Any = getattr(build_part(part, settings, registry, "datasets"), "metainfo", None)
-        except FkitError:
-            continue
-        if isinstance(known, Mapping) and "skeleton_links" in known:
-            said = cast("Mapping[str, Any]", known)
-            return {name: value for name, value in said.items() if name.startswith(("skeleton", "keypoint"))}
+        said: Any = part.node.get("metainfo")
+        if not isinstance(said, Mapping):
+            try:
+                said = getattr(_class_of(part, settings, registry, "datasets"), "METAINFO", None)
+            except FkitError:
+                continue
+        known = cast("Mapping[str, Any]", said) if isinstance(said, Mapping) else {}
+        if is_parsed(known) or {"keypoint_info", "from_file"} & known.keys():
+            return pose_metainfo(known)
     return {}
 
 

@@ -9,13 +9,22 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fkit.data.codec.codec import Floats, pair_of
+from fkit.data.transform.content import image_of
 from fkit.data.transform.draw import needed
 from fkit.data.transform.pose.matrix import moved, truncated_normal, udp_matrix, warp_matrix
 from fkit.data.transform.transform import Fetch, Sample, Transform, replaced
 from fkit.tree.check import check_fields, expect, expect_number
 from fkit.tree.error import FkitValueError
 
-__all__ = ["BoxChange", "GetBBoxCenterScale", "RandomBBoxTransform", "RandomHalfBody", "TopdownAffine", "chances_of"]
+__all__ = [
+    "BoxChange",
+    "GetBBoxCenterScale",
+    "RandomBBoxTransform",
+    "RandomHalfBody",
+    "TopdownAffine",
+    "WholeBox",
+    "chances_of",
+]
 
 
 @dataclass(frozen=True)
@@ -43,6 +52,24 @@ class GetBBoxCenterScale(Transform):
         box: Floats = sample["bbox"]
         centre = (box[..., :2] + box[..., 2:]) * 0.5
         return replaced(sample, bbox_center=centre, bbox_scale=(box[..., 2:] - box[..., :2]) * self.padding)
+
+
+@dataclass(frozen=True)
+class WholeBox(Transform):
+    """A picture of which no box is known, as one box: all of it.
+
+    Sets ``bbox`` (1, 4) xyxy and ``bbox_score`` (1,) where the sample has no ``bbox``.
+
+    Example:
+        >>> WholeBox()({"img": np.zeros((4, 6, 3), np.uint8)})["bbox"].tolist()
+        [[0.0, 0.0, 6.0, 4.0]]
+    """
+
+    def apply(self, sample: Sample, params: Any) -> Sample:
+        if "bbox" in sample:
+            return sample
+        height, width = image_of(sample).shape[:2]
+        return replaced(sample, bbox=np.array([[0, 0, width, height]], np.float32), bbox_score=np.ones(1, np.float32))
 
 
 @dataclass(frozen=True)
