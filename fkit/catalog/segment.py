@@ -30,10 +30,24 @@ _HEADS: Final[tuple[Any, ...]] = tuple(
     ("models", name, f"fkit.zoo.{room}.segment.{file}:{name}", backend, None)
     for room, backend in (("torch", "torch"), ("flax", "jax"))
     for file, names in (
+        ("attend", ("ANNHead", "DAHead", "ISAHead", "OCRHead", "PSAHead")),
+        ("context", ("APCHead", "CCHead", "CrissCrossAttention", "DMHead", "DNLHead", "EncHead", "GCHead", "NLHead")),
+        ("neck", ("Feature2Pyramid", "JPU", "MLANeck", "MultiLevelNeck")),
+        ("plain", ("FPNHead", "SETRMLAHead", "SETRUPHead", "SegformerHead")),
+        ("vit", ("SegmenterMaskTransformerHead",)),
         ("head", ("DepthwiseSeparableFCNHead", "FCNHead")),
         ("pyramid", ("ASPPHead", "DepthwiseSeparableASPPHead", "PSPHead", "UPerHead")),
     )
     for name in names
+)
+
+_BACKBONES: Final[tuple[Any, ...]] = (
+    ("models", "MixVisionTransformer", "fkit.zoo.torch.backbone.mit:MixVisionTransformer", "torch", None),
+    ("models", "MixVisionTransformer", "fkit.zoo.flax.backbone.mit:mix_vision_transformer", "jax", None),
+    ("models", "VisionTransformer", "fkit.zoo.torch.segment.vit:VisionTransformer", "torch", "mmseg"),
+    ("models", "VisionTransformer", "fkit.zoo.flax.segment.vit:VisionTransformer", "jax", "mmseg"),
+    ("models", "UNet", "fkit.zoo.torch.backbone.unet:UNet", "torch", None),
+    ("models", "UNet", "fkit.zoo.flax.backbone.unet:UNet", "jax", None),
 )
 
 _SEGMENTORS: Final[tuple[Any, ...]] = (
@@ -43,4 +57,4 @@ _SEGMENTORS: Final[tuple[Any, ...]] = (
     ("models", "CascadeEncoderDecoder", "fkit.zoo.flax.segment.segmentor:cascade_encoder_decoder", "jax", None),
 )
 
-SEGMENT = (*_LOSSES, *_HEADS, *_SEGMENTORS)
+SEGMENT = (*_LOSSES, *_HEADS, *_BACKBONES, *_SEGMENTORS)

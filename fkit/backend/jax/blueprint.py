@@ -1,7 +1,7 @@
 """What a flax module holds, by torch's names, learnt by tracing ``module.init`` once (no arithmetic is done)."""
 
 import inspect
-from collections.abc import Callable, Generator, Mapping
+from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any, NamedTuple, Protocol, runtime_checkable
 
@@ -180,8 +180,17 @@ def planned(module: Any, modules: Mapping[tuple[str, ...], Any], shapes: Mapping
     rules = rules_of({torch_path(path): part for path, part in modules.items()})
     masks = traverse_util.flatten_dict(dict(shapes.get(_RANDOM, {})))
     tags = tuple((path, tag(torch_path(path[:-1]))) for path in masks)
-    inventory = Inventory(tuple(entries), rules, labels=label_ranges(module), epoch=asks_epoch(module))
+    aliases = tuple(_aliases(modules, names))
+    inventory = Inventory(tuple(entries), rules, aliases, labels=label_ranges(module), epoch=asks_epoch(module))
     return Blueprint(inventory, tuple(params), tuple(buffers), tags)
+
+
+def _aliases(modules: Mapping[tuple[str, ...], nn.Module], names: Sequence[str]) -> Iterator[tuple[str, str]]:
+    """(other name, first name) of the arrays of children that torch has under two names: a module's ``torch_aliases``."""
+    for path, part in modules.items():
+        for other, first in getattr(part, "torch_aliases", {}).items():
+            start, again = (".".join(filter(None, (torch_path(path), name))) for name in (first, other))
+            yield from ((again + name[len(start) :], name) for name in names if name.startswith(f"{start}."))
 
 
 def check_call(module: Any) -> None:
@@ -267,15 +276,17 @@ def _rngs(words: tuple[int, int]) -> dict[str, Any]:
 
 def _ordered(modules: Mapping[tuple[str, ...], nn.Module]) -> dict[tuple[str, ...], nn.Module]:
     """Modules by path, parents before children, these in the order of their first call, or, where a module's
-    ``torch_order`` names children (without their places in lists), in that order."""
+    ``torch_order`` names children (without their places in lists), in that order, and then by their places."""
     turns = {path: turn for turn, path in enumerate(modules)}
 
-    def rank(path: tuple[str, ...]) -> tuple[tuple[int, int], ...]:
-        ranks: list[tuple[int, int]] = []
+    def rank(path: tuple[str, ...]) -> tuple[tuple[int, tuple[int, ...], int], ...]:
+        ranks: list[tuple[int, tuple[int, ...], int]] = []
         for depth in range(1, len(path) + 1):
             order = getattr(modules.get(path[: depth - 1]), "torch_order", ())
-            name = torch_path(path[depth - 1 : depth]).partition(".")[0]
-            ranks.append((order.index(name) if name in order else -1, turns.get(path[:depth], -1)))
+            name, _, place = torch_path(path[depth - 1 : depth]).partition(".")
+            told = name in order
+            places = tuple(int(one) for one in place.split(".") if one.isdigit()) if told else ()
+            ranks.append((order.index(name) if told else -1, places, turns.get(path[:depth], -1)))
         return tuple(ranks)
 
     return {path: modules[path] for path in sorted(modules, key=rank)}

@@ -76,6 +76,12 @@ class CrossEntropyLoss(PixelLoss):
         return xp.cast(counted, loss).sum() if self.avg_non_ignore else None
 
     def _sigmoids(self, xp: Ops, logits: Any, labels: Any, weight: Any, ignore: int | None, reduction: str) -> Any:
+        if tuple(labels.shape) == tuple(logits.shape):  # a flag a class
+            heavy = None if self.class_weight is None else xp.asarray(self.class_weight, raised(xp, logits))
+            rows = xp.cast(labels >= 0, raised(xp, logits))
+            loss = binary_cross_entropy(xp, logits, labels > 0, heavy)
+            count = rows.sum() if self.avg_non_ignore else None
+            return self.scaled(xp, loss, rows if weight is None else rows * weight, reduction, count)
         expect_pixels("CrossEntropyLoss", logits, labels)
         counted = labels >= 0 if ignore is None else (labels >= 0) & (labels != ignore)
         if logits.shape[1] == 1:

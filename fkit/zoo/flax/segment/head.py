@@ -1,7 +1,7 @@
 """What heads of pixels' classes share, and the plainest ones, with mmseg's arguments and parameter names; channels last."""
 
 from collections.abc import Sequence
-from typing import Annotated, Any
+from typing import Annotated, Any, ClassVar
 
 import jax
 import jax.numpy as jnp
@@ -109,11 +109,14 @@ class DecodeHead(nn.Module, kw_only=True):
         """Maps of another size."""
         return resized(x, size, self.align_corners)
 
-    def classified(self, x: Array, train: bool) -> Array:
-        """Logits of features."""
-        if self.dropout_ratio > 0:
-            x = Dropout2d(self.dropout_ratio, name="dropout")(x, train)
-        return Conv2d(self.logic.out_channels, (1, 1), name="conv_seg")(x)
+    def drop(self) -> Any:
+        """What drops channels: one layer, which may be called several times."""
+        return Dropout2d(self.dropout_ratio, name="dropout") if self.dropout_ratio > 0 else _same
+
+    def classified(self, x: Array, train: bool, drop: Any = None) -> Array:
+        """Logits of features; ``drop``: the head's, where it was called before."""
+        drop = self.drop() if drop is None else drop
+        return Conv2d(self.logic.out_channels, (1, 1), name="conv_seg")(drop(x, train))
 
     def features(self, maps: Maps, train: bool) -> Array:
         """What is classified."""
@@ -139,6 +142,11 @@ class DecodeHead(nn.Module, kw_only=True):
         return self.resized(self(maps), size)
 
 
+def _same(x: Array, train: bool = False) -> Array:
+    del train
+    return x
+
+
 class FCNHead(DecodeHead, kw_only=True):
     """Convolutions, and one of their input and output together (Long et al. 2015).
 
@@ -151,6 +159,7 @@ class FCNHead(DecodeHead, kw_only=True):
     kernel_size: int = 3
     concat_input: bool = True
     dilation: int = 1
+    torch_order: ClassVar[tuple[str, ...]] = ("conv_seg", "convs", "conv_cat")
 
     def __post_init__(self) -> None:
         if self.num_convs == 0 and self.widths != self.channels:
@@ -165,17 +174,19 @@ class FCNHead(DecodeHead, kw_only=True):
 
     def features(self, maps: Maps, train: bool) -> Array:
         x = out = self.taken(maps)
-        size, pad = self.kernel_size, self.kernel_size // 2
         for at in range(self.num_convs):
-            conv: Any = self.brick(
-                out.shape[-1], self.channels, size, f"convs_{at}", padding=pad * self.dilation, dilation=self.dilation
-            )
-            out = conv(out, train)
+            out = self.convolved(out, at, train)
         if not self.concat_input:
             return out
-        both = joined(x, out)
-        last: Any = self.brick(both.shape[-1], self.channels, size, "conv_cat", padding=pad)
+        both, size = joined(x, out), self.kernel_size
+        last: Any = self.brick(both.shape[-1], self.channels, size, "conv_cat", padding=size // 2)
         return last(both, train)
+
+    def convolved(self, x: Array, at: int, train: bool) -> Array:
+        """After a convolution, by its number."""
+        size, pad = self.kernel_size, self.kernel_size // 2 * self.dilation
+        conv: Any = self.brick(x.shape[-1], self.channels, size, f"convs_{at}", padding=pad, dilation=self.dilation)
+        return conv(x, train)
 
 
 class DepthwiseSeparableFCNHead(FCNHead, kw_only=True):

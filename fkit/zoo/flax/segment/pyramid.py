@@ -1,7 +1,7 @@
 """Heads that look at several scales: PSP, UPer and ASPP, with mmseg's arguments and parameter names; channels last."""
 
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, ClassVar
 
 import jax
 from flax import linen as nn
@@ -48,16 +48,13 @@ class PSPHead(DecodeHead, kw_only=True):
     """
 
     pool_scales: Sequence[int] = (1, 2, 3, 6)
+    torch_order: ClassVar[tuple[str, ...]] = ("conv_seg", "psp_modules", "bottleneck")
 
     def features(self, maps: Maps, train: bool) -> Array:
-        return self.pooled(self.taken(maps), train)
-
-    def pooled(self, x: Array, train: bool) -> Array:
-        """A map beside its pyramid."""
-        return pooled(self, x, train)
+        return _pooled(self, self.taken(maps), train)
 
 
-def pooled(head: Any, x: Array, train: bool) -> Array:
+def _pooled(head: Any, x: Array, train: bool) -> Array:
     """A map beside the pyramid of its means, by a head's convolution."""
     pyramid = PPM(tuple(head.pool_scales), head.channels, head.align_corners, head.cfgs, name="psp_modules")
     both = joined(x, *pyramid(x, train))
@@ -72,6 +69,14 @@ class UPerHead(DecodeHead, kw_only=True):
     """
 
     pool_scales: Sequence[int] = (1, 2, 3, 6)
+    torch_order: ClassVar[tuple[str, ...]] = (
+        "conv_seg",
+        "psp_modules",
+        "bottleneck",
+        "lateral_convs",
+        "fpn_convs",
+        "fpn_bottleneck",
+    )
 
     @property
     def transform(self) -> str | None:
@@ -83,7 +88,7 @@ class UPerHead(DecodeHead, kw_only=True):
         laterals = [
             self.conv(x.shape[-1], out, 1, f"lateral_convs_{at}")(x, train) for at, x in enumerate(several[:-1])
         ]
-        laterals.append(pooled(self, several[-1], train))
+        laterals.append(_pooled(self, several[-1], train))
         for at in range(len(laterals) - 1, 0, -1):
             laterals[at - 1] = laterals[at - 1] + self.resized(laterals[at], laterals[at - 1].shape[1:3])
         outs = [self.conv(out, out, 3, f"fpn_convs_{at}", padding=1)(x, train) for at, x in enumerate(laterals[:-1])]
@@ -100,6 +105,14 @@ class ASPPHead(DecodeHead, kw_only=True):
     """
 
     dilations: Sequence[int] = (1, 6, 12, 18)
+    torch_order: ClassVar[tuple[str, ...]] = (
+        "conv_seg",
+        "image_pool",
+        "aspp_modules",
+        "bottleneck",
+        "c1_bottleneck",
+        "sep_bottleneck",
+    )
 
     def dilated(self, wide: int, out: int, dilation: int, name: str) -> Any:
         """One of the convolutions."""

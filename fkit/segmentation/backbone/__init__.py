@@ -1,0 +1,1 @@
+"""What backbones of segmentors are made of, as values."""

@@ -1,0 +1,64 @@
+"""What necks of segmentors, and heads that enlarge maps, are made of."""
+
+from collections.abc import Sequence
+from math import log2
+from typing import Any
+
+from frozendict import frozendict
+
+from fkit.tree.error import FkitTypeError, FkitValueError
+
+__all__ = ["SETR_INIT", "XAVIER", "expect_channels", "expect_rescales", "steps_of"]
+
+XAVIER = frozendict(type="Xavier", layer="Conv2d", distribution="uniform")
+SETR_INIT = (
+    frozendict(type="Constant", val=1.0, bias=0, layer="LayerNorm"),
+    frozendict(type="Normal", std=0.01, override=frozendict(name="conv_seg")),
+)
+_RESCALES = ((4, 2, 1, 0.5), (2, 1, 0.5, 0.25))
+
+
+def steps_of(strides: Sequence[int]) -> list[tuple[int, bool]]:
+    """Of each map of a pyramid, how many convolutions bring it to the first one's size, and whether they enlarge it.
+
+    Raises:
+        FkitValueError: a stride is less than the first one.
+
+    Example:
+        >>> steps_of((4, 8, 16, 32))
+        [(1, False), (1, True), (2, True), (3, True)]
+    """
+    if not strides or any(stride < strides[0] for stride in strides):
+        raise FkitValueError(f"feature_strides={tuple(strides)}: the first one is the least.")
+    return [(max(1, int(log2(stride) - log2(strides[0]))), stride != strides[0]) for stride in strides]
+
+
+def expect_channels(name: str, in_channels: Any) -> tuple[int, ...]:
+    """The channels of each map, as a list says.
+
+    Raises:
+        FkitTypeError: it is no list of numbers.
+
+    Example:
+        >>> expect_channels("MLANeck", [4, 8])
+        (4, 8)
+    """
+    if not isinstance(in_channels, (list, tuple)) or not all(isinstance(one, int) for one in in_channels):  # pyright: ignore[reportUnknownVariableType]
+        raise FkitTypeError(f"{name}: in_channels={in_channels!r:.60}: one number a map.")
+    return tuple(in_channels)  # pyright: ignore[reportUnknownArgumentType]
+
+
+def expect_rescales(rescales: Sequence[float]) -> tuple[float, ...]:
+    """The factors by which a plain transformer's maps become a pyramid.
+
+    Raises:
+        FkitValueError: other factors than (4, 2, 1, 0.5) or (2, 1, 0.5, 0.25).
+
+    Example:
+        >>> expect_rescales([4, 2, 1, 0.5])
+        (4, 2, 1, 0.5)
+    """
+    found = tuple(rescales)
+    if found not in _RESCALES:
+        raise FkitValueError(f"Feature2Pyramid: rescales={found}, but they are {_RESCALES[0]} or {_RESCALES[1]}.")
+    return found
