@@ -31,6 +31,7 @@ _HEADS: Final[tuple[Any, ...]] = tuple(
     for room, backend in (("torch", "torch"), ("flax", "jax"))
     for file, names in (
         ("attend", ("ANNHead", "DAHead", "ISAHead", "OCRHead", "PSAHead")),
+        ("bases", ("EMAHead",)),
         ("context", ("APCHead", "CCHead", "CrissCrossAttention", "DMHead", "DNLHead", "EncHead", "GCHead", "NLHead")),
         ("neck", ("Feature2Pyramid", "JPU", "MLANeck", "MultiLevelNeck")),
         ("plain", ("FPNHead", "SETRMLAHead", "SETRUPHead", "SegformerHead")),

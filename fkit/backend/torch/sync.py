@@ -7,7 +7,7 @@ import torch.distributed as dist
 from torch import Tensor, nn
 from torch.nn.modules.batchnorm import _BatchNorm  # pyright: ignore[reportPrivateUsage]
 
-__all__ = ["synchronised"]
+__all__ = ["process_mean", "synchronised"]
 
 _HALVES = (torch.bfloat16, torch.float16)
 
@@ -24,6 +24,20 @@ def synchronised(module: nn.Module, every: bool = False) -> nn.Module:
         if isinstance(part, nn.SyncBatchNorm) or (every and plain):
             object.__setattr__(part, "forward", _Synchronised(part))
     return module
+
+
+def process_mean(value: Tensor) -> Tensor:
+    """The mean of an array over all processes, without a gradient; of one process it is the array.
+
+    Example:
+        >>> process_mean(torch.tensor([2.0])).tolist()
+        [2.0]
+    """
+    if not (dist.is_available() and dist.is_initialized()):
+        return value
+    total = value.detach() / dist.get_world_size()
+    dist.all_reduce(total)
+    return total
 
 
 class _Sum(torch.autograd.Function):

@@ -98,7 +98,9 @@ def found(model: Any, logits: Callable[[Any], Any], losses: Callable[[Any], Any]
     picked = list(grads)[:: max(len(grads) // 8, 1)]
     own = [name for name in grads if not name.startswith("backbone.")]
     picked += [name for name in own[:: max(len(own) // 12, 1)] if name not in picked]
-    after = {name: sampled(tensor) for name, tensor in model.state_dict().items() if name.endswith("running_var")}
+    after = {
+        name: sampled(tensor) for name, tensor in model.state_dict().items() if name.endswith(("running_var", "bases"))
+    }
     heads = [name for name in after if not name.startswith("backbone.")]
     return {
         "entries": entries,
