@@ -19,7 +19,9 @@ _PARTS: Final[tuple[tuple[str, tuple[tuple[str, str], ...]], ...]] = (
 _BACKBONES: Final[tuple[tuple[str, tuple[tuple[str, str, str | None], ...]], ...]] = (
     ("cspnext", (("CSPDarknet", "CSPDarknet", None), ("CSPNeXt", "CSPNeXt", None))),
     ("hourglass", (("CPM", "CPM", None), ("HourglassNet", "HourglassNet", None))),
+    ("litehrnet", (("LiteHRNet", "LiteHRNet", None),)),
     ("mspn", (("MSPN", "MSPN", None), ("RSN", "RSN", None))),
+    ("scnet", (("SCNet", "SCNet", None),)),
     ("se_resnet", (("SEResNet", "pose_se_resnet", "mmpose"),)),
 )
 
