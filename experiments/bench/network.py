@@ -52,9 +52,14 @@ def picture(size: tuple[int, int]) -> np.ndarray:
 
 
 def pose_box(size: tuple[int, int]) -> dict[str, np.ndarray]:
-    """Where a person's picture was cut from, (1, 2) each: the whole of one of its size."""
+    """Where a person's picture was cut from, (1, 2) each: the whole of one of its size; and each keypoint's partner."""
     whole = np.array([size[::-1]], np.float32)
-    return {"input_center": whole / 2, "input_scale": whole, "input_size": whole.astype(np.int64)}
+    return {
+        "input_center": whole / 2,
+        "input_scale": whole,
+        "input_size": whole.astype(np.int64),
+        "flip_indices": np.arange(17)[None],
+    }
 
 
 def without_files(node: Any) -> Any:
@@ -106,7 +111,7 @@ def ours(backend: str, case: Case, path: str) -> Callable[[], Any]:
     targets = shapes(1, case.size, True)
     targets["pad_shape"] = targets["input_shape"]
     targets |= pose_box(case.size) if case.package == "mmpose" else {}
-    meta = ({"ori_shape": case.size, "img_shape": case.size, "flip_indices": tuple(range(17))},)
+    meta = ({"ori_shape": case.size, "img_shape": case.size},)
     batch = Batch(image, targets, meta=meta)
     return lambda: room.host(program.predict(state, batch))
 

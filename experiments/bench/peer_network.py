@@ -11,10 +11,13 @@ import numpy as np
 import reference  # noqa: F401  before the packages
 import torch
 from detection import serve, weight
-from mmengine.config import Config
+from mmengine.config import Config, ConfigDict
+from mmengine.registry import init_default_scope
 from mmengine.structures import InstanceData
 from network import CASES, picture, pose_box, without_files
 
+for name in ("", ".coco", ".cocoeval", ".mask"):  # mmpose asks for xtcocotools, which fits no current numpy
+    sys.modules["xtcocotools" + name] = importlib.import_module("pycocotools" + name)
 SAMPLES = {
     "mmdet": "DetDataSample",
     "mmseg": "SegDataSample",
@@ -25,8 +28,9 @@ SAMPLES = {
 
 def prediction(name: str, path: str) -> Callable[[], Any]:
     case = CASES[name]
-    importlib.import_module(f"{case.package}.utils").register_all_modules()
-    cfg = without_files(Config.fromfile(path).model.to_dict())
+    importlib.import_module(f"{case.package}.models")
+    init_default_scope(case.package)
+    cfg = ConfigDict(without_files(Config.fromfile(path).model.to_dict()))
     net = importlib.import_module(f"{case.package}.registry").MODELS.build(cfg).eval()
     state = {
         name: torch.from_numpy(weight(name, tuple(tensor.shape)))
@@ -41,7 +45,7 @@ def prediction(name: str, path: str) -> Callable[[], Any]:
     one.set_metainfo({"scale_factor": (1.0, 1.0)})
     if case.package == "mmpose":
         box = pose_box(size)
-        one.set_metainfo({key: value[0] for key, value in box.items()} | {"flip_indices": list(range(17))})
+        one.set_metainfo({key: value[0] for key, value in box.items()})
         one.gt_instances = InstanceData(bboxes=np.float32([[0, 0, *size[::-1]]]), bbox_scores=np.ones(1, np.float32))
 
     def infer() -> None:

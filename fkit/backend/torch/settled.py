@@ -11,7 +11,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-__all__ = ["normed"]
+__all__ = ["added", "normed", "rectified"]
 
 _NORMS = (nn.BatchNorm2d, nn.SyncBatchNorm)
 
@@ -33,12 +33,36 @@ def normed(conv: nn.Module, norm: nn.Module, x: Tensor, relu: bool = False) -> T
     """
     if not _fits(conv, norm, x):
         y = norm(conv(x))
-        return F.relu(y) if relu else y
+        return y if not relu else F.relu(y) if _watched(norm) else rectified(y)
     layer: Any = conv
     stats: Any = norm
     geometry = (layer.stride, layer.padding, layer.dilation, layer.groups)
     values = (layer.weight, stats.weight, stats.bias, stats.running_mean, stats.running_var)
     return _Normed.apply(x, *values, stats.eps, relu, geometry)  # type: ignore[no-any-return]
+
+
+def rectified(x: Tensor) -> Tensor:
+    """The ReLU of a map that nobody else holds: written over it where no gradient is asked for.
+
+    Example:
+        >>> rectified(torch.tensor([-1.0, 2.0])).tolist()
+        [0.0, 2.0]
+    """
+    return x.relu_() if _free() else F.relu(x)
+
+
+def added(x: Tensor, y: Tensor) -> Tensor:
+    """A map that nobody else holds and another: written over the first where no gradient is asked for.
+
+    Example:
+        >>> added(torch.tensor([-1.0, 2.0]), torch.tensor([1.0, 1.0])).tolist()
+        [0.0, 3.0]
+    """
+    return x.add_(y) if _free() and x.shape == y.shape and x.dtype == y.dtype else x + y
+
+
+def _free() -> bool:
+    return not (torch.is_grad_enabled() or torch.compiler.is_compiling() or _transformed())
 
 
 def _fits(conv: nn.Module, norm: nn.Module, x: Tensor) -> bool:

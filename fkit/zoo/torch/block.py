@@ -5,13 +5,12 @@ from typing import Any
 
 from frozendict import frozendict
 from torch import Tensor, nn
-from torch.nn import functional as F
 from torch.utils.checkpoint import checkpoint
 
 from fkit.backend.torch.again import without_statistics
 from fkit.backend.torch.drop import DropPath
 from fkit.backend.torch.layers import conv_layer, norm_layer
-from fkit.backend.torch.settled import normed
+from fkit.backend.torch.settled import added, normed, rectified
 from fkit.detection.backbone.resnet import NORM, BlockPlan, Convolution
 from fkit.tree.error import FkitValueError
 from fkit.zoo.torch.plugged import plugin_layer
@@ -69,7 +68,7 @@ class Block(nn.Module):
             )
         else:
             branch = self._branch(x)
-        return F.relu(branch)
+        return rectified(branch)
 
     def _branch(self, x: Tensor) -> Tensor:
         y = x
@@ -79,7 +78,7 @@ class Block(nn.Module):
                 y = getattr(self, plugin)(y)
         if self.drop_path is not None:
             y = self.drop_path(y)
-        return y + (x if self.downsample is None else self.downsample(x))
+        return added(y, x if self.downsample is None else self.downsample(x))
 
 
 class Shortcut(nn.Sequential):

@@ -10,6 +10,7 @@ from torch.nn import functional as F
 from torch.nn.modules.batchnorm import _BatchNorm  # pyright: ignore[reportPrivateUsage]
 
 from fkit.backend.torch.layers import conv_layer, norm_layer
+from fkit.backend.torch.settled import rectified
 from fkit.detection.backbone.resnet import INIT, NORM, BlockPlan, stages
 from fkit.training.pretrained import init_cfg_of
 from fkit.tree.error import FkitValueError
@@ -177,7 +178,7 @@ class ResNet(nn.Module):
         """``tap(i, x)`` gives what the next stage takes in place of what stage ``i`` gave; of the stem, 0, in place of pooling."""
         for name in self.stem_layers:
             x = getattr(self, name)(x)
-        x = x if self.deep_stem else F.relu(x)
+        x = x if self.deep_stem else rectified(x)
         x = self._pool(x) if tap is None else tap(0, x)
         maps: list[Tensor] = []
         for i in range(self.num_stages):
