@@ -25,10 +25,28 @@ _TWINS: Final[tuple[tuple[str, tuple[tuple[str, str, str | None], ...]], ...]] =
     ),
     ("backbone.metaformer", (("PoolFormer", "PoolFormer", None), ("RIFormer", "RIFormer", None))),
     ("backbone.reparam", (("MobileOne", "MobileOne", None), ("RepVGG", "RepVGG", None))),
+    (
+        "backbone.resnest",
+        (
+            ("ResNeSt", "LastResNeSt", None),
+            ("ResNeSt", "DetResNeSt", "mmdet"),
+            ("ResNeSt", "SegResNeSt", "mmseg"),
+        ),
+    ),
+    ("backbone.vgg", (("AlexNet", "AlexNet", None), ("VGG", "VGG", None))),
+    ("backbone.se_resnet", (("SEResNet", "pose_se_resnet", None), ("SEResNeXt", "se_resnext", None))),
     ("backbone.vit", (("VisionTransformer", "VisionTransformer", None),)),
     ("backbone.beit", (("BEiTViT", "BEiTViT", None),)),
     ("backbone.deit", (("DeiT3", "DeiT3", None), ("DistilledVisionTransformer", "DistilledVisionTransformer", None))),
     ("backbone.eva", (("ViTEVA02", "ViTEVA02", None),)),
+    (
+        "backbone.window",
+        (
+            ("SwinTransformer", "SwinTransformer", "mmpretrain"),
+            ("SwinTransformerV2", "SwinTransformerV2", None),
+        ),
+    ),
+    ("backbone.xcit", (("XCiT", "XCiT", None),)),
     ("classify.neck", (("HRFuseScales", "HRFuseScales", None),)),
 )
 

@@ -95,6 +95,7 @@ def stages(
     expansion: int | None = None,
     drop_path_rate: float = 0.0,
     falls_back: bool = False,
+    known: Mapping[int, tuple[int, ...]] | None = None,
 ) -> tuple[tuple[BlockPlan, ...], ...]:
     """The blocks of each stage.
 
@@ -103,12 +104,18 @@ def stages(
         stem: channels of what the first stage gets.
         base: channels of the first stage's inner convolutions.
         count: of stages.
+        known: of a network of bottlenecks with depths of its own, how many blocks a stage has by depth.
         falls_back: whether ``dcn``'s ``fallback_on_stride`` says anything; else it is taken and changes nothing.
 
     Raises:
         FkitError: arguments outside what is allowed, or that do not fit together.
     """
-    bottleneck, counts = _blocks(name, depth, groups)
+    if known is None:
+        bottleneck, counts = _blocks(name, depth, groups)
+    elif depth in known:
+        bottleneck, counts = True, known[depth]
+    else:
+        raise FkitValueError(f"{name}: depth={depth}.", choices=[str(number) for number in known], label="Depths")
     _check(name, count, strides, dilations, outputs, style)
     _check_dcn(name, dcn, stage_with_dcn, count, conv_cfg, bottleneck)
     if plugins is not None and not bottleneck:

@@ -37,4 +37,5 @@ def test_the_reference_s_numbers(name: str) -> None:
 @pytest.mark.parametrize("name", [name for name, case in CASES.items() if not case.get("torch")])
 def test_twins(name: str, built_twins: Any) -> None:
     case = CASES[name]
-    built_twins(_cfg(case), images(tuple(case["size"])), case.get("train", False), 1e-8)
+    cfg = {**_cfg(case), **case.get("twin", {})}  # of deep networks the first stages alone
+    built_twins(cfg, images(tuple(case["size"])), case.get("train", False), 1e-8)

@@ -61,7 +61,8 @@ class ConvNeXtBlock(nn.Module):
 
     @nn.compact
     def __call__(self, x: Array, train: bool = False) -> Array:
-        width, kept = self.width, {"trainable": self.trainable}
+        kept: dict[str, Any] = {"trainable": self.trainable}
+        width = self.width
         y = Conv2d(width, (7, 7), padding=3, feature_group_count=width, name="depthwise_conv", **kept)(x)
         y = norm_layer(self.norm_cfg)[1]("norm", not self.trainable)(y, train)  # pyright: ignore[reportCallIssue]
         y = act_layer(self.act_cfg)("act")(self._pixel(4 * width, "pointwise_conv1")(y))

@@ -13,7 +13,7 @@ from fkit.backend.jax.resize import interpolate
 from fkit.tree.error import FkitValueError
 from fkit.zoo.flax.plugin import LayerScale
 
-__all__ = ["SelfAttention", "SwiGLU", "attend", "resized_places"]
+__all__ = ["SelfAttention", "SwiGLU", "attend", "normalised", "resized_places"]
 
 Array = jax.Array
 
@@ -27,6 +27,13 @@ def attend(
     if drop is not None:
         scores = drop(scores.reshape(*scores.shape[:2], -1), train).reshape(scores.shape)
     return scores @ v
+
+
+def normalised(x: Array) -> Array:
+    """torch's ``normalize`` of the last axis: rows of length 1, but for those that are next to 0."""
+    square = jnp.square(x).sum(-1, keepdims=True)
+    size = jnp.where(square > 0, jnp.sqrt(jnp.where(square > 0, square, 1)), 0)
+    return x / jnp.maximum(size, 1e-12)
 
 
 class SelfAttention(nn.Module):

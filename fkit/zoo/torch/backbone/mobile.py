@@ -84,9 +84,9 @@ class MobileBlock(nn.Module):
             )
         if plan.squeeze:
             add("se", Excitation(plan.hidden, plan.squeeze, acts))
-        last = ConvModule(
-            plan.hidden, plan.width, 1, act_cfg=None, **{**shared, **({"conv_cfg": None} if edge else {})}
-        )
+        if edge:
+            shared["conv_cfg"] = None
+        last = ConvModule(plan.hidden, plan.width, 1, act_cfg=None, **shared)
         add("conv2" if edge else "linear_conv", last)
         self.names = tuple(names)
         self.drop_path = DropPath(plan.rate)
@@ -192,10 +192,11 @@ class EfficientNet(_Efficient):
         init_cfg: Any = INIT,
     ) -> None:
         stem, stages, width = efficient_net(arch, drop_path_rate)
-        layers: tuple[Any, ...] = (conv_cfg, norm_cfg, act_cfg)
         shared: dict[str, Any] = {"conv_cfg": conv_cfg, "norm_cfg": norm_cfg, "act_cfg": act_cfg}
         blocks = [
-            nn.Sequential(*(MobileBlock(plan, *layers, (act_cfg, _SIGMOID), with_cp) for plan in stage))
+            nn.Sequential(
+                *(MobileBlock(plan, conv_cfg, norm_cfg, act_cfg, (act_cfg, _SIGMOID), with_cp) for plan in stage)
+            )
             for stage in stages
         ]
         first = ConvModule(3, stem, 3, 2, 1, **shared)

@@ -70,6 +70,7 @@ class BranchedBlock(nn.Module):
 
     def _sum(self, x: Tensor) -> Tensor:
         plan = self.plan
+        y: Any
         if plan.deploy:
             y = self.branch_reparam(x)
         else:
