@@ -9,7 +9,7 @@ _PARTS: Final[tuple[tuple[str, tuple[tuple[str, str], ...]], ...]] = (
     ("heatmap", (("HeatmapHead", "heatmap_head"), ("ViPNASHead", "vipnas_head"))),
     ("neck", (("FeatureMapProcessor", "FeatureMapProcessor"),)),
     ("regression", (("RLEHead", "rle_head"), ("RLELoss", "RLELoss"), ("RegressionHead", "regression_head"))),
-    ("rtmcc", (("RTMCCHead", "rtmcc_head"),)),
+    ("rtmcc", (("RTMCCHead", "rtmcc_head"), ("RTMWHead", "rtmw_head"))),
     ("simcc", (("SimCCHead", "simcc_head"),)),
     ("stages", (("CPMHead", "cpm_head"), ("MSPNHead", "mspn_head"))),
     ("topdown", (("TopdownPoseEstimator", "topdown_pose_estimator"),)),
@@ -51,6 +51,10 @@ ESTIMATE: Final[tuple[Any, ...]] = (
     ),
     ("models", "GlobalAveragePooling", "fkit.zoo.torch.classifier:GlobalAveragePooling", "torch", "mmpose"),
     ("models", "GlobalAveragePooling", "fkit.zoo.flax.pose.neck:GlobalAveragePooling", "jax", "mmpose"),
+    *(
+        ("models", "CSPNeXtPAFPN", f"fkit.zoo.{room}.pose.neck:PosePAFPN", backend, "mmpose")
+        for backend, room in _ROOMS
+    ),
     *(("models", name, f"fkit.pose.loss.{file}:{name}", None, None) for file, names in _LOSSES for name in names),
     *(
         ("models", name, f"fkit.pose.loss.regression:{name}", None, "mmpose")

@@ -8,9 +8,10 @@ from frozendict import frozendict
 from fkit.pose.deconv import HEATMAP_INIT
 from fkit.tree.error import FkitTypeError, FkitValueError
 
-__all__ = ["KL", "SIMCC_INIT", "checked_channels", "enlarged", "line_sizes", "simcc_parts"]
+__all__ = ["KL", "SIMCC_INIT", "WHOLE_BN", "checked_channels", "enlarged", "line_sizes", "simcc_parts"]
 
 KL: Final = frozendict(type="KLDiscretLoss", use_target_weight=True)
+WHOLE_BN: Final = frozendict(type="BN", requires_grad=True)
 SIMCC_INIT: Final = (*HEATMAP_INIT, frozendict(type="Normal", layer=("Linear",), std=0.01, bias=0))
 
 

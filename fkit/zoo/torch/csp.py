@@ -192,6 +192,10 @@ class YOLOXPAFPN(nn.Module):
         self.bottom_up_blocks = nn.ModuleList([layer(2 * low, high) for low, high in pairs])
 
     def forward(self, inputs: tuple[Tensor, ...]) -> tuple[Tensor, ...]:
+        return tuple(conv(x) for conv, x in zip(self.out_convs, self.paths(inputs), strict=True))
+
+    def paths(self, inputs: tuple[Tensor, ...]) -> list[Tensor]:
+        """The maps after both paths."""
         check_maps(type(self).__name__, inputs, self.in_channels)
         inner = [inputs[-1]]
         paths = zip(self.reduce_layers, self.top_down_blocks, reversed(inputs[:-1]), strict=True)
@@ -202,7 +206,7 @@ class YOLOXPAFPN(nn.Module):
         outs = [inner[0]]
         for down, block, x in zip(self.downsamples, self.bottom_up_blocks, inner[1:], strict=True):
             outs.append(block(torch.cat([down(outs[-1]), x], 1)))
-        return tuple(conv(x) for conv, x in zip(self.out_convs, outs, strict=True))
+        return outs
 
 
 class CSPNeXtPAFPN(YOLOXPAFPN):

@@ -8,9 +8,10 @@ import jax.numpy as jnp
 from flax import linen as nn
 
 from fkit.backend.jax.resize import interpolate
-from fkit.pose.neck import chosen_maps, expect_factor
+from fkit.pose.neck import chosen_maps, expect_factor, expect_none
+from fkit.zoo.flax.csp import CSPNeXtPAFPN
 
-__all__ = ["FeatureMapProcessor", "GlobalAveragePooling"]
+__all__ = ["FeatureMapProcessor", "GlobalAveragePooling", "PosePAFPN"]
 
 Array = jax.Array
 
@@ -62,3 +63,25 @@ class FeatureMapProcessor(nn.Module):
             return maps
         options: Any = {"scale_factor": self.scale_factor, "mode": "bilinear", "align_corners": self.align_corners}
         return [interpolate(x, **options) for x in maps]
+
+
+class PosePAFPN(CSPNeXtPAFPN):
+    """Some of the maps of a `CSPNeXtPAFPN`'s paths, without its last convolutions; mmpose's CSPNeXtPAFPN.
+
+    Attributes:
+        out_channels: None: maps keep their channels.
+        out_indices: which maps; the others are `CSPNeXtPAFPN`'s.
+    """
+
+    out_channels: Any = None
+    out_indices: Sequence[int] = (0, 1, 2)
+
+    def __post_init__(self) -> None:
+        expect_none(self.out_channels)
+        super().__post_init__()
+
+    def _last(self, width: int, name: str) -> Any:
+        return lambda x, train: x
+
+    def __call__(self, inputs: tuple[Array, ...], train: bool = False) -> tuple[Array, ...]:
+        return tuple(chosen_maps(super().__call__(inputs, train), self.out_indices))

@@ -13,10 +13,11 @@ from fkit.backend.jax.ops import JaxOps
 from fkit.catalog.build import Builder
 from fkit.pose.attention import GAU, LINE_INIT, activation_of, drawn, gau_options, relative_places, rotated
 from fkit.pose.head import Lines
-from fkit.pose.line import KL, line_sizes
+from fkit.pose.line import KL, WHOLE_BN, line_sizes
+from fkit.zoo.flax.brick import ConvModule
 from fkit.zoo.flax.small import check_channels
 
-__all__ = ["ElementScale", "RTMCCBlock", "RTMCCHead", "ScaleNorm", "flattened", "rtmcc_head"]
+__all__ = ["ElementScale", "RTMCCBlock", "RTMCCHead", "RTMWHead", "ScaleNorm", "flattened", "rtmcc_head", "rtmw_head"]
 
 Array = jax.Array
 
@@ -239,3 +240,70 @@ def rtmcc_head(
     logic = Lines.of(build, who, loss, decoder, ratio=simcc_split_ratio)
     rules = LINE_INIT if init_cfg is None else init_cfg
     return RTMCCHead(in_channels, out_channels, *sizes, final_layer_kernel_size, gau_cfg, logic, rules)
+
+
+class RTMWHead(RTMCCHead):
+    """`RTMCCHead` of two maps, the coarser one enlarged beside the finer one; see `rtmw_head`."""
+
+    torch_order: ClassVar[tuple[str, ...]] = (
+        "conv_dec", "final_layer", "final_layer2", "mlp", "mlp2", "gau", "cls_x", "cls_y"
+    )  # fmt: skip
+
+    @nn.compact
+    def __call__(self, maps: Any, train: bool = False) -> tuple[Array, Array]:
+        fine, coarse = maps
+        check_channels(self.logic.name, coarse, self.in_channels)
+        size, hidden, width = self.kernel_size, self.gau_cfg["hidden_dims"], self.in_channels
+        more: dict[str, Any] = {"padding": size // 2, "norm_cfg": WHOLE_BN}
+        y = ConvModule(width, self.out_channels, size, name="final_layer", **more)(coarse, train)
+        first = self._line("mlp", flattened(y), hidden // 2)
+        y = ConvModule(width // 4, width // 4, size, name="conv_dec", **more)(_unshuffled(coarse), train)
+        y = jnp.concatenate([y, fine], -1)
+        y = ConvModule(width // 2 + width // 4, self.out_channels, size, name="final_layer2", **more)(y, train)
+        x = jnp.concatenate([first, self._line("mlp2", flattened(y), hidden // 2)], -1)
+        options = gau_options(self.logic.name, self.gau_cfg)
+        x = RTMCCBlock(self.out_channels, hidden, hidden, **options, name="gau")(x, train)
+        return (
+            Linear(self.across, use_bias=False, name="cls_x")(x),
+            Linear(self.down, use_bias=False, name="cls_y")(x),
+        )
+
+    def _line(self, name: str, x: Array, width: int) -> Array:
+        return Linear(width, use_bias=False, name=f"{name}_1")(ScaleNorm(x.shape[-1], name=f"{name}_0")(x))
+
+
+def _unshuffled(x: Array) -> Array:
+    """Each four channels as 2x2 pixels."""
+    count, height, width, channels = x.shape
+    parts = x.reshape(count, height, width, channels // 4, 2, 2).transpose(0, 1, 4, 2, 5, 3)
+    return parts.reshape(count, 2 * height, 2 * width, channels // 4)
+
+
+def rtmw_head(
+    in_channels: int,
+    out_channels: int,
+    input_size: tuple[int, int],
+    in_featuremap_size: tuple[int, int],
+    simcc_split_ratio: float = 2.0,
+    final_layer_kernel_size: int = 1,
+    gau_cfg: Any = GAU,
+    loss: Any = KL,
+    decoder: Any = None,
+    init_cfg: Any = None,
+    *,
+    build: Builder,
+) -> RTMWHead:
+    """`rtmcc_head` of two maps, the coarser one enlarged beside the finer one (Jiang et al. 2024); mmpose's RTMWHead.
+
+    Args:
+        in_channels: of the coarser map; the finer one has half as many, and is twice as large.
+        in_featuremap_size: (width, height) of the coarser map.
+        out_channels, input_size, simcc_split_ratio, final_layer_kernel_size, gau_cfg, loss, decoder, init_cfg: see
+            `rtmcc_head`.
+    """
+    who = "RTMWHead"
+    sizes = line_sizes(who, in_channels, input_size, in_featuremap_size, simcc_split_ratio)
+    gau_options(who, gau_cfg)
+    logic = Lines.of(build, who, loss, decoder, ratio=simcc_split_ratio)
+    rules = LINE_INIT if init_cfg is None else init_cfg
+    return RTMWHead(in_channels, out_channels, *sizes, final_layer_kernel_size, gau_cfg, logic, rules)

@@ -1,15 +1,18 @@
 """Necks of pose estimators."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from functools import partial
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from fkit.pose.neck import chosen_maps, expect_factor
+from fkit.detection.backbone.cspnext import CSP_INIT
+from fkit.pose.neck import CSP_BN, SWISH, TWICE, chosen_maps, expect_factor, expect_none
+from fkit.zoo.torch.csp import CSPLayer, CSPNeXtPAFPN
 
-__all__ = ["FeatureMapProcessor"]
+__all__ = ["FeatureMapProcessor", "PosePAFPN"]
 
 
 class FeatureMapProcessor(nn.Module):
@@ -52,3 +55,41 @@ class FeatureMapProcessor(nn.Module):
             return maps
         options: Any = {"scale_factor": self.scale_factor, "mode": "bilinear", "align_corners": self.align_corners}
         return [F.interpolate(x, **options) for x in maps]
+
+
+class PosePAFPN(CSPNeXtPAFPN):
+    """Some of the maps of a `CSPNeXtPAFPN`'s paths, without its last convolutions; mmpose's CSPNeXtPAFPN.
+
+    Args:
+        out_channels: None: maps keep their channels.
+        out_indices: which maps.
+        in_channels, num_csp_blocks, use_depthwise, expand_ratio, upsample_cfg, conv_cfg, norm_cfg, act_cfg, init_cfg: see
+            `CSPNeXtPAFPN`.
+    """
+
+    def __init__(
+        self,
+        in_channels: list[int],
+        out_channels: None = None,
+        out_indices: Sequence[int] = (0, 1, 2),
+        num_csp_blocks: int = 3,
+        use_depthwise: bool = False,
+        expand_ratio: float = 0.5,
+        upsample_cfg: Mapping[str, Any] = TWICE,
+        conv_cfg: Any = None,
+        norm_cfg: Any = CSP_BN,
+        act_cfg: Any = SWISH,
+        init_cfg: Any = CSP_INIT,
+    ) -> None:
+        nn.Module.__init__(self)
+        self.init_cfg, self.out_indices = init_cfg, tuple(out_indices)
+        expect_none(out_channels)
+        cfgs: dict[str, Any] = {"conv_cfg": conv_cfg, "norm_cfg": norm_cfg, "act_cfg": act_cfg}
+        layer = partial(
+            CSPLayer, expand_ratio=expand_ratio, num_blocks=num_csp_blocks, add_identity=False,
+            use_depthwise=use_depthwise, use_cspnext_block=True, **cfgs,
+        )  # fmt: skip
+        self._build(in_channels, layer, use_depthwise, upsample_cfg, cfgs)
+
+    def forward(self, inputs: tuple[Tensor, ...]) -> tuple[Tensor, ...]:
+        return tuple(chosen_maps(self.paths(inputs), self.out_indices))

@@ -12,9 +12,10 @@ from fkit.backend.torch.ops import Torch
 from fkit.catalog.build import Builder
 from fkit.pose.attention import GAU, LINE_INIT, activation_of, drawn, gau_options, relative_places, rotated
 from fkit.pose.head import Lines
-from fkit.pose.line import KL, line_sizes
+from fkit.pose.line import KL, WHOLE_BN, line_sizes
+from fkit.zoo.torch.brick import ConvModule
 
-__all__ = ["ElementScale", "RTMCCBlock", "RTMCCHead", "ScaleNorm"]
+__all__ = ["ElementScale", "RTMCCBlock", "RTMCCHead", "RTMWHead", "ScaleNorm"]
 
 
 class ScaleNorm(nn.Module):
@@ -194,4 +195,57 @@ class RTMCCHead(nn.Module):
 
     def forward(self, maps: Any) -> tuple[Tensor, Tensor]:
         x = self.gau(self.mlp(self.final_layer(maps[-1]).flatten(2)))
+        return self.cls_x(x), self.cls_y(x)
+
+
+class RTMWHead(nn.Module):
+    """`RTMCCHead` of two maps, the coarser one enlarged beside the finer one (Jiang et al. 2024); mmpose's RTMWHead.
+
+    Args:
+        in_channels: of the coarser map; the finer one has half as many, and is twice as large.
+        in_featuremap_size: (width, height) of the coarser map.
+        out_channels, input_size, simcc_split_ratio, final_layer_kernel_size, gau_cfg, loss, decoder, init_cfg: see
+            `RTMCCHead`.
+
+    ``forward(maps)``: (N, K, width * ratio) and (N, K, height * ratio).
+    """
+
+    def __init__(
+        self,
+        in_channels: int,
+        out_channels: int,
+        input_size: tuple[int, int],
+        in_featuremap_size: tuple[int, int],
+        simcc_split_ratio: float = 2.0,
+        final_layer_kernel_size: int = 1,
+        gau_cfg: Any = GAU,
+        loss: Any = KL,
+        decoder: Any = None,
+        init_cfg: Any = None,
+        *,
+        build: Builder,
+    ) -> None:
+        super().__init__()
+        who, size = type(self).__name__, final_layer_kernel_size
+        self.init_cfg = LINE_INIT if init_cfg is None else init_cfg
+        self.logic = Lines.of(build, who, loss, decoder, ratio=simcc_split_ratio)
+        flat, across, down = line_sizes(who, in_channels, input_size, in_featuremap_size, simcc_split_ratio)
+        options, hidden = gau_options(who, gau_cfg), gau_cfg["hidden_dims"]
+        more: dict[str, Any] = {"padding": size // 2, "norm_cfg": WHOLE_BN}
+        quarter = in_channels // 4
+        self.conv_dec = ConvModule(quarter, quarter, size, **more)
+        self.final_layer = ConvModule(in_channels, out_channels, size, **more)
+        self.final_layer2 = ConvModule(in_channels // 2 + quarter, out_channels, size, **more)
+        self.mlp = nn.Sequential(ScaleNorm(flat), nn.Linear(flat, hidden // 2, bias=False))
+        self.mlp2 = nn.Sequential(ScaleNorm(flat * 4), nn.Linear(flat * 4, hidden // 2, bias=False))
+        self.gau = RTMCCBlock(out_channels, hidden, hidden, **options)
+        self.cls_x = nn.Linear(hidden, across, bias=False)
+        self.cls_y = nn.Linear(hidden, down, bias=False)
+
+    def forward(self, maps: Any) -> tuple[Tensor, Tensor]:
+        fine, coarse = maps
+        first = self.mlp(self.final_layer(coarse).flatten(2))
+        whole = torch.cat([self.conv_dec(F.pixel_shuffle(coarse, 2)), fine], 1)
+        second = self.mlp2(self.final_layer2(whole).flatten(2))
+        x = self.gau(torch.cat([first, second], 2))
         return self.cls_x(x), self.cls_y(x)
