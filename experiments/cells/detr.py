@@ -2,7 +2,7 @@
 
 Command: fkit train detr.py
 Time: 8 to 15 minutes (one core of a busy CPU).
-Score: coco/bbox_mAP 0.928, coco/bbox_mAP_50 0.986 (the sixteen pictures themselves; torch, seed 0).
+Score: coco/bbox_mAP 0.928, coco/bbox_mAP_50 0.986 on torch, 0.877 and 0.954 on JAX (the sixteen pictures themselves, seed 0).
 """
 
 _base_ = "config.py"

@@ -6,7 +6,27 @@ __all__ = ["DETR"]
 
 # file -> (name, flax's maker)
 _FILES: Final = (
+    ("attention", (("MultiScaleDeformableAttention", "MultiScaleDeformableAttention"),)),
+    (
+        "deformable",
+        (
+            ("DeformableDETR", "deformable_detr"),
+            ("DeformableDETRHead", "DeformableDETRHead"),
+            ("DeformableDetrTransformerDecoder", "decoder"),
+            ("DeformableDetrTransformerDecoderLayer", "decoder_layer"),
+            ("DeformableDetrTransformerEncoder", "encoder"),
+            ("DeformableDetrTransformerEncoderLayer", "encoder_layer"),
+        ),
+    ),
     ("detector", (("DETR", "detr"),)),
+    (
+        "dino",
+        (
+            ("DINO", "dino"),
+            ("DINOHead", "DINOHead"),
+            ("DinoTransformerDecoder", "decoder"),
+        ),
+    ),
     ("head", (("DETRHead", "DETRHead"),)),
     (
         "layer",

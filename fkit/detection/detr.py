@@ -13,6 +13,7 @@ __all__ = [
     "ATTENTION",
     "FFN",
     "LAYER_NORM",
+    "Asked",
     "Said",
     "attention",
     "check_width",
@@ -39,18 +40,38 @@ class Said(NamedTuple):
         references: what boxes are told from, of each layer, (N, Q, 2) or (N, Q, 4); None where they are told as a whole.
         first: the number of the first layer that is here.
         encoded: (N, P, K) logits and (N, P, 4) boxes of what the encoder proposes, in training; else None.
+        noise: a `fkit.detection.denoise.Noise`, whose slots stand before the queries, in training; else None.
     """
 
     states: Any
     references: tuple[Any, ...] | None = None
     first: int = 0
     encoded: tuple[Any, Any] | None = None
+    noise: Any = None
 
     def last(self) -> "Said":
         """The last layer alone."""
         layers = self.states.shape[0]
         kept = None if self.references is None else self.references[layers - 1 : layers]
         return Said(self.states[-1:], kept, self.first + layers - 1)
+
+
+class Asked(NamedTuple):
+    """What a decoder begins with.
+
+    Attributes:
+        query, query_pos: (N, Q, C) queries and their positions, which may be None.
+        references: (N, Q, 2) or (N, Q, 4).
+        encoded, noise: see `Said`.
+        mask: (Q, Q), True where a query must not see another, or None.
+    """
+
+    query: Any
+    query_pos: Any
+    references: Any
+    encoded: tuple[Any, Any] | None = None
+    noise: Any = None
+    mask: Any = None
 
 
 def started(init_cfg: Any) -> Any:

@@ -1,6 +1,6 @@
 """DETR's head (Carion et al. 2020): a set of predictions, each for one object or for none."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import InitVar, dataclass, field
 from typing import Any, ClassVar, Final, NamedTuple, cast
 
@@ -10,13 +10,15 @@ from fkit.array.box import from_centres, to_centres
 from fkit.array.ops import Ops
 from fkit.catalog.build import Builder
 from fkit.detection.assigner import Truth
+from fkit.detection.denoise import Noise
 from fkit.detection.dense import Detections, settle
+from fkit.detection.detr import Said
 from fkit.detection.image import Shapes
 from fkit.detection.loss.base import called
 from fkit.detection.part import part
 from fkit.tree.error import FkitTypeError, FkitValueError
 
-__all__ = ["DETRHead", "DeformableDETRHead", "Targets", "units"]
+__all__ = ["DETRHead", "DINOHead", "DeformableDETRHead", "Targets", "units"]
 
 _CLASSES = frozendict(
     type="CrossEntropyLoss", bg_cls_weight=0.1, use_sigmoid=False, loss_weight=1.0, class_weight=1.0
@@ -153,16 +155,14 @@ class DETRHead:
 
         return xp.each(one, xp.detached(scores), xp.detached(boxes), truth._replace(masks=None), unit)
 
-    def loss(
-        self, xp: Ops, scores: Any, boxes: Any, truth: Truth, shapes: Shapes, encoded: tuple[Any, Any] | None = None
-    ) -> dict[str, Any]:
+    def loss(self, xp: Ops, scores: Any, boxes: Any, truth: Truth, shapes: Shapes, said: Said) -> dict[str, Any]:
         """Losses by name: of the last decoder layer, then of the others, ``d0.loss_cls``, ...
 
         Args:
             scores, boxes: (L, N, Q, ...) of each layer, as `targets` has them.
             truth: the objects of each of N images.
             shapes: sizes.
-            encoded: scores and boxes (N, P, ...) of what an encoder proposes; they add ``enc_loss_cls``, ...
+            said: what they were made of; what an encoder proposes adds ``enc_loss_cls``, ...
         """
         layers = scores.shape[0]
         unit = units(xp, shapes, boxes)
@@ -170,30 +170,33 @@ class DETRHead:
         every = Truth(*(xp.lib.concat([one] * layers) for one in truth[:3]))
         targets = self.targets(xp, flat[0], flat[1], every, xp.lib.concat([unit] * layers))
         parts = [one.reshape((layers, -1, *one.shape[1:])) for one in targets]
-        found = [
-            self.losses(xp, scores[at], boxes[at], Targets(*(one[at] for one in parts)), unit) for at in range(layers)
-        ]
-        named: dict[str, Any] = dict(zip(NAMES, found[-1], strict=True))
-        for at, losses in enumerate(found[:-1]):
-            named |= {f"d{at}.{name}": loss for name, loss in zip(NAMES, losses, strict=True)}
-        if encoded is not None:
-            logits, places = encoded
+        each = [Targets(*(one[at] for one in parts)) for at in range(layers)]
+        named = _named([self.losses(xp, scores[at], boxes[at], each[at], unit) for at in range(layers)])
+        if said.encoded is not None:
+            logits, places = said.encoded
             targets = self.targets(xp, logits, places, self.proposed(truth), unit)
-            losses = self.losses(xp, logits, places, targets, unit)
-            named |= {f"enc_{name}": loss for name, loss in zip(NAMES, losses, strict=True)}
+            named |= {
+                f"enc_{name}": loss for name, loss in _named([self.losses(xp, logits, places, targets, unit)]).items()
+            }
         return named
 
     def proposed(self, truth: Truth) -> Truth:
         """The objects as what an encoder proposes is to see them."""
         return truth
 
-    def losses(self, xp: Ops, scores: Any, boxes: Any, targets: Targets, unit: Any) -> tuple[Any, Any, Any]:
-        """Of classes, boxes and overlaps: of one layer's predictions (N, Q, ...)."""
+    def losses(
+        self, xp: Ops, scores: Any, boxes: Any, targets: Targets, unit: Any, counts: Any = None
+    ) -> tuple[Any, Any, Any]:
+        """Of classes, boxes and overlaps: of one layer's predictions (N, Q, ...).
+
+        Args:
+            counts: (N, Q) bool, which predictions count at all; None: all.
+        """
         hit = xp.cast(targets.object > 0, boxes).reshape(-1)
         positive = xp.shared(hit.sum())
         counted = positive + (hit.shape[0] - positive) * self.bg_cls_weight
         logits = scores.reshape((-1, scores.shape[-1]))
-        weight = xp.full((logits.shape[0],), 1, logits)
+        weight = xp.full((logits.shape[0],), 1, logits) if counts is None else xp.cast(counts.reshape(-1), logits)
         factor = xp.lib.clip(counted, 1, None)
         loss_cls = called(self.loss_cls, xp, logits, targets.label.reshape(-1), weight, avg_factor=factor)
         positive = xp.lib.clip(positive, 1, None)
@@ -234,6 +237,14 @@ class DETRHead:
         return xp.each(one, xp.detached(scores), xp.detached(boxes), shapes.img, shapes.scale)
 
 
+def _named(found: Sequence[tuple[Any, Any, Any]], word: str = "") -> dict[str, Any]:
+    """The losses of layers by name: the last one's, then the others' with their number."""
+    named: dict[str, Any] = {f"{word}{name}": loss for name, loss in zip(NAMES, found[-1], strict=True)}
+    for at, losses in enumerate(found[:-1]):
+        named |= {f"d{at}.{word}{name}": loss for name, loss in zip(NAMES, losses, strict=True)}
+    return named
+
+
 def units(xp: Ops, shapes: Shapes, boxes: Any) -> Any:
     """(N, 4) width and height of each image, twice, in the kind of its boxes."""
     high, wide = (xp.cast(shapes.img[:, at], boxes) for at in (0, 1))
@@ -259,3 +270,36 @@ class DeformableDETRHead(DETRHead):
 
     def proposed(self, truth: Truth) -> Truth:
         return truth._replace(labels=truth.labels * 0)
+
+
+@dataclass(frozen=True, eq=False, kw_only=True)
+class DINOHead(DeformableDETRHead):
+    """mmdet's DINOHead; see `DeformableDETRHead`. Queries that began near objects add ``dn_loss_cls``, ..."""
+
+    build: InitVar[Builder]
+
+    def proposed(self, truth: Truth) -> Truth:
+        return truth
+
+    def loss(self, xp: Ops, scores: Any, boxes: Any, truth: Truth, shapes: Shapes, said: Said) -> dict[str, Any]:
+        if said.noise is None:
+            return super().loss(xp, scores, boxes, truth, shapes, said)
+        noise: Noise = said.noise
+        slots, unit = noise.group.shape[0], units(xp, shapes, boxes)
+        named = super().loss(xp, scores[:, :, slots:], boxes[:, :, slots:], truth, shapes, said)
+        targets = self.restored(xp, noise, truth, unit)
+        used = xp.lib.broadcast_to((noise.group >= 0)[None], tuple(noise.object.shape))
+        layers = range(scores.shape[0])
+        found = [self.losses(xp, scores[at, :, :slots], boxes[at, :, :slots], targets, unit, used) for at in layers]
+        return named | _named(found, "dn_")
+
+    def restored(self, xp: Ops, noise: Noise, truth: Truth, unit: Any) -> Targets:
+        """What slots are to be."""
+
+        def one(number: Any, truth: Truth, unit: Any) -> Targets:
+            row, hit = xp.lib.clip(number - 1, 0, None), number > 0
+            box = xp.take(to_centres(xp, xp.cast(truth.bboxes, unit) / unit), row)
+            label = xp.lib.where(hit, xp.take(truth.labels, row), self.num_classes)
+            return Targets(number, label, xp.lib.where(hit[:, None], box, 0))
+
+        return xp.each(one, noise.object, truth._replace(masks=None), unit)

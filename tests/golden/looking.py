@@ -42,7 +42,7 @@ class Matching(Looking):
     def forward(self, inputs: Any, samples: Any = None, mode: str = "predict") -> Any:
         model, xp = self.model, Torch(inputs.device)
         sizes = shapes_of(xp, samples, inputs)
-        said = model.transformed(model.extract_feat(inputs), sizes, tuple(inputs.shape[2:]), False)[1]
+        said = model.transformed(model.extract_feat(inputs), samples, sizes, tuple(inputs.shape[2:]), False)[1]
         return pairs_of(xp, model.bbox_head.logic, *model.bbox_head(said), samples, sizes)
 
 
@@ -54,7 +54,9 @@ class MatchingFlax(LookingFlax):
         if mode == "tensor":
             return model(inputs, samples, mode, train)
         sizes = shapes_of(xp, samples, inputs)
-        said = model.transformed(model.extract_feat(inputs, train), sizes, tuple(inputs.shape[2:]), False, train)[1]
+        said = model.transformed(
+            model.extract_feat(inputs, train), samples, sizes, tuple(inputs.shape[2:]), False, train
+        )[1]
         return pairs_of(xp, model.bbox_head.logic, *model.bbox_head(said), samples, sizes)
 
 

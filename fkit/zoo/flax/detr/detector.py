@@ -19,7 +19,7 @@ from fkit.tree.error import FkitValueError
 from fkit.zoo.flax.detector import Detector, channels_first
 from fkit.zoo.flax.position import Embedding
 
-__all__ = ["DETR", "detr"]
+__all__ = ["DETR", "detr", "parts_of_detr"]
 
 Array = jax.Array
 
@@ -57,7 +57,9 @@ class DETR(Detector):
         shapes = shapes_of(JaxOps(), samples, inputs)
         seen = self.backbone(jnp.moveaxis(inputs, 1, -1), train)
         maps = seen if self.neck is None else self.through_neck(seen, train)
-        memory, said = self.transformed(maps, shapes, tuple(inputs.shape[2:]), mode == "loss", train)
+        memory, said = self.transformed(
+            maps, samples, shapes, (inputs.shape[2], inputs.shape[3]), mode == "loss", train
+        )
         if mode == "loss":
             return self.bbox_head.loss(said, samples, shapes, train)
         if mode == "predict":
@@ -70,7 +72,13 @@ class DETR(Detector):
         return {"encoder": memory, "decoder": said.states, "bbox_head": self.bbox_head(said.last(), train)}
 
     def transformed(
-        self, maps: tuple[Array, ...], shapes: Shapes, whole: tuple[int, int], learns: bool, train: bool
+        self,
+        maps: tuple[Array, ...],
+        samples: Samples | None,
+        shapes: Shapes,
+        whole: tuple[int, int],
+        learns: bool,
+        train: bool,
     ) -> tuple[Array, Said]:
         """Encoded places (N, L, C), and what the decoder gives.
 
@@ -78,7 +86,7 @@ class DETR(Detector):
             whole: (height, width) of the batch's pixels.
             learns: whether a loss is asked for.
         """
-        del learns
+        del samples, learns
         x = maps[-1]
         count, high, wide, width = x.shape
         mask = padding(JaxOps(), shapes, whole, (high, wide))
@@ -127,15 +135,38 @@ def detr(
         padding is told by ``samples.targets["img_shape"]``.
     """
     del data_preprocessor
+    kinds = ("DetrTransformerEncoder", "DetrTransformerDecoder")
+    parts = parts_of_detr(
+        "DETR", build, backbone, neck, encoder, decoder, bbox_head, positional_encoding, train_cfg, test_cfg, kinds
+    )
+    return DETR(**parts, init_cfg=init_cfg, num_queries=num_queries)
+
+
+def parts_of_detr(
+    name: str,
+    build: Builder,
+    backbone: Any,
+    neck: Any,
+    encoder: Any,
+    decoder: Any,
+    bbox_head: Any,
+    positional_encoding: Any,
+    train_cfg: Any,
+    test_cfg: Any,
+    kinds: tuple[str, str],
+) -> dict[str, Any]:
+    """The modules of a detector of queries, by name.
+
+    Args:
+        name: of the detector.
+        kinds: the types of the encoder and the decoder.
+    """
     head = part(build, "models", bbox_head, train_cfg=train_cfg, test_cfg=test_cfg)
     places = part(build, "models", typed(positional_encoding, "SinePositionalEncoding", "positional_encoding"))
-    coders = [
-        part(build, "models", typed(cfg, kind, what))
-        for cfg, kind, what in (
-            (encoder, "DetrTransformerEncoder", "encoder"),
-            (decoder, "DetrTransformerDecoder", "decoder"),
-        )
-    ]
-    check_width("DETR", coders[0].embed_dims, 2 * places.num_feats)
-    parts = part(build, "models", backbone), part(build, "models", neck)
-    return DETR(*parts, init_cfg, head, places, *coders, num_queries)
+    coders = {
+        what: part(build, "models", typed(cfg, kind, what))
+        for cfg, kind, what in ((encoder, kinds[0], "encoder"), (decoder, kinds[1], "decoder"))
+    }
+    check_width(name, coders["encoder"].embed_dims, 2 * places.num_feats)
+    maps = {"backbone": part(build, "models", backbone), "neck": part(build, "models", neck)}
+    return {**maps, "bbox_head": head, "positional_encoding": places, **coders}

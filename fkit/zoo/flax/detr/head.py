@@ -53,7 +53,8 @@ class QueryHead(nn.Module):
 
     def loss(self, said: Said, samples: Samples | None, shapes: Shapes, train: bool = True) -> dict[str, Any]:
         """Losses by name."""
-        return self.logic.loss(JaxOps(), *self(said, train), truths(samples), shapes, said.encoded)
+        scores, boxes = self(said, train)
+        return self.logic.loss(JaxOps(), scores, boxes, truths(samples), shapes, said)
 
     def predict(self, said: Said, shapes: Shapes, rescale: bool = True) -> Detections:
         """The boxes of each image, by what the last layer gives."""

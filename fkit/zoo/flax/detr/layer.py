@@ -19,8 +19,11 @@ __all__ = [
     "EncoderLayer",
     "decoder",
     "decoder_layer",
+    "decoder_layer_of",
     "encoder",
     "encoder_layer",
+    "encoder_layer_of",
+    "layers_of",
 ]
 
 Array = jax.Array
@@ -175,9 +178,16 @@ def encoder_layer(
         >>> layer.init_with_output(jax.random.key(0), jnp.ones((1, 3, 8)))[0].shape
         (1, 3, 8)
     """
+    return encoder_layer_of("MultiheadAttention", self_attn_cfg, ffn_cfg, norm_cfg, init_cfg, build)
+
+
+def encoder_layer_of(
+    kind: str, self_attn_cfg: Any, ffn_cfg: Any, norm_cfg: Any, init_cfg: Any, build: Builder | None
+) -> EncoderLayer:
+    """`encoder_layer` of another attention."""
     parts = parts_of(build, "jax")
     norm_layer(norm_cfg)
-    attn = attention(parts, self_attn_cfg, "self_attn_cfg")
+    attn = attention(parts, self_attn_cfg, "self_attn_cfg", kind)
     return EncoderLayer(attn, part(parts, "models", typed(ffn_cfg, "FFN", "ffn_cfg")), norm_cfg, init_cfg)
 
 
@@ -198,9 +208,22 @@ def decoder_layer(
         norm_cfg: of the norms.
         init_cfg: rules for initial weights.
     """
+    return decoder_layer_of("MultiheadAttention", self_attn_cfg, cross_attn_cfg, ffn_cfg, norm_cfg, init_cfg, build)
+
+
+def decoder_layer_of(
+    kind: str,
+    self_attn_cfg: Any,
+    cross_attn_cfg: Any,
+    ffn_cfg: Any,
+    norm_cfg: Any,
+    init_cfg: Any,
+    build: Builder | None,
+) -> DecoderLayer:
+    """`decoder_layer` of another attention to places."""
     parts = parts_of(build, "jax")
     norm_layer(norm_cfg)
-    attns = attention(parts, self_attn_cfg, "self_attn_cfg"), attention(parts, cross_attn_cfg, "cross_attn_cfg")
+    attns = attention(parts, self_attn_cfg, "self_attn_cfg"), attention(parts, cross_attn_cfg, "cross_attn_cfg", kind)
     return DecoderLayer(*attns, part(parts, "models", typed(ffn_cfg, "FFN", "ffn_cfg")), norm_cfg, init_cfg)
 
 
@@ -216,8 +239,13 @@ def encoder(
         init_cfg: rules for initial weights, before Xavier's for all matrices.
     """
     del num_cp
-    parts, rows = parts_of(build, "jax"), layer_config(layer_cfg, "DetrTransformerEncoderLayer", num_layers, "encoder")
-    return Encoder(tuple(part(parts, "models", row) for row in rows), started(init_cfg))
+    return Encoder(layers_of("DetrTransformerEncoderLayer", layer_cfg, num_layers, "encoder", build), started(init_cfg))
+
+
+def layers_of(kind: str, layer_cfg: Any, count: int, what: str, build: Builder | None) -> tuple[Any, ...]:
+    """Layers that are alike."""
+    parts = parts_of(build, "jax")
+    return tuple(part(parts, "models", row) for row in layer_config(layer_cfg, kind, count, what))
 
 
 def decoder(
@@ -238,7 +266,6 @@ def decoder(
         return_intermediate: whether all layers' queries are given, or the last one's.
         init_cfg: rules for initial weights, before Xavier's for all matrices.
     """
-    parts, rows = parts_of(build, "jax"), layer_config(layer_cfg, "DetrTransformerDecoderLayer", num_layers, "decoder")
     norm_layer(post_norm_cfg)
-    layers = tuple(part(parts, "models", row) for row in rows)
+    layers = layers_of("DetrTransformerDecoderLayer", layer_cfg, num_layers, "decoder", build)
     return Decoder(layers, post_norm_cfg, return_intermediate, started(init_cfg))

@@ -85,7 +85,7 @@ class DETR(Detector):
         shapes = shapes_of(Torch(inputs.device), samples, inputs)
         parts = {} if mode != "tensor" else self.raw(inputs, samples)
         maps = parts.get("neck", parts["backbone"]) if parts else self.extract_feat(inputs)
-        memory, said = self.transformed(maps, shapes, tuple(inputs.shape[2:]), mode == "loss")
+        memory, said = self.transformed(maps, samples, shapes, (inputs.shape[2], inputs.shape[3]), mode == "loss")
         if mode == "loss":
             return self.bbox_head.loss(said, samples, shapes)
         if mode == "predict":
@@ -97,7 +97,7 @@ class DETR(Detector):
         return {"encoder": memory, "decoder": said.states, "bbox_head": self.bbox_head(said.last())}
 
     def transformed(
-        self, maps: tuple[Tensor, ...], shapes: Shapes, whole: tuple[int, int], learns: bool
+        self, maps: tuple[Tensor, ...], samples: Samples | None, shapes: Shapes, whole: tuple[int, int], learns: bool
     ) -> tuple[Tensor, Said]:
         """Encoded places (N, L, C), and what the decoder gives.
 
@@ -105,7 +105,7 @@ class DETR(Detector):
             whole: (height, width) of the batch's pixels.
             learns: whether a loss is asked for.
         """
-        del learns
+        del samples, learns
         x = maps[-1]
         mask = padding(Torch(x.device), shapes, whole, (x.shape[2], x.shape[3]))
         places = self.positional_encoding(mask, x).flatten(2).transpose(1, 2)

@@ -47,7 +47,8 @@ class QueryHead(nn.Module):
 
     def loss(self, said: Said, samples: Samples | None, shapes: Shapes) -> dict[str, Any]:
         """Losses by name."""
-        return self.logic.loss(Torch(said.states.device), *self(said), truths(samples), shapes, said.encoded)
+        scores, boxes = self(said)
+        return self.logic.loss(Torch(scores.device), scores, boxes, truths(samples), shapes, said)
 
     def predict(self, said: Said, shapes: Shapes, rescale: bool = True) -> Detections:
         """The boxes of each image, by what the last layer gives."""
