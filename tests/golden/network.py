@@ -289,7 +289,7 @@ def without_rates(cfg: Any, backend: str, scope: str) -> Any:
     if not isinstance(cfg, Mapping):
         return cfg
     plain = {key: 0.0 if key in RATES else without_rates(value, backend, scope) for key, value in cfg.items()}
-    if not isinstance(cfg.get("type"), str) or ("depths" not in cfg and "num_layers" not in cfg):
+    if not isinstance(cfg.get("type"), str) or not {"depths", "num_layers", "arch"} & cfg.keys():
         return plain
     maker = maker_of(cfg, fkit.registry(), "models", backend=backend, scope=scope)
     takes = inspect.signature(maker).parameters

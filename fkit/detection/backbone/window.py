@@ -143,11 +143,13 @@ def coordinates(window: int, trained: int) -> NDArray[np.float32]:
     """The displacements inside of a window, on a scale of logarithms, (1, 2 window - 1, 2 window - 1, 2).
 
     Example:
-        >>> coordinates(2, 0)[0, :, 0, 0].round(4).tolist()
+        >>> coordinates(2, 0)[0, :, 0, 0].astype(float).round(4).tolist()
         [-1.0566, 0.0, 1.0566]
     """
     steps = np.arange(-(window - 1), window, dtype=np.float32) / np.float32((trained or window) - 1) * np.float32(8)
-    scaled = np.sign(steps) * np.log2(np.abs(steps) + np.float32(1)) / np.float32(np.log2(8))
+    # the logarithm is rounded once, to the bits that the reference keeps of it
+    logarithm = np.log2((np.abs(steps) + np.float32(1)).astype(np.float64)).astype(np.float32)
+    scaled = np.sign(steps) * logarithm / np.float32(3)
     return np.stack(np.meshgrid(scaled, scaled, indexing="ij"), -1)[None].astype(np.float32)
 
 
