@@ -76,7 +76,8 @@ class JSDiscretLoss:
         use_target_weight: both are multiplied with weights.
         size_average: by samples.
 
-    ``loss(xp, pred, target, target_weight=None)``: (N, K, ...), weights (N, K).
+    ``loss(xp, pred, target, target_weight=None)``: (N, K, ...), weights (N, K). What has a weight of 0 has a gradient of 0,
+    where mmpose's is none.
     """
 
     use_target_weight: bool = True

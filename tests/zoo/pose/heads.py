@@ -37,6 +37,26 @@ def given(case: Any, number: int = 0) -> Any:
     return made(case["maps"], [0])
 
 
+def arguments(case: Any) -> list[Any]:
+    """What a loss is called with, by rule: ["real" or "unit" or "peak" or "weight", *shape] each, at any depth of lists."""
+    at = [0]
+
+    def made(node: Any) -> Any:
+        if not isinstance(node[0], str):
+            return [made(one) for one in node]
+        at[0] += 1
+        kind, shape = node[0], node[1:]
+        drawn = _grid(at[0], shape)
+        if kind == "real":
+            return drawn
+        unit = np.round(2**20 / (1 + np.exp(-drawn))) / 2**20
+        if kind == "peak":
+            return np.where(unit > 0.8, 1.0, np.where(unit < 0.3, 0.0, unit))
+        return np.round(unit * 2) / 2 if kind == "weight" else unit
+
+    return [made(node) for node in case["args"]]
+
+
 def numbers(array: Any) -> dict[str, Any]:
     """Shape and samples of an array."""
     found = np.asarray(array)

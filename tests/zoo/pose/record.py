@@ -1,4 +1,4 @@
-"""Record what the reference computes of backbones.json and heads.json: ``python record.py [NAME ...]`` where mmpose 1.3.2
+"""Record what the reference computes of backbones.json, heads.json and losses.json: ``python record.py [NAME ...]`` where mmpose 1.3.2
 is installed. Without names, those are recorded that have no file yet."""
 
 import importlib
@@ -106,12 +106,25 @@ def head(case: Any) -> dict[str, Any]:
     return found
 
 
+def loss(case: Any) -> dict[str, Any]:
+    """The value of a loss, and its gradient."""
+    from mmpose.registry import MODELS
+
+    args = [_tensors(one) for one in heads.arguments(case)]
+    first = args[0] if isinstance(args[0], list) else [args[0]]
+    for one in first:
+        one.requires_grad_()
+    value = MODELS.build(case["cfg"])(*args)
+    value.sum().backward()
+    return {"value": heads.numbers(value.detach()), "gradients": [heads.numbers(one.grad) for one in first]}
+
+
 def main(names: list[str]) -> None:
     """Write the files."""
     importlib.import_module("mmpose.models")
     registry = importlib.import_module("mmpose.registry").MODELS
     (HERE / "recorded").mkdir(exist_ok=True)
-    for kind in ("backbones", "heads"):
+    for kind in ("backbones", "heads", "losses"):
         cases = json.loads((HERE / f"{kind}.json").read_text())
         for name, case in cases.items():
             path = HERE / "recorded" / f"{name}.json"
@@ -119,10 +132,12 @@ def main(names: list[str]) -> None:
                 continue
             if kind == "heads":
                 found = head(case)
+            elif kind == "losses":
+                found = loss(case)
             else:
                 found = small.found(registry.build(case["cfg"]), tuple(case["size"]), case.get("train", False))
             path.write_text(json.dumps(found, indent=None, separators=(",", ":")) + "\n")
-            print(name, len(found["entries"]), [out["shape"] for out in found["outs"]], flush=True)
+            print(name, flush=True)
 
 
 if __name__ == "__main__":
