@@ -35,6 +35,7 @@ _HEADS: Final[tuple[Any, ...]] = tuple(
         ("context", ("APCHead", "CCHead", "CrissCrossAttention", "DMHead", "DNLHead", "EncHead", "GCHead", "NLHead")),
         ("neck", ("Feature2Pyramid", "JPU", "MLANeck", "MultiLevelNeck")),
         ("plain", ("FPNHead", "SETRMLAHead", "SETRUPHead", "SegformerHead")),
+        ("realtime", ("DDRHead", "PIDHead", "STDCHead")),
         ("vit", ("SegmenterMaskTransformerHead",)),
         ("head", ("DepthwiseSeparableFCNHead", "FCNHead")),
         ("pyramid", ("ASPPHead", "DepthwiseSeparableASPPHead", "PSPHead", "UPerHead")),

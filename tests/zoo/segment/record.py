@@ -37,7 +37,9 @@ def recorded(numbers: Any, case: dict[str, Any]) -> dict[str, Any]:
     sample = importlib.import_module("mmseg.structures").SegDataSample
     pixels = importlib.import_module("mmengine.structures").PixelData
     inputs, labels = torch.from_numpy(numbers.images(case)), torch.from_numpy(numbers.labels(case))
-    samples = [sample(gt_sem_seg=pixels(data=one[None])) for one in labels]
+    samples = [
+        sample(gt_sem_seg=pixels(data=one[None]), gt_edge_map=pixels(data=(one[None] == 1).long())) for one in labels
+    ]
     size = tuple(inputs.shape[2:])
     metas = [{"ori_shape": size, "img_shape": size, "pad_shape": size} for _ in samples]
     model = models.build(config(numbers.config(case)))

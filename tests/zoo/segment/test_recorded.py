@@ -4,9 +4,12 @@ import json
 from pathlib import Path
 from typing import Any
 
+import jax.numpy as jnp
 import numpy as np
 import pytest
 import torch
+from flax import linen
+from torch import nn
 
 import fkit
 from fkit.array.room import open as open_room
@@ -18,7 +21,8 @@ from tests.zoo.segment.small import config, found, images, labels, rule, sampled
 HERE = Path(__file__).parent
 CASES: dict[str, Any] = json.loads((HERE / "cases.json").read_text())
 LR = 1024.0
-WHOLE = ("fcn", "ocr")  # to compile them takes a while
+FAST = {"ddr": (8, 16), "pid": (8, 16, 8)}  # what goes into their heads while training
+WHOLE = ("ocr",)  # to compile them takes a while
 
 
 def _recorded(name: str) -> Any:
@@ -40,7 +44,7 @@ def test_the_reference_s_numbers(name: str) -> None:
     case, want = CASES[name], _recorded(name)
     model = fkit.build(config(case), fkit.registry(), "models", backend="torch")
     inputs, truth = torch.from_numpy(images(case)), torch.from_numpy(labels(case))
-    samples = Samples({"gt_sem_seg": truth})
+    samples = Samples({"gt_sem_seg": truth, "gt_edge_map": (truth == 1).long()})
     have = found(
         model, lambda net: net(inputs, mode="predict")["seg_logits"], lambda net: net(inputs, samples, mode="loss")
     )
@@ -59,14 +63,53 @@ def test_the_reference_s_numbers(name: str) -> None:
         _close(have["after"][entry], values, entry)
 
 
+class Lossy(nn.Module):
+    """A head's logits and losses."""
+
+    def __init__(self, head: Any, labels: Any) -> None:
+        super().__init__()
+        truth = torch.from_numpy(labels)
+        self.head, self.samples = head, Samples({"gt_sem_seg": truth, "gt_edge_map": (truth == 1).long()})
+
+    def forward(self, maps: Any) -> Any:
+        said = self.head.loss(maps, self.samples)
+        return [value.reshape(1, 1) for name, value in sorted(said.items()) if "loss" in name]
+
+
+class LossyFlax(linen.Module):
+    """`Lossy` of flax."""
+
+    head: Any
+    labels: Any
+
+    def __call__(self, maps: Any, train: bool = False) -> Any:
+        truth = jnp.asarray(self.labels.array)
+        samples = Samples({"gt_sem_seg": truth, "gt_edge_map": (truth == 1).astype(int)})
+        said = self.head.loss(maps, samples, train)
+        return [value.reshape(1, 1) for name, value in sorted(said.items()) if "loss" in name]
+
+
+class Held:
+    """An array that is compared by identity, so that a module may have it."""
+
+    def __init__(self, array: Any) -> None:
+        self.array = array
+
+
 @pytest.mark.parametrize("name", [name for name, case in CASES.items() if case["model"].get("type") is None])
-def test_twins_of_heads(name: str, built_twins: Any, maps: Any) -> None:
+def test_losses_of_twins(name: str, twins: Any, maps: Any) -> None:
     head = config(CASES[name])["decode_head"]
     wide, which = head["in_channels"], head["in_index"]
-    widths = [4, 8, 16, 32]
-    for at, width in zip(which, wide, strict=True) if isinstance(which, list) else ((which, wide),):
-        widths[at] = width
-    built_twins({**head, "_scope_": "mmseg", "dropout_ratio": 0.0}, sized(name, maps, widths, (12, 10)), True, 1e-8)
+    widths = list(FAST.get(name, (4, 8, 16, 32)))
+    if name not in FAST:
+        for at, width in zip(which, wide, strict=True) if isinstance(which, list) else ((which, wide),):
+            widths[at] = width
+    one, two = (
+        fkit.build({**head, "dropout_ratio": 0.0}, fkit.registry(), "models", backend=backend, scope="mmseg")
+        for backend in ("torch", "jax")
+    )
+    truth = labels({**CASES[name], "size": (16, 12)})
+    twins(Lossy(one, truth), LossyFlax(two, Held(truth)), sized(name, maps, widths, (12, 10)), True, 1e-8)
 
 
 BODIES = [
