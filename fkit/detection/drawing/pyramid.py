@@ -1,8 +1,8 @@
 """Modules that gather maps pooled at several scales, as mmseg's PPM, DAPPM and PAPPM."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, ClassVar, Final
+from typing import Any, ClassVar
 
 from frozendict import frozendict
 
@@ -12,7 +12,7 @@ from fkit.detection.drawing.net import NORM, Drawing, Net
 __all__ = ["DAPPM", "PAPPM", "pyramid"]
 
 _WINDOWS = ((5, 2, 2), (9, 4, 4), (17, 8, 8))  # size, stride and padding of poolings
-_FIRST: Final[Mapping[str, Any]] = frozendict(order=("norm", "act", "conv"), bias=False, norm_cfg=NORM, act_cfg=RELU)
+_FIRST: Any = frozendict(order=("norm", "act", "conv"), bias=False, norm_cfg=NORM, act_cfg=RELU)
 
 
 def pyramid(net: Net, name: str, x: Any, scales: Sequence[int], width: int, align: bool, **options: Any) -> list[Any]:
