@@ -25,8 +25,8 @@ _QUERY = re.compile(r"(?P<block>block\d\.\d+\.attn)\.q\.(?P<leaf>weight|bias)")
 
 def older(inventory: Inventory, weights: Mapping[str, Array]) -> dict[str, Array]:
     """Weights as the model has them, where it is known how: of a Swin transformer of the original repository (Liu et al. 2021),
-    and bias tables of other windows, resampled; of a pyramid vision transformer of its own (Wang et al. 2021). All others
-    stay as they are.
+    and bias tables of other windows, resampled; of a pyramid vision transformer of its own (Wang et al. 2021). Positions of other grids of patches are
+    resampled. All others stay as they are.
 
     Args:
         inventory: of the model.
@@ -45,7 +45,24 @@ def older(inventory: Inventory, weights: Mapping[str, Array]) -> dict[str, Array
             places = int(f"{head}layers.0.1.0.pos_embed" in shapes)
             mixes = f"{head}layers.0.1.{places}.ffn.layers.4.weight" in shapes
             answer = _renamed(_joined(answer, head), head, partial(_pvt, places=places, last=4 if mixes else 3))
+    for name, want in shapes.items():
+        if name.rpartition(".")[2] == "pos_embed" and name in answer and answer[name].ndim == len(want) == 3:
+            answer[name] = _placed(answer[name], want)
     return answer
+
+
+def _placed(array: Array, want: tuple[int, ...]) -> Array:
+    """Positions (1, L, C) of a square grid, after those of a token of the class or two, for another square grid."""
+    if array.shape == want or array.shape[2] != want[2]:
+        return array
+    for tokens in (1, 2, 0):
+        sides = [math.isqrt(max(count - tokens, 0)) for count in (array.shape[1], want[1])]
+        if [side**2 + tokens for side in sides] == [array.shape[1], want[1]]:
+            matrix = cubic(*sides)
+            grid = array[0, tokens:].astype(np.float64).reshape(sides[0], sides[0], -1)
+            grid = np.einsum("ia,jb,abc->ijc", matrix, matrix, grid).reshape(-1, want[2]).astype(array.dtype)
+            return np.concatenate((array[:, :tokens], grid[None]), 1)
+    return array[:, 1:] if array.shape[1] == want[1] + 1 else array
 
 
 def _renamed(
