@@ -20,7 +20,7 @@ _TWINS: Final[tuple[tuple[str, tuple[tuple[str, str, str | None], ...]], ...]] =
         (
             ("EfficientNet", "EfficientNet", None),
             ("EfficientNetV2", "EfficientNetV2", None),
-            ("MobileNetV3", "MobileNetV3", None),
+            ("MobileNetV3", "MobileNetV3", "mmpretrain"),
         ),
     ),
     ("backbone.metaformer", (("PoolFormer", "PoolFormer", None), ("RIFormer", "RIFormer", None))),
