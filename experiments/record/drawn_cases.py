@@ -76,4 +76,71 @@ TWINS: dict[str, Any] = {
     }, [2, 3, 44, 28]),
 }  # fmt: skip
 
-FAMILIES: dict[str, dict[str, Any]] = {"realtime": REALTIME, "twins": TWINS}
+_HR = {
+    "drop_path_rate": 0.0,
+    "stage1": {"num_modules": 1, "num_branches": 1, "block": "BOTTLENECK", "num_blocks": [1], "num_channels": [4]},
+    **{
+        f"stage{n}": {
+            "num_modules": 2 if n == 3 else 1,
+            "num_branches": n,
+            "block": "HRFORMERBLOCK",
+            "num_blocks": [1] * n,
+            "num_channels": [4 * 2**i for i in range(n)],
+            "num_heads": [1, 2, 2, 4][:n],
+            "window_sizes": [3] * n,
+            "mlp_ratios": [2] * n,
+        }
+        for n in (2, 3, 4)
+    },
+}
+_LIGHT = {
+    "type": "ViPNAS_MobileNetV3",
+    "wid": [8, 8, 12, 16],
+    "expan": [None, 1, 2, 3],
+    "dep": [None, 1, 2, 1],
+    "ks": [3, 3, 7, 5],
+    "group": [None, 8, 12, 16],
+    "att": [None, True, True, False],
+    "stride": [2, 1, 2, 2],
+    "act": ["HSwish", "ReLU", "ReLU", "HSwish"],
+}
+
+POSED: dict[str, Any] = {
+    "hourglass of associative embedding": ("mmpose", {
+        "type": "HourglassAENet", "downsample_times": 2, "num_stacks": 2, "stage_channels": [8, 12, 16], "feat_channels": 8,
+        "out_channels": 5,
+    }, [2, 3, 32, 48]),
+    "vipnas' resnet": ("mmpose", {"type": "ViPNAS_ResNet", "depth": 50, "num_stages": 2, "strides": [1, 2], "dilations": [1, 1],
+                                  "out_indices": [0, 1], "wid": [8, 8, 16], "expan": [None, 1, 2], "dep": [None, 2, 1],
+                                  "ks": [7, 3, 5], "group": [None, 4, 8], "att": [None, True, False]}, [2, 3, 40, 36]),
+    "vipnas' resnet, frozen, with a deep stem": ("mmpose", {
+        "type": "ViPNAS_ResNet", "depth": 50, "num_stages": 2, "strides": [2, 2], "dilations": [1, 1], "frozen_stages": 1,
+        "out_indices": [1], "wid": [8, 8, 16], "expan": [None, 2, 1], "dep": [None, 1, 1], "ks": [7, 3, 5], "style": "caffe",
+        "group": [None, 4, 8], "att": [None, False, True], "deep_stem": True, "avg_down": True,
+    }, [2, 3, 40, 36]),
+    "vipnas' mobilenet": ("mmpose", _LIGHT, [2, 3, 40, 36]),
+    "shufflenet": ("mmpose", {"type": "ShuffleNetV1", "groups": 2, "widen_factor": 0.2, "out_indices": [0, 2]}, [2, 3, 40, 36]),
+    "shufflenet of the second version": ("mmpretrain", {"type": "ShuffleNetV2", "widen_factor": 0.5, "out_indices": [1, 3]},
+                                         [2, 3, 40, 36]),
+    "hrformer": ("mmpose", {"type": "HRFormer", "extra": _HR}, [2, 3, 64, 64]),
+    "tcn": ("mmpose", {"type": "TCN", "in_channels": 6, "stem_channels": 8, "num_blocks": 2, "kernel_sizes": [3, 3, 3],
+                       "dropout": 0.0}, [2, 6, 30]),
+    "tcn that strides": ("mmpose", {"type": "TCN", "in_channels": 6, "stem_channels": 8, "num_blocks": 2, "dropout": 0.0,
+                                    "kernel_sizes": [3, 3, 3], "use_stride_conv": True}, [2, 6, 27]),
+    "dstformer": ("mmpose", {"type": "DSTFormer", "in_channels": 3, "feat_size": 8, "depth": 2, "num_heads": 2, "mlp_ratio": 2,
+                             "num_keypoints": 5, "seq_len": 6}, [2, 4, 5, 3]),
+}  # fmt: skip
+
+_TOKENS = {
+    "img_size": [32, 48], "patch_size": 8, "embed_dims": 8, "num_layers": 2, "num_heads": 2, "mlp_ratio": 2,
+    "out_indices": [0, 1],
+}  # fmt: skip
+
+PLAIN: dict[str, Any] = {
+    "beit": ("mmseg", {"type": "BEiT", **_TOKENS, "img_size": (32, 48), "final_norm": True}, [2, 3, 32, 48]),
+    "beit without biases": ("mmseg", {"type": "BEiT", **_TOKENS, "img_size": 32, "qv_bias": False, "patch_norm": True,
+                                      "out_indices": -1}, [2, 3, 32, 32]),
+    "mae": ("mmseg", {"type": "MAE", **_TOKENS, "img_size": (32, 48), "init_values": 1.0}, [2, 3, 32, 48]),
+}  # fmt: skip
+
+FAMILIES: dict[str, dict[str, Any]] = {"realtime": REALTIME, "twins": TWINS, "posed": POSED, "plain": PLAIN}

@@ -13,10 +13,22 @@ _TWINS: Final[tuple[tuple[str, tuple[tuple[str, str, str | None], ...]], ...]] =
                 "BiSeNetV1", "BiSeNetV2", "CGNet", "DDRNet", "ERFNet", "FastSCNN", "ICNeck", "ICNet", "MSCAN", "PIDNet",
                 "STDCContextPathNet", "STDCNet",
             )),
+            ("BEiT", "BEiT", "mmseg"),
+            ("MAE", "MAE", "mmseg"),
             ("PCPVT", "PCPVT", "mmseg"),
             ("SVT", "SVT", "mmseg"),
             ("PCPVT", "LastPCPVT", "mmpretrain"),
             ("SVT", "LastSVT", "mmpretrain"),
+        ),
+    ),
+    (
+        "posed",
+        (
+            *((name, name, None) for name in (
+                "DSTFormer", "HourglassAENet", "HRFormer", "ShuffleNetV1", "ShuffleNetV2", "TCN",
+            )),
+            ("ViPNAS_MobileNetV3", "ViPNASMobileNetV3", None),
+            ("ViPNAS_ResNet", "ViPNASResNet", None),
         ),
     ),
 )  # fmt: skip

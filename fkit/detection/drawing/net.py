@@ -231,6 +231,10 @@ class Net(Protocol):
         """Arrays one after the other along an axis."""
         ...
 
+    def each(self, x: Any, count: int) -> Any:
+        """An array (1, ...) for each of so many samples, (count, ...)."""
+        ...
+
     def table(self, array: Any, like: Any) -> Any:
         """A numpy array of constants, of the type of another array."""
         ...

@@ -250,6 +250,9 @@ class _Net:
     def joined(self, arrays: Sequence[Array], axis: int) -> Array:
         return jnp.concatenate(list(arrays), axis)
 
+    def each(self, x: Array, count: int) -> Array:
+        return jnp.broadcast_to(x, (count, *x.shape[1:]))
+
     def table(self, array: Any, like: Array) -> Array:
         return jnp.asarray(array, like.dtype)
 

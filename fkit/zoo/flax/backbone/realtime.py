@@ -1,12 +1,14 @@
 """Networks for segmentation in real time and others of mmseg, by their drawings; channels last."""
 
-from fkit.detection.drawing import bisenet, branches, icnet, light, mscan, stdc, twins
+from fkit.detection.drawing import bisenet, branches, icnet, light, mscan, plain, stdc, twins
 from fkit.zoo.flax.backbone.drawn import drawn
 
 __all__ = [
+    "MAE",
     "MSCAN",
     "PCPVT",
     "SVT",
+    "BEiT",
     "BiSeNetV1",
     "BiSeNetV2",
     "CGNet",
@@ -22,6 +24,7 @@ __all__ = [
     "STDCNet",
 ]
 
+BEiT = drawn(plain.BEiT)
 BiSeNetV1 = drawn(bisenet.BiSeNetV1)
 BiSeNetV2 = drawn(bisenet.BiSeNetV2)
 CGNet = drawn(light.CGNet)
@@ -30,6 +33,7 @@ ERFNet = drawn(light.ERFNet)
 FastSCNN = drawn(light.FastSCNN)
 ICNeck = drawn(icnet.ICNeck)
 ICNet = drawn(icnet.ICNet)
+MAE = drawn(plain.MAE)
 MSCAN = drawn(mscan.MSCAN)
 PCPVT = drawn(twins.PCPVT)
 PIDNet = drawn(branches.PIDNet)

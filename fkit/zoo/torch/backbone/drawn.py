@@ -296,5 +296,8 @@ class _Net:
     def joined(self, arrays: Sequence[Tensor], axis: int) -> Tensor:
         return torch.cat(list(arrays), axis)
 
+    def each(self, x: Tensor, count: int) -> Tensor:
+        return x.expand(count, *x.shape[1:])
+
     def table(self, array: Any, like: Tensor) -> Tensor:
         return torch.as_tensor(array).to(like)
