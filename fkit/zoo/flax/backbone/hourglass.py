@@ -102,6 +102,8 @@ class HourglassNet(nn.Module):
         x = _layer(x, train, "stem_1", 256, 1, norm, 2)
         sizes = (self.downsample_times, tuple(self.stage_channels), tuple(self.stage_blocks))
         maps: list[Array] = []
+        if self.num_stacks == 1 and self.is_initializing():  # mmpose's has it, and calls it never
+            Block(basic(width, width), norm_cfg=norm, name="inters_0")(x, train)
         for i in range(self.num_stacks):
             y = HourglassModule(*sizes, name=f"hourglass_modules_{i}")(x, train)
             y = ConvModule(width, feat, 3, padding=1, norm_cfg=norm, name=f"out_convs_{i}")(y, train)

@@ -84,7 +84,8 @@ class HourglassNet(nn.Module):
         self.hourglass_modules = nn.ModuleList(
             HourglassModule(downsample_times, stage_channels, stage_blocks) for _ in range(num_stacks)
         )
-        self.inters = _layer(width, width, num_stacks - 1, norm_cfg)
+        # one at least, though a single hourglass calls none: so it is in mmpose
+        self.inters = _layer(width, width, max(num_stacks - 1, 1), norm_cfg)
         self.conv1x1s = nn.ModuleList(ConvModule(width, width, 1, **linear) for _ in between)
         self.out_convs = nn.ModuleList(
             ConvModule(width, feat_channel, 3, padding=1, norm_cfg=norm_cfg) for _ in range(num_stacks)
