@@ -82,7 +82,10 @@ def test_reference(case: dict[str, Any]) -> None:
         _close([buffers[name]], [value], name)
 
 
-# deep ones take XLA half a minute: test_drawn.py has the parts of one, and the small one is of the same parts
-@pytest.mark.parametrize("case", [one for one in _CASES if not re.search("shufflenet|large", str(one.id))])
+# XLA takes long for deep ones; others here are of the same operations, and test_drawn.py has ShuffleNet's parts
+_LONG = re.compile("shufflenet|large|second kind|hrformer|mobilenet|ddrnet|fast scnn")
+
+
+@pytest.mark.parametrize("case", [one for one in _CASES if not _LONG.search(str(one.id))])
 def test_twins(case: dict[str, Any], built_twins: Any) -> None:
     built_twins({"_scope_": case["scope"], **case["cfg"]}, _arrays(case["size"]), True, 1e-9)
