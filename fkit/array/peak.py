@@ -61,42 +61,62 @@ def line_maximum(xp: Ops, x: Any, y: Any, softmax: bool = False) -> tuple[Any, A
     return xp.lib.where(values[..., None] <= 0, -1.0, places), values
 
 
-def _band(xp: Ops, length: int, weights: Sequence[float], like: Any, mirrored: bool = False) -> Any:
-    """(length, length): what a line is multiplied with to be blurred; outside of it is 0, or what the border mirrors."""
-    reach = len(weights) // 2
-    band = np.zeros((length + 2 * reach, length))
-    for at, weight in enumerate(weights):
-        band[at : at + length] += np.eye(length) * weight
-    if mirrored:
-        places = np.pad(np.arange(length), reach, mode="reflect")
-        whole = np.zeros((length, length))
-        np.add.at(whole, places, band)
-        return xp.asarray(whole, like)
-    return xp.asarray(band[reach : reach + length], like)
+def _smooth(xp: Ops, maps: Any, weights: Sequence[float], mirrored: bool = False) -> Any:
+    """Maps under a blur along their last axis; outside is 0, or what the border mirrors.
+
+    Pixels at one distance are added first, so that what lies alike to the left and to the right is weighed alike to the bit: the
+    sign of a difference tells where a peak is moved.
+    """
+    length, reach = maps.shape[-1], len(weights) // 2
+    places = np.arange(length)
+    total = maps * float(weights[reach])
+    for far in range(1, reach + 1):
+        pair = sum(_shifted(xp, maps, places + step, mirrored) for step in (-far, far))
+        total = total + pair * float(weights[reach + far])
+    return total
+
+
+def _shifted(xp: Ops, maps: Any, places: Any, mirrored: bool) -> Any:
+    length = maps.shape[-1]
+    if mirrored and length > 1:
+        turned = np.abs(places) % (2 * length - 2)
+        return maps[..., xp.asarray(np.minimum(turned, 2 * length - 2 - turned), "int64")]
+    inside = (places >= 0) & (places < length)
+    found = maps[..., xp.asarray(np.clip(places, 0, length - 1), "int64")]
+    return found if mirrored else found * xp.asarray(inside.astype(np.float64), maps)
+
+
+def _both_ways(xp: Ops, maps: Any, weights: Sequence[float], mirrored: bool = False) -> Any:
+    across = _smooth(xp, maps, weights, mirrored)
+    return xp.lib.swapaxes(_smooth(xp, xp.lib.swapaxes(across, -1, -2), weights, mirrored), -1, -2)
 
 
 def softened(xp: Ops, maps: Any, weights: Sequence[float]) -> Any:
     """Maps under a blur of these weights along either side, mirrored at the border's pixels.
+
+    Args:
+        weights: as many to either side of the middle one, and the same.
 
     Example:
         >>> from fkit.array.ops import Numpy
         >>> softened(Numpy(), np.array([[[0.0, 1.0], [0.0, 0.0]]]), (0.25, 0.5, 0.25)).tolist()
         [[[0.25, 0.25], [0.25, 0.25]]]
     """
-    rows, columns = (_band(xp, maps.shape[axis], weights, maps, True) for axis in (-2, -1))
-    return rows.T @ maps @ columns
+    return _both_ways(xp, maps, weights, True)
 
 
 def blurred(xp: Ops, maps: Any, weights: Sequence[float]) -> Any:
     """Maps under a blur of these weights along either side, 0 outside, each with its highest value kept.
+
+    Args:
+        weights: as many to either side of the middle one, and the same.
 
     Example:
         >>> from fkit.array.ops import Numpy
         >>> blurred(Numpy(), np.array([[[0.0, 1.0, 0.0]]]), (0.25, 0.5, 0.25)).tolist()
         [[[0.5, 1.0, 0.5]]]
     """
-    rows, columns = (_band(xp, maps.shape[axis], weights, maps) for axis in (-2, -1))
-    done = rows @ maps @ columns
+    done = _both_ways(xp, maps, weights)
     return done * (xp.lib.amax(maps, axis=(-2, -1)) / xp.lib.amax(done, axis=(-2, -1)))[..., None, None]
 
 
@@ -179,8 +199,9 @@ def refined_dark_udp(xp: Ops, places: Any, maps: Any, weights: Sequence[float]) 
 
 def refined_line(xp: Ops, places: Any, lines: Any, weights: Sequence[float]) -> Any:
     """Places (...) along lines (..., L) moved to the top of the Gaussian about them (DARK for SimCC)."""
-    length = lines.shape[-1]
-    done = lines @ _band(xp, length, weights, lines)
+    length, reach = lines.shape[-1], len(weights) // 2
+    band = sum(np.eye(length, k=at - reach) * weight for at, weight in enumerate(weights))
+    done = lines @ xp.asarray(band, lines)
     done = done * (xp.lib.amax(lines, axis=-1) / xp.lib.amax(done, axis=-1))[..., None]
     logs = xp.lib.log(xp.lib.clip(done, 1e-3, 50.0))
     middle = xp.cast(places + 0.5, "int64")
