@@ -158,10 +158,15 @@ def work(
 
 
 def _counted(cfg: Config, settings: Settings, fleet: Fleet) -> Config:
-    """The config with as many devices as there are processes, where all are of one machine: what goes on with it without a
-    launcher starts as many."""
+    """The config with as many devices as there are processes, where all are of one machine and each has one, as torch's: what goes
+    on with it without a launcher starts as many. JAX's ``devices`` are those of a process."""
     place = place_in(settings.tree)
-    if not fleet.several or place.local_world != place.world or settings.tree.get("parallel.devices") is not None:
+    if (
+        settings.backend != "torch"
+        or not fleet.several
+        or place.local_world != place.world
+        or settings.tree.get("parallel.devices") is not None
+    ):
         return cfg
     return cfg if settings.devices == place.world else cfg.merge({"devices": place.world}, source="the launcher")
 
