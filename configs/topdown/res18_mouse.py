@@ -1,8 +1,8 @@
 """A small estimator of a mouse's pose, from nothing.
 
 Command: fkit train topdown/res18_mouse (in the project's folder, whose experiments/mouse/data it reads)
-Time: about a minute and a half on torch, several on JAX (one core of a CPU).
-Score: PCK@0.1 0.944 on torch, 0.951 on JAX (36 views of 18 held-out frames, seed 0).
+Time: about 2 minutes (torch, one core of a CPU).
+Score: PCK@0.1 0.944 to 0.951 (torch and JAX; 36 views of 18 held-out frames, seed 0).
 """
 
 _base_ = [

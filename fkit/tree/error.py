@@ -1,6 +1,7 @@
 """The one family of errors: what was wrong, where, what was allowed, the nearest name, the repair."""
 
 import errno
+import itertools
 import re
 from collections.abc import Iterable
 from typing import Any
@@ -218,12 +219,20 @@ def nearest(word: str, choices: Iterable[str]) -> str | None:
         ('ResNet', None)
         >>> nearest("epochs", ["max_epochs", "max_iters"])
         'max_epochs'
+        >>> nearest("ConvNett", ["ConvNeXt", "ConvNet"])  # of equally near ones that which begins alike for longer
+        'ConvNet'
     """
     if not isinstance(choices, Iterable):  # pyright: ignore[reportUnnecessaryIsInstance]
         raise FkitTypeError(f"`choices` are strings, not {quoted(choices)}.")
     text = str(word)
-    ranked = ((_far(text, str(choice)), choice) for choice in choices)
-    return min(((far, choice) for far, choice in ranked if far <= 1), key=lambda row: row[0], default=(1, None))[1]
+    ranked = ((_far(text, str(choice)), -_begins(text, str(choice)), choice) for choice in choices)
+    return min((row for row in ranked if row[0] <= 1), key=lambda row: row[:2], default=(1, 0, None))[2]
+
+
+def _begins(word: str, choice: str) -> int:
+    """How many letters two words begin with alike, case aside."""
+    pairs = zip(word.lower(), choice.lower(), strict=False)
+    return sum(1 for _ in itertools.takewhile(lambda pair: pair[0] == pair[1], pairs))
 
 
 def slip_of(name: str, keys: Iterable[Any]) -> str:
