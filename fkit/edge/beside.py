@@ -18,7 +18,7 @@ from typing import Any
 from fkit.data.job import Job, Maker
 from fkit.data.loader import Loader
 from fkit.data.source import Source
-from fkit.edge.worker import attempted, deaf, expect_made, settle
+from fkit.edge.worker import Failure, attempted, deaf, expect_made, settle
 from fkit.structures.batch import Batch
 from fkit.tree.check import expect, expect_number
 from fkit.tree.error import FkitValueError, RunError
@@ -83,10 +83,11 @@ class Beside:
         if not isinstance(source, Loader) or source.workers:
             return source
         try:
-            self._sent(source.make)
+            path = self._sent(source.make)
         except (pickle.PicklingError, AttributeError, TypeError):  # a lambda in it, an open file
             return source
-        return replace(source, workers=1, spread=self._spread)
+        read = self._pool.submit(_reads, path).result()  # not where a class is of a module that only this process knows
+        return replace(source, workers=1, spread=self._spread) if read else source
 
     def _spread(self, make: Maker, jobs: Iterator[Job], workers: int, ahead: int = 2) -> Generator[Batch]:
         """See `fkit.data.job.Workers`. Who waits for a batch makes others meanwhile, the last first, that no process has begun."""
@@ -133,6 +134,10 @@ def _taken(make: Maker, orders: Iterable[_Order]) -> bool:
 def _maker(path: str) -> Maker:
     """What a file named after its content holds."""
     return pickle.loads(Path(path).read_bytes())
+
+
+def _reads(path: str) -> bool:
+    return not isinstance(attempted(_maker, path), Failure)
 
 
 def _made(path: str, job: Job) -> Any:

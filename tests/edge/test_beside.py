@@ -5,6 +5,7 @@ import signal
 import subprocess
 import sys
 import time
+import types
 
 import numpy as np
 import pytest
@@ -86,6 +87,18 @@ def test_what_cannot_be_sent_stays(beside):
     listed, joined = Source.of([Batch(np.zeros((1, 2)))]), loader(collate=lambda samples: Batch(np.zeros((1, 1))))
     for source in (listed, joined):
         assert beside.source(source) is source
+
+
+def test_what_the_processes_cannot_read_stays(beside):
+    """A class of a module that this process alone knows: it is sent by its name."""
+    module = types.ModuleType("known_here_alone")
+    module.Noisy = type("Noisy", (Noisy,), {"__module__": module.__name__})
+    sys.modules[module.__name__] = module
+    try:
+        source = loader(module.Noisy())
+        assert beside.source(source) is source
+    finally:
+        del sys.modules[module.__name__]
 
 
 def test_an_error_is_the_one_of_here(beside):
