@@ -8,7 +8,7 @@ from fkit.data.source import Source
 from fkit.edge.fleet import noticing
 from fkit.edge.perform import Edge
 from fkit.edge.repeat import telling
-from fkit.edge.signal import Again, Inbox, inbox
+from fkit.edge.signal import Again, Inbox, again_in, inbox
 from fkit.run.effect import SaveCheckpoint
 from fkit.run.state import RunState
 from fkit.tree.check import expect
@@ -50,7 +50,10 @@ def follow(edge: Edge, run: RunState, data: Mapping[str, Source], heard: Inbox |
                     if run.signal:
                         ears.saved()
                     edge.watch(run)
-            except Again as again:
+            except (Again, Exception) as stopped:
+                again = again_in(stopped)
+                if again is None:
+                    raise
                 ears.ended()
                 edge.status(run.status)
                 what = f"stopped after iteration {run.iteration}, at once by {again}"

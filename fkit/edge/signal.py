@@ -11,13 +11,30 @@ from types import FrameType
 
 from fkit.run.event import Observed
 
-__all__ = ["Again", "Ended", "Inbox", "ending", "hearing", "inbox"]
+__all__ = ["Again", "Ended", "Inbox", "again_in", "ending", "hearing", "inbox"]
 
+_DEPTH = 16  # of causes that are looked at
 _HEARD = ("SIGINT", "SIGTERM", "SIGHUP")  # Ctrl-C; scancel, systemd, docker stop; a terminal that closes
 
 
 class Again(KeyboardInterrupt):
     """A further signal, when what the first one left to do has been done."""
+
+
+def again_in(error: BaseException) -> Again | None:
+    """The further signal that an error is, or that caused it: what comes while a class is being made Python raises as a
+    RuntimeError; None of any other.
+
+    Example:
+        >>> again_in(Again("SIGTERM")), again_in(ValueError("x"))
+        (Again('SIGTERM'), None)
+    """
+    cause: BaseException | None = error
+    for _ in range(_DEPTH):
+        if cause is None or isinstance(cause, Again):
+            return cause
+        cause = cause.__cause__
+    return None
 
 
 class Ended(KeyboardInterrupt):

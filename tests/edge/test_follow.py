@@ -45,18 +45,30 @@ class Late(fkit.Hook):
         return memory, (Kill(self.name),) if self.name else ()
 
 
+class Name:
+    """In a class's body: a signal comes while the class is made, as in a module that is imported late."""
+
+    def __set_name__(self, owner, name):
+        signal.raise_signal(signal.SIGTERM)
+
+
+def killed(effect, run, edge):
+    if effect.name == "within":
+        type("Made", (), {"name": Name()})
+    else:
+        signal.raise_signal(signal.Signals[effect.name])
+
+
 def go(folder, first, late):
     reg = registry().register("hooks", Early).register("hooks", Late)
-    reg = reg.register(
-        "performers", lambda effect, run, edge: signal.raise_signal(signal.Signals[effect.name]), name="Kill"
-    )
+    reg = reg.register("performers", killed, name="Kill")
     hooks = [dict(type="Early", first=first), dict(type="Late", name=late, priority=95)]
     plan = fkit.plan(config(custom_hooks=hooks), reg)
     return follow(Edge(folder, plan), fkit.begin(plan), fkit.open_data(plan))
 
 
 @pytest.mark.parametrize("first", ["SIGTERM", "SIGINT", "SIGHUP"])
-@pytest.mark.parametrize("late", ["", "SIGTERM", "SIGINT"])
+@pytest.mark.parametrize("late", ["", "SIGTERM", "SIGINT", "within"])
 def test_signals_before_and_after_the_run_is_saved(first, late, tmp_path, capfd):
     if not hasattr(signal, first) or signal.getsignal(signal.Signals[first]) is signal.SIG_IGN:
         pytest.skip("no such signal here, or the tests run under nohup")
@@ -70,7 +82,8 @@ def test_signals_before_and_after_the_run_is_saved(first, late, tmp_path, capfd)
     log = (tmp_path / "log.txt").read_text()
     assert log.count("go on with --resume") == 1 and "ERROR" not in log
     if late:
-        assert f"{first}: stopped after iteration 6, at once by {late}; go on with --resume." in log
+        name = "SIGTERM" if late == "within" else late
+        assert f"{first}: stopped after iteration 6, at once by {name}; go on with --resume." in log
     assert (signal.getsignal(signal.SIGTERM), signal.getsignal(signal.SIGINT)) == before
     assert capfd.readouterr().err.count(f"again: saving, since {first}") == 2
 
