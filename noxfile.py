@@ -258,7 +258,16 @@ def networks(session: nox.Session) -> None:
     A folder of one's own: ``nox -s networks -- --books DIR``, with the networks in DIR/models."""
     session.install(*PINNED, "-e", ".[jax,coco,test]")
     books = () if "--books" in session.posargs else ("--books", "tests/golden/books/networks")
-    session.run("python", "-m", "pytest", "tests/golden/test_models.py", "-q", *books, *session.posargs)
+    session.run(
+        "python",
+        "-m",
+        "pytest",
+        "tests/golden/test_models.py",
+        "tests/golden/test_pose_models.py",
+        "-q",
+        *books,
+        *session.posargs,
+    )
 
 
 @nox.session

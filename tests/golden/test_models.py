@@ -1,7 +1,7 @@
 """Recorded networks: weights by rule, pictures, outputs, predictions, training steps; on every backend, in float32 and float64.
 
 Every network of DIR/models is tried by the model config in its ``configs.json``. What the books hold of each kind (detectors,
-classifiers) decides which tests it has; kinds that no model of the kit is of yet are skipped by name.
+segmentors, classifiers) decides which tests it has; the tests of pose estimators' parts and keypoints are in test_pose_models.py.
 """
 
 import hashlib
