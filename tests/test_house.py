@@ -18,7 +18,7 @@ FLOORS = (
     ("fileio",),
     ("image",),
     ("structures",),
-    ("data",),
+    ("data", "backbone"),
     ("training", "metric", "detection", "segmentation", "pose"),
     ("visualize", "recipe"),
     ("run",),

@@ -1,4 +1,4 @@
-"""Rows of the built-in registry: backbones that are drawn once for both backends (`fkit.detection.drawing`)."""
+"""Rows of the built-in registry: backbones that are drawn once for both backends (`fkit.backbone.drawing`)."""
 
 from typing import Any, Final
 

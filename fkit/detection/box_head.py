@@ -5,7 +5,7 @@ from typing import Any, cast
 
 from frozendict import frozendict
 
-from fkit.detection.backbone.resnet import BlockPlan, Convolution
+from fkit.backbone.resnet import BlockPlan, Convolution
 from fkit.tree.error import FkitTypeError, FkitValueError
 
 __all__ = [

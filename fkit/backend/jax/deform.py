@@ -8,9 +8,9 @@ import jax.numpy as jnp
 from flax import linen as nn
 
 from fkit.array.deform import deform_conv
+from fkit.backbone.brick import deformed_start
 from fkit.backend.jax.conv import Conv2d, sizes
 from fkit.backend.jax.ops import JaxOps
-from fkit.detection.brick import deformed_start
 from fkit.tree.error import FkitValueError
 
 __all__ = ["DeformConv2dPack", "ModulatedDeformConv2dPack"]

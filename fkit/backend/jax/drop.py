@@ -8,8 +8,8 @@ import jax.numpy as jnp
 from flax import linen as nn
 
 from fkit.array.random import call_key, keep_elements, keep_samples
+from fkit.backbone.brick import dropout_of
 from fkit.backend.jax.ops import JaxOps
-from fkit.detection.brick import dropout_of
 from fkit.tree.check import expect_number
 from fkit.tree.error import FkitValueError
 

@@ -7,8 +7,8 @@ import torch
 from torch import Tensor, nn
 
 from fkit.array.deform import deform_conv
+from fkit.backbone.brick import deformed_start
 from fkit.backend.torch.ops import Torch
-from fkit.detection.brick import deformed_start
 from fkit.tree.error import FkitValueError
 
 __all__ = ["DeformConv2dPack", "ModulatedDeformConv2dPack"]

@@ -8,8 +8,8 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from fkit.array.random import Key, call_key, host_fold, keep, keep_elements, keep_samples
+from fkit.backbone.brick import dropout_of
 from fkit.backend.torch.ops import Torch
-from fkit.detection.brick import dropout_of
 from fkit.tree.check import expect_number
 from fkit.tree.error import FkitRuntimeError, FkitValueError
 

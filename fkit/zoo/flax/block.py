@@ -7,9 +7,9 @@ import jax
 from flax import linen as nn
 from frozendict import frozendict
 
+from fkit.backbone.resnet import NORM, BlockPlan, Convolution
 from fkit.backend.jax.drop import DropPath
 from fkit.backend.jax.layers import avg_pool, conv_layer, norm_layer
-from fkit.detection.backbone.resnet import NORM, BlockPlan, Convolution
 from fkit.zoo.flax.plugged import plugin_layer, plugin_name
 
 __all__ = ["Block", "convolution"]

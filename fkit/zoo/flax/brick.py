@@ -8,10 +8,10 @@ import jax.numpy as jnp
 from flax import linen as nn
 from frozendict import frozendict
 
+from fkit.backbone.brick import ORDER, RELU, axes_of, check_order, kaiming
 from fkit.backend.jax.activation import act_layer
 from fkit.backend.jax.conv import sizes
 from fkit.backend.jax.layers import conv_layer, norm_layer
-from fkit.detection.brick import ORDER, RELU, axes_of, check_order, kaiming
 from fkit.tree.error import FkitValueError
 from fkit.zoo.flax.small import check_channels
 

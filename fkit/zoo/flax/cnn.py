@@ -7,13 +7,13 @@ from typing import Any
 import jax
 from flax import linen as nn
 
+from fkit.backbone.brick import kind_and_options, snake
 from fkit.backend.jax.activation import PReLU, act_layer
 from fkit.backend.jax.conv import Conv2dAdaptivePadding, ConvAWS2d, ConvWS2d
 from fkit.backend.jax.drop import Dropout, DropPath, drop_layer
 from fkit.backend.jax.layers import conv_layer, norm_layer
 from fkit.backend.jax.naming import kind_of
 from fkit.backend.jax.resize import interpolate
-from fkit.detection.brick import kind_and_options, snake
 from fkit.tree.error import FkitTypeError, FkitValueError
 from fkit.zoo.flax.attention import MultiheadAttention
 from fkit.zoo.flax.brick import ConvModule, DepthwiseSeparableConvModule, padded

@@ -8,9 +8,9 @@ import jax.numpy as jnp
 from flax import linen as nn
 from frozendict import frozendict
 
+from fkit.backbone.hrnet import HRStage, hr_stages, transition
+from fkit.backbone.resnet import INIT, Convolution
 from fkit.backend.jax.layers import norm_layer
-from fkit.detection.backbone.hrnet import HRStage, hr_stages, transition
-from fkit.detection.backbone.resnet import INIT, Convolution
 from fkit.training.pretrained import init_cfg_of
 from fkit.tree.error import FkitValueError
 from fkit.zoo.flax.block import Block, convolution

@@ -8,9 +8,9 @@ import jax.numpy as jnp
 from flax import linen as nn
 from frozendict import frozendict
 
+from fkit.backbone.brick import RELU
 from fkit.backend.jax.layers import BatchNorm, Conv2d
 from fkit.backend.jax.resize import adaptive_max_pool, interpolate
-from fkit.detection.brick import RELU
 from fkit.detection.neck import check_ssd, dilated_start, ssd_rules
 from fkit.detection.pyramid import channels_of, check_maps
 from fkit.tree.error import FkitValueError

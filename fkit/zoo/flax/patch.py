@@ -7,8 +7,8 @@ import jax.numpy as jnp
 from flax import linen as nn
 from frozendict import frozendict
 
+from fkit.backbone.patch import out_size, pad_of, pair
 from fkit.backend.jax.layers import Linear, conv_layer, norm_layer
-from fkit.detection.backbone.patch import out_size, pad_of, pair
 from fkit.tree.error import FkitValueError
 
 __all__ = ["PatchEmbed", "PatchMerging", "adaptive_padding"]

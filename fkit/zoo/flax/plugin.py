@@ -6,8 +6,8 @@ import jax
 import jax.numpy as jnp
 from flax import linen as nn
 
+from fkit.backbone.brick import check_fusion, check_mode, context_start, nonlocal_start
 from fkit.backend.jax.layers import Conv2d, LayerNorm
-from fkit.detection.brick import check_fusion, check_mode, context_start, nonlocal_start
 from fkit.zoo.flax.brick import ConvModule
 
 __all__ = ["ContextBlock", "LayerScale", "NonLocal1d", "NonLocal2d", "NonLocal3d", "Scale"]

@@ -6,11 +6,11 @@ import jax
 from flax import linen as nn
 from frozendict import frozendict
 
+from fkit.backbone.pvt import DEPTHWISE_INIT, INIT, PLACES_INIT, PVTPlan, PVTStage, typed
 from fkit.backend.jax.activation import act_layer
 from fkit.backend.jax.drop import Dropout, DropPath
 from fkit.backend.jax.layers import Conv2d, norm_layer
 from fkit.backend.jax.resize import interpolate
-from fkit.detection.backbone.pvt import DEPTHWISE_INIT, INIT, PLACES_INIT, PVTPlan, PVTStage, typed
 from fkit.training.pretrained import init_cfg_of
 from fkit.zoo.flax.attention import Attention
 from fkit.zoo.flax.patch import PatchEmbed

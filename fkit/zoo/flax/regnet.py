@@ -3,8 +3,8 @@
 from functools import partial
 from typing import Any, ClassVar
 
-from fkit.detection.backbone.regnet import regnet_stages
-from fkit.detection.backbone.resnet import NORM, BlockPlan, StageOptions
+from fkit.backbone.regnet import regnet_stages
+from fkit.backbone.resnet import NORM, BlockPlan, StageOptions
 from fkit.tree.error import FkitValueError
 from fkit.zoo.flax.resnet import ResNet
 

@@ -6,9 +6,9 @@ import jax
 import jax.numpy as jnp
 from flax import linen as nn
 
+from fkit.backbone.res2net import res2_stages
+from fkit.backbone.resnet import BlockPlan
 from fkit.backend.jax.layers import norm_layer
-from fkit.detection.backbone.res2net import res2_stages
-from fkit.detection.backbone.resnet import BlockPlan
 from fkit.zoo.flax.block import Block, convolution
 from fkit.zoo.flax.plugged import plugin_layer, plugin_name
 from fkit.zoo.flax.resnet import ResNet

@@ -7,8 +7,8 @@ from typing import Any, ClassVar
 import jax
 from flax import linen as nn
 
+from fkit.backbone.resnet import INIT, NORM, BlockPlan, stages
 from fkit.backend.jax.layers import conv_layer, max_pool, norm_layer
-from fkit.detection.backbone.resnet import INIT, NORM, BlockPlan, stages
 from fkit.training.pretrained import init_cfg_of
 from fkit.tree.error import FkitValueError
 from fkit.zoo.flax.block import Block

@@ -5,7 +5,7 @@ from typing import Any
 import jax
 from flax import linen as nn
 
-from fkit.detection.backbone.resnet import INIT, NORM, BlockPlan, one_stage
+from fkit.backbone.resnet import INIT, NORM, BlockPlan, one_stage
 from fkit.training.pretrained import init_cfg_of
 from fkit.zoo.flax.block import Block
 

@@ -6,7 +6,7 @@ import jax
 from flax import linen as nn
 from frozendict import frozendict
 
-from fkit.detection.brick import RELU
+from fkit.backbone.brick import RELU
 from fkit.zoo.flax.brick import ConvModule
 
 __all__ = ["SELayer"]

@@ -9,10 +9,8 @@ from flax import linen as nn
 from frozendict import frozendict
 
 from fkit.array.resample import cubic
-from fkit.backend.jax.drop import Dropout, DropPath
-from fkit.backend.jax.layers import Linear, norm_layer
-from fkit.backend.jax.ops import JaxOps
-from fkit.detection.backbone.swin import (
+from fkit.backbone.brick import path_drop
+from fkit.backbone.swin import (
     INIT,
     Stage,
     SwinPlan,
@@ -21,7 +19,9 @@ from fkit.detection.backbone.swin import (
     relative_index,
     shift_mask,
 )
-from fkit.detection.brick import path_drop
+from fkit.backend.jax.drop import Dropout, DropPath
+from fkit.backend.jax.layers import Linear, norm_layer
+from fkit.backend.jax.ops import JaxOps
 from fkit.training.pretrained import init_cfg_of
 from fkit.zoo.flax.ffn import FFN
 from fkit.zoo.flax.patch import PatchEmbed, PatchMerging

@@ -7,11 +7,11 @@ from frozendict import frozendict
 from torch import Tensor, nn
 from torch.utils.checkpoint import checkpoint
 
+from fkit.backbone.resnet import NORM, BlockPlan, Convolution
 from fkit.backend.torch.again import without_statistics
 from fkit.backend.torch.drop import DropPath
 from fkit.backend.torch.layers import conv_layer, norm_layer
 from fkit.backend.torch.settled import added, normed, rectified
-from fkit.detection.backbone.resnet import NORM, BlockPlan, Convolution
 from fkit.tree.error import FkitValueError
 from fkit.zoo.torch.plugged import plugin_layer
 

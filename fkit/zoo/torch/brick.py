@@ -6,10 +6,10 @@ from typing import Any, ClassVar, Final
 from frozendict import frozendict
 from torch import Tensor, nn
 
+from fkit.backbone.brick import ORDER, RELU, check_order, kaiming
 from fkit.backend.torch.activation import act_layer
 from fkit.backend.torch.layers import conv_layer, norm_layer
 from fkit.backend.torch.settled import normed
-from fkit.detection.brick import ORDER, RELU, check_order, kaiming
 from fkit.tree.error import FkitValueError
 
 __all__ = ["ConvModule", "DepthwiseSeparableConvModule", "pad_layer"]

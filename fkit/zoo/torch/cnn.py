@@ -8,11 +8,11 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from fkit.backbone.brick import kind_and_options, snake
 from fkit.backend.torch.activation import Clamp, HSigmoid, Swish, act_layer
 from fkit.backend.torch.conv import Conv2dAdaptivePadding, ConvAWS2d, ConvWS2d
 from fkit.backend.torch.drop import Dropout, DropPath, drop_layer
 from fkit.backend.torch.layers import LayerNorm2d, conv_layer, norm_layer
-from fkit.detection.brick import kind_and_options, snake
 from fkit.tree.error import FkitTypeError, FkitValueError
 from fkit.zoo.torch.attention import MultiheadAttention
 from fkit.zoo.torch.brick import ConvModule, DepthwiseSeparableConvModule, pad_layer

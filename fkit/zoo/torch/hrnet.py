@@ -8,9 +8,9 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 from torch.nn.modules.batchnorm import _BatchNorm  # pyright: ignore[reportPrivateUsage]
 
+from fkit.backbone.hrnet import HRStage, hr_stages, transition
+from fkit.backbone.resnet import INIT, Convolution
 from fkit.backend.torch.layers import norm_layer
-from fkit.detection.backbone.hrnet import HRStage, hr_stages, transition
-from fkit.detection.backbone.resnet import INIT, Convolution
 from fkit.training.pretrained import init_cfg_of
 from fkit.tree.error import FkitValueError
 from fkit.zoo.torch.block import Block, convolution

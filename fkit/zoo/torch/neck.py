@@ -9,7 +9,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 from torch.utils.checkpoint import checkpoint
 
-from fkit.detection.brick import RELU
+from fkit.backbone.brick import RELU
 from fkit.detection.neck import check_ssd, dilated_start, ssd_rules
 from fkit.detection.pyramid import channels_of, check_maps
 from fkit.tree.error import FkitValueError

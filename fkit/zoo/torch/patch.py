@@ -5,8 +5,8 @@ from typing import Any
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from fkit.backbone.patch import out_size, pad_of, pair
 from fkit.backend.torch.layers import conv_layer, norm_layer
-from fkit.detection.backbone.patch import out_size, pad_of, pair
 from fkit.tree.error import FkitValueError
 
 __all__ = ["AdaptivePadding", "PatchEmbed", "PatchMerging"]

@@ -7,7 +7,7 @@ import torch
 from frozendict import frozendict
 from torch import Tensor, nn
 
-from fkit.detection.brick import check_fusion, check_mode, context_start, nonlocal_start
+from fkit.backbone.brick import check_fusion, check_mode, context_start, nonlocal_start
 from fkit.tree.error import FkitValueError
 from fkit.zoo.torch.brick import ConvModule
 

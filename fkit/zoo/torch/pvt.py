@@ -7,10 +7,10 @@ from frozendict import frozendict
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from fkit.backbone.pvt import DEPTHWISE_INIT, INIT, PLACES_INIT, PVTPlan, PVTStage, typed
 from fkit.backend.torch.activation import act_layer
 from fkit.backend.torch.drop import Dropout, DropPath
 from fkit.backend.torch.layers import norm_layer
-from fkit.detection.backbone.pvt import DEPTHWISE_INIT, INIT, PLACES_INIT, PVTPlan, PVTStage, typed
 from fkit.training.pretrained import init_cfg_of
 from fkit.zoo.torch.attention import Attention
 from fkit.zoo.torch.patch import PatchEmbed

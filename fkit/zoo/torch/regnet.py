@@ -5,9 +5,9 @@ from typing import Any
 
 from torch import Tensor, nn
 
+from fkit.backbone.regnet import regnet_stages
+from fkit.backbone.resnet import NORM, StageOptions
 from fkit.backend.torch.layers import conv_layer, norm_layer
-from fkit.detection.backbone.regnet import regnet_stages
-from fkit.detection.backbone.resnet import NORM, StageOptions
 from fkit.training.pretrained import init_cfg_of
 from fkit.tree.error import FkitValueError
 from fkit.zoo.torch.resnet import ResNet

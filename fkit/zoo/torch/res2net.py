@@ -6,10 +6,10 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from fkit.backbone.res2net import res2_stages
+from fkit.backbone.resnet import NORM, BlockPlan
 from fkit.backend.torch.layers import norm_layer
 from fkit.backend.torch.settled import normed
-from fkit.detection.backbone.res2net import res2_stages
-from fkit.detection.backbone.resnet import NORM, BlockPlan
 from fkit.training.pretrained import init_cfg_of
 from fkit.zoo.torch.block import Block, convolution
 from fkit.zoo.torch.resnet import ResNet

@@ -9,9 +9,9 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 from torch.nn.modules.batchnorm import _BatchNorm  # pyright: ignore[reportPrivateUsage]
 
+from fkit.backbone.resnet import INIT, NORM, BlockPlan, stages
 from fkit.backend.torch.layers import conv_layer, norm_layer
 from fkit.backend.torch.settled import rectified
-from fkit.detection.backbone.resnet import INIT, NORM, BlockPlan, stages
 from fkit.training.pretrained import init_cfg_of
 from fkit.tree.error import FkitValueError
 from fkit.zoo.torch.block import Block

@@ -5,7 +5,7 @@ from typing import Any
 from torch import Tensor, nn
 from torch.nn.modules.batchnorm import _BatchNorm  # pyright: ignore[reportPrivateUsage]
 
-from fkit.detection.backbone.resnet import INIT, NORM, one_stage
+from fkit.backbone.resnet import INIT, NORM, one_stage
 from fkit.training.pretrained import init_cfg_of
 from fkit.zoo.torch.block import Block
 

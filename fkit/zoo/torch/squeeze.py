@@ -5,7 +5,7 @@ from typing import Any
 from frozendict import frozendict
 from torch import Tensor, nn
 
-from fkit.detection.brick import RELU
+from fkit.backbone.brick import RELU
 from fkit.zoo.torch.brick import ConvModule
 
 __all__ = ["SELayer"]

@@ -9,10 +9,8 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 from torch.utils.checkpoint import checkpoint
 
-from fkit.backend.torch.drop import Dropout, DropPath
-from fkit.backend.torch.layers import norm_layer
-from fkit.backend.torch.ops import Torch
-from fkit.detection.backbone.swin import (
+from fkit.backbone.brick import path_drop
+from fkit.backbone.swin import (
     INIT,
     Stage,
     SwinPlan,
@@ -21,7 +19,9 @@ from fkit.detection.backbone.swin import (
     relative_index,
     shift_mask,
 )
-from fkit.detection.brick import path_drop
+from fkit.backend.torch.drop import Dropout, DropPath
+from fkit.backend.torch.layers import norm_layer
+from fkit.backend.torch.ops import Torch
 from fkit.training.pretrained import init_cfg_of
 from fkit.zoo.torch.ffn import FFN
 from fkit.zoo.torch.patch import PatchEmbed, PatchMerging

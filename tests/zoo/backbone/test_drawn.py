@@ -9,8 +9,8 @@ import pytest
 import torch
 
 import fkit
-from fkit.detection.drawing.net import Drawing, Net
-from fkit.detection.drawing.shuffle import GroupedUnit, ShuffleUnit
+from fkit.backbone.drawing.net import Drawing, Net
+from fkit.backbone.drawing.shuffle import GroupedUnit, ShuffleUnit
 from fkit.tree.error import FkitError
 from fkit.zoo.flax.backbone.drawn import Drawn as FlaxDrawn
 from fkit.zoo.torch.backbone.drawn import Drawn

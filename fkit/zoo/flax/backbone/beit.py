@@ -7,11 +7,11 @@ import jax.numpy as jnp
 from flax import linen as nn
 from frozendict import frozendict
 
+from fkit.backbone.brick import path_drop
+from fkit.backbone.swin import class_index
+from fkit.backbone.vit import FFN_INIT, TABLE, VitPlan, vit_plan, vit_rules
 from fkit.backend.jax.drop import Dropout, DropPath
 from fkit.backend.jax.layers import Linear, norm_layer
-from fkit.detection.backbone.swin import class_index
-from fkit.detection.backbone.vit import FFN_INIT, TABLE, VitPlan, vit_plan, vit_rules
-from fkit.detection.brick import path_drop
 from fkit.tree.error import FkitValueError
 from fkit.zoo.flax.backbone.token import attend
 from fkit.zoo.flax.backbone.vit import Tokens

@@ -7,11 +7,11 @@ import jax.numpy as jnp
 from flax import linen as nn
 from frozendict import frozendict
 
+from fkit.backbone.arch import CONVNEXT, arch_of, outputs_of
+from fkit.backbone.swin import spread
 from fkit.backend.jax.activation import act_layer
 from fkit.backend.jax.drop import DropPath
 from fkit.backend.jax.layers import Conv2d, Linear, norm_layer
-from fkit.detection.backbone.arch import CONVNEXT, arch_of, outputs_of
-from fkit.detection.backbone.swin import spread
 from fkit.zoo.flax.small import check_channels
 
 __all__ = ["GRN", "ConvNeXt", "ConvNeXtBlock"]

@@ -9,8 +9,8 @@ import jax.numpy as jnp
 from flax import linen as nn
 from frozendict import frozendict
 
+from fkit.backbone.cspnext import CSP_INIT, CSPStage, csp_stages
 from fkit.backend.jax.layers import max_pool
-from fkit.detection.backbone.cspnext import CSP_INIT, CSPStage, csp_stages
 from fkit.tree.error import FkitValueError
 from fkit.zoo.flax.brick import ConvModule, DepthwiseSeparableConvModule
 from fkit.zoo.flax.csp import CSPLayer

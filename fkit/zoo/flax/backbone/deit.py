@@ -6,10 +6,10 @@ import jax
 from flax import linen as nn
 from frozendict import frozendict
 
+from fkit.backbone.arch import DEIT3
+from fkit.backbone.brick import path_drop
+from fkit.backbone.vit import FFN_INIT, VitPlan, vit_plan, vit_rules
 from fkit.backend.jax.layers import norm_layer
-from fkit.detection.backbone.arch import DEIT3
-from fkit.detection.backbone.vit import FFN_INIT, VitPlan, vit_plan, vit_rules
-from fkit.detection.brick import path_drop
 from fkit.tree.error import FkitValueError
 from fkit.zoo.flax.backbone.token import SelfAttention
 from fkit.zoo.flax.backbone.vit import EncoderLayer, Tokens

@@ -1,4 +1,4 @@
-"""Drawings (`fkit.detection.drawing.net`) as flax.linen modules; channels last."""
+"""Drawings (`fkit.backbone.drawing.net`) as flax.linen modules; channels last."""
 
 from collections.abc import Callable, Sequence
 from functools import partial, wraps
@@ -8,14 +8,14 @@ import jax
 import jax.numpy as jnp
 from flax import linen as nn
 
+from fkit.backbone.brick import axes_of
+from fkit.backbone.drawing.net import Drawing
 from fkit.backend.jax.activation import act_layer
 from fkit.backend.jax.conv import sizes
 from fkit.backend.jax.drop import Dropout, DropPath
 from fkit.backend.jax.layers import Linear, conv_layer, norm_layer
 from fkit.backend.jax.naming import flax_path
 from fkit.backend.jax.resize import adaptive_avg_pool, interpolate
-from fkit.detection.brick import axes_of
-from fkit.detection.drawing.net import Drawing
 from fkit.training.pretrained import init_cfg_of
 from fkit.zoo.flax.attention import Attention
 from fkit.zoo.flax.brick import ConvModule, DepthwiseSeparableConvModule
@@ -68,7 +68,7 @@ def drawn(drawing: Callable[..., Drawing]) -> Any:
 
 
 class _Net:
-    """See `fkit.detection.drawing.net.Net`.
+    """See `fkit.backbone.drawing.net.Net`.
 
     Args:
         still: whether batch norms are in evaluation mode.

@@ -7,10 +7,10 @@ import jax.numpy as jnp
 from flax import linen as nn
 from frozendict import frozendict
 
+from fkit.backbone.arch import EVA02
+from fkit.backbone.vit import VitPlan, rotation, vit_plan, vit_rules
 from fkit.backend.jax.drop import Dropout, DropPath
 from fkit.backend.jax.layers import Linear, norm_layer
-from fkit.detection.backbone.arch import EVA02
-from fkit.detection.backbone.vit import VitPlan, rotation, vit_plan, vit_rules
 from fkit.zoo.flax.backbone.token import attend
 from fkit.zoo.flax.backbone.vit import Tokens
 

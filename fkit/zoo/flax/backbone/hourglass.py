@@ -9,8 +9,8 @@ import jax.numpy as jnp
 from flax import linen as nn
 from frozendict import frozendict
 
+from fkit.backbone.basic import basic
 from fkit.backend.jax.layers import max_pool
-from fkit.detection.backbone.basic import basic
 from fkit.pose.plan import expect_counts, residuals
 from fkit.pose.stages import HOURGLASS_INIT, expect_depth
 from fkit.zoo.flax.block import Block

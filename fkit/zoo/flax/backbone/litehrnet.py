@@ -7,10 +7,10 @@ import jax.numpy as jnp
 from flax import linen as nn
 from frozendict import frozendict
 
+from fkit.backbone.brick import RELU
+from fkit.backbone.lite import LiteStage, LiteStem, lite_plan
 from fkit.backend.jax.layers import conv_layer, norm_layer
 from fkit.backend.jax.resize import adaptive_avg_pool, interpolate
-from fkit.detection.brick import RELU
-from fkit.pose.lite import LiteStage, LiteStem, lite_plan
 from fkit.pose.stages import HOURGLASS_INIT
 from fkit.zoo.flax.brick import ConvModule, DepthwiseSeparableConvModule
 from fkit.zoo.flax.small import check_channels

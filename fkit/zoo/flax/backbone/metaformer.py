@@ -6,10 +6,10 @@ import jax
 from flax import linen as nn
 from frozendict import frozendict
 
+from fkit.backbone.metaformer import Meta, meta_former
 from fkit.backend.jax.activation import act_layer
 from fkit.backend.jax.drop import Dropout, DropPath
 from fkit.backend.jax.layers import Conv2d, norm_layer
-from fkit.detection.backbone.metaformer import Meta, meta_former
 from fkit.zoo.flax.small import check_channels
 
 __all__ = ["PoolFormer", "RIFormer"]

@@ -8,10 +8,10 @@ import jax
 from flax import linen as nn
 from frozendict import frozendict
 
+from fkit.backbone.arch import outputs_of
+from fkit.backbone.mobile import Mobile, efficient_net, efficient_net_v2, mobile_v3
+from fkit.backbone.resnet import INIT
 from fkit.backend.jax.drop import DropPath
-from fkit.detection.backbone.arch import outputs_of
-from fkit.detection.backbone.mobile import Mobile, efficient_net, efficient_net_v2, mobile_v3
-from fkit.detection.backbone.resnet import INIT
 from fkit.tree.error import FkitValueError
 from fkit.zoo.flax.brick import ConvModule
 from fkit.zoo.flax.small import check_channels

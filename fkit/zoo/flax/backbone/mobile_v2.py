@@ -8,8 +8,8 @@ import jax
 from flax import linen as nn
 from frozendict import frozendict
 
-from fkit.detection.backbone.mobile import Inverted, mobile_v2
-from fkit.detection.backbone.resnet import INIT
+from fkit.backbone.mobile import Inverted, mobile_v2
+from fkit.backbone.resnet import INIT
 from fkit.training.pretrained import init_cfg_of
 from fkit.zoo.flax.brick import ConvModule
 from fkit.zoo.flax.small import check_channels

@@ -9,9 +9,9 @@ import jax.numpy as jnp
 from flax import linen as nn
 from frozendict import frozendict
 
+from fkit.backbone.basic import bottleneck
 from fkit.backend.jax.layers import max_pool
 from fkit.backend.jax.resize import interpolate
-from fkit.detection.backbone.basic import bottleneck
 from fkit.pose.plan import expect_counts, residuals
 from fkit.pose.stages import STAGE_INIT, expect_maps
 from fkit.zoo.flax.block import Block

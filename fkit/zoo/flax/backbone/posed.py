@@ -1,6 +1,6 @@
 """Networks for poses, and others of mmpose and mmpretrain, by their drawings; channels last."""
 
-from fkit.detection.drawing import hourglass, hrformer, lifting, residual, shuffle
+from fkit.backbone.drawing import hourglass, hrformer, lifting, residual, shuffle
 from fkit.zoo.flax.backbone.drawn import drawn
 
 __all__ = [

@@ -1,6 +1,6 @@
 """Networks for segmentation in real time and others of mmseg, by their drawings; channels last."""
 
-from fkit.detection.drawing import bisenet, branches, icnet, light, mscan, plain, stdc, twins
+from fkit.backbone.drawing import bisenet, branches, icnet, light, mscan, plain, stdc, twins
 from fkit.zoo.flax.backbone.drawn import drawn
 
 __all__ = [

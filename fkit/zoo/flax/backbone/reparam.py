@@ -8,10 +8,10 @@ import jax
 from flax import linen as nn
 from frozendict import frozendict
 
+from fkit.backbone.reparam import INIT_ONE, Branched, mobile_one, rep_vgg
+from fkit.backbone.resnet import INIT
 from fkit.backend.jax.activation import act_layer
 from fkit.backend.jax.layers import conv_layer, norm_layer
-from fkit.detection.backbone.reparam import INIT_ONE, Branched, mobile_one, rep_vgg
-from fkit.detection.backbone.resnet import INIT
 from fkit.zoo.flax.backbone.mobile import Excitation
 from fkit.zoo.flax.small import check_channels
 

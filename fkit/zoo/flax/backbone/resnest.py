@@ -6,10 +6,10 @@ from typing import Any, ClassVar
 import jax
 from flax import linen as nn
 
+from fkit.backbone.resnest import inner_width, split_stages
+from fkit.backbone.resnet import BlockPlan, Convolution
 from fkit.backend.jax.drop import DropPath
 from fkit.backend.jax.layers import Conv2d, norm_layer
-from fkit.detection.backbone.resnest import inner_width, split_stages
-from fkit.detection.backbone.resnet import BlockPlan, Convolution
 from fkit.zoo.flax.block import Block, convolution
 from fkit.zoo.flax.plugged import plugin_layer, plugin_name
 from fkit.zoo.flax.resnet import ResNet

@@ -7,9 +7,9 @@ import jax
 import jax.numpy as jnp
 from flax import linen as nn
 
+from fkit.backbone.resnet import Convolution
 from fkit.backend.jax.layers import norm_layer
 from fkit.backend.jax.resize import interpolate
-from fkit.detection.backbone.resnet import Convolution
 from fkit.pose.plan import expect_bottlenecks
 from fkit.zoo.flax.block import Block, convolution
 from fkit.zoo.flax.resnet import ResNet

@@ -8,12 +8,12 @@ import jax.numpy as jnp
 from flax import linen as nn
 from frozendict import frozendict
 
+from fkit.backbone.brick import RELU
+from fkit.backbone.unet import INIT, Rise, UNetPlan, rise_of
 from fkit.backend.jax.activation import act_layer
 from fkit.backend.jax.conv import ConvTranspose2d
 from fkit.backend.jax.layers import norm_layer
 from fkit.backend.jax.resize import interpolate
-from fkit.detection.brick import RELU
-from fkit.segmentation.backbone.unet import INIT, Rise, UNetPlan, rise_of
 from fkit.training.pretrained import init_cfg_of
 from fkit.tree.error import FkitValueError
 from fkit.zoo.flax.brick import ConvModule

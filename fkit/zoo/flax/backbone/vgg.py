@@ -9,9 +9,9 @@ import jax.numpy as jnp
 from flax import linen as nn
 from frozendict import frozendict
 
+from fkit.backbone.vgg import INIT, VggPlan, vgg_layers
 from fkit.backend.jax.drop import Dropout
 from fkit.backend.jax.layers import Conv2d, Linear, max_pool
-from fkit.detection.backbone.vgg import INIT, VggPlan, vgg_layers
 from fkit.zoo.flax.brick import ConvModule
 from fkit.zoo.flax.small import check_channels
 

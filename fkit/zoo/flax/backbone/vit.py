@@ -7,10 +7,10 @@ import jax.numpy as jnp
 from flax import linen as nn
 from frozendict import frozendict
 
+from fkit.backbone.brick import path_drop
+from fkit.backbone.vit import FFN_INIT, VitPlan, vit_plan, vit_rules
 from fkit.backend.jax.drop import Dropout
 from fkit.backend.jax.layers import norm_layer
-from fkit.detection.backbone.vit import FFN_INIT, VitPlan, vit_plan, vit_rules
-from fkit.detection.brick import path_drop
 from fkit.tree.error import FkitValueError
 from fkit.zoo.flax.backbone.token import SelfAttention, SwiGLU, resized_places
 from fkit.zoo.flax.ffn import FFN

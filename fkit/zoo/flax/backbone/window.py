@@ -9,13 +9,13 @@ import jax.numpy as jnp
 from flax import linen as nn
 from frozendict import frozendict
 
+from fkit.backbone.brick import path_drop
+from fkit.backbone.swin import relative_index, shift_mask
+from fkit.backbone.vit import TABLE, vit_rules
+from fkit.backbone.window import Windowed, WindowPlan, coordinates, shift_of, window_plan
 from fkit.backend.jax.drop import Dropout, DropPath
 from fkit.backend.jax.layers import Linear, norm_layer
 from fkit.backend.jax.ops import JaxOps
-from fkit.detection.backbone.swin import relative_index, shift_mask
-from fkit.detection.backbone.vit import TABLE, vit_rules
-from fkit.detection.backbone.window import Windowed, WindowPlan, coordinates, shift_of, window_plan
-from fkit.detection.brick import path_drop
 from fkit.zoo.flax.backbone.token import normalised, resized_places
 from fkit.zoo.flax.backbone.vit import patches
 from fkit.zoo.flax.ffn import FFN

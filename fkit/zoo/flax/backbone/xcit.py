@@ -7,10 +7,10 @@ import jax.numpy as jnp
 from flax import linen as nn
 from frozendict import frozendict
 
+from fkit.backbone.vit import vit_rules
+from fkit.backbone.xcit import INIT, check_xcit, places, steps
 from fkit.backend.jax.drop import Dropout, DropPath
 from fkit.backend.jax.layers import Linear, norm_layer
-from fkit.detection.backbone.vit import vit_rules
-from fkit.detection.backbone.xcit import INIT, check_xcit, places, steps
 from fkit.zoo.flax.backbone.token import attend, normalised
 from fkit.zoo.flax.brick import ConvModule
 from fkit.zoo.flax.ffn import FFN

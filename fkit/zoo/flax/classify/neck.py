@@ -8,7 +8,7 @@ import jax
 from flax import linen as nn
 from frozendict import frozendict
 
-from fkit.detection.backbone.hrnet import fused_blocks
+from fkit.backbone.hrnet import fused_blocks
 from fkit.zoo.flax.block import Block
 from fkit.zoo.flax.brick import ConvModule
 

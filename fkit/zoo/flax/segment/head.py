@@ -7,12 +7,12 @@ import jax
 import jax.numpy as jnp
 from flax import linen as nn
 
+from fkit.backbone.brick import RELU
 from fkit.backend.jax.conv import Conv2d
 from fkit.backend.jax.drop import Dropout2d
 from fkit.backend.jax.ops import JaxOps
 from fkit.backend.jax.resize import interpolate
 from fkit.catalog.entry import Built
-from fkit.detection.brick import RELU
 from fkit.segmentation.decode import INIT, DecodeLogic, head_logic, input_channels, labels_of
 from fkit.structures.batch import Samples
 from fkit.tree.error import FkitValueError

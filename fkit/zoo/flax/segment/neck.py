@@ -8,10 +8,10 @@ import jax.numpy as jnp
 from flax import linen as nn
 from frozendict import frozendict
 
+from fkit.backbone.brick import RELU
 from fkit.backend.jax.conv import ConvTranspose2d
 from fkit.backend.jax.layers import norm_layer
 from fkit.backend.jax.resize import interpolate
-from fkit.detection.brick import RELU
 from fkit.detection.pyramid import check_maps
 from fkit.segmentation.neck import XAVIER, expect_channels, expect_rescales
 from fkit.zoo.flax.brick import ConvModule, DepthwiseSeparableConvModule

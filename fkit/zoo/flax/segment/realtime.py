@@ -7,11 +7,11 @@ import jax.numpy as jnp
 from flax import linen as nn
 from frozendict import frozendict
 
+from fkit.backbone.brick import RELU
 from fkit.backend.jax.activation import act_layer
 from fkit.backend.jax.conv import Conv2d
 from fkit.backend.jax.layers import norm_layer
 from fkit.backend.jax.ops import JaxOps
-from fkit.detection.brick import RELU
 from fkit.segmentation.boundary import FUSION, LAPLACE, boundaries, boundary_losses, expect_losses
 from fkit.segmentation.decode import accuracy, labels_of
 from fkit.segmentation.loss.base import called

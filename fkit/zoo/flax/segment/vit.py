@@ -7,10 +7,10 @@ import jax.numpy as jnp
 from flax import linen as nn
 from frozendict import frozendict
 
+from fkit.backbone.brick import path_drop
+from fkit.backbone.plain import INIT, PlainPlan, plain_plan
 from fkit.backend.jax.drop import Dropout
 from fkit.backend.jax.layers import Linear, norm_layer
-from fkit.detection.brick import path_drop
-from fkit.segmentation.backbone.vit import INIT, PlainPlan, plain_plan
 from fkit.training.pretrained import init_cfg_of
 from fkit.tree.error import FkitValueError
 from fkit.zoo.flax.attention import MultiheadAttention

@@ -7,11 +7,11 @@ from frozendict import frozendict
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from fkit.backbone.brick import path_drop
+from fkit.backbone.swin import class_index
+from fkit.backbone.vit import FFN_INIT, TABLE, vit_plan
 from fkit.backend.torch.drop import Dropout, DropPath
 from fkit.backend.torch.layers import norm_layer
-from fkit.detection.backbone.swin import class_index
-from fkit.detection.backbone.vit import FFN_INIT, TABLE, vit_plan
-from fkit.detection.brick import path_drop
 from fkit.tree.error import FkitValueError
 from fkit.zoo.torch.backbone.token import attend
 from fkit.zoo.torch.backbone.vit import VisionTransformer

@@ -7,11 +7,11 @@ from frozendict import frozendict
 from torch import Tensor, nn
 from torch.utils.checkpoint import checkpoint
 
+from fkit.backbone.arch import CONVNEXT, arch_of, outputs_of
+from fkit.backbone.swin import spread
 from fkit.backend.torch.activation import act_layer
 from fkit.backend.torch.drop import DropPath
 from fkit.backend.torch.layers import norm_layer
-from fkit.detection.backbone.arch import CONVNEXT, arch_of, outputs_of
-from fkit.detection.backbone.swin import spread
 
 __all__ = ["GRN", "ConvNeXt", "ConvNeXtBlock"]
 

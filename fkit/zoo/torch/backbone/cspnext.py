@@ -9,7 +9,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 from torch.nn.modules.batchnorm import _BatchNorm  # pyright: ignore[reportPrivateUsage]
 
-from fkit.detection.backbone.cspnext import CSP_INIT, csp_stages
+from fkit.backbone.cspnext import CSP_INIT, csp_stages
 from fkit.zoo.torch.brick import ConvModule, DepthwiseSeparableConvModule
 from fkit.zoo.torch.csp import CSPLayer
 

@@ -1,4 +1,4 @@
-"""Drawings (`fkit.detection.drawing.net`) as torch modules."""
+"""Drawings (`fkit.backbone.drawing.net`) as torch modules."""
 
 from collections.abc import Callable, Sequence
 from contextlib import nullcontext
@@ -11,11 +11,11 @@ from torch.nn import functional as F
 from torch.nn.modules.batchnorm import _BatchNorm  # pyright: ignore[reportPrivateUsage]
 from torch.utils.checkpoint import checkpoint
 
+from fkit.backbone.drawing.net import Drawing
 from fkit.backend.torch.activation import act_layer
 from fkit.backend.torch.again import without_statistics
 from fkit.backend.torch.drop import Dropout, DropPath
 from fkit.backend.torch.layers import conv_layer, norm_layer
-from fkit.detection.drawing.net import Drawing
 from fkit.training.pretrained import init_cfg_of
 from fkit.zoo.torch.attention import Attention
 from fkit.zoo.torch.brick import ConvModule, DepthwiseSeparableConvModule
@@ -113,7 +113,7 @@ def drawn(drawing: Callable[..., Drawing]) -> Any:
 
 
 class _Net:
-    """See `fkit.detection.drawing.net.Net`."""
+    """See `fkit.backbone.drawing.net.Net`."""
 
     __slots__ = ("owner",)
 

@@ -7,10 +7,10 @@ from frozendict import frozendict
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from fkit.backbone.arch import EVA02
+from fkit.backbone.vit import rotation, vit_plan
 from fkit.backend.torch.drop import Dropout, DropPath
 from fkit.backend.torch.layers import norm_layer
-from fkit.detection.backbone.arch import EVA02
-from fkit.detection.backbone.vit import rotation, vit_plan
 from fkit.zoo.torch.backbone.token import attend
 from fkit.zoo.torch.backbone.vit import VisionTransformer
 

@@ -8,7 +8,7 @@ from frozendict import frozendict
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from fkit.detection.backbone.basic import basic
+from fkit.backbone.basic import basic
 from fkit.pose.plan import expect_counts, residuals
 from fkit.pose.stages import HOURGLASS_INIT, expect_depth
 from fkit.zoo.torch.block import Block

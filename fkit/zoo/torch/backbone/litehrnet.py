@@ -9,9 +9,9 @@ from torch.nn import functional as F
 from torch.nn.modules.batchnorm import _BatchNorm  # pyright: ignore[reportPrivateUsage]
 from torch.utils.checkpoint import checkpoint
 
+from fkit.backbone.brick import RELU
+from fkit.backbone.lite import LiteStage, LiteStem, lite_plan
 from fkit.backend.torch.layers import conv_layer, norm_layer
-from fkit.detection.brick import RELU
-from fkit.pose.lite import LiteStage, LiteStem, lite_plan
 from fkit.pose.stages import HOURGLASS_INIT
 from fkit.zoo.torch.brick import ConvModule, DepthwiseSeparableConvModule
 from fkit.zoo.torch.squeeze import SELayer

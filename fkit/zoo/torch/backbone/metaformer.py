@@ -7,10 +7,10 @@ from frozendict import frozendict
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from fkit.backbone.metaformer import Meta, meta_former
 from fkit.backend.torch.activation import act_layer
 from fkit.backend.torch.drop import Dropout, DropPath
 from fkit.backend.torch.layers import norm_layer
-from fkit.detection.backbone.metaformer import Meta, meta_former
 
 __all__ = ["PoolFormer", "RIFormer"]
 

@@ -9,10 +9,10 @@ from torch import Tensor, nn
 from torch.nn.modules.batchnorm import _BatchNorm  # pyright: ignore[reportPrivateUsage]
 from torch.utils.checkpoint import checkpoint
 
+from fkit.backbone.arch import outputs_of
+from fkit.backbone.mobile import Mobile, efficient_net, efficient_net_v2, mobile_v3
+from fkit.backbone.resnet import INIT
 from fkit.backend.torch.drop import DropPath
-from fkit.detection.backbone.arch import outputs_of
-from fkit.detection.backbone.mobile import Mobile, efficient_net, efficient_net_v2, mobile_v3
-from fkit.detection.backbone.resnet import INIT
 from fkit.tree.error import FkitValueError
 from fkit.zoo.torch.brick import ConvModule
 

@@ -9,8 +9,8 @@ from torch import Tensor, nn
 from torch.nn.modules.batchnorm import _BatchNorm  # pyright: ignore[reportPrivateUsage]
 from torch.utils.checkpoint import checkpoint
 
-from fkit.detection.backbone.mobile import Inverted, mobile_v2
-from fkit.detection.backbone.resnet import INIT
+from fkit.backbone.mobile import Inverted, mobile_v2
+from fkit.backbone.resnet import INIT
 from fkit.training.pretrained import init_cfg_of
 from fkit.zoo.torch.brick import ConvModule
 

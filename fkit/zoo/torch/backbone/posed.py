@@ -1,6 +1,6 @@
 """Networks for poses, and others of mmpose and mmpretrain, by their drawings."""
 
-from fkit.detection.drawing import hourglass, hrformer, lifting, residual, shuffle
+from fkit.backbone.drawing import hourglass, hrformer, lifting, residual, shuffle
 from fkit.zoo.torch.backbone.drawn import drawn
 
 __all__ = [

@@ -10,10 +10,10 @@ from torch import Tensor, nn
 from torch.nn.modules.batchnorm import _BatchNorm  # pyright: ignore[reportPrivateUsage]
 from torch.utils.checkpoint import checkpoint
 
+from fkit.backbone.reparam import INIT_ONE, Branched, mobile_one, rep_vgg
+from fkit.backbone.resnet import INIT
 from fkit.backend.torch.activation import act_layer
 from fkit.backend.torch.layers import conv_layer, norm_layer
-from fkit.detection.backbone.reparam import INIT_ONE, Branched, mobile_one, rep_vgg
-from fkit.detection.backbone.resnet import INIT
 from fkit.zoo.torch.backbone.mobile import Excitation
 
 __all__ = ["BranchedBlock", "MobileOne", "RepVGG"]

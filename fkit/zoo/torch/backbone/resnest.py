@@ -6,9 +6,9 @@ from typing import Any
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from fkit.backbone.resnest import inner_width, split_stages
+from fkit.backbone.resnet import NORM, BlockPlan, Convolution
 from fkit.backend.torch.layers import norm_layer
-from fkit.detection.backbone.resnest import inner_width, split_stages
-from fkit.detection.backbone.resnet import NORM, BlockPlan, Convolution
 from fkit.training.pretrained import init_cfg_of
 from fkit.zoo.torch.block import Block, convolution
 from fkit.zoo.torch.resnet import ResNet

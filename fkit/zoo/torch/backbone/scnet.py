@@ -8,8 +8,8 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 from torch.utils.checkpoint import checkpoint
 
+from fkit.backbone.resnet import NORM, BlockPlan, Convolution
 from fkit.backend.torch.layers import norm_layer
-from fkit.detection.backbone.resnet import NORM, BlockPlan, Convolution
 from fkit.pose.plan import expect_bottlenecks
 from fkit.zoo.torch.block import Block, convolution
 from fkit.zoo.torch.resnet import ResNet

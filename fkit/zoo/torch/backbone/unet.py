@@ -8,10 +8,10 @@ from torch import Tensor, cat, nn
 from torch.nn import functional as F
 from torch.utils.checkpoint import checkpoint
 
+from fkit.backbone.brick import RELU
+from fkit.backbone.unet import INIT, Rise, UNetPlan, rise_of
 from fkit.backend.torch.activation import act_layer
 from fkit.backend.torch.layers import norm_layer
-from fkit.detection.brick import RELU
-from fkit.segmentation.backbone.unet import INIT, Rise, UNetPlan, rise_of
 from fkit.training.pretrained import init_cfg_of
 from fkit.tree.error import FkitValueError
 from fkit.zoo.torch.brick import ConvModule

@@ -8,8 +8,8 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 from torch.nn.modules.batchnorm import _BatchNorm  # pyright: ignore[reportPrivateUsage]
 
+from fkit.backbone.vgg import INIT, vgg_layers
 from fkit.backend.torch.drop import Dropout
-from fkit.detection.backbone.vgg import INIT, vgg_layers
 from fkit.tree.error import FkitValueError
 from fkit.zoo.torch.brick import ConvModule
 

@@ -6,10 +6,10 @@ import torch
 from frozendict import frozendict
 from torch import Tensor, nn
 
+from fkit.backbone.brick import path_drop
+from fkit.backbone.vit import FFN_INIT, VitPlan, vit_plan, vit_rules
 from fkit.backend.torch.drop import Dropout
 from fkit.backend.torch.layers import norm_layer
-from fkit.detection.backbone.vit import FFN_INIT, VitPlan, vit_plan, vit_rules
-from fkit.detection.brick import path_drop
 from fkit.tree.error import FkitValueError
 from fkit.zoo.torch.backbone.token import SelfAttention, SwiGLU, resized_places
 from fkit.zoo.torch.ffn import FFN

@@ -11,13 +11,13 @@ from torch.nn import functional as F
 from torch.nn.modules.batchnorm import _BatchNorm  # pyright: ignore[reportPrivateUsage]
 from torch.utils.checkpoint import checkpoint
 
+from fkit.backbone.brick import path_drop
+from fkit.backbone.swin import relative_index, shift_mask
+from fkit.backbone.vit import TABLE, vit_rules
+from fkit.backbone.window import Windowed, WindowPlan, coordinates, shift_of, window_plan
 from fkit.backend.torch.drop import Dropout, DropPath
 from fkit.backend.torch.layers import norm_layer
 from fkit.backend.torch.ops import Torch
-from fkit.detection.backbone.swin import relative_index, shift_mask
-from fkit.detection.backbone.vit import TABLE, vit_rules
-from fkit.detection.backbone.window import Windowed, WindowPlan, coordinates, shift_of, window_plan
-from fkit.detection.brick import path_drop
 from fkit.zoo.torch.backbone.token import resized_places
 from fkit.zoo.torch.ffn import FFN
 from fkit.zoo.torch.patch import PatchEmbed

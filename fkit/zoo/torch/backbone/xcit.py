@@ -7,10 +7,10 @@ from frozendict import frozendict
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from fkit.backbone.vit import vit_rules
+from fkit.backbone.xcit import INIT, check_xcit, places, steps
 from fkit.backend.torch.drop import Dropout, DropPath
 from fkit.backend.torch.layers import norm_layer
-from fkit.detection.backbone.vit import vit_rules
-from fkit.detection.backbone.xcit import INIT, check_xcit, places, steps
 from fkit.zoo.torch.backbone.token import attend
 from fkit.zoo.torch.brick import ConvModule
 from fkit.zoo.torch.ffn import FFN

@@ -7,7 +7,7 @@ from typing import Any
 from frozendict import frozendict
 from torch import Tensor, nn
 
-from fkit.detection.backbone.hrnet import fused_blocks
+from fkit.backbone.hrnet import fused_blocks
 from fkit.zoo.torch.block import Block
 from fkit.zoo.torch.brick import ConvModule
 

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from fkit.detection.backbone.cspnext import CSP_INIT
+from fkit.backbone.cspnext import CSP_INIT
 from fkit.pose.neck import CSP_BN, SWISH, TWICE, chosen_maps, expect_factor, expect_none
 from fkit.zoo.torch.csp import CSPLayer, CSPNeXtPAFPN
 

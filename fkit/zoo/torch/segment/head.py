@@ -8,10 +8,10 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from fkit.backbone.brick import RELU
 from fkit.backend.torch.drop import Dropout2d
 from fkit.backend.torch.ops import Torch
 from fkit.catalog.build import Builder
-from fkit.detection.brick import RELU
 from fkit.segmentation.decode import INIT, LOSS, decode_logic, input_channels, labels_of
 from fkit.structures.batch import Samples
 from fkit.tree.error import FkitValueError

@@ -7,8 +7,8 @@ from frozendict import frozendict
 from torch import Tensor, cat, nn
 from torch.nn import functional as F
 
+from fkit.backbone.brick import RELU
 from fkit.backend.torch.layers import norm_layer
-from fkit.detection.brick import RELU
 from fkit.detection.pyramid import check_maps
 from fkit.segmentation.neck import XAVIER, expect_channels, expect_rescales
 from fkit.zoo.torch.brick import ConvModule, DepthwiseSeparableConvModule

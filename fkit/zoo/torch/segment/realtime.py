@@ -7,11 +7,11 @@ import torch
 from frozendict import frozendict
 from torch import Tensor, nn
 
+from fkit.backbone.brick import RELU
 from fkit.backend.torch.activation import act_layer
 from fkit.backend.torch.layers import norm_layer
 from fkit.backend.torch.ops import Torch
 from fkit.catalog.build import Builder
-from fkit.detection.brick import RELU
 from fkit.segmentation.boundary import FUSION, LAPLACE, boundaries, boundary_losses, expect_losses
 from fkit.segmentation.decode import accuracy, labels_of
 from fkit.segmentation.loss.base import called

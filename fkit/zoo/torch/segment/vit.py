@@ -7,11 +7,11 @@ from frozendict import frozendict
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from fkit.backbone.brick import path_drop
+from fkit.backbone.plain import INIT, plain_plan
 from fkit.backend.torch.drop import Dropout
 from fkit.backend.torch.layers import norm_layer
 from fkit.catalog.build import Builder
-from fkit.detection.brick import path_drop
-from fkit.segmentation.backbone.vit import INIT, plain_plan
 from fkit.training.pretrained import init_cfg_of
 from fkit.tree.error import FkitValueError
 from fkit.zoo.torch.attention import MultiheadAttention

@@ -1,1 +1,0 @@
-"""Networks drawn once for both backends: what is called in what order, as functions of a `fkit.detection.drawing.net.Net`."""

@@ -1,1 +1,0 @@
-"""What backbones of segmentors are made of, as values."""
