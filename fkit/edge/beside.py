@@ -57,9 +57,8 @@ class Beside:
             raise FkitValueError(f"Beside: count = {count}: at least one process.")
         self._folder = tempfile.TemporaryDirectory(prefix="fkit-beside-")
 
-        self._pool = ProcessPoolExecutor(
-            count, get_context("spawn"), initializer=settle, initargs=(1 if cv2_threads is None else cv2_threads,)
-        )
+        means = (1 if cv2_threads is None else cv2_threads, 0, self._folder.name)
+        self._pool = ProcessPoolExecutor(count, get_context("spawn"), initializer=settle, initargs=means)
         self._known: dict[int, tuple[Maker, str]] = {}
         with deaf():
             for _ in range(count):  # starts one each

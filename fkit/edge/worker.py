@@ -1,6 +1,7 @@
 """A process that makes batches: deaf to the signals that end a run, gone with the process that began it, its failures told."""
 
 import os
+import shutil
 import signal
 import sys
 import threading
@@ -87,11 +88,12 @@ def deaf() -> Generator[None]:
         signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
-def settle(cv2_threads: int | None, _: int = 0) -> None:
+def settle(cv2_threads: int | None, _: int = 0, left: str | None = None) -> None:
     """Have this process be a worker: called in it, first of all.
 
     Args:
         cv2_threads: threads of OpenCV; None leaves them.
+        left: a folder of the main process, which is removed here where that process ends without doing so, by kill -9 say.
     """
     keep_memory()
     if cv2_threads is not None:
@@ -105,13 +107,15 @@ def settle(cv2_threads: int | None, _: int = 0) -> None:
     sys.stdout, sys.stderr = Screened(sys.stdout), Screened(sys.stderr)  # what a dataset prints never ends a run
     parent = parent_process()
     if parent is not None:
-        threading.Thread(target=_follow, args=(parent,), daemon=True).start()
+        threading.Thread(target=_follow, args=(parent, left), daemon=True).start()
 
 
-def _follow(parent: Any) -> None:
+def _follow(parent: Any, left: str | None) -> None:
     """End this worker when the main process has ended, by kill -9 too.
 
     torch's own watch looks at the parent's number, which may be the fork server's; and that lives as long as its workers.
     """
     parent.join()
+    if left is not None:
+        shutil.rmtree(left, ignore_errors=True)
     os._exit(1)

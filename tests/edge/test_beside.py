@@ -123,7 +123,7 @@ import sys, time
 from fkit.edge.beside import Beside
 if __name__ == "__main__":
     processes = Beside(1)
-    print(*processes._pool._processes, flush=True)
+    print(*processes._pool._processes, processes._folder.name, flush=True)
     time.sleep(60)
 """
 
@@ -133,13 +133,15 @@ def test_the_processes_end_with_the_one_that_began_them(tmp_path):
     (tmp_path / "killed.py").write_text(KILLED)
     command = [sys.executable, "-P", str(tmp_path / "killed.py")]
     with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True) as parent:
-        child = int(parent.stdout.readline())
+        child, folder = parent.stdout.readline().split()
         time.sleep(3)  # until it listens
+        assert os.path.isdir(folder)
         parent.kill()
     until = time.monotonic() + 20
     while time.monotonic() < until and alive(child):
         time.sleep(0.1)
     assert not alive(child)
+    assert not os.path.exists(folder)
 
 
 def alive(number):
