@@ -7,6 +7,7 @@ __all__ = ["ESTIMATE"]
 # file of both zoos -> (name, flax's maker); torch's is a class of the name
 _PARTS: Final[tuple[tuple[str, tuple[tuple[str, str], ...]], ...]] = (
     ("heatmap", (("HeatmapHead", "heatmap_head"), ("ViPNASHead", "vipnas_head"))),
+    ("integral", (("DSNTHead", "dsnt_head"), ("IntegralRegressionHead", "integral_head"))),
     ("neck", (("FeatureMapProcessor", "FeatureMapProcessor"),)),
     ("regression", (("RLEHead", "rle_head"), ("RLELoss", "RLELoss"), ("RegressionHead", "regression_head"))),
     ("rtmcc", (("RTMCCHead", "rtmcc_head"), ("RTMWHead", "rtmw_head"))),
@@ -56,6 +57,7 @@ ESTIMATE: Final[tuple[Any, ...]] = (
         for backend, room in _ROOMS
     ),
     *(("models", name, f"fkit.pose.loss.{file}:{name}", None, None) for file, names in _LOSSES for name in names),
+    ("models", "MultipleLossWrapper", "fkit.pose.integral:several_losses", None, None),
     *(
         ("models", name, f"fkit.pose.loss.regression:{name}", None, "mmpose")
         for name in ("L1Loss", "MSELoss", "SmoothL1Loss")

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from math import pi, sqrt
 from typing import Any, Self
 
 from fkit.array.ops import Ops
@@ -144,9 +145,11 @@ class Lines(Head):
 
     Attributes:
         ratio: bins to a pixel of the inputs.
+        scaled: maps are shown of lines as a Gaussian's density has them, over ``sigma * sqrt(2 * pi)`` of the decoder.
     """
 
     ratio: float = 2.0
+    scaled: bool = False
 
     def loss(self, xp: Ops, outputs: Any, samples: Samples | None, cfg: Config) -> dict[str, Any]:
         target = tuple(
@@ -173,9 +176,14 @@ class Lines(Head):
             found["keypoints_visible"] = self.decoder.visibility(xp, *outputs)
         return found
 
-    def fields(self, xp: Ops, outputs: Any) -> dict[str, Any]:
-        across, down = (self._normalised(xp, line) for line in outputs)
-        return {"heatmaps": down[..., :, None] * across[..., None, :]}
+    def shown(self, xp: Ops, outputs: Any, cfg: Config) -> tuple[dict[str, Any], dict[str, Any]]:
+        found = self.prediction(xp, outputs, cfg)
+        if not cfg.get("output_heatmaps"):
+            return found, {}
+        scales = [sigma * sqrt(2 * pi) for sigma in self.decoder.sigma] if self.scaled else (1.0, 1.0)
+        across, down = (self._normalised(xp, line / scale) for line, scale in zip(outputs, scales, strict=True))
+        lines = {"keypoint_x_labels": across[:, None], "keypoint_y_labels": down[:, None]}
+        return {**found, **lines}, {"heatmaps": down[..., :, None] * across[..., None, :]}
 
     def _normalised(self, xp: Ops, line: Any) -> Any:
         """Lines without what is below 0, their highest value 1 at most."""

@@ -97,7 +97,8 @@ def rule() -> Any:
 
 def weights_of(book: Book) -> dict[str, np.ndarray]:
     """The network's weights, drawn by the rule; entries that keep their own values are not among them."""
-    made = rule().make_all({name: tuple(shape) for name, (_, shape) in book.facts["state_dict"].items()})
+    entries, kept = book.facts["state_dict"].items(), book.facts.get("kept", ())
+    made = rule().make_all({name: tuple(shape) for name, (_, shape) in entries if name not in kept})
     assert rule().digest(made) == book.facts["weights_sha256"]
     return made
 

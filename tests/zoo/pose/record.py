@@ -46,12 +46,12 @@ def _samples(case: Any) -> list[Any]:
 
     given = case.get("encoder", case["cfg"]["decoder"])
     codecs = [KEYPOINT_CODECS.build(one) for one in (given if isinstance(given, list) else [given])]
-    size = np.array(codecs[0].input_size)
+    size = tuple((given[0] if isinstance(given, list) else given)["input_size"])
     samples = []
-    for points, seen in zip(heads.POINTS * size, heads.SEEN, strict=True):
+    for points, seen in zip(heads.POINTS * np.array(size), heads.SEEN, strict=True):
         whole = [codec.encode(points[None].astype(np.float32), seen[None]) for codec in codecs]
         sample = PoseDataSample(
-            metainfo={"flip_indices": list(heads.PARTNERS), "input_size": codecs[0].input_size, "img_shape": (64, 64)}
+            metainfo={"flip_indices": list(heads.PARTNERS), "input_size": size, "img_shape": (64, 64)}
         )
         labels = InstanceData()
         for name in whole[0]:

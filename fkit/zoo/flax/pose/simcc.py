@@ -107,6 +107,6 @@ def simcc_head(
     head = None
     if options is not None:
         head = (heatmap_head if deconv_type == "heatmap" else vipnas_head)(**options, build=build)
-    logic = Lines.of(build, who, loss, decoder, ratio=simcc_split_ratio)
+    logic = Lines.of(build, who, loss, decoder, ratio=simcc_split_ratio, scaled=True)
     rules = SIMCC_INIT if init_cfg is None else init_cfg
     return SimCCHead(in_channels, out_channels, across, down, final_layer, logic, head, rules)

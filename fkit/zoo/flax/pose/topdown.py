@@ -43,6 +43,11 @@ class TopdownPoseEstimator(nn.Module):
         """``init_cfg``."""
         return self.init_cfg
 
+    @property
+    def wants_epoch(self) -> bool:
+        """Whether training asks which epoch a batch is of."""
+        return getattr(getattr(self.head, "logic", None), "wants_epoch", False)
+
     def extract_feat(self, inputs: Array, train: bool) -> Any:
         """The maps of the neck, or of the backbone where there is none; (N, H, W, C)."""
         maps = self.backbone(jnp.moveaxis(inputs, 1, -1), train)

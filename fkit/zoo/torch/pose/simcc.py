@@ -56,7 +56,7 @@ class SimCCHead(nn.Module):
         super().__init__()
         who = type(self).__name__
         self.init_cfg = SIMCC_INIT if init_cfg is None else init_cfg
-        self.logic = Lines.of(build, who, loss, decoder, ratio=simcc_split_ratio)
+        self.logic = Lines.of(build, who, loss, decoder, ratio=simcc_split_ratio, scaled=True)
         size = enlarged(in_featuremap_size, deconv_out_channels)
         flat, across, down = line_sizes(who, in_channels, input_size, size, simcc_split_ratio)
         options = simcc_parts(

@@ -59,6 +59,11 @@ class TopdownPoseEstimator(nn.Module):
         if head is not None:
             self.head = part(build, "models", head)
 
+    @property
+    def wants_epoch(self) -> bool:
+        """Whether training asks which epoch a batch is of."""
+        return getattr(getattr(getattr(self, "head", None), "logic", None), "wants_epoch", False)
+
     def extract_feat(self, inputs: Tensor) -> Any:
         """The maps of the neck, or of the backbone where there is none."""
         maps = self.backbone(inputs)
