@@ -8,6 +8,26 @@ __all__ = ["DETR"]
 _FILES: Final = (
     ("attention", (("MultiScaleDeformableAttention", "MultiScaleDeformableAttention"),)),
     (
+        "conditional",
+        (
+            ("ConditionalAttention", "ConditionalAttention"),
+            ("ConditionalDETR", "conditional_detr"),
+            ("ConditionalDETRHead", "ConditionalDETRHead"),
+            ("ConditionalDetrTransformerDecoder", "decoder"),
+            ("ConditionalDetrTransformerDecoderLayer", "decoder_layer"),
+        ),
+    ),
+    (
+        "dab",
+        (
+            ("DABDETR", "dab_detr"),
+            ("DABDETRHead", "DABDETRHead"),
+            ("DABDetrTransformerDecoder", "decoder"),
+            ("DABDetrTransformerDecoderLayer", "decoder_layer"),
+            ("DABDetrTransformerEncoder", "encoder"),
+        ),
+    ),
+    (
         "deformable",
         (
             ("DeformableDETR", "deformable_detr"),

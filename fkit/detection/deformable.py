@@ -10,6 +10,7 @@ from fkit.array.ops import Ops
 from fkit.tree.error import FkitTypeError, FkitValueError
 
 __all__ = [
+    "BOX_ORDER",
     "box_waves",
     "grid",
     "inverse_sigmoid",
@@ -20,6 +21,8 @@ __all__ = [
     "sizes_of",
     "spots",
 ]
+
+BOX_ORDER = (1, 0, 2, 3)  # of the numbers of a box in its waves: y, x, width, height
 
 Sizes = tuple[tuple[int, int], ...]
 

@@ -29,7 +29,7 @@ FFN: Final = frozendict(
 LAYER_NORM: Final = frozendict(type="LN")
 
 # matrices by their fans; biases stay as their layers make them
-_XAVIER: Final = frozendict(type="Xavier", layer="Linear", distribution="uniform", bias=None)
+_XAVIER: Final = frozendict(type="Xavier", layer=("Linear", "Embedding"), distribution="uniform", bias=None)
 
 
 class Said(NamedTuple):

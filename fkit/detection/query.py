@@ -18,7 +18,7 @@ from fkit.detection.loss.base import called
 from fkit.detection.part import part
 from fkit.tree.error import FkitTypeError, FkitValueError
 
-__all__ = ["DETRHead", "DINOHead", "DeformableDETRHead", "Targets", "units"]
+__all__ = ["ConditionalDETRHead", "DABDETRHead", "DETRHead", "DINOHead", "DeformableDETRHead", "Targets", "units"]
 
 _CLASSES = frozendict(
     type="CrossEntropyLoss", bg_cls_weight=0.1, use_sigmoid=False, loss_weight=1.0, class_weight=1.0
@@ -249,6 +249,29 @@ def units(xp: Ops, shapes: Shapes, boxes: Any) -> Any:
     """(N, 4) width and height of each image, twice, in the kind of its boxes."""
     high, wide = (xp.cast(shapes.img[:, at], boxes) for at in (0, 1))
     return xp.lib.stack([wide, high, wide, high], -1)
+
+
+@dataclass(frozen=True, eq=False, kw_only=True)
+class ConditionalDETRHead(DETRHead):
+    """mmdet's ConditionalDETRHead; see `DETRHead`. Boxes are told from references."""
+
+    build: InitVar[Builder]
+
+    weighs: ClassVar[bool] = False
+    eps: ClassVar[float] = 1e-5  # of the inverse sigmoid of references
+
+
+@dataclass(frozen=True, eq=False, kw_only=True)
+class DABDETRHead(ConditionalDETRHead):
+    """mmdet's DABDETRHead; see `ConditionalDETRHead`.
+
+    Args:
+        num_reg_fcs: accepted: there are three linear layers to boxes in any case, as in mmdet.
+    """
+
+    build: InitVar[Builder]
+
+    eps: ClassVar[float] = 1e-3
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)

@@ -6,7 +6,7 @@ from typing import Any, Final, cast
 from frozendict import frozendict
 
 from fkit.detection.denoise import Denoising
-from fkit.detection.query import DeformableDETRHead
+from fkit.detection.query import ConditionalDETRHead, DeformableDETRHead
 from fkit.tree.error import FkitTypeError, FkitValueError
 
 __all__ = [
@@ -17,6 +17,8 @@ __all__ = [
     "detector_rules",
     "dino_rules",
     "no_norm",
+    "projection_rules",
+    "referred_rules",
     "sampling_rules",
 ]
 
@@ -62,6 +64,22 @@ def branch_rules(logic: DeformableDETRHead) -> tuple[Any, ...]:
     if logic.use_sigmoid:
         rules.append(_for(_LINEAR, *(f"cls_branches.{at}" for at in range(count)), bias_prob=_RARE))
     return all_rules(logic.init_cfg, *rules)
+
+
+def referred_rules(logic: ConditionalDETRHead, last: str | None = None) -> tuple[Any, ...]:
+    """How a head whose boxes are told from references starts: classes rare, and boxes there.
+
+    Args:
+        last: the name of the last layer of boxes; None leaves it as it is.
+    """
+    boxes = () if last is None else (_for({"type": "Constant", "val": 0.0}, last),)
+    rare = (_for(_LINEAR, "fc_cls", bias_prob=_RARE),) if logic.use_sigmoid else ()
+    return all_rules(logic.init_cfg, *rare, *boxes)
+
+
+def projection_rules(init_cfg: Any) -> tuple[Any, ...]:
+    """How attention by content and places starts: its last projection without a bias."""
+    return all_rules(init_cfg, _for(_LINEAR, "out_proj"))
 
 
 def detector_rules(init_cfg: Any, two_stage: bool) -> tuple[Any, ...]:

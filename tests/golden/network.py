@@ -29,7 +29,10 @@ HERE = Path(__file__).parent
 TIMES = 5.0
 LR = 1024.0
 _LAST = 1 << 22
-RATES = ("drop_path_rate", "drop_rate", "attn_drop_rate", "dropout_ratio", "dropout", "ffn_drop", "drop_prob")
+RATES = (
+    *("drop_path_rate", "drop_rate", "attn_drop_rate", "dropout_ratio", "dropout", "ffn_drop", "drop_prob"),
+    *("attn_drop", "proj_drop"),
+)
 
 
 class Book(NamedTuple):

@@ -4,6 +4,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+import torch
 
 import fkit
 from fkit.array.ops import Numpy
@@ -64,9 +65,29 @@ DINO: dict[str, Any] = {
     "bbox_head": {**DEFORMABLE["bbox_head"], "type": "DINOHead"},
     "dn_cfg": {"group_cfg": {"num_dn_queries": 5}},
 }
+BY_PLACE = {"embed_dims": WIDTH, "num_heads": 2}
+CONDITIONAL: dict[str, Any] = {
+    **DETR,
+    "type": "ConditionalDETR",
+    "decoder": {
+        "num_layers": 2,
+        "layer_cfg": {**LAYER, "self_attn_cfg": BY_PLACE, "cross_attn_cfg": {**BY_PLACE, "cross_attn": True}},
+    },
+    "bbox_head": {**DEFORMABLE["bbox_head"], "type": "ConditionalDETRHead"},
+    "train_cfg": FOCAL,
+}
+DAB: dict[str, Any] = {
+    **CONDITIONAL,
+    "type": "DABDETR",
+    "num_patterns": 2,
+    "bbox_head": {**DEFORMABLE["bbox_head"], "type": "DABDETRHead"},
+    "decoder": {**CONDITIONAL["decoder"], "query_scale_type": "cond_scalar"},
+}
 MODELS: dict[str, dict[str, Any]] = {
     "plain": DETR,
     "dino": DINO,
+    "conditional": CONDITIONAL,
+    "dab": DAB,
 }
 
 
@@ -128,6 +149,24 @@ def test_backends_agree(kind: str) -> None:
         assert np.allclose(value, other["pred_instances"][name], rtol=1e-9, atol=1e-9), name
 
 
+@pytest.mark.parametrize("kind", ["conditional", "dab"])
+def test_boxes_begin_at_their_references(kind: str) -> None:
+    """Classes begin rare, and boxes of DAB-DETR where its queries are; the last projection of attention has no bias."""
+    made = program(MODELS[kind], "torch")
+    start = {path.partition("/")[2]: array for path, array in made.collect(made.init(3)).items()}
+    assert np.allclose(start["bbox_head.fc_cls.bias"], -np.log(99))
+    assert not start["decoder.layers.1.cross_attn.out_proj.bias"].any()
+    assert "decoder.layers.1.cross_attn.qpos_proj.weight" not in start
+    if kind == "dab":
+        assert not start["bbox_head.fc_reg.layers.2.weight"].any()
+
+
+def test_attention_without_places_is_one_clear_error() -> None:
+    attention = fkit.build({"type": "ConditionalAttention", **BY_PLACE}, fkit.registry(), "models", backend="torch")
+    with pytest.raises(FkitError, match="query_pos"):
+        attention(torch.ones(1, 3, WIDTH))
+
+
 @pytest.mark.parametrize(("backend", "objects"), [("torch", 0), ("torch", 2)])
 def test_no_objects(backend: str, objects: int) -> None:
     made = program(DETR, backend, "float32")
@@ -178,6 +217,11 @@ def test_what_is_padding_says_nothing(backend: str) -> None:
         ({**DINO, "dn_cfg": {"box_noise_scale": 0.0}}, "box_noise_scale"),
         ({**DINO, "dn_cfg": {"group_cfg": {"num_dn_queries": 0}}}, "num_dn_queries"),
         ({"bbox_head": {**DETR["bbox_head"], "loss_cls": {"type": "CrossEntropyLoss", "class_weight": [1.0]}}}, "one number"),
+        ({**DAB, "decoder": {**DAB["decoder"], "query_dim": 3}}, "query_dim=3"),
+        ({**DAB, "decoder": {**DAB["decoder"], "query_dim": 2}}, "with_modulated_hw_attn = False"),
+        ({**DAB, "decoder": {**DAB["decoder"], "query_scale_type": "cond"}}, "cond_scalar"),
+        ({**DAB, "with_random_refpoints": True}, "with_random_refpoints = False"),
+        ({**DAB, "num_patterns": -1}, "num_patterns=-1"),
     ],
 )  # fmt: skip
 @pytest.mark.parametrize("backend", ["torch", "jax"])

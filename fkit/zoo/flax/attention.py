@@ -12,9 +12,34 @@ from fkit.backend.jax.layers import Linear
 from fkit.backend.jax.ops import JaxOps
 from fkit.detection.transformer import attention_mask, attention_start, check_heads, old_dropout
 
-__all__ = ["Attention", "MultiheadAttention"]
+__all__ = ["Attention", "MultiheadAttention", "attended"]
 
 Array = jax.Array
+
+
+def attended(
+    query: Array,
+    key: Array,
+    value: Array,
+    heads: int,
+    dropout: Dropout,
+    attn_mask: Array | None = None,
+    key_padding_mask: Array | None = None,
+    train: bool = False,
+) -> Array:
+    """What queries (N, L, heads * D) read of values (N, S, heads * E) at their keys (N, S, heads * D): (N, L, heads * E).
+
+    Args:
+        dropout: of the attention.
+        attn_mask, key_padding_mask: see `fkit.detection.transformer.attention_mask`.
+    """
+    q, k, v = (x.reshape(*x.shape[:2], heads, -1).swapaxes(1, 2) for x in (query, key, value))
+    scores = (q * q.shape[-1] ** -0.5) @ k.swapaxes(-2, -1)
+    mask = attention_mask(JaxOps(), scores, heads, attn_mask, key_padding_mask)
+    scores = nn.softmax(scores if mask is None else scores + mask, -1)
+    flat = scores.reshape(*scores.shape[:2], -1)  # an element's place is counted so on torch too
+    scores = dropout(flat, train).reshape(scores.shape)
+    return (scores @ v).swapaxes(1, 2).reshape(*query.shape[:2], -1)
 
 
 class Attention(nn.Module):
@@ -58,13 +83,8 @@ class Attention(nn.Module):
         if self.bias:
             bias = self.param("in_proj_bias", nn.initializers.zeros, (3 * width,)).astype(query.dtype)
             parts = [x + b for x, b in zip(parts, jnp.split(bias, 3), strict=True)]
-        q, k, v = (x.reshape(*x.shape[:2], heads, -1).swapaxes(1, 2) for x in parts)
-        scores = (q * (width // heads) ** -0.5) @ k.swapaxes(-2, -1)
-        mask = attention_mask(JaxOps(), scores, heads, attn_mask, key_padding_mask)
-        scores = nn.softmax(scores if mask is None else scores + mask, -1)
-        flat = scores.reshape(*scores.shape[:2], -1)  # an element's place is counted so on torch too
-        scores = Dropout(self.dropout, name="dropout")(flat, train).reshape(scores.shape)
-        out = (scores @ v).swapaxes(1, 2).reshape(query.shape)
+        dropout = Dropout(self.dropout, name="dropout")
+        out = attended(*parts, heads, dropout, attn_mask, key_padding_mask, train)
         return Linear(width, use_bias=self.bias, name="out_proj")(out)
 
 

@@ -11,9 +11,35 @@ from fkit.backend.torch.drop import Dropout, drop_layer
 from fkit.backend.torch.ops import Torch
 from fkit.detection.transformer import attention_mask, attention_start, check_heads, old_dropout
 
-__all__ = ["Attention", "MultiheadAttention"]
+__all__ = ["Attention", "MultiheadAttention", "attended"]
 
 _DROPOUT = frozendict(type="Dropout", drop_prob=0.0)
+
+
+def attended(
+    query: Tensor,
+    key: Tensor,
+    value: Tensor,
+    heads: int,
+    dropout: Dropout,
+    attn_mask: Tensor | None = None,
+    key_padding_mask: Tensor | None = None,
+) -> Tensor:
+    """What queries (N, L, heads * D) read of values (N, S, heads * E) at their keys (N, S, heads * D): (N, L, heads * E).
+
+    Args:
+        dropout: of the attention.
+        attn_mask, key_padding_mask: see `fkit.detection.transformer.attention_mask`.
+    """
+    q, k, v = (part.unflatten(-1, (heads, -1)).transpose(1, 2) for part in (query, key, value))
+    mask = attention_mask(Torch(q.device), q, heads, attn_mask, key_padding_mask)
+    if dropout.draws and dropout.training:
+        scores = (q * q.shape[-1] ** -0.5) @ k.transpose(-2, -1)
+        scores = (scores if mask is None else scores + mask).softmax(-1)
+        out = dropout(scores.flatten(2)).view_as(scores) @ v  # an element's place is counted sample by sample
+    else:
+        out = F.scaled_dot_product_attention(q, k, v, mask)
+    return out.transpose(1, 2).flatten(2)
 
 
 class Attention(nn.Module):
@@ -50,16 +76,8 @@ class Attention(nn.Module):
         attn_mask: Tensor | None = None,
         key_padding_mask: Tensor | None = None,
     ) -> Tensor:
-        q, k, v = (part.unflatten(-1, (self.num_heads, -1)).transpose(1, 2) for part in self._parts(query, key, value))
-        mask = attention_mask(Torch(q.device), q, self.num_heads, attn_mask, key_padding_mask)
-        if self.dropout.draws and self.training:
-            scores = (q * q.shape[-1] ** -0.5) @ k.transpose(-2, -1)
-            scores = (scores if mask is None else scores + mask).softmax(-1)
-            scores = self.dropout(scores.flatten(2)).view_as(scores)  # an element's place is counted sample by sample
-            out = scores @ v
-        else:
-            out = F.scaled_dot_product_attention(q, k, v, mask)
-        return self.out_proj(out.transpose(1, 2).flatten(2))
+        parts = self._parts(query, key, value)
+        return self.out_proj(attended(*parts, self.num_heads, self.dropout, attn_mask, key_padding_mask))
 
     def _parts(self, query: Tensor, key: Tensor, value: Tensor) -> tuple[Tensor, ...]:
         """Queries, keys and values, in as few products as may be."""

@@ -73,7 +73,9 @@ def decoder_layer(
     build: Builder | None = None,
 ) -> DecoderLayer:
     """`fkit.zoo.flax.detr.layer.decoder_layer` whose attention to places is to a few."""
-    return decoder_layer_of(_KIND, self_attn_cfg, cross_attn_cfg, ffn_cfg, norm_cfg, init_cfg, build)
+    return decoder_layer_of(
+        ("MultiheadAttention", _KIND), self_attn_cfg, cross_attn_cfg, ffn_cfg, norm_cfg, init_cfg, build
+    )
 
 
 def encoder(

@@ -93,13 +93,22 @@ class DETR(Detector):
         places = self.positional_encoding(mask, x).reshape(count, high * wide, width)
         hidden = None if mask is None else mask.reshape(count, -1)
         memory = self.encoder(x.reshape(count, high * wide, width), places, hidden, train=train)
-        asked = self.query_embedding(jnp.arange(self.num_queries)).astype(memory.dtype)
-        asked = jnp.broadcast_to(asked, (count, *asked.shape))
-        states = self.decoder(
-            jnp.zeros_like(asked), key=memory, value=memory, query_pos=asked, key_pos=places, key_padding_mask=hidden,
-            train=train,
-        )  # fmt: skip
-        return memory, Said(states)
+        seen = {"key": memory, "value": memory, "key_pos": places, "key_padding_mask": hidden}
+        return memory, self.decoded(*self.asked(memory), train=train, **seen)
+
+    def asked(self, memory: Array) -> tuple[Array, Array]:
+        """The queries that the decoder begins with, and their positions: (N, Q, C) each."""
+        places = self.query_embedding(jnp.arange(self.num_queries)).astype(memory.dtype)
+        places = jnp.broadcast_to(places, (memory.shape[0], *places.shape))
+        return jnp.zeros_like(places), places
+
+    def decoded(self, query: Array, query_pos: Array, **seen: Any) -> Said:
+        """What the decoder gives.
+
+        Args:
+            seen: the encoded places, as its layers take them.
+        """
+        return Said(self.decoder(query, query_pos=query_pos, **seen))
 
 
 def detr(

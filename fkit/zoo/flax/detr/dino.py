@@ -12,7 +12,7 @@ from fkit.backend.jax.drop import Draws
 from fkit.backend.jax.layers import LayerNorm, Linear, norm_layer
 from fkit.backend.jax.ops import JaxOps
 from fkit.catalog.build import Builder
-from fkit.detection.deformable import box_waves
+from fkit.detection.deformable import BOX_ORDER, box_waves
 from fkit.detection.denoise import Denoising, blocked
 from fkit.detection.detr import LAYER_NORM, Asked, Said, started
 from fkit.detection.headed import headed
@@ -26,13 +26,13 @@ from fkit.zoo.flax.detr.deformable import BranchedHead, DeformableDecoder, Defor
 from fkit.zoo.flax.detr.detector import parts_of_detr
 from fkit.zoo.flax.detr.head import wide
 from fkit.zoo.flax.detr.layer import layers_of
+from fkit.zoo.flax.detr.perceptron import Perceptron
 from fkit.zoo.flax.position import Embedding
 
 __all__ = ["DINO", "DINOHead", "DinoDecoder", "decoder", "dino"]
 
 Array = jax.Array
 
-_ORDER = (1, 0, 2, 3)  # of the numbers of a box: y, x, width, height
 _EPS = 1e-3
 
 DINOHead = partial(headed, BranchedHead)(Logic)
@@ -59,35 +59,17 @@ class DinoDecoder(DeformableDecoder):
         del query_pos
         assert refine is not None
         width = self.embed_dims
-        head, norm = Perceptron(width, 2, name="ref_point_head"), norm_layer(LAYER_NORM)[1]("norm")
+        head, norm = Perceptron((width, width), name="ref_point_head"), norm_layer(LAYER_NORM)[1]("norm")
         states: list[Array] = []
         seen = [references]
         for at, layer in enumerate(self.layers):
             places = references[:, :, None] * jnp.tile(ratios, (1, 1, 2))[:, None]
-            waves = box_waves(JaxOps(), places[:, :, 0], width // 2, _ORDER).astype(query.dtype)
+            waves = box_waves(JaxOps(), places[:, :, 0], width // 2, BOX_ORDER).astype(query.dtype)
             query = layer(query, query_pos=head(waves), reference_points=places, train=train, **more)
             states.append(norm(query, train))
             seen.append(moved(refine(at, query), references, self.eps))
             references = jax.lax.stop_gradient(seen[-1])
         return jnp.stack(states), tuple(seen)
-
-
-class Perceptron(nn.Module):
-    """Linear layers, ``layers``, with ReLUs between.
-
-    Attributes:
-        width: of all outputs.
-        count: layers.
-    """
-
-    width: int
-    count: int
-
-    @nn.compact
-    def __call__(self, x: Array) -> Array:
-        for at in range(self.count):
-            x = Linear(self.width, name=f"layers_{at}")(nn.relu(x) if at else x)
-        return x
 
 
 def decoder(

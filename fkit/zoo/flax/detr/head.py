@@ -48,8 +48,11 @@ class QueryHead(nn.Module):
         self.fc_reg = Linear(4)
 
     def __call__(self, said: Said, train: bool = False) -> tuple[Array, Array]:
-        boxes = self.fc_reg(nn.relu(self.reg_ffn(said.states, train=train)))
-        return wide(self.fc_cls(said.states)), nn.sigmoid(wide(boxes))
+        return wide(self.fc_cls(said.states)), nn.sigmoid(self.boxes(said.states, train))
+
+    def boxes(self, states: Array, train: bool = False) -> Array:
+        """What queries say of boxes, before the sigmoid."""
+        return wide(self.fc_reg(nn.relu(self.reg_ffn(states, train=train))))
 
     def loss(self, said: Said, samples: Samples | None, shapes: Shapes, train: bool = True) -> dict[str, Any]:
         """Losses by name."""

@@ -208,11 +208,12 @@ def decoder_layer(
         norm_cfg: of the norms.
         init_cfg: rules for initial weights.
     """
-    return decoder_layer_of("MultiheadAttention", self_attn_cfg, cross_attn_cfg, ffn_cfg, norm_cfg, init_cfg, build)
+    kinds = ("MultiheadAttention", "MultiheadAttention")
+    return decoder_layer_of(kinds, self_attn_cfg, cross_attn_cfg, ffn_cfg, norm_cfg, init_cfg, build)
 
 
 def decoder_layer_of(
-    kind: str,
+    kinds: tuple[str, str],
     self_attn_cfg: Any,
     cross_attn_cfg: Any,
     ffn_cfg: Any,
@@ -220,11 +221,12 @@ def decoder_layer_of(
     init_cfg: Any,
     build: Builder | None,
 ) -> DecoderLayer:
-    """`decoder_layer` of another attention to places."""
+    """`decoder_layer` of other attentions: of queries to each other, and to places."""
     parts = parts_of(build, "jax")
     norm_layer(norm_cfg)
-    attns = attention(parts, self_attn_cfg, "self_attn_cfg"), attention(parts, cross_attn_cfg, "cross_attn_cfg", kind)
-    return DecoderLayer(*attns, part(parts, "models", typed(ffn_cfg, "FFN", "ffn_cfg")), norm_cfg, init_cfg)
+    itself = attention(parts, self_attn_cfg, "self_attn_cfg", kinds[0])
+    cross = attention(parts, cross_attn_cfg, "cross_attn_cfg", kinds[1])
+    return DecoderLayer(itself, cross, part(parts, "models", typed(ffn_cfg, "FFN", "ffn_cfg")), norm_cfg, init_cfg)
 
 
 def encoder(

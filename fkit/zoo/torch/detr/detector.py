@@ -111,8 +111,18 @@ class DETR(Detector):
         places = self.positional_encoding(mask, x).flatten(2).transpose(1, 2)
         hidden = None if mask is None else mask.flatten(1)
         memory = self.encoder(x.flatten(2).transpose(1, 2), places, hidden)
-        asked = self.query_embedding.weight.expand(x.shape[0], -1, -1).to(memory.dtype)
-        states = self.decoder(
-            torch.zeros_like(asked), key=memory, value=memory, query_pos=asked, key_pos=places, key_padding_mask=hidden
-        )
-        return memory, Said(states)
+        seen = {"key": memory, "value": memory, "key_pos": places, "key_padding_mask": hidden}
+        return memory, self.decoded(*self.asked(memory), **seen)
+
+    def asked(self, memory: Tensor) -> tuple[Tensor, Tensor]:
+        """The queries that the decoder begins with, and their positions: (N, Q, C) each."""
+        places = self.query_embedding.weight.expand(memory.shape[0], -1, -1).to(memory.dtype)
+        return torch.zeros_like(places), places
+
+    def decoded(self, query: Tensor, query_pos: Tensor, **seen: Any) -> Said:
+        """What the decoder gives.
+
+        Args:
+            seen: the encoded places, as its layers take them.
+        """
+        return Said(self.decoder(query, query_pos=query_pos, **seen))

@@ -11,7 +11,7 @@ from fkit.backend.torch.drop import Draws
 from fkit.backend.torch.layers import norm_layer
 from fkit.backend.torch.ops import Torch
 from fkit.catalog.build import Builder
-from fkit.detection.deformable import box_waves
+from fkit.detection.deformable import BOX_ORDER, box_waves
 from fkit.detection.denoise import Noise, blocked
 from fkit.detection.detr import LAYER_NORM, Asked, Said
 from fkit.detection.headed import headed
@@ -23,10 +23,9 @@ from fkit.detection.truth import truths
 from fkit.structures.batch import Samples
 from fkit.zoo.torch.detr.deformable import BranchedHead, DeformableDETR, DeformableDetrTransformerDecoder, moved
 from fkit.zoo.torch.detr.head import wide
+from fkit.zoo.torch.detr.perceptron import Perceptron
 
 __all__ = ["DINO", "DINOHead", "DinoTransformerDecoder"]
-
-_ORDER = (1, 0, 2, 3)  # of the numbers of a box: y, x, width, height
 
 DINOHead = partial(headed, BranchedHead)(Logic)
 
@@ -39,7 +38,7 @@ class DinoTransformerDecoder(DeformableDetrTransformerDecoder):
     def arrange(self, post_norm_cfg: Any) -> None:
         no_norm(post_norm_cfg)
         width = self.embed_dims
-        self.ref_point_head = Perceptron(width * 2, width, 2)
+        self.ref_point_head = Perceptron((width * 2, width, width))
         self.norm = norm_layer(LAYER_NORM, width)[1]
 
     def forward(  # type: ignore[override]
@@ -58,30 +57,12 @@ class DinoTransformerDecoder(DeformableDetrTransformerDecoder):
         seen = [references]
         for at, layer in enumerate(self.layers):
             places = references[:, :, None] * ratios.repeat(1, 1, 2)[:, None]
-            waves = box_waves(Torch(query.device), places[:, :, 0], self.embed_dims // 2, _ORDER)
+            waves = box_waves(Torch(query.device), places[:, :, 0], self.embed_dims // 2, BOX_ORDER)
             query = layer(query, query_pos=self.ref_point_head(waves.to(query.dtype)), reference_points=places, **more)
             states.append(self.norm(query))
             seen.append(moved(refine(at, query), references, self.eps))
             references = seen[-1].detach()
         return torch.stack(states), tuple(seen)
-
-
-class Perceptron(nn.Module):
-    """Linear layers, ``layers``, with ReLUs between.
-
-    Args:
-        width_in, width: of the first layer's inputs, and of all outputs.
-        count: layers.
-    """
-
-    def __init__(self, width_in: int, width: int, count: int) -> None:
-        super().__init__()
-        self.layers = nn.ModuleList(nn.Linear(width if at else width_in, width) for at in range(count))
-
-    def forward(self, x: Tensor) -> Tensor:
-        for at, layer in enumerate(self.layers):
-            x = layer(torch.relu(x) if at else x)
-        return x
 
 
 class DINO(DeformableDETR):

@@ -42,8 +42,11 @@ class QueryHead(nn.Module):
         self.fc_reg = nn.Linear(width, 4)
 
     def forward(self, said: Said) -> tuple[Tensor, Tensor]:
-        boxes = self.fc_reg(torch.relu(self.reg_ffn(said.states)))
-        return wide(self.fc_cls(said.states)), wide(boxes).sigmoid()
+        return wide(self.fc_cls(said.states)), self.boxes(said.states).sigmoid()
+
+    def boxes(self, states: Tensor) -> Tensor:
+        """What queries say of boxes, before the sigmoid."""
+        return wide(self.fc_reg(torch.relu(self.reg_ffn(states))))
 
     def loss(self, said: Said, samples: Samples | None, shapes: Shapes) -> dict[str, Any]:
         """Losses by name."""

@@ -75,6 +75,7 @@ class DetrTransformerDecoderLayer(nn.Module):
     """
 
     attends = "MultiheadAttention"
+    attends_itself = "MultiheadAttention"
 
     def __init__(
         self,
@@ -89,7 +90,7 @@ class DetrTransformerDecoderLayer(nn.Module):
         super().__init__()
         parts = parts_of(build, "torch")
         self.init_cfg = init_cfg
-        self.self_attn = attention(parts, self_attn_cfg, "self_attn_cfg")
+        self.self_attn = attention(parts, self_attn_cfg, "self_attn_cfg", self.attends_itself)
         self.cross_attn = attention(parts, cross_attn_cfg, "cross_attn_cfg", self.attends)
         self.embed_dims: int = self.self_attn.embed_dims
         self.ffn = part(parts, "models", typed(ffn_cfg, "FFN", "ffn_cfg"))
