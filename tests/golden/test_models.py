@@ -147,12 +147,18 @@ def test_outputs_of_heads(book: Book, weights: dict[str, np.ndarray], backend: s
     found = raw(book, weights, backend, {}, {}, images)
     seen: set[str] = set()
     for name, value in found.items():
-        for path, array in flat(f"test0/{name}", value):
+        for path, array in flat(last_call(book, name), value):
             if path in book.arrays:
                 assert list(array.shape) == book.facts["stats"][path]["shape"], path
                 near(sampled(array, 256), book.arrays[path], book.tolerance(f"test/{name}"), path)
                 seen.add(name)
     assert seen >= {"backbone", "decode_head"}, sorted(found)
+
+
+def last_call(book: Book, name: str) -> str:
+    """A part's name in the book with the number of its last call, which has the whole picture where a segmentor slides."""
+    numbers = [int(key.split("@")[1].split(".")[0]) for key in book.arrays if key.startswith(f"test0/{name}@")]
+    return f"test0/{name}@{max(numbers)}" if numbers else f"test0/{name}"
 
 
 @pytest.mark.parametrize("backend", BACKENDS)

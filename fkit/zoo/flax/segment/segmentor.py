@@ -90,7 +90,7 @@ class EncoderDecoder(nn.Module):
         return parts
 
     def decoded(self, maps: Any, train: bool) -> Any:
-        """What the head says of maps."""
+        """What the head says of maps; of several heads, a list."""
         return self.decode_head(maps, train)
 
     def loss(self, maps: Any, samples: Samples | None, train: bool) -> dict[str, Array]:
@@ -133,9 +133,9 @@ class CascadeEncoderDecoder(EncoderDecoder):
         return self.decode_head[-1]
 
     def decoded(self, maps: Any, train: bool) -> Any:
-        said = self.decode_head[0](maps, train)
+        said = [self.decode_head[0](maps, train)]
         for head in self.decode_head[1:]:
-            said = head(maps, said, train)
+            said.append(head(maps, said[-1], train))
         return said
 
     def decode_losses(self, maps: Any, samples: Samples | None, train: bool) -> dict[str, Array]:

@@ -108,7 +108,7 @@ class EncoderDecoder(nn.Module):
         return parts
 
     def decoded(self, maps: Any) -> Any:
-        """What the head says of maps."""
+        """What the head says of maps; of several heads, a list."""
         return self.decode_head(maps)
 
     def loss(self, maps: Any, samples: Samples | None) -> dict[str, Tensor]:
@@ -166,9 +166,9 @@ class CascadeEncoderDecoder(EncoderDecoder):
         return self.decode_head[-1]
 
     def decoded(self, maps: Any) -> Any:
-        said = self.decode_head[0](maps)
+        said = [self.decode_head[0](maps)]
         for head in self.decode_head[1:]:
-            said = head(maps, said)
+            said.append(head(maps, said[-1]))
         return said
 
     def decode_losses(self, maps: Any, samples: Samples | None) -> dict[str, Tensor]:
