@@ -293,11 +293,17 @@ def without_rates(cfg: Any, backend: str, scope: str) -> Any:
     if not isinstance(cfg, Mapping):
         return cfg
     plain = {key: 0.0 if key in RATES else without_rates(value, backend, scope) for key, value in cfg.items()}
-    if not isinstance(cfg.get("type"), str) or not {"depths", "num_layers", "arch"} & cfg.keys():
+    if not isinstance(cfg.get("type"), str) or not {"depths", "num_layers", "arch", "num_classes"} & cfg.keys():
         return plain
-    maker = maker_of(cfg, fkit.registry(), "models", backend=backend, scope=scope)
-    takes = inspect.signature(maker).parameters
+    takes = taken(maker_of(cfg, fkit.registry(), "models", backend=backend, scope=scope))
     return {**{rate: 0.0 for rate in RATES if rate in takes}, **plain}
+
+
+def taken(maker: Any) -> set[str]:
+    """The arguments of a maker; of a class that hands others on, those of the classes that it inherits from too."""
+    parameters = inspect.signature(maker).parameters
+    more = isinstance(maker, type) and any(one.kind is one.VAR_KEYWORD for one in parameters.values())
+    return {*parameters, *(name for base in (maker.__bases__ if more else ()) for name in taken(base))}
 
 
 def sampled(array: np.ndarray, k: int) -> np.ndarray:
