@@ -33,6 +33,7 @@ _HEADS: Final[tuple[Any, ...]] = tuple(
         ("attend", ("ANNHead", "DAHead", "ISAHead", "OCRHead", "PSAHead")),
         ("bases", ("EMAHead",)),
         ("context", ("APCHead", "CCHead", "CrissCrossAttention", "DMHead", "DNLHead", "EncHead", "GCHead", "NLHead")),
+        ("kernel", ("KernelUpdator",)),
         ("neck", ("Feature2Pyramid", "JPU", "MLANeck", "MultiLevelNeck")),
         ("plain", ("FPNHead", "SETRMLAHead", "SETRUPHead", "SegformerHead")),
         ("realtime", ("DDRHead", "PIDHead", "STDCHead")),
@@ -53,6 +54,10 @@ _BACKBONES: Final[tuple[Any, ...]] = (
 )
 
 _SEGMENTORS: Final[tuple[Any, ...]] = (
+    ("models", "IterativeDecodeHead", "fkit.zoo.torch.segment.kernel:IterativeDecodeHead", "torch", None),
+    ("models", "IterativeDecodeHead", "fkit.zoo.flax.segment.kernel:iterative_decode_head", "jax", None),
+    ("models", "KernelUpdateHead", "fkit.zoo.torch.segment.kernel:KernelUpdateHead", "torch", None),
+    ("models", "KernelUpdateHead", "fkit.zoo.flax.segment.kernel:kernel_update_head", "jax", None),
     ("models", "EncoderDecoder", "fkit.zoo.torch.segment.segmentor:EncoderDecoder", "torch", None),
     ("models", "EncoderDecoder", "fkit.zoo.flax.segment.segmentor:encoder_decoder", "jax", None),
     ("models", "CascadeEncoderDecoder", "fkit.zoo.torch.segment.segmentor:CascadeEncoderDecoder", "torch", None),

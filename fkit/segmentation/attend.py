@@ -7,9 +7,17 @@ import numpy as np
 from frozendict import frozendict
 
 from fkit.array.ops import Ops
-from fkit.tree.error import FkitValueError
+from fkit.tree.error import FkitTypeError, FkitValueError
 
-__all__ = ["expect_plain", "grid", "psa_places", "shrunk", "zero_start"]
+__all__ = ["KERNEL_INIT", "UPDATOR", "expect_plain", "expect_stages", "grid", "psa_places", "shrunk", "zero_start"]
+
+UPDATOR = frozendict(type="KernelUpdator", in_channels=256, feat_channels=64, out_channels=256)
+_XAVIER = frozendict(type="Xavier", layer=("Linear", "Conv2d"), distribution="uniform")
+KERNEL_INIT = (
+    (_XAVIER,),
+    (_XAVIER, frozendict(type="Normal", std=0.01, override=frozendict(name="fc_mask"))),
+)
+"""How a head of kernels starts: without and with ``kernel_init``."""
 
 
 def expect_plain(name: str, argument: str, scales: Sequence[int]) -> None:
@@ -23,6 +31,21 @@ def expect_plain(name: str, argument: str, scales: Sequence[int]) -> None:
     """
     if any(scale != 1 for scale in scales):
         raise FkitValueError(f"{name}: {argument}={tuple(scales)}, but queries keep their size: 1.")
+
+
+def expect_stages(num_stages: int, heads: Any) -> None:
+    """Refuses another number of heads than of stages.
+
+    Raises:
+        FkitTypeError: there are more or fewer, or it is no list.
+
+    Example:
+        >>> expect_stages(1, [{"type": "KernelUpdateHead"}])
+    """
+    if not isinstance(heads, (list, tuple)) or len(heads) != num_stages:  # pyright: ignore[reportUnknownArgumentType]
+        raise FkitTypeError(
+            f"IterativeDecodeHead: num_stages={num_stages} takes a list of as many kernel_update_heads."
+        )
 
 
 def zero_start(zero: bool) -> Any:

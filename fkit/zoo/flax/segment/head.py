@@ -123,8 +123,11 @@ class DecodeHead(nn.Module, kw_only=True):
         raise NotImplementedError
 
     @nn.compact
-    def __call__(self, maps: Maps, train: bool = False) -> Any:
-        return self.classified(self.features(maps, train), train)
+    def __call__(self, maps: Maps, train: bool = False, whole: bool = False) -> Any:
+        """Logits; with ``whole`` beside what is classified and the classes' kernels (K, C) too."""
+        x = self.features(maps, train)
+        said = self.classified(x, train)
+        return (said, x, self.variables["params"]["conv_seg"]["kernel"][0, 0].T) if whole else said
 
     def loss(self, maps: Maps, samples: Samples | None, train: bool = False) -> dict[str, Array]:
         """Losses by name, and ``acc_seg``."""
