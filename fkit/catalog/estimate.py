@@ -13,6 +13,7 @@ _PARTS: Final[tuple[tuple[str, tuple[tuple[str, str], ...]], ...]] = (
     ("rtmcc", (("RTMCCHead", "rtmcc_head"), ("RTMWHead", "rtmw_head"))),
     ("simcc", (("SimCCHead", "simcc_head"),)),
     ("stages", (("CPMHead", "cpm_head"), ("MSPNHead", "mspn_head"))),
+    ("visible", (("VisPredictHead", "vis_predict_head"),)),
     ("topdown", (("TopdownPoseEstimator", "topdown_pose_estimator"),)),
 )
 

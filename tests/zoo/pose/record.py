@@ -44,7 +44,7 @@ def _samples(case: Any) -> list[Any]:
     from mmpose.registry import KEYPOINT_CODECS
     from mmpose.structures import MultilevelPixelData, PoseDataSample
 
-    given = case.get("encoder", case["cfg"]["decoder"])
+    given = case.get("encoder", case["cfg"].get("decoder"))
     codecs = [KEYPOINT_CODECS.build(one) for one in (given if isinstance(given, list) else [given])]
     size = tuple((given[0] if isinstance(given, list) else given)["input_size"])
     samples = []
@@ -83,6 +83,7 @@ def head(case: Any) -> dict[str, Any]:
     maps = _tensors(heads.given(case), grad=True)
     model.train()
     outs = small.leaves(model(tuple(maps)))
+    torch.Tensor.float = torch.Tensor.double  # VisPredictHead makes float32 labels, which the loss refuses beside float64
     losses = model.loss(tuple(maps), _samples(case), train_cfg=case.get("train_cfg", {}))
     sum(value.sum() for name, value in losses.items() if "loss" in name).backward()
     grads = {name: p.grad.norm().item() for name, p in model.named_parameters() if p.grad is not None}

@@ -57,7 +57,7 @@ def test_twin_backbones(name: str, built_twins: Any) -> None:
 
 def _samples(case: Any) -> Samples:
     """Targets by the codec of the config, and partners."""
-    encoder = case.get("encoder", case["cfg"]["decoder"])
+    encoder = case.get("encoder", case["cfg"].get("decoder"))
     generate = fkit.build({"type": "GenerateTarget", "encoder": encoder, "multilevel": isinstance(encoder, (list, tuple))}, fkit.registry(), "transforms")  # fmt: skip
     pack = fkit.build({"type": "PackPoseInputs"}, fkit.registry(), "transforms")
     size = (encoder[0] if isinstance(encoder, (list, tuple)) else encoder)["input_size"]
@@ -94,7 +94,7 @@ def _pair(first: Any, second: Any) -> Any:
 
 
 def _size(case: Any) -> tuple[int, int]:
-    width, height = case["cfg"]["decoder"]["input_size"]
+    width, height = case["cfg"].get("decoder", case.get("encoder"))["input_size"]
     return width, height
 
 
