@@ -181,12 +181,20 @@ def refined_dark(xp: Ops, places: Any, maps: Any, weights: Sequence[float]) -> A
 
 
 def refined_dark_udp(xp: Ops, places: Any, maps: Any, weights: Sequence[float]) -> Any:
-    """`refined_dark` with differences of one pixel, borders repeated; nan where a map is 0 (UDP)."""
+    """`refined_dark` with differences of one pixel, borders repeated; nan where a map is 0 (UDP).
+
+    Maps are read as MMPose reads them, one row of all pixels and all maps: left of a place of -1 is the end of the map before.
+    """
     logs = xp.lib.log(xp.lib.clip(blurred(xp, maps, weights), 1e-3, 50.0))
+    logs = xp.lib.concat([logs[..., :1], logs, logs[..., -1:]], axis=-1)
+    logs = xp.lib.concat([logs[..., :1, :], logs, logs[..., -1:, :]], axis=-2)
+    *lead, joints, height, width = logs.shape
+    row = logs.reshape(*lead, joints * height * width)
     x, y = _pixels(xp, places)
+    start = xp.asarray(np.arange(joints) * height * width, "int64") + (y + 1) * width + x + 1
 
     def at(right: int, below: int) -> Any:
-        return valued(xp, logs, x + right, y + below)
+        return xp.take_along(row, (start + below * width + right) % row.shape[-1], -1)
 
     here, right, below, left, above = at(0, 0), at(1, 0), at(0, 1), at(-1, 0), at(0, -1)
     dx, dy = 0.5 * (right - left), 0.5 * (below - above)
@@ -204,7 +212,7 @@ def refined_line(xp: Ops, places: Any, lines: Any, weights: Sequence[float]) -> 
     done = lines @ xp.asarray(band, lines)
     done = done * (xp.lib.amax(lines, axis=-1) / xp.lib.amax(done, axis=-1))[..., None]
     logs = xp.lib.log(xp.lib.clip(done, 1e-3, 50.0))
-    middle = xp.cast(places + 0.5, "int64")
+    middle = xp.cast(places + 2.5, "int64") - 2  # as MMPose rounds a place of -1
 
     def at(step: int) -> Any:
         return xp.take_along(logs, xp.lib.clip(middle + step, 0, length - 1)[..., None], -1)[..., 0]

@@ -8,7 +8,7 @@ from frozendict import frozendict
 from fkit.pose.deconv import HEATMAP_INIT
 from fkit.tree.error import FkitTypeError, FkitValueError
 
-__all__ = ["KL", "SIMCC_INIT", "WHOLE_BN", "checked_channels", "enlarged", "line_sizes", "simcc_parts"]
+__all__ = ["KL", "SIMCC_INIT", "WHOLE_BN", "checked_channels", "enlarged", "expect_pixels", "line_sizes", "simcc_parts"]
 
 KL: Final = frozendict(type="KLDiscretLoss", use_target_weight=True)
 WHOLE_BN: Final = frozendict(type="BN", requires_grad=True)
@@ -88,4 +88,17 @@ def checked_channels(who: str, found: int, wanted: int) -> None:
         raise FkitTypeError(
             f"{who}: in_channels={wanted}, but the features are {found} numbers a picture.",
             repair="A neck of type GlobalAveragePooling pools maps.",
+        )
+
+
+def expect_pixels(who: str, found: int, wanted: int) -> None:
+    """Refuse maps of another size than the linear layers are of.
+
+    Raises:
+        FkitValueError: they have one.
+    """
+    if found != wanted:
+        raise FkitValueError(
+            f"{who}: maps of {found} pixels, but by in_featuremap_size they have {wanted}.",
+            repair="Pictures have the config's input_size.",
         )

@@ -16,6 +16,8 @@ KEYPOINTS = {
         (466, 362, 2), (396, 341, 2),
     )
 }  # fmt: skip
+# by which COCO's data set weighs its keypoints
+WEIGHTS = (1, 1, 1, 1, 1, 1, 1, 1.2, 1.2, 1.5, 1.5, 1, 1, 1.2, 1.2, 1.5, 1.5)
 
 
 def where(book: Book) -> dict[str, np.ndarray]:
@@ -33,7 +35,7 @@ def persons(book: Book) -> tuple[dict[str, Any], dict[str, Any]]:
     steps = [
         fkit.registry().build("transforms", step, scope=book.scope)
         for step in book.facts["train_pipeline"]
-        if step["type"] != "LoadImage"
+        if step["type"] not in ("LoadImage", "PhotometricDistortion")
     ]
     samples: list[Any] = []
     for one in book.facts["train"]["images"]:
@@ -45,6 +47,7 @@ def persons(book: Book) -> tuple[dict[str, Any], dict[str, Any]]:
             "bbox": np.array([one["bbox_xyxy"]], np.float32),
             "keypoints": points[..., :2],
             "keypoints_visible": np.minimum(1, points[..., 2]),
+            "dataset_keypoint_weights": np.array(WEIGHTS, np.float32),
         }
         for step in steps:
             sample = step(sample)

@@ -83,7 +83,9 @@ def head(case: Any) -> dict[str, Any]:
     maps = _tensors(heads.given(case), grad=True)
     model.train()
     outs = small.leaves(model(tuple(maps)))
-    torch.Tensor.float = torch.Tensor.double  # VisPredictHead makes float32 labels, which the loss refuses beside float64
+    torch.Tensor.float = (
+        torch.Tensor.double
+    )  # VisPredictHead makes float32 labels, which the loss refuses beside float64
     losses = model.loss(tuple(maps), _samples(case), train_cfg=case.get("train_cfg", {}))
     sum(value.sum() for name, value in losses.items() if "loss" in name).backward()
     grads = {name: p.grad.norm().item() for name, p in model.named_parameters() if p.grad is not None}

@@ -13,11 +13,21 @@ from fkit.backend.jax.ops import JaxOps
 from fkit.catalog.build import Builder
 from fkit.pose.attention import GAU, LINE_INIT, activation_of, drawn, gau_options, relative_places, rotated
 from fkit.pose.head import Lines
-from fkit.pose.line import KL, WHOLE_BN, line_sizes
+from fkit.pose.line import KL, WHOLE_BN, expect_pixels, line_sizes
 from fkit.zoo.flax.brick import ConvModule
 from fkit.zoo.flax.small import check_channels
 
-__all__ = ["ElementScale", "RTMCCBlock", "RTMCCHead", "RTMWHead", "ScaleNorm", "flattened", "rtmcc_head", "rtmw_head"]
+__all__ = [
+    "ElementScale",
+    "RTMCCBlock",
+    "RTMCCHead",
+    "RTMWHead",
+    "ScaleNorm",
+    "flattened",
+    "of_size",
+    "rtmcc_head",
+    "rtmw_head",
+]
 
 Array = jax.Array
 
@@ -25,6 +35,14 @@ Array = jax.Array
 def flattened(x: Array) -> Array:
     """Maps (N, H, W, C) as (N, C, H * W)."""
     return jnp.moveaxis(x, -1, 1).reshape(x.shape[0], x.shape[-1], -1)
+
+
+def of_size(head: nn.Module, who: str, x: Array, count: int) -> Array:
+    """Rows (N, K, count). The layers that take them are made of the config's size, whatever example they are made of."""
+    if head.is_initializing() and x.shape[2] != count:
+        return jnp.zeros((*x.shape[:2], count), x.dtype)
+    expect_pixels(who, x.shape[2], count)
+    return x
 
 
 class ScaleNorm(nn.Module):
@@ -192,7 +210,7 @@ class RTMCCHead(nn.Module):
         check_channels(self.logic.name, maps[-1], self.in_channels)
         size, hidden = self.kernel_size, self.gau_cfg["hidden_dims"]
         x = Conv2d(self.out_channels, (size, size), padding=size // 2, name="final_layer")(maps[-1])
-        x = ScaleNorm(self.flat, name="mlp_0")(flattened(x))
+        x = ScaleNorm(self.flat, name="mlp_0")(of_size(self, self.logic.name, flattened(x), self.flat))
         x = Linear(hidden, use_bias=False, name="mlp_1")(x)
         options = gau_options(self.logic.name, self.gau_cfg)
         x = RTMCCBlock(self.out_channels, hidden, hidden, **options, name="gau")(x, train)
@@ -256,11 +274,11 @@ class RTMWHead(RTMCCHead):
         size, hidden, width = self.kernel_size, self.gau_cfg["hidden_dims"], self.in_channels
         more: dict[str, Any] = {"padding": size // 2, "norm_cfg": WHOLE_BN}
         y = ConvModule(width, self.out_channels, size, name="final_layer", **more)(coarse, train)
-        first = self._line("mlp", flattened(y), hidden // 2)
+        first = self._line("mlp", y, self.flat, hidden // 2)
         y = ConvModule(width // 4, width // 4, size, name="conv_dec", **more)(_unshuffled(coarse), train)
         y = jnp.concatenate([y, fine], -1)
         y = ConvModule(width // 2 + width // 4, self.out_channels, size, name="final_layer2", **more)(y, train)
-        x = jnp.concatenate([first, self._line("mlp2", flattened(y), hidden // 2)], -1)
+        x = jnp.concatenate([first, self._line("mlp2", y, 4 * self.flat, hidden // 2)], -1)
         options = gau_options(self.logic.name, self.gau_cfg)
         x = RTMCCBlock(self.out_channels, hidden, hidden, **options, name="gau")(x, train)
         return (
@@ -268,8 +286,9 @@ class RTMWHead(RTMCCHead):
             Linear(self.down, use_bias=False, name="cls_y")(x),
         )
 
-    def _line(self, name: str, x: Array, width: int) -> Array:
-        return Linear(width, use_bias=False, name=f"{name}_1")(ScaleNorm(x.shape[-1], name=f"{name}_0")(x))
+    def _line(self, name: str, x: Array, count: int, width: int) -> Array:
+        x = of_size(self, self.logic.name, flattened(x), count)
+        return Linear(width, use_bias=False, name=f"{name}_1")(ScaleNorm(count, name=f"{name}_0")(x))
 
 
 def _unshuffled(x: Array) -> Array:

@@ -12,7 +12,7 @@ from fkit.pose.deconv import ONE
 from fkit.pose.head import Lines
 from fkit.pose.line import KL, SIMCC_INIT, enlarged, line_sizes, simcc_parts
 from fkit.zoo.flax.pose.heatmap import heatmap_head, last_layer, vipnas_head
-from fkit.zoo.flax.pose.rtmcc import flattened
+from fkit.zoo.flax.pose.rtmcc import flattened, of_size
 from fkit.zoo.flax.small import check_channels
 
 __all__ = ["SimCCHead", "simcc_head"]
@@ -24,13 +24,14 @@ class SimCCHead(nn.Module):
     """Lines of keypoints by a linear layer an axis; see `simcc_head`.
 
     Attributes:
-        across, down: bins.
+        flat, across, down: pixels of the maps, and bins.
         deconv_head: what makes maps before, or None.
         logic: what is made of lines.
     """
 
     in_channels: int
     out_channels: int
+    flat: int
     across: int
     down: int
     final_layer: Any
@@ -57,6 +58,7 @@ class SimCCHead(nn.Module):
         else:
             y = self.deconv_head(maps, train)
             flat = y.reshape(*y.shape[:2], -1)
+        flat = of_size(self, who, flat, self.flat)
         return Linear(self.across, name="mlp_head_x")(flat), Linear(self.down, name="mlp_head_y")(flat)
 
 
@@ -99,7 +101,7 @@ def simcc_head(
     """
     who = "SimCCHead"
     size = enlarged(in_featuremap_size, deconv_out_channels)
-    _, across, down = line_sizes(who, in_channels, input_size, size, simcc_split_ratio)
+    flat, across, down = line_sizes(who, in_channels, input_size, size, simcc_split_ratio)
     options = simcc_parts(
         who, deconv_type, in_channels, out_channels, deconv_out_channels, deconv_kernel_sizes, deconv_num_groups,
         conv_out_channels, conv_kernel_sizes, final_layer,
@@ -109,4 +111,4 @@ def simcc_head(
         head = (heatmap_head if deconv_type == "heatmap" else vipnas_head)(**options, build=build)
     logic = Lines.of(build, who, loss, decoder, ratio=simcc_split_ratio, scaled=True)
     rules = SIMCC_INIT if init_cfg is None else init_cfg
-    return SimCCHead(in_channels, out_channels, across, down, final_layer, logic, head, rules)
+    return SimCCHead(in_channels, out_channels, flat, across, down, final_layer, logic, head, rules)

@@ -12,7 +12,7 @@ from fkit.backend.torch.ops import Torch
 from fkit.catalog.build import Builder
 from fkit.pose.attention import GAU, LINE_INIT, activation_of, drawn, gau_options, relative_places, rotated
 from fkit.pose.head import Lines
-from fkit.pose.line import KL, WHOLE_BN, line_sizes
+from fkit.pose.line import KL, WHOLE_BN, expect_pixels, line_sizes
 from fkit.zoo.torch.brick import ConvModule
 
 __all__ = ["ElementScale", "RTMCCBlock", "RTMCCHead", "RTMWHead", "ScaleNorm"]
@@ -145,6 +145,14 @@ class RTMCCBlock(nn.Module):
         return a @ b.transpose(1, 2)
 
 
+def lined(who: str, layers: nn.Sequential, maps: Tensor) -> Tensor:
+    """Maps (N, K, H, W), each as a row, by layers of so many numbers."""
+    x, last = maps.flatten(2), layers[1]
+    assert isinstance(last, nn.Linear)
+    expect_pixels(who, x.shape[2], last.in_features)
+    return layers(x)
+
+
 class RTMCCHead(nn.Module):
     """Lines of keypoints by a convolution, linear layers and a gated attention unit; mmpose's RTMCCHead.
 
@@ -194,7 +202,7 @@ class RTMCCHead(nn.Module):
         self.cls_y = nn.Linear(hidden, down, bias=False)
 
     def forward(self, maps: Any) -> tuple[Tensor, Tensor]:
-        x = self.gau(self.mlp(self.final_layer(maps[-1]).flatten(2)))
+        x = self.gau(lined("RTMCCHead", self.mlp, self.final_layer(maps[-1])))
         return self.cls_x(x), self.cls_y(x)
 
 
@@ -244,8 +252,8 @@ class RTMWHead(nn.Module):
 
     def forward(self, maps: Any) -> tuple[Tensor, Tensor]:
         fine, coarse = maps
-        first = self.mlp(self.final_layer(coarse).flatten(2))
+        first = lined("RTMWHead", self.mlp, self.final_layer(coarse))
         whole = torch.cat([self.conv_dec(F.pixel_shuffle(coarse, 2)), fine], 1)
-        second = self.mlp2(self.final_layer2(whole).flatten(2))
+        second = lined("RTMWHead", self.mlp2, self.final_layer2(whole))
         x = self.gau(torch.cat([first, second], 2))
         return self.cls_x(x), self.cls_y(x)

@@ -8,7 +8,7 @@ from torch import Tensor, nn
 from fkit.catalog.build import Builder
 from fkit.pose.deconv import ONE
 from fkit.pose.head import Lines
-from fkit.pose.line import KL, SIMCC_INIT, enlarged, line_sizes, simcc_parts
+from fkit.pose.line import KL, SIMCC_INIT, enlarged, expect_pixels, line_sizes, simcc_parts
 from fkit.zoo.torch.pose.heatmap import HeatmapHead, ViPNASHead, last_layer
 
 __all__ = ["SimCCHead"]
@@ -78,4 +78,5 @@ class SimCCHead(nn.Module):
         else:
             x = self.final_layer(maps[-1]) if hasattr(self, "final_layer") else maps[-1]
         x = x.flatten(2)
+        expect_pixels(type(self).__name__, x.shape[2], self.mlp_head_x.in_features)
         return self.mlp_head_x(x), self.mlp_head_y(x)
