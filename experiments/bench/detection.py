@@ -17,7 +17,7 @@ import os
 import subprocess
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -169,8 +169,8 @@ def serve(call: Callable[[], Any]) -> None:
         print(json.dumps(answer), file=answers, flush=True)
 
 
-def compare(sides: dict[str, Side], call: str, seconds: float, peer: str = "mmdet") -> list[str]:
-    """Rows of the table of one call."""
+def compare(sides: dict[str, Side], call: str, seconds: float, peers: Sequence[str] = ("mmdet",)) -> list[str]:
+    """Rows of the table of one call, with a column a peer: its time over a side's, turn by turn."""
     for side in sides.values():
         side.ask("call")  # compiles, and warms caches
     found: list[dict[str, float]] = []
@@ -181,8 +181,11 @@ def compare(sides: dict[str, Side], call: str, seconds: float, peer: str = "mmde
         found.append({name: sides[name].ask("call") for name in names})
     rows: list[str] = []
     for name in sides:
-        ratio = "" if peer not in sides else spread([one[peer] / one[name] for one in found], 2)
-        rows.append(f"| {call} | {name} | {spread([one[name] for one in found], 3)} | {ratio} |")
+        ratios = [
+            spread([one[peer] / one[name] for one in found], 2) if peer in sides and peer != name else ""
+            for peer in peers
+        ]
+        rows.append(f"| {call} | {name} | {spread([one[name] for one in found], 3)} | {' | '.join(ratios)} |")
     return rows
 
 

@@ -1,11 +1,14 @@
 """FCN-R50, HRNet-W32 and DETR-R50, or other released configs: a prediction on the CPU beside the reference package's.
 
-    python experiments/bench/network.py --peer PYTHON [--case fcn hrnet detr classifier] [--backend torch jax] [--seconds S] [--threads N]
+    python experiments/bench/network.py --peer PYTHON [--transformers PYTHON] [--case fcn hrnet detr classifier]
+        [--backend torch jax] [--seconds S] [--threads N]
 
 PYTHON is an interpreter with mmdet 3.3.0, mmsegmentation 1.2.2, mmpose 1.3.2, mmpretrain 1.2.0 and a compiled mmcv 2.1.0 (``nox -s
 peers`` builds one and prints where it is). Both sides read the released config in PYTHON's packages, have the same weights by a
-rule and the same picture (noise, seeded); the sides take turns, a call each, in one run. Printed are medians of the wall time with
-the quartiles in brackets, the ratio of the two within each turn, and each process's memory before the first call and at the most.
+rule and the same picture (noise, seeded); the sides take turns, a call each, in one run. The other interpreter has `transformers`
+5.24 (``nox -s bench -- network`` makes one), whose DETR-R50 is a further side of that case, of the same shapes. Printed are medians of
+the wall time with the quartiles in brackets, ratios within each turn, and each process's memory before the first call and at the
+most; what JAX compiles it compiles in the first call, which is not timed.
 """
 
 import argparse
@@ -128,6 +131,7 @@ def folder_of(python: str, package: str) -> Path:
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--peer", metavar="PYTHON", required=True, help="an interpreter with the reference packages")
+    parser.add_argument("--transformers", metavar="PYTHON", help="an interpreter with transformers, beside DETR-R50")
     parser.add_argument("--case", nargs="+", default=["fcn", "hrnet", "detr"], choices=tuple(CASES))
     parser.add_argument("--backend", nargs="+", default=["torch"], choices=("torch", "jax"))
     parser.add_argument("--seconds", type=float, default=60.0, help="of each case")
@@ -138,17 +142,20 @@ def main() -> int:
         serve(ours(args.serve[0], CASES[args.case[0]], args.serve[1]))
         return 0
     env = {**os.environ, **dict.fromkeys(("OMP_NUM_THREADS", "MKL_NUM_THREADS"), str(args.threads))}
-    print("| network | side | seconds | the peer's time over it |\n| --- | --- | ---: | ---: |")
+    print("| network | side | seconds | the reference's time over it | transformers' time over it |")
+    print("| --- | --- | ---: | ---: | ---: |")
     for name in args.case:
         case = CASES[name]
         path = str(folder_of(args.peer, case.package) / case.config)
         own = [sys.executable, str(Path(__file__).resolve()), "--peer", args.peer, "--case", name, "--serve"]
         sides = {f"fkit {backend}": Side([*own, backend, path], env) for backend in args.backend}
         sides[case.package] = Side([args.peer, str(HERE / "peer_network.py"), name, path], env)
+        if name == "detr" and args.transformers:
+            sides["transformers"] = Side([args.transformers, str(HERE / "peer_transformers.py")], env)
         before = {side: one.ask("memory") for side, one in sides.items()}
-        rows = compare(sides, name, args.seconds, case.package)
+        rows = compare(sides, name, args.seconds, (case.package, "transformers"))
         peaks = ", ".join(f"{side} {one.ask('peak'):,.0f} MB ({before[side]:,.0f})" for side, one in sides.items())
-        print("\n".join(rows) + f"\n| {name} | peak memory (before the first call) | {peaks} | |", flush=True)
+        print("\n".join(rows) + f"\n| {name} | peak memory (before the first call) | {peaks} | | |", flush=True)
         for one in sides.values():
             one.process.terminate()
     return 0

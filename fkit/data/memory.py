@@ -10,10 +10,11 @@ _KEPT = 256 << 20
 
 
 def keep_memory() -> bool:
-    """Have this process keep up to 256 MB of freed memory; for processes that do little but transform pictures.
+    """Have this process keep up to 256 MB of freed memory; for processes that transform pictures, or predict on the CPU.
 
     By default glibc asks the system for each large array anew and gives it back when it is freed, and the system clears
-    every page of it: in a chain of resize, flip, normalise and pad that takes as long as the arithmetic.
+    every page of it: in a chain of resize, flip, normalise and pad that takes as long as the arithmetic, and a quarter of
+    the time of a detector's prediction.
 
     Returns:
         whether the C library took the settings (glibc does); where it has none, all stays as it was.

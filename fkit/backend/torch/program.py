@@ -1,6 +1,7 @@
 """A spec as pure functions of an explicit state, on torch."""
 
 from collections.abc import Mapping
+from functools import cache
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -25,6 +26,7 @@ from fkit.backend.torch.template import own_values
 from fkit.backend.torch.together import together
 from fkit.backend.torch.watch import marks_of, refuse_writes
 from fkit.data.label import check_targets
+from fkit.data.memory import keep_memory
 from fkit.structures.batch import Batch, Samples
 from fkit.training.loss import numbers_of, total
 from fkit.training.phase import Part, check_numbers, parts_of
@@ -46,8 +48,8 @@ def program(spec: Spec) -> Program:
 
     Args:
         spec: what to run. Nothing global is touched, but for the generator of torch's own random layers, which a step
-            seeds. Threads may share the program; where such layers draw, two programs of one process train one after the
-            other.
+            seeds, and what the C library keeps of freed memory once a CPU has predicted. Threads may share the program; where
+            such layers draw, two programs of one process train one after the other.
 
     Raises:
         FkitError: the model is no torch module, a phase or optimizer does not fit it, the device is not there.
@@ -61,6 +63,8 @@ def program(spec: Spec) -> Program:
     shards = Sharded(model, parts) if cuts else None
     gradient = shards.gradient if shards is not None else replicated(model) if several else gradient_of(model)
     xp = Torch(model.device) if shards is None else PartOps(model.device)
+
+    kept = cache(keep_memory)  # to clear the pages of a picture's maps anew takes a quarter of a prediction
 
     def own(seed: int) -> Arrays:
         return own_values(spec.model, model.inventory, seed)
@@ -76,6 +80,8 @@ def program(spec: Spec) -> Program:
     def predict(state: TrainState, batch: Batch) -> Any:
         check_call(state, batch)
         params, buffers, *_ = state.parts
+        if model.device.type == "cpu":
+            kept()
         inputs, samples = model.predict_feed(batch)
         if spec.preprocess is not None:
             inputs, samples = spec.preprocess(Torch(model.device), inputs, samples)
