@@ -274,7 +274,8 @@ def networks(session: nox.Session) -> None:
 def bench(session: nox.Session) -> None:
     """A benchmark of experiments/bench against its peers: ``nox -s bench -- loop``; arguments go to the script.
 
-    The peers live in an environment of their own, for they pin other packages. ``nox -s bench -- gpu`` has none.
+    The peers live in an environment of their own, for they pin other packages. ``nox -s bench -- gpu`` has none, and ``nox -s
+    bench -- network --peer PYTHON`` takes that of ``nox -s peers``, beside one that it makes for `transformers`.
     """
     session.install(*PINNED, "-e", ".[jax,test]")
     name, *rest = session.posargs or ["loop"]
@@ -299,4 +300,16 @@ def bench(session: nox.Session) -> None:
             external=True,
         )
         session.run(python, "-m", "pip", "install", "-q", *PINNED, "-e", ".", external=True)
-    session.run("python", f"experiments/bench/{name}.py", "--peer", python, *rest, env=ONE_THREAD)
+    further = _transformers(session) if name == "network" else ()
+    session.run("python", f"experiments/bench/{name}.py", "--peer", python, *further, *rest, env=ONE_THREAD)
+
+
+def _transformers(session: nox.Session) -> tuple[str, str]:
+    """An environment with `transformers`, for what network.py holds beside its DETR: the argument that says where it is."""
+    home = os.path.join(session.create_tmp(), "transformers")
+    python = os.path.join(home, "bin", "python")
+    if not os.path.exists(python):
+        session.run("python", "-m", "venv", home)
+        pinned = ("torch==2.13.0", "numpy==2.4.6", "transformers==5.24.0")
+        session.run(python, "-m", "pip", "install", "-q", *pinned, external=True)
+    return "--transformers", python
