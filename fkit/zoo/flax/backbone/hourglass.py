@@ -59,7 +59,10 @@ class HourglassModule(nn.Module):
             y = HourglassModule(self.depth - 1, self.channels[1:], self.blocks[1:], name="low2")(y, train)
         else:
             y = _layer(y, train, "low2", below, self.blocks[1], self.norm_cfg)
-        return up + _twice(_layer(y, train, "low3", here, count, self.norm_cfg, first=False))
+        y = _twice(_layer(y, train, "low3", here, count, self.norm_cfg, first=False))
+        if self.is_initializing():  # layers are made of any example, also of one that halves have no room in
+            y = y[:, : up.shape[1], : up.shape[2]]
+        return up + y
 
 
 class HourglassNet(nn.Module):

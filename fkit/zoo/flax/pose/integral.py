@@ -13,6 +13,7 @@ from fkit.catalog.build import Builder
 from fkit.pose.deconv import ONE, final_of
 from fkit.pose.flow import REGRESSION_INIT, SMOOTH
 from fkit.pose.integral import BOTH, Integrals, Means, map_size, mean_places
+from fkit.pose.line import expect_pixels
 from fkit.zoo.flax.pose.heatmap import heatmap_head, last_layer
 from fkit.zoo.flax.small import check_channels
 
@@ -65,6 +66,9 @@ class IntegralRegressionHead(nn.Module):
             check_channels(self.logic.name, maps[-1], self.in_channels)
             x = last_layer(self.logic.name, self.final_layer, self.in_channels, self.num_joints, maps[-1])
             x = jnp.moveaxis(x, -1, 1)
+        if self.is_initializing():  # whatever example the layers are made of
+            x = jnp.zeros((*x.shape[:2], *reversed(self.size)), x.dtype)
+        expect_pixels(self.logic.name, x.shape[2] * x.shape[3], self.size[0] * self.size[1])
         across, down = (jax.lax.stop_gradient(line).astype(x.dtype) for line in lines)
         return mean_places(JaxOps(), x, across, down, self.beta, self.debias)
 

@@ -12,6 +12,7 @@ from fkit.catalog.build import Builder
 from fkit.pose.deconv import ONE
 from fkit.pose.flow import REGRESSION_INIT, SMOOTH
 from fkit.pose.integral import BOTH, Integrals, Means, map_size, mean_places
+from fkit.pose.line import expect_pixels
 from fkit.zoo.torch.pose.heatmap import HeatmapHead, last_layer
 
 __all__ = ["DSNTHead", "IntegralRegressionHead"]
@@ -72,6 +73,7 @@ class IntegralRegressionHead(nn.Module):
 
     def forward(self, maps: Sequence[Tensor]) -> tuple[Tensor, Tensor]:
         x = self.simplebaseline_head(maps) if hasattr(self, "simplebaseline_head") else self.final_layer(maps[-1])
+        expect_pixels(type(self).__name__, x.shape[2] * x.shape[3], self.linspace_x.numel() * self.linspace_y.numel())
         return mean_places(Torch(x.device), x, self.linspace_x, self.linspace_y, self.beta, self.debias)
 
 
