@@ -15,6 +15,7 @@ _TWINS: Final[tuple[tuple[str, tuple[tuple[str, str, str | None], ...]], ...]] =
             )),
             ("BEiT", "BEiT", "mmseg"),
             ("MAE", "MAE", "mmseg"),
+            ("MobileNetV3", "SegMobileNetV3", "mmseg"),
             ("PCPVT", "PCPVT", "mmseg"),
             ("SVT", "SVT", "mmseg"),
             ("PCPVT", "LastPCPVT", "mmpretrain"),

@@ -35,7 +35,7 @@ _HEADS: Final[tuple[Any, ...]] = tuple(
         ("context", ("APCHead", "CCHead", "CrissCrossAttention", "DMHead", "DNLHead", "EncHead", "GCHead", "NLHead")),
         ("kernel", ("KernelUpdator",)),
         ("neck", ("Feature2Pyramid", "JPU", "MLANeck", "MultiLevelNeck")),
-        ("plain", ("FPNHead", "SETRMLAHead", "SETRUPHead", "SegformerHead")),
+        ("plain", ("FPNHead", "LRASPPHead", "SETRMLAHead", "SETRUPHead", "SegformerHead")),
         ("realtime", ("DDRHead", "PIDHead", "STDCHead")),
         ("vit", ("SegmenterMaskTransformerHead",)),
         ("head", ("DepthwiseSeparableFCNHead", "FCNHead")),

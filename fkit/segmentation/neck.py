@@ -8,14 +8,49 @@ from frozendict import frozendict
 
 from fkit.tree.error import FkitTypeError, FkitValueError
 
-__all__ = ["SETR_INIT", "XAVIER", "expect_channels", "expect_rescales", "steps_of"]
+__all__ = ["SETR_INIT", "WINDOW", "XAVIER", "enough", "expect_channels", "expect_rescales", "steps_of", "window_of"]
 
 XAVIER = frozendict(type="Xavier", layer="Conv2d", distribution="uniform")
 SETR_INIT = (
     frozendict(type="Constant", val=1.0, bias=0, layer="LayerNorm"),
     frozendict(type="Normal", std=0.01, override=frozendict(name="conv_seg")),
 )
+WINDOW = (49, (16, 20))
+"""The side of LR-ASPP's windows, and how far one is from the next."""
 _RESCALES = ((4, 2, 1, 0.5), (2, 1, 0.5, 0.25))
+
+
+def window_of(input_transform: str | None, widths: Any, branches: Sequence[int]) -> None:
+    """Refuses maps that LR-ASPP's branches do not fit.
+
+    Raises:
+        FkitError: it takes no list of maps, or another number of branches than of maps before the last one.
+
+    Example:
+        >>> window_of("multiple_select", (16, 16, 576), (32, 64))
+    """
+    if input_transform != "multiple_select":
+        raise FkitValueError(
+            f"LRASPPHead: input_transform={input_transform!r}.", repair="Say input_transform='multiple_select'."
+        )
+    if len(branches) != len(widths) - 1:
+        raise FkitValueError(f"LRASPPHead: branch_channels={tuple(branches)} for {len(widths)} maps: one fewer.")
+
+
+def enough(size: Sequence[int]) -> None:
+    """Refuses maps that are smaller than LR-ASPP's windows.
+
+    Raises:
+        FkitValueError: a side is.
+
+    Example:
+        >>> enough((64, 128))
+    """
+    if min(size) < WINDOW[0]:
+        raise FkitValueError(
+            f"LRASPPHead: its last map is {size[0]}x{size[1]}, but it takes means over {WINDOW[0]}x{WINDOW[0]}.",
+            repair="Give it larger pictures: at 1/8 of their size 392 pixels and more.",
+        )
 
 
 def steps_of(strides: Sequence[int]) -> list[tuple[int, bool]]:

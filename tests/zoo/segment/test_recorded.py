@@ -22,6 +22,7 @@ HERE = Path(__file__).parent
 CASES: dict[str, Any] = json.loads((HERE / "cases.json").read_text())
 LR = 1024.0
 FAST = {"ddr": (8, 16), "pid": (8, 16, 8)}  # what goes into their heads while training
+LARGE = (100, 140)
 WHOLE = ("ocr",)  # to compile them takes a while
 
 
@@ -35,7 +36,10 @@ def _close(have: Any, want: Any, what: str) -> None:
 
 def sized(name: str, maps: Any, widths: Any, size: tuple[int, int]) -> Any:
     """Maps of a pyramid, or, as SETR has them, of one size."""
-    made = maps(tuple(widths), (32, 32) if name == "setr_mla" else size)
+    first = (32, 32) if name == "setr_mla" else LARGE if name == "lraspp" else size
+    made = maps(tuple(widths), first)
+    if name == "lraspp":  # whose last map is large
+        return (*made[:-1], maps((widths[-1],), (LARGE[0] // 2, LARGE[1] // 2))[0])
     return tuple(one[..., :4, :4] for one in made) if name == "setr_mla" else made
 
 

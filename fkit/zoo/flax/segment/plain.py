@@ -1,19 +1,21 @@
-"""Heads of pyramids and of plain transformers: FPN, SegFormer and SETR, with mmseg's arguments and parameter names; channels
-last."""
+"""Heads of pyramids, of plain transformers and of mobile networks: FPN, SegFormer, SETR and LR-ASPP, with mmseg's arguments
+and parameter names; channels last."""
 
 from collections.abc import Sequence
 from typing import Any, ClassVar
 
 import jax
+from flax import linen as nn
 from frozendict import frozendict
 
+from fkit.backend.jax.conv import Conv2d
 from fkit.backend.jax.layers import norm_layer as norm_of
 from fkit.backend.jax.resize import interpolate
-from fkit.segmentation.neck import SETR_INIT, steps_of
+from fkit.segmentation.neck import SETR_INIT, WINDOW, enough, steps_of, window_of
 from fkit.zoo.flax.brick import ConvModule
-from fkit.zoo.flax.segment.head import DecodeHead, Maps, joined
+from fkit.zoo.flax.segment.head import DecodeHead, Maps, joined, resized
 
-__all__ = ["FPNHead", "SETRMLAHead", "SETRUPHead", "SegformerHead"]
+__all__ = ["FPNHead", "LRASPPHead", "SETRMLAHead", "SETRUPHead", "SegformerHead"]
 
 Array = jax.Array
 
@@ -123,3 +125,69 @@ class SETRMLAHead(_Several, kw_only=True):
                 x = ConvModule(x.shape[-1], self.mla_channels, 3, padding=1, name=name, **cfgs)(x, train)
             parts.append(self.larger(x, self.up_scale))
         return joined(*parts)
+
+
+class _Branches(nn.Module):
+    """A 1x1 convolution of each map: ``conv0``, ``conv1``, ..."""
+
+    widths: Sequence[int]
+
+    @nn.compact
+    def __call__(self, maps: Sequence[Array]) -> list[Array]:
+        return [
+            Conv2d(width, (1, 1), use_bias=False, name=f"conv{at}")(x)
+            for at, (width, x) in enumerate(zip(self.widths, maps, strict=True))
+        ]
+
+
+class _Ups(nn.Module):
+    """A map enlarged beside others, the last one of these first, and a convolution of both: ``conv_up0``, ..."""
+
+    width: int
+    align_corners: bool
+    cfgs: Any
+    count: int
+
+    @property
+    def torch_order(self) -> tuple[str, ...]:
+        """Those of the first map first."""
+        return tuple(f"conv_up{at}" for at in range(self.count))
+
+    @nn.compact
+    def __call__(self, x: Array, maps: Sequence[Array], train: bool = False) -> Array:
+        for at, one in reversed(list(enumerate(maps))):
+            x = joined(resized(x, one.shape[1:3], self.align_corners), one)
+            x = ConvModule(x.shape[-1], self.width, 1, name=f"conv_up{at}", **self.cfgs)(x, train)
+        return x
+
+
+class LRASPPHead(DecodeHead, kw_only=True):
+    """The last map weighed by means over great windows, enlarged beside finer ones in turn (Howard et al. 2019).
+
+    Attributes:
+        branch_channels: of the finer maps' branches.
+    """
+
+    branch_channels: Sequence[int] = (32, 64)
+    torch_order: ClassVar[tuple[str, ...]] = (
+        "conv_seg", "convs", "conv_ups", "conv_up_input", "aspp_conv", "image_pool",
+    )  # fmt: skip
+
+    def __post_init__(self) -> None:
+        window_of(self.input_transform, self.widths, self.branch_channels)
+        super().__post_init__()
+
+    def features(self, maps: Maps, train: bool) -> Array:
+        *finer, last = self.taken(maps)
+        enough(last.shape[1:3])
+        wide, out = last.shape[-1], self.channels
+        cfgs: dict[str, Any] = {"norm_cfg": self.norm_cfg, "act_cfg": self.act_cfg, "bias": False}
+        size, stride = WINDOW
+        pooled = nn.avg_pool(last, (size, size), stride)
+        gate = ConvModule(
+            wide, out, 1, act_cfg=frozendict(type="Sigmoid"), bias=False, name="image_pool_1"
+        )(pooled, train)  # fmt: skip
+        x = ConvModule(wide, out, 1, name="aspp_conv", **cfgs)(last, train) * self.resized(gate, last.shape[1:3])
+        x = Conv2d(out, (1, 1), name="conv_up_input")(x)
+        beside = _Branches(self.branch_channels, name="convs")(finer)
+        return _Ups(out, self.align_corners, frozendict(cfgs), len(finer), name="conv_ups")(x, beside, train)

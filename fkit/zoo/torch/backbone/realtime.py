@@ -1,6 +1,6 @@
 """Networks for segmentation in real time and others of mmseg, by their drawings."""
 
-from fkit.backbone.drawing import bisenet, branches, icnet, light, mscan, plain, stdc, twins
+from fkit.backbone.drawing import bisenet, branches, icnet, light, mobile, mscan, plain, stdc, twins
 from fkit.zoo.torch.backbone.drawn import drawn
 
 __all__ = [
@@ -22,6 +22,7 @@ __all__ = [
     "PIDNet",
     "STDCContextPathNet",
     "STDCNet",
+    "SegMobileNetV3",
 ]
 
 BEiT = drawn(plain.BEiT)
@@ -40,6 +41,7 @@ PIDNet = drawn(branches.PIDNet)
 STDCContextPathNet = drawn(stdc.STDCContextPathNet)
 STDCNet = drawn(stdc.STDCNet)
 SVT = drawn(twins.SVT)
+SegMobileNetV3 = drawn(mobile.SegMobileNetV3)
 # mmpretrain's are described by an ``arch``
 LastPCPVT = drawn(twins.LastPCPVT)
 LastSVT = drawn(twins.LastSVT)

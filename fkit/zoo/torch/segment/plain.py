@@ -1,4 +1,4 @@
-"""Heads of pyramids and of plain transformers: FPN, SegFormer and SETR, with mmseg's arguments and parameter names."""
+"""Heads of pyramids, of plain transformers and of mobile networks: FPN, SegFormer, SETR and LR-ASPP, with mmseg's arguments and parameter names."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -10,11 +10,11 @@ from torch.nn import functional as F
 
 from fkit.backend.torch.layers import norm_layer as norm_of
 from fkit.catalog.build import Builder
-from fkit.segmentation.neck import SETR_INIT, steps_of
+from fkit.segmentation.neck import SETR_INIT, WINDOW, enough, steps_of, window_of
 from fkit.zoo.torch.brick import ConvModule
 from fkit.zoo.torch.segment.head import DecodeHead, Maps
 
-__all__ = ["FPNHead", "SETRMLAHead", "SETRUPHead", "SegformerHead"]
+__all__ = ["FPNHead", "LRASPPHead", "SETRMLAHead", "SETRUPHead", "SegformerHead"]
 
 _LN = frozendict(type="LN", eps=1e-6, requires_grad=True)
 
@@ -147,3 +147,36 @@ class SETRMLAHead(DecodeHead):
 
     def features(self, maps: Maps) -> Tensor:
         return torch.cat([step(x) for step, x in zip(self.up_convs, self.taken(maps), strict=True)], 1)
+
+
+class LRASPPHead(DecodeHead):
+    """The last map weighed by means over great windows, enlarged beside finer ones in turn (Howard et al. 2019).
+
+    Args:
+        branch_channels: of the finer maps' branches.
+        more: see `DecodeHead`; it takes several maps, of which the last is at least 49 pixels high and wide.
+    """
+
+    def __init__(self, branch_channels: Sequence[int] = (32, 64), *, build: Builder, **more: Any) -> None:
+        super().__init__(build=build, **more)
+        window_of(self.input_transform, self.in_channels, branch_channels)
+        out = self.channels
+        cfgs: dict[str, Any] = {"norm_cfg": self.cfgs["norm_cfg"], "act_cfg": self.cfgs["act_cfg"], "bias": False}
+        self.convs, self.conv_ups = nn.Sequential(), nn.Sequential()
+        for at, (wide, width) in enumerate(zip(self.in_channels[:-1], branch_channels, strict=True)):
+            self.convs.add_module(f"conv{at}", nn.Conv2d(wide, width, 1, bias=False))
+            self.conv_ups.add_module(f"conv_up{at}", ConvModule(out + width, out, 1, **cfgs))
+        self.conv_up_input = nn.Conv2d(out, out, 1)
+        self.aspp_conv = ConvModule(self.in_channels[-1], out, 1, **cfgs)
+        size, stride = WINDOW
+        gate = ConvModule(self.in_channels[-1], out, 1, act_cfg=frozendict(type="Sigmoid"), bias=False)
+        self.image_pool = nn.Sequential(nn.AvgPool2d(size, stride), gate)
+
+    def features(self, maps: Maps) -> Tensor:
+        *finer, last = self.taken(maps)
+        enough(last.shape[2:])
+        x = self.aspp_conv(last) * self.resized(self.image_pool(last), last.shape[2:])
+        x = self.conv_up_input(x)
+        for conv, up, one in reversed(list(zip(self.convs, self.conv_ups, finer, strict=True))):
+            x = up(torch.cat([self.resized(x, one.shape[2:]), conv(one)], 1))
+        return x
