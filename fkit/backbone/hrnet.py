@@ -6,10 +6,11 @@ from typing import Any, NamedTuple, cast
 from fkit.backbone.resnet import BlockPlan, Convolution
 from fkit.tree.error import FkitTypeError, FkitValueError
 
-__all__ = ["HRStage", "fused_blocks", "hr_stages", "transition"]
+__all__ = ["HRStage", "fused_blocks", "hr_extra", "hr_stages", "transition"]
 
 _BLOCKS = ("BASIC", "BOTTLENECK")
 _KEYS = ("num_modules", "num_branches", "block", "num_blocks", "num_channels")
+_WIDTHS = (18, 30, 32, 40, 44, 48, 64)  # of the finest branch of those with a name
 
 
 class HRStage(NamedTuple):
@@ -51,6 +52,27 @@ class HRStage(NamedTuple):
             return (Convolution(inner, wide, 1),)
         steps = target - source
         return tuple(Convolution(inner, wide if k == steps - 1 else inner, 3, 2) for k in range(steps))
+
+
+def hr_extra(arch: str) -> dict[str, Any]:
+    """HRNet's ``extra`` of an architecture with a name: "w18" to "w64", by the channels of its finest branch.
+
+    Raises:
+        FkitValueError: another name.
+
+    Example:
+        >>> hr_extra("w18")["stage3"]["num_channels"]
+        (18, 36, 72)
+    """
+    names = [f"w{width}" for width in _WIDTHS]
+    if arch not in names:
+        raise FkitValueError(f"HRNet: arch={arch!r}.", value=str(arch), choices=names, label="Architectures")
+    width = int(arch[1:])
+    extra: dict[str, Any] = {"stage1": dict(zip(_KEYS, (1, 1, "BOTTLENECK", (4,), (64,)), strict=True))}
+    for count, modules in ((2, 1), (3, 4), (4, 3)):
+        planes = tuple(width * 2**i for i in range(count))
+        extra[f"stage{count}"] = dict(zip(_KEYS, (modules, count, "BASIC", (4,) * count, planes), strict=True))
+    return extra
 
 
 def hr_stages(extra: Any) -> tuple[HRStage, ...]:

@@ -47,7 +47,11 @@ _TWINS: Final[tuple[tuple[str, tuple[tuple[str, str, str | None], ...]], ...]] =
         ),
     ),
     ("backbone.xcit", (("XCiT", "XCiT", None),)),
-    ("classify.neck", (("HRFuseScales", "HRFuseScales", None),)),
+    ("backbone.mixer", (("ConvMixer", "ConvMixer", None), ("MlpMixer", "MlpMixer", None))),
+    ("backbone.van", (("VAN", "VAN", None),)),
+    ("backbone.densenet", (("DenseNet", "DenseNet", None),)),
+    ("hrnet", (("HRNet", "pretrain_hrnet", "mmpretrain"),)),
+    ("classify.neck", (("ClsBatchNormNeck", "ClsBatchNormNeck", None), ("HRFuseScales", "HRFuseScales", None))),
 )
 
 # torch's rows are classes; flax's modules are made of a config by functions
@@ -57,6 +61,9 @@ _HEADS = (
     ("classify.head", "LeViTClsHead", "levit_cls_head"),
     ("classify.head", "StackedLinearClsHead", "stacked_linear_cls_head"),
     ("classify.head", "VisionTransformerClsHead", "vision_transformer_cls_head"),
+    ("classify.multi", "CSRAClsHead", "csra_cls_head"),
+    ("classify.multi", "MultiLabelClsHead", "multi_label_cls_head"),
+    ("classify.multi", "MultiLabelLinearClsHead", "multi_label_linear_cls_head"),
 )
 
 CLASSIFY: Final[tuple[Any, ...]] = (

@@ -27,6 +27,8 @@ _BACKBONES: Final[tuple[Any, ...]] = (
     ("models", "PyramidVisionTransformerV2", "fkit.zoo.flax.pvt:PyramidVisionTransformerV2", "jax", None),
     ("models", "Res2Net", "fkit.zoo.torch.res2net:Res2Net", "torch", "mmdet"),
     ("models", "Res2Net", "fkit.zoo.flax.res2net:Res2Net", "jax", "mmdet"),
+    ("models", "Res2Net", "fkit.zoo.torch.res2net:LastRes2Net", "torch", "mmpretrain"),
+    ("models", "Res2Net", "fkit.zoo.flax.res2net:LastRes2Net", "jax", "mmpretrain"),
     ("models", "HRNet", "fkit.zoo.torch.hrnet:HRNet", "torch", None),
     ("models", "HRNet", "fkit.zoo.flax.hrnet:HRNet", "jax", None),
     ("models", "HRNet", "fkit.zoo.torch.hrnet:DetHRNet", "torch", "mmdet"),

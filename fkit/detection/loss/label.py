@@ -1,14 +1,14 @@
 """Losses of whole images' labels, as mmpretrain has them: of softmaxes or sigmoids, of soft and smoothed labels."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from fkit.structures.content import family, namespace
 from fkit.tree.check import check_fields
-from fkit.tree.error import FkitTypeError, FkitValueError
+from fkit.tree.error import FkitKeyError, FkitTypeError, FkitValueError
 
-__all__ = ["LabelSmoothLoss", "check_weights", "label_loss"]
+__all__ = ["LabelSmoothLoss", "check_weights", "label_loss", "temperatures", "truth_of"]
 
 _MODES = ("original", "classy_vision", "multi_label")
 
@@ -98,6 +98,51 @@ def check_weights(name: str, class_weight: Any, pos_weight: Any, use_sigmoid: bo
     if pos_weight is not None and not use_sigmoid:
         raise FkitValueError(f"{name}: pos_weight is for use_sigmoid=True.", repair="Leave pos_weight out.")
     return found[0], found[1]
+
+
+def truth_of(targets: Mapping[str, Any]) -> Any:
+    """The scores of images with any number of labels, ``gt_score`` (N, K), or else their labels, ``gt_label``.
+
+    Raises:
+        FkitKeyError: there is neither.
+
+    Example:
+        >>> truth_of({"gt_label": [1], "gt_score": [[0.0, 1.0]]})
+        [[0.0, 1.0]]
+    """
+    for name in ("gt_score", "gt_label"):
+        if name in targets:
+            return targets[name]
+    raise FkitKeyError(
+        "a loss needs labels: the batch has neither targets['gt_score'] nor targets['gt_label'].",
+        choices=targets,
+        label="Targets",
+    )
+
+
+def temperatures(name: str, heads: int, weight: float) -> tuple[float | None, ...]:
+    """The temperatures of the heads of a residual attention of classes (Zhu and Wu 2021): 1, 2, ...; the last of several is
+    None, a maximum.
+
+    Args:
+        name: the head, for messages.
+        heads: how many: 1, 2, 4, 6 or 8.
+        weight: of the attention beside the mean.
+
+    Raises:
+        FkitValueError: another number of heads, or a weight that is not above 0.
+
+    Example:
+        >>> temperatures("CSRAClsHead", 4, 0.1)
+        (1.0, 2.0, 4.0, None)
+    """
+    if heads not in (1, 2, 4, 6, 8):
+        raise FkitValueError(f"{name}: num_heads={heads}: 1, 2, 4, 6 or 8.")
+    if not weight > 0:
+        raise FkitValueError(f"{name}: lam={weight}: above 0.")
+    if heads == 1:
+        return (1.0,)
+    return (1.0, 2.0, 4.0, None) if heads == 4 else (*(float(i) for i in range(1, heads)), None)
 
 
 @dataclass(frozen=True)

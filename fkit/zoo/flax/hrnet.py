@@ -8,7 +8,7 @@ import jax.numpy as jnp
 from flax import linen as nn
 from frozendict import frozendict
 
-from fkit.backbone.hrnet import HRStage, hr_stages, transition
+from fkit.backbone.hrnet import HRStage, hr_extra, hr_stages, transition
 from fkit.backbone.resnet import INIT, Convolution
 from fkit.backend.jax.layers import norm_layer
 from fkit.training.pretrained import init_cfg_of
@@ -16,7 +16,7 @@ from fkit.tree.error import FkitValueError
 from fkit.zoo.flax.block import Block, convolution
 from fkit.zoo.flax.small import check_channels
 
-__all__ = ["DetHRNet", "HRModule", "HRNet", "PoseHRNet", "SegHRNet"]
+__all__ = ["DetHRNet", "HRModule", "HRNet", "PoseHRNet", "SegHRNet", "pretrain_hrnet"]
 
 Array = jax.Array
 
@@ -188,3 +188,8 @@ def _bilinear(x: Array, size: tuple[int, int]) -> Array:
 DetHRNet = partial(HRNet, norm_eval=True)
 SegHRNet = partial(HRNet, upsampling="bilinear")
 PoseHRNet = partial(HRNet, multiscale_output=False, default_init=_POSE_INIT)
+
+
+def pretrain_hrnet(arch: str = "w32", extra: Any = None, **options: Any) -> HRNet:
+    """mmpretrain's HRNet: of an architecture by its name, unless ``extra`` says it."""
+    return HRNet(hr_extra(arch) if extra is None else extra, **options)

@@ -1,5 +1,6 @@
 """Res2Net (Gao et al. 2019), with OpenMMLab's arguments and parameter names; channels last."""
 
+from functools import partial
 from typing import Any, ClassVar
 
 import jax
@@ -13,7 +14,7 @@ from fkit.zoo.flax.block import Block, convolution
 from fkit.zoo.flax.plugged import plugin_layer, plugin_name
 from fkit.zoo.flax.resnet import ResNet
 
-__all__ = ["Res2Net"]
+__all__ = ["LastRes2Net", "Res2Net"]
 
 Array = jax.Array
 
@@ -23,9 +24,11 @@ class Res2Block(Block):
 
     Attributes:
         first: of its stage: then each sees its part alone.
+        pools: whether the last part of a first block is pooled even without a stride.
     """
 
     first: bool = False
+    pools: bool = False
 
     @property
     def torch_order(self) -> tuple[str, ...]:
@@ -46,7 +49,7 @@ class Res2Block(Block):
             seen = y if self.first or not outs else outs[-1] + y
             seen = convolution(part, self.conv_cfg, self.frozen, f"convs_{i}")(seen)
             outs.append(nn.relu(norm(f"bns_{i}", self.frozen)(seen, train)))
-        if self.first and part.stride > 1:
+        if self.first and (part.stride > 1 or self.pools):
             pad: Any = ((1, 1), (1, 1))
             last = nn.avg_pool(last, (3, 3), (part.stride,) * 2, pad)
         y = self._plugged(jnp.concatenate([*outs, last], -1), 2, train)
@@ -93,3 +96,9 @@ class Res2Net(ResNet):
             style="pytorch", conv_cfg=self.conv_cfg, dcn=self.dcn, stage_with_dcn=self.stage_with_dcn,
             plugins=self.plugins,
         )  # fmt: skip
+
+
+# mmpretrain's: trained from scratch, its last stage's map
+LastRes2Net = partial(
+    Res2Net, norm_eval=False, out_indices=(3,), named_stem=True, stem_channels=64, zero_init_residual=True
+)

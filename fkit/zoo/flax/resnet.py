@@ -117,7 +117,7 @@ class ResNet(nn.Module):
     falls_back: ClassVar[bool] = True
     # the stem of a class: (kernel size, stride, whether pooling follows)
     stem_form: ClassVar[tuple[int, int, bool]] = (7, 2, True)
-    # the blocks of a class, and whether they are told that they are their stage's first
+    # the blocks of a class, and whether they are told that they are their stage's first (such pool in every shortcut)
     block: ClassVar[Any] = Block
     tells_first: ClassVar[bool] = False
 
@@ -164,8 +164,15 @@ class ResNet(nn.Module):
         for i, plans in enumerate(self.plans):
             frozen = i + 1 <= self.frozen_stages
             for j, plan in enumerate(plans):
-                pooled = self.avg_down and (plan.shortcut > 1 or not self.named_stem)
-                options = (pooled, self.conv_cfg, self.norm_cfg, frozen, zero, *((j == 0,) if self.tells_first else ()))
+                pooled = self.avg_down and (plan.shortcut > 1 or not self.named_stem or self.tells_first)
+                options = (
+                    pooled,
+                    self.conv_cfg,
+                    self.norm_cfg,
+                    frozen,
+                    zero,
+                    *((j == 0, self.named_stem) if self.tells_first else ()),
+                )
                 x = block(plan, *options, name=f"layer{i + 1}_{j}")(x, moving and not frozen)
             if i in self.out_indices:
                 maps.append(x)

@@ -8,14 +8,14 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 from torch.nn.modules.batchnorm import _BatchNorm  # pyright: ignore[reportPrivateUsage]
 
-from fkit.backbone.hrnet import HRStage, hr_stages, transition
+from fkit.backbone.hrnet import HRStage, hr_extra, hr_stages, transition
 from fkit.backbone.resnet import INIT, Convolution
 from fkit.backend.torch.layers import norm_layer
 from fkit.training.pretrained import init_cfg_of
 from fkit.tree.error import FkitValueError
 from fkit.zoo.torch.block import Block, convolution
 
-__all__ = ["DetHRNet", "HRModule", "HRNet", "PoseHRNet", "SegHRNet"]
+__all__ = ["DetHRNet", "HRModule", "HRNet", "PoseHRNet", "SegHRNet", "pretrain_hrnet"]
 
 _NORM = frozendict(type="BN")
 _POSE_INIT = (frozendict(type="Normal", std=0.001, layer=("Conv2d",)), INIT[1])
@@ -206,3 +206,8 @@ def _entry(row: tuple[Convolution, ...], conv_cfg: Any, norm_cfg: Any, old: bool
 DetHRNet = partial(HRNet, norm_eval=True)
 SegHRNet = partial(HRNet, upsampling="bilinear")
 PoseHRNet = partial(HRNet, multiscale_output=False, default_init=_POSE_INIT)
+
+
+def pretrain_hrnet(arch: str = "w32", extra: Any = None, **options: Any) -> HRNet:
+    """mmpretrain's HRNet: of an architecture by its name, unless ``extra`` says it."""
+    return HRNet(hr_extra(arch) if extra is None else extra, **options)

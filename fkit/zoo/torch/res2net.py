@@ -1,5 +1,6 @@
 """Res2Net (Gao et al. 2019), with OpenMMLab's arguments and parameter names."""
 
+from functools import partial
 from typing import Any
 
 import torch
@@ -14,7 +15,7 @@ from fkit.training.pretrained import init_cfg_of
 from fkit.zoo.torch.block import Block, convolution
 from fkit.zoo.torch.resnet import ResNet
 
-__all__ = ["Res2Net"]
+__all__ = ["LastRes2Net", "Res2Net"]
 
 
 class Res2Block(Block):
@@ -22,16 +23,27 @@ class Res2Block(Block):
 
     Args:
         first: of its stage: then each sees its part alone.
+        pools: whether the last part of a first block is pooled.
     """
 
-    def __init__(self, plan: BlockPlan, with_cp: bool, conv_cfg: Any, norm_cfg: Any, first: bool) -> None:
+    def __init__(
+        self,
+        plan: BlockPlan,
+        avg_down: bool,
+        with_cp: bool,
+        conv_cfg: Any,
+        norm_cfg: Any,
+        zero_init: bool,
+        first: bool,
+        pools: bool,
+    ) -> None:
         one, part, three = plan.convs
         whole = (one, part._replace(width=one.width), three)  # what plugins see
-        super().__init__(plan._replace(convs=whole), True, with_cp, conv_cfg, norm_cfg)
+        super().__init__(plan._replace(convs=whole), avg_down, with_cp, conv_cfg, norm_cfg, zero_init)
         conv, norm = self.layers[1]
         delattr(self, conv)
         delattr(self, norm)
-        self.first, self.width, self.stride = first, part.width, part.stride
+        self.first, self.pools, self.width, self.stride = first, pools, part.width, part.stride
         count = one.width // part.width - 1
         self.convs = nn.ModuleList(convolution(part, conv_cfg) for _ in range(count))
         self.bns = nn.ModuleList(norm_layer(norm_cfg, part.width)[1] for _ in range(count))
@@ -44,7 +56,7 @@ class Res2Block(Block):
         for part, conv, norm in zip(parts, self.convs, self.bns, strict=True):
             seen = part if self.first or not outs else outs[-1] + part
             outs.append(normed(conv, norm, seen.contiguous(), relu=True))
-        outs.append(F.avg_pool2d(last, 3, self.stride, 1) if self.first and self.stride > 1 else last)
+        outs.append(F.avg_pool2d(last, 3, self.stride, 1) if self.pools else last)
         y = self._plugged(torch.cat(outs, 1), 1)
         y = self._plugged(normed(getattr(self, conv3), getattr(self, norm3), y), 2)
         return y + (x if self.downsample is None else self.downsample(x))
@@ -62,7 +74,9 @@ class Res2Net(ResNet):
         scales: into how many parts the channels of a block are split.
         base_width: channels of a part, a 64 of width.
         depth: 50, 101 or 152.
-        style, deep_stem, avg_down: accepted; a Res2Net strides in its 3x3, as "pytorch", and has both.
+        style: accepted; a Res2Net strides in its 3x3, as "pytorch".
+        deep_stem, avg_down: as `ResNet` has them where ``named_stem``, else accepted: such a Res2Net has both.
+        named_stem: as mmpretrain has it, see `ResNet`.
         norm_eval: batch norms stay in evaluation mode.
         options: as `ResNet` has them.
 
@@ -96,10 +110,12 @@ class Res2Net(ResNet):
         zero_init_residual: bool = True,
         pretrained: Any = None,
         init_cfg: Any = None,
+        *,
+        named_stem: bool = False,
     ) -> None:
         nn.Module.__init__(self)
-        del style, deep_stem, avg_down, zero_init_residual
-        self.deep_stem, self.named_stem = True, False
+        del style
+        self.deep_stem, self.named_stem = deep_stem or not named_stem, named_stem
         stem = base_channels if stem_channels is None else stem_channels
         plans = res2_stages(
             "Res2Net", scales, base_width, depth=depth, base=base_channels, stem=stem, count=num_stages, strides=strides,
@@ -108,9 +124,14 @@ class Res2Net(ResNet):
         )  # fmt: skip
         self._assemble(
             plans, (in_channels, stem), out_indices, frozen_stages, norm_eval,
-            init_cfg_of(pretrained, init_cfg, "Res2Net"), False, (True, with_cp, conv_cfg, norm_cfg),
+            init_cfg_of(pretrained, init_cfg, "Res2Net"), zero_init_residual and named_stem,
+            (avg_down or not named_stem, with_cp, conv_cfg, norm_cfg),
         )  # fmt: skip
 
     def _block(self, plan: BlockPlan, first: bool, options: tuple[bool, bool, Any, Any], zero_init: bool) -> Block:
-        del zero_init
-        return Res2Block(plan, *options[1:], first)
+        pools = first and (plan.convs[1].stride > 1 or self.named_stem)
+        return Res2Block(plan, *options, zero_init, first, pools)
+
+
+# mmpretrain's: trained from scratch, its last stage's map
+LastRes2Net = partial(Res2Net, norm_eval=False, out_indices=(3,), named_stem=True, stem_channels=64)

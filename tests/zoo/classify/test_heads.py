@@ -54,7 +54,10 @@ def test_torch_s_are_the_reference_s(name: str) -> None:
         assert features[-1].grad.norm().item() == pytest.approx(want["feature"], rel=1e-6)
     logits = model.eval()(given)
     assert logits.reshape(-1).tolist() == pytest.approx(want["logits"], rel=1e-6)
-    assert torch.equal(model.predict(given)["pred_label"], logits.argmax(1))
+    found = model.predict(given)
+    multi = "pred_label" not in found  # each class has a sigmoid of its own
+    assert torch.equal(found["pred_score"], logits.sigmoid() if multi else logits.softmax(1))
+    assert multi or torch.equal(found["pred_label"], logits.argmax(1))
 
 
 def _variables(entries: Any, buffers: tuple[str, ...] = ("running_mean", "running_var", "num_batches_tracked")) -> Any:
@@ -68,8 +71,9 @@ def _variables(entries: Any, buffers: tuple[str, ...] = ("running_mean", "runnin
             node = node.setdefault(token, {})
         dense = params and leaf == "weight" and array.ndim == 2
         short = {"running_mean": "mean", "running_var": "var"}.get(leaf, leaf)
-        short = "kernel" if dense else ("scale" if leaf == "weight" else short)
-        node[short] = jnp.asarray(to_flax(array, "linear") if dense else array)
+        conv = array.ndim == 4
+        short = "kernel" if dense or conv else ("scale" if leaf == "weight" else short)
+        node[short] = jnp.asarray(to_flax(array, "conv" if conv else "linear") if dense or conv else array)
     return tree
 
 
@@ -80,7 +84,7 @@ def test_jax_s_are_the_reference_s(name: str) -> None:
         model = _built(case, "jax")
         variables = _variables(want["entries"])
         arrays, targets = _inputs(case)
-        features: Any = [jnp.asarray(array) for array in arrays]
+        features: Any = [jnp.moveaxis(jnp.asarray(array), 1, -1) for array in arrays]
         given = [features] if case.get("pair") else features
         told = (True,) if getattr(model, "takes_train", False) else ()
         if want["losses"]:

@@ -9,10 +9,11 @@ from flax import linen as nn
 from frozendict import frozendict
 
 from fkit.backbone.hrnet import fused_blocks
+from fkit.backend.jax.layers import BatchNorm1d
 from fkit.zoo.flax.block import Block
 from fkit.zoo.flax.brick import ConvModule
 
-__all__ = ["HRFuseScales"]
+__all__ = ["ClsBatchNormNeck", "HRFuseScales"]
 
 Array = jax.Array
 
@@ -50,3 +51,25 @@ class HRFuseScales(nn.Module):
             x = down(x, train) + wide[i + 1]
         last = ConvModule(plans[-1].width, self.out_channels, 1, norm_cfg=self.norm_cfg, bias=False, name="final_layer")
         return (last(x, train),)
+
+
+class ClsBatchNormNeck(nn.Module):
+    """A batch norm of features (N, C): ``bn``; a tuple gives a tuple.
+
+    Attributes:
+        input_features: C.
+        affine: whether it has a weight and a bias.
+        eps: beside the variance.
+        init_cfg: rules for initial weights.
+    """
+
+    input_features: int
+    affine: bool = False
+    eps: float = 1e-6
+    init_cfg: Any = None
+    takes_train: ClassVar[bool] = True
+
+    @nn.compact
+    def __call__(self, features: Sequence[Array], train: bool = False) -> tuple[Array, ...]:
+        layer = BatchNorm1d(self.eps, affine=self.affine, name="bn")
+        return tuple(layer(x, train) for x in features)

@@ -11,7 +11,7 @@ from fkit.backbone.hrnet import fused_blocks
 from fkit.zoo.torch.block import Block
 from fkit.zoo.torch.brick import ConvModule
 
-__all__ = ["HRFuseScales"]
+__all__ = ["ClsBatchNormNeck", "HRFuseScales"]
 
 _NORM = frozendict(type="BN", momentum=0.1)
 _INIT = frozendict(type="Normal", layer="Linear", std=0.01)
@@ -46,3 +46,22 @@ class HRFuseScales(nn.Module):
         for i, down in enumerate(self.downsample_layers, 1):
             x = down(x) + self.increase_layers[i](maps[i])
         return (self.final_layer(x),)
+
+
+class ClsBatchNormNeck(nn.Module):
+    """A batch norm of features (N, C): ``bn``; a tuple gives a tuple.
+
+    Args:
+        input_features: C.
+        affine: whether it has a weight and a bias.
+        eps: beside the variance.
+        init_cfg: rules for initial weights.
+    """
+
+    def __init__(self, input_features: int, affine: bool = False, eps: float = 1e-6, init_cfg: Any = None) -> None:
+        super().__init__()
+        self.init_cfg = init_cfg
+        self.bn = nn.BatchNorm1d(input_features, eps, affine=affine)
+
+    def forward(self, features: Sequence[Tensor]) -> tuple[Tensor, ...]:
+        return tuple(self.bn(x) for x in features)
