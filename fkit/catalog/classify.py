@@ -50,6 +50,10 @@ _TWINS: Final[tuple[tuple[str, tuple[tuple[str, str, str | None], ...]], ...]] =
     ("backbone.mixer", (("ConvMixer", "ConvMixer", None), ("MlpMixer", "MlpMixer", None))),
     ("backbone.van", (("VAN", "VAN", None),)),
     ("backbone.densenet", (("DenseNet", "DenseNet", None),)),
+    ("backbone.tinyvit", (("TinyViT", "TinyViT", None),)),
+    ("backbone.levit", (("LeViT", "LeViT", None),)),
+    ("backbone.hornet", (("HorNet", "HorNet", None),)),
+    ("backbone.edgenext", (("EdgeNeXt", "EdgeNeXt", None),)),
     ("hrnet", (("HRNet", "pretrain_hrnet", "mmpretrain"),)),
     ("classify.neck", (("ClsBatchNormNeck", "ClsBatchNormNeck", None), ("HRFuseScales", "HRFuseScales", None))),
 )

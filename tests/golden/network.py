@@ -73,6 +73,14 @@ class Book(NamedTuple):
         return TIMES * max(found["max_rel"].get(group, 0.0) for found in self.facts["tolerance"].values())
 
     @property
+    def size(self) -> tuple[int, int]:
+        """Height and width of images that the network takes: a classifier may take those of one size alone."""
+        high, wide = (
+            self.facts.get("test_tensor", {"shape": (224, 224)})["shape"][-2:] if self.kind == "cls" else (224, 224)
+        )
+        return high, wide
+
+    @property
     def parts(self) -> tuple[str, ...]:
         """The recorded training steps."""
         return tuple(part for part in ("train", "train_given") if part in self.facts)
@@ -118,7 +126,10 @@ def weights_of(book: Book) -> dict[str, np.ndarray]:
 def preprocessor(book: Book) -> Mapping[str, Any]:
     """The config's own, else mmpretrain's."""
     default = {"mean": [123.675, 116.28, 103.53], "std": [58.395, 57.12, 57.375], "bgr_to_rgb": True}
-    return {**default, **book.cfg.get("data_preprocessor", {})}
+    mine = dict(book.cfg.get("data_preprocessor", {}))
+    if "to_rgb" in mine:  # mmpretrain's word for it
+        mine["bgr_to_rgb"] = mine.pop("to_rgb")
+    return {**default, **mine}
 
 
 def tensor(book: Book, records: Sequence[Mapping[str, Any]]) -> np.ndarray:
@@ -270,7 +281,13 @@ class Recorded(RandomSampler):
 
 
 def program(
-    cfg: Any, backend: str, dtype: str, scope: str | None = None, sampler: Any = None, registry: Any = None
+    cfg: Any,
+    backend: str,
+    dtype: str,
+    scope: str | None = None,
+    sampler: Any = None,
+    registry: Any = None,
+    size: tuple[int, int] = (224, 224),
 ) -> Program:
     """A model's program; plain SGD, whose step shows the gradient."""
     registry = fkit.registry() if registry is None else registry
@@ -282,7 +299,7 @@ def program(
         {"main": Optimizer.of("SGD", {"lr": LR})},
         dtype=dtype,
         device="cpu",
-        example=lambda: np.zeros((1, 3, 224, 224), np.float32),
+        example=lambda: np.zeros((1, 3, *size), np.float32),
     )
     return open_room(backend).program(spec)
 

@@ -27,7 +27,7 @@ def loaded(model: Any) -> Any:
     model = model.double()
     for name, tensor in model.state_dict().items():
         array = rule.make(name, tuple(tensor.shape))
-        if array is not None:
+        if array is not None and tensor.is_floating_point():
             with torch.no_grad():
                 tensor.copy_(torch.from_numpy(np.asarray(array)).reshape(tensor.shape))
     return model

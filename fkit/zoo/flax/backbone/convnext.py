@@ -47,7 +47,7 @@ class GRN(nn.Module):
 
 
 class ConvNeXtBlock(nn.Module):
-    """A 7x7 filter a channel, a norm, and two layers a pixel, wider inside; added to maps (N, H, W, C)."""
+    """A filter a channel (7x7), a norm, and two layers a pixel, wider inside; added to maps (N, H, W, C)."""
 
     width: int
     norm_cfg: Any
@@ -57,13 +57,14 @@ class ConvNeXtBlock(nn.Module):
     scale: float
     grn: bool
     trainable: bool = True
+    side: int = 7
     torch_order: ClassVar[tuple[str, ...]] = ("depthwise_conv", "norm", "pointwise_conv1", "pointwise_conv2", "grn")
 
     @nn.compact
     def __call__(self, x: Array, train: bool = False) -> Array:
         kept: dict[str, Any] = {"trainable": self.trainable}
-        width = self.width
-        y = Conv2d(width, (7, 7), padding=3, feature_group_count=width, name="depthwise_conv", **kept)(x)
+        width, side = self.width, (self.side, self.side)
+        y = Conv2d(width, side, padding=self.side // 2, feature_group_count=width, name="depthwise_conv", **kept)(x)
         y = norm_layer(self.norm_cfg)[1]("norm", not self.trainable)(y, train)  # pyright: ignore[reportCallIssue]
         y = act_layer(self.act_cfg)("act")(self._pixel(4 * width, "pointwise_conv1")(y))
         y = GRN(name="grn", **kept)(y) if self.grn else y

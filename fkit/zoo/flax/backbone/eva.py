@@ -1,5 +1,6 @@
 """EVA-02 (Fang et al. 2023), with mmpretrain's arguments and parameter names."""
 
+from collections.abc import Mapping
 from typing import Any, ClassVar
 
 import jax
@@ -173,6 +174,12 @@ class ViTEVA02(Tokens):
             with_cls_token=self.with_cls_token, layer_scale_init_value=0.0, patch_cfg=self.patch_cfg,
             layer_cfgs=self.layer_cfgs, pre_norm=self.pre_norm, table=EVA02, shared=shared,
         )  # fmt: skip
+
+    @property
+    def torch_aliases(self) -> Mapping[str, str]:
+        """torch has the tables in each layer, and once more."""
+        others = [f"layers.{i}.attn.rope" for i in range(1, self.plan.depth)]
+        return {other: "layers.0.attn.rope" for other in (*others, "rope")}
 
     @property
     def init_rules(self) -> Any:

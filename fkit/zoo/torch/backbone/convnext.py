@@ -44,16 +44,25 @@ class GRN(nn.Module):
 
 
 class ConvNeXtBlock(nn.Module):
-    """A 7x7 filter a channel, a norm, and two layers a pixel, wider inside; added to maps (N, C, H, W)."""
+    """A filter a channel (7x7), a norm, and two layers a pixel, wider inside; added to maps (N, C, H, W)."""
 
     gamma: Tensor | None
 
     def __init__(
-        self, width: int, norm_cfg: Any, act_cfg: Any, linear: bool, rate: float, scale: float, grn: bool, with_cp: bool
+        self,
+        width: int,
+        norm_cfg: Any,
+        act_cfg: Any,
+        linear: bool,
+        rate: float,
+        scale: float,
+        grn: bool,
+        with_cp: bool,
+        side: int = 7,
     ) -> None:
         super().__init__()
         self.linear, self.with_cp = linear, with_cp
-        self.depthwise_conv = nn.Conv2d(width, width, 7, padding=3, groups=width)
+        self.depthwise_conv = nn.Conv2d(width, width, side, padding=side // 2, groups=width)
         self.norm = norm_layer(norm_cfg, width)[1]
         self.pointwise_conv1 = nn.Linear(width, 4 * width) if linear else nn.Conv2d(width, 4 * width, 1)
         self.act = act_layer(act_cfg)
