@@ -2,7 +2,9 @@
 
 import time
 from collections.abc import Iterator, Mapping
+from typing import Any
 
+from fkit.data.identity import metainfo_of
 from fkit.data.source import Source
 from fkit.edge.progress import Screen
 from fkit.structures.batch import Batch
@@ -127,6 +129,15 @@ class _Counted(Source):
     @property
     def length(self) -> int | None:
         return self._source.length
+
+    @property
+    def ambient(self) -> bool:
+        return self._source.ambient
+
+    @property
+    def metainfo(self) -> Mapping[str, Any]:
+        """What the data say of themselves, which metrics are told."""
+        return metainfo_of(self._source)
 
     def batches(self, epoch: int, start: int = 0) -> Iterator[Batch]:
         return self._watch.count(self._mode, self._source, epoch, start)

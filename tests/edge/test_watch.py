@@ -8,6 +8,9 @@ import numpy as np
 import pytest
 from rich.console import Console
 
+from fkit.data.dataset import ConcatDataset, Digits
+from fkit.data.identity import metainfo_of
+from fkit.data.loader import Loader
 from fkit.data.source import Source
 from fkit.edge.progress import Screen
 from fkit.edge.watch import Pace, Watch
@@ -83,6 +86,17 @@ def test_a_bar_of_validation_counts_the_batches_that_were_asked_for():
     time.sleep(0.1)
     watch.look(3)  # two steps in 0.1 s: the 1.5 s that validation took are none of theirs
     assert float(text.getvalue().rsplit(" it/s", 1)[0].split()[-1]) > 2
+    screen.close()
+
+
+def test_metrics_are_told_of_the_data_behind_a_bar():
+    screen, _ = screen_on(terminal=False)
+    source = Watch(screen).over(Loader(Digits("test"), 100), "val")
+    assert metainfo_of(source)["classes"] == tuple("0123456789")
+    joined = Loader(ConcatDataset([Digits("test"), Digits("test")]), 100)
+    assert metainfo_of(Watch(screen).over(joined, "val")) == metainfo_of(joined)
+    assert "cumulative_sizes" in metainfo_of(joined)
+    assert metainfo_of(Watch(screen).over(batches(1, 0), "val")) == {}
     screen.close()
 
 
