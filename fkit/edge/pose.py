@@ -163,5 +163,11 @@ def _boxes(bboxes: Any, form: str) -> NDArray[np.float32]:
         return np.zeros((0, 5), np.float32)
     if form == "xywh":
         rows = np.concatenate([rows[:, :2], rows[:, :2] + rows[:, 2:4], rows[:, 4:]], 1)
+    for number, row in enumerate(rows):
+        if not np.isfinite(row).all() or row[2] < row[0] or row[3] < row[1]:
+            raise FkitValueError(
+                f"box {number} is {row[:4].tolist()}: x1, y1, x2, y2 are finite, x1 at most x2, and y1 at most y2.",
+                repair="Boxes x, y, width, height are bbox_format='xywh'.",
+            )
     sure = rows[:, 4:] if rows.shape[1] == 5 else np.ones((len(rows), 1), np.float32)
     return np.concatenate([rows[:, :4], sure], 1)

@@ -3,6 +3,7 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, ClassVar, NamedTuple, cast
+from warnings import warn
 
 import numpy as np
 from frozendict import frozendict
@@ -87,10 +88,16 @@ class KeypointMetric(Gathered):
                 f"{who}: the keypoints that are predicted are {points.shape}, and the truth's {truth.shape}.",
                 repair="One person a sample, and as many keypoints as the data set has.",
             )
+        seen = visible.astype(bool)
+        if not np.isfinite(points[..., :2][seen]).all():
+            raise FkitValueError(
+                f"{who}: keypoints that are predicted are no finite numbers.",
+                repair="Weights that are not finite predict so: look at the loss, or begin with a lower learning rate.",
+            )
         return {
             "points": points[..., :2],
             "truth": truth[..., :2],
-            "seen": visible.astype(bool),
+            "seen": seen,
             **self.sizes(sample, points, truth),
         }
 
@@ -101,6 +108,11 @@ class KeypointMetric(Gathered):
     def table(self, rows: NDArray[Any]) -> tuple[Distances, Mapping[str, NDArray[Any]]]:
         """All persons, and their sizes by name."""
         whole = {name: np.concatenate([row[name] for row in rows]) for name in rows[0]}
+        if not whole["seen"].any():
+            warn(
+                f"{type(self).__name__}: no keypoint of {len(rows)} samples is visible: its numbers say nothing.",
+                stacklevel=2,
+            )
         return Distances(whole.pop("points"), whole.pop("truth"), whole.pop("seen")), whole
 
 

@@ -204,6 +204,7 @@ class PoseCocoMetric(Gathered):
         if self.nms_mode == "none":
             return persons
         points = np.stack([one["points"][:, :2] for one in persons])
+        _expect_as_many(points.shape[1], self.sigmas)
         areas, scores = (np.array([one[name] for one in persons]) for name in ("area", "score"))
         suppress = oks_nms if self.nms_mode == "oks_nms" else soft_oks_nms
         return [persons[at] for at in suppress(points, areas, scores, self.sigmas, self.nms_thr)]
@@ -307,6 +308,14 @@ class CocoWholeBodyMetric(PoseCocoMetric):
         return {**whole, "keypoints": line["points"].ravel().tolist(), "bbox": _extent(line["points"][:17])}
 
 
+def _expect_as_many(count: int, sigmas: NDArray[Any]) -> None:
+    if count != len(sigmas):
+        raise FkitValueError(
+            f"CocoMetric: {count} keypoints are predicted, and metainfo has {len(sigmas)} sigmas.",
+            repair="Give one a keypoint.",
+        )
+
+
 def _evaluated(
     ground: Ground, lines: Sequence[Row], sigmas: NDArray[Any], images: Sequence[Any]
 ) -> tuple[NDArray[Any], NDArray[Any]]:
@@ -315,6 +324,7 @@ def _evaluated(
     for line in lines:
         if line["image_id"] not in known:
             raise FkitValueError(f"CocoMetric: the image {line['image_id']!r} is not in {ground.name}.")
+        _expect_as_many(len(line["keypoints"]) // 3, sigmas)
     _, COCOeval = coco_tools()
     evaluation: Any = COCOeval(coco_of(ground), coco_of(ground, lines), "keypoints")
     evaluation.params.imgIds = list(images)

@@ -7,7 +7,7 @@ from frozendict import frozendict
 
 from fkit.tree.error import FkitTypeError, FkitValueError
 
-__all__ = ["HEATMAP_INIT", "KEYPOINT_MSE", "ONE", "Tower", "edges_of", "final_of", "groups_of", "tower"]
+__all__ = ["HEATMAP_INIT", "KEYPOINT_MSE", "ONE", "Tower", "edges_of", "expect_map", "final_of", "groups_of", "tower"]
 
 ONE: Final = frozendict(kernel_size=1)
 KEYPOINT_MSE: Final = frozendict(type="KeypointMSELoss", use_target_weight=True)
@@ -17,6 +17,27 @@ HEATMAP_INIT: Final = (
 )
 # kernel: (padding, output_padding), with which a stride of 2 doubles maps
 _EDGES: Final[Mapping[int, tuple[int, int]]] = frozendict({4: (1, 0), 3: (1, 1), 2: (0, 0)})
+
+
+def expect_map(who: str, channels: int, in_channels: int) -> None:
+    """Refuse a map that is not the one that a head was made for.
+
+    Args:
+        who: the head, for messages.
+        channels: of the map.
+        in_channels: of the head.
+
+    Raises:
+        FkitTypeError: it has other channels.
+
+    Example:
+        >>> expect_map("SimCCHead", 8, in_channels=8)
+    """
+    if channels != in_channels:
+        raise FkitTypeError(
+            f"{who}: in_channels={in_channels}, but its map has {channels} channels.",
+            repair=f"Set in_channels={channels}, or out_indices of the backbone to another map.",
+        )
 
 
 class Tower(NamedTuple):

@@ -7,6 +7,7 @@ from fkit.array.ops import Ops
 from fkit.pose.head import Head
 from fkit.pose.truth import partners
 from fkit.structures.batch import Samples
+from fkit.tree.error import FkitValueError
 
 __all__ = ["estimated", "halves", "located", "twice"]
 
@@ -45,12 +46,27 @@ def estimated(
         size: (width, height) of the inputs.
         cfg: ``test_cfg``.
     """
+    expect_size(head, size)
     outputs = head.readied(xp, outputs)
     if cfg.get("flip_test", False):
         mine, theirs = halves(outputs)
         outputs = head.joined(xp, mine, theirs, partners(samples), cfg)
     found, fields = head.shown(xp, outputs, cfg)
     return located(xp, found, fields, samples, size, cfg)
+
+
+def expect_size(head: Head, size: tuple[int, int]) -> None:
+    """Refuse inputs of another size than the head's decoder was made for: keypoints would lie elsewhere.
+
+    Raises:
+        FkitValueError: they have one.
+    """
+    wanted: Any = getattr(head.decoder, "input_size", None)
+    if wanted is not None and tuple(wanted[:2]) != tuple(size):
+        raise FkitValueError(
+            f"{head.name}: its decoder has input_size={tuple(wanted)}, but the inputs are {size} (width, height).",
+            repair="Let input_size of TopdownAffine and of the codec be the same.",
+        )
 
 
 def located(
@@ -77,6 +93,8 @@ def located(
     chosen = cfg.get("output_keypoint_indices")
     if chosen is not None:
         count, at = points.shape[2], list(chosen)
+        if not all(-count <= one < count for one in at):
+            raise FkitValueError(f"test_cfg: output_keypoint_indices = {at}, and there are {count} keypoints.")
         whole = {name: value[:, :, at] for name, value in whole.items()}
         fields = {name: value[:, at] if value.shape[1] == count else value for name, value in fields.items()}
     known = cast("Mapping[str, Any]", targets.get("gt_instances", {}))

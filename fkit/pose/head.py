@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 from math import pi, sqrt
-from typing import Any, Self
+from typing import Any, ClassVar, Self
 
 from fkit.array.ops import Ops
 from fkit.array.peak import line_maximum, map_maximum
@@ -12,7 +12,7 @@ from fkit.pose.accuracy import near_share
 from fkit.pose.flip import flip_coordinates, flip_lines, flip_maps
 from fkit.pose.loss.base import called
 from fkit.pose.part import part
-from fkit.pose.truth import field_of, label_of, levels_of
+from fkit.pose.truth import expect_target, field_of, label_of, levels_of
 from fkit.structures.batch import Samples
 from fkit.tree.error import FkitTypeError
 
@@ -35,12 +35,21 @@ class Head:
     loss_module: Any
     decoder: Any = None
 
+    decodes: ClassVar[tuple[str, ...]] = ()  # what a codec calls what it predicts; any where that is not said
+
     @classmethod
     def of(cls, build: Builder, name: str, loss: Any, decoder: Any, **more: Any) -> Self:
         """The logic of a head's configs."""
-        return cls(
-            name=name, loss_module=part(build, "models", loss), decoder=part(build, "codecs", decoder), **more
-        )  # fmt: skip
+        codec = part(build, "codecs", decoder)
+        made: tuple[str, ...] = getattr(codec, "decoded_from", ())
+        if made and cls.decodes and made != cls.decodes:
+            raise FkitTypeError(
+                f"{name}: its decoder {type(codec).__name__} makes keypoints of {', '.join(made)}, and the head predicts "
+                f"{', '.join(cls.decodes)}.",
+                repair="Give the codec of the head's targets: a head of heatmaps decodes MSRAHeatmap or UDPHeatmap, one of lines "
+                "SimCCLabel, one of coordinates RegressionLabel.",
+            )
+        return cls(name=name, loss_module=part(build, "models", loss), decoder=codec, **more)
 
     def loss(self, xp: Ops, outputs: Any, samples: Samples | None, cfg: Config) -> dict[str, Any]:
         """Losses, and ``acc_pose``, by name."""
@@ -85,8 +94,11 @@ class Head:
 class Heatmaps(Head):
     """Of maps (N, C, H, W)."""
 
+    decodes: ClassVar[tuple[str, ...]] = ("heatmaps",)
+
     def loss(self, xp: Ops, outputs: Any, samples: Samples | None, cfg: Config) -> dict[str, Any]:
         target = xp.cast(field_of(samples, "heatmaps", self.name), outputs)
+        expect_target(self.name, outputs, target)
         weights = label_of(samples, "keypoint_weights", self.name)
         losses = {"loss_kpt": called(self.loss_module, xp, outputs, target, weights)}
         if cfg.get("compute_acc", True):
@@ -121,6 +133,8 @@ class Stages(Heatmaps):
             pairs = [(whole[:, level], weights[:, level]) for level in self.levels]
             weights = weights[:, -1]
         several = isinstance(self.loss_module, tuple)
+        for maps, (target, _) in zip(outputs, pairs, strict=True):
+            expect_target(self.name, maps, target)
         losses = [
             called(self.loss_module[i] if several else self.loss_module, xp, maps, target, weight)
             for i, (maps, (target, weight)) in enumerate(zip(outputs, pairs, strict=True))
@@ -151,10 +165,14 @@ class Lines(Head):
     ratio: float = 2.0
     scaled: bool = False
 
+    decodes: ClassVar[tuple[str, ...]] = ("keypoint_x_labels", "keypoint_y_labels")
+
     def loss(self, xp: Ops, outputs: Any, samples: Samples | None, cfg: Config) -> dict[str, Any]:
         target = tuple(
             xp.cast(label_of(samples, f"keypoint_{axis}_labels", self.name), outputs[0]) for axis in ("x", "y")
         )
+        for line, truth in zip(outputs, target, strict=True):
+            expect_target(self.name, line, truth)
         weights = label_of(samples, "keypoint_weights", self.name)
         loss = called(self.loss_module, xp, outputs, target, weights)
         sizes = tuple(int(line.shape[-1] / self.ratio) for line in reversed(outputs))
@@ -195,6 +213,8 @@ class Lines(Head):
 @dataclass(frozen=True, eq=False, kw_only=True)
 class Coordinates(Head):
     """Of coordinates (N, K, D) in parts of the inputs' sides."""
+
+    decodes: ClassVar[tuple[str, ...]] = ("keypoint_labels",)
 
     def loss(self, xp: Ops, outputs: Any, samples: Samples | None, cfg: Config) -> dict[str, Any]:
         target = xp.cast(label_of(samples, "keypoint_labels", self.name), outputs)

@@ -4,9 +4,9 @@ from collections.abc import Mapping
 from typing import Any, cast
 
 from fkit.structures.batch import Samples
-from fkit.tree.error import FkitKeyError, FkitValueError
+from fkit.tree.error import FkitKeyError, FkitTypeError, FkitValueError
 
-__all__ = ["field_of", "label_of", "levels_of", "partners", "person"]
+__all__ = ["expect_target", "field_of", "label_of", "levels_of", "partners", "person"]
 
 
 def _of(samples: Samples | None, group: str, name: str, who: str) -> Any:
@@ -20,6 +20,23 @@ def _of(samples: Samples | None, group: str, name: str, who: str) -> Any:
             repair="GenerateTarget with the head's codec makes it, and PackPoseInputs packs it.",
         )
     return known[name]
+
+
+def expect_target(who: str, predicted: Any, target: Any) -> None:
+    """Refuse targets of another shape than what is predicted.
+
+    Raises:
+        FkitTypeError: they have one.
+
+    Example:
+        >>> import numpy as np
+        >>> expect_target("HeatmapHead", np.zeros((1, 17, 8, 8)), np.zeros((1, 17, 8, 8)))
+    """
+    if tuple(predicted.shape) != tuple(target.shape):
+        raise FkitTypeError(
+            f"{who}: predicts {tuple(predicted.shape)}, but its targets are {tuple(target.shape)}.",
+            repair="Let GenerateTarget's codec be the head's decoder, and out_channels the data's keypoints.",
+        )
 
 
 def field_of(samples: Samples | None, name: str, who: str) -> Any:

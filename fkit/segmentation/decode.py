@@ -1,6 +1,6 @@
 """What a head of pixels' classes makes of its logits: losses, accuracy and labels; and which maps it takes."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -22,6 +22,7 @@ __all__ = [
     "decode_logic",
     "input_channels",
     "labels_of",
+    "picked",
     "predicted",
     "prefixed",
 ]
@@ -145,6 +146,13 @@ def head_logic(
         )
     found = CrossEntropyLoss() if losses is None else losses
     several: tuple[Any, ...] = tuple(found) if isinstance(found, (list, tuple)) else (found,)  # pyright: ignore[reportUnknownArgumentType,reportUnknownVariableType]
+    for loss in several:
+        weights: Any = getattr(loss, "class_weight", None)
+        if isinstance(weights, tuple) and len(weights) != channels:  # pyright: ignore[reportUnknownArgumentType]
+            raise FkitValueError(
+                f"{name}: class_weight of {type(loss).__name__} has {len(weights)} numbers, and there are {channels} classes.",  # pyright: ignore[reportUnknownArgumentType]
+                repair="Give class_weight one number a class.",
+            )
     limit = _THRESHOLD if threshold is None else float(threshold)
     return DecodeLogic(num_classes, channels, limit, ignore_index, several, sampler, bool(align_corners))
 
@@ -179,6 +187,43 @@ def input_channels(name: str, in_channels: Any, in_index: Any, input_transform: 
         )
     several = tuple(int(one) for one in wide)  # pyright: ignore[reportUnknownArgumentType,reportUnknownVariableType]
     return sum(several) if input_transform == "resize_concat" else several
+
+
+def picked(name: str, maps: Sequence[Any], in_index: Any, in_channels: Any, axis: int) -> list[Any]:
+    """The maps that a head takes, one or several.
+
+    Args:
+        name: of the head, for messages.
+        maps: of the backbone or the neck.
+        in_index, in_channels: of the head: a number each, or lists of one length.
+        axis: of the channels.
+
+    Raises:
+        FkitValueError: there is no such map, or it has other channels.
+
+    Example:
+        >>> import numpy as np
+        >>> [one.shape for one in picked("FCNHead", [np.zeros((1, 8, 4, 4)), np.zeros((1, 16, 2, 2))], -1, 16, 1)]
+        [(1, 16, 2, 2)]
+    """
+    several = isinstance(in_index, (list, tuple))
+    which: Sequence[int] = in_index if several else (in_index,)  # pyright: ignore[reportUnknownVariableType]
+    wide: Sequence[int] = in_channels if several else (in_channels,)
+    taken: list[Any] = []
+    for at, channels in zip(which, wide, strict=True):
+        if not -len(maps) <= at < len(maps):
+            raise FkitValueError(
+                f"{name}: in_index={at}, but it is given {len(maps)} maps.",
+                repair=f"in_index is 0 to {len(maps) - 1}; out_indices of the backbone says which maps there are.",
+            )
+        found = maps[at].shape[axis]
+        if found != channels:
+            raise FkitValueError(
+                f"{name}: in_channels={channels}, but map {at} of those that it is given has {found} channels.",
+                repair=f"Set in_channels={found} there, or take another map by in_index.",
+            )
+        taken.append(maps[at])
+    return taken
 
 
 def labels_of(xp: Ops, samples: Samples | None, name: str = "gt_sem_seg") -> Any:

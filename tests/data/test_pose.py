@@ -294,6 +294,7 @@ def test_photometric_distortion_draws_what_it_says() -> None:
 HAND = np.ones((1, 4, 3))
 HANDS = Hand3DHeatmap((8, 8), heatmap_size=(4, 4, 4), joint_indices=[0, 2], use_different_joint_weights=True)
 PERSONS = DecoupledHeatmap((64, 48), (16, 12))
+PLACES = GenerateTarget(RegressionLabel((64, 48)))
 
 
 @pytest.mark.parametrize(
@@ -320,6 +321,18 @@ PERSONS = DecoupledHeatmap((64, 48), (16, 12))
         (lambda: PERSONS.decode(np.zeros((3, 2, 12, 16)), np.ones((4, 1))), "and (4, 1)"),
         (lambda: PERSONS.decode(np.zeros((2, 12, 16)), np.ones((2, 1))), "maps (N, K, H, W)"),
         (lambda: TopdownAffine((48, 64))(GetBBoxCenterScale()(people())), "takes one person"),
+        (lambda: MSRAHeatmap((64, 48), (16, 12), sigma=0), "a Gaussian's is above 0"),
+        (lambda: UDPHeatmap((64, 48), (16, 12), sigma=-1.0), "a Gaussian's is above 0"),
+        (
+            lambda: PLACES({"keypoints": np.full((1, 2, 2), np.nan), "keypoints_visible": np.zeros((1, 2))}),
+            "with keypoints_visible 0",
+        ),
+        (
+            lambda: PLACES(
+                {"keypoints": HAND[:, :2, :2], "keypoints_visible": np.ones((1, 2)), "input_size": (64, 64)}
+            ),
+            "RegressionLabel has input_size=(64, 48), but the input is (64, 64)",
+        ),
     ],
 )
 def test_what_cannot_be_is_refused(make: Any, words: str) -> None:

@@ -103,6 +103,9 @@ def test_wrong_words_are_said(model, image):
         (np.zeros((2, 3)), {}, r"boxes are \(N, 4\)"),
         (BOXES, {"bbox_format": "xyz"}, "bbox_format="),
         ("none", {}, r"boxes are \(N, 4\)"),
+        ([[1, 2, 9, 9], [1, 2, float("nan"), 4]], {}, r"box 1 is .*: x1, y1, x2, y2 are finite"),
+        ([[8, 8, 4, 5]], {}, "Boxes x, y, width, height are bbox_format='xywh'"),
+        ([[8, 8, -4, 5]], {"bbox_format": "xywh"}, "x1 at most x2"),
     ):
         with pytest.raises(FkitError, match=text):
             fkit.inference_topdown(model, image, boxes, **words)

@@ -11,7 +11,7 @@ import pytest
 import fkit
 from fkit.data.collate import collate
 from fkit.metric.evaluator import Evaluator, truth
-from fkit.metric.keypoint import NME, PCKAccuracy
+from fkit.metric.keypoint import AUC, EPE, NME, PCKAccuracy
 from fkit.metric.oks import oks, oks_nms, soft_oks_nms
 from fkit.metric.pose_coco import PoseCocoMetric
 from fkit.tree.error import FkitError
@@ -93,6 +93,20 @@ def test_who_is_alike_is_kept_once() -> None:
     assert oks(points[0], points, 100.0, areas, sigmas)[[0, 2]].round(6).tolist() == [1.0, 0.0]
     assert oks_nms(points, areas, scores, sigmas, 0.9) == [1, 2]
     assert sorted(soft_oks_nms(points, areas, scores, sigmas, 0.9)) == [0, 1, 2]
+
+
+@pytest.mark.parametrize("metric", [EPE(), AUC(), PCKAccuracy(), NME("keypoint_distance", keypoint_indices=[0, 1])])
+def test_nobody_seen_is_told_and_what_is_no_number_is_no_score(metric: Any) -> None:
+    truth = {
+        "keypoints": np.zeros((1, 1, 3, 2)),
+        "keypoints_visible": np.zeros((1, 1, 3)),
+        "bboxes": np.array([[[0, 0, 9, 9.0]]]),
+    }
+    said = {"pred_instances": {"keypoints": np.full((1, 1, 3, 2), np.nan), "keypoint_scores": np.ones((1, 1, 3))}}
+    with pytest.warns(UserWarning, match="no keypoint of 1 samples is visible: its numbers say nothing"):
+        metric.compute(metric.observe(metric.empty(), said, {"gt_instances": truth}, [0]))
+    with pytest.raises(FkitError, match="keypoints that are predicted are no finite numbers"):
+        metric.observe(metric.empty(), said, {"gt_instances": {**truth, "keypoints_visible": np.ones((1, 1, 3))}}, [0])
 
 
 def test_what_is_not_known_is_asked_for() -> None:

@@ -35,6 +35,11 @@ def cross_entropy(xp: Ops, logits: Any, labels: Any, class_weight: Any = None, i
     chances = xp.log_softmax(logits, 1)
     if class_weight is not None:
         class_weight = xp.asarray(class_weight, logits)
+        if tuple(class_weight.shape) != (logits.shape[1],):
+            raise FkitTypeError(
+                f"cross entropy: class_weight has the shape {tuple(class_weight.shape)}, and there are {logits.shape[1]} classes.",
+                repair="Give class_weight one number a class.",
+            )
     if tuple(labels.shape) == tuple(logits.shape):
         if class_weight is not None:
             chances = chances * class_weight.reshape(-1, *(1,) * (len(logits.shape) - 2))

@@ -39,6 +39,9 @@ class HeatmapCodec(Codec):
         check_fields(self)
         for word in ("input_size", "heatmap_size"):
             object.__setattr__(self, word, pair_of(getattr(self, word), f"{type(self).__name__}: {word}"))
+        sigma: Any = getattr(self, "sigma", None)
+        if isinstance(sigma, (int, float)) and not sigma > 0:
+            raise FkitValueError(f"{type(self).__name__}: sigma = {sigma!r}, and a Gaussian's is above 0.")
 
     @property
     def factor(self) -> Floats:

@@ -10,13 +10,14 @@ from numpy.typing import NDArray
 from fkit.config.config import load_config
 from fkit.data.dataset.facts import Facts, fixed, names_of_facts
 from fkit.tree.check import expect
-from fkit.tree.error import FkitFileNotFoundError, FkitKeyError, FkitValueError
+from fkit.tree.error import FkitFileNotFoundError, FkitKeyError, FkitValueError, quoted
 from fkit.tree.frozen import frozen
 
 __all__ = ["box_of_center", "is_parsed", "pose_metainfo", "says_keypoints"]
 
 _NEEDED = ("dataset_name", "keypoint_info", "skeleton_info", "joint_weights", "sigmas")
 _COLOUR, _LINK_COLOUR = (255, 128, 0), (96, 96, 255)
+_TINY = float(np.finfo(np.float32).tiny)
 
 
 def says_keypoints(metainfo: Mapping[str, Any]) -> bool:
@@ -74,6 +75,7 @@ def pose_metainfo(metainfo: Mapping[str, Any]) -> Mapping[str, Any]:
                 f"metainfo of keypoints has no {key!r}.", choices=map(str, info), label="Keys", path="metainfo"
             )
     points = {int(number): point for number, point in info["keypoint_info"].items()}
+    _expect_points(points, info)
     ids = {point["name"]: number for number, point in points.items()}
     links = tuple(info["skeleton_info"].values())
     swaps = {name: points[number].get("swap") or name for name, number in ids.items()}
@@ -103,6 +105,32 @@ def pose_metainfo(metainfo: Mapping[str, Any]) -> Mapping[str, Any]:
     return frozen({key: fixed(value) for key, value in parsed.items()})
 
 
+def _expect_points(points: Mapping[int, Any], info: Mapping[str, Any]) -> None:
+    """Refuse keypoints of one name, partners that do not agree, links that join no two, and numbers that are none a keypoint."""
+    names = [point["name"] for point in points.values()]
+    partners = {point["name"]: point.get("swap") or point["name"] for point in points.values()}
+    wrong = [f"two keypoints are called {name!r}" for name in partners if names.count(name) > 1]
+    if not isinstance(info, Facts):  # of the kit's own, one set of the reference's has a partner that is none
+        wrong += [
+            f"the swap of {name!r} is {other!r}, and that of {other!r} is {partners[other]!r}"
+            for name, other in partners.items()
+            if other in partners and partners[other] != name
+        ]
+    wrong += [
+        f"the link {tuple(one['link'])} joins no two keypoints"
+        for one in info["skeleton_info"].values()
+        if len(one["link"]) != 2
+    ]
+    for key, least, what in (("joint_weights", 0.0, "at least 0"), ("sigmas", _TINY, "above 0")):
+        numbers = np.array(
+            info[key], np.float64
+        )  # their count is held where they are used: sets of the reference's differ in it
+        if not (np.isfinite(numbers) & (numbers >= least)).all():
+            wrong.append(f"{key} is {quoted(info[key])}, and each is {what}")
+    if wrong:
+        raise FkitValueError(f"metainfo of keypoints: {wrong[0]}.", path="metainfo")
+
+
 def _opened(file: Any) -> Mapping[str, Any]:
     expect(file, str, "metainfo['from_file'] is a path")
     if os.path.isfile(file):
@@ -128,6 +156,11 @@ def _id(name: str, ids: Mapping[str, int]) -> int:
 
 
 def _colours(rows: Sequence[Any]) -> NDArray[np.uint8]:
+    for row in rows:
+        if isinstance(row, str) or len(row) != 3 or not all(0 <= one <= 255 for one in row):
+            raise FkitValueError(
+                f"metainfo of keypoints: the colour {quoted(row)} is not three numbers from 0 to 255.", path="metainfo"
+            )
     return np.array([list(row) for row in rows], np.uint8).reshape(-1, 3)
 
 

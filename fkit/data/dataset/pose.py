@@ -154,8 +154,11 @@ class BaseCocoStyleDataset(BaseDataset):
             points = np.empty((1, 0, 3), np.float32)
         count = self.metainfo["num_keypoints"]
         if points.shape[1] != count or not np.isfinite(points).all():
-            said = f"{points.size} numbers" if points.size else quoted(numbers)
+            said = f"{points.size} numbers" if points.size and points.shape[1] != count else quoted(numbers)
             self.faults.add(f"keypoints that are not {count} times x, y, v", self.name_of(row), said)
+            return None
+        if (points[..., 2] < 0).any():
+            self.faults.add("a keypoint whose v is below 0", self.name_of(row), quoted(numbers))
             return None
         return points
 

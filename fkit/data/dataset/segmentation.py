@@ -1,6 +1,7 @@
 """Segmentation datasets: images and the maps of classes that belong to them, by folders or a list of names."""
 
 import os
+from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -99,8 +100,21 @@ class BaseSegDataset(BaseDataset):
         if not isdir(folder, self.backend_args):
             raise FkitFileNotFoundError(f"{type(self).__name__}: the folder of images {folder!r} is not there.")
         ends, cut = self.img_suffix, len(self.img_suffix)
-        files = list_dir_or_file(folder, False, True, ends, True, backend_args=self.backend_args)
-        return [name[: len(name) - cut] for name in sorted(files)]
+        files = sorted(list_dir_or_file(folder, False, True, ends, True, backend_args=self.backend_args))
+        if not files:
+            self._expect_other_ends(folder)
+        return [name[: len(name) - cut] for name in files]
+
+    def _expect_other_ends(self, folder: str) -> None:
+        """Refuse a folder whose files end in something else than asked for: its data set would be empty."""
+        others = list_dir_or_file(folder, False, True, None, True, backend_args=self.backend_args)
+        found = Counter(os.path.splitext(name)[1] for name in others)
+        if found:
+            end, count = found.most_common(1)[0]
+            raise FkitFileNotFoundError(
+                f"{type(self).__name__}: no file below {folder!r} ends in img_suffix={self.img_suffix!r}; {count} end in {end!r}.",
+                repair=f"Set img_suffix={end!r}, and seg_map_suffix to what the maps' names end in.",
+            )
 
     def _merged(self, of_file: Mapping[str, Any]) -> Mapping[str, Any]:
         known = super()._merged(of_file)

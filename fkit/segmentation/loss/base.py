@@ -110,8 +110,11 @@ def weights_of(name: str, class_weight: Any) -> tuple[float, ...] | None:
     if class_weight is None:
         return None
     try:
-        return tuple(float(one) for one in class_weight)
+        weights = tuple(float(one) for one in class_weight)
     except (TypeError, ValueError) as cause:
         raise FkitTypeError(
             f"{name}: class_weight = {quoted(class_weight)}: one number a class, or the path of a file of them."
         ) from cause
+    if not all(0 <= one < np.inf for one in weights):
+        raise FkitValueError(f"{name}: class_weight = {quoted(class_weight)}: weights are finite, and none is below 0.")
+    return weights

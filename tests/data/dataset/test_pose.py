@@ -119,6 +119,8 @@ def test_wrong_annotations(tmp_path: Path):
         r"annotation 9: keypoints that are not 17 times x, y, v \(9 numbers\)": person(9, 4, keypoints=[1] * 9),
         "annotation 9: a box that is not four finite numbers": person(9, 4, bbox=[0, 0, -1, 4]),
         "annotation 9: keypoints that are not 17": person(9, 4, keypoints=["x"] * 51),
+        r"keypoints that are not 17 times x, y, v \(\[nan, ": person(9, 4, keypoints=[float("nan"), 1, 0] * 17),
+        "annotation 9: a keypoint whose v is below 0": person(9, 4, keypoints=[1, 1, -1] * 17),
         "an annotation of an image that the file does not have": person(9, 5),
     }
     (tmp_path / "a.jpg").write_bytes(b"x")
@@ -181,6 +183,33 @@ def test_metainfo_of_files(tmp_path: Path):
         sets.HalpeDataset(file, metainfo={"from_file": "configs/_base_/datasets/halpe27.py"})
     with pytest.raises(KeyError, match="metainfo of keypoints has no 'skeleton_info'"):
         sets.HalpeDataset(file, metainfo={"dataset_name": "x", "keypoint_info": {}})
+
+
+@pytest.mark.parametrize(
+    ("changes", "words"),
+    [
+        (
+            {"keypoint_info": {0: {"name": "a", "swap": "b"}, 1: {"name": "b"}}},
+            "the swap of 'a' is 'b', and that of 'b' is 'b'",
+        ),
+        ({"keypoint_info": {0: {"name": "a"}, 1: {"name": "a"}}}, "two keypoints are called 'a'"),
+        (
+            {"keypoint_info": {0: {"name": "a", "color": [0, 1]}, 1: {"name": "b"}}},
+            "is not three numbers from 0 to 255",
+        ),
+        ({"skeleton_info": {0: {"link": ("a", "c")}}}, "'c' is no keypoint"),
+        ({"skeleton_info": {0: {"link": ("a", "b", "a")}}}, "joins no two keypoints"),
+        ({"sigmas": [0.1, 0.0]}, "sigmas is .*, and each is above 0"),
+        ({"joint_weights": [1.0, -1.0]}, "joint_weights is .*, and each is at least 0"),
+    ],
+)
+def test_metainfo_that_contradicts_itself(changes, words):
+    known = dict(
+        dataset_name="t", keypoint_info={0: {"name": "a"}, 1: {"name": "b"}}, skeleton_info={0: {"link": ("a", "b")}}
+    )
+    assert pose_metainfo({**known, "joint_weights": [1.0, 1.0], "sigmas": [0.1, 0.1]})["flip_indices"] == (0, 1)
+    with pytest.raises(FkitError, match=words):
+        pose_metainfo({**known, "joint_weights": [1.0, 1.0], "sigmas": [0.1, 0.1], **changes})
 
 
 def test_whole_bodies(tmp_path: Path):

@@ -114,6 +114,15 @@ def test_maps_that_are_not_there_are_skipped_and_counted(tmp_path: Path):
     assert [Path(one["img_path"]).name for one in dataset] == ["a.jpg"]
 
 
+def test_pictures_that_end_in_something_else_are_said(tmp_path: Path):
+    folder = filled(tmp_path, "a.png", "in/b.png", "readme.txt")
+    with pytest.raises(FkitError, match=r"ends in img_suffix='\.jpg'; 2 end in '\.png'\.\n  Set img_suffix='\.png'"):
+        len(BaseSegDataset(data_prefix={"img_path": folder}))
+    assert len(BaseSegDataset(data_prefix={"img_path": folder}, img_suffix=".png")) == 2
+    (tmp_path / "none").mkdir()
+    assert len(BaseSegDataset(data_prefix={"img_path": str(tmp_path / "none")})) == 0
+
+
 def test_change_detection(tmp_path: Path):
     filled(tmp_path, "A/a.png", "B/a.png")
     prefix = {"img_path": "A", "img_path2": "B", "seg_map_path": "label"}

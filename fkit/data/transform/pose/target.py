@@ -80,6 +80,7 @@ class GenerateTarget(Holder):
 
     def apply(self, sample: Sample, params: Sequence[Any]) -> Sample:
         points = _points(sample)
+        self._expect_fits(points, sample)
         changes: dict[str, Any] = {}
         visible: Any = sample["keypoints_visible"]
         if np.ndim(visible) == 3 and visible.shape[2] == 2:
@@ -97,6 +98,24 @@ class GenerateTarget(Holder):
             if table:
                 whole[key] = frozen(table)
         return replaced(sample, **changes, **whole)
+
+    def _expect_fits(self, points: Floats, sample: Sample) -> None:
+        """Refuse keypoints that are no numbers, and codecs that were made for inputs of another size."""
+        if not np.isfinite(points).all():
+            raise FkitValueError(
+                "GenerateTarget: keypoints are finite numbers, and some are not.",
+                repair="Let a keypoint that is not there be (0, 0), with keypoints_visible 0.",
+            )
+        size: Any = sample.get("input_size")
+        if size is None:
+            return
+        for codec in self.codecs:
+            wanted: Any = getattr(codec, "input_size", None)
+            if wanted is not None and tuple(wanted[:2]) != tuple(size):
+                raise FkitValueError(
+                    f"GenerateTarget: {type(codec).__name__} has input_size={tuple(wanted)}, but the input is {tuple(size)} (width, height).",
+                    repair="Let input_size of TopdownAffine and of the codec be the same.",
+                )
 
     def _joined(self, encoded: list[Mapping[str, Any]]) -> dict[str, Any]:
         if len(encoded) == 1 and not isinstance(self.encoder, tuple):

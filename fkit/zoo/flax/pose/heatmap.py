@@ -10,9 +10,8 @@ from flax import linen as nn
 
 from fkit.backend.jax.layers import BatchNorm, Conv2d, conv_layer
 from fkit.catalog.build import Builder
-from fkit.pose.deconv import HEATMAP_INIT, KEYPOINT_MSE, ONE, Tower, edges_of, final_of, groups_of, tower
+from fkit.pose.deconv import HEATMAP_INIT, KEYPOINT_MSE, ONE, Tower, edges_of, expect_map, final_of, groups_of, tower
 from fkit.pose.head import Heatmaps
-from fkit.zoo.flax.small import check_channels
 
 __all__ = ["HeatmapHead", "convolutions", "deconvolutions", "heatmap_head", "last_layer", "vipnas_head"]
 
@@ -84,7 +83,7 @@ class HeatmapHead(nn.Module):
     @nn.compact
     def __call__(self, maps: Sequence[Array], train: bool = False) -> Array:
         who = self.logic.name
-        check_channels(who, maps[-1], self.in_channels)
+        expect_map(who, maps[-1].shape[-1], self.in_channels)
         x = deconvolutions(who, self.up, maps[-1], train, groups=self.groups)
         x = convolutions(self.on, x, train)
         return jnp.moveaxis(last_layer(who, self.final_layer, self.on.width, self.out_channels, x), -1, 1)

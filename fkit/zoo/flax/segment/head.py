@@ -13,12 +13,11 @@ from fkit.backend.jax.drop import Dropout2d
 from fkit.backend.jax.ops import JaxOps
 from fkit.backend.jax.resize import interpolate
 from fkit.catalog.entry import Built
-from fkit.segmentation.decode import INIT, DecodeLogic, head_logic, input_channels, labels_of
+from fkit.segmentation.decode import INIT, DecodeLogic, head_logic, input_channels, labels_of, picked
 from fkit.structures.batch import Samples
 from fkit.tree.error import FkitValueError
 from fkit.zoo.flax.brick import ConvModule, DepthwiseSeparableConvModule
 from fkit.zoo.flax.classifier import Part
-from fkit.zoo.flax.small import check_channels
 
 __all__ = ["DecodeHead", "DepthwiseSeparableFCNHead", "FCNHead", "joined", "resized"]
 
@@ -96,11 +95,9 @@ class DecodeHead(nn.Module, kw_only=True):
 
     def taken(self, maps: Maps) -> Any:
         """The map that the head takes, or a list of those."""
+        several = picked(type(self).__name__, maps, self.in_index, self.in_channels, -1)
         if self.transform is None:
-            x = maps[self.in_index]
-            check_channels(type(self).__name__, x, self.widths)
-            return x
-        several = [maps[at] for at in self.in_index]
+            return several[0]
         if self.transform == "multiple_select":
             return several
         return joined(*(self.resized(x, several[0].shape[1:3]) for x in several))

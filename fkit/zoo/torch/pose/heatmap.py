@@ -6,7 +6,7 @@ from typing import Any
 from torch import Tensor, nn
 
 from fkit.catalog.build import Builder
-from fkit.pose.deconv import HEATMAP_INIT, KEYPOINT_MSE, ONE, Tower, edges_of, final_of, groups_of, tower
+from fkit.pose.deconv import HEATMAP_INIT, KEYPOINT_MSE, ONE, Tower, edges_of, expect_map, final_of, groups_of, tower
 from fkit.pose.head import Heatmaps
 
 __all__ = ["HeatmapHead", "ViPNASHead", "convolutions", "deconvolutions", "last_layer"]
@@ -73,7 +73,7 @@ class HeatmapHead(nn.Module):
         build: Builder,
     ) -> None:
         super().__init__()
-        who = type(self).__name__
+        who, self.in_channels = type(self).__name__, in_channels
         self.init_cfg = HEATMAP_INIT if init_cfg is None else init_cfg
         self.logic = Heatmaps.of(build, who, loss, decoder)
         up = tower(who, "deconv", in_channels, deconv_out_channels, deconv_kernel_sizes)
@@ -83,6 +83,7 @@ class HeatmapHead(nn.Module):
         self.final_layer = last_layer(who, final_layer, on.width, out_channels)
 
     def forward(self, maps: Sequence[Tensor]) -> Tensor:
+        expect_map(self.logic.name, maps[-1].shape[1], self.in_channels)
         return self.final_layer(self.conv_layers(self.deconv_layers(maps[-1])))
 
 

@@ -11,6 +11,7 @@ from fkit.backend.torch.drop import Dropout, DropPath
 from fkit.backend.torch.ops import Torch
 from fkit.catalog.build import Builder
 from fkit.pose.attention import GAU, LINE_INIT, activation_of, drawn, gau_options, relative_places, rotated
+from fkit.pose.deconv import expect_map
 from fkit.pose.head import Lines
 from fkit.pose.line import KL, WHOLE_BN, expect_pixels, line_sizes
 from fkit.zoo.torch.brick import ConvModule
@@ -195,6 +196,7 @@ class RTMCCHead(nn.Module):
         options = gau_options(who, gau_cfg)
         hidden = gau_cfg["hidden_dims"]
         size = final_layer_kernel_size
+        self.in_channels = in_channels
         self.final_layer = nn.Conv2d(in_channels, out_channels, size, padding=size // 2)
         self.mlp = nn.Sequential(ScaleNorm(flat), nn.Linear(flat, hidden, bias=False))
         self.gau = RTMCCBlock(out_channels, hidden, hidden, **options)
@@ -202,6 +204,7 @@ class RTMCCHead(nn.Module):
         self.cls_y = nn.Linear(hidden, down, bias=False)
 
     def forward(self, maps: Any) -> tuple[Tensor, Tensor]:
+        expect_map("RTMCCHead", maps[-1].shape[1], self.in_channels)
         x = self.gau(lined("RTMCCHead", self.mlp, self.final_layer(maps[-1])))
         return self.cls_x(x), self.cls_y(x)
 
@@ -242,6 +245,7 @@ class RTMWHead(nn.Module):
         more: dict[str, Any] = {"padding": size // 2, "norm_cfg": WHOLE_BN}
         quarter = in_channels // 4
         self.conv_dec = ConvModule(quarter, quarter, size, **more)
+        self.in_channels = in_channels
         self.final_layer = ConvModule(in_channels, out_channels, size, **more)
         self.final_layer2 = ConvModule(in_channels // 2 + quarter, out_channels, size, **more)
         self.mlp = nn.Sequential(ScaleNorm(flat), nn.Linear(flat, hidden // 2, bias=False))
@@ -252,6 +256,7 @@ class RTMWHead(nn.Module):
 
     def forward(self, maps: Any) -> tuple[Tensor, Tensor]:
         fine, coarse = maps
+        expect_map("RTMWHead", coarse.shape[1], self.in_channels)
         first = lined("RTMWHead", self.mlp, self.final_layer(coarse))
         whole = torch.cat([self.conv_dec(F.pixel_shuffle(coarse, 2)), fine], 1)
         second = lined("RTMWHead", self.mlp2, self.final_layer2(whole))

@@ -6,7 +6,7 @@ from typing import Any
 from torch import Tensor, nn
 
 from fkit.catalog.build import Builder
-from fkit.pose.deconv import ONE
+from fkit.pose.deconv import ONE, expect_map
 from fkit.pose.head import Lines
 from fkit.pose.line import KL, SIMCC_INIT, enlarged, expect_pixels, line_sizes, simcc_parts
 from fkit.zoo.torch.pose.heatmap import HeatmapHead, ViPNASHead, last_layer
@@ -64,6 +64,7 @@ class SimCCHead(nn.Module):
             conv_out_channels, conv_kernel_sizes, final_layer,
         )  # fmt: skip
         self.deconv_head: nn.Module | None = None
+        self.in_channels = in_channels
         if options is None:
             if final_layer is not None:
                 self.final_layer = last_layer(who, final_layer, in_channels, out_channels)
@@ -73,6 +74,7 @@ class SimCCHead(nn.Module):
         self.mlp_head_y = nn.Linear(flat, down)
 
     def forward(self, maps: Sequence[Tensor]) -> tuple[Tensor, Tensor]:
+        expect_map(type(self).__name__, maps[-1].shape[1], self.in_channels)
         if self.deconv_head is not None:
             x = self.deconv_head(maps)
         else:

@@ -12,7 +12,7 @@ from fkit.backbone.brick import RELU
 from fkit.backend.torch.drop import Dropout2d
 from fkit.backend.torch.ops import Torch
 from fkit.catalog.build import Builder
-from fkit.segmentation.decode import INIT, LOSS, decode_logic, input_channels, labels_of
+from fkit.segmentation.decode import INIT, LOSS, decode_logic, input_channels, labels_of, picked
 from fkit.structures.batch import Samples
 from fkit.tree.error import FkitValueError
 from fkit.zoo.torch.brick import ConvModule, DepthwiseSeparableConvModule
@@ -74,7 +74,7 @@ class DecodeHead(nn.Module):
             align_corners,
         )  # fmt: skip
         self.in_channels = input_channels(type(self).__name__, in_channels, in_index, input_transform)
-        self.in_index, self.input_transform = in_index, input_transform
+        self.in_index, self.input_transform, self.widths = in_index, input_transform, in_channels
         self.channels, self.align_corners, self.init_cfg = channels, align_corners, init_cfg
         self.cfgs: dict[str, Any] = {"conv_cfg": conv_cfg, "norm_cfg": norm_cfg, "act_cfg": act_cfg}
         self.conv = partial(ConvModule, **self.cfgs)
@@ -83,9 +83,9 @@ class DecodeHead(nn.Module):
 
     def taken(self, maps: Maps) -> Any:
         """The map that the head takes, or a list of those."""
+        several = picked(type(self).__name__, maps, self.in_index, self.widths, 1)
         if self.input_transform is None:
-            return maps[self.in_index]
-        several = [maps[at] for at in self.in_index]
+            return several[0]
         if self.input_transform == "multiple_select":
             return several
         return torch.cat([self.resized(x, several[0].shape[2:]) for x in several], 1)
