@@ -8,13 +8,15 @@ from typing import Any
 
 __all__ = ["matched", "partners"]
 
+_MOST = 1e30
+
 
 def partners(xp: Any, cost: Any, rows: Any) -> Any:
     """Which row each column is matched to.
 
     Args:
         xp: the operations of the array's library.
-        cost: (R, C), finite.
+        cost: (R, C). One that is not a number, or beyond 1e30, is 1e30: what costs so is matched last.
         rows: (R,) bool, the rows that take part.
 
     Returns:
@@ -30,6 +32,9 @@ def partners(xp: Any, cost: Any, rows: Any) -> Any:
     count, width = cost.shape
     if not count or not width:
         return xp.full((width,), -1, "int64")
+    cost = lib.where(
+        lib.isnan(cost), _MOST, lib.clip(cost, -_MOST, _MOST)
+    )  # else no way to a column would be the shortest
     cost = lib.where(rows[:, None], cost, 0)
     if count <= width:
         column = matched(xp, cost, rows)

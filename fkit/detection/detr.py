@@ -16,6 +16,8 @@ __all__ = [
     "Asked",
     "Said",
     "attention",
+    "check_map",
+    "check_queries",
     "check_width",
     "layer_config",
     "started",
@@ -123,12 +125,47 @@ def layer_config(cfg: Any, kind: str, count: int, what: str) -> list[dict[str, A
     return [typed(cfg, kind, f"{what}.layer_cfg")] * count
 
 
-def check_width(name: str, width: int, places: int) -> None:
-    """Whether positions are as wide as queries.
+def check_queries(name: str, number: Any) -> None:
+    """Whether there are queries.
+
+    Raises:
+        FkitValueError: ``num_queries`` is no count from 1.
+    """
+    if isinstance(number, bool) or not isinstance(number, int) or number < 1:
+        raise FkitValueError(f"{name}: num_queries={quoted(number)}, but it counts queries, from 1.")
+
+
+def check_map(name: str, channels: int, width: int) -> None:
+    """Whether the map that is encoded is as wide as queries.
+
+    Raises:
+        FkitValueError: it is not.
+    """
+    if channels != width:
+        raise FkitValueError(
+            f"{name}: queries have {width} channels, but the neck's map {channels}.",
+            repair=f"neck.out_channels = {width}",
+        )
+
+
+def check_width(name: str, width: int, places: int, decoder: Any, head: Any) -> None:
+    """Whether positions, the decoder and the head are as wide as queries.
+
+    Args:
+        name: of the detector.
+        width: of queries.
+        places: of positions.
+        decoder, head: built.
 
     Raises:
         FkitValueError: they are not.
     """
+    for what, other in (("decoder", decoder), ("bbox_head", getattr(head, "logic", None))):
+        wide = getattr(other, "embed_dims", width)
+        if wide != width:
+            raise FkitValueError(
+                f"{name}: the encoder has {width} channels, but {what} {wide}.", repair=f"{what}: embed_dims={width}"
+            )
     if width != places:
         raise FkitValueError(
             f"{name}: queries have {width} channels, but positions {places}.",

@@ -75,8 +75,14 @@ def channels_of(name: str, channels: Any) -> tuple[int, ...]:
     return tuple(channels)  # pyright: ignore[reportUnknownArgumentType]
 
 
-def check_maps(name: str, maps: Any, channels: tuple[int, ...]) -> None:
+def check_maps(name: str, maps: Any, channels: tuple[int, ...], axis: int | None = None) -> None:
     """A neck takes as many maps as its ``in_channels`` has.
+
+    Args:
+        name: of the neck.
+        maps: of the backbone.
+        channels: of each.
+        axis: of the maps' channels, which are compared too; None: they are not.
 
     Raises:
         FkitValueError: there are others.
@@ -85,4 +91,10 @@ def check_maps(name: str, maps: Any, channels: tuple[int, ...]) -> None:
         raise FkitValueError(
             f"{name}: in_channels={channels}, but the backbone gives {len(maps)} maps.",
             repair="out_indices of the backbone says which of its maps it gives.",
+        )
+    found = channels if axis is None else tuple(one.shape[axis] for one in maps)
+    if found != tuple(channels):
+        raise FkitValueError(
+            f"{name}: in_channels={channels}, but the backbone's maps have {found}.",
+            repair=f"in_channels = {list(found)}",
         )

@@ -203,6 +203,10 @@ def test_what_is_padding_says_nothing(backend: str) -> None:
     ("changes", "message"),
     [
         ({"positional_encoding": {"num_feats": 4}}, "num_feats = 8"),
+        ({"num_queries": 0}, "num_queries=0, but it counts queries, from 1"),
+        ({"bbox_head": {**DETR["bbox_head"], "embed_dims": 8}}, "the encoder has 16 channels, but bbox_head 8"),
+        ({"decoder": {"num_layers": 1, "layer_cfg": {k: {**v, "embed_dims": 8} for k, v in {**LAYER, "cross_attn_cfg": ATTENTION}.items()}}}, "the encoder has 16 channels, but decoder 8"),
+        ({"encoder": {"num_layers": 1, "layer_cfg": {**LAYER, "self_attn_cfg": {**ATTENTION, "num_heads": 3}}}}, "no multiple of 3 heads"),
         ({"encoder": None}, "encoder"),
         ({"decoder": {"num_layers": 0, "layer_cfg": {}}}, "num_layers=0"),
         ({"encoder": {"num_layers": 1, "layer_cfg": {"self_attn_cfg": {**ATTENTION, "batch_first": False}}}}, "batch_first"),
@@ -228,6 +232,33 @@ def test_what_is_padding_says_nothing(backend: str) -> None:
 def test_what_contradicts_itself_is_one_clear_error(backend: str, changes: dict[str, Any], message: str) -> None:
     with pytest.raises(FkitError, match=message):
         fkit.build({**DETR, **changes}, fkit.registry(), "models", backend=backend)
+
+
+@pytest.mark.parametrize("backend", ["torch", "jax"])
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [({"out_channels": 8}, "neck.out_channels = 16"), ({"in_channels": [9]}, r"the backbone's maps have \(8,\)")],
+)
+def test_a_neck_of_other_channels(backend: str, changes: dict[str, Any], message: str) -> None:
+    with pytest.raises(FkitError, match=message):
+        made = program({**DETR, "neck": {**DETR["neck"], **changes}}, backend)
+        made.predict(made.init(0), batch())
+
+
+@pytest.mark.parametrize("kind", ["plain", "dino"])
+def test_objects_that_are_many_outside_or_nothing_end_in_a_step(kind: str) -> None:
+    """A loss that is not finite is the run's to refuse; nothing waits for a matching that does not come."""
+    made = program({**MODELS[kind], "num_queries": 4}, "torch")
+    places = np.arange(12, dtype=np.float32)[None, :, None] * np.ones((2, 1, 1), np.float32)
+    many = np.concatenate([places, places + 9], -1)[..., [0, 0, 1, 1]]
+    for boxes, finite in ((many, True), (many - 500, True), (many * 0 + 5, True), (many * np.nan, False)):
+        whole = batch(12)
+        truth = {**whole.targets, "gt_instances": {**whole.targets["gt_instances"], "bboxes": boxes}}
+        state, logs = made.train_step(
+            made.init(0), fkit.Batch(whole.inputs, truth, whole.valid, whole.meta), made.hyperparams()
+        )
+        assert np.isfinite(float(logs["loss"])) == finite
+        assert not finite or all(np.isfinite(one).all() for one in made.collect(state).values())
 
 
 def test_a_loss_without_an_assigner_is_one_clear_error() -> None:

@@ -56,7 +56,7 @@ class ChannelMapper(nn.Module):
     @nn.compact
     def __call__(self, inputs: Maps, train: bool = False) -> Maps:
         widths, out = channels_of("ChannelMapper", self.in_channels), self.out_channels
-        check_maps("ChannelMapper", inputs, widths)
+        check_maps("ChannelMapper", inputs, widths, -1)
         conv = partial(ConvModule, conv_cfg=self.conv_cfg, norm_cfg=self.norm_cfg, act_cfg=self.act_cfg, bias=self.bias)
         size = self.kernel_size
         outs = [

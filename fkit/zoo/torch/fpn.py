@@ -70,7 +70,7 @@ class FPN(nn.Module):
             self.fpn_convs.append(ConvModule(width, wide, 3, stride=2, padding=1, **self._cfgs))
 
     def forward(self, inputs: tuple[Tensor, ...]) -> tuple[Tensor, ...]:
-        check_maps(type(self).__name__, inputs, self.in_channels)
+        check_maps(type(self).__name__, inputs, self.in_channels, 1)
         laterals = self._laterals(inputs)
         outs = [conv(x) for conv, x in zip(self.fpn_convs, laterals, strict=False)]
         return self._extended(outs, inputs, laterals)

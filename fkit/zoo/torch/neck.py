@@ -59,7 +59,7 @@ class ChannelMapper(nn.Module):
         )
 
     def forward(self, inputs: tuple[Tensor, ...]) -> tuple[Tensor, ...]:
-        check_maps("ChannelMapper", inputs, self.in_channels)
+        check_maps("ChannelMapper", inputs, self.in_channels, 1)
         outs = [conv(x) for conv, x in zip(self.convs, inputs, strict=True)]
         x = inputs[-1]
         for conv in self.extra_convs:

@@ -10,7 +10,7 @@ from frozendict import frozendict
 from fkit.backend.jax.ops import JaxOps
 from fkit.catalog.build import Builder
 from fkit.detection.dense import predicted
-from fkit.detection.detr import Said, check_width, typed
+from fkit.detection.detr import Said, check_map, check_queries, check_width, typed
 from fkit.detection.image import Shapes, shapes_of
 from fkit.detection.padding import padding
 from fkit.detection.part import part
@@ -42,6 +42,10 @@ class DETR(Detector):
     torch_order: ClassVar[tuple[str, ...]] = (
         "backbone", "neck", "bbox_head", "positional_encoding", "encoder", "decoder", "query_embedding",
     )  # fmt: skip
+
+    def __post_init__(self) -> None:
+        check_queries(type(self).__name__, self.num_queries)
+        super().__post_init__()
 
     @property
     def label_ranges(self) -> Mapping[str, Any]:
@@ -89,6 +93,7 @@ class DETR(Detector):
         del samples, learns
         x = maps[-1]
         count, high, wide, width = x.shape
+        check_map(type(self).__name__, width, self.encoder.embed_dims)
         mask = padding(JaxOps(), shapes, whole, (high, wide))
         places = self.positional_encoding(mask, x).reshape(count, high * wide, width)
         hidden = None if mask is None else mask.reshape(count, -1)
@@ -176,6 +181,6 @@ def parts_of_detr(
         what: part(build, "models", typed(cfg, kind, what))
         for cfg, kind, what in ((encoder, kinds[0], "encoder"), (decoder, kinds[1], "decoder"))
     }
-    check_width(name, coders["encoder"].embed_dims, 2 * places.num_feats)
+    check_width(name, coders["encoder"].embed_dims, 2 * places.num_feats, coders["decoder"], head)
     maps = {"backbone": part(build, "models", backbone), "neck": part(build, "models", neck)}
     return {**maps, "bbox_head": head, "positional_encoding": places, **coders}

@@ -10,7 +10,7 @@ from torch import Tensor, nn
 from fkit.backend.torch.ops import Torch
 from fkit.catalog.build import Builder
 from fkit.detection.dense import predicted
-from fkit.detection.detr import Said, check_width, typed
+from fkit.detection.detr import Said, check_map, check_queries, check_width, typed
 from fkit.detection.image import Shapes, shapes_of
 from fkit.detection.padding import padding
 from fkit.detection.part import part
@@ -61,13 +61,15 @@ class DETR(Detector):
     ) -> None:
         super().__init__(backbone, neck, None, init_cfg, build)
         del data_preprocessor
+        check_queries(type(self).__name__, num_queries)
         self.bbox_head = part(build, "models", bbox_head, train_cfg=train_cfg, test_cfg=test_cfg)
         places = typed(positional_encoding, "SinePositionalEncoding", "positional_encoding")
         self.positional_encoding = part(build, "models", places)
         self.encoder = part(build, "models", typed(encoder, self.coders[0], "encoder"))
         self.decoder = part(build, "models", typed(decoder, self.coders[1], "decoder"))
         self.num_queries, self.embed_dims = num_queries, self.encoder.embed_dims
-        check_width(type(self).__name__, self.embed_dims, 2 * self.positional_encoding.num_feats)
+        places = 2 * self.positional_encoding.num_feats
+        check_width(type(self).__name__, self.embed_dims, places, self.decoder, self.bbox_head)
         self.arrange()
 
     def arrange(self) -> None:
@@ -107,6 +109,7 @@ class DETR(Detector):
         """
         del samples, learns
         x = maps[-1]
+        check_map(type(self).__name__, x.shape[1], self.embed_dims)
         mask = padding(Torch(x.device), shapes, whole, (x.shape[2], x.shape[3]))
         places = self.positional_encoding(mask, x).flatten(2).transpose(1, 2)
         hidden = None if mask is None else mask.flatten(1)
