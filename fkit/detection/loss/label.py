@@ -8,7 +8,7 @@ from fkit.structures.content import family, namespace
 from fkit.tree.check import check_fields
 from fkit.tree.error import FkitKeyError, FkitTypeError, FkitValueError
 
-__all__ = ["LabelSmoothLoss", "check_weights", "label_loss", "temperatures", "truth_of"]
+__all__ = ["LabelSmoothLoss", "check_topk", "check_weights", "label_loss", "temperatures", "truth_of"]
 
 _MODES = ("original", "classy_vision", "multi_label")
 
@@ -76,6 +76,21 @@ def _scores(logits: Any, labels: Any) -> Any:
     lib = namespace(logits)
     where = {"device": logits.device} if family(logits) == "torch" else {}
     return (labels[:, None] == lib.arange(logits.shape[1], **where)) * lib.ones_like(logits[:1, :1])
+
+
+def check_topk(name: str, topk: Sequence[int], count: int) -> None:
+    """Refuse an accuracy of more classes than there are.
+
+    Raises:
+        FkitValueError: there are fewer.
+
+    Example:
+        >>> check_topk("LinearClsHead", (1, 5), 10)
+    """
+    if max(topk) > count:
+        raise FkitValueError(
+            f"{name}: topk={tuple(topk)}, and there are {count} classes.", repair=f"topk=(1,), or up to {count}."
+        )
 
 
 def check_weights(name: str, class_weight: Any, pos_weight: Any, use_sigmoid: bool) -> tuple[Any, Any]:

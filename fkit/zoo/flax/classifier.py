@@ -10,7 +10,7 @@ from frozendict import frozendict
 
 from fkit.backend.jax.layers import Linear
 from fkit.catalog.entry import Built
-from fkit.detection.loss.label import check_weights, label_loss
+from fkit.detection.loss.label import check_topk, check_weights, label_loss
 from fkit.structures.batch import Samples
 from fkit.training.mix import augments_of
 from fkit.training.pretrained import init_cfg_of
@@ -207,6 +207,7 @@ class Head(nn.Module):
         wide = logits.astype(jnp.promote_types(logits.dtype, jnp.float32))
         losses = {"loss": me.loss_module(wide, labels if scores is None else scores)}
         if me.cal_acc:
+            check_topk(type(self).__name__, me.topk, logits.shape[1])
             ranked = jax.lax.top_k(jax.lax.stop_gradient(logits), max(me.topk))[1] == labels[:, None]
             for k in me.topk:
                 losses[f"accuracy_top-{k}"] = ranked[:, :k].any(1).astype(jnp.float32).mean() * 100

@@ -8,7 +8,7 @@ from frozendict import frozendict
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from fkit.detection.loss.label import check_weights, label_loss
+from fkit.detection.loss.label import check_topk, check_weights, label_loss
 from fkit.structures.batch import Samples
 from fkit.training.mix import augments_of
 from fkit.training.pretrained import init_cfg_of
@@ -205,6 +205,7 @@ class ClsHead(nn.Module):
             )
         losses = {"loss": self.loss_module(logits, labels if scores is None else scores)}
         if self.cal_acc:
+            check_topk(type(self).__name__, self.topk, logits.shape[1])
             ranked = logits.detach().topk(max(self.topk), 1).indices == labels[:, None]
             for k in self.topk:
                 losses[f"accuracy_top-{k}"] = ranked[:, :k].any(1).to(torch.float32).mean() * 100
@@ -246,4 +247,10 @@ class LinearClsHead(ClsHead):
         self.fc = nn.Linear(in_channels, num_classes)
 
     def forward(self, features: Any) -> Tensor:
-        return self.fc(last(features))
+        x = last(features)
+        if x.shape[-1] != self.fc.in_features:
+            raise FkitValueError(
+                f"{type(self).__name__}: in_channels={self.fc.in_features}, but the features have {x.shape[-1]}.",
+                repair=f"in_channels={x.shape[-1]}; a neck of type GlobalAveragePooling pools maps.",
+            )
+        return self.fc(x)
