@@ -8,7 +8,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from fkit.structures.content import host
+from fkit.structures.content import host, is_array
 from fkit.structures.pasted import THRESHOLD, bitmaps
 from fkit.tree.error import FkitValueError
 from fkit.visualize.canvas import Visualizer
@@ -250,13 +250,10 @@ class SegLocalVisualizer(Visualizer):
     def _map(fields: Any) -> NDArray[np.int64] | None:
         if fields is None:
             return None
-        labels: NDArray[Any] = np.asarray(
-            host(
-                field_of(fields, "sem_seg", fields)
-                if not hasattr(fields, "shape") or hasattr(fields, "sem_seg")
-                else fields
-            )
-        )
+        if not is_array(fields):  # mmdet's name of it, or mmseg's
+            held = field_of(fields, "sem_seg")
+            fields = field_of(fields, "data", fields) if held is None else held
+        labels: NDArray[Any] = np.asarray(host(fields))
         return labels.reshape(labels.shape[-2:]).astype(np.int64)
 
 

@@ -61,8 +61,9 @@ def test_a_map_of_classes_has_their_colours_and_keeps_the_size() -> None:
     labels = np.repeat([[0, 1]], 60, axis=1).repeat(80, axis=0)
     drawn = show_result(IMAGE, [labels], opacity=0.9, **NAMES)
     assert (lit(drawn, 40, 20), lit(drawn, 40, 100), drawn.shape) == (2, 0, IMAGE.shape)
-    sample = {"pred_sem_seg": PixelData(sem_seg=labels[None])}
-    assert (show_result(IMAGE, sample, opacity=0.9, **NAMES) == drawn).all()
+    for field in ("sem_seg", "data"):  # mmdet's name of it, and mmseg's, which inference_model gives
+        sample = {"pred_sem_seg": PixelData(**{field: labels[None]})}
+        assert (show_result(IMAGE, sample, opacity=0.9, **NAMES) == drawn).all()
     with pytest.raises(FkitError, match=r"\(40, 60\)"):
         show_result(IMAGE, {"pred_sem_seg": labels[:40, :60]})
 
