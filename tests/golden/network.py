@@ -319,6 +319,10 @@ def without_rates(cfg: Any, backend: str, scope: str) -> Any:
     if not isinstance(cfg, Mapping):
         return cfg
     plain = {key: 0.0 if key in RATES else without_rates(value, backend, scope) for key, value in cfg.items()}
+    for key in ("self_attn_cfg", "cross_attn_cfg"):  # of a layer, without a type: a detector of queries knows it
+        if isinstance(plain.get(key), Mapping) and "type" not in plain[key]:
+            rates = ("attn_drop", "proj_drop") if "cross_attn" in plain[key] else ("dropout",)
+            plain[key] = {**dict.fromkeys(rates, 0.0), **plain[key]}
     if not isinstance(cfg.get("type"), str) or not {"depths", "num_layers", "arch", "num_classes"} & cfg.keys():
         return plain
     takes = taken(maker_of(cfg, fkit.registry(), "models", backend=backend, scope=scope))
