@@ -13,7 +13,7 @@ from fkit.recipe.inference import open_pictures
 from fkit.recipe.label import skeleton_of
 from fkit.structures.content import is_array
 from fkit.tree.check import expect, expect_number
-from fkit.tree.error import FkitTypeError, FkitValueError, quoted
+from fkit.tree.error import FkitKeyError, FkitTypeError, FkitValueError, quoted
 from fkit.visualize.result import show_result
 
 __all__ = ["inference_top_down_pose_model", "inference_topdown", "init_pose_model", "vis_pose_result"]
@@ -97,6 +97,9 @@ def inference_top_down_pose_model(
     people: list[Mapping[str, Any]] = [] if person_results is None else list(person_results)
     if person_results is not None and not people:
         return [], []
+    for one in people:
+        if "bbox" not in one:
+            raise FkitKeyError("person_results: a person has no 'bbox'.", choices=one, label="It has")
     rows = _boxes([one["bbox"] for one in people], format) if people else None
     if rows is not None and bbox_thr is not None:
         kept = rows[:, 4] > bbox_thr

@@ -111,5 +111,7 @@ def test_wrong_words_are_said(model, image):
             fkit.inference_topdown(model, image, boxes, **words)
     with pytest.raises(FkitError, match="init_model makes one"):
         fkit.inference_topdown("model", image)
+    with pytest.raises(FkitError, match="a person has no 'bbox'"):
+        inference_top_down_pose_model(model, image, [{"box": [1, 2, 3, 4]}])
     with pytest.raises(FkitError, match="keypoints alone are returned"):
         inference_top_down_pose_model(model, image, return_heatmap=True)
