@@ -74,7 +74,7 @@ def window_plan(
     """The plan of arguments that are called as mmpretrain calls them.
 
     Args:
-        trained: of the second version: the windows it was trained with, one a stage; 0 for its own.
+        trained: of the second version: the windows it was trained with, one a stage (more say nothing); 0 for its own.
 
     Raises:
         FkitError: arguments that do not fit together.
@@ -83,7 +83,7 @@ def window_plan(
     width, depths, heads = plan["embed_dims"], plan["depths"], plan["num_heads"]
     count = len(depths)
     windows = [window_size] * count if isinstance(window_size, int) else list(window_size)
-    before = [0] * count if trained is None else list(trained)
+    before = [0] * count if trained is None else list(trained)[:count]  # its default is of four
     if not len(heads) == len(windows) == len(before) == count:
         raise FkitValueError(
             f"{net}: {count} depths, {len(heads)} num_heads and {len(windows)} windows: one of each a stage."

@@ -366,7 +366,8 @@ def test_scores_of_classes(book: Book, weights: dict[str, np.ndarray], backend: 
     near(np.log(scores[told]), want[told], book.tolerance("test/logits"), "log of the scores")
     for i, one in enumerate(book.facts["test"]):
         near(scores[i], book.arrays[f"test{i}/pred.score"], book.tolerance("test/logits") * 10, "scores")
-        assert np.argsort(-scores[i], kind="stable")[:5].tolist() == one["top5"]
+        ranked = min(int((book.arrays[f"test{i}/pred.score"] > 0).sum()), 5)  # which of several 0 is first says nothing
+        assert np.argsort(-scores[i], kind="stable")[:ranked].tolist() == one["top5"][:ranked]
 
 
 @pytest.mark.parametrize("backend", BACKENDS)
