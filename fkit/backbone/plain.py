@@ -56,8 +56,6 @@ def plain_plan(
         raise FkitTypeError(f"VisionTransformer: img_size={img_size!r}: a number, or (height, width).")
     if output_cls_token and not with_cls_token:
         raise FkitValueError("VisionTransformer: output_cls_token=True takes with_cls_token=True.")
-    if output_cls_token:
-        raise FkitValueError("VisionTransformer: output_cls_token=True is not supported.", repair="Leave it out.")
     which = (out_indices,) if isinstance(out_indices, int) else tuple(out_indices)
     outputs = tuple(num_layers - 1 if one == -1 else int(one) for one in which)
     if not all(0 <= one < num_layers for one in outputs):

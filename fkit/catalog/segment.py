@@ -33,6 +33,7 @@ _HEADS: Final[tuple[Any, ...]] = tuple(
         ("attend", ("ANNHead", "DAHead", "ISAHead", "OCRHead", "PSAHead")),
         ("bases", ("EMAHead",)),
         ("context", ("APCHead", "CCHead", "CrissCrossAttention", "DMHead", "DNLHead", "EncHead", "GCHead", "NLHead")),
+        ("dense", ("DPTHead",)),
         ("kernel", ("KernelUpdator",)),
         ("neck", ("Feature2Pyramid", "JPU", "MLANeck", "MultiLevelNeck")),
         ("plain", ("FPNHead", "LRASPPHead", "SETRMLAHead", "SETRUPHead", "SegformerHead")),

@@ -8,7 +8,19 @@ from frozendict import frozendict
 
 from fkit.tree.error import FkitTypeError, FkitValueError
 
-__all__ = ["SETR_INIT", "WINDOW", "XAVIER", "enough", "expect_channels", "expect_rescales", "steps_of", "window_of"]
+__all__ = [
+    "SETR_INIT",
+    "WINDOW",
+    "XAVIER",
+    "enough",
+    "expect_channels",
+    "expect_four",
+    "expect_rescales",
+    "halves_of",
+    "readout_of",
+    "steps_of",
+    "window_of",
+]
 
 XAVIER = frozendict(type="Xavier", layer="Conv2d", distribution="uniform")
 SETR_INIT = (
@@ -35,6 +47,55 @@ def window_of(input_transform: str | None, widths: Any, branches: Sequence[int])
         )
     if len(branches) != len(widths) - 1:
         raise FkitValueError(f"LRASPPHead: branch_channels={tuple(branches)} for {len(widths)} maps: one fewer.")
+
+
+def halves_of(pairs: Sequence[Any]) -> tuple[list[Any], list[Any]]:
+    """The maps and the tokens of a transformer's outputs.
+
+    Raises:
+        FkitTypeError: they are no pairs.
+
+    Example:
+        >>> halves_of([["map", "token"]])
+        (['map'], ['token'])
+    """
+    if not all(isinstance(pair, (list, tuple)) and len(pair) == 2 for pair in pairs):  # pyright: ignore[reportUnknownArgumentType]
+        raise FkitTypeError(
+            "DPTHead: it takes pairs of a map and a token of the class.",
+            repair="Say output_cls_token=True to the VisionTransformer.",
+        )
+    return [pair[0] for pair in pairs], [pair[1] for pair in pairs]
+
+
+def readout_of(readout_type: str) -> str:
+    """What becomes of a transformer's token of the class, as it is said.
+
+    Raises:
+        FkitValueError: it is none of "ignore", "add" and "project".
+
+    Example:
+        >>> readout_of("project")
+        'project'
+    """
+    kinds = ("add", "ignore", "project")
+    if readout_type not in kinds:
+        raise FkitValueError(f"DPTHead: readout_type={readout_type!r}.", value=str(readout_type), choices=kinds)
+    return readout_type
+
+
+def expect_four(widths: Sequence[int], expand: bool) -> None:
+    """Refuses another number of maps than four, and channels that are expanded.
+
+    Raises:
+        FkitValueError: there are more or fewer, or ``expand`` is true.
+
+    Example:
+        >>> expect_four((96, 192, 384, 768), False)
+    """
+    if len(widths) != 4:
+        raise FkitValueError(f"DPTHead: post_process_channels={tuple(widths)}: one for each of four maps.")
+    if expand:
+        raise FkitValueError("DPTHead: expand_channels=True, which the reference cannot build.", repair="Leave it out.")
 
 
 def enough(size: Sequence[int]) -> None:

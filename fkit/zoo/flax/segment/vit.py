@@ -115,7 +115,7 @@ class VisionTransformer(nn.Module):
         return INIT if rules is None else rules
 
     @nn.compact
-    def __call__(self, x: Array, train: bool = False) -> tuple[Array, ...]:
+    def __call__(self, x: Array, train: bool = False) -> tuple[Any, ...]:
         check_channels("VisionTransformer", x, self.in_channels)
         plan, width = self.plan, self.embed_dims
         x, size = PatchEmbed(
@@ -144,9 +144,10 @@ class VisionTransformer(nn.Module):
         norm: Any = norm_layer(self.norm_cfg)[1](name)
         return norm(x, train)
 
-    def _map(self, x: Array, size: tuple[int, int]) -> Array:
-        x = x[:, 1:] if self.with_cls_token else x
-        return x.reshape(x.shape[0], *size, -1)
+    def _map(self, x: Array, size: tuple[int, int]) -> Any:
+        places = x[:, 1:] if self.with_cls_token else x
+        made = places.reshape(x.shape[0], *size, -1)
+        return [made, x[:, 0]] if self.output_cls_token else made
 
 
 class SegmenterMaskTransformerHead(DecodeHead, kw_only=True):

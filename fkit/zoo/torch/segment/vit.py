@@ -68,6 +68,7 @@ class VisionTransformer(nn.Module):
         out_origin: whether what goes into the layers is given, too.
         drop_path_rate: of the last layer; the others' rise linearly from 0.
         with_cls_token: whether a token of the class goes through the layers.
+        output_cls_token: whether each map is given as a pair, with that token (N, C).
         pre_norm, final_norm: norms before and after the layers.
         norm_eval, with_cp: change no number; taken for mmseg's configs.
         pretrained, init_cfg: rules for initial weights.
@@ -109,6 +110,7 @@ class VisionTransformer(nn.Module):
         init_cfg: Any = None,
     ) -> None:
         super().__init__()
+        self.output_cls_token = output_cls_token
         del norm_eval, with_cp
         if "all" not in frozen_exclude:
             raise FkitValueError("VisionTransformer: frozen_exclude is not supported.", repair="Leave it out.")
@@ -136,7 +138,7 @@ class VisionTransformer(nn.Module):
         )  # fmt: skip
         self.ln1 = norm_layer(norm_cfg, embed_dims)[1] if final_norm else None
 
-    def forward(self, x: Tensor) -> tuple[Tensor, ...]:
+    def forward(self, x: Tensor) -> tuple[Any, ...]:
         x, size = self.patch_embed(x)
         x = torch.cat((self.cls_token.expand(x.shape[0], -1, -1), x), 1)
         x = self.drop_after_pos(x + resized_places(self.pos_embed, self.plan.grid, size, 1, self.interpolate_mode))
@@ -151,9 +153,10 @@ class VisionTransformer(nn.Module):
                 outs.append(self._map(x, size))
         return tuple(outs)
 
-    def _map(self, x: Tensor, size: tuple[int, int]) -> Tensor:
-        x = x[:, 1:] if self.with_cls_token else x
-        return x.reshape(x.shape[0], *size, -1).permute(0, 3, 1, 2).contiguous()
+    def _map(self, x: Tensor, size: tuple[int, int]) -> Any:
+        places = x[:, 1:] if self.with_cls_token else x
+        made = places.reshape(x.shape[0], *size, -1).permute(0, 3, 1, 2).contiguous()
+        return [made, x[:, 0]] if self.output_cls_token else made
 
 
 class SegmenterMaskTransformerHead(DecodeHead):
