@@ -91,10 +91,10 @@ class PoseLocalVisualizer(Visualizer):
         boxes = field_of(fields, "bboxes", None)
         if boxes is not None and len(host(boxes)):
             board = board.draw_bboxes(boxes, self.bbox_color)
-        scores = field_of(fields, "keypoint_scores", field_of(fields, "keypoints_visible", None))
-        return board.draw_poses(
-            field_of(fields, "keypoints", np.zeros((0, 0, 2))), scores, max(threshold, 1e-6)
-        ).get_image()  # a point that was not labelled has visibility 0
+        points, scores = field_of(fields, "keypoints", np.zeros((0, 0, 2))), field_of(fields, "keypoint_scores", None)
+        if scores is None:  # a point that was not labelled has visibility 0
+            scores, threshold = field_of(fields, "keypoints_visible", None), max(threshold, 1e-6)
+        return board.draw_poses(points, scores, threshold).get_image()
 
     def _colours(self, chosen: Any, word: str, count: int) -> tuple[Colour, ...]:
         if chosen is not None:

@@ -95,6 +95,9 @@ def test_the_first_generation_s_words(model, image, tmp_path):
     drawn = vis_pose_result(model, image, results, kpt_score_thr=-1.0, out_file=tmp_path / "a.png")
     assert drawn.shape == image.shape and (drawn != image).any() and (tmp_path / "a.png").exists()
     assert (vis_pose_result(model, image, samples[:1], kpt_score_thr=-1.0) == drawn).mean() > 0.9
+    unsure = [{**results[0], "keypoints": results[0]["keypoints"] * [1, 1, 1e-9]}]  # of a model that knows nothing yet
+    alike = vis_pose_result(model, image, unsure, kpt_score_thr=-1.0) == drawn
+    assert alike.all() and (vis_pose_result(model, image, unsure) != drawn).any()
     assert inference_top_down_pose_model(model, image, []) == ([], [])
 
 
