@@ -1,6 +1,7 @@
 """Classification datasets: folders of classes or a list of names and labels; ImageNet above all. MMPretrain's."""
 
 import os
+import warnings
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, ClassVar, cast
@@ -154,11 +155,11 @@ class CustomDataset(BaseClsDataset):
             )
         if names is None:
             vars(self)["metainfo"] = frozen({**self.metainfo, "classes": tuple(there)})
-        return [
-            {"img_path": path, "gt_label": label}
-            for label, name in enumerate(there)
-            for path in self._files(os.path.join(folder, name))
-        ]
+        files = [self._files(os.path.join(folder, name)) for name in there]
+        empty = [name for name, of_class in zip(there, files, strict=True) if not of_class]
+        if empty and len(empty) < len(there):
+            warnings.warn(f"{type(self).__name__}: no image of {quoted(empty)} is in {folder!r}.", stacklevel=2)
+        return [{"img_path": path, "gt_label": label} for label, of_class in enumerate(files) for path in of_class]
 
     def _files(self, folder: str) -> list[str]:
         names = list_dir_or_file(folder, False, True, None, True)

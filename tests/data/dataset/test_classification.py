@@ -184,3 +184,10 @@ def test_in_shop(tmp_path: Path):
 def test_balanced(tmp_path: Path):
     root = filled(tmp_path, "a/1.png", *(f"b/{number}.png" for number in range(7)))
     assert len(ClassBalancedDataset(CustomDataset(data_root=root), 0.5)) == 9
+
+
+def test_a_folder_without_images_is_said(tmp_path: Path):
+    root = filled(tmp_path, "dog/1.png", "cat/notes.txt", "eel/notes.txt")
+    with pytest.warns(UserWarning, match=r"CustomDataset: no image of \['cat', 'eel'\] is in"):
+        dataset = CustomDataset(data_prefix=root)
+    assert dataset[0]["gt_label"] == 1  # an empty class keeps its number
