@@ -30,18 +30,9 @@ TIMES = 5.0
 LR = 1024.0
 _LAST = 1 << 22
 RATES = (
-    *(
-        "drop_path_rate",
-        "drop_rate",
-        "attn_drop_rate",
-        "dropout_ratio",
-        "dropout_rate",
-        "dropout",
-        "ffn_drop",
-        "drop_prob",
-    ),
-    *("attn_drop", "proj_drop"),
-)
+    "drop_path_rate", "drop_rate", "attn_drop_rate", "dropout_ratio", "dropout_rate",
+    "dropout", "ffn_drop", "drop_prob", "attn_drop", "proj_drop",
+)  # fmt: skip
 
 
 class Book(NamedTuple):
