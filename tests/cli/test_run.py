@@ -169,7 +169,7 @@ def test_a_disk_that_takes_no_more_is_one_clear_error(tmp_path):
 
 
 def test_a_model_that_raises_is_named_with_its_line(capsys, tmp_path):
-    (tmp_path / "cfg.py").write_text(f"_base_ = {CONVNET!r}\nmodel = dict(head=dict(in_channels=3))")
+    (tmp_path / "cfg.py").write_text(f"_base_ = {CONVNET!r}\nmodel = dict(backbone=dict(in_channels=3))")
     code, _, err = run(capsys, "train", tmp_path / "cfg.py", "--work-dir", tmp_path / "work")
     assert code == 1 and "iteration 1: the model raised" in err and "Traceback" not in err
 
