@@ -145,7 +145,7 @@ def fuzz(session: nox.Session) -> None:
     session.run("python", "-m", "pytest", "tests/config", "-k", "fuzz", "-q", env=env)
 
 
-LEAST = ("477", "647", "355", "372")  # of configs/README.md's table, which may only grow
+LEAST = ("477", "648", "355", "372")  # of configs/README.md's table, which may only grow
 
 
 @nox.session
