@@ -84,7 +84,8 @@ class Attention(nn.Module):
             bias = self.param("in_proj_bias", nn.initializers.zeros, (3 * width,)).astype(query.dtype)
             parts = [x + b for x, b in zip(parts, jnp.split(bias, 3), strict=True)]
         dropout = Dropout(self.dropout, name="dropout")
-        out = attended(*parts, heads, dropout, attn_mask, key_padding_mask, train)
+        q, k, v = parts
+        out = attended(q, k, v, heads, dropout, attn_mask, key_padding_mask, train)
         return Linear(width, use_bias=self.bias, name="out_proj")(out)
 
 

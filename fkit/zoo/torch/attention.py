@@ -76,8 +76,8 @@ class Attention(nn.Module):
         attn_mask: Tensor | None = None,
         key_padding_mask: Tensor | None = None,
     ) -> Tensor:
-        parts = self._parts(query, key, value)
-        return self.out_proj(attended(*parts, self.num_heads, self.dropout, attn_mask, key_padding_mask))
+        q, k, v = self._parts(query, key, value)
+        return self.out_proj(attended(q, k, v, self.num_heads, self.dropout, attn_mask, key_padding_mask))
 
     def _parts(self, query: Tensor, key: Tensor, value: Tensor) -> tuple[Tensor, ...]:
         """Queries, keys and values, in as few products as may be."""

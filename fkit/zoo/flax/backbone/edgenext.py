@@ -68,7 +68,8 @@ class _Attention(nn.Module):
 
     @nn.compact
     def __call__(self, x: Array, train: bool = False) -> Array:
-        stage, kept = self.stage, {"trainable": self.trainable}
+        stage = self.stage
+        kept: dict[str, Any] = {"trainable": self.trainable}
         width, part, drop = stage.width, stage.part, DropPath(self.rate, name="drop_path")
         factors = [self.param(name, nn.initializers.constant(_SCALE), (width,)) for name in ("gamma_csa", "gamma")]
         parts, outs = jnp.split(x, list(range(part, width, part)), -1), list[Array]()

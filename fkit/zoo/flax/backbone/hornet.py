@@ -32,7 +32,8 @@ class _Frequencies(nn.Module):
 
     @nn.compact
     def __call__(self, x: Array) -> Array:
-        half, kept = x.shape[-1] // 2, {"trainable": self.trainable}
+        half = x.shape[-1] // 2
+        kept: dict[str, Any] = {"trainable": self.trainable}
         weight = self.param("complex_weight", nn.initializers.zeros, (half, *self.grid, 2))
         one, two = jnp.split(LayerNorm(1e-6, name="pre_norm", **kept)(x), 2, -1)
         waves = jnp.fft.rfft2(two.astype(weight.dtype), axes=(1, 2), norm="ortho")
@@ -55,7 +56,8 @@ class _Gated(nn.Module):
 
     @nn.compact
     def __call__(self, x: Array) -> Array:
-        stage, parts, kept = self.stage, self.stage.parts, {"trainable": self.trainable}
+        stage, parts = self.stage, self.stage.parts
+        kept: dict[str, Any] = {"trainable": self.trainable}
         whole = sum(parts)
         y, x = jnp.split(Conv2d(2 * stage.width, (1, 1), name="proj_in", **kept)(x), [parts[0]], -1)
         if stage.side:
@@ -86,7 +88,8 @@ class _Block(nn.Module):
 
     @nn.compact
     def __call__(self, x: Array, train: bool = False) -> Array:
-        width, kept = self.stage.width, {"trainable": self.trainable}
+        width = self.stage.width
+        kept: dict[str, Any] = {"trainable": self.trainable}
         drop = DropPath(self.rate, name="drop_path")
         y = _Gated(self.stage, self.scale, self.trainable, name="gnconv")(LayerNorm(1e-6, name="norm1", **kept)(x))
         x = x + drop(self._factors("gamma1", y), train)

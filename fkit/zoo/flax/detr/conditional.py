@@ -146,7 +146,7 @@ class ConditionalDecoder(Decoder):
     torch_order: ClassVar[tuple[str, ...]] = (*Decoder.torch_order, "query_scale", "ref_point_head")
 
     @nn.compact
-    def __call__(
+    def __call__(  # pyright: ignore[reportIncompatibleMethodOverride]
         self, query: Array, query_pos: Array, train: bool = False, **more: Any
     ) -> tuple[Array, tuple[Array, ...]]:
         """Queries (N, Q, C) to those of each layer, (L, N, Q, C), and the places (N, Q, 2) of each; ``more`` is handed to layers."""

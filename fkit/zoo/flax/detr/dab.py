@@ -46,6 +46,7 @@ class DABEncoder(Encoder):
         train: bool = False,
         **more: Any,
     ) -> Array:
+        assert query_pos is not None  # DAB-DETR gives each place its waves
         scale = Perceptron((self.embed_dims,) * 2, name="query_scale")
         for layer in self.layers:
             query = layer(query, query_pos * scale(query), key_padding_mask, train=train, **more)
@@ -68,7 +69,7 @@ class DABDecoder(Decoder):
     torch_order: ClassVar[tuple[str, ...]] = (*Decoder.torch_order, "query_scale", "ref_point_head", "ref_anchor_head")
 
     @nn.compact
-    def __call__(
+    def __call__(  # pyright: ignore[reportIncompatibleMethodOverride]
         self,
         query: Array,
         query_pos: Array,
@@ -102,6 +103,7 @@ class DABDecoder(Decoder):
         """What makes of a layer's number, its queries, the waves (N, Q, C) of their places and their boxes the waves that are
         looked at."""
         widths = self.anchors.scale_widths(self.embed_dims)
+        table = scale = None
         if widths is None:
             table = Embedding(len(self.layers), self.embed_dims, name="query_scale")(jnp.arange(len(self.layers)))
         else:
@@ -112,9 +114,9 @@ class DABDecoder(Decoder):
         sides = Perceptron((self.embed_dims, 2), name="ref_anchor_head") if modulates else None
 
         def scaled(at: int, query: Array, waves: Array, boxes: Array) -> Array:
-            if widths is None:
+            if table is not None:
                 waves = waves * table[at].astype(waves.dtype)
-            elif at:
+            elif at and scale is not None:
                 waves = waves * scale(query)
             if sides is None:
                 return waves

@@ -208,7 +208,7 @@ class ANNHead(DecodeHead, kw_only=True):
         return "multiple_select"
 
     @nn.compact
-    def __call__(self, maps: Maps, train: bool = False) -> Array:
+    def __call__(self, maps: Maps, train: bool = False) -> Array:  # pyright: ignore[reportIncompatibleMethodOverride]
         low, high = self.taken(maps)
         inner, count, scales, cfgs = (
             self.project_channels, len(self.query_scales), tuple(self.key_pool_scales), frozendict(self.cfgs),
@@ -254,7 +254,7 @@ class DAHead(DecodeHead, kw_only=True):
     )  # fmt: skip
 
     @nn.compact
-    def __call__(self, maps: Maps, train: bool = False) -> tuple[Array, Array, Array]:
+    def __call__(self, maps: Maps, train: bool = False) -> tuple[Array, Array, Array]:  # pyright: ignore[reportIncompatibleMethodOverride]
         x, out, drop = self.taken(maps), self.channels, self.drop()
         wide, classes = x.shape[-1], self.logic.num_classes
         places = self.conv(wide, out, 3, "pam_in_conv", padding=1)(x, train)

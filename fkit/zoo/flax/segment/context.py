@@ -332,7 +332,7 @@ class EncHead(DecodeHead, kw_only=True):
         return "multiple_select"
 
     @nn.compact
-    def __call__(self, maps: Maps, train: bool = False) -> Any:
+    def __call__(self, maps: Maps, train: bool = False) -> Any:  # pyright: ignore[reportIncompatibleMethodOverride]
         several, out = self.taken(maps), self.channels
         x = self.conv(several[-1].shape[-1], out, 3, "bottleneck", padding=1)(several[-1], train)
         if self.add_lateral:

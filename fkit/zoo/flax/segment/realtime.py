@@ -70,7 +70,7 @@ class DDRHead(DecodeHead, kw_only=True):
         super().__post_init__()
 
     @nn.compact
-    def __call__(self, maps: Any, train: bool = False) -> Any:
+    def __call__(self, maps: Any, train: bool = False) -> Any:  # pyright: ignore[reportIncompatibleMethodOverride]
         if not train and not self.is_initializing():
             return self.classified(self._made(maps, "head", train), train)
         detail, whole = maps if isinstance(maps, (tuple, list)) else (maps[..., ::2], maps)
@@ -124,7 +124,7 @@ class PIDHead(DecodeHead, kw_only=True):
         super().__post_init__()
 
     @nn.compact
-    def __call__(self, maps: Any, train: bool = False) -> Any:
+    def __call__(self, maps: Any, train: bool = False) -> Any:  # pyright: ignore[reportIncompatibleMethodOverride]
         out, wide = self.channels, self.in_channels
         whole_head = _Branch(out, self.norm_cfg, self.act_cfg, name="i_head")
         if not train and not self.is_initializing():

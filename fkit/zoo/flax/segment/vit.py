@@ -182,7 +182,7 @@ class SegmenterMaskTransformerHead(DecodeHead, kw_only=True):
         )
 
     @nn.compact
-    def __call__(self, maps: Maps, train: bool = False) -> Array:
+    def __call__(self, maps: Maps, train: bool = False) -> Array:  # pyright: ignore[reportIncompatibleMethodOverride]
         taken = self.taken(maps)
         width, count = self.embed_dims, self.logic.num_classes
         x = Linear(width, name="dec_proj")(taken.reshape(taken.shape[0], -1, taken.shape[-1]))

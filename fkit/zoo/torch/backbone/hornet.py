@@ -1,6 +1,6 @@
 """HorNet (Rao et al. 2022), with mmpretrain's arguments and parameter names."""
 
-from typing import Any
+from typing import Any, cast
 
 import torch
 from frozendict import frozendict
@@ -150,7 +150,7 @@ class HorNet(nn.Module):
         outs: list[Tensor] = []
         for i, (down, stage) in enumerate(zip(self.downsample_layers, self.stages, strict=True)):
             x = down(x)
-            for block in stage:
+            for block in cast(nn.Sequential, stage):
                 x = checkpoint(block, x, use_reentrant=False) if self.with_cp else block(x)  # type: ignore[assignment]
             if i in self.out_indices:
                 norm = getattr(self, f"norm{i}")

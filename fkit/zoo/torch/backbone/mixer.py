@@ -158,7 +158,7 @@ class ConvMixer(nn.Module):
                 for _ in range(depth)
             )
         )
-        for part in self.stages[:frozen_stages]:
+        for part in list(self.stages)[:frozen_stages]:
             part.requires_grad_(False)
 
     def forward(self, x: Tensor) -> tuple[Tensor, ...]:
@@ -173,6 +173,6 @@ class ConvMixer(nn.Module):
     def train(self, mode: bool = True) -> "ConvMixer":
         """Training mode, but for frozen stages."""
         super().train(mode)
-        for part in self.stages[: self.frozen_stages]:
+        for part in list(self.stages)[: self.frozen_stages]:
             part.eval()
         return self

@@ -134,5 +134,7 @@ class CSRAClsHead(MultiLabelClsHead):
 
     def forward(self, features: Any) -> Tensor:
         x = last(features)
-        parts = [head(x) for head in self.csra_heads]
-        return sum(parts[1:], parts[0])
+        logits, *parts = (head(x) for head in self.csra_heads)
+        for part in parts:
+            logits = logits + part
+        return logits

@@ -50,7 +50,11 @@ class ConditionalAttention(nn.Module):
         torch.Size([1, 3, 8])
     """
 
+    qcontent_proj: nn.Linear
     qpos_proj: nn.Linear | None
+    kcontent_proj: nn.Linear
+    kpos_proj: nn.Linear
+    v_proj: nn.Linear
 
     def __init__(
         self,

@@ -35,6 +35,11 @@ class KernelUpdator(nn.Module):
         norm_cfg, act_cfg: layers.
     """
 
+    norm_in: nn.Module
+    norm_out: nn.Module
+    input_norm_in: nn.Module
+    input_norm_out: nn.Module
+
     def __init__(
         self,
         in_channels: int = 256,
