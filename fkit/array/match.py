@@ -32,9 +32,8 @@ def partners(xp: Any, cost: Any, rows: Any) -> Any:
     count, width = cost.shape
     if not count or not width:
         return xp.full((width,), -1, "int64")
-    cost = lib.where(
-        lib.isnan(cost), _MOST, lib.clip(cost, -_MOST, _MOST)
-    )  # else no way to a column would be the shortest
+    # else no way to a column would be the shortest
+    cost = lib.where(lib.isnan(cost), _MOST, lib.clip(cost, -_MOST, _MOST))
     cost = lib.where(rows[:, None], cost, 0)
     if count <= width:
         column = matched(xp, cost, rows)

@@ -122,9 +122,8 @@ def _expect_points(points: Mapping[int, Any], info: Mapping[str, Any]) -> None:
         if len(one["link"]) != 2
     ]
     for key, least, what in (("joint_weights", 0.0, "at least 0"), ("sigmas", _TINY, "above 0")):
-        numbers = np.array(
-            info[key], np.float64
-        )  # their count is held where they are used: sets of the reference's differ in it
+        # their count is held where they are used: sets of the reference's differ in it
+        numbers = np.array(info[key], np.float64)
         if not (np.isfinite(numbers) & (numbers >= least)).all():
             wrong.append(f"{key} is {quoted(info[key])}, and each is {what}")
     if wrong:
